@@ -1,0 +1,276 @@
+"""What the flywheel promises: layers, stages, control points, boundaries, teams, gates and rules.
+
+The blueprint is the file ``flywheel.yaml`` beside the ``projects`` folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from flywheel_mlflow.canonical import digest_of
+from flywheel_mlflow.contract import Decision, Finite, Strict, Text
+from flywheel_mlflow.documents import Document, load_model
+from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.names import Identifier, Label
+from flywheel_mlflow.rules import parse_rule
+
+BLUEPRINT_FILE = "flywheel.yaml"
+
+FlywheelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9\-]{1,62}$")]
+Severity = Literal["low", "medium", "high"]
+
+
+class Layer(Strict):
+    """Where a project sits."""
+
+    id: Identifier
+    title: Label
+    responsibilities: tuple[Label, ...] = Field(min_length=1)
+
+
+class Milestone(Strict):
+    """What closes a stage, and who says so."""
+
+    id: Identifier
+    title: Label
+    owner: Identifier = Field(description="A team of this file.")
+
+
+class Stage(Strict):
+    """When a project's work counts; projects name their stages in their contracts."""
+
+    id: Identifier
+    title: Label
+    goal: Text
+    milestone: Milestone
+    enters_through: Identifier | None = Field(default=None, description="The control point before this stage.")
+
+
+class ControlPoint(Strict):
+    """A valve: flow stops there until the named criteria hold."""
+
+    id: Identifier
+    title: Label
+    before: tuple[Identifier, ...] = Field(min_length=1, description="The stages it guards.")
+    question: Text
+    criteria: tuple[Identifier, ...] = Field(min_length=1, description="Gate criteria of this file.")
+
+
+class Boundary(Strict):
+    """A rule that must never be crossed."""
+
+    id: Identifier
+    kind: Literal["ownership", "risk"]
+    rule: Text
+    enforced_by: tuple[Identifier, ...] = Field(min_length=1, description="Gate criteria of this file.")
+
+
+class Team(Strict):
+    """Who answers for what."""
+
+    id: Identifier
+    title: Label
+    responsibilities: tuple[Label, ...] = Field(min_length=1)
+
+
+class Mechanism(Strict):
+    """A fixed rhythm of governance."""
+
+    id: Identifier
+    title: Label
+    owner: Identifier
+    cadence: Label
+
+
+class Criterion(Strict):
+    """One demand of a gate."""
+
+    id: Identifier
+    kind: Literal[
+        "coverage",
+        "checks",
+        "floor",
+        "ceiling",
+        "max_drop",
+        "drift",
+        "consistency",
+        "reproducible",
+        "approval",
+        "risks",
+        "boundary",
+    ]
+    demand: Text = Field(description="The demand as a sentence.")
+    metric: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")] | None = None
+    limit: Finite | None = None
+    role: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        if self.kind in ("floor", "ceiling", "max_drop", "coverage") and (self.metric is None or self.limit is None):
+            raise ValueError(f"a {self.kind} criterion needs a metric and a limit")
+        if self.kind == "approval" and self.role is None:
+            raise ValueError("an approval criterion needs a role")
+        return self
+
+
+class Gate(Strict):
+    """The demands of one release transition."""
+
+    id: Identifier
+    to: Literal["staging", "production"]
+    criteria: tuple[Criterion, ...] = Field(min_length=1)
+
+
+class Route(Strict):
+    """Where feedback of one kind goes."""
+
+    id: Identifier
+    match: Text = Field(description="What the feedback is about.")
+    to: Identifier
+    why: Text
+
+
+class BottleneckRule(Strict):
+    """A rule whose truth names a bottleneck."""
+
+    id: Identifier
+    title: Label
+    when: Text = Field(description="For example: p01.quality_retention < 0.25")
+    severity: Severity
+    advice: Text
+
+    @field_validator("when")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        try:
+            parse_rule(value)
+        except InputError as error:
+            raise ValueError(error.what) from error
+        return value
+
+
+class ScoreWeights(Strict):
+    """Weights of a project's score; they need not add up to one."""
+
+    checks: Finite = Field(ge=0)
+    kpis: Finite = Field(ge=0)
+    contract: Finite = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> Self:
+        if self.checks + self.kpis + self.contract <= 0:
+            raise ValueError("at least one weight must be above 0")
+        return self
+
+
+class Scoring(Strict):
+    """How scores become statuses."""
+
+    weights: ScoreWeights
+    blocked_below: Finite = Field(ge=0, le=1, description="A stage with a project scored below this is blocked.")
+    completed_from: Finite = Field(ge=0, le=1, description="A stage must score at least this to be completed.")
+    severity_weights: dict[Severity, Finite] = Field(description="Weights that rank bottlenecks.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.blocked_below > self.completed_from:
+            raise ValueError("blocked_below must not exceed completed_from")
+        missing = sorted({"low", "medium", "high"} - set(self.severity_weights))
+        if missing:
+            raise ValueError(f"severity_weights: missing: {', '.join(missing)}")
+        return self
+
+
+class KnownRisk(Strict):
+    """A cross-project risk the organisation already knows."""
+
+    id: Identifier
+    title: Label
+    owner: Identifier
+    layers: tuple[Identifier, ...] = Field(min_length=1)
+
+
+class Blueprint(Strict):
+    """The whole flywheel's promise."""
+
+    schema_version: Literal[1] = 1
+    name: FlywheelName = Field(description="Names the experiments and the registered model.")
+    title: Label
+    layers: tuple[Layer, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    control_points: tuple[ControlPoint, ...]
+    boundaries: tuple[Boundary, ...]
+    teams: tuple[Team, ...] = Field(min_length=1)
+    mechanisms: tuple[Mechanism, ...]
+    gates: tuple[Gate, ...] = Field(min_length=1)
+    routing: tuple[Route, ...]
+    bottlenecks: tuple[BottleneckRule, ...]
+    scoring: Scoring
+    risks: tuple[KnownRisk, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+    @model_validator(mode="after")
+    def _references_resolve(self) -> Self:
+        for kind, ids in (
+            ("layers", [item.id for item in self.layers]),
+            ("stages", [item.id for item in self.stages]),
+            ("control_points", [item.id for item in self.control_points]),
+            ("boundaries", [item.id for item in self.boundaries]),
+            ("teams", [item.id for item in self.teams]),
+            ("criteria", [item.id for item in self.criteria]),
+            ("bottlenecks", [item.id for item in self.bottlenecks]),
+            ("routing", [item.id for item in self.routing]),
+        ):
+            twice = sorted(name for name, count in Counter(ids).items() if count > 1)
+            if twice:
+                raise ValueError(f"{kind}: named twice: {', '.join(twice)}")
+        problems = list(_dangling(self))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """The criteria of all gates, in the file's order."""
+        return tuple(criterion for gate in self.gates for criterion in gate.criteria)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the blueprint's content, 64 hex digits."""
+        return digest_of(self)
+
+
+def _dangling(blueprint: Blueprint) -> list[str]:
+    layers = {item.id for item in blueprint.layers}
+    stages = {item.id for item in blueprint.stages}
+    teams = {item.id for item in blueprint.teams}
+    points = {item.id for item in blueprint.control_points}
+    criteria = {item.id for item in blueprint.criteria}
+    references: list[tuple[str, str, set[str]]] = []
+    for stage in blueprint.stages:
+        references.append((f"stages.{stage.id}.milestone.owner", stage.milestone.owner, teams))
+        if stage.enters_through:
+            references.append((f"stages.{stage.id}.enters_through", stage.enters_through, points))
+    for point in blueprint.control_points:
+        references += [(f"control_points.{point.id}.before", name, stages) for name in point.before]
+        references += [(f"control_points.{point.id}.criteria", name, criteria) for name in point.criteria]
+    for boundary in blueprint.boundaries:
+        references += [(f"boundaries.{boundary.id}.enforced_by", name, criteria) for name in boundary.enforced_by]
+    references += [(f"mechanisms.{item.id}.owner", item.owner, teams) for item in blueprint.mechanisms]
+    references += [(f"risks.{item.id}.owner", item.owner, teams) for item in blueprint.risks]
+    references += [(f"risks.{item.id}.layers", name, layers) for item in blueprint.risks for name in item.layers]
+    return [f"{place}: nothing is called {name!r}" for place, name, known in references if name not in known]
+
+
+def read_blueprint(root: Path, *, name: str | None = None) -> tuple[Blueprint, Document]:
+    """The blueprint of the flywheel at ``root`` with its document.
+
+    Raises:
+        DocumentError: every fault of the file together.
+        StorageError: the file cannot be read.
+    """
+    return load_model(root / BLUEPRINT_FILE, Blueprint, name=name or BLUEPRINT_FILE)

@@ -1,0 +1,252 @@
+"""What a project promises: its interfaces, KPIs, checks and where its results are.
+
+A contract is the file ``project.yaml`` in the project's folder::
+
+    contract = load_contract(Path("projects/p05_rag"))
+    contract.interfaces_out[0].name          # "knowledge_index"
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from flywheel_mlflow.canonical import digest_of
+from flywheel_mlflow.documents import Document, load_model
+from flywheel_mlflow.names import Identifier, Label
+
+CONTRACT_FILE = "project.yaml"
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+MetricPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$", max_length=250)]
+FieldPath = MetricPath
+RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=250)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class InterfaceOut(Strict):
+    """A named output that others build on."""
+
+    name: Identifier
+    title: Label = Field(description="What it is, in a few words.")
+    format: Literal["jsonl", "parquet", "opaque"] = Field(
+        description="jsonl or parquet: records that are read and measured; opaque: files that only get a digest."
+    )
+    record_schema: Literal["record", "free", "opaque"] = Field(
+        default="record",
+        alias="schema",
+        description="record: the seven-field record; free: rows with the fields listed; opaque: not looked into.",
+    )
+    fields: tuple[FieldPath, ...] = Field(default=(), description="Fields every row has, beyond those of the schema.")
+    role: Literal["training", "evaluation", "reference", "control"] = Field(
+        default="reference",
+        description="training data must not contain any row of an evaluation interface, whichever project made it.",
+    )
+    group_key: FieldPath | None = Field(
+        default=None, description="The field whose values must not appear in two splits (an article, a seed, a page)."
+    )
+    required: bool = Field(default=True, description="A run without a version of it leaves the project not consumable.")
+    consumers: Literal["any"] | tuple[Identifier, ...] = Field(
+        default="any", description="The projects that may consume it."
+    )
+
+    @model_validator(mode="after")
+    def _opaque_is_opaque(self) -> Self:
+        if (self.format == "opaque") != (self.record_schema == "opaque"):
+            raise ValueError("format opaque and schema opaque go together")
+        if self.format == "opaque" and (self.fields or self.group_key):
+            raise ValueError("an opaque interface has no fields and no group key")
+        return self
+
+
+class InterfaceIn(Strict):
+    """An interface of another project that this one reads."""
+
+    name: Identifier
+    fields: tuple[FieldPath, ...] = Field(default=(), description="The fields this project cannot do without.")
+    from_iteration: Literal["same", "previous"] = Field(
+        default="same",
+        description="previous: feedback that reaches this project one turn later, so no circle waits on itself.",
+    )
+    required: bool = True
+
+
+class Kpi(Strict):
+    """A declared metric with direction, target and tolerance."""
+
+    name: Identifier
+    title: Label | None = None
+    path: MetricPath = Field(description="Dotted path in the metrics document.")
+    direction: Literal["higher", "lower"] = Field(description="Which way is better.")
+    target: Finite | None = Field(default=None, description="The value that counts as fully attained.")
+    tolerance: Finite = Field(
+        default=0.0, ge=0, description="How far from the target still attains it, in the KPI's unit."
+    )
+    unit: Label = Field(description="ratio, records, ms, hours, rmb ...")
+    n_path: MetricPath | None = Field(default=None, description="Path of the sample size behind a rate.")
+    required: bool = Field(default=False, description="A run without this value is refused; otherwise it is unknown.")
+
+
+class Results(Strict):
+    """Where a project's result files are, relative to the project's folder or ``--results``."""
+
+    folder: RelativePath = "results"
+    published: RelativePath | None = Field(default=None, description="Folder with figures published before any run.")
+    metrics: RelativePath = "metrics.json"
+    checks: RelativePath = "checks.json"
+    checks_format: Literal["published", "junit", "great_expectations", "dbt", "openlineage"] = "published"
+    interfaces: dict[Identifier, RelativePath] = Field(
+        default_factory=dict, description="Where each interface's data lies below the results folder."
+    )
+
+    @field_validator("folder", "published", "metrics", "checks")
+    @classmethod
+    def _stays_inside(cls, value: str | None) -> str | None:
+        return value if value is None else _inside(value)
+
+    @field_validator("interfaces")
+    @classmethod
+    def _each_stays_inside(cls, value: dict[str, str]) -> dict[str, str]:
+        for path in value.values():
+            _inside(path)
+        return value
+
+
+def _inside(value: str) -> str:
+    if value.startswith(("/", "\\", "~")) or ".." in Path(value).parts or "\\" in value:
+        raise ValueError("must be a path below the project's folder, without '..'")
+    if any(ord(char) < 32 for char in value):
+        raise ValueError("contains control characters")
+    return value
+
+
+class Costs(Strict):
+    """Paths of the human effort in the metrics document; a path left out means unknown."""
+
+    review_hours: MetricPath | None = None
+    review_cost_rmb: MetricPath | None = None
+
+
+class CheckPolicy(Strict):
+    """Which checks must pass before others may build on the project."""
+
+    required: tuple[Label, ...] = Field(min_length=1)
+    min_pass_rate: Finite = Field(default=1.0, gt=0, le=1)
+
+
+class Review(Strict):
+    """What must happen besides automatic checks."""
+
+    human: bool
+    controls: tuple[Identifier, ...] = Field(default=(), description="Control points and boundaries of flywheel.yaml.")
+
+
+class Carry(Strict):
+    """Whether an iteration without a run of this project may use its last valid one."""
+
+    allowed: bool
+    max_age: int = Field(default=1, ge=1, le=100, description="In iterations.")
+
+
+class Decision(Strict):
+    """Marks a value that was never published and is ours."""
+
+    field: Annotated[str, StringConstraints(min_length=1, max_length=250)]
+    decided: Literal[True]
+    why: Text
+
+
+class Contract(Strict):
+    """One project's promise to the flywheel."""
+
+    schema_version: Literal[1] = Field(default=1, description="Version of this file's format.")
+    id: Identifier
+    title: Label
+    registry_role: Literal["upstream", "assembly_layer"] = "upstream"
+    owner: Identifier = Field(description="A team of flywheel.yaml.")
+    phase: Identifier
+    layers: tuple[Identifier, ...] = Field(min_length=1)
+    stages: tuple[Identifier, ...] = Field(min_length=1)
+    weight: Finite = Field(default=1.0, gt=0, description="Weight in the score of its stages.")
+    deliverables: tuple[Label, ...] = Field(min_length=1)
+    interfaces_out: tuple[InterfaceOut, ...] = Field(min_length=1)
+    interfaces_in: tuple[InterfaceIn, ...] = ()
+    kpis: tuple[Kpi, ...] = Field(min_length=1)
+    checks: CheckPolicy
+    costs: Costs = Costs()
+    review: Review
+    carry: Carry
+    results: Results = Results()
+    source: Text | None = Field(default=None, description="Where the published figures come from.")
+    decisions: tuple[Decision, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for kind, names in (
+            ("interfaces_out", [item.name for item in self.interfaces_out]),
+            ("interfaces_in", [item.name for item in self.interfaces_in]),
+            ("kpis", [item.name for item in self.kpis]),
+            ("layers", list(self.layers)),
+            ("stages", list(self.stages)),
+            ("checks.required", list(self.checks.required)),
+        ):
+            twice = sorted(name for name, count in Counter(names).items() if count > 1)
+            if twice:
+                raise ValueError(f"{kind}: named twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _paths_and_decisions_exist(self) -> Self:
+        outputs = {item.name for item in self.interfaces_out}
+        strangers = sorted(set(self.results.interfaces) - outputs)
+        if strangers:
+            raise ValueError(f"results.interfaces: not among interfaces_out: {', '.join(strangers)}")
+        known = set(type(self).model_fields)
+        for decision in self.decisions:
+            if decision.field.split(".")[0].split("[")[0] not in known:
+                raise ValueError(f"decisions: {decision.field!r} is not a key of a contract")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the contract's content, 64 hex digits; layout and comments do not count."""
+        return digest_of(self)
+
+    @property
+    def is_assembly(self) -> bool:
+        """Whether this project is the assembly layer itself, whose evidence is our own checks."""
+        return self.registry_role == "assembly_layer"
+
+    def interface(self, name: str) -> InterfaceOut | None:
+        """The promised output of that name, if any."""
+        return next((item for item in self.interfaces_out if item.name == name), None)
+
+
+def load_contract(folder: Path, *, name: str | None = None) -> Contract:
+    """The contract in ``folder``.
+
+    Raises:
+        DocumentError: every fault of the file together.
+        StorageError: the file cannot be read.
+    """
+    return read_contract(folder, name=name)[0]
+
+
+def read_contract(folder: Path, *, name: str | None = None) -> tuple[Contract, Document]:
+    """The contract in ``folder`` with its document, so that later findings can name lines."""
+    return load_model(folder / CONTRACT_FILE, Contract, name=name or str(folder / CONTRACT_FILE))
+
+
+def contracts_by_id(contracts: Iterable[Contract]) -> dict[str, Contract]:
+    """Contracts keyed and sorted by project id."""
+    return {contract.id: contract for contract in sorted(contracts, key=lambda item: item.id)}

@@ -1,0 +1,212 @@
+"""Reads hostile JSON and YAML documents, keeping the line of every place."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from flywheel_mlflow.errors import DocumentError, Fault, StorageError
+
+#: A contract, blueprint or metrics document is written by people or by one pipeline; one
+#: that is larger is a mistake or an attack, and is refused before it is parsed.
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+
+Model = TypeVar("Model", bound=BaseModel)
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed document: plain values, and the line (from 1) each place started on."""
+
+    name: str
+    value: Any
+    lines: Mapping[Location, int]
+
+    def line_of(self, location: Location) -> int:
+        """The line of ``location`` or of the nearest place around it that has one."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return self.lines.get(location, 1)
+
+    def fault(self, location: Location, message: str) -> Fault:
+        """A fault at ``location`` of this document."""
+        return Fault(self.name, self.line_of(location), dotted(location), message)
+
+
+def dotted(location: Location) -> str:
+    """``("kpis", 0, "path")`` as ``kpis[0].path``."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
+    return text
+
+
+def read_text(path: Path, *, name: str | None = None) -> str:
+    """The UTF-8 text of a small file.
+
+    Raises:
+        DocumentError: missing, not a file, too large, or not UTF-8.
+        StorageError: the system refused to read it.
+    """
+    shown = name or str(path)
+    try:
+        if not path.is_file():
+            raise DocumentError([Fault(shown, 0, "", "no such file" if not path.exists() else "not a file")])
+        size = path.stat().st_size
+        if size > MAX_DOCUMENT_BYTES:
+            raise DocumentError([Fault(shown, 0, "", f"{size} bytes, at most {MAX_DOCUMENT_BYTES} are read")])
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError([Fault(shown, 0, "", f"not UTF-8 at byte {error.start}")]) from error
+    except OSError as error:
+        raise StorageError(f"cannot read {shown}: {error.strerror or error}", where=shown) from error
+
+
+def parse_json(text: str, *, name: str) -> Any:
+    """The value of a JSON text; NaN, Infinity and repeated keys are faults, not values.
+
+    Raises:
+        DocumentError: with the line of the first fault.
+    """
+
+    def refuse_constant(token: str) -> Any:
+        raise ValueError(f"{token} is not a number")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) != len(keys):
+            again = next(key for key, count in Counter(keys).items() if count > 1)
+            raise ValueError(f"the key {again!r} is written twice in one object")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, parse_constant=refuse_constant, object_pairs_hook=unique, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        fault = Fault(name, error.lineno, "", f"not JSON: {error.msg} (column {error.colno})")
+        raise DocumentError([fault]) from error
+    except RecursionError as error:
+        raise DocumentError([Fault(name, 0, "", "nested too deeply")]) from error
+    except ValueError as error:
+        raise DocumentError([Fault(name, 0, "", f"not JSON: {error}")]) from error
+
+
+def _finite(token: str) -> float:
+    value = float(token)
+    if not math.isfinite(value):
+        raise ValueError(f"{token} is too large for a number")
+    return value
+
+
+def parse_yaml(text: str, *, name: str) -> Document:
+    """A YAML text as plain values with lines; safe tags only, no anchors, no repeated keys.
+
+    Raises:
+        DocumentError: every fault that can be found without a model.
+    """
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                # An alias lets a small file expand without bound; contracts need none.
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise DocumentError([Fault(name, line, "", "aliases (*name) are not allowed")])
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            lines: dict[Location, int] = {}
+            faults: list[Fault] = []
+            value = _construct(loader, node, (), name, lines, faults) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise DocumentError([Fault(name, mark.line + 1 if mark else 0, "", f"not YAML: {error.problem}")]) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        first = str(error).splitlines()[0] if str(error) else "nested too deeply"
+        raise DocumentError([Fault(name, 0, "", f"not YAML: {first}")]) from error
+    if faults:
+        raise DocumentError(faults)
+    return Document(name, value, lines)
+
+
+def _construct(
+    loader: yaml.SafeLoader,
+    node: yaml.Node,
+    location: Location,
+    name: str,
+    lines: dict[Location, int],
+    faults: list[Fault],
+) -> Any:
+    lines[location] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else repr(key_node.value)
+            if key in result:
+                line = key_node.start_mark.line + 1
+                faults.append(Fault(name, line, dotted((*location, key)), "this key is written twice"))
+            result[key] = _construct(loader, value_node, (*location, key), name, lines, faults)
+            lines[(*location, key)] = key_node.start_mark.line + 1
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _construct(loader, item, (*location, index), name, lines, faults) for index, item in enumerate(node.value)
+        ]
+    try:
+        value = loader.construct_object(node)
+    except (yaml.YAMLError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        faults.append(Fault(name, node.start_mark.line + 1, dotted(location), f"not YAML: {reason}"))
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        faults.append(Fault(name, node.start_mark.line + 1, dotted(location), "a number must be finite"))
+    return value
+
+
+def faults_of(error: ValidationError, document: Document) -> list[Fault]:
+    """Pydantic's findings as faults with the document's lines."""
+    faults = []
+    for detail in error.errors():
+        location = tuple(detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            message = "unknown key"
+        elif detail["type"] == "missing":
+            message = "missing"
+        faults.append(document.fault(location, message))
+    return faults
+
+
+def load_model(path: Path, model: type[Model], *, name: str | None = None) -> tuple[Model, Document]:
+    """A YAML file parsed strictly into ``model``, with the document for later faults.
+
+    Raises:
+        DocumentError: every fault of the file together.
+        StorageError: the file cannot be read.
+    """
+    shown = name or str(path)
+    document = parse_yaml(read_text(path, name=shown), name=shown)
+    if not isinstance(document.value, dict):
+        raise DocumentError([Fault(shown, 1, "", "the document must be a mapping of keys to values")])
+    try:
+        return model.model_validate(document.value), document
+    except ValidationError as error:
+        raise DocumentError(faults_of(error, document)) from error
+
+
+def value_at(document: Any, path: str) -> Any:
+    """The value at a dotted path of nested mappings, or None when any part is missing."""
+    current = document
+    for part in path.split("."):
+        if not isinstance(current, Mapping) or part not in current:
+            return None
+        current = current[part]
+    return current
