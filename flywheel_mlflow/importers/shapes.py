@@ -1,0 +1,39 @@
+"""Holds another tool's JSON against the fields we rely on."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flywheel_mlflow.documents import Document, faults_of
+from flywheel_mlflow.errors import DocumentError, Fault
+
+
+class Shape(BaseModel):
+    """The part of a foreign document we read: types are strict, fields we do not know are left alone."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+Read = TypeVar("Read", bound=Shape)
+
+
+def read_shape(shape: type[Read], value: Any, *, name: str) -> Read:
+    """``value`` as a ``shape``.
+
+    Raises:
+        DocumentError: every place where the value does not fit.
+    """
+    if not isinstance(value, dict):
+        raise DocumentError([Fault(name, 0, "", f"the document must be a JSON object, it is {_kind(value)}")])
+    try:
+        return shape.model_validate(value)
+    except ValidationError as error:
+        # The JSON parser keeps no lines, so the faults carry the dotted path alone.
+        raise DocumentError(faults_of(error, Document(name, value, {(): 0}))) from error
+
+
+def _kind(value: Any) -> str:
+    words = {list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
+    return words.get(type(value), "a number")
