@@ -1,0 +1,109 @@
+"""The assembly of one iteration: a pure function from contracts, blueprint and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flywheel_mlflow.blueprint import BottleneckRule
+from flywheel_mlflow.evidence import Collected, ProjectEvidence
+from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.lineage import Edge, edges
+from flywheel_mlflow.metrics import (
+    Bottleneck,
+    ReusedInterface,
+    add_acceptance,
+    add_costs,
+    add_counts,
+    find_bottlenecks,
+    reused_interfaces,
+)
+from flywheel_mlflow.provenance import Metrics
+from flywheel_mlflow.registry import RegistryEntry, register
+from flywheel_mlflow.stages import StageRun, run_stages, score_projects
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAssembly:
+    """What an earlier assembly said, as its run on the server holds it.
+
+    ``metrics`` are the numbers of that run by name; ``statuses`` the stage statuses by stage id.
+    """
+
+    iteration: int
+    run_id: str
+    digest: str
+    metrics: Mapping[str, float]
+    statuses: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """Everything assembled from one iteration's evidence; equal evidence gives equal assemblies."""
+
+    flywheel: Flywheel
+    iteration: int
+    collected: Collected
+    registry: Mapping[str, RegistryEntry]
+    edges: tuple[Edge, ...]
+    stage_runs: tuple[StageRun, ...]
+    metrics: Metrics
+    bottlenecks: tuple[Bottleneck, ...]
+    undecided: tuple[BottleneckRule, ...]
+    reused: tuple[ReusedInterface, ...]
+    previous: RecordedAssembly | None
+
+
+def assemble(
+    flywheel: Flywheel,
+    collected: Collected,
+    *,
+    before: Collected | None = None,
+    previous: RecordedAssembly | None = None,
+    self_evidence: ProjectEvidence | None = None,
+) -> Assembly:
+    """The assembly of an iteration.
+
+    Args:
+        flywheel: what was promised.
+        collected: the evidence of this iteration.
+        before: the evidence of the iteration before: feedback edges and schema changes need it.
+        previous: what the assembly of the iteration before said.
+        self_evidence: the evidence of the assembly layer itself, which is not collected but
+            comes from its own checks on a draft of this assembly.
+    """
+    blueprint, contracts = flywheel.blueprint, flywheel.contracts
+    evidence = dict(collected.evidence)
+    earlier = dict(before.evidence) if before else {}
+    own = flywheel.assembly_project
+    if own is not None:
+        evidence.pop(own.id, None)
+        if self_evidence is not None:
+            evidence[own.id] = self_evidence
+    found = edges(contracts, evidence, earlier)
+    registry = register(contracts, evidence, earlier, found, iteration=collected.iteration)
+    metrics = Metrics()
+    score_projects(registry, blueprint, metrics)
+    runs = run_stages(registry, blueprint, metrics)
+    add_counts(registry, blueprint, metrics)
+    add_acceptance(registry, runs, found, metrics, previous_ended=_last_end(earlier))
+    fired, undecided = find_bottlenecks(blueprint, metrics, found)
+    add_costs(registry, metrics)
+    return Assembly(
+        flywheel=flywheel,
+        iteration=collected.iteration,
+        collected=collected,
+        registry=registry,
+        edges=found,
+        stage_runs=runs,
+        metrics=metrics,
+        bottlenecks=fired,
+        undecided=undecided,
+        reused=reused_interfaces(registry, found),
+        previous=previous,
+    )
+
+
+def _last_end(evidence: Mapping[str, ProjectEvidence]) -> datetime | None:
+    return max((item.ended for item in evidence.values() if item.ended), default=None)

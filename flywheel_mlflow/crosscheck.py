@@ -1,0 +1,124 @@
+"""Finds the faults that only show when a flywheel's files lie side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from flywheel_mlflow.blueprint import Blueprint
+from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.documents import Document, Location
+from flywheel_mlflow.errors import Fault
+from flywheel_mlflow.lineage import circle_of, producers
+from flywheel_mlflow.rules import parse_rule
+
+ReadContract = tuple[Contract, Document]
+ReadBlueprint = tuple[Blueprint, Document]
+
+
+def contract_faults(contracts: Sequence[ReadContract]) -> Iterator[Fault]:
+    """Faults among the contracts: names taken twice, makers and consumers nobody is, circles."""
+    yield from _taken_twice(contracts)
+    by_id = {contract.id: contract for contract, _ in contracts}
+    makers = producers(contract for contract, _ in contracts)
+    for contract, document in contracts:
+        yield from _unknown_consumers(contract, document, by_id.keys())
+        yield from _bad_inputs(contract, document, by_id, makers)
+    circle = circle_of(contract for contract, _ in contracts)
+    if circle:
+        document = next(document for contract, document in contracts if contract.id == circle[0])
+        way = " -> ".join(circle)
+        yield document.fault(("interfaces_in",), f"waits on itself: {way}; make one of them from_iteration: previous")
+
+
+def _taken_twice(contracts: Iterable[ReadContract]) -> Iterator[Fault]:
+    ids: dict[str, str] = {}
+    makers: dict[str, str] = {}
+    for contract, document in contracts:
+        if contract.id in ids:
+            yield document.fault(("id",), f"{contract.id} is also the id of {ids[contract.id]}")
+        ids.setdefault(contract.id, document.name)
+        for index, out in enumerate(contract.interfaces_out):
+            if out.name in makers:
+                yield document.fault(
+                    ("interfaces_out", index, "name"), f"{out.name} is also made by {makers[out.name]}"
+                )
+            makers.setdefault(out.name, contract.id)
+
+
+def _unknown_consumers(contract: Contract, document: Document, ids: Iterable[str]) -> Iterator[Fault]:
+    known = set(ids)
+    for index, out in enumerate(contract.interfaces_out):
+        for consumer in out.consumers if out.consumers != "any" else ():
+            if consumer not in known:
+                yield document.fault(("interfaces_out", index, "consumers"), f"no project is called {consumer!r}")
+
+
+def _bad_inputs(
+    contract: Contract, document: Document, by_id: dict[str, Contract], makers: dict[str, str]
+) -> Iterator[Fault]:
+    for index, wanted in enumerate(contract.interfaces_in):
+        place = ("interfaces_in", index, "name")
+        producer = by_id.get(makers.get(wanted.name, ""))
+        promise = producer.interface(wanted.name) if producer else None
+        if producer is None or promise is None:
+            yield document.fault(place, f"no project makes an interface {wanted.name!r}")
+        elif producer.id == contract.id:
+            yield document.fault(place, "a project cannot consume its own interface")
+        elif promise.consumers != "any" and contract.id not in promise.consumers:
+            yield document.fault(place, f"{producer.id} does not list {contract.id} among its consumers")
+
+
+def blueprint_faults(blueprint: ReadBlueprint, contracts: Sequence[ReadContract], *, complete: bool) -> Iterator[Fault]:
+    """Faults between the blueprint and the contracts.
+
+    What the blueprint says of projects is judged only when every contract could be read
+    (``complete``), or one broken contract would be reported in a dozen places.
+    """
+    for contract, document in contracts:
+        yield from _unknown_parts(blueprint[0], contract, document)
+    if complete:
+        yield from _unknown_projects(*blueprint, contracts)
+        yield from _unused_parts(*blueprint, contracts)
+
+
+def _unknown_parts(plan: Blueprint, contract: Contract, document: Document) -> Iterator[Fault]:
+    """References from a contract to parts of the blueprint that do not exist."""
+    teams = {item.id for item in plan.teams}
+    layers = {item.id for item in plan.layers}
+    stages = {item.id for item in plan.stages}
+    controls = {item.id for item in plan.control_points} | {item.id for item in plan.boundaries}
+    references: list[tuple[Location, str, set[str], str]] = [(("owner",), contract.owner, teams, "team")]
+    references += [(("layers", index), name, layers, "layer") for index, name in enumerate(contract.layers)]
+    references += [(("stages", index), name, stages, "stage") for index, name in enumerate(contract.stages)]
+    for index, name in enumerate(contract.review.controls):
+        references.append((("review", "controls", index), name, controls, "control point or boundary"))
+    for place, name, known, kind in references:
+        if name not in known:
+            yield document.fault(place, f"no {kind} is called {name!r}")
+
+
+def _unknown_projects(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:
+    """References from the blueprint to projects and KPIs that do not exist."""
+    ids = {contract.id for contract, _ in contracts}
+    kpis = {f"{contract.id}.{kpi.name}" for contract, _ in contracts for kpi in contract.kpis}
+    for index, rule in enumerate(plan.bottlenecks):
+        for metric in parse_rule(rule.when).metrics:
+            if metric not in kpis:
+                yield document.fault(("bottlenecks", index, "when"), f"no contract declares the KPI {metric}")
+    for index, route in enumerate(plan.routing):
+        if route.to not in ids:
+            yield document.fault(("routing", index, "to"), f"no project is called {route.to!r}")
+    assemblies = sorted(contract.id for contract, _ in contracts if contract.is_assembly)
+    if len(assemblies) > 1:
+        yield document.fault((), f"more than one assembly layer: {', '.join(assemblies)}")
+
+
+def _unused_parts(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:
+    """Stages and layers of the blueprint that no project belongs to."""
+    stages = {name for contract, _ in contracts for name in contract.stages}
+    layers = {name for contract, _ in contracts for name in contract.layers}
+    declared = [("stages", index, item.id, stages) for index, item in enumerate(plan.stages)]
+    declared += [("layers", index, item.id, layers) for index, item in enumerate(plan.layers)]
+    for key, index, name, used in declared:
+        if name not in used:
+            yield document.fault((key, index, "id"), f"no project belongs to {name}")

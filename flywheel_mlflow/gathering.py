@@ -1,0 +1,249 @@
+"""What a project run has gathered so far, checked against its contract as it comes in."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flywheel_mlflow.canonical import digest_of
+from flywheel_mlflow.contract import Contract, Kpi
+from flywheel_mlflow.documents import value_at
+from flywheel_mlflow.errors import InputError, UnknownName
+from flywheel_mlflow.evidence import (
+    Check,
+    CheckSeverity,
+    ConsumedInterface,
+    Costs,
+    EvidenceKind,
+    InterfaceVersion,
+    KpiValue,
+    Outcome,
+    ProjectEvidence,
+    summarize_checks,
+)
+from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_label
+
+#: MLflow's grammar of keys (mlflow/utils/validation.py, 3.17.2), without the paths it refuses.
+_KEY = re.compile(r"^[A-Za-z0-9_\-. :/]+$")
+MAX_PARAM_LENGTH = 6000
+MAX_TAG_LENGTH = 8000
+RESERVED = ("flywheel.", "mlflow.")
+#: Metric keys this product writes itself.
+RESERVED_METRICS = ("checks.", "cost.")
+
+
+class Gathering:
+    """Collects one run's metrics, checks and interfaces; nothing is accepted that could not be kept."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.document: dict[str, Any] = {}
+        self.metrics: dict[str, float] = {}
+        self.params: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
+        self.checks: list[Check] = []
+        self.interfaces: dict[str, InterfaceVersion] = {}
+        self.inputs: set[ConsumedInterface] = set()
+        self._place = "the run's metrics"
+
+    def add_document(self, document: Mapping[str, Any], *, place: str) -> None:
+        """Take a metrics document; KPIs are read from it by their paths.
+
+        Raises:
+            InputError: a key given before with another value.
+        """
+        for key, value in document.items():
+            if key in self.document and self.document[key] != value:
+                raise InputError(f"{key!r} was already given with another value", where=place)
+            self.document[key] = value
+        self._place = place
+
+    def add_metrics(self, values: Mapping[str, float]) -> None:
+        """Take flat numbers; each is logged under its name.
+
+        Raises:
+            InputError: NaN, an infinity, no number, or a name MLflow cannot keep.
+        """
+        for name, value in values.items():
+            check_key("metric", name)
+            if name.startswith(RESERVED_METRICS):
+                raise InputError(f"the metric name {name!r} is kept for the flywheel itself", hint="choose another")
+            self.metrics[name] = number(name, value)
+            if "." not in name:
+                self.add_document({name: value}, place=self._place)
+
+    def add_params(self, values: Mapping[str, Any]) -> None:
+        """Take parameters; they are kept as text of at most 6,000 characters."""
+        for name, value in values.items():
+            check_key("parameter", name)
+            text = str(value)
+            if len(text) > MAX_PARAM_LENGTH:
+                raise InputError(
+                    f"the parameter {name} has {len(text)} characters, MLflow keeps {MAX_PARAM_LENGTH}",
+                    hint="write it to a file and log that",
+                )
+            self.params[name] = text
+
+    def add_tags(self, values: Mapping[str, Any]) -> None:
+        """Take tags; the prefixes ``flywheel.`` and ``mlflow.`` are not the caller's."""
+        for name, value in values.items():
+            check_key("tag", name)
+            if name.startswith(RESERVED):
+                raise InputError(f"the tag {name!r} is kept for the flywheel itself", hint="choose another name")
+            if len(str(value)) > MAX_TAG_LENGTH:
+                raise InputError(f"the tag {name} is longer than the {MAX_TAG_LENGTH} characters MLflow keeps")
+            self.tags[name] = str(value)
+
+    def add_checks(self, checks: Iterable[Check]) -> None:
+        """Take findings.
+
+        Raises:
+            InputError: a name given twice, or one that cannot stand in a report.
+        """
+        known = {check.name for check in self.checks}
+        for check in checks:
+            check_label("check", check.name)
+            if check.name in known:
+                raise InputError(f"the check {check.name!r} was logged twice", hint="give each finding its own name")
+            known.add(check.name)
+            self.checks.append(check)
+
+    def add_interface(self, version: InterfaceVersion) -> None:
+        """Take the version of a promised interface.
+
+        Raises:
+            UnknownName: the contract promises no such interface.
+            InputError: it was logged already.
+        """
+        if self.contract.interface(version.name) is None:
+            raise UnknownName("interface", version.name, [item.name for item in self.contract.interfaces_out])
+        if version.name in self.interfaces:
+            raise InputError(f"the interface {version.name} was logged twice", hint="log each interface once per run")
+        self.interfaces[version.name] = version
+
+    def add_input(self, item: ConsumedInterface) -> None:
+        """Take an interface version the run read.
+
+        Raises:
+            UnknownName: the contract does not say that this project reads it.
+        """
+        wanted = [entry.name for entry in self.contract.interfaces_in]
+        if item.name not in wanted:
+            raise UnknownName("input interface", item.name, wanted, where=f"interfaces_in of {self.contract.id}")
+        self.inputs.add(item)
+
+    def evidence(self, *, iteration: int, kind: EvidenceKind, run_id: str | None, code_version: str) -> ProjectEvidence:
+        """The evidence as the contract asks for it.
+
+        Raises:
+            InputError: a required KPI is missing, or a value is not a finite number.
+        """
+        kpis = {kpi.name: self._kpi(kpi) for kpi in self.contract.kpis}
+        costs = Costs(
+            self._number_at(self.contract.costs.review_hours), self._number_at(self.contract.costs.review_cost_rmb)
+        )
+        summary = summarize_checks(self.checks, self.contract.checks.required)
+        inputs = tuple(sorted(self.inputs))
+        digest = digest_of(
+            {
+                "contract": self.contract.digest,
+                "document": self.document,
+                "kpis": kpis,
+                "checks": summary.digest,
+                "interfaces": {name: version.digest for name, version in self.interfaces.items()},
+                "inputs": inputs,
+            }
+        )
+        return ProjectEvidence(
+            project_id=self.contract.id,
+            iteration=iteration,
+            kind=kind,
+            run_id=run_id,
+            ended=None,
+            contract_digest=self.contract.digest,
+            kpis=kpis,
+            checks=summary,
+            interfaces_out=dict(sorted(self.interfaces.items())),
+            interfaces_in=inputs,
+            costs=costs,
+            evidence_digest=digest,
+            code_version=code_version,
+        )
+
+    def passed_checks(self) -> tuple[str, ...]:
+        """Names of the passed checks, in the order they came."""
+        return tuple(check.name for check in self.checks if check.outcome is Outcome.PASSED)
+
+    def _kpi(self, kpi: Kpi) -> KpiValue:
+        value = self._number_at(kpi.path)
+        if value is None and kpi.name in self.metrics:
+            value = self.metrics[kpi.name]
+        if value is None and kpi.required:
+            raise InputError(
+                f"the KPI {kpi.name} is required, and there is no value at {kpi.path}",
+                where=self._place,
+                hint="write the value there, or correct the path in project.yaml",
+            )
+        size = self._number_at(kpi.n_path)
+        if size is not None and (size < 0 or int(size) != size):
+            raise InputError(f"the sample size at {kpi.n_path} is {size}, not a count", where=self._place)
+        return KpiValue(value, None if size is None else int(size))
+
+    def _number_at(self, path: str | None) -> float | None:
+        if path is None:
+            return None
+        value = value_at(self.document, path)
+        return None if value is None else number(path, value, place=self._place)
+
+
+def number(name: str, value: object, *, place: str | None = None) -> float:
+    """``value`` as a finite number; whole numbers stay whole.
+
+    Raises:
+        InputError: it is NaN, infinite, or no number at all.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        shown = type(value).__name__
+        raise InputError(f"{name} is not a number but {shown}", where=place, hint="give an int or a float")
+    if not math.isfinite(value):
+        raise InputError(f"{name} is {value}", where=place, hint="leave an unknown value out: missing means unknown")
+    return value
+
+
+def check_key(kind: str, name: str) -> str:
+    """``name`` if MLflow can keep it as the key of a metric, parameter or tag.
+
+    Raises:
+        InputError: it cannot.
+    """
+    check_label(kind, name)
+    if not _KEY.fullmatch(name) or ".." in name or "//" in name or name.startswith(("/", ".")) or name.endswith("/"):
+        raise InputError(
+            f"{kind} {name[:80]!r} is not a valid name",
+            hint=f"use letters, digits, '_', '-', '.', ' ', ':' or '/', at most {MAX_LABEL_LENGTH}, and no path upward",
+        )
+    return name
+
+
+def as_check(
+    name: str,
+    outcome: bool | str | Outcome,
+    *,
+    message: str = "",
+    severity: str | CheckSeverity = CheckSeverity.BLOCKING,
+    details: Mapping[str, Any] | None = None,
+) -> Check:
+    """A finding from what a pipeline says: True and False mean passed and failed.
+
+    Raises:
+        InputError: an outcome or severity nobody knows.
+    """
+    try:
+        found = (Outcome.PASSED if outcome else Outcome.FAILED) if isinstance(outcome, bool) else Outcome(outcome)
+        weight = CheckSeverity(severity)
+    except ValueError as error:
+        known = ", ".join([*Outcome, *CheckSeverity])
+        raise InputError(f"the check {name[:80]!r}: {error}", hint=f"known: True, False, {known}") from error
+    return Check(check_label("check", name), found, message[:2000], weight, "pipeline", dict(details or {}))

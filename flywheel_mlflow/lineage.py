@@ -1,0 +1,201 @@
+"""The interface graph: who feeds whom, with which exact version, and who is hit by a change."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flywheel_mlflow.contract import Contract, InterfaceIn
+from flywheel_mlflow.evidence import InterfaceVersion, ProjectEvidence
+from flywheel_mlflow.schemas import missing_fields
+
+
+class EdgeState(StrEnum):
+    """What the evidence says about one producer-consumer pair."""
+
+    MATCHED = "matched"  # the consumer read exactly the version the producer made
+    STALE = "stale"  # the consumer read another version
+    UNREAD = "unread"  # a version exists, the consumer's run logged no such input
+    UNVERSIONED = "unversioned"  # the producer logged no version
+    NO_EVIDENCE = "no evidence"  # the consumer has no run
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One interface from its producer to one consumer.
+
+    Digests are the first 32 hex digits of a sha256, None where no version is known.
+    ``missing`` are the needed fields the producer's schema does not provide in every row;
+    None when there is no version to look at.
+    """
+
+    interface: str
+    producer: str
+    consumer: str
+    from_iteration: str
+    required: bool
+    state: EdgeState
+    made: str | None
+    read: str | None
+    missing: tuple[str, ...] | None
+
+
+def producers(contracts: Iterable[Contract]) -> dict[str, str]:
+    """Interface name -> id of the project that makes it."""
+    return {out.name: contract.id for contract in contracts for out in contract.interfaces_out}
+
+
+def circle_of(contracts: Iterable[Contract]) -> tuple[str, ...]:
+    """A circle among the edges of one iteration as project ids, first repeated last; empty when none."""
+    items = list(contracts)
+    makers = producers(items)
+    feeds = {
+        contract.id: sorted(
+            {
+                makers[wanted.name]
+                for wanted in contract.interfaces_in
+                if wanted.from_iteration == "same" and wanted.name in makers
+            }
+        )
+        for contract in items
+    }
+    done: set[str] = set()
+    for start in sorted(feeds):
+        path: list[str] = []
+        stack = [(start, iter(feeds[start]))]
+        path.append(start)
+        while stack:
+            node, rest = stack[-1]
+            step = next((item for item in rest if item not in done), None)
+            if step is None:
+                done.add(node)
+                stack.pop()
+                path.pop()
+            elif step in path:
+                # ``feeds`` points from consumer to producer: turned round, data flows this way.
+                return tuple(reversed([*path[path.index(step) :], step]))
+            elif step in feeds:
+                path.append(step)
+                stack.append((step, iter(feeds[step])))
+    return ()
+
+
+def run_order(contracts: Iterable[Contract]) -> tuple[str, ...]:
+    """Project ids, producers before the consumers of the same iteration, ties by id.
+
+    The contracts must hold no circle (see ``circle_of``).
+    """
+    items = {contract.id: contract for contract in contracts}
+    makers = producers(items.values())
+    waiting = {
+        project_id: {
+            makers[wanted.name]
+            for wanted in contract.interfaces_in
+            if wanted.from_iteration == "same" and makers.get(wanted.name, project_id) != project_id
+        }
+        for project_id, contract in items.items()
+    }
+    order: list[str] = []
+    while waiting:
+        ready = sorted(project_id for project_id, needs in waiting.items() if not needs & waiting.keys())
+        if not ready:
+            raise ValueError(f"the contracts hold a circle among {sorted(waiting)}")
+        order += ready
+        for project_id in ready:
+            del waiting[project_id]
+    return tuple(order)
+
+
+def edges(
+    contracts: Mapping[str, Contract],
+    evidence: Mapping[str, ProjectEvidence],
+    previous: Mapping[str, ProjectEvidence],
+) -> tuple[Edge, ...]:
+    """Every declared edge, joined with the evidence on (interface name, digest).
+
+    ``previous`` is the evidence of the iteration before, which feedback edges read from.
+    """
+    makers = producers(contracts.values())
+    found = [
+        _edge(contract, wanted, makers[wanted.name], evidence, previous)
+        for contract in contracts.values()
+        for wanted in contract.interfaces_in
+        if wanted.name in makers
+    ]
+    return tuple(sorted(found, key=lambda edge: (edge.producer, edge.interface, edge.consumer)))
+
+
+def _edge(
+    contract: Contract,
+    wanted: InterfaceIn,
+    producer: str,
+    evidence: Mapping[str, ProjectEvidence],
+    previous: Mapping[str, ProjectEvidence],
+) -> Edge:
+    version = version_of((previous if wanted.from_iteration == "previous" else evidence).get(producer), wanted.name)
+    consumer = evidence.get(contract.id)
+    reads = {item.digest for item in consumer.interfaces_in if item.name == wanted.name} if consumer else set()
+    if version is None:
+        state = EdgeState.UNVERSIONED
+    elif consumer is None:
+        state = EdgeState.NO_EVIDENCE
+    elif not reads:
+        state = EdgeState.UNREAD
+    else:
+        state = EdgeState.MATCHED if version.digest in reads else EdgeState.STALE
+    made = version.digest if version else None
+    return Edge(
+        interface=wanted.name,
+        producer=producer,
+        consumer=contract.id,
+        from_iteration=wanted.from_iteration,
+        required=wanted.required,
+        state=state,
+        made=made,
+        read=made if made in reads else min(reads, default=None),
+        missing=missing_fields(wanted.fields, version.fields) if version else None,
+    )
+
+
+def version_of(evidence: ProjectEvidence | None, interface: str) -> InterfaceVersion | None:
+    """The version of ``interface`` in a project's evidence, if there is one."""
+    return evidence.interfaces_out.get(interface) if evidence else None
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """One project reached by a change, and the way there.
+
+    ``distance`` counts interfaces between the changed project and this one.
+    """
+
+    project_id: str
+    distance: int
+    through: tuple[Edge, ...]
+
+
+def impact(found: Iterable[Edge], start: Iterable[Edge]) -> tuple[Impact, ...]:
+    """Every project downstream of the ``start`` edges, nearest first, each once by a shortest way."""
+    by_producer: dict[str, list[Edge]] = {}
+    for edge in found:
+        by_producer.setdefault(edge.producer, []).append(edge)
+    reached: dict[str, Impact] = {}
+    queue: deque[tuple[Edge, tuple[Edge, ...]]] = deque((edge, ()) for edge in start)
+    origins = {edge.producer for edge in start}
+    while queue:
+        edge, way = queue.popleft()
+        if edge.consumer in reached or edge.consumer in origins:
+            continue
+        through = (*way, edge)
+        reached[edge.consumer] = Impact(edge.consumer, len(through), through)
+        queue.extend((step, through) for step in by_producer.get(edge.consumer, []))
+    return tuple(sorted(reached.values(), key=lambda item: (item.distance, item.project_id)))
+
+
+def reach(found: Iterable[Edge], project_ids: Iterable[str]) -> int:
+    """How many projects are downstream of the given ones, transitively."""
+    everything = tuple(found)
+    origins = set(project_ids)
+    return len(impact(everything, [edge for edge in everything if edge.producer in origins]))

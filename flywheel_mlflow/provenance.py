@@ -1,0 +1,144 @@
+"""Numbers that remember what they were computed from, so that any of them can be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel_mlflow.errors import AssemblyError, UnknownName
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a number that was not computed here was read: a run, or a file of the flywheel.
+
+    ``digest`` is the sha256 (or its first 32 hex digits) of what was read.
+    """
+
+    kind: str
+    ref: str
+    place: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number: value (None is unknown), unit, how it came about, and from what.
+
+    ``rule`` is a sentence; ``inputs`` are names of other metrics; ``source`` is set on the
+    leaves. ``note`` says why a value is unknown or where the reader should be careful.
+    """
+
+    name: str
+    value: float | int | None
+    unit: str
+    rule: str
+    inputs: tuple[str, ...] = ()
+    source: Source | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A metric with its inputs explained in turn: the tree behind a number.
+
+    ``repeated`` marks a metric whose inputs are already shown elsewhere in the tree.
+    """
+
+    metric: Metric
+    inputs: tuple[Explanation, ...]
+    repeated: bool = False
+
+
+class Metrics(Mapping[str, Metric]):
+    """All numbers of one assembly by name, in the order they were computed."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Metric] = {}
+
+    def __getitem__(self, name: str) -> Metric:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def add(self, metric: Metric) -> Metric:
+        """Keep a metric whose inputs are already here.
+
+        Raises:
+            AssemblyError: the name is taken, or an input was never computed.
+        """
+        if metric.name in self._by_name:
+            raise AssemblyError(f"the metric {metric.name} is computed twice")
+        absent = [name for name in metric.inputs if name not in self._by_name]
+        if absent:
+            raise AssemblyError(f"the metric {metric.name} rests on {', '.join(absent)}, which nobody computed")
+        self._by_name[metric.name] = metric
+        return metric
+
+    def value(self, name: str) -> float | int | None:
+        """The value of a metric; None when it is unknown or nobody computed it."""
+        metric = self._by_name.get(name)
+        return metric.value if metric else None
+
+    def values_of(self, names: Iterable[str]) -> dict[str, float | None]:
+        """Values by name, as rules read them."""
+        return {name: self.value(name) for name in names}
+
+    def explain(self, name: str) -> Explanation:
+        """The tree behind a number.
+
+        Raises:
+            UnknownName: no metric has that name.
+        """
+        if name not in self._by_name:
+            raise UnknownName("metric", name, self._by_name)
+        return self._explain(name, set())
+
+    def _explain(self, name: str, shown: set[str]) -> Explanation:
+        metric = self._by_name[name]
+        if name in shown and metric.inputs:
+            return Explanation(metric, (), repeated=True)
+        shown.add(name)
+        return Explanation(metric, tuple(self._explain(item, shown) for item in metric.inputs))
+
+    def as_document(self) -> dict[str, dict[str, Any]]:
+        """Every metric as plain values, by name."""
+        return {
+            metric.name: {
+                "value": metric.value,
+                "unit": metric.unit,
+                "rule": metric.rule,
+                "inputs": list(metric.inputs),
+                "source": None
+                if metric.source is None
+                else {
+                    "kind": metric.source.kind,
+                    "ref": metric.source.ref,
+                    "place": metric.source.place,
+                    "digest": metric.source.digest,
+                },
+                "note": metric.note,
+            }
+            for metric in self._by_name.values()
+        }
+
+
+def weighted_mean(pairs: Iterable[tuple[float | None, float]]) -> float | None:
+    """Mean of the known values by weight; None when no value is known.
+
+    Unknown values are left out rather than counted as 0: their share of the weight goes to
+    the known ones.
+    """
+    known = [(value, weight) for value, weight in pairs if value is not None and weight > 0]
+    total = sum(weight for _, weight in known)
+    return sum(value * weight for value, weight in known) / total if total else None
+
+
+def share(part: int, whole: int) -> float | None:
+    """``part / whole``, None when there is nothing to share."""
+    return part / whole if whole else None

@@ -1,0 +1,205 @@
+"""The project registry: which projects can be consumed in an iteration, and why the others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi
+from flywheel_mlflow.evidence import InterfaceVersion, Outcome, ProjectEvidence
+from flywheel_mlflow.lineage import Edge, version_of
+from flywheel_mlflow.schemas import change_class
+
+
+class EvidenceState(StrEnum):
+    """What stands behind a project in this iteration."""
+
+    EVIDENCED = "evidenced"
+    CARRIED = "carried"
+    MISSING = "without evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredKpi:
+    """A KPI against its promise.
+
+    ``attainment`` is between 0 and 1, None when value or target is unknown.
+    """
+
+    kpi: Kpi
+    value: float | None
+    n: int | None
+    attainment: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredInterface:
+    """A promised interface with the version that stands behind it, if any.
+
+    ``change`` against the previous iteration: first, patch, minor or major; None without a version.
+    """
+
+    promise: InterfaceOut
+    version: InterfaceVersion | None
+    change: str | None
+    consumers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryEntry:
+    """One project of one iteration.
+
+    ``reasons`` says why it is not consumable (empty when it is); ``barred`` maps a consumer to
+    why this project is not consumable for it; ``notes`` are things a reader should know.
+    """
+
+    contract: Contract
+    state: EvidenceState
+    evidence: ProjectEvidence | None
+    kpis: tuple[RegisteredKpi, ...]
+    interfaces: tuple[RegisteredInterface, ...]
+    reasons: tuple[str, ...]
+    barred: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def project_id(self) -> str:
+        """The project's id."""
+        return self.contract.id
+
+    @property
+    def consumable(self) -> bool:
+        """Whether others may build on it; being registered is not enough."""
+        return not self.reasons
+
+
+def register(
+    contracts: Mapping[str, Contract],
+    evidence: Mapping[str, ProjectEvidence],
+    previous: Mapping[str, ProjectEvidence],
+    found: Iterable[Edge],
+    *,
+    iteration: int,
+) -> dict[str, RegistryEntry]:
+    """The registry of an iteration: one entry per contract, sorted by id."""
+    everything = tuple(found)
+    return {
+        contract.id: _entry(
+            contract, evidence.get(contract.id), previous.get(contract.id), everything, iteration=iteration
+        )
+        for contract in sorted(contracts.values(), key=lambda item: item.id)
+    }
+
+
+def _entry(
+    contract: Contract,
+    evidence: ProjectEvidence | None,
+    before: ProjectEvidence | None,
+    found: tuple[Edge, ...],
+    *,
+    iteration: int,
+) -> RegistryEntry:
+    outgoing = [edge for edge in found if edge.producer == contract.id]
+    interfaces = tuple(_interface(promise, evidence, before, outgoing) for promise in contract.interfaces_out)
+    kpis = tuple(register_kpi(kpi, evidence) for kpi in contract.kpis)
+    if evidence is None:
+        state = EvidenceState.MISSING
+        reasons: tuple[str, ...] = (f"no valid run in iteration {iteration}",)
+    else:
+        state = EvidenceState.CARRIED if evidence.carried_from is not None else EvidenceState.EVIDENCED
+        reasons = tuple(_reasons(contract, evidence, interfaces, kpis))
+    return RegistryEntry(
+        contract=contract,
+        state=state,
+        evidence=evidence,
+        kpis=kpis,
+        interfaces=interfaces,
+        reasons=reasons,
+        barred=_barred(outgoing),
+        notes=tuple(_notes(contract, evidence, iteration)),
+    )
+
+
+def _interface(
+    promise: InterfaceOut, evidence: ProjectEvidence | None, before: ProjectEvidence | None, outgoing: list[Edge]
+) -> RegisteredInterface:
+    version, earlier = version_of(evidence, promise.name), version_of(before, promise.name)
+    change: str | None = None
+    if version is not None:
+        change = change_class(earlier.fields, version.fields) if earlier else "first"
+    consumers = tuple(sorted(edge.consumer for edge in outgoing if edge.interface == promise.name))
+    return RegisteredInterface(promise, version, change, consumers)
+
+
+def register_kpi(kpi: Kpi, evidence: ProjectEvidence | None) -> RegisteredKpi:
+    """The KPI's value in the evidence, judged against its target."""
+    measured = evidence.kpis.get(kpi.name) if evidence else None
+    value = measured.value if measured else None
+    return RegisteredKpi(kpi, value, measured.n if measured else None, attainment(kpi, value))
+
+
+def attainment(kpi: Kpi, value: float | None) -> float | None:
+    """How much of the target is reached, from 0 to 1; None when value or target is unknown.
+
+    Within the tolerance of the target, or beyond it on the better side, is 1. Otherwise the
+    ratio of the two, the smaller over the larger: value/target where higher is better,
+    target/value where lower is better. Opposite signs, or a target of 0 that is missed, are 0.
+    """
+    if value is None or kpi.target is None:
+        return None
+    short = kpi.target - value if kpi.direction == "higher" else value - kpi.target
+    if short <= kpi.tolerance:
+        return 1.0
+    part, whole = (value, kpi.target) if kpi.direction == "higher" else (kpi.target, value)
+    if whole < 0 and part < 0:
+        part, whole = -whole, -part
+    return max(0.0, min(1.0, part / whole)) if whole > 0 else 0.0
+
+
+def _reasons(
+    contract: Contract,
+    evidence: ProjectEvidence,
+    interfaces: Iterable[RegisteredInterface],
+    kpis: Iterable[RegisteredKpi],
+) -> Iterable[str]:
+    for name in contract.checks.required:
+        outcome = evidence.checks.required.get(name)
+        if outcome is None:
+            yield f"required check {name} did not run"
+        elif outcome is not Outcome.PASSED:
+            yield f"required check {name}: {outcome.value}"
+    rate = evidence.checks.pass_rate
+    if rate is None:
+        yield "no check ran"
+    elif rate < contract.checks.min_pass_rate:
+        worst = ", ".join(sorted(evidence.checks.not_passed)[:3])
+        yield f"check pass rate {rate:.4f} is below {contract.checks.min_pass_rate:g} (not passed: {worst})"
+    for item in kpis:
+        if item.kpi.required and item.value is None:
+            yield f"required KPI {item.kpi.name} is unknown"
+    for interface in interfaces:
+        if interface.promise.required and interface.version is None:
+            yield f"interface {interface.promise.name} has no version: its data was never logged"
+
+
+def _barred(outgoing: Iterable[Edge]) -> dict[str, str]:
+    """Consumers this project cannot serve, because its schema lacks fields they need."""
+    barred: dict[str, list[str]] = {}
+    for edge in outgoing:
+        if edge.missing:
+            barred.setdefault(edge.consumer, []).append(f"{edge.interface} lacks {', '.join(edge.missing)}")
+    return {consumer: "; ".join(sorted(lacks)) for consumer, lacks in sorted(barred.items())}
+
+
+def _notes(contract: Contract, evidence: ProjectEvidence | None, iteration: int) -> Iterable[str]:
+    if evidence is None:
+        return
+    if evidence.carried_from is not None:
+        age = iteration - evidence.carried_from
+        turns = "iteration" if age == 1 else "iterations"
+        yield f"carried from iteration {evidence.carried_from}, {age} {turns} old"
+    if evidence.contract_digest != contract.digest:
+        yield "the contract changed after this run was logged"
+    if contract.review.human:
+        yield "needs human review before release"
