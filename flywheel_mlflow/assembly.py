@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from flywheel_mlflow.blueprint import BottleneckRule
-from flywheel_mlflow.evidence import Collected, ProjectEvidence
+from flywheel_mlflow.evidence import Collected, Overlap, ProjectEvidence
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.lineage import Edge, edges
 from flywheel_mlflow.metrics import (
@@ -62,6 +62,7 @@ def assemble(
     before: Collected | None = None,
     previous: RecordedAssembly | None = None,
     self_evidence: ProjectEvidence | None = None,
+    overlaps: Iterable[Overlap] = (),
 ) -> Assembly:
     """The assembly of an iteration.
 
@@ -72,6 +73,7 @@ def assemble(
         previous: what the assembly of the iteration before said.
         self_evidence: the evidence of the assembly layer itself, which is not collected but
             comes from its own checks on a draft of this assembly.
+        overlaps: what comparing training with evaluation interfaces across projects found.
     """
     blueprint, contracts = flywheel.blueprint, flywheel.contracts
     evidence = dict(collected.evidence)
@@ -82,7 +84,7 @@ def assemble(
         if self_evidence is not None:
             evidence[own.id] = self_evidence
     found = edges(contracts, evidence, earlier)
-    registry = register(contracts, evidence, earlier, found, iteration=collected.iteration)
+    registry = register(contracts, evidence, earlier, found, iteration=collected.iteration, overlaps=overlaps)
     metrics = Metrics()
     score_projects(registry, blueprint, metrics)
     runs = run_stages(registry, blueprint, metrics)

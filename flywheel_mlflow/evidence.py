@@ -171,6 +171,18 @@ class ProjectEvidence:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class Overlap:
+    """How many fingerprints a training interface shares with an evaluation interface.
+
+    ``shared`` is None when one of the two has no fingerprints to compare: unknown, not clean.
+    """
+
+    training: str
+    evaluation: str
+    shared: int | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class SkippedRun:
     """A run the collector did not count, and why."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from heapq import heapify, heappop, heappush
+from itertools import count
 
 from flywheel_mlflow.contract import Contract, InterfaceIn
 from flywheel_mlflow.evidence import InterfaceVersion, ProjectEvidence
@@ -168,34 +169,50 @@ def version_of(evidence: ProjectEvidence | None, interface: str) -> InterfaceVer
 class Impact:
     """One project reached by a change, and the way there.
 
-    ``distance`` counts interfaces between the changed project and this one.
+    ``turns`` counts the feedback edges on the way, each of which arrives one iteration later;
+    ``distance`` counts all interfaces on the way.
     """
 
     project_id: str
+    turns: int
     distance: int
     through: tuple[Edge, ...]
 
 
 def impact(found: Iterable[Edge], start: Iterable[Edge]) -> tuple[Impact, ...]:
-    """Every project downstream of the ``start`` edges, nearest first, each once by a shortest way."""
+    """Every project downstream of the ``start`` edges, each once by its earliest, then shortest way.
+
+    Earliest counts turns of the flywheel: a flywheel is a circle, so over enough turns
+    everything reaches everything, and what matters first is who is hit in this one.
+    """
     by_producer: dict[str, list[Edge]] = {}
     for edge in found:
         by_producer.setdefault(edge.producer, []).append(edge)
+    first = tuple(start)
+    origins = {edge.producer for edge in first}
     reached: dict[str, Impact] = {}
-    queue: deque[tuple[Edge, tuple[Edge, ...]]] = deque((edge, ()) for edge in start)
-    origins = {edge.producer for edge in start}
+    # Entries carry a running number, so that ways of equal cost are tried in the order found.
+    numbers = count()
+    queue: list[tuple[int, int, int, tuple[Edge, ...]]] = [(*_cost((edge,)), next(numbers), (edge,)) for edge in first]
+    heapify(queue)
     while queue:
-        edge, way = queue.popleft()
-        if edge.consumer in reached or edge.consumer in origins:
+        turns, distance, _, way = heappop(queue)
+        consumer = way[-1].consumer
+        if consumer in reached or consumer in origins:
             continue
-        through = (*way, edge)
-        reached[edge.consumer] = Impact(edge.consumer, len(through), through)
-        queue.extend((step, through) for step in by_producer.get(edge.consumer, []))
-    return tuple(sorted(reached.values(), key=lambda item: (item.distance, item.project_id)))
+        reached[consumer] = Impact(consumer, turns, distance, way)
+        for step in by_producer.get(consumer, []):
+            heappush(queue, (*_cost((*way, step)), next(numbers), (*way, step)))
+    return tuple(sorted(reached.values(), key=lambda item: (item.turns, item.distance, item.project_id)))
+
+
+def _cost(way: tuple[Edge, ...]) -> tuple[int, int]:
+    return sum(edge.from_iteration == "previous" for edge in way), len(way)
 
 
 def reach(found: Iterable[Edge], project_ids: Iterable[str]) -> int:
-    """How many projects are downstream of the given ones, transitively."""
+    """How many projects are downstream of the given ones within the same turn, transitively."""
     everything = tuple(found)
     origins = set(project_ids)
-    return len(impact(everything, [edge for edge in everything if edge.producer in origins]))
+    reached = impact(everything, [edge for edge in everything if edge.producer in origins])
+    return sum(item.turns == 0 for item in reached)

@@ -11,7 +11,7 @@ from flywheel_mlflow.lineage import Edge, EdgeState, reach
 from flywheel_mlflow.provenance import Metric, Metrics, Source, share
 from flywheel_mlflow.registry import EvidenceState, RegistryEntry
 from flywheel_mlflow.rules import parse_rule
-from flywheel_mlflow.stages import MilestoneStatus, StageRun, StageStatus, obligations
+from flywheel_mlflow.stages import MilestoneStatus, StageRun, StageStatus, evidence_source, obligations
 
 SECONDS_PER_DAY = 86_400
 
@@ -21,7 +21,7 @@ class Bottleneck:
     """A rule that fired, with the numbers that made it fire.
 
     ``distance`` is how far beyond its limit the worst value lies, as a share of the limit (the
-    plain difference where the limit is 0); ``reach`` counts projects downstream;
+    plain difference where the limit is 0); ``reach`` counts projects downstream in the same turn;
     ``rank`` = severity weight x (1 + reach) x (1 + distance), higher is more pressing.
     """
 
@@ -98,7 +98,8 @@ def _add_checks(evidenced: Iterable[RegistryEntry], metrics: Metrics) -> None:
         ("upstream_check_count", total, "count", "sum of all checks of the upstream projects with evidence"),
         ("upstream_check_pass_rate", share(passed, due), "ratio", "passed checks / checks that were due, upstream"),
     ):
-        metrics.add(Metric(f"flywheel.{name}", value, unit, rule, inputs=inputs))
+        note = "" if value is not None else "no upstream check was due"
+        metrics.add(Metric(f"flywheel.{name}", value, unit, rule, inputs=inputs, note=note))
 
 
 def add_acceptance(
@@ -196,6 +197,7 @@ def add_acceptance(
         cycle,
         "days",
         "end of the last project run of this iteration minus the same of the iteration before",
+        "upstream_evidenced_count",
         note="" if cycle is not None else "no earlier iteration to measure from",
     )
     for name, why in (
@@ -254,7 +256,7 @@ def add_costs(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
                     value,
                     unit,
                     f"{title} as the project states it",
-                    source=Source("run", entry.evidence.run_id or "", path or "") if entry.evidence else None,
+                    source=evidence_source(entry, path or ""),
                     note="" if value is not None else "the project states none",
                 )
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi
-from flywheel_mlflow.evidence import InterfaceVersion, Outcome, ProjectEvidence
+from flywheel_mlflow.evidence import InterfaceVersion, Outcome, Overlap, ProjectEvidence
 from flywheel_mlflow.lineage import Edge, version_of
 from flywheel_mlflow.schemas import change_class
 
@@ -81,12 +81,16 @@ def register(
     found: Iterable[Edge],
     *,
     iteration: int,
+    overlaps: Iterable[Overlap] = (),
 ) -> dict[str, RegistryEntry]:
-    """The registry of an iteration: one entry per contract, sorted by id."""
-    everything = tuple(found)
+    """The registry of an iteration: one entry per contract, sorted by id.
+
+    ``overlaps`` are the comparisons of training with evaluation interfaces, across projects.
+    """
+    everything, compared = tuple(found), tuple(overlaps)
     return {
         contract.id: _entry(
-            contract, evidence.get(contract.id), previous.get(contract.id), everything, iteration=iteration
+            contract, evidence.get(contract.id), previous.get(contract.id), everything, compared, iteration=iteration
         )
         for contract in sorted(contracts.values(), key=lambda item: item.id)
     }
@@ -97,6 +101,7 @@ def _entry(
     evidence: ProjectEvidence | None,
     before: ProjectEvidence | None,
     found: tuple[Edge, ...],
+    compared: tuple[Overlap, ...],
     *,
     iteration: int,
 ) -> RegistryEntry:
@@ -108,7 +113,7 @@ def _entry(
         reasons: tuple[str, ...] = (f"no valid run in iteration {iteration}",)
     else:
         state = EvidenceState.CARRIED if evidence.carried_from is not None else EvidenceState.EVIDENCED
-        reasons = tuple(_reasons(contract, evidence, interfaces, kpis))
+        reasons = (*_reasons(contract, evidence, interfaces, kpis), *_contaminated(contract, compared))
     return RegistryEntry(
         contract=contract,
         state=state,
@@ -117,7 +122,7 @@ def _entry(
         interfaces=interfaces,
         reasons=reasons,
         barred=_barred(outgoing),
-        notes=tuple(_notes(contract, evidence, iteration)),
+        notes=(*_notes(contract, evidence, iteration), *_not_compared(contract, compared)),
     )
 
 
@@ -181,6 +186,19 @@ def _reasons(
     for interface in interfaces:
         if interface.promise.required and interface.version is None:
             yield f"interface {interface.promise.name} has no version: its data was never logged"
+
+
+def _contaminated(contract: Contract, compared: Iterable[Overlap]) -> Iterable[str]:
+    for item in compared:
+        if item.shared and contract.interface(item.training):
+            noun = "record" if item.shared == 1 else "records"
+            yield f"{item.training} contains {item.shared} {noun} of the evaluation set {item.evaluation}"
+
+
+def _not_compared(contract: Contract, compared: Iterable[Overlap]) -> Iterable[str]:
+    for item in compared:
+        if item.shared is None and contract.interface(item.training):
+            yield f"whether {item.training} contains records of {item.evaluation} is unknown: no fingerprints"
 
 
 def _barred(outgoing: Iterable[Edge]) -> dict[str, str]:

@@ -56,7 +56,8 @@ def score_projects(registry: Mapping[str, RegistryEntry], blueprint: Blueprint, 
         _add_score(entry, blueprint, metrics)
 
 
-def _source(entry: RegistryEntry, place: str) -> Source | None:
+def evidence_source(entry: RegistryEntry, place: str) -> Source | None:
+    """Where a number of a project was read: its run, or this assembly for its own; None without evidence."""
     evidence = entry.evidence
     if evidence is None:
         return None
@@ -73,7 +74,7 @@ def _add_kpis(entry: RegistryEntry, metrics: Metrics) -> None:
                 value=item.value,
                 unit=item.kpi.unit,
                 rule=f"read from the project's run, place {item.kpi.path}",
-                source=_source(entry, item.kpi.path),
+                source=evidence_source(entry, item.kpi.path),
                 note="" if item.value is not None else "the project states no value",
             )
         )
@@ -88,7 +89,7 @@ def _add_score(entry: RegistryEntry, blueprint: Blueprint, metrics: Metrics) -> 
             value=summary.pass_rate if summary else None,
             unit="ratio",
             rule="passed checks / (passed + failed + error); skipped ones are left out",
-            source=_source(entry, f"checks {summary.passed} of {summary.total} passed" if summary else ""),
+            source=evidence_source(entry, f"checks {summary.passed} of {summary.total} passed" if summary else ""),
             note="" if summary else "no evidence",
         )
     )
@@ -112,7 +113,7 @@ def _add_score(entry: RegistryEntry, blueprint: Blueprint, metrics: Metrics) -> 
             value=met / due if evidence and due else None,
             unit="ratio",
             rule="promises kept / made: required interfaces versioned, required checks passed, KPIs given",
-            source=_source(entry, f"{met} of {due} promises kept"),
+            source=evidence_source(entry, f"{met} of {due} promises kept"),
             note="" if evidence else "no evidence",
         )
     )

@@ -1,0 +1,28 @@
+"""The ``flywheel`` command: parses, calls one operation, prints, exits."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; every error ends as a message and a documented exit code."""
+    from flywheel_mlflow.cli.app import app
+    from flywheel_mlflow.errors import ExitCode, FlywheelError
+
+    try:
+        app()
+    except FlywheelError as error:
+        from flywheel_mlflow.cli.show import show_error
+
+        show_error(error, verbose="--verbose" in sys.argv)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader (head, less) has gone; nothing is wrong. Python would complain at exit.
+        sys.stderr.close()
+        sys.exit(ExitCode.PASS)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
+        from flywheel_mlflow.cli.show import show_defect
+
+        show_defect(error, verbose="--verbose" in sys.argv)
+        sys.exit(ExitCode.FAILURE)

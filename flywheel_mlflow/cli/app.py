@@ -1,0 +1,257 @@
+"""The commands of ``flywheel``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.cli.session import Session
+
+app = typer.Typer(
+    name="flywheel",
+    help="Assemble many LLM data projects, logged in MLflow, into one reviewable flywheel.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Exit codes: 0 pass, 1 block, 2 wrong usage or bad input, 3 inconclusive, 4 the tool or a server failed.",
+)
+
+Iteration = Annotated[int, typer.Option("--iteration", "-i", help="Which turn of the flywheel, from 1.")]
+MaybeIteration = Annotated[
+    int | None,
+    typer.Option("--iteration", "-i", help="Which turn of the flywheel; the newest assembled one if left out."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Context = typer.Context
+# Options of type str take "" for "left out": MLflow Projects can hand over no less than that.
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from flywheel_mlflow import __version__
+
+        typer.echo(f"flywheel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: Context,
+    root: Annotated[
+        Path | None,
+        typer.Option(help="The flywheel's folder; found upward from here if left out.", envvar="FLYWHEEL_ROOT"),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="MLflow server or store; else MLFLOW_TRACKING_URI, else ./mlflow-data.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the cause behind an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+    del version  # its callback has printed and left
+    context.obj = (root, tracking_uri, verbose)
+
+
+def _session(context: Context) -> Session:
+    from flywheel_mlflow.cli.session import Session
+
+    root, tracking_uri, _ = context.obj
+    return Session(root, tracking_uri)
+
+
+@app.command()
+def validate(context: Context, as_json: AsJson = False) -> None:
+    """Check the blueprint and every contract; report all faults of all files in one go."""
+    from flywheel_mlflow.cli import show
+
+    show.flywheel(_session(context).flywheel, as_json=as_json)
+
+
+@app.command()
+def schema(kind: Annotated[str, typer.Argument(help="contract or blueprint")]) -> None:
+    """Print the JSON Schema of a contract or of the blueprint, for editors."""
+    from flywheel_mlflow.operations.schemas import json_schema
+
+    typer.echo(json_schema(kind), nl=False)
+
+
+@app.command()
+def init(context: Context) -> None:
+    """Make the store and the assembly's experiment ready; does no harm twice."""
+    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.operations.starting import init_flywheel
+
+    session = _session(context)
+    show.ready(session.flywheel, session.settings, init_flywheel(session.tracking))
+
+
+@app.command("init-project")
+def init_project_command(
+    context: Context, folder: Annotated[Path, typer.Argument(help="The new project's folder.")]
+) -> None:
+    """Write a commented contract to start a project from."""
+    from flywheel_mlflow.cli.session import root_or_none
+    from flywheel_mlflow.operations.starting import init_project
+
+    target = init_project(folder, root_or_none(context.obj[0]))
+    typer.echo(f"wrote {target}\nnext: edit it, then run `flywheel validate`")
+
+
+@app.command()
+def log(
+    context: Context,
+    project: Annotated[str, typer.Argument(help="The project's folder or id.")],
+    iteration: Iteration,
+    results: Annotated[str, typer.Option(help="Folder with the result files; the contract's if left out.")] = "",
+    published: Annotated[bool, typer.Option("--published", help="Log the project's published figures.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Log a project's run from its result files; shows at once whether the contract holds."""
+    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.operations.project_run import log_results
+
+    session = _session(context)
+    project_id = session.flywheel.project_of(project)
+    with show.rows_measured() as progress:
+        logged = log_results(
+            session.flywheel,
+            project_id,
+            iteration,
+            session.tracking,
+            results=Path(results) if results else None,
+            published=published,
+            resume=session.prepared_run(project_id),
+            progress=progress,
+        )
+    show.logged(logged, as_json=as_json)
+
+
+@app.command()
+def adopt(
+    context: Context,
+    experiment: Annotated[str, typer.Option(help="The MLflow experiment that holds the runs.")],
+    filter_string: Annotated[str, typer.Option("--filter", help="MLflow's search filter, such as params.model = 'x'.")],
+    project: Annotated[str, typer.Option(help="The project's folder or id.")],
+    iteration: Iteration,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which runs would be tagged.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tag runs that some other tool logged, so that they count as a project's evidence."""
+    from flywheel_mlflow.cli import show
+
+    session = _session(context)
+    contract = session.flywheel.contract(session.flywheel.project_of(project))
+    adopted = session.tracking.adopter.adopt(experiment, filter_string, contract, iteration, dry_run=dry_run)
+    show.adopted(adopted, contract.id, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def collect(context: Context, iteration: Iteration, as_json: AsJson = False) -> None:
+    """Show an iteration's evidence: which runs count, which are carried, which are skipped and why."""
+    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.operations.assembling import collect_iteration
+
+    session = _session(context)
+    show.collected(session.flywheel, collect_iteration(session.flywheel, session.tracking, iteration), as_json=as_json)
+
+
+@app.command()
+def assemble(
+    context: Context,
+    iteration: Iteration,
+    log: Annotated[
+        str, typer.Option("--log", help="'published': first log the published figures of projects without a run.")
+    ] = "",
+    out: Annotated[str, typer.Option(help="Write the deliverables into this folder too.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Write a run even when nothing changed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Assemble an iteration: registry, stage runs, metrics, report, checks; fifteen deliverables."""
+    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.cli.session import log_first
+    from flywheel_mlflow.errors import ExitCode
+    from flywheel_mlflow.operations.assembling import assemble_iteration
+    from flywheel_mlflow.operations.checking import read_sources
+
+    session = _session(context)
+    with show.steps() as step:
+        log_first(session, log, iteration, step)
+        step("assembling")
+        assembled = assemble_iteration(
+            session.flywheel,
+            session.tracking,
+            iteration,
+            sources=read_sources(session.flywheel),
+            out=Path(out) if out else None,
+            force=force,
+            resume=session.settings.run_id,
+            resume_experiment=session.settings.experiment_id,
+        )
+    show.assembled(assembled, session.settings, as_json=as_json)
+    if assembled.contradictions:
+        raise typer.Exit(ExitCode.BLOCK)
+
+
+@app.command()
+def check(
+    context: Context,
+    iteration: MaybeIteration = None,
+    prove: Annotated[bool, typer.Option("--prove", help="Show for each check that it can fail.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the faults that --prove applies.")] = 1,
+    junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the newest assembly of an iteration against its files, the contracts and the server."""
+    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.errors import ExitCode
+    from flywheel_mlflow.operations.checking import check_iteration, prove_checks
+
+    session = _session(context)
+    turn = session.iteration(iteration)
+    if prove:
+        proofs = prove_checks(session.flywheel, session.tracking, turn, seed=seed)
+        held = show.proofs(proofs, as_json=as_json)
+    else:
+        checked = check_iteration(session.flywheel, session.tracking, turn)
+        held = show.checked(checked, junit=junit, as_json=as_json)
+    if not held:
+        raise typer.Exit(ExitCode.BLOCK)
+
+
+@app.command()
+def explain(
+    context: Context,
+    name: Annotated[str, typer.Argument(help="A number, such as p05.retrieval_hit_rate or mean_stage_score.")],
+    iteration: MaybeIteration = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the tree behind a number, down to run ids."""
+    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.operations.explaining import explain_metric
+
+    session = _session(context)
+    turn = session.iteration(iteration)
+    show.explanation(explain_metric(session.flywheel, session.tracking, turn, name), as_json=as_json)
+
+
+@app.command()
+def impact(
+    context: Context,
+    name: Annotated[str, typer.Argument(help="An interface or a project.")],
+    iteration: MaybeIteration = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who consumes an interface or anything a project makes, transitively, with versions."""
+    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.operations.explaining import impact_of
+
+    session = _session(context)
+    turn = session.iteration_or_none(iteration)
+    found = impact_of(session.flywheel, session.tracking if turn else None, turn, name)
+    show.impacted(found, turn, as_json=as_json)

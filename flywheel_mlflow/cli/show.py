@@ -1,0 +1,407 @@
+"""Prints results: tables for people on standard output, JSON for machines, narration on standard error."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from flywheel_mlflow.canonical import document_json
+from flywheel_mlflow.errors import FlywheelError
+from flywheel_mlflow.evidence import Check, Collected, Outcome
+from flywheel_mlflow.reports.numbers import format_value
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.consistency import Proof
+    from flywheel_mlflow.flywheel import Flywheel
+    from flywheel_mlflow.operations.assembling import Assembled
+    from flywheel_mlflow.operations.checking import Checked
+    from flywheel_mlflow.operations.explaining import Impacted
+    from flywheel_mlflow.operations.project_run import LoggedRun
+    from flywheel_mlflow.provenance import Explanation
+    from flywheel_mlflow.settings import Settings
+    from flywheel_mlflow.tracking import Adopted
+
+#: Width of tables when nobody looks at them: a pipe or a file has no width of its own.
+PIPE_WIDTH = 160
+STYLES = {
+    "passed": "green",
+    "completed": "green",
+    "yes": "green",
+    "failed": "red",
+    "error": "red",
+    "blocked": "red",
+    "no": "red",
+    "at risk": "yellow",
+    "skipped": "yellow",
+    "missing": "dim",
+    "unknown": "dim",
+}
+
+
+def _console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def _clean(value: object) -> Text:
+    """Any text without control characters or markup: names and messages come from other people."""
+    text = "".join(char if char.isprintable() or char == "\n" else "�" for char in str(value))
+    return Text(text, style=STYLES.get(text, ""))
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    table = Table(title=Text(title), title_justify="left", show_lines=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_clean(cell) for cell in row))
+    return table
+
+
+def _json(document: Any) -> None:
+    sys.stdout.write(document_json(document))
+
+
+def show_error(error: FlywheelError, *, verbose: bool) -> None:
+    """An error on standard error: what, where, what to try; with its cause when asked."""
+    console = _console(stderr=True)
+    console.print(_clean(f"error: {error.diagnostics()}"))
+    if verbose:
+        console.print(_clean("".join(traceback.format_exception(error))))
+
+
+def show_defect(error: Exception, *, verbose: bool) -> None:
+    """A defect of the tool itself."""
+    console = _console(stderr=True)
+    console.print(_clean(f"error: the tool failed: {type(error).__name__}: {error}"))
+    console.print(_clean("  try:   run it again with --verbose and report what it shows"))
+    if verbose:
+        console.print(_clean("".join(traceback.format_exception(error))))
+
+
+def _silent(_: object) -> None:
+    """Progress nobody watches."""
+
+
+@contextmanager
+def rows_measured() -> Iterator[Callable[[int], None]]:
+    """Progress over rows, shown on a terminal only."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield _silent
+        return
+    with console.status("measuring") as status:
+        yield lambda rows: status.update(f"measuring: {rows:,} rows")
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """Progress over steps, shown on a terminal only."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield _silent
+        return
+    with console.status("starting") as status:
+        yield lambda text: status.update(_clean(text))
+
+
+def flywheel(found: Flywheel, *, as_json: bool) -> None:
+    """What a valid flywheel promises."""
+    if as_json:
+        document = {
+            "flywheel": found.name,
+            "blueprint_digest": found.blueprint.digest,
+            "projects": {name: contract.digest for name, contract in found.contracts.items()},
+        }
+        _json(document)
+        return
+    rows = [
+        (
+            contract.id,
+            contract.title,
+            contract.owner,
+            contract.phase,
+            ", ".join(contract.stages),
+            len(contract.interfaces_out),
+            len(contract.interfaces_in),
+            len(contract.kpis),
+        )
+        for contract in found.contracts.values()
+    ]
+    columns = ("id", "title", "owner", "phase", "stages", "makes", "reads", "KPIs")
+    _console().print(_table(f"{found.name}: {len(rows)} contracts, no faults", columns, rows))
+
+
+def ready(found: Flywheel, settings: Settings, experiment_id: str) -> None:
+    """Where the flywheel is kept."""
+    print(f"{found.name} is kept at {settings.shown_uri} (experiment {experiment_id})")
+
+
+def logged(run: LoggedRun, *, as_json: bool) -> None:
+    """A logged run, and whether its contract holds."""
+    entry = run.entry
+    summary = entry.evidence.checks if entry.evidence else None
+    if as_json:
+        document = {
+            "run_id": run.run_id,
+            "project_id": entry.project_id,
+            "consumable": entry.consumable,
+            "reasons": list(entry.reasons),
+            "notes": list(entry.notes),
+            "passed_checks": summary.passed if summary else None,
+            "total_checks": summary.total if summary else None,
+            "kpis": {item.kpi.name: item.value for item in entry.kpis},
+            "interfaces": {item.promise.name: item.version for item in entry.interfaces},
+        }
+        _json(document)
+        return
+    console = _console()
+    console.print(_clean(f"logged {entry.project_id} as run {run.run_id}"))
+    if summary:
+        console.print(_clean(f"checks: {summary.passed} of {summary.total} passed"))
+        for name, outcome in summary.not_passed.items():
+            console.print(_clean(f"  {outcome.value}: {name}"))
+    rows = [
+        (
+            item.kpi.name,
+            format_value(item.value, item.kpi.unit),
+            format_value(item.kpi.target, item.kpi.unit),
+            item.kpi.direction,
+            format_value(item.attainment, "ratio"),
+        )
+        for item in entry.kpis
+    ]
+    console.print(_table("KPIs", ("name", "value", "target", "better", "attained"), rows))
+    made = [
+        (
+            item.promise.name,
+            item.version.digest if item.version else "none",
+            format_value(item.version.rows if item.version else None, "records"),
+            item.promise.required,
+        )
+        for item in entry.interfaces
+    ]
+    console.print(_table("Interfaces", ("name", "version", "rows", "required"), made))
+    console.print(_clean("consumable: " + ("yes" if entry.consumable else "no")))
+    for reason in entry.reasons:
+        console.print(_clean(f"  {reason}"))
+
+
+def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) -> None:
+    """Which runs were tagged, and which were left alone."""
+    if as_json:
+        _json({"project_id": project_id, "dry_run": dry_run, "adopted": found.run_ids, "left_alone": found.left_alone})
+        return
+    console = _console()
+    verb = "would adopt" if dry_run else "adopted"
+    console.print(_clean(f"{verb} {len(found.run_ids)} runs for {project_id}"))
+    for run_id in found.run_ids:
+        console.print(_clean(f"  {run_id}"))
+    for item in found.left_alone:
+        console.print(_clean(f"  left alone {item.run_id}: {item.reason}"))
+
+
+def collected(found_for: Flywheel, found: Collected, *, as_json: bool) -> None:
+    """An iteration's evidence."""
+    if as_json:
+        _json({"iteration": found.iteration, "evidence": found.evidence, "skipped": found.skipped})
+        return
+    rows = []
+    for contract in found_for.contracts.values():
+        evidence = found.evidence.get(contract.id)
+        if contract.is_assembly:
+            rows.append((contract.id, "self-evidence", "comes with `flywheel assemble`", "", ""))
+        elif evidence is None:
+            rows.append((contract.id, "without evidence", "", "", ""))
+        else:
+            state = f"carried from {evidence.carried_from}" if evidence.carried_from else evidence.kind.value
+            checks = f"{evidence.checks.passed}/{evidence.checks.total}"
+            rows.append((contract.id, state, evidence.run_id or "", checks, str(len(evidence.interfaces_out))))
+    console = _console()
+    columns = ("project", "evidence", "run", "checks", "interface versions")
+    console.print(_table(f"iteration {found.iteration}", columns, rows))
+    for item in found.skipped:
+        console.print(_clean(f"skipped {item.run_id} of {item.project_id}: {item.reason}"))
+
+
+def assembled(found: Assembled, settings: Settings, *, as_json: bool) -> None:
+    """What was assembled, and how to open it."""
+    assembly = found.assembly
+    value = assembly.metrics.value
+    if as_json:
+        document = {
+            "iteration": assembly.iteration,
+            "run_id": found.run_id,
+            "unchanged": found.unchanged,
+            "digest": found.digest,
+            "metrics": {
+                name: metric.value for name, metric in assembly.metrics.items() if name.startswith("flywheel.")
+            },
+            "stages": {run.stage.id: {"status": run.status.value, "score": run.score} for run in assembly.stage_runs},
+            "bottlenecks": [item.rule.id for item in assembly.bottlenecks],
+            "consumable": [item.project_id for item in assembly.registry.values() if item.consumable],
+            "contradictions": [check.name for check in found.contradictions],
+        }
+        _json(document)
+        return
+    console = _console()
+    rows = [
+        (
+            entry.project_id,
+            entry.contract.title,
+            entry.state.value,
+            f"{entry.evidence.checks.passed}/{entry.evidence.checks.total}" if entry.evidence else "unknown",
+            format_value(value(f"{entry.project_id}.score"), "score 0..1"),
+            "yes" if entry.consumable else "no",
+            entry.reasons[0] if entry.reasons else "",
+        )
+        for entry in assembly.registry.values()
+    ]
+    columns = ("project", "title", "evidence", "checks", "score", "consumable", "first reason")
+    console.print(_table(f"{assembly.flywheel.name}, iteration {assembly.iteration}", columns, rows))
+    stages = [
+        (
+            run.stage.title,
+            run.status.value,
+            format_value(run.score, "score 0..1"),
+            run.reasons[0] if run.reasons else "",
+        )
+        for run in assembly.stage_runs
+    ]
+    console.print(_table("Stages", ("stage", "status", "score", "first reason"), stages))
+    fired = [
+        (item.rule.id, item.rule.severity, item.rule.when, _values(item.values), item.reach, f"{item.rank:.2f}")
+        for item in assembly.bottlenecks
+    ]
+    headings = ("bottleneck", "severity", "rule", "values", "projects downstream", "rank")
+    console.print(_table("Bottlenecks, most pressing first", headings, fired))
+    for line in _closing_lines(found, settings):
+        console.print(_clean(line))
+
+
+def _values(values: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name} = {'unknown' if value is None else f'{value:g}'}" for name, value in values.items())
+
+
+def _closing_lines(found: Assembled, settings: Settings) -> Iterator[str]:
+    value = found.assembly.metrics.value
+    yield (
+        f"{value('flywheel.project_count')} projects registered, {value('flywheel.evidenced_count')} with evidence, "
+        f"{value('flywheel.consumable_count')} consumable; upstream checks {value('flywheel.upstream_checks_passed')} "
+        f"of {value('flywheel.upstream_check_count')} passed"
+    )
+    passed = len(found.checks) - len(found.contradictions)
+    yield f"the assembly's own checks: {passed} of {len(found.checks)} passed"
+    for check in found.contradictions:
+        yield f"  {check.outcome.value}: {check.name}: {check.message}"
+    word = "nothing changed since" if found.unchanged else "written as"
+    yield f"{word} run {found.run_id}"
+    page = f"/#/experiments/{found.experiment_id}/runs/{found.run_id}?workflowType=machine_learning"
+    if settings.is_server:
+        yield f"open it:  {settings.shown_uri.rstrip('/')}{page}"
+    else:
+        yield (
+            f"open it:  mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri {settings.shown_uri}"
+        )
+        yield f"          then http://127.0.0.1:5000{page}"
+
+
+def checked(found: Checked, *, junit: Path | None, as_json: bool) -> bool:
+    """The outcome of the assembly's checks; whether all passed."""
+    from flywheel_mlflow.reports.checks import junit_xml, results_document
+    from flywheel_mlflow.writing import write_files
+
+    if junit is not None:
+        write_files({junit.name: junit_xml(found.checks)}, junit.parent)
+    if as_json:
+        _json({"iteration": found.iteration, "run_id": found.run_id} | results_document(found.checks))
+        return found.passed
+    console = _console()
+    rows = [(check.outcome.value, check.name, _first_line(check)) for check in found.checks]
+    console.print(_table(f"iteration {found.iteration}, run {found.run_id}", ("outcome", "check", "message"), rows))
+    good = sum(check.outcome is Outcome.PASSED for check in found.checks)
+    console.print(_clean(f"{good} of {len(found.checks)} checks passed"))
+    return found.passed
+
+
+def _first_line(check: Check) -> str:
+    return check.message.splitlines()[0][:200] if check.message else ""
+
+
+def proofs(found: Sequence[Proof], *, as_json: bool) -> bool:
+    """Which checks turned red under their fault; whether all did."""
+    held = bool(found) and all(proof.proved for proof in found)
+    if as_json:
+        _json({"proved": sum(proof.proved for proof in found), "total": len(found), "proofs": found})
+        return held
+    rows = [
+        ("yes" if proof.proved else "no", proof.name, proof.fault, proof.outcome.value if proof.outcome else "")
+        for proof in found
+    ]
+    console = _console()
+    console.print(_table("Each check under one seeded fault", ("turned red", "check", "fault", "outcome"), rows))
+    console.print(_clean(f"{sum(proof.proved for proof in found)} of {len(found)} checks can fail"))
+    return held
+
+
+def explanation(found: Explanation, *, as_json: bool) -> None:
+    """The tree behind a number."""
+    if as_json:
+        _json(found)
+        return
+    _console().print(_branch(found))
+
+
+def _branch(found: Explanation) -> Tree:
+    metric = found.metric
+    tree = Tree(_clean(f"{metric.name} = {format_value(metric.value, metric.unit)} ({metric.unit})"), guide_style="dim")
+    if found.repeated:
+        tree.add(_clean("shown above"))
+        return tree
+    tree.add(_clean(f"rule: {metric.rule}"))
+    if metric.note:
+        tree.add(_clean(f"note: {metric.note}"))
+    if metric.source:
+        source = metric.source
+        place = f", {source.place}" if source.place else ""
+        digest = f", digest {source.digest[:16]}" if source.digest else ""
+        tree.add(_clean(f"from {source.kind} {source.ref}{place}{digest}"))
+    for item in found.inputs:
+        tree.children.append(_branch(item))
+    return tree
+
+
+def impacted(found: Impacted, iteration: int | None, *, as_json: bool) -> None:
+    """Everything downstream of a change."""
+    if as_json:
+        _json(
+            {"iteration": iteration} | {"changed": found.changed, "producer": found.producer, "reached": found.reached}
+        )
+        return
+    rows = [
+        (
+            "this" if item.turns == 0 else f"+{item.turns}",
+            item.distance,
+            item.project_id,
+            " -> ".join([item.through[0].producer, *(f"[{step.interface}] {step.consumer}" for step in item.through)]),
+            item.through[-1].made or "none",
+            item.through[-1].state.value,
+        )
+        for item in found.reached
+    ]
+    when = f"iteration {iteration}" if iteration else "by contract, nothing assembled yet"
+    console = _console()
+    columns = ("turn", "steps", "project", "way", "version", "state")
+    console.print(_table(f"a change of {found.changed} ({found.producer}) reaches, {when}", columns, rows))
+    now = sum(item.turns == 0 for item in found.reached)
+    console.print(_clean(f"{len(found.reached)} projects downstream, {now} of them in the same turn"))

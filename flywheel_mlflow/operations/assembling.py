@@ -1,0 +1,222 @@
+"""Collects and assembles one iteration, and writes the deliverables on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow import consistency
+from flywheel_mlflow.assembly import Assembly, RecordedAssembly, assemble
+from flywheel_mlflow.canonical import digest_of, sha256_text
+from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.documents import parse_json, read_text, value_at
+from flywheel_mlflow.errors import AssemblyError
+from flywheel_mlflow.evidence import Check, Collected, Outcome, Overlap, ProjectEvidence
+from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel
+from flywheel_mlflow.operations.contamination import find_overlaps
+from flywheel_mlflow.operations.project_run import check_iteration_number
+from flywheel_mlflow.operations.self_evidence import own_files, self_evidence
+from flywheel_mlflow.reports.bundle import render_deliverables
+from flywheel_mlflow.reports.note import assembly_note, stage_note
+from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.writing import write_files
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.tracking import AssemblyContent, Tracking
+
+PUBLISHED_FILE = "published_projects.json"
+#: The assembly's own checks judge an assembly that contains their result. Two rounds settle
+#: it; more means that a check depends on its own outcome.
+MAX_ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the server holds about an iteration and the one before."""
+
+    collected: Collected
+    before: Collected | None
+    previous: RecordedAssembly | None
+    overlaps: tuple[Overlap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """An assembly with its checks, its files, and where it was written.
+
+    ``unchanged`` means that the newest valid assembly of the iteration has the same bytes, so
+    no second run was made; ``run_id`` is then that one's.
+    """
+
+    assembly: Assembly
+    checks: tuple[Check, ...]
+    files: Mapping[str, str]
+    digest: str
+    run_id: str
+    experiment_id: str
+    unchanged: bool
+
+    @property
+    def contradictions(self) -> tuple[Check, ...]:
+        """The assembly's own checks that did not pass."""
+        return tuple(check for check in self.checks if check.outcome is not Outcome.PASSED)
+
+
+def collect_iteration(flywheel: Flywheel, tracking: Tracking, iteration: int) -> Collected:
+    """The evidence of one iteration, the assembly layer's own left out."""
+    return tracking.collector.collect(_upstream(flywheel), check_iteration_number(iteration))
+
+
+def _upstream(flywheel: Flywheel) -> dict[str, Contract]:
+    return {name: contract for name, contract in flywheel.contracts.items() if not contract.is_assembly}
+
+
+def gather(flywheel: Flywheel, tracking: Tracking, iteration: int) -> Gathered:
+    """Everything on the server that an assembly of ``iteration`` rests on."""
+    before = collect_iteration(flywheel, tracking, iteration - 1) if iteration > 1 else None
+    collected = collect_iteration(flywheel, tracking, iteration)
+    previous = tracking.assemblies.recorded(iteration - 1) if iteration > 1 else None
+    return Gathered(collected, before, previous, find_overlaps(flywheel, tracking, collected))
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An assembly that contains the outcome of its own checks, with its files."""
+
+    assembly: Assembly
+    checks: tuple[Check, ...]
+    files: Mapping[str, str]
+
+
+def settle(flywheel: Flywheel, gathered: Gathered, sources: Mapping[str, str]) -> Settled:
+    """Assemble until the checks of the assembly agree with the evidence they are in it.
+
+    Raises:
+        AssemblyError: they never do, which is a defect of a check.
+    """
+    published = published_totals(flywheel)
+    own: ProjectEvidence | None = None
+    for _ in range(MAX_ROUNDS):
+        current = assemble(
+            flywheel,
+            gathered.collected,
+            before=gathered.before,
+            previous=gathered.previous,
+            self_evidence=own,
+            overlaps=gathered.overlaps,
+        )
+        draft = render_deliverables(current, published=published)
+        view = consistency.AssemblyView(
+            files=draft, now=current, rendered=draft, sources=sources, format_value=format_value
+        )
+        checks = consistency.run_checks(view)
+        found = self_evidence(current, checks)
+        if found == own or found is None:
+            files = render_deliverables(current, checks=checks, published=published) | own_files(current)
+            return Settled(current, checks, files)
+        own = found
+    raise AssemblyError(
+        f"the assembly's own checks do not settle within {MAX_ROUNDS} rounds",
+        hint="a check depends on its own outcome: report this as a defect",
+    )
+
+
+def published_totals(flywheel: Flywheel) -> dict[str, float] | None:
+    """The totals the published assembly stated, where the flywheel ships them; else None."""
+    path = flywheel.root / PROJECTS_FOLDER / PUBLISHED_FILE
+    own = flywheel.assembly_project
+    if own is None or not path.is_file():
+        return None
+    document = parse_json(read_text(path), name=str(path))
+    entries = document.get("projects", []) if isinstance(document, dict) else []
+    metrics = next((item.get("metrics") for item in entries if item.get("project_id") == own.id), None)
+    names = {"review_hours": "estimated_manual_review_hours", "review_cost_rmb": "estimated_manual_review_cost_rmb"}
+    found = {name: value_at(metrics, place) for name, place in names.items()}
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)} or None
+
+
+def assembly_digest(files: Mapping[str, str]) -> str:
+    """sha256 over the names and contents of an assembly's files."""
+    return digest_of({name: sha256_text(text) for name, text in files.items()})
+
+
+def assemble_iteration(
+    flywheel: Flywheel,
+    tracking: Tracking,
+    iteration: int,
+    *,
+    sources: Mapping[str, str],
+    out: Path | None = None,
+    force: bool = False,
+    resume: str | None = None,
+    resume_experiment: str | None = None,
+) -> Assembled:
+    """Assemble an iteration and write it on the server, unless the same is there already.
+
+    Args:
+        flywheel: what was promised.
+        tracking: the server.
+        iteration: which one.
+        sources: Python sources by relative path, which one of the checks compiles.
+        out: a folder that gets the deliverables too.
+        force: write a run even when nothing changed.
+        resume: the run ``mlflow run`` made; used as the parent when ``resume_experiment`` is
+            the assembly's experiment.
+        resume_experiment: the experiment that run lies in.
+    """
+    settled = settle(flywheel, gather(flywheel, tracking, iteration), sources)
+    digest = assembly_digest(settled.files)
+    if out is not None:
+        write_files(settled.files, out)
+    experiment = tracking.assemblies.experiment()
+    parent = resume if resume_experiment == experiment else None
+    present = tracking.assemblies.recorded(iteration)
+    if present is not None and present.digest == digest and not force:
+        if parent is not None:
+            tracking.assemblies.mark_unchanged(parent, iteration, present.run_id)
+        run_id, unchanged = present.run_id, True
+    else:
+        written = tracking.assemblies.write(_content(settled, digest), resume=parent)
+        run_id, unchanged = written.run_id, False
+    return Assembled(
+        assembly=settled.assembly,
+        checks=settled.checks,
+        files=settled.files,
+        digest=digest,
+        run_id=run_id,
+        experiment_id=experiment,
+        unchanged=unchanged,
+    )
+
+
+def _content(settled: Settled, digest: str) -> AssemblyContent:
+    from flywheel_mlflow.tracking import AssemblyContent, StageRunContent
+
+    assembly = settled.assembly
+    own = assembly.flywheel.assembly_project
+    entry = assembly.registry.get(own.id) if own else None
+    evidence = entry.evidence if entry else None
+    values = {name: metric.value for name, metric in assembly.metrics.items()}
+    return AssemblyContent(
+        iteration=assembly.iteration,
+        digest=digest,
+        valid=all(check.outcome is Outcome.PASSED for check in settled.checks),
+        project_id=own.id if own else None,
+        metrics={name: float(value) for name, value in values.items() if value is not None},
+        note=assembly_note(assembly),
+        files=settled.files,
+        stages=tuple(
+            StageRunContent(
+                stage_id=run.stage.id,
+                title=run.stage.title,
+                status=run.status.value,
+                metrics={"score": float(run.score)} if run.score is not None else {},
+                note=stage_note(run),
+            )
+            for run in assembly.stage_runs
+        ),
+        interfaces_out=tuple(evidence.interfaces_out.values()) if evidence else (),
+        interfaces_in=evidence.interfaces_in if evidence else (),
+    )

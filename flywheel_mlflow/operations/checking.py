@@ -1,0 +1,77 @@
+"""Runs the assembly layer's own checks on what lies on the server, and proves that they can fail."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow import consistency
+from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.evidence import Check, Outcome
+from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel
+from flywheel_mlflow.operations.assembling import Settled, gather, settle
+from flywheel_mlflow.reports.numbers import format_value
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.tracking import Tracking
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The outcome of the checks on the assembly that is on the server."""
+
+    run_id: str
+    iteration: int
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every single check passed; no checks would be no pass."""
+        return bool(self.checks) and all(check.outcome is Outcome.PASSED for check in self.checks)
+
+
+def read_sources(flywheel: Flywheel) -> dict[str, str]:
+    """The Python sources of the package and of the flywheel's projects, by relative path."""
+    package = Path(__file__).resolve().parents[1]
+    found = {f"{package.name}/{path.relative_to(package).as_posix()}": path for path in package.rglob("*.py")}
+    projects = flywheel.root / PROJECTS_FOLDER
+    found |= {f"{PROJECTS_FOLDER}/{path.relative_to(projects).as_posix()}": path for path in projects.rglob("*.py")}
+    return {name: path.read_text(encoding="utf-8", errors="replace") for name, path in sorted(found.items())}
+
+
+def check_iteration(flywheel: Flywheel, tracking: Tracking, iteration: int) -> Checked:
+    """Check the newest assembly of an iteration against the files, the contracts and the server.
+
+    Raises:
+        InputError: the iteration was never assembled.
+    """
+    run_id, view = _view_of_server(flywheel, tracking, iteration)
+    return Checked(run_id, iteration, consistency.run_checks(view))
+
+
+def prove_checks(flywheel: Flywheel, tracking: Tracking, iteration: int, *, seed: int) -> tuple[consistency.Proof, ...]:
+    """Apply one seeded fault per check to a copy of the assembly, and see whether the check turns red."""
+    _, view = _view_of_server(flywheel, tracking, iteration)
+    return consistency.prove(view, seed=seed)
+
+
+def _view_of_server(flywheel: Flywheel, tracking: Tracking, iteration: int) -> tuple[str, consistency.AssemblyView]:
+    present = tracking.assemblies.recorded(iteration)
+    if present is None:
+        raise InputError(
+            f"iteration {iteration} was never assembled", hint=f"run `flywheel assemble --iteration {iteration}`"
+        )
+    sources = read_sources(flywheel)
+    settled = settle(flywheel, gather(flywheel, tracking, iteration), sources)
+    with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
+        files = tracking.assemblies.files(present.run_id, Path(folder))
+    return present.run_id, _view(settled, files, sources)
+
+
+def _view(settled: Settled, files: Mapping[str, str], sources: Mapping[str, str]) -> consistency.AssemblyView:
+    return consistency.AssemblyView(
+        files=files, now=settled.assembly, rendered=settled.files, sources=sources, format_value=format_value
+    )

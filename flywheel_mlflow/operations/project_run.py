@@ -1,0 +1,468 @@
+"""Logs a project's run: gathers, checks against the contract, writes once at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from flywheel_mlflow.canonical import document_json, short_digest
+from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.documents import parse_json, read_text
+from flywheel_mlflow.errors import DocumentError, Fault, FlywheelError, InputError, StorageError, UnknownName
+from flywheel_mlflow.evidence import (
+    Check,
+    CheckSeverity,
+    ConsumedInterface,
+    EvidenceKind,
+    InterfaceVersion,
+    Outcome,
+    ProjectEvidence,
+)
+from flywheel_mlflow.flywheel import Flywheel, find_root, load_flywheel
+from flywheel_mlflow.gathering import Gathering, as_check
+from flywheel_mlflow.lineage import producers, version_of
+from flywheel_mlflow.operations.code_version import code_version_of
+from flywheel_mlflow.registry import RegistryEntry, register
+from flywheel_mlflow.settings import read_settings
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.records import Measurement
+    from flywheel_mlflow.tracking import StartedRun, Tracking
+
+#: Artifact folder of what this product writes itself, and of interface data.
+OWN_FOLDER = "flywheel"
+DATA_FOLDER = "interfaces"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRun:
+    """What became of a run: where it is, and whether the contract holds, seen at once.
+
+    ``entry`` judges this run alone: what its consumers read is the assembly's business.
+    ``repeated`` is True when the same evidence was there already, so nothing was written.
+    """
+
+    run_id: str
+    entry: RegistryEntry
+    repeated: bool = False
+
+
+class ProjectRun:
+    """A project's run in the making; use it as a context manager.
+
+    Leaving the block writes everything and marks the run valid. An exception inside marks it
+    FAILED with the reason on its page; a killed process leaves a run that is never counted.
+    """
+
+    def __init__(
+        self,
+        flywheel: Flywheel,
+        project_id: str,
+        iteration: int,
+        tracking: Tracking,
+        *,
+        kind: EvidenceKind = EvidenceKind.MEASURED,
+        resume: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.flywheel = flywheel
+        self.contract: Contract = flywheel.contract(project_id)
+        if self.contract.is_assembly:
+            raise InputError(
+                f"{project_id} is the assembly layer: its evidence is its own checks",
+                hint="run `flywheel assemble`",
+            )
+        self.iteration = check_iteration_number(iteration)
+        self.kind = kind
+        self.logged: LoggedRun | None = None
+        self._tracking = tracking
+        self._resume = resume
+        self._progress = progress
+        self._gathering = Gathering(self.contract)
+        self._data: dict[str, Path] = {}
+        self._measured: dict[str, Measurement] = {}
+        self._started: StartedRun | None = None
+        self._code = code_version_of(flywheel.folders[self.contract.id])
+        self._inputs: Mapping[str, ProjectEvidence] | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id on the server."""
+        return self._open().run_id
+
+    def __enter__(self) -> Self:
+        self._started = self._tracking.runs.start(
+            self.contract, self.iteration, self.kind, code_version=self._code, resume=self._resume
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                self._finish()
+                return
+            except BaseException as late:
+                self._fail(late)
+                raise
+        self._fail(error)
+
+    def log_metrics(self, values: Mapping[str, float]) -> None:
+        """Log numbers by name; a KPI of the contract may be given by its name.
+
+        Raises:
+            InputError: NaN, an infinity, no number, or a name MLflow cannot keep.
+        """
+        self._gathering.add_metrics(values)
+
+    def log_document(self, document: Mapping[str, Any], *, place: str = "the metrics document") -> None:
+        """Log a nested metrics document; KPIs and costs are read from it by the contract's paths."""
+        self._gathering.add_document(document, place=place)
+
+    def log_params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters."""
+        self._gathering.add_params(values)
+
+    def set_tags(self, values: Mapping[str, Any]) -> None:
+        """Set tags outside the reserved prefixes."""
+        self._gathering.add_tags(values)
+
+    def log_check(
+        self,
+        name: str,
+        outcome: bool | str | Outcome,
+        *,
+        message: str = "",
+        severity: str | CheckSeverity = CheckSeverity.BLOCKING,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Log one finding; True and False mean passed and failed."""
+        self._gathering.add_checks([as_check(name, outcome, message=message, severity=severity, details=details)])
+
+    def log_checks(self, checks: Iterable[Check]) -> None:
+        """Log findings another tool made."""
+        self._gathering.add_checks(checks)
+
+    def log_interface(self, name: str, path: str | Path, *, card: str | Path | None = None) -> InterfaceVersion:
+        """Measure the data of a promised interface, and log this version of it.
+
+        Raises:
+            UnknownName: the contract promises no such interface.
+            RecordError: the data cannot be read as what the contract says.
+        """
+        from flywheel_mlflow import records
+
+        promise = self.contract.interface(name)
+        if promise is None:
+            raise UnknownName("interface", name, [item.name for item in self.contract.interfaces_out])
+        place = Path(path)
+        measured = records.measure(place, promise, card=card, progress=self._progress)
+        inside = "" if place.is_dir() else f"/{place.name}"
+        version = measured.interface_version(f"runs:/{self.run_id}/{DATA_FOLDER}/{name}{inside}")
+        self._gathering.add_interface(version)
+        self._gathering.add_checks(measured.checks)
+        self._data[name] = place
+        self._measured[name] = measured
+        return version
+
+    def log_input(self, name: str, *, digest: str | None = None, release: str | None = None) -> InterfaceVersion:
+        """Log that this run reads an interface: the version of this iteration unless ``digest`` names one.
+
+        Returns the version found; its data comes with ``fetch_input``.
+
+        Raises:
+            UnknownName: the contract does not declare the input, or no such version exists.
+        """
+        if release is not None:
+            raise InputError(
+                f"no release is called {release!r}", hint="releases do not exist yet; name an exact digest instead"
+            )
+        wanted = next((item for item in self.contract.interfaces_in if item.name == name), None)
+        if wanted is None:
+            names = [item.name for item in self.contract.interfaces_in]
+            raise UnknownName("input interface", name, names, where=f"interfaces_in of {self.contract.id}")
+        iteration = self.iteration - (wanted.from_iteration == "previous")
+        version = self._find_version(name, iteration)
+        if version is None or (digest is not None and version.digest != digest):
+            known = [version.digest] if version else []
+            raise UnknownName(f"version of {name} in iteration {iteration}", digest or "any", known)
+        self._gathering.add_input(ConsumedInterface(name, version.digest))
+        return version
+
+    def fetch_input(self, version: InterfaceVersion, folder: str | Path) -> Path:
+        """The exact data of an input below ``folder``, compared with its digest.
+
+        Raises:
+            InputError: the data is not what the version says.
+        """
+        from flywheel_mlflow import records
+
+        path = self._tracking.data.fetch(version, Path(folder))
+        found = short_digest(records.content_digest(path))
+        if found != version.digest:
+            raise InputError(
+                f"the data of {version.name} has digest {found}, the version says {version.digest}",
+                where=version.uri,
+                hint="the stored data was changed after it was logged: ask its producer",
+            )
+        return path
+
+    def _find_version(self, name: str, iteration: int) -> InterfaceVersion | None:
+        maker = producers(self.flywheel.contracts.values())[name]
+        if iteration < 1:
+            return None
+        found = self._tracking.collector.collect({maker: self.flywheel.contracts[maker]}, iteration)
+        return version_of(found.evidence.get(maker), name)
+
+    def _open(self) -> StartedRun:
+        if self._started is None:
+            raise InputError("the run has not started", hint="use it as `with project_run(...) as run:`")
+        return self._started
+
+    def _finish(self) -> None:
+        from flywheel_mlflow.reports.note import project_note
+        from flywheel_mlflow.tracking import RunContent
+
+        started, gathering = self._open(), self._gathering
+        evidence = gathering.evidence(
+            iteration=self.iteration, kind=self.kind, run_id=started.run_id, code_version=self._code
+        )
+        with _scratch() as folder:
+            self._write_own_files(folder, evidence)
+            files = {OWN_FOLDER: folder} | {f"{DATA_FOLDER}/{name}": path for name, path in self._data.items()}
+            content = RunContent(
+                evidence=evidence,
+                passed_checks=gathering.passed_checks(),
+                metrics=gathering.metrics,
+                params=gathering.params,
+                tags=gathering.tags,
+                files=files,
+                note=project_note(self.contract, evidence),
+            )
+            self._tracking.runs.finish(started, content)
+        self.logged = LoggedRun(started.run_id, judge(self.flywheel, evidence))
+
+    def _write_own_files(self, folder: Path, evidence: ProjectEvidence) -> None:
+        from flywheel_mlflow import records
+
+        documents: dict[str, Any] = {
+            "metrics.json": self._gathering.document,
+            "checks.json": self._gathering.checks,
+            "evidence.json": replace(evidence, run_id=None),
+        }
+        for name, measured in self._measured.items():
+            if measured.profile is not None:
+                documents[f"profiles/{name}.json"] = measured.profile
+            if measured.card is not None:
+                documents[f"cards/{name}.json"] = measured.card
+        for place, document in documents.items():
+            target = folder / place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(document_json(document), encoding="utf-8")
+        for name, measured in self._measured.items():
+            if measured.profile is not None:
+                target = folder / f"fingerprints/{name}.parquet"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(records.fingerprints_to_parquet(measured.fingerprints))
+
+    def _fail(self, error: BaseException) -> None:
+        if self._started is None:
+            return
+        # The reason the run failed is what the caller must see; a server that is gone too
+        # only means that the run stays RUNNING, which readers do not count either.
+        with contextlib.suppress(FlywheelError):
+            self._tracking.runs.fail(self._started, error)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A temporary folder; a disk that refuses it is told as such."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="flywheel-"))
+    except OSError as error:
+        raise StorageError(f"cannot make a temporary folder: {error.strerror or error}") from error
+    try:
+        yield folder
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the run's files: {error.strerror or error}",
+            where=str(error.filename or folder),
+            hint="free some space, or point TMPDIR at a larger disk",
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_iteration_number(iteration: int) -> int:
+    """``iteration`` if it is one.
+
+    Raises:
+        InputError: below 1, or so large that it must be a mistake.
+    """
+    if not 1 <= iteration <= 999_999:
+        raise InputError(f"{iteration} is not an iteration", hint="iterations are counted 1, 2, 3 ...")
+    return iteration
+
+
+def judge(flywheel: Flywheel, evidence: ProjectEvidence) -> RegistryEntry:
+    """The registry entry this evidence alone would give its project."""
+    contract = flywheel.contract(evidence.project_id)
+    found = register({contract.id: contract}, {contract.id: evidence}, {}, (), iteration=evidence.iteration)
+    return found[contract.id]
+
+
+def results_folder(flywheel: Flywheel, project_id: str, results: Path | None, *, published: bool = False) -> Path:
+    """Where a project's result files are: ``results``, else what its contract says.
+
+    Raises:
+        InputError: there is no such folder, or nothing was published.
+    """
+    contract, home = flywheel.contract(project_id), flywheel.folders[project_id]
+    if results is not None:
+        folder = results
+    elif published:
+        if contract.results.published is None:
+            raise InputError(f"{project_id} has no published figures", where=str(home))
+        folder = home / contract.results.published
+    else:
+        folder = home / contract.results.folder
+    if not folder.is_dir():
+        hint = "run the project first, or name the folder with --results"
+        if contract.results.published and results is None:
+            hint += f"; its published figures are in {home / contract.results.published}"
+        raise InputError(f"no results of {project_id}: there is no folder {folder}", hint=hint)
+    return folder
+
+
+def log_results(
+    flywheel: Flywheel,
+    project_id: str,
+    iteration: int,
+    tracking: Tracking,
+    *,
+    results: Path | None = None,
+    published: bool = False,
+    resume: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> LoggedRun:
+    """Log a project's run from its result files.
+
+    Everything is read before the run is made, so bad files leave nothing behind.
+
+    Raises:
+        UnknownName, DocumentError, RecordError, InputError: the input is at fault.
+        ServerError, StorageError: the server or the disk is.
+    """
+    contract = flywheel.contract(project_id)
+    folder = results_folder(flywheel, project_id, results, published=published)
+    home = flywheel.folders[project_id]
+    is_published = contract.results.published is not None and (
+        folder.resolve() == (home / contract.results.published).resolve()
+    )
+    document, checks = _read_results(contract, folder)
+    run = ProjectRun(
+        flywheel,
+        project_id,
+        iteration,
+        tracking,
+        kind=EvidenceKind.PUBLISHED if is_published else EvidenceKind.MEASURED,
+        resume=resume,
+        progress=progress,
+    )
+    rehearsal = Gathering(contract)
+    rehearsal.add_document(document, place=str(folder / contract.results.metrics))
+    rehearsal.add_checks(checks)
+    rehearsal.evidence(iteration=iteration, kind=run.kind, run_id=None, code_version="")
+    with run:
+        run.log_document(document, place=str(folder / contract.results.metrics))
+        run.log_checks(checks)
+        for name, place in contract.results.interfaces.items():
+            if (folder / place).exists():
+                run.log_interface(name, folder / place, card=_card_beside(folder, name))
+    if run.logged is None:
+        raise InputError("the run ended without a result")
+    return run.logged
+
+
+def _card_beside(folder: Path, name: str) -> Path | None:
+    card = folder / f"{name}.card.json"
+    return card if card.is_file() else None
+
+
+def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tuple[Check, ...]]:
+    from flywheel_mlflow.importers import read_checks
+
+    metrics_file = folder / contract.results.metrics
+    document = parse_json(read_text(metrics_file), name=str(metrics_file))
+    if not isinstance(document, dict):
+        raise DocumentError([Fault(str(metrics_file), 1, "", "a metrics document is an object of names and values")])
+    checks_file = folder / contract.results.checks
+    return document, read_checks(checks_file, contract.results.checks_format, name=str(checks_file))
+
+
+def log_published(
+    flywheel: Flywheel,
+    iteration: int,
+    tracking: Tracking,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[LoggedRun, ...]:
+    """Log every project's published figures, unless the iteration already holds the same evidence.
+
+    A project that has any valid run of its own in this iteration is left alone.
+    """
+    here = tracking.collector.collect(flywheel.contracts, iteration)
+    logged: list[LoggedRun] = []
+    for contract in flywheel.contracts.values():
+        if contract.results.published is None or contract.is_assembly:
+            continue
+        present = here.evidence.get(contract.id)
+        if present is not None and present.carried_from is None and present.run_id:
+            logged.append(LoggedRun(present.run_id, judge(flywheel, present), repeated=True))
+            continue
+        if progress:
+            progress(contract.id)
+        logged.append(log_results(flywheel, contract.id, iteration, tracking, published=True))
+    return tuple(logged)
+
+
+def project_run(
+    project: str | Path,
+    iteration: int,
+    *,
+    root: str | Path | None = None,
+    tracking_uri: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ProjectRun:
+    """Start a project's run; use it as a context manager.
+
+    Args:
+        project: the project's folder or id.
+        iteration: which turn of the flywheel the run belongs to, from 1.
+        root: the flywheel's folder; found upward from the project or the working folder.
+        tracking_uri: an MLflow server or store; else ``MLFLOW_TRACKING_URI``; else a database
+            file under ``mlflow-data`` beside ``flywheel.yaml``.
+        progress: called with the number of rows measured so far.
+
+    Raises:
+        UnknownName: no such project.
+        DocumentError: a contract or the blueprint has faults; all are listed.
+        ServerError, StorageError: server or disk, when the run starts or ends.
+    """
+    from flywheel_mlflow.tracking import connect
+
+    start = Path(root) if root else Path(project) if Path(project).is_dir() else Path.cwd()
+    flywheel = load_flywheel(find_root(start.resolve()))
+    settings = read_settings(flywheel.root, os.environ, tracking_uri=tracking_uri)
+    tracking = connect(settings, flywheel.name)
+    project_id = flywheel.project_of(project)
+    resume = tracking.runs.prepared(settings.run_id, settings.experiment_id, project_id)
+    return ProjectRun(flywheel, project_id, iteration, tracking, resume=resume, progress=progress)

@@ -1,0 +1,24 @@
+"""The JSON Schemas of the files people write, so that editors can complete them."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from flywheel_mlflow.blueprint import Blueprint
+from flywheel_mlflow.canonical import document_json
+from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.errors import UnknownName
+
+MODELS: dict[str, type[BaseModel]] = {"contract": Contract, "blueprint": Blueprint}
+
+
+def json_schema(kind: str) -> str:
+    """The JSON Schema (draft 2020-12) of a ``contract`` or a ``blueprint`` as text.
+
+    Raises:
+        UnknownName: neither of the two.
+    """
+    if kind not in MODELS:
+        raise UnknownName("kind of file", kind, MODELS)
+    document = MODELS[kind].model_json_schema(by_alias=True)
+    return document_json({"$schema": "https://json-schema.org/draft/2020-12/schema"} | document)

@@ -1,0 +1,127 @@
+"""64-bit fingerprints of content, by which equal texts are found without keeping them."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from json import JSONEncoder
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flywheel_mlflow.errors import RecordError
+
+Hashes = npt.NDArray[np.uint64]
+
+#: Two different contents share a 64-bit fingerprint with a probability of about n*n/2^65: 3e-8
+#: among a million records, 3 % among a thousand million. 0 marks a record without content.
+HASH_BYTES = 8
+NO_HASH = bytes(HASH_BYTES)
+_INSTEAD_OF_ZERO = b"\x01" + bytes(HASH_BYTES - 1)
+
+_COLUMN = "fingerprint"
+# `str`: Parquet holds dates and decimals, which JSON does not.
+_ENCODE: Callable[[Any], str] = JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str
+).encode
+
+
+def normalise(text: str) -> str:
+    """The text in Unicode's NFKC form, lower-cased, every run of white space as one space."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    # Lower-casing can leave NFKC (U+0130 becomes two characters), hence the second pass.
+    lowered = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+    return " ".join(lowered.split())
+
+
+def content_text(content: Any) -> str:
+    """The content as the text that is fingerprinted: itself, or its JSON with sorted keys."""
+    return content if type(content) is str else _ENCODE(content)
+
+
+def hash_text(text: str) -> bytes:
+    """blake2b of the UTF-8 text, 8 bytes, never all zero."""
+    digest = blake2b(text.encode("utf-8"), digest_size=HASH_BYTES).digest()
+    return digest if digest != NO_HASH else _INSTEAD_OF_ZERO
+
+
+def fingerprint(content: Any) -> bytes:
+    """The 8 bytes by which a content is recognised, whatever its case and white space."""
+    return hash_text(normalise(content_text(content)))
+
+
+def as_hashes(joined: bytes | bytearray) -> Hashes:
+    """Hashes written one after the other, as an array of little-endian 64-bit numbers."""
+    return np.frombuffer(joined, dtype="<u8").astype(np.uint64, copy=False)
+
+
+def unique_hashes(hashes: Hashes) -> Hashes:
+    """Sorted, each once, without the mark of missing content; read-only."""
+    unique: Hashes = np.unique(hashes)
+    unique = unique[unique != 0]
+    unique.flags.writeable = False
+    return unique
+
+
+def fingerprints_to_parquet(fingerprints: Hashes) -> bytes:
+    """The fingerprints as a Parquet file of one column, ``fingerprint`` (uint64, sorted)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    table = pa.table({_COLUMN: pa.array(fingerprints, type=pa.uint64())})
+    # Hashes have no repeated values: a dictionary would only cost.
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=False)
+    return buffer.getvalue()
+
+
+def fingerprints_from_parquet(data: bytes) -> Hashes:
+    """The array that :func:`fingerprints_to_parquet` wrote, sorted and unique.
+
+    Raises:
+        RecordError: the bytes are not such a file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        column = pq.read_table(io.BytesIO(data), columns=[_COLUMN]).column(_COLUMN)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise RecordError("not a file of fingerprints", hint="log the interface again") from error
+    if column.type != pa.uint64() or column.null_count:
+        raise RecordError(f"fingerprints are of type {column.type}, not uint64", hint="log the interface again")
+    return unique_hashes(column.to_numpy())
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """How much of an evaluation set also lies in training data.
+
+    ``overlap`` and ``evaluation`` count distinct contents; ``examples`` are the first few common
+    fingerprints as 16 hex digits, smallest first.
+    """
+
+    overlap: int
+    evaluation: int
+    examples: tuple[str, ...]
+
+    @property
+    def share(self) -> float | None:
+        """Share of the evaluation contents seen in training; None when there are none."""
+        return self.overlap / self.evaluation if self.evaluation else None
+
+
+def contamination(training: Hashes, evaluation: Hashes, *, examples: int = 10) -> Contamination:
+    """The contents of ``evaluation`` that ``training`` also holds, by exact normalised content.
+
+    It finds copies, not paraphrases. The order of the arrays and repeated values do not matter.
+    """
+    asked = unique_hashes(evaluation)
+    common = np.intersect1d(unique_hashes(training), asked, assume_unique=True)
+    shown = tuple(f"{int(value):016x}" for value in common[:examples])
+    return Contamination(overlap=len(common), evaluation=len(asked), examples=shown)

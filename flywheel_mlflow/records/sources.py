@@ -1,0 +1,158 @@
+"""The files an interface's data consists of, found without leaving the path that was given."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flywheel_mlflow.canonical import digest_of
+from flywheel_mlflow.errors import InputError, StorageError
+
+#: Bytes read at once: large enough that the calls cost nothing, small beside the memory limit.
+BLOCK_BYTES = 1 << 20
+
+#: Beside or inside the data, but no data: it describes them.
+CARD_FILE = "card.json"
+
+_SUFFIXES = {"jsonl": (".jsonl", ".ndjson", ".json"), "parquet": (".parquet", ".pq")}
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file: where it is, its name relative to the data's root, size in bytes, what shows a change."""
+
+    path: Path
+    name: str
+    size: int
+    state: tuple[int, int, int]
+
+    def check_unchanged(self) -> None:
+        """Refuses a file that was written to while it was measured.
+
+        Raises:
+            InputError: its size, time or identity is another than at the start.
+        """
+        if _state(self.path) != self.state:
+            raise InputError(
+                "the file changed while it was being measured",
+                where=str(self.path),
+                hint="wait until its writer has finished, then log it again",
+            )
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(path)) from error
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def find_files(path: Path, data_format: str) -> tuple[DataFile, ...]:
+    """The data files at ``path``, sorted by relative name.
+
+    A file stands for itself. Of a directory every file below it counts, except hidden ones, names
+    that begin with ``_`` (the marks of a writer such as ``_SUCCESS``) and the card ``card.json``
+    at its top.
+
+    Raises:
+        InputError: nothing there, no data file, a file of another format, or a link that leads out.
+        StorageError: the system refuses to list or read it.
+    """
+    if path.is_file():
+        return (_data_file(path, path.name),)
+    if not path.is_dir():
+        what = "there is no such file or directory" if not path.exists() else "neither a file nor a directory"
+        raise InputError(what, where=str(path), hint="give the path of the interface's data")
+    root = path.resolve()
+    files = tuple(sorted((_member(item, path, root) for item in _walk(path)), key=lambda item: item.name))
+    if not files:
+        raise InputError(
+            "the directory holds no data file",
+            where=str(path),
+            hint="hidden files, names beginning with '_' and card.json are not data",
+        )
+    for file in files:
+        _check_suffix(file, data_format)
+    return files
+
+
+def _walk(folder: Path) -> list[Path]:
+    def fail(error: OSError) -> None:
+        raise StorageError(f"cannot list the directory: {error.strerror or error}", where=str(folder)) from error
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if _is_data_name(name)]
+        for name in folders:
+            inner = Path(parent, name)
+            if inner.is_symlink():
+                # Followed it could lead out or around in circles; passed over, data would be missing silently.
+                raise InputError("a link to a directory", where=str(inner), hint="replace it with the directory itself")
+        found += [Path(parent, name) for name in names if _is_data_name(name)]
+    return [item for item in found if item != folder / CARD_FILE]
+
+
+def _is_data_name(name: str) -> bool:
+    return not name.startswith((".", "_"))
+
+
+def _member(item: Path, folder: Path, root: Path) -> DataFile:
+    name = item.relative_to(folder).as_posix()
+    if not item.resolve().is_relative_to(root):
+        raise InputError(
+            "a link that leads out of the directory", where=str(item), hint="copy the file in, or log its own directory"
+        )
+    if not item.is_file():
+        raise InputError("not a regular file", where=str(item), hint="only files can be interface data")
+    return _data_file(item, name)
+
+
+def _data_file(path: Path, name: str) -> DataFile:
+    state = _state(path)
+    return DataFile(path, name, state[0], state)
+
+
+def _check_suffix(file: DataFile, data_format: str) -> None:
+    allowed = _SUFFIXES.get(data_format, ())
+    if allowed and not file.name.lower().endswith(allowed):
+        raise InputError(
+            f"the contract says {data_format}, and this name does not end in {', '.join(allowed)}",
+            where=str(file.path),
+            hint="remove the file from the directory, or begin its name with '_' if it is not data",
+        )
+
+
+def file_digest(file: DataFile) -> str:
+    """sha256 of the file's bytes, 64 hex digits.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        with file.path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(file.path)) from error
+
+
+def joint_digest(files: Sequence[DataFile], digests: Sequence[str], *, single: bool) -> str:
+    """The digest of the data: a single file's own, or one over sorted names with their digests."""
+    if single:
+        return digests[0]
+    return digest_of([[file.name, digest] for file, digest in zip(files, digests, strict=True)])
+
+
+def content_digest(path: Path | str) -> str:
+    """The digest a measurement of the data at ``path`` has, without measuring it: 64 hex digits.
+
+    Raises:
+        InputError: no data there, or a link that leads out.
+        StorageError: it cannot be read.
+    """
+    root = Path(path)
+    files = find_files(root, "opaque")
+    return joint_digest(files, [file_digest(file) for file in files], single=not root.is_dir())

@@ -1,0 +1,1 @@
+"""Turns an assembly into what people read: reports, charts, notes."""

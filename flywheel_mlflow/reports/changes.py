@@ -1,0 +1,137 @@
+"""What moved between the previous assembly of a flywheel and this one."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flywheel_mlflow.assembly import Assembly
+from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value
+
+#: Metrics this package computes whose better direction is part of their definition.
+_HIGHER_ENDINGS = (".score", ".check_pass_rate", ".kpi_attainment", ".contract_conformity")
+_HIGHER = frozenset(
+    f"flywheel.{name}"
+    for name in (
+        "asset_coverage",
+        "consumable_count",
+        "consumable_share",
+        "evidenced_count",
+        "feedback_reflux_rate",
+        "interface_mapping",
+        "interface_version_count",
+        "mean_stage_score",
+        "milestone_completion_rate",
+        "milestone_done_count",
+        "registry_completeness",
+        "regression_localisation_rate",
+        "release_pass_rate",
+        "risk_closure_rate",
+        "stage_completion_rate",
+        "upstream_check_pass_rate",
+        "upstream_consumable_count",
+        "upstream_evidenced_count",
+    )
+)
+_LOWER = frozenset({"flywheel.bottleneck_count", "flywheel.carried_count", "flywheel.iteration_cycle_days"})
+
+#: The order in which readers of a review want to meet them.
+_ORDER = ("now unknown", "worse", "better", "newly known", "moved")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One number that moved; ``judgement`` is one of ``_ORDER``, "moved" where no direction is known."""
+
+    name: str
+    before: str
+    now: str
+    difference: str
+    judgement: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A stage whose status is not what it was."""
+
+    stage: str
+    before: str
+    now: str
+
+
+def direction_of(name: str, assembly: Assembly) -> str | None:
+    """Which way is better for a metric, "higher" or "lower"; None where nobody has said."""
+    declared = {
+        f"{entry.project_id}.{item.kpi.name}": item.kpi.direction
+        for entry in assembly.registry.values()
+        for item in entry.kpis
+    }
+    if name in declared:
+        return declared[name]
+    if name in _LOWER:
+        return "lower"
+    return "higher" if name in _HIGHER or name.endswith(_HIGHER_ENDINGS) else None
+
+
+def changes(assembly: Assembly) -> tuple[Change, ...]:
+    """Every number that moved since the previous assembly, those that matter most to a review first.
+
+    Empty when nothing moved, and in a first iteration, where there is nothing to compare with.
+    """
+    if assembly.previous is None:
+        return ()
+    earlier = assembly.previous.metrics
+    found: list[tuple[int, float, Change]] = []
+    for name, metric in assembly.metrics.items():
+        before, now = earlier.get(name), metric.value
+        if before == now:
+            continue
+        difference, size = "", 0.0
+        if before is not None and now is not None:
+            if math.isclose(before, now, rel_tol=1e-12):
+                continue
+            difference, size = format_change(before, now, metric.unit), abs(now - before) / (abs(before) or 1.0)
+        judgement = _judge(before, now, direction_of(name, assembly))
+        change = Change(name, format_value(before, metric.unit), format_value(now, metric.unit), difference, judgement)
+        found.append((_ORDER.index(judgement), -size, change))
+    return tuple(change for *_, change in sorted(found, key=lambda item: (item[0], item[1], item[2].name)))
+
+
+def _judge(before: float | None, now: float | None, direction: str | None) -> str:
+    if now is None:
+        return "now unknown"
+    if before is None:
+        return "newly known"
+    if direction is None:
+        return "moved"
+    return "better" if (now > before) == (direction == "higher") else "worse"
+
+
+def status_changes(assembly: Assembly) -> tuple[StatusChange, ...]:
+    """The stages whose status changed since the previous assembly, in the blueprint's order."""
+    if assembly.previous is None:
+        return ()
+    earlier = assembly.previous.statuses
+    return tuple(
+        StatusChange(run.stage.title, earlier.get(run.stage.id, UNKNOWN), run.status.value)
+        for run in assembly.stage_runs
+        if earlier.get(run.stage.id, UNKNOWN) != run.status.value
+    )
+
+
+def change_summary(assembly: Assembly, moved: Iterable[Change]) -> str:
+    """One sentence on what changed since the previous iteration."""
+    if assembly.previous is None:
+        return "First iteration: there is nothing to compare with."
+    since = f"Since iteration {assembly.previous.iteration}"
+    counts = Counter(change.judgement for change in moved)
+    if not counts:
+        return f"{since}: no number moved."
+    parts = [f"{counts[judgement]} {_SAYS[judgement]}" for judgement in _ORDER if counts[judgement]]
+    total = counts.total()
+    return f"{since}: {total} {'number' if total == 1 else 'numbers'} moved: {', '.join(parts)}."
+
+
+_SAYS = {"moved": "without a declared direction"} | {word: word for word in _ORDER[:-1]}

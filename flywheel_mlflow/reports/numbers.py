@@ -1,0 +1,57 @@
+"""The one way a number is written for people, in reports, charts, notes or on the command line."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from flywheel_mlflow.errors import AssemblyError
+
+UNKNOWN = "unknown"
+
+#: Decimals of the units that always show the same number of them; other units show what they need.
+_DECIMALS = {"ratio": 4, "score 0..1": 4, "hours": 2, "rmb": 2, "days": 2}
+
+#: How a unit is written behind a number in running text; others are written as they are.
+_SUFFIXES = {"ratio": "", "score 0..1": "", "count": "", "hours": "h", "rmb": "RMB"}
+
+_MOST_DECIMALS = 4
+
+
+def format_value(value: float | None, unit: str) -> str:
+    """``value`` as people read it, without its unit; an unknown value is the word "unknown".
+
+    Ratios and scores have four decimals, hours, RMB and days two, whole numbers none, everything
+    else at most four. Thousands are grouped. Rounding never reaches a value it must not be taken
+    for: what is not zero never reads as zero, and a ratio below 1 never reads as 1.
+
+    Raises:
+        AssemblyError: the value is NaN or infinite, which no evidence may hold.
+    """
+    if value is None:
+        return UNKNOWN
+    if not math.isfinite(value):
+        raise AssemblyError(f"{value} reached a report", hint="evidence must not hold NaN or infinite numbers")
+    decimals = _DECIMALS.get(unit)
+    if decimals is None and value == int(value):
+        return f"{int(value):,}"
+    text = f"{value:,.{_MOST_DECIMALS if decimals is None else decimals}f}"
+    if value != 0 and not re.search("[1-9]", text):
+        return f"{value:.2g}"
+    if decimals is None:
+        return text.rstrip("0").rstrip(".")
+    if decimals == _DECIMALS["ratio"] and abs(value) < 1 and float(text.replace(",", "")) in (1.0, -1.0):
+        return "0.9999" if value > 0 else "-0.9999"
+    return text.removeprefix("-") if value == 0 else text
+
+
+def with_unit(value: float | None, unit: str) -> str:
+    """``value`` with its unit behind it, as in "8.06 h"; a ratio, a score, a count and the unknown have none."""
+    suffix = "" if value is None else _SUFFIXES.get(unit, unit)
+    return f"{format_value(value, unit)} {suffix}".rstrip()
+
+
+def format_change(before: float, now: float, unit: str) -> str:
+    """The difference with its sign, as in "+0.0210"."""
+    difference = now - before
+    return ("-" if difference < 0 else "+") + format_value(abs(difference), unit)

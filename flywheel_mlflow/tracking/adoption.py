@@ -1,0 +1,109 @@
+"""Tags runs that some other tool logged, so that they count as a project's evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.errors import InputError, UnknownName
+from flywheel_mlflow.evidence import EvidenceKind, SkippedRun
+from flywheel_mlflow.tracking import tags
+from flywheel_mlflow.tracking.collector import PAGE_SIZE
+from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.project_runs import log_batch
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Which runs were tagged, and which were left alone with the reason."""
+
+    run_ids: tuple[str, ...]
+    left_alone: tuple[SkippedRun, ...]
+
+
+class Adopter:
+    """Adopts existing runs of a tracking server."""
+
+    def __init__(self, client: MlflowClient, *, uri: str, flywheel: str) -> None:
+        self._client = client
+        self._uri = uri
+        self._flywheel = flywheel
+
+    def adopt(
+        self, experiment: str, filter_string: str, contract: Contract, iteration: int, *, dry_run: bool = False
+    ) -> Adopted:
+        """Tag the runs of ``experiment`` that match MLflow's ``filter_string``.
+
+        Raises:
+            UnknownName: no such experiment.
+            ServerRefused: MLflow cannot read the filter.
+            InputError: nothing matches.
+        """
+        with translated(self._uri):
+            found = self._client.get_experiment_by_name(experiment)
+            if found is None:
+                names = [item.name for item in self._client.search_experiments(max_results=PAGE_SIZE)]
+                raise UnknownName("experiment", experiment, names, where=self._uri)
+            runs = self._matching(found.experiment_id, filter_string)
+            if not runs:
+                raise InputError(
+                    f"no run of {experiment} matches {filter_string!r}",
+                    hint="try the same filter in the search box of the MLflow UI",
+                )
+            taken: list[str] = []
+            left: list[SkippedRun] = []
+            for run in runs:
+                reason = _why_not(run, contract)
+                if reason:
+                    left.append(SkippedRun(contract.id, run.info.run_id, reason))
+                    continue
+                if not dry_run:
+                    self._tag(run.info.run_id, contract, iteration)
+                taken.append(run.info.run_id)
+            if taken and not dry_run:
+                self._client.set_experiment_tag(found.experiment_id, tags.NAME, self._flywheel)
+        return Adopted(tuple(taken), tuple(left))
+
+    def _matching(self, experiment_id: str, filter_string: str) -> list[Run]:
+        runs: list[Run] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                [experiment_id], filter_string=filter_string, max_results=PAGE_SIZE, page_token=token
+            )
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def _tag(self, run_id: str, contract: Contract, iteration: int) -> None:
+        labels = {
+            tags.SCHEMA: tags.SCHEMA_VERSION,
+            tags.NAME: self._flywheel,
+            tags.KIND: tags.KIND_PROJECT,
+            tags.ITERATION: str(iteration),
+            tags.PROJECT: contract.id,
+            tags.PHASE: contract.phase,
+            tags.OWNER: contract.owner,
+            tags.CONTRACT: contract.digest,
+            tags.INTERFACES_OUT: ",".join(item.name for item in contract.interfaces_out),
+            tags.EVIDENCE: EvidenceKind.ADOPTED.value,
+        }
+        log_batch(self._client, run_id, {}, {}, labels)
+        self._client.set_tag(run_id, tags.VALID, tags.TRUE)
+
+
+def _why_not(run: Run, contract: Contract) -> str | None:
+    owner = run.data.tags.get(tags.PROJECT)
+    if owner and owner != contract.id:
+        return f"belongs to {owner[:80]} already"
+    if owner and run.data.tags.get(tags.EVIDENCE) != EvidenceKind.ADOPTED.value:
+        return "was logged by the flywheel itself"
+    if run.info.status != "FINISHED":
+        return f"is {run.info.status.lower()}, only finished runs are evidence"
+    return None

@@ -1,0 +1,217 @@
+"""Writes and finds the assembly's runs: one parent for each iteration with a child for each stage."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.assembly import RecordedAssembly
+from flywheel_mlflow.errors import StorageError
+from flywheel_mlflow.evidence import ConsumedInterface, InterfaceVersion
+from flywheel_mlflow.tracking import tags
+from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.project_runs import end_run, ensure_experiment, log_batch, log_datasets
+from flywheel_mlflow.writing import write_files
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+STATUS_PREFIX = tags.STATUS + "."
+
+
+@dataclass(frozen=True, slots=True)
+class StageRunContent:
+    """One stage's child run: its id, title, status, metrics by key, note in Markdown."""
+
+    stage_id: str
+    title: str
+    status: str
+    metrics: Mapping[str, float]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssemblyContent:
+    """All that an assembly's runs hold.
+
+    ``digest`` is the sha256 over the deliverables; ``files`` maps artifact paths to text;
+    ``valid`` is False when the assembly contradicts itself, and then readers do not count it.
+    """
+
+    iteration: int
+    digest: str
+    valid: bool
+    project_id: str | None
+    metrics: Mapping[str, float]
+    note: str
+    files: Mapping[str, str]
+    stages: tuple[StageRunContent, ...]
+    interfaces_out: tuple[InterfaceVersion, ...]
+    interfaces_in: tuple[ConsumedInterface, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAssembly:
+    """Where an assembly was written."""
+
+    run_id: str
+    experiment_id: str
+
+
+class AssemblyStore:
+    """The assembly experiment of one flywheel."""
+
+    def __init__(
+        self, client: MlflowClient, *, uri: str, flywheel: str, actor: str, artifact_root: Path | None
+    ) -> None:
+        self._client = client
+        self._uri = uri
+        self._flywheel = flywheel
+        self._actor = actor
+        self._artifact_root = artifact_root
+
+    def experiment(self) -> str:
+        """The id of the assembly's experiment, made when it is missing."""
+        with translated(self._uri):
+            return ensure_experiment(self._client, self._flywheel, None, "The assembly", self._artifact_root)
+
+    def recorded(self, iteration: int) -> RecordedAssembly | None:
+        """What the newest valid assembly of an iteration said; None when there is none."""
+        run = self._newest(iteration)
+        if run is None:
+            return None
+        labels = run.data.tags
+        return RecordedAssembly(
+            iteration=iteration,
+            run_id=run.info.run_id,
+            digest=labels.get(tags.ASSEMBLY_DIGEST, ""),
+            metrics=dict(run.data.metrics),
+            statuses={
+                key.removeprefix(STATUS_PREFIX): value for key, value in labels.items() if key.startswith(STATUS_PREFIX)
+            },
+        )
+
+    def _newest(self, iteration: int) -> Run | None:
+        with translated(self._uri):
+            experiment = self._client.get_experiment_by_name(self._flywheel)
+            if experiment is None:
+                return None
+            runs = self._client.search_runs(
+                [experiment.experiment_id],
+                filter_string=(
+                    f"tags.`{tags.ITERATION}` = '{iteration}' and tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' "
+                    f"and tags.`{tags.VALID}` = '{tags.TRUE}' and attributes.status = 'FINISHED'"
+                ),
+                order_by=["attributes.end_time DESC"],
+                max_results=1,
+            )
+        return runs[0] if runs else None
+
+    def latest_iteration(self) -> int | None:
+        """The iteration of the assembly that was started last; None when there is none."""
+        with translated(self._uri):
+            experiment = self._client.get_experiment_by_name(self._flywheel)
+            if experiment is None:
+                return None
+            runs = self._client.search_runs(
+                [experiment.experiment_id],
+                filter_string=f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' and tags.`{tags.VALID}` = '{tags.TRUE}'",
+                order_by=["attributes.start_time DESC"],
+                max_results=1,
+            )
+        found = runs[0].data.tags.get(tags.ITERATION, "") if runs else ""
+        return int(found) if found.isdecimal() else None
+
+    def files(self, run_id: str, folder: Path) -> dict[str, str]:
+        """The text artifacts of an assembly's run by path, downloaded below ``folder``."""
+        with translated(self._uri):
+            root = Path(self._client.download_artifacts(run_id, "", str(folder)))
+        return {
+            path.relative_to(root).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+        }
+
+    def write(self, content: AssemblyContent, *, resume: str | None = None) -> WrittenAssembly:
+        """Write parent and children; the parent is marked valid last of all.
+
+        ``resume`` is the run that ``mlflow run`` already made in this experiment.
+        """
+        experiment = self.experiment()
+        labels = self._labels(content)
+        with translated(self._uri):
+            run_id = resume or str(self._client.create_run(experiment, tags=labels).info.run_id)
+            log_batch(self._client, run_id, content.metrics, {}, labels | {tags.NOTE: content.note})
+            log_datasets(self._client, run_id, self._located(content.interfaces_out, run_id), content.interfaces_in)
+            self._upload(run_id, content.files)
+            for stage in content.stages:
+                self._write_stage(experiment, run_id, content, stage)
+            if resume is None:
+                end_run(self._client, run_id, "FINISHED")
+            self._client.set_tag(run_id, tags.VALID, tags.TRUE if content.valid else tags.FALSE)
+        return WrittenAssembly(run_id, experiment)
+
+    def mark_unchanged(self, run_id: str, iteration: int, same_as: str) -> None:
+        """Say on a run that ``mlflow run`` made that it found nothing new to assemble."""
+        with translated(self._uri):
+            note = f"Nothing changed since run `{same_as}`: the same evidence gives the same assembly."
+            labels = {
+                tags.NAME: self._flywheel,
+                tags.SAME_AS: same_as,
+                tags.NOTE: note,
+                tags.RUN_NAME: f"iteration-{iteration:03d}-unchanged",
+            }
+            log_batch(self._client, run_id, {}, {}, labels)
+
+    def _labels(self, content: AssemblyContent) -> dict[str, str]:
+        labels = {
+            tags.SCHEMA: tags.SCHEMA_VERSION,
+            tags.NAME: self._flywheel,
+            tags.KIND: tags.KIND_ASSEMBLY,
+            tags.ITERATION: str(content.iteration),
+            tags.ASSEMBLY_DIGEST: content.digest,
+            tags.RUN_NAME: f"iteration-{content.iteration:03d}",
+            tags.USER: self._actor,
+            tags.SOURCE_NAME: self._flywheel,
+            tags.SOURCE_TYPE: "PROJECT",
+        }
+        if content.project_id:
+            labels[tags.PROJECT] = content.project_id
+            labels[tags.INTERFACES_OUT] = ",".join(item.name for item in content.interfaces_out)
+        return labels | {STATUS_PREFIX + stage.stage_id: stage.status for stage in content.stages}
+
+    def _write_stage(self, experiment: str, parent: str, content: AssemblyContent, stage: StageRunContent) -> None:
+        labels = {
+            tags.SCHEMA: tags.SCHEMA_VERSION,
+            tags.NAME: self._flywheel,
+            tags.KIND: tags.KIND_STAGE,
+            tags.ITERATION: str(content.iteration),
+            tags.STAGE: stage.stage_id,
+            tags.STATUS: stage.status,
+            tags.PARENT: parent,
+            tags.RUN_NAME: f"iteration-{content.iteration:03d} {stage.title}",
+            tags.USER: self._actor,
+            tags.NOTE: stage.note,
+        }
+        run_id = self._client.create_run(experiment, tags=labels).info.run_id
+        log_batch(self._client, run_id, stage.metrics, {}, {})
+        end_run(self._client, run_id, "FINISHED")
+        self._client.set_tag(run_id, tags.VALID, tags.TRUE if content.valid else tags.FALSE)
+
+    def _located(self, versions: Iterable[InterfaceVersion], run_id: str) -> list[InterfaceVersion]:
+        """The assembly's own interfaces, whose URI is a path inside the run, with the run in front."""
+        from dataclasses import replace
+
+        return [replace(version, uri=f"runs:/{run_id}/{version.uri}") for version in versions]
+
+    def _upload(self, run_id: str, files: Mapping[str, str]) -> None:
+        try:
+            with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
+                write_files(files, Path(folder))
+                self._client.log_artifacts(run_id, folder)
+        except OSError as error:
+            raise StorageError(f"cannot store the deliverables: {error.strerror or error}") from error

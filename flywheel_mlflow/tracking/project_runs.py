@@ -1,0 +1,327 @@
+"""Writes one project's run in a few batched requests, the mark of validity last."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.errors import FlywheelError, InputError
+from flywheel_mlflow.evidence import (
+    CheckSummary,
+    ConsumedInterface,
+    EvidenceKind,
+    FieldType,
+    InterfaceVersion,
+    Outcome,
+    ProjectEvidence,
+)
+from flywheel_mlflow.tracking import tags
+from flywheel_mlflow.tracking.connection import translated
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
+
+#: Names of the checks are kept in one tag so that collecting reads no artifact; this much of
+#: the tag's 8,000 characters is spent on them before passed ones are left out.
+MAX_CHECKS_TAG = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that exists on the server and is not finished."""
+
+    run_id: str
+    experiment_id: str
+    artifact_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunContent:
+    """What a finished project run holds besides its identity.
+
+    ``metrics`` are finite numbers by key, ``params`` strings by key; ``files`` maps an artifact
+    path to a local file or folder; ``note`` is Markdown for the run's page.
+    """
+
+    evidence: ProjectEvidence
+    passed_checks: tuple[str, ...]
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    files: Mapping[str, Path]
+    note: str
+
+
+class ProjectRunWriter:
+    """Starts, finishes and fails the runs of one flywheel's projects."""
+
+    def __init__(
+        self, client: MlflowClient, *, uri: str, flywheel: str, actor: str, artifact_root: Path | None
+    ) -> None:
+        self._client = client
+        self._uri = uri
+        self._flywheel = flywheel
+        self._actor = actor
+        self._artifact_root = artifact_root
+
+    def start(
+        self,
+        contract: Contract,
+        iteration: int,
+        kind: EvidenceKind,
+        *,
+        code_version: str = "",
+        resume: str | None = None,
+    ) -> StartedRun:
+        """Create the run, visible as running from now on; ``resume`` names one that exists already."""
+        labels = self._labels(contract, iteration, kind, code_version)
+        with translated(self._uri):
+            if resume is not None:
+                run = self._client.get_run(resume)
+                self._log(resume, {}, {}, labels)
+            else:
+                experiment = ensure_experiment(
+                    self._client, self._flywheel, contract.id, contract.title, self._artifact_root
+                )
+                run = self._client.create_run(experiment, tags=labels)
+        return StartedRun(run.info.run_id, run.info.experiment_id, run.info.artifact_uri)
+
+    def prepared(self, run_id: str | None, experiment_id: str | None, project_id: str) -> str | None:
+        """The run that ``mlflow run`` made for this project: it lies in the project's experiment, or is not ours."""
+        if run_id is None or experiment_id is None:
+            return None
+        with translated(self._uri):
+            found = self._client.get_experiment_by_name(f"{self._flywheel}/{project_id}")
+        return run_id if found is not None and found.experiment_id == experiment_id else None
+
+    def finish(self, run: StartedRun, content: RunContent) -> None:
+        """Write everything, end the run, then mark it valid: readers count it only after that."""
+        evidence = content.evidence
+        labels = {
+            **content.tags,
+            tags.CHECKS: checks_tag(evidence.checks, content.passed_checks),
+            tags.EVIDENCE_DIGEST: evidence.evidence_digest,
+            tags.NOTE: content.note,
+        }
+        with translated(self._uri):
+            self._log(run.run_id, {**content.metrics, **summary_metrics(evidence)}, content.params, labels)
+            log_datasets(self._client, run.run_id, evidence.interfaces_out.values(), evidence.interfaces_in)
+            for place, path in content.files.items():
+                self._upload(run.run_id, place, path)
+            end_run(self._client, run.run_id, "FINISHED")
+            self._client.set_tag(run.run_id, tags.VALID, tags.TRUE)
+
+    def fail(self, run: StartedRun, error: BaseException) -> None:
+        """Mark the run failed, with the reason on its page."""
+        reason = error.what if isinstance(error, FlywheelError) else f"{type(error).__name__}: {error}"
+        text = " ".join(reason.split())[:2000]
+        with translated(self._uri):
+            note = f"**Failed.** {_code_span(text)}"
+            self._log(run.run_id, {}, {}, {tags.ERROR: text, tags.VALID: tags.FALSE, tags.NOTE: note})
+            end_run(self._client, run.run_id, "FAILED")
+
+    def _labels(self, contract: Contract, iteration: int, kind: EvidenceKind, code_version: str) -> dict[str, str]:
+        labels = {
+            tags.SCHEMA: tags.SCHEMA_VERSION,
+            tags.NAME: self._flywheel,
+            tags.KIND: tags.KIND_PROJECT,
+            tags.ITERATION: str(iteration),
+            tags.PROJECT: contract.id,
+            tags.PHASE: contract.phase,
+            tags.OWNER: contract.owner,
+            tags.CONTRACT: contract.digest,
+            tags.INTERFACES_OUT: ",".join(item.name for item in contract.interfaces_out),
+            tags.EVIDENCE: kind.value,
+            tags.RUN_NAME: f"{contract.id}-iteration-{iteration:03d}",
+            tags.USER: self._actor,
+            tags.SOURCE_NAME: contract.id,
+            tags.SOURCE_TYPE: "PROJECT",
+        }
+        return labels | ({tags.GIT_COMMIT: code_version} if code_version else {})
+
+    def _log(
+        self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], labels: Mapping[str, str]
+    ) -> None:
+        log_batch(self._client, run_id, metrics, params, labels)
+
+    def _upload(self, run_id: str, place: str, path: Path) -> None:
+        if path.is_dir():
+            self._client.log_artifacts(run_id, str(path), place or None)
+        else:
+            self._client.log_artifact(run_id, str(path), place or None)
+
+
+def ensure_experiment(
+    client: MlflowClient, flywheel: str, project_id: str | None, title: str, artifact_root: Path | None
+) -> str:
+    """The id of a project's experiment (of the assembly's for None), made when it is missing."""
+    from mlflow.exceptions import MlflowException
+
+    name = f"{flywheel}/{project_id}" if project_id else flywheel
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        labels = {tags.NAME: flywheel, tags.NOTE: title}
+        if project_id:
+            labels[tags.PROJECT] = project_id
+        location = (artifact_root / name.replace("/", "_")).as_uri() if artifact_root else None
+        try:
+            return str(client.create_experiment(name, artifact_location=location, tags=labels))
+        except MlflowException as error:
+            # Somebody else made it between the two calls; two writers may start together.
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_experiment_by_name(name)
+    if found is None or found.lifecycle_stage != "active":
+        raise InputError(
+            f"the experiment {name} is deleted",
+            hint="restore it in the MLflow UI, or give the flywheel another name in flywheel.yaml",
+        )
+    if found.tags.get(tags.NAME) != flywheel:
+        # `mlflow run --experiment-name` makes an experiment without our tags, and the
+        # collector finds experiments by them.
+        client.set_experiment_tag(found.experiment_id, tags.NAME, flywheel)
+    return str(found.experiment_id)
+
+
+def log_batch(
+    client: MlflowClient,
+    run_id: str,
+    metrics: Mapping[str, float],
+    params: Mapping[str, str],
+    labels: Mapping[str, str],
+) -> None:
+    """One request for metrics, params and tags (more only beyond MLflow's limit of 100 tags).
+
+    Raises:
+        InputError: a tag longer than MLflow keeps, which it would cut without a word.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+
+    for key, value in labels.items():
+        if len(value) > tags.MAX_TAG_LENGTH:
+            raise InputError(f"the tag {key} has {len(value)} characters, at most {tags.MAX_TAG_LENGTH} are kept")
+    now = int(time.time() * 1000)
+    client.log_batch(
+        run_id,
+        metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+        params=[Param(key, value) for key, value in params.items()],
+        tags=[RunTag(key, value) for key, value in labels.items()],
+    )
+
+
+def end_run(client: MlflowClient, run_id: str, status: str) -> None:
+    """End a run with one request.
+
+    ``MlflowClient.set_terminated`` reads the whole run back first and prints links; the store
+    below it does just the update (facts: runs/update raw is one request).
+    """
+    from mlflow.entities import RunStatus
+
+    store = client._tracking_client.store  # noqa: SLF001 - see above
+    store.update_run_info(run_id, RunStatus.from_string(status), int(time.time() * 1000), None)
+
+
+def summary_metrics(evidence: ProjectEvidence) -> dict[str, float]:
+    """Check counts, costs and sample sizes as metrics."""
+    summary = evidence.checks
+    found: dict[str, float | None] = {
+        tags.CHECKS_PASSED: summary.passed,
+        tags.CHECKS_FAILED: summary.failed,
+        tags.CHECKS_SKIPPED: summary.skipped,
+        tags.CHECKS_ERROR: summary.error,
+        tags.REVIEW_HOURS: evidence.costs.review_hours,
+        tags.REVIEW_COST_RMB: evidence.costs.review_cost_rmb,
+    }
+    for name, kpi in evidence.kpis.items():
+        found[name] = kpi.value
+        found[name + tags.SAMPLE_SIZE_SUFFIX] = kpi.n
+    return {key: float(value) for key, value in found.items() if value is not None}
+
+
+def checks_tag(summary: CheckSummary, passed: tuple[str, ...]) -> str:
+    """The outcome of every check by name, as compact JSON that fits a tag.
+
+    When the names do not fit, passed checks the contract does not require are left out, then
+    the rest is cut and ``more`` says how many are missing.
+    """
+    not_passed = {name: outcome.value for name, outcome in sorted(summary.not_passed.items())}
+    required = {name: outcome.value for name, outcome in summary.required.items()}
+    full = dict.fromkeys(passed, Outcome.PASSED.value) | required | not_passed
+    for outcomes in (full, required | not_passed):
+        text = canonical_json({"digest": summary.digest, "outcomes": outcomes, "more": 0})
+        if len(text) <= MAX_CHECKS_TAG:
+            return text
+    kept: dict[str, str] = {}
+    room = MAX_CHECKS_TAG - 200
+    ordered = list((required | not_passed).items())
+    for name, outcome in ordered:
+        room -= len(json.dumps(name, ensure_ascii=False)) + len(outcome) + 4
+        if room < 0:
+            break
+        kept[name] = outcome
+    return canonical_json({"digest": summary.digest, "outcomes": kept, "more": len(ordered) - len(kept)})
+
+
+def log_datasets(
+    client: MlflowClient, run_id: str, made: Iterable[InterfaceVersion], read: tuple[ConsumedInterface, ...]
+) -> None:
+    """Log interface versions as dataset inputs, all in one request.
+
+    Two writers that log the same new version at once make the server answer 400 (facts: 50 of
+    200 trials); the second try finds the version there.
+    """
+    from mlflow.exceptions import MlflowException
+
+    inputs = [_made(version) for version in made] + [_read(item) for item in read]
+    if not inputs:
+        return
+    try:
+        client.log_inputs(run_id, datasets=inputs)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        client.log_inputs(run_id, datasets=inputs)
+
+
+def _made(version: InterfaceVersion) -> DatasetInput:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    return DatasetInput(
+        Dataset(
+            name=version.name,
+            digest=version.digest,
+            source_type="flywheel",
+            source=canonical_json({"uri": version.uri}),
+            schema=schema_json(version.fields),
+            profile=canonical_json(
+                {"rows": version.rows, "bytes": version.bytes, "schema_digest": version.schema_digest}
+            ),
+        ),
+        [InputTag(tags.CONTEXT, tags.CONTEXT_OUT), InputTag(tags.URI, version.uri)],
+    )
+
+
+def _read(item: ConsumedInterface) -> DatasetInput:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    return DatasetInput(
+        Dataset(name=item.name, digest=item.digest, source_type="flywheel", source=canonical_json({"uri": ""})),
+        [InputTag(tags.CONTEXT, tags.CONTEXT_IN)],
+    )
+
+
+def schema_json(fields: tuple[FieldType, ...]) -> str:
+    """The schema in the layout the MLflow UI shows as columns."""
+    columns = [{"name": item.path, "type": item.type, "required": item.required} for item in fields]
+    return canonical_json({"mlflow_colspec": columns})
+
+
+def _code_span(text: str) -> str:
+    return "`" + text.replace("`", "'") + "`"

@@ -1,0 +1,59 @@
+"""The names this product writes into MLflow: every tag, metric and dataset context, in one place."""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = "1"
+
+SCHEMA = "flywheel.schema"
+NAME = "flywheel.name"
+KIND = "flywheel.kind"
+ITERATION = "flywheel.iteration"
+PROJECT = "flywheel.project"
+PHASE = "flywheel.phase"
+OWNER = "flywheel.owner"
+CONTRACT = "flywheel.contract"
+INTERFACES_OUT = "flywheel.interfaces_out"
+VALID = "flywheel.valid"
+EVIDENCE = "flywheel.evidence"
+EVIDENCE_DIGEST = "flywheel.evidence_digest"
+CHECKS = "flywheel.checks"
+ERROR = "flywheel.error"
+STAGE = "flywheel.stage"
+STATUS = "flywheel.status"
+ASSEMBLY_DIGEST = "flywheel.assembly_digest"
+SAME_AS = "flywheel.same_as"
+ASSEMBLY_RUN = "flywheel.assembly_run"
+
+KIND_PROJECT = "project"
+KIND_ASSEMBLY = "assembly"
+KIND_STAGE = "stage"
+
+TRUE = "true"
+FALSE = "false"
+
+RESERVED_PREFIXES = ("flywheel.", "mlflow.")
+
+CHECKS_PASSED = "checks.passed"
+CHECKS_FAILED = "checks.failed"
+CHECKS_SKIPPED = "checks.skipped"
+CHECKS_ERROR = "checks.error"
+REVIEW_HOURS = "cost.review_hours"
+REVIEW_COST_RMB = "cost.review_cost_rmb"
+SAMPLE_SIZE_SUFFIX = ".n"
+
+CONTEXT_OUT = "interface_out"
+CONTEXT_IN = "interface_in"
+#: MLflow's own input tag for the context (mlflow/utils/mlflow_tags.py, 3.17.2).
+CONTEXT = "mlflow.data.context"
+URI = "flywheel.uri"
+
+RUN_NAME = "mlflow.runName"
+USER = "mlflow.user"
+NOTE = "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
+SOURCE_NAME = "mlflow.source.name"
+SOURCE_TYPE = "mlflow.source.type"
+GIT_COMMIT = "mlflow.source.git.commit"
+
+#: MLflow cuts longer run tags silently (facts: tried on 3.17.2), so nothing longer is sent.
+MAX_TAG_LENGTH = 8000
