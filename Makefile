@@ -1,0 +1,75 @@
+# `make run` and `make test` do all of their own set-up: they need Python 3.11 and make, nothing else.
+
+PYTHON    ?= python3.11
+ITERATION ?= 1
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint unit integration lock clean
+
+help:
+	@echo "make run          log the published figures of the sample projects, assemble them, say how to look at the result"
+	@echo "make test         everything CI runs: lint, types, import contracts, docstrings, tests"
+	@echo "make lint         the same without the tests"
+	@echo "make unit         the tests that need no server"
+	@echo "make integration  the tests against real servers"
+	@echo "make lock         write requirements.lock anew (UPGRADE=--upgrade to move to newer releases)"
+	@echo "make clean        remove the environment and what tools left behind; never mlflow-data"
+
+install: $(STAMP)
+
+# The build backend is in the lock as well: nothing is installed that the lock does not name, with its hash. The lock is
+# complete, so pip need not resolve (--no-deps); those before 26 also fail to match a hashed pandas with pandas[parquet].
+# `pip check` then confirms that nothing is missing.
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on PATH: install Python 3.11, or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV): some minutes, and only when the lock changes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m pip check
+	@touch $@
+
+# The environment manager `local` runs the `python` it finds on PATH, hence the venv's first.
+run: export PATH := $(CURDIR)/$(BIN):$(PATH)
+run: export MLFLOW_TRACKING_URI := sqlite:///$(CURDIR)/mlflow-data/mlflow.db
+run: export MLFLOW_DISABLE_TELEMETRY := true
+run: export DO_NOT_TRACK := true
+run: $(STAMP)
+	@flywheel init
+	@mlflow run . --env-manager local --experiment-name llm-data-flywheel -P iteration=$(ITERATION)
+
+test: lint unit integration
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/interrogate flywheel_mlflow
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest -m "not integration"
+
+integration: $(STAMP)
+	$(BIN)/python -m pytest -m integration
+
+# The comment that opens the file would otherwise quote the command line with this machine's paths.
+lock: export CUSTOM_COMPILE_COMMAND := make lock
+lock: $(BIN)/pip-compile
+	$(BIN)/pip-compile --quiet --extra dev --extra postgresql --extra projects --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options $(UPGRADE) \
+		--output-file requirements.lock pyproject.toml
+
+# Not the stamp: pyproject.toml may ask for what the lock does not hold yet.
+$(BIN)/pip-compile:
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip-tools>=7.6,<8"
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find flywheel_mlflow tests projects benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +

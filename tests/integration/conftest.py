@@ -1,0 +1,86 @@
+"""Stores and servers the integration tests talk to, each started at most once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers.embedded import EmbeddedStore, copy_store, make_template
+from servers.postgresql import PostgresCluster, find_pg_ctl, running_postgresql
+from servers.proxy import CountingProxy
+from servers.tracking import TrackingServerProcess, running_tracking_server
+
+# Read before the isolation of the first test clears it.
+REQUIRE_POSTGRES = os.environ.get("FLYWHEEL_REQUIRE_POSTGRES") == "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test of this folder is marked `integration`: the folder is the claim."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store as MLflow leaves it after its migrations, which take seconds; copies of it take none."""
+    return make_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def embedded_store(migrated_template: Path, tmp_path: Path) -> Callable[[], EmbeddedStore]:
+    """Makes fresh embedded stores, below the test's own folder."""
+
+    def make() -> EmbeddedStore:
+        return copy_store(migrated_template, tmp_path / f"store-{sum(1 for _ in tmp_path.glob('store-*'))}")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> Iterator[PostgresCluster]:
+    """A PostgreSQL cluster; skips where the machine has none, fails where FLYWHEEL_REQUIRE_POSTGRES=1 demands one."""
+    pg_ctl = find_pg_ctl()
+    if pg_ctl is None:
+        reason = "no PostgreSQL server binaries (pg_ctl) on this machine; on Debian: apt-get install postgresql"
+        if REQUIRE_POSTGRES:
+            pytest.fail(f"{reason}; FLYWHEEL_REQUIRE_POSTGRES=1 forbids to skip", pytrace=False)
+        pytest.skip(reason)
+    with running_postgresql(pg_ctl) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServerProcess]:
+    """A tracking server that keeps its runs in SQLite."""
+    folder = tmp_path_factory.mktemp("server-sqlite")
+    with running_tracking_server(folder, backend=f"sqlite:///{folder / 'mlflow.db'}") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(
+    postgresql_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrackingServerProcess]:
+    """A tracking server that keeps its runs in PostgreSQL."""
+    folder = tmp_path_factory.mktemp("server-postgresql")
+    with running_tracking_server(folder, backend=postgresql_cluster.create_database("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def tracking_server(request: pytest.FixtureRequest) -> TrackingServerProcess:
+    """Each kind of tracking server in turn; both stay up, so that changing between them costs nothing."""
+    server = request.getfixturevalue(f"{request.param}_server")
+    assert isinstance(server, TrackingServerProcess)
+    return server
+
+
+@pytest.fixture
+def request_counter(tracking_server: TrackingServerProcess) -> Iterator[CountingProxy]:
+    """A proxy before the tracking server: give its ``url`` to the client whose requests are to be counted."""
+    with CountingProxy(tracking_server.uri).running() as proxy:
+        yield proxy
