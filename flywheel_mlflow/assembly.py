@@ -108,4 +108,4 @@ def assemble(
 
 
 def _last_end(evidence: Mapping[str, ProjectEvidence]) -> datetime | None:
-    return max((item.ended for item in evidence.values() if item.ended), default=None)
+    return max((item.ended for item in evidence.values() if item.ended and item.carried_from is None), default=None)

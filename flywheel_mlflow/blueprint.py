@@ -173,7 +173,9 @@ class Scoring(Strict):
     weights: ScoreWeights
     blocked_below: Finite = Field(ge=0, le=1, description="A stage with a project scored below this is blocked.")
     completed_from: Finite = Field(ge=0, le=1, description="A stage must score at least this to be completed.")
-    severity_weights: dict[Severity, Finite] = Field(description="Weights that rank bottlenecks.")
+    severity_weights: dict[Severity, Annotated[Finite, Field(ge=0)]] = Field(
+        description="Weights that rank bottlenecks."
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -221,7 +223,11 @@ class Blueprint(Strict):
             ("control_points", [item.id for item in self.control_points]),
             ("boundaries", [item.id for item in self.boundaries]),
             ("teams", [item.id for item in self.teams]),
+            ("mechanisms", [item.id for item in self.mechanisms]),
+            ("milestones", [item.milestone.id for item in self.stages]),
+            ("gates", [item.id for item in self.gates]),
             ("criteria", [item.id for item in self.criteria]),
+            ("risks", [item.id for item in self.risks]),
             ("bottlenecks", [item.id for item in self.bottlenecks]),
             ("routing", [item.id for item in self.routing]),
         ):

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-# MLflow refuses dataset digests over 36 characters (facts: tried on 3.17.2), so that
+# MLflow refuses dataset digests over 36 characters (tried on 3.17.2), so that
 # much of a sha256 names an interface version: 32 hex digits, 128 bits.
 SHORT_DIGEST_LENGTH = 32
 
@@ -23,10 +23,10 @@ def plain(value: Any) -> Any:
         ValueError: a number that is NaN or infinite, which JSON cannot hold.
         TypeError: a type with no agreed spelling.
     """
+    if isinstance(value, Enum):  # before str: a StrEnum member is both
+        return plain(value.value)
     if value is None or isinstance(value, str | bool):
         return value
-    if isinstance(value, Enum):
-        return plain(value.value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):

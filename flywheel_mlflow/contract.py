@@ -25,7 +25,14 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 MetricPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$", max_length=250)]
 FieldPath = MetricPath
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=250)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+# Strict: YAML's `target: yes` and `target: "5"` are slips of the pen, not 1.0 and 5.0.
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+
+#: Every project has numbers of these names; a KPI of the same name would be taken for one.
+COMPUTED_NAMES = frozenset({"score", "check_pass_rate", "kpi_attainment", "contract_conformity"})
+#: These stand before the numbers of the whole (``flywheel.review_hours``, ``stage.x.score``).
+RESERVED_IDS = frozenset({"flywheel", "stage"})
 
 
 class Strict(BaseModel):
@@ -55,7 +62,7 @@ class InterfaceOut(Strict):
     group_key: FieldPath | None = Field(
         default=None, description="The field whose values must not appear in two splits (an article, a seed, a page)."
     )
-    required: bool = Field(default=True, description="A run without a version of it leaves the project not consumable.")
+    required: Flag = Field(default=True, description="A run without a version of it leaves the project not consumable.")
     consumers: Literal["any"] | tuple[Identifier, ...] = Field(
         default="any", description="The projects that may consume it."
     )
@@ -78,7 +85,7 @@ class InterfaceIn(Strict):
         default="same",
         description="previous: feedback that reaches this project one turn later, so no circle waits on itself.",
     )
-    required: bool = True
+    required: Flag = True
 
 
 class Kpi(Strict):
@@ -94,7 +101,7 @@ class Kpi(Strict):
     )
     unit: Label = Field(description="ratio, records, ms, hours, rmb ...")
     n_path: MetricPath | None = Field(default=None, description="Path of the sample size behind a rate.")
-    required: bool = Field(default=False, description="A run without this value is refused; otherwise it is unknown.")
+    required: Flag = Field(default=False, description="A run without this value is refused; otherwise it is unknown.")
 
 
 class Results(Strict):
@@ -147,15 +154,15 @@ class CheckPolicy(Strict):
 class Review(Strict):
     """What must happen besides automatic checks."""
 
-    human: bool
+    human: Flag
     controls: tuple[Identifier, ...] = Field(default=(), description="Control points and boundaries of flywheel.yaml.")
 
 
 class Carry(Strict):
     """Whether an iteration without a run of this project may use its last valid one."""
 
-    allowed: bool
-    max_age: int = Field(default=1, ge=1, le=100, description="In iterations.")
+    allowed: Flag
+    max_age: int = Field(default=1, strict=True, ge=1, le=100, description="In iterations.")
 
 
 class Decision(Strict):
@@ -203,6 +210,15 @@ class Contract(Strict):
             twice = sorted(name for name, count in Counter(names).items() if count > 1)
             if twice:
                 raise ValueError(f"{kind}: named twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_our_names_alone(self) -> Self:
+        if self.id in RESERVED_IDS:
+            raise ValueError(f"id: {self.id!r} is kept for the flywheel's own numbers")
+        taken = sorted(COMPUTED_NAMES & {kpi.name for kpi in self.kpis})
+        if taken:
+            raise ValueError(f"kpis: computed for every project, choose other names: {', '.join(taken)}")
         return self
 
     @model_validator(mode="after")

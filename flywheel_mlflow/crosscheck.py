@@ -15,13 +15,19 @@ ReadContract = tuple[Contract, Document]
 ReadBlueprint = tuple[Blueprint, Document]
 
 
-def contract_faults(contracts: Sequence[ReadContract]) -> Iterator[Fault]:
-    """Faults among the contracts: names taken twice, makers and consumers nobody is, circles."""
+def contract_faults(contracts: Sequence[ReadContract], *, complete: bool) -> Iterator[Fault]:
+    """Faults among the contracts: names taken twice, makers and consumers nobody is, circles.
+
+    That nobody is or makes something is said only when every contract could be read
+    (``complete``): the one that could not may be the maker.
+    """
     yield from _taken_twice(contracts)
     by_id = {contract.id: contract for contract, _ in contracts}
     makers = producers(contract for contract, _ in contracts)
     for contract, document in contracts:
-        yield from _unknown_consumers(contract, document, by_id.keys())
+        if complete:
+            yield from _unknown_consumers(contract, document, by_id.keys())
+            yield from _unmade_inputs(contract, document, makers)
         yield from _bad_inputs(contract, document, by_id, makers)
     circle = circle_of(contract for contract, _ in contracts)
     if circle:
@@ -53,6 +59,12 @@ def _unknown_consumers(contract: Contract, document: Document, ids: Iterable[str
                 yield document.fault(("interfaces_out", index, "consumers"), f"no project is called {consumer!r}")
 
 
+def _unmade_inputs(contract: Contract, document: Document, makers: dict[str, str]) -> Iterator[Fault]:
+    for index, wanted in enumerate(contract.interfaces_in):
+        if wanted.name not in makers:
+            yield document.fault(("interfaces_in", index, "name"), f"no project makes an interface {wanted.name!r}")
+
+
 def _bad_inputs(
     contract: Contract, document: Document, by_id: dict[str, Contract], makers: dict[str, str]
 ) -> Iterator[Fault]:
@@ -61,8 +73,8 @@ def _bad_inputs(
         producer = by_id.get(makers.get(wanted.name, ""))
         promise = producer.interface(wanted.name) if producer else None
         if producer is None or promise is None:
-            yield document.fault(place, f"no project makes an interface {wanted.name!r}")
-        elif producer.id == contract.id:
+            continue
+        if producer.id == contract.id:
             yield document.fault(place, "a project cannot consume its own interface")
         elif promise.consumers != "any" and contract.id not in promise.consumers:
             yield document.fault(place, f"{producer.id} does not list {contract.id} among its consumers")

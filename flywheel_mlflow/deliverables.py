@@ -68,7 +68,7 @@ DASHBOARD_METRICS = (
     "review_cost_rmb",
 )
 
-#: The acceptance metrics of DESIGN.md section 6, in the order readers meet them.
+#: By which the flywheel itself is accepted, over its history, in the order readers meet them.
 ACCEPTANCE_METRICS = (
     "asset_coverage",
     "registry_completeness",

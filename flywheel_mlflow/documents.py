@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,19 @@ from flywheel_mlflow.errors import DocumentError, Fault, StorageError
 #: A contract, blueprint or metrics document is written by people or by one pipeline; one
 #: that is larger is a mistake or an attack, and is refused before it is parsed.
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+#: PyYAML reads about 100,000 characters a second: ten seconds are enough for a slip.
+MAX_YAML_CHARACTERS = 1_000_000
+#: Deeper than any of our files by far, and shallow enough that no later walk over the value
+#: exhausts Python's stack.
+MAX_DEPTH = 100
+
+_TAG = "tag:yaml.org,2002:"
+_COLLECTION_TAGS = frozenset({f"{_TAG}map", f"{_TAG}seq"})
+#: A plain key such as ``2026-01-01`` or ``on`` resolves to one of these, and is read as its text.
+_KEY_TAGS = frozenset(_TAG + name for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value"))
+#: Half a character: JSON and YAML can escape one, UTF-8 cannot write it.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_HALF_CHARACTER = "text with half a character (a lone surrogate) cannot be kept"
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[str | int, ...]
@@ -89,7 +103,7 @@ def parse_json(text: str, *, name: str) -> Any:
         return dict(pairs)
 
     try:
-        return json.loads(text, parse_constant=refuse_constant, object_pairs_hook=unique, parse_float=_finite)
+        value = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=unique, parse_float=_finite)
     except json.JSONDecodeError as error:
         fault = Fault(name, error.lineno, "", f"not JSON: {error.msg} (column {error.colno})")
         raise DocumentError([fault]) from error
@@ -97,6 +111,26 @@ def parse_json(text: str, *, name: str) -> Any:
         raise DocumentError([Fault(name, 0, "", "nested too deeply")]) from error
     except ValueError as error:
         raise DocumentError([Fault(name, 0, "", f"not JSON: {error}")]) from error
+    trouble = _trouble(value)
+    if trouble:
+        raise DocumentError([Fault(name, 0, "", trouble)])
+    return value
+
+
+def _trouble(value: Any) -> str | None:
+    """Why a value that is JSON cannot be kept all the same; None when it can."""
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, str):
+            if _SURROGATE.search(item):
+                return _HALF_CHARACTER
+        elif isinstance(item, dict | list):
+            if depth > MAX_DEPTH:
+                return "nested too deeply"
+            inside = [*item, *item.values()] if isinstance(item, dict) else item
+            waiting += [(part, depth + 1) for part in inside]
+    return None
 
 
 def _finite(token: str) -> float:
@@ -112,12 +146,11 @@ def parse_yaml(text: str, *, name: str) -> Document:
     Raises:
         DocumentError: every fault that can be found without a model.
     """
+    if len(text) > MAX_YAML_CHARACTERS:
+        message = f"{len(text)} characters, at most {MAX_YAML_CHARACTERS} are read as YAML"
+        raise DocumentError([Fault(name, 0, "", message)])
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                # An alias lets a small file expand without bound; contracts need none.
-                line = event.start_mark.line + 1 if event.start_mark else 0
-                raise DocumentError([Fault(name, line, "", "aliases (*name) are not allowed")])
+        _refuse_tricks(text, name)
         loader = yaml.SafeLoader(text)
         try:
             node = loader.get_single_node()
@@ -129,12 +162,25 @@ def parse_yaml(text: str, *, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise DocumentError([Fault(name, mark.line + 1 if mark else 0, "", f"not YAML: {error.problem}")]) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        first = str(error).splitlines()[0] if str(error) else "nested too deeply"
-        raise DocumentError([Fault(name, 0, "", f"not YAML: {first}")]) from error
+    except yaml.YAMLError as error:
+        raise DocumentError([Fault(name, 0, "", f"not YAML: {str(error).splitlines()[0]}")]) from error
     if faults:
         raise DocumentError(faults)
     return Document(name, value, lines)
+
+
+def _refuse_tricks(text: str, name: str) -> None:
+    """Look through the events, which cost little, before anything is built from them."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent):
+            # An alias lets a small file expand without bound; contracts need none.
+            raise DocumentError([Fault(name, line, "", "aliases (*name) are not allowed")])
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            # PyYAML takes time with the square of the depth, and then exhausts Python's stack.
+            raise DocumentError([Fault(name, line, "", "nested too deeply")])
 
 
 def _construct(
@@ -145,37 +191,62 @@ def _construct(
     lines: dict[Location, int],
     faults: list[Fault],
 ) -> Any:
-    lines[location] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else repr(key_node.value)
-            if key in result:
-                line = key_node.start_mark.line + 1
-                faults.append(Fault(name, line, dotted((*location, key)), "this key is written twice"))
-            result[key] = _construct(loader, value_node, (*location, key), name, lines, faults)
-            lines[(*location, key)] = key_node.start_mark.line + 1
-        return result
+    line = lines[location] = node.start_mark.line + 1
+
+    def refuse(message: str) -> None:
+        faults.append(Fault(name, line, dotted(location), message))
+
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(loader, node, refuse)
+    if node.tag not in _COLLECTION_TAGS:
+        refuse(f"the tag {node.tag} is not allowed")
+        return None
     if isinstance(node, yaml.SequenceNode):
         return [
             _construct(loader, item, (*location, index), name, lines, faults) for index, item in enumerate(node.value)
         ]
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag not in _KEY_TAGS:
+            faults.append(Fault(name, key_node.start_mark.line + 1, dotted(location), "a key must be plain text"))
+            continue
+        key = key_node.value
+        if key in result:
+            faults.append(
+                Fault(name, key_node.start_mark.line + 1, dotted((*location, key)), "this key is written twice")
+            )
+        result[key] = _construct(loader, value_node, (*location, key), name, lines, faults)
+        lines[(*location, key)] = key_node.start_mark.line + 1
+    return result
+
+
+def _scalar(loader: yaml.SafeLoader, node: yaml.ScalarNode, refuse: Callable[[str], None]) -> Any:
+    """The text, number, truth value or None a node says; anything else is refused."""
     try:
         value = loader.construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        faults.append(Fault(name, node.start_mark.line + 1, dotted(location), f"not YAML: {reason}"))
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
+        # The last two are how PyYAML's own constructors fail on `!!bool x`, `!!int ""` and `!!timestamp x`.
+        reason = str(error).splitlines()[0] if isinstance(error, yaml.YAMLError | ValueError) else ""
+        refuse(f"not YAML: {reason or f'{node.value!r} does not fit its tag {node.tag}'}")
         return None
-    if isinstance(value, float) and not math.isfinite(value):
-        faults.append(Fault(name, node.start_mark.line + 1, dotted(location), "a number must be finite"))
+    if isinstance(value, str) and _SURROGATE.search(value):
+        refuse(_HALF_CHARACTER)
+    elif isinstance(value, float) and not math.isfinite(value):
+        refuse("a number must be finite")
+    elif value is not None and not isinstance(value, str | bool | int | float):
+        refuse(f"a {type(value).__name__} cannot be read here; put the text in quotes")
     return value
 
 
 def faults_of(error: ValidationError, document: Document) -> list[Fault]:
     """Pydantic's findings as faults with the document's lines."""
     faults = []
-    for detail in error.errors():
+    details = error.errors()
+    broken = {tuple(detail["loc"][:depth]) for detail in details for depth in range(len(detail["loc"]))}
+    for detail in details:
         location = tuple(detail["loc"])
+        if detail["type"] == "too_short" and location in broken:
+            continue  # pydantic counts an item with a fault of its own as absent
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             message = "unknown key"

@@ -18,6 +18,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
+#: Names an error lists at the most.
+MAX_SHOWN_NAMES = 16
+
 
 class ExitCode(IntEnum):
     """What a command's exit status means; documented in docs/commands.md."""
@@ -112,8 +115,14 @@ class UnknownName(InputError):
 
         choices = sorted(known)
         near = get_close_matches(name, choices, n=3)
-        shown = list(dict.fromkeys([*near, *choices]))[:16]
+        # p05.kpi is mistaken for another number of p05 more often than for one of p15.
+        family = [
+            choice for choice in choices if "." in name and choice.startswith(name.split(".", maxsplit=1)[0] + ".")
+        ]
+        ordered = list(dict.fromkeys([*near, *family, *choices]))
+        shown, rest = ordered[:MAX_SHOWN_NAMES], len(ordered) - MAX_SHOWN_NAMES
         hint = f"known: {', '.join(shown)}" if shown else f"no {kind} is known yet"
+        hint += f" and {rest} more" if rest > 0 else ""
         super().__init__(f"unknown {kind} {name!r}", where=where, hint=hint)
 
 

@@ -57,7 +57,9 @@ class CheckSummary:
     """Counts of a run's checks, with the names of those that did not pass.
 
     ``required`` holds the outcome of each check the contract demands; one that never ran is
-    absent from it. ``digest`` is the sha256 of the full check document.
+    absent from it. ``warned`` counts failures and errors of severity warning: they are shown and
+    do not count against the project, so they are not in ``failed`` or ``error``. ``digest`` is
+    the sha256 of the full check document.
     """
 
     passed: int
@@ -67,15 +69,16 @@ class CheckSummary:
     not_passed: Mapping[str, Outcome]
     required: Mapping[str, Outcome]
     digest: str
+    warned: int = 0
 
     @property
     def total(self) -> int:
-        """All findings, skipped ones included."""
-        return self.passed + self.failed + self.skipped + self.error
+        """All findings, skipped ones and warnings included."""
+        return self.passed + self.failed + self.skipped + self.error + self.warned
 
     @property
     def pass_rate(self) -> float | None:
-        """Share of passed among the checks that were due, skipped ones left out; None without any."""
+        """Passed checks / (passed + failed + error); None when there are none of these."""
         due = self.passed + self.failed + self.error
         return self.passed / due if due else None
 
@@ -83,8 +86,9 @@ class CheckSummary:
 def summarize_checks(checks: Iterable[Check], required: Iterable[str]) -> CheckSummary:
     """The summary of a list of checks against the names a contract requires."""
     found = tuple(checks)
-    counts = Counter(check.outcome for check in found)
     demanded = set(required)
+    warned = [check for check in found if _only_warns(check, demanded)]
+    counts = Counter(check.outcome for check in found) - Counter(check.outcome for check in warned)
     return CheckSummary(
         passed=counts[Outcome.PASSED],
         failed=counts[Outcome.FAILED],
@@ -93,7 +97,14 @@ def summarize_checks(checks: Iterable[Check], required: Iterable[str]) -> CheckS
         not_passed={check.name: check.outcome for check in found if check.outcome is not Outcome.PASSED},
         required={check.name: check.outcome for check in found if check.name in demanded},
         digest=digest_of(found),
+        warned=len(warned),
     )
+
+
+def _only_warns(check: Check, demanded: set[str]) -> bool:
+    """Whether a check that did not pass is no more than a warning; what a contract requires is always more."""
+    bad = check.outcome in (Outcome.FAILED, Outcome.ERROR)
+    return bad and check.severity is CheckSeverity.WARNING and check.name not in demanded
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,8 @@ def load_flywheel(root: Path) -> Flywheel:
     except DocumentError as error:
         faults += error.faults
     parsed: list[tuple[Path, Contract, Document]] = []
-    for folder in contract_folders(root):
+    folders = contract_folders(root)
+    for folder in folders:
         try:
             contract, document = read_contract(folder, name=str((folder / CONTRACT_FILE).relative_to(root)))
             parsed.append((folder, contract, document))
@@ -99,7 +100,7 @@ def load_flywheel(root: Path) -> Flywheel:
     if not parsed and not faults:
         faults.append(Fault(PROJECTS_FOLDER, 0, "", f"no {CONTRACT_FILE} in any folder below"))
     readable = [(contract, document) for _, contract, document in parsed]
-    faults += contract_faults(readable)
+    faults += contract_faults(readable, complete=len(parsed) == len(folders))
     if blueprint is not None:
         faults += blueprint_faults(blueprint, readable, complete=not faults)
     if faults or blueprint is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from flywheel_mlflow.canonical import digest_of
@@ -27,6 +29,7 @@ from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_label
 
 #: MLflow's grammar of keys (mlflow/utils/validation.py, 3.17.2), without the paths it refuses.
 _KEY = re.compile(r"^[A-Za-z0-9_\-. :/]+$")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MAX_PARAM_LENGTH = 6000
 MAX_TAG_LENGTH = 8000
 RESERVED = ("flywheel.", "mlflow.")
@@ -52,12 +55,14 @@ class Gathering:
         """Take a metrics document; KPIs are read from it by their paths.
 
         Raises:
-            InputError: a key given before with another value.
+            InputError: a key given before with another value, or a value that is not JSON (NaN,
+                a date, a class).
         """
+        check_plain("the metrics document", document, place=place)
         for key, value in document.items():
             if key in self.document and self.document[key] != value:
-                raise InputError(f"{key!r} was already given with another value", where=place)
-            self.document[key] = value
+                raise InputError(f"{str(key)[:80]!r} was already given with another value", where=place)
+        self.document.update(document)
         self._place = place
 
     def add_metrics(self, values: Mapping[str, float]) -> None:
@@ -70,15 +75,18 @@ class Gathering:
             check_key("metric", name)
             if name.startswith(RESERVED_METRICS):
                 raise InputError(f"the metric name {name!r} is kept for the flywheel itself", hint="choose another")
-            self.metrics[name] = number(name, value)
+            found = number(name, value)
+            if self.metrics.get(name, found) != found:
+                raise InputError(f"{name!r} was already given with another value", where=self._place)
             if "." not in name:
-                self.add_document({name: value}, place=self._place)
+                self.add_document({name: found}, place=self._place)
+            self.metrics[name] = found
 
     def add_params(self, values: Mapping[str, Any]) -> None:
         """Take parameters; they are kept as text of at most 6,000 characters."""
         for name, value in values.items():
             check_key("parameter", name)
-            text = str(value)
+            text = check_text(f"parameter {name}", str(value))
             if len(text) > MAX_PARAM_LENGTH:
                 raise InputError(
                     f"the parameter {name} has {len(text)} characters, MLflow keeps {MAX_PARAM_LENGTH}",
@@ -92,21 +100,24 @@ class Gathering:
             check_key("tag", name)
             if name.startswith(RESERVED):
                 raise InputError(f"the tag {name!r} is kept for the flywheel itself", hint="choose another name")
-            if len(str(value)) > MAX_TAG_LENGTH:
+            text = check_text(f"tag {name}", str(value))
+            if len(text) > MAX_TAG_LENGTH:
                 raise InputError(f"the tag {name} is longer than the {MAX_TAG_LENGTH} characters MLflow keeps")
-            self.tags[name] = str(value)
+            self.tags[name] = text
 
     def add_checks(self, checks: Iterable[Check]) -> None:
         """Take findings.
 
         Raises:
-            InputError: a name given twice, or one that cannot stand in a report.
+            InputError: a name given twice, one that cannot stand in a report, or details that
+                are not plain values.
         """
         known = {check.name for check in self.checks}
         for check in checks:
             check_label("check", check.name)
             if check.name in known:
                 raise InputError(f"the check {check.name!r} was logged twice", hint="give each finding its own name")
+            check_plain(f"the check {check.name!r}", (check.message, check.details))
             known.add(check.name)
             self.checks.append(check)
 
@@ -195,21 +206,54 @@ class Gathering:
         if path is None:
             return None
         value = value_at(self.document, path)
+        if value is None:
+            value = self.metrics.get(path)
         return None if value is None else number(path, value, place=self._place)
 
 
 def number(name: str, value: object, *, place: str | None = None) -> float:
-    """``value`` as a finite number; whole numbers stay whole.
+    """``value`` as a finite int or float; whole numbers stay whole, numpy's become Python's.
 
     Raises:
         InputError: it is NaN, infinite, or no number at all.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         shown = type(value).__name__
         raise InputError(f"{name} is not a number but {shown}", where=place, hint="give an int or a float")
-    if not math.isfinite(value):
-        raise InputError(f"{name} is {value}", where=place, hint="leave an unknown value out: missing means unknown")
-    return value
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        shown = "too large for a number" if isinstance(value, Integral) else str(found)
+        raise InputError(f"{name} is {shown}", where=place, hint="leave an unknown value out: missing means unknown")
+    return int(value) if isinstance(value, Integral) else found
+
+
+def check_text(what: str, text: str) -> str:
+    """``text`` if every store can keep it.
+
+    Raises:
+        InputError: it holds a zero character, which PostgreSQL refuses, or half a character.
+    """
+    if _UNSTORABLE.search(text):
+        raise InputError(f"the {what} holds a character that cannot be kept", hint="clean the text")
+    return text
+
+
+def check_plain(what: str, value: object, *, place: str | None = None) -> None:
+    """Nothing, if ``value`` can be written as JSON in UTF-8.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        digest_of(value)
+    except (TypeError, ValueError) as error:
+        reason = "half a character" if isinstance(error, UnicodeError) else str(error)
+        raise InputError(f"{what} cannot be kept: {reason}", where=place, hint="use plain finite values") from error
+    except RecursionError as error:
+        raise InputError(f"{what} is nested too deeply", where=place) from error
 
 
 def check_key(kind: str, name: str) -> str:
@@ -219,7 +263,8 @@ def check_key(kind: str, name: str) -> str:
         InputError: it cannot.
     """
     check_label(kind, name)
-    if not _KEY.fullmatch(name) or ".." in name or "//" in name or name.startswith(("/", ".")) or name.endswith("/"):
+    # MLflow turns keys into file paths and refuses those that are not in their shortest form.
+    if not _KEY.fullmatch(name) or ".." in name or name.startswith(("/", ".")) or posixpath.normpath(name) != name:
         raise InputError(
             f"{kind} {name[:80]!r} is not a valid name",
             hint=f"use letters, digits, '_', '-', '.', ' ', ':' or '/', at most {MAX_LABEL_LENGTH}, and no path upward",

@@ -44,8 +44,12 @@ class Edge:
 
 
 def producers(contracts: Iterable[Contract]) -> dict[str, str]:
-    """Interface name -> id of the project that makes it."""
-    return {out.name: contract.id for contract in contracts for out in contract.interfaces_out}
+    """Interface name -> id of the project that makes it; the first one where two claim to."""
+    found: dict[str, str] = {}
+    for contract in contracts:
+        for out in contract.interfaces_out:
+            found.setdefault(out.name, contract.id)
+    return found
 
 
 def circle_of(contracts: Iterable[Contract]) -> tuple[str, ...]:
@@ -211,8 +215,8 @@ def _cost(way: tuple[Edge, ...]) -> tuple[int, int]:
 
 
 def reach(found: Iterable[Edge], project_ids: Iterable[str]) -> int:
-    """How many projects are downstream of the given ones within the same turn, transitively."""
+    """How many other projects are downstream of the given ones within the same turn, transitively."""
     everything = tuple(found)
     origins = set(project_ids)
     reached = impact(everything, [edge for edge in everything if edge.producer in origins])
-    return sum(item.turns == 0 for item in reached)
+    return sum(item.turns == 0 and item.project_id not in origins for item in reached)

@@ -190,7 +190,9 @@ def add_acceptance(
         "milestone_done_count",
         "milestone_count",
     )
-    ended = max((entry.evidence.ended for entry in upstream if entry.evidence and entry.evidence.ended), default=None)
+    # A carried run belongs to an earlier iteration, and so does its end.
+    fresh = [entry.evidence for entry in upstream if entry.evidence and entry.state is EvidenceState.EVIDENCED]
+    ended = max((evidence.ended for evidence in fresh if evidence.ended), default=None)
     cycle = (ended - previous_ended).total_seconds() / SECONDS_PER_DAY if ended and previous_ended else None
     add(
         "iteration_cycle_days",
@@ -198,7 +200,7 @@ def add_acceptance(
         "days",
         "end of the last project run of this iteration minus the same of the iteration before",
         "upstream_evidenced_count",
-        note="" if cycle is not None else "no earlier iteration to measure from",
+        note=_cycle_note(ended, previous_ended),
     )
     for name, why in (
         ("feedback_reflux_rate", "no feedback events are recorded yet"),
@@ -207,6 +209,12 @@ def add_acceptance(
         ("risk_closure_rate", "no risk is recorded yet"),
     ):
         add(name, None, "ratio", "share over the flywheel's history", note=why)
+
+
+def _cycle_note(ended: datetime | None, previous_ended: datetime | None) -> str:
+    if previous_ended is None:
+        return "no earlier iteration to measure from"
+    return "" if ended else "no run of this iteration to measure to"
 
 
 def find_bottlenecks(
@@ -271,7 +279,9 @@ def add_costs(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
                 unit,
                 f"sum of the {title} of the projects that state any",
                 inputs=tuple(stated),
-                note=f"{silent} of {len(registry)} projects state none: their effort is unknown, not 0",
+                note=f"{silent} of {len(registry)} projects state none: their effort is unknown, not 0"
+                if silent
+                else "",
             )
         )
 

@@ -17,6 +17,10 @@ _IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
 #: MLflow's limit on metric, param and tag keys (mlflow/utils/validation.py, 3.17.2).
 MAX_LABEL_LENGTH = 250
 
+#: Control characters, line and paragraph separators, marks that turn the direction of text
+#: round (what is shown is then not what is there), and halves of characters UTF-8 cannot write.
+_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 def _label(value: str) -> str:
     fault = label_fault(value)
@@ -31,7 +35,7 @@ def label_fault(value: str) -> str | None:
         return "is empty"
     if len(value) > MAX_LABEL_LENGTH:
         return f"has {len(value)} characters, at most {MAX_LABEL_LENGTH} are allowed"
-    if any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in value):
+    if _UNSHOWABLE.search(value):
         return "contains control characters"
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -135,8 +136,11 @@ def weighted_mean(pairs: Iterable[tuple[float | None, float]]) -> float | None:
     the known ones.
     """
     known = [(value, weight) for value, weight in pairs if value is not None and weight > 0]
-    total = sum(weight for _, weight in known)
-    return sum(value * weight for value, weight in known) / total if total else None
+    if not known:
+        return None
+    mean = math.fsum(value * weight for value, weight in known) / math.fsum(weight for _, weight in known)
+    # A mean lies between the extremes; rounding must not push three times 0.85 below a limit of 0.85.
+    return min(max(mean, min(value for value, _ in known)), max(value for value, _ in known))
 
 
 def share(part: int, whole: int) -> float | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isclose
 
 from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi
 from flywheel_mlflow.evidence import InterfaceVersion, Outcome, Overlap, ProjectEvidence
-from flywheel_mlflow.lineage import Edge, version_of
+from flywheel_mlflow.lineage import Edge, EdgeState, version_of
 from flywheel_mlflow.schemas import change_class
 
 
@@ -122,7 +123,7 @@ def _entry(
         interfaces=interfaces,
         reasons=reasons,
         barred=_barred(outgoing),
-        notes=(*_notes(contract, evidence, iteration), *_not_compared(contract, compared)),
+        notes=(*_notes(contract, evidence, iteration), *_stale(contract, found), *_not_compared(contract, compared)),
     )
 
 
@@ -154,7 +155,8 @@ def attainment(kpi: Kpi, value: float | None) -> float | None:
     if value is None or kpi.target is None:
         return None
     short = kpi.target - value if kpi.direction == "higher" else value - kpi.target
-    if short <= kpi.tolerance:
+    # A tolerance of 0.1 must take 0.3 for 0.4, whatever binary fractions make of the difference.
+    if short <= kpi.tolerance or isclose(short, kpi.tolerance, rel_tol=1e-9):
         return 1.0
     part, whole = (value, kpi.target) if kpi.direction == "higher" else (kpi.target, value)
     if whole < 0 and part < 0:
@@ -178,7 +180,8 @@ def _reasons(
     if rate is None:
         yield "no check ran"
     elif rate < contract.checks.min_pass_rate:
-        worst = ", ".join(sorted(evidence.checks.not_passed)[:3])
+        due = [name for name, outcome in evidence.checks.not_passed.items() if outcome is not Outcome.SKIPPED]
+        worst = ", ".join(sorted(due)[:3])
         yield f"check pass rate {rate:.4f} is below {contract.checks.min_pass_rate:g} (not passed: {worst})"
     for item in kpis:
         if item.kpi.required and item.value is None:
@@ -193,6 +196,12 @@ def _contaminated(contract: Contract, compared: Iterable[Overlap]) -> Iterable[s
         if item.shared and contract.interface(item.training):
             noun = "record" if item.shared == 1 else "records"
             yield f"{item.training} contains {item.shared} {noun} of the evaluation set {item.evaluation}"
+
+
+def _stale(contract: Contract, found: Iterable[Edge]) -> Iterable[str]:
+    for edge in found:
+        if edge.consumer == contract.id and edge.state is EdgeState.STALE:
+            yield f"read {edge.interface} {edge.read}, while {edge.producer} made {edge.made}"
 
 
 def _not_compared(contract: Contract, compared: Iterable[Overlap]) -> Iterable[str]:

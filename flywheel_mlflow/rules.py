@@ -19,7 +19,8 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 }
 _CONDITION = re.compile(
     r"\s*(?P<metric>[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+)\s*(?P<op><=|>=|==|!=|<|>)\s*"
-    r"(?P<limit>-?\d{1,15}(?:\.\d{1,15})?(?:[eE][-+]?\d{1,2})?)\s*"
+    r"(?P<limit>-?\d{1,15}(?:\.\d{1,15})?(?:[eE][-+]?\d{1,2})?)\s*",
+    re.ASCII,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flywheel_mlflow.errors import InputError
@@ -22,8 +22,16 @@ REQUEST_TIMEOUT_S = 60
 REQUEST_RETRIES = 2
 #: How long the first knock on a server's door may take.
 CONNECT_TIMEOUT_S = 5.0
+#: How long the first answer may take, whatever it is; a server busy with a long search still
+#: answers ``/health``, which reads nothing.
+ANSWER_TIMEOUT_S = 5.0
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
+#: Up to the last @, so that a password that holds @ or / (which it should not) is covered too. A
+#: file's path begins with / right after :// and has no credentials.
+_CREDENTIALS = re.compile(r"(?<=://)(?!/).*@")
+_SECRET_OPTION = re.compile(r"(?i)(?<=[?&])([^=&]*(?:password|passwd|token|secret|key)[^=&]*)=[^&]*")
+
+_CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class Settings:
     """
 
     root: Path
-    tracking_uri: str
+    tracking_uri: str = field(repr=False)
     artifact_root: Path | None
     actor: str
     run_id: str | None = None
@@ -45,7 +53,7 @@ class Settings:
     @property
     def shown_uri(self) -> str:
         """The tracking URI without its credentials, for messages."""
-        return _CREDENTIALS.sub("", self.tracking_uri)
+        return without_credentials(self.tracking_uri)
 
     @property
     def is_server(self) -> bool:
@@ -63,9 +71,9 @@ def read_settings(root: Path, environ: Mapping[str, str], *, tracking_uri: str |
     """
     embedded = root / DATA_FOLDER / DATABASE_FILE
     uri = tracking_uri or environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{embedded}"
-    if not uri.startswith(("sqlite:///", "http://", "https://", "postgresql", "mysql")):
+    if uri == "sqlite:///" or not uri.startswith(("sqlite:///", "http://", "https://", "postgresql", "mysql")):
         raise InputError(
-            f"cannot keep a flywheel at {_CREDENTIALS.sub('', uri)[:200]!r}",
+            f"cannot keep a flywheel at {without_credentials(uri)[:200]!r}",
             hint="use http(s)://HOST:PORT of an MLflow server, or sqlite:///FILE",
         )
     artifact_root: Path | None = None
@@ -82,9 +90,19 @@ def read_settings(root: Path, environ: Mapping[str, str], *, tracking_uri: str |
     )
 
 
+def without_credentials(uri: str) -> str:
+    """``uri`` without user, password and secret options, for messages."""
+    return _SECRET_OPTION.sub(r"\1=***", _CREDENTIALS.sub("", uri))
+
+
 def _login() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         # A container user without a passwd entry has no name; the ledger shows that.
         return "unknown"
+
+
+def redacted(text: str) -> str:
+    """Any text, such as another library's error, without the credentials of the addresses in it."""
+    return _CREDENTIALS_IN_TEXT.sub("", text)

@@ -88,9 +88,9 @@ def _add_score(entry: RegistryEntry, blueprint: Blueprint, metrics: Metrics) -> 
             name=f"{prefix}.check_pass_rate",
             value=summary.pass_rate if summary else None,
             unit="ratio",
-            rule="passed checks / (passed + failed + error); skipped ones are left out",
+            rule="passed checks / (passed + failed + error); skipped ones and warnings are left out",
             source=evidence_source(entry, f"checks {summary.passed} of {summary.total} passed" if summary else ""),
-            note="" if summary else "no evidence",
+            note="no evidence" if summary is None else "no check ran" if summary.pass_rate is None else "",
         )
     )
     known = [item for item in entry.kpis if item.attainment is not None]
@@ -185,7 +185,9 @@ def _status(
     if blocked:
         return StageStatus.BLOCKED, tuple(blocked)
     short = [f"{entry.project_id}: {entry.reasons[0]}" for entry in items if not entry.consumable]
-    if score is not None and score < scoring.completed_from:
+    if score is None:
+        short.append("its score is unknown")
+    elif score < scoring.completed_from:
         short.append(f"score {score:.4f} is below {scoring.completed_from:g}")
     return (StageStatus.AT_RISK if short else StageStatus.COMPLETED), tuple(short)
 

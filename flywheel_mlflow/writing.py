@@ -19,8 +19,11 @@ def write_files(files: Mapping[str, str], folder: Path) -> None:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.partial")
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(target)
+            try:
+                partial.write_bytes(text.encode("utf-8"))
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
             f"cannot write there: {error.strerror or error}",

@@ -20,10 +20,10 @@ app = typer.Typer(
     epilog="Exit codes: 0 pass, 1 block, 2 wrong usage or bad input, 3 inconclusive, 4 the tool or a server failed.",
 )
 
-Iteration = Annotated[int, typer.Option("--iteration", "-i", help="Which turn of the flywheel, from 1.")]
+Iteration = Annotated[int, typer.Option("--iteration", "-i", min=1, help="Which turn of the flywheel, from 1.")]
 MaybeIteration = Annotated[
     int | None,
-    typer.Option("--iteration", "-i", help="Which turn of the flywheel; the newest assembled one if left out."),
+    typer.Option("--iteration", "-i", min=1, help="Which turn of the flywheel; the newest assembled one if left out."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Context = typer.Context
@@ -113,12 +113,12 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Log a project's run from its result files; shows at once whether the contract holds."""
-    from flywheel_mlflow.cli import show
-    from flywheel_mlflow.operations.project_run import log_results
+    from flywheel_mlflow.cli import progress, show
+    from flywheel_mlflow.operations.results import log_results
 
     session = _session(context)
     project_id = session.flywheel.project_of(project)
-    with show.rows_measured() as progress:
+    with progress.rows_measured() as tell:
         logged = log_results(
             session.flywheel,
             project_id,
@@ -127,7 +127,7 @@ def log(
             results=Path(results) if results else None,
             published=published,
             resume=session.prepared_run(project_id),
-            progress=progress,
+            progress=tell,
         )
     show.logged(logged, as_json=as_json)
 
@@ -144,11 +144,20 @@ def adopt(
 ) -> None:
     """Tag runs that some other tool logged, so that they count as a project's evidence."""
     from flywheel_mlflow.cli import show
+    from flywheel_mlflow.operations.adopting import adopt_runs
 
     session = _session(context)
-    contract = session.flywheel.contract(session.flywheel.project_of(project))
-    adopted = session.tracking.adopter.adopt(experiment, filter_string, contract, iteration, dry_run=dry_run)
-    show.adopted(adopted, contract.id, dry_run=dry_run, as_json=as_json)
+    project_id = session.flywheel.project_of(project)  # a slip of the pen is told before the store is opened
+    adopted = adopt_runs(
+        session.flywheel,
+        session.tracking,
+        project_id,
+        iteration,
+        experiment=experiment,
+        filter_string=filter_string,
+        dry_run=dry_run,
+    )
+    show.adopted(adopted, project_id, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()
@@ -166,22 +175,26 @@ def assemble(
     context: Context,
     iteration: Iteration,
     log: Annotated[
-        str, typer.Option("--log", help="'published': first log the published figures of projects without a run.")
+        str,
+        typer.Option(
+            "--log", help="First log 'published' figures of projects without a run, or run the projects' 'pipelines'."
+        ),
     ] = "",
+    tasks: Annotated[str, typer.Option(help="Folder of task files for the pipelines of --log pipelines.")] = "",
     out: Annotated[str, typer.Option(help="Write the deliverables into this folder too.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Write a run even when nothing changed.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Assemble an iteration: registry, stage runs, metrics, report, checks; fifteen deliverables."""
-    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.cli import progress, show
     from flywheel_mlflow.cli.session import log_first
     from flywheel_mlflow.errors import ExitCode
     from flywheel_mlflow.operations.assembling import assemble_iteration
     from flywheel_mlflow.operations.checking import read_sources
 
     session = _session(context)
-    with show.steps() as step:
-        log_first(session, log, iteration, step)
+    with progress.steps() as step:
+        failed = log_first(session, log, iteration, step, tasks=Path(tasks) if tasks else None)
         step("assembling")
         assembled = assemble_iteration(
             session.flywheel,
@@ -193,8 +206,44 @@ def assemble(
             resume=session.settings.run_id,
             resume_experiment=session.settings.experiment_id,
         )
-    show.assembled(assembled, session.settings, as_json=as_json)
-    if assembled.contradictions:
+    show.assembled(assembled, session.settings, failed, as_json=as_json)
+    if assembled.contradictions or failed:
+        raise typer.Exit(ExitCode.BLOCK)
+
+
+@app.command("run-projects")
+def run_projects_command(
+    context: Context,
+    iteration: Iteration,
+    only: Annotated[str, typer.Option(help="Project ids, separated by commas; all with a pipeline if left out.")] = "",
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many pipelines run at the same time.")] = 2,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="PROJECT=FAULT: a fault to inject; may be given several times.")
+    ] = None,
+    tasks: Annotated[str, typer.Option(help="Folder of task files for this iteration.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Run the projects' pipelines, producers first; one that fails does not stop the others."""
+    from flywheel_mlflow.cli import progress, show
+    from flywheel_mlflow.cli.session import pairs
+    from flywheel_mlflow.errors import ExitCode
+    from flywheel_mlflow.operations.running import run_projects
+
+    session = _session(context)
+    session.tracking.assemblies.experiment()  # the store must exist before several processes open it
+    with progress.pipelines() as tell:
+        ran = run_projects(
+            session.flywheel,
+            iteration,
+            tracking_uri=session.settings.tracking_uri,
+            only=[name for name in only.split(",") if name],
+            jobs=jobs,
+            faults=pairs(fault or []),
+            tasks=Path(tasks) if tasks else None,
+            progress=tell,
+        )
+    show.ran(ran, iteration, as_json=as_json)
+    if any(item.run_id is None for item in ran):
         raise typer.Exit(ExitCode.BLOCK)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from flywheel_mlflow.flywheel import Flywheel, find_root, load_flywheel
 from flywheel_mlflow.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.operations.running import Ran
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -73,18 +74,52 @@ def root_or_none(root: Path | None) -> Path | None:
     return next((folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / BLUEPRINT_FILE).is_file()), None)
 
 
-def log_first(session: Session, which: str, iteration: int, step: Callable[[str], None]) -> None:
-    """Log what ``--log`` names before assembling.
+def log_first(
+    session: Session, which: str, iteration: int, step: Callable[[str], None], *, tasks: Path | None
+) -> tuple[Ran, ...]:
+    """Log what ``--log`` names before assembling; the pipelines that failed.
 
     Raises:
         InputError: it names something else.
     """
-    if not which:
-        return
-    if which != "published":
-        raise InputError(f"--log cannot be {which!r}", hint="use --log published, or leave it out")
-    from flywheel_mlflow.operations.project_run import log_published
+    if which not in ("", "published", "pipelines"):
+        raise InputError(f"--log cannot be {which!r}", hint="use --log published or --log pipelines, or leave it out")
+    if which == "published":
+        from flywheel_mlflow.operations.results import log_published
 
-    log_published(
-        session.flywheel, iteration, session.tracking, progress=lambda name: step(f"logging {name} as published")
-    )
+        def tell_project(name: str) -> None:
+            step(f"logging {name} as published")
+
+        log_published(session.flywheel, iteration, session.tracking, progress=tell_project)
+    if which == "pipelines":
+        return tuple(item for item in run_pipelines(session, iteration, step, tasks=tasks) if item.run_id is None)
+    return ()
+
+
+def run_pipelines(
+    session: Session, iteration: int, step: Callable[[str], None], *, tasks: Path | None
+) -> tuple[Ran, ...]:
+    """Run every project's pipeline for an iteration, on a store that is ready."""
+    from flywheel_mlflow.operations.running import run_projects
+
+    def tell(name: str, ran: Ran | None) -> None:
+        step(f"running {name}" if ran is None else f"{name} took {ran.duration_s:.1f} s")
+
+    session.tracking.assemblies.experiment()  # the store must exist before several processes open it
+    uri = session.settings.tracking_uri
+    return run_projects(session.flywheel, iteration, tracking_uri=uri, tasks=tasks, progress=tell)
+
+
+def pairs(texts: Iterable[str]) -> dict[str, str]:
+    """``["p05=slow_index"]`` as a mapping.
+
+    Raises:
+        InputError: a text without ``=``.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise InputError(f"cannot read {text!r}", hint="write PROJECT=FAULT")
+        found[name] = value
+    return found

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from rich.tree import Tree
 
-from flywheel_mlflow.canonical import document_json
+from flywheel_mlflow.cli.console import clean, counted, open_console, print_json, say, table, yes
 from flywheel_mlflow.errors import FlywheelError
 from flywheel_mlflow.evidence import Check, Collected, Outcome
 from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.settings import redacted
 
 if TYPE_CHECKING:
     from flywheel_mlflow.consistency import Proof
@@ -26,93 +22,51 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.checking import Checked
     from flywheel_mlflow.operations.explaining import Impacted
     from flywheel_mlflow.operations.project_run import LoggedRun
+    from flywheel_mlflow.operations.running import Ran
     from flywheel_mlflow.provenance import Explanation
+    from flywheel_mlflow.registry import RegistryEntry
     from flywheel_mlflow.settings import Settings
     from flywheel_mlflow.tracking import Adopted
-
-#: Width of tables when nobody looks at them: a pipe or a file has no width of its own.
-PIPE_WIDTH = 160
-STYLES = {
-    "passed": "green",
-    "completed": "green",
-    "yes": "green",
-    "failed": "red",
-    "error": "red",
-    "blocked": "red",
-    "no": "red",
-    "at risk": "yellow",
-    "skipped": "yellow",
-    "missing": "dim",
-    "unknown": "dim",
-}
-
-
-def _console(*, stderr: bool = False) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
-
-
-def _clean(value: object) -> Text:
-    """Any text without control characters or markup: names and messages come from other people."""
-    text = "".join(char if char.isprintable() or char == "\n" else "�" for char in str(value))
-    return Text(text, style=STYLES.get(text, ""))
-
-
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    table = Table(title=Text(title), title_justify="left", show_lines=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(_clean(cell) for cell in row))
-    return table
-
-
-def _json(document: Any) -> None:
-    sys.stdout.write(document_json(document))
 
 
 def show_error(error: FlywheelError, *, verbose: bool) -> None:
     """An error on standard error: what, where, what to try; with its cause when asked."""
-    console = _console(stderr=True)
-    console.print(_clean(f"error: {error.diagnostics()}"))
+    console = open_console(stderr=True)
+    say(console, f"error: {error.diagnostics()}")
     if verbose:
-        console.print(_clean("".join(traceback.format_exception(error))))
+        say(console, redacted("".join(traceback.format_exception(error))))
 
 
 def show_defect(error: Exception, *, verbose: bool) -> None:
     """A defect of the tool itself."""
-    console = _console(stderr=True)
-    console.print(_clean(f"error: the tool failed: {type(error).__name__}: {error}"))
-    console.print(_clean("  try:   run it again with --verbose and report what it shows"))
+    console = open_console(stderr=True)
+    say(console, redacted(f"error: the tool failed: {type(error).__name__}: {error}"))
+    say(console, "  try:   run it again with --verbose and report what it shows")
     if verbose:
-        console.print(_clean("".join(traceback.format_exception(error))))
+        say(console, redacted("".join(traceback.format_exception(error))))
 
 
-def _silent(_: object) -> None:
-    """Progress nobody watches."""
-
-
-@contextmanager
-def rows_measured() -> Iterator[Callable[[int], None]]:
-    """Progress over rows, shown on a terminal only."""
-    console = _console(stderr=True)
-    if not console.is_terminal:
-        yield _silent
+def ran(found: Sequence[Ran], iteration: int, *, as_json: bool) -> None:
+    """What became of each pipeline."""
+    if as_json:
+        print_json({"iteration": iteration, "projects": found})
         return
-    with console.status("measuring") as status:
-        yield lambda rows: status.update(f"measuring: {rows:,} rows")
-
-
-@contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
-    """Progress over steps, shown on a terminal only."""
-    console = _console(stderr=True)
-    if not console.is_terminal:
-        yield _silent
-        return
-    with console.status("starting") as status:
-        yield lambda text: status.update(_clean(text))
+    rows = [
+        (
+            item.project_id,
+            "logged" if item.run_id else "failed",
+            item.run_id or "",
+            "yes" if item.consumable else "no",
+            f"{item.duration_s:.1f}",
+            item.reason or "; ".join(item.reasons[:2]),
+        )
+        for item in found
+    ]
+    console = open_console()
+    columns = ("project", "outcome", "run", "consumable", "seconds", "why not")
+    console.print(table(f"pipelines of iteration {iteration}", columns, rows))
+    good = sum(item.run_id is not None for item in found)
+    say(console, f"{good} of {len(found)} pipelines logged a valid run")
 
 
 def flywheel(found: Flywheel, *, as_json: bool) -> None:
@@ -123,7 +77,7 @@ def flywheel(found: Flywheel, *, as_json: bool) -> None:
             "blueprint_digest": found.blueprint.digest,
             "projects": {name: contract.digest for name, contract in found.contracts.items()},
         }
-        _json(document)
+        print_json(document)
         return
     rows = [
         (
@@ -139,7 +93,7 @@ def flywheel(found: Flywheel, *, as_json: bool) -> None:
         for contract in found.contracts.values()
     ]
     columns = ("id", "title", "owner", "phase", "stages", "makes", "reads", "KPIs")
-    _console().print(_table(f"{found.name}: {len(rows)} contracts, no faults", columns, rows))
+    open_console().print(table(f"{found.name}: {len(rows)} contracts, no faults", columns, rows))
 
 
 def ready(found: Flywheel, settings: Settings, experiment_id: str) -> None:
@@ -160,17 +114,18 @@ def logged(run: LoggedRun, *, as_json: bool) -> None:
             "notes": list(entry.notes),
             "passed_checks": summary.passed if summary else None,
             "total_checks": summary.total if summary else None,
+            "findings": run.findings,
             "kpis": {item.kpi.name: item.value for item in entry.kpis},
             "interfaces": {item.promise.name: item.version for item in entry.interfaces},
         }
-        _json(document)
+        print_json(document)
         return
-    console = _console()
-    console.print(_clean(f"logged {entry.project_id} as run {run.run_id}"))
+    console = open_console()
+    say(console, f"logged {entry.project_id} as run {run.run_id}")
     if summary:
-        console.print(_clean(f"checks: {summary.passed} of {summary.total} passed"))
-        for name, outcome in summary.not_passed.items():
-            console.print(_clean(f"  {outcome.value}: {name}"))
+        say(console, f"checks: {summary.passed} of {summary.total} passed")
+        for check in run.findings:
+            say(console, f"  {check.outcome.value}: {check.name}" + (f": {check.message}" if check.message else ""))
     rows = [
         (
             item.kpi.name,
@@ -181,40 +136,42 @@ def logged(run: LoggedRun, *, as_json: bool) -> None:
         )
         for item in entry.kpis
     ]
-    console.print(_table("KPIs", ("name", "value", "target", "better", "attained"), rows))
+    console.print(table("KPIs", ("name", "value", "target", "better", "attained"), rows))
     made = [
         (
             item.promise.name,
             item.version.digest if item.version else "none",
             format_value(item.version.rows if item.version else None, "records"),
-            item.promise.required,
+            yes(item.promise.required),
         )
         for item in entry.interfaces
     ]
-    console.print(_table("Interfaces", ("name", "version", "rows", "required"), made))
-    console.print(_clean("consumable: " + ("yes" if entry.consumable else "no")))
+    console.print(table("Interfaces", ("name", "version", "rows", "required"), made))
+    say(console, "consumable: " + yes(entry.consumable))
     for reason in entry.reasons:
-        console.print(_clean(f"  {reason}"))
+        say(console, f"  {reason}")
 
 
 def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) -> None:
     """Which runs were tagged, and which were left alone."""
     if as_json:
-        _json({"project_id": project_id, "dry_run": dry_run, "adopted": found.run_ids, "left_alone": found.left_alone})
+        print_json(
+            {"project_id": project_id, "dry_run": dry_run, "adopted": found.run_ids, "left_alone": found.left_alone}
+        )
         return
-    console = _console()
+    console = open_console()
     verb = "would adopt" if dry_run else "adopted"
-    console.print(_clean(f"{verb} {len(found.run_ids)} runs for {project_id}"))
+    say(console, f"{verb} {counted(len(found.run_ids), 'run')} for {project_id}")
     for run_id in found.run_ids:
-        console.print(_clean(f"  {run_id}"))
+        say(console, f"  {run_id}")
     for item in found.left_alone:
-        console.print(_clean(f"  left alone {item.run_id}: {item.reason}"))
+        say(console, f"  left alone {item.run_id}: {item.reason}")
 
 
 def collected(found_for: Flywheel, found: Collected, *, as_json: bool) -> None:
     """An iteration's evidence."""
     if as_json:
-        _json({"iteration": found.iteration, "evidence": found.evidence, "skipped": found.skipped})
+        print_json({"iteration": found.iteration, "evidence": found.evidence, "skipped": found.skipped})
         return
     rows = []
     for contract in found_for.contracts.values():
@@ -227,14 +184,20 @@ def collected(found_for: Flywheel, found: Collected, *, as_json: bool) -> None:
             state = f"carried from {evidence.carried_from}" if evidence.carried_from else evidence.kind.value
             checks = f"{evidence.checks.passed}/{evidence.checks.total}"
             rows.append((contract.id, state, evidence.run_id or "", checks, str(len(evidence.interfaces_out))))
-    console = _console()
+    console = open_console()
     columns = ("project", "evidence", "run", "checks", "interface versions")
-    console.print(_table(f"iteration {found.iteration}", columns, rows))
+    console.print(table(f"iteration {found.iteration}", columns, rows))
     for item in found.skipped:
-        console.print(_clean(f"skipped {item.run_id} of {item.project_id}: {item.reason}"))
+        say(console, f"skipped {item.run_id} of {item.project_id}: {item.reason}")
 
 
-def assembled(found: Assembled, settings: Settings, *, as_json: bool) -> None:
+def _state(entry: RegistryEntry) -> str:
+    """What stands behind a project: the kind of its evidence, or that it is carried or missing."""
+    measured_now = entry.evidence is not None and entry.evidence.carried_from is None
+    return entry.evidence.kind.value if entry.evidence and measured_now else entry.state.value
+
+
+def assembled(found: Assembled, settings: Settings, failed: Sequence[Ran] = (), *, as_json: bool) -> None:
     """What was assembled, and how to open it."""
     assembly = found.assembly
     value = assembly.metrics.value
@@ -251,24 +214,25 @@ def assembled(found: Assembled, settings: Settings, *, as_json: bool) -> None:
             "bottlenecks": [item.rule.id for item in assembly.bottlenecks],
             "consumable": [item.project_id for item in assembly.registry.values() if item.consumable],
             "contradictions": [check.name for check in found.contradictions],
+            "failed_pipelines": {item.project_id: item.reason for item in failed},
         }
-        _json(document)
+        print_json(document)
         return
-    console = _console()
+    console = open_console()
     rows = [
         (
             entry.project_id,
             entry.contract.title,
-            entry.state.value,
+            _state(entry),
             f"{entry.evidence.checks.passed}/{entry.evidence.checks.total}" if entry.evidence else "unknown",
             format_value(value(f"{entry.project_id}.score"), "score 0..1"),
-            "yes" if entry.consumable else "no",
+            yes(entry.consumable),
             entry.reasons[0] if entry.reasons else "",
         )
         for entry in assembly.registry.values()
     ]
     columns = ("project", "title", "evidence", "checks", "score", "consumable", "first reason")
-    console.print(_table(f"{assembly.flywheel.name}, iteration {assembly.iteration}", columns, rows))
+    console.print(table(f"{assembly.flywheel.name}, iteration {assembly.iteration}", columns, rows))
     stages = [
         (
             run.stage.title,
@@ -278,15 +242,23 @@ def assembled(found: Assembled, settings: Settings, *, as_json: bool) -> None:
         )
         for run in assembly.stage_runs
     ]
-    console.print(_table("Stages", ("stage", "status", "score", "first reason"), stages))
+    console.print(table("Stages", ("stage", "status", "score", "first reason"), stages))
     fired = [
         (item.rule.id, item.rule.severity, item.rule.when, _values(item.values), item.reach, f"{item.rank:.2f}")
         for item in assembly.bottlenecks
     ]
     headings = ("bottleneck", "severity", "rule", "values", "projects downstream", "rank")
-    console.print(_table("Bottlenecks, most pressing first", headings, fired))
+    if fired:
+        console.print(table("Bottlenecks, most pressing first", headings, fired))
+    else:
+        say(console, "no bottleneck rule fired")
+    if assembly.undecided:
+        open_rules = ", ".join(rule.id for rule in assembly.undecided)
+        say(console, f"not decided, because a value they read is unknown: {open_rules}")
+    for item in failed:
+        say(console, f"the pipeline of {item.project_id} failed: {item.reason}")
     for line in _closing_lines(found, settings):
-        console.print(_clean(line))
+        say(console, line)
 
 
 def _values(values: Mapping[str, float | None]) -> str:
@@ -324,13 +296,13 @@ def checked(found: Checked, *, junit: Path | None, as_json: bool) -> bool:
     if junit is not None:
         write_files({junit.name: junit_xml(found.checks)}, junit.parent)
     if as_json:
-        _json({"iteration": found.iteration, "run_id": found.run_id} | results_document(found.checks))
+        print_json({"iteration": found.iteration, "run_id": found.run_id} | results_document(found.checks))
         return found.passed
-    console = _console()
+    console = open_console()
     rows = [(check.outcome.value, check.name, _first_line(check)) for check in found.checks]
-    console.print(_table(f"iteration {found.iteration}, run {found.run_id}", ("outcome", "check", "message"), rows))
+    console.print(table(f"iteration {found.iteration}, run {found.run_id}", ("outcome", "check", "message"), rows))
     good = sum(check.outcome is Outcome.PASSED for check in found.checks)
-    console.print(_clean(f"{good} of {len(found.checks)} checks passed"))
+    say(console, f"{good} of {len(found.checks)} checks passed")
     return found.passed
 
 
@@ -342,40 +314,42 @@ def proofs(found: Sequence[Proof], *, as_json: bool) -> bool:
     """Which checks turned red under their fault; whether all did."""
     held = bool(found) and all(proof.proved for proof in found)
     if as_json:
-        _json({"proved": sum(proof.proved for proof in found), "total": len(found), "proofs": found})
+        print_json({"proved": sum(proof.proved for proof in found), "total": len(found), "proofs": found})
         return held
-    rows = [
-        ("yes" if proof.proved else "no", proof.name, proof.fault, proof.outcome.value if proof.outcome else "")
-        for proof in found
-    ]
-    console = _console()
-    console.print(_table("Each check under one seeded fault", ("turned red", "check", "fault", "outcome"), rows))
-    console.print(_clean(f"{sum(proof.proved for proof in found)} of {len(found)} checks can fail"))
+    rows = [(yes(proof.proved), proof.name, _faults_found(proof), proof.fault or proof.message) for proof in found]
+    console = open_console()
+    columns = ("turned red", "check", "faults found", "one of them")
+    console.print(table("Each check under seeded faults", columns, rows))
+    say(console, f"{sum(proof.proved for proof in found)} of {len(found)} checks can fail")
     return held
+
+
+def _faults_found(proof: Proof) -> str:
+    return f"{sum(trial.found for trial in proof.trials)} of {len(proof.trials)}"
 
 
 def explanation(found: Explanation, *, as_json: bool) -> None:
     """The tree behind a number."""
     if as_json:
-        _json(found)
+        print_json(found)
         return
-    _console().print(_branch(found))
+    open_console().print(_branch(found))
 
 
 def _branch(found: Explanation) -> Tree:
     metric = found.metric
-    tree = Tree(_clean(f"{metric.name} = {format_value(metric.value, metric.unit)} ({metric.unit})"), guide_style="dim")
+    tree = Tree(clean(f"{metric.name} = {format_value(metric.value, metric.unit)} ({metric.unit})"), guide_style="dim")
     if found.repeated:
-        tree.add(_clean("shown above"))
+        tree.add(clean("shown above"))
         return tree
-    tree.add(_clean(f"rule: {metric.rule}"))
+    tree.add(clean(f"rule: {metric.rule}"))
     if metric.note:
-        tree.add(_clean(f"note: {metric.note}"))
+        tree.add(clean(f"note: {metric.note}"))
     if metric.source:
         source = metric.source
         place = f", {source.place}" if source.place else ""
         digest = f", digest {source.digest[:16]}" if source.digest else ""
-        tree.add(_clean(f"from {source.kind} {source.ref}{place}{digest}"))
+        tree.add(clean(f"from {source.kind} {source.ref}{place}{digest}"))
     for item in found.inputs:
         tree.children.append(_branch(item))
     return tree
@@ -384,7 +358,7 @@ def _branch(found: Explanation) -> Tree:
 def impacted(found: Impacted, iteration: int | None, *, as_json: bool) -> None:
     """Everything downstream of a change."""
     if as_json:
-        _json(
+        print_json(
             {"iteration": iteration} | {"changed": found.changed, "producer": found.producer, "reached": found.reached}
         )
         return
@@ -399,9 +373,10 @@ def impacted(found: Impacted, iteration: int | None, *, as_json: bool) -> None:
         )
         for item in found.reached
     ]
-    when = f"iteration {iteration}" if iteration else "by contract, nothing assembled yet"
-    console = _console()
+    when = f"in iteration {iteration}" if iteration else "by contract: nothing was assembled yet"
+    console = open_console()
     columns = ("turn", "steps", "project", "way", "version", "state")
-    console.print(_table(f"a change of {found.changed} ({found.producer}) reaches, {when}", columns, rows))
+    maker = "" if found.changed == found.producer else f" (made by {found.producer})"
+    console.print(table(f"a change of {found.changed}{maker} reaches, {when}", columns, rows))
     now = sum(item.turns == 0 for item in found.reached)
-    console.print(_clean(f"{len(found.reached)} projects downstream, {now} of them in the same turn"))
+    say(console, f"{counted(len(found.reached), 'project')} downstream, {now} of them in the same turn")

@@ -1,15 +1,27 @@
 """The assembly layer's own checks, each with a proof that it can fail.
 
-checks = run_checks(view)          # one evidence.Check for each of CHECKS
-proofs = prove(view, seed=7)       # each check against each of its faults
-unproven(proofs)                   # names of checks that missed one: must be empty
+Example::
+
+    checks = run_checks(view)                  # one evidence.Check for each of CHECKS
+    proofs = prove(view, seed=7)               # one Proof for each of CHECKS
+    all(proof.proved for proof in proofs)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flywheel_mlflow.consistency import agreement, design, numbers, outputs, progress, proof, registration, written
+from flywheel_mlflow.consistency import (
+    agreement,
+    backing,
+    design,
+    numbers,
+    outputs,
+    progress,
+    proof,
+    registration,
+    written,
+)
 from flywheel_mlflow.consistency.checking import ConsistencyCheck, carry_out
 from flywheel_mlflow.consistency.proof import Proof, Trial
 from flywheel_mlflow.consistency.view import AssemblyView
@@ -42,8 +54,8 @@ CHECKS = (
     agreement.REPORT_AGREES_WITH_METRICS,
     agreement.DASHBOARD_AGREES_WITH_REGISTRY,
     registration.DELIVERABLES_AGREE_WITH_REGISTRY,
-    agreement.REGISTRY_AGREES_WITH_TRACKING,
-    agreement.SELF_EVIDENCE_AGREES,
+    backing.REGISTRY_AGREES_WITH_TRACKING,
+    backing.SELF_EVIDENCE_AGREES,
     numbers.METRICS_ARE_EXPLAINED,
     numbers.NO_LITERAL_SCORES,
     written.NO_STALE_ARTIFACT,

@@ -103,9 +103,10 @@ def _explained(view: AssemblyView) -> Iterator[str]:
 def _known_sources(view: AssemblyView) -> dict[str, dict[str, str]]:
     """What numbers may be read from, by kind: reference -> digest."""
     evidence = [entry.evidence for entry in view.registry_lines if entry.evidence]
+    own = next((item.evidence_digest for item in evidence if item.run_id is None), None)
     return {
         "run": {item.run_id: item.evidence_digest for item in evidence if item.run_id is not None},
-        "self-evidence": {"this assembly": item.evidence_digest for item in evidence if item.run_id is None},
+        "self-evidence": {} if own is None else {"this assembly": own},
         "runs": {"this iteration": ""},
         "contracts": {f"{PROJECTS_FOLDER}/*/{CONTRACT_FILE}": ""},
         "blueprint": {BLUEPRINT_FILE: view.now.flywheel.blueprint.digest},

@@ -79,8 +79,8 @@ def _bottleneck(line: BottleneckLine, rule: BottleneckRule, view: AssemblyView) 
 
 
 def _downstream(view: AssemblyView, origins: set[str]) -> set[str]:
-    """Every project that builds on ``origins``, however far down."""
-    edges = view.architecture.interfaces
+    """Every project that builds on ``origins`` in this turn, however far down; feedback arrives a turn later."""
+    edges = [edge for edge in view.architecture.interfaces if edge.from_iteration != "previous"]
     reached = set(origins)
     while True:
         more = {edge.consumer for edge in edges if edge.producer in reached} - reached

@@ -63,7 +63,7 @@ def _status(entries: list[Entry], score: float | None, view: AssemblyView) -> st
     weak = any(entry.score is not None and entry.score < scoring.blocked_below for entry in shown)
     if failed or weak:
         return "blocked"
-    low = score is not None and score < scoring.completed_from
+    low = score is None or score < scoring.completed_from
     return "at risk" if low or not all(entry.consumable for entry in entries) else "completed"
 
 

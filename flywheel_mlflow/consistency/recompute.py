@@ -50,7 +50,7 @@ def attainment(kpi: Kpi) -> float | None:
     if kpi.value is None or kpi.target is None:
         return None
     short = kpi.target - kpi.value if kpi.direction == "higher" else kpi.value - kpi.target
-    if short <= kpi.tolerance:
+    if short <= kpi.tolerance * (1 + 1e-9):
         return 1.0
     if kpi.value * kpi.target <= 0:
         return 0.0
@@ -90,10 +90,10 @@ def _ratio(part: int, whole: int) -> float | None:
 
 
 def _due(entry: Entry, view: AssemblyView) -> int:
-    """Checks that were due: all but the skipped ones."""
+    """Checks that count: all but the skipped ones and those that only warn."""
     live = view.now.registry.get(entry.project_id)
-    skipped = live.evidence.checks.skipped if live and live.evidence else 0
-    return (entry.total_checks or 0) - skipped
+    summary = live.evidence.checks if live and live.evidence else None
+    return (entry.total_checks or 0) - (summary.skipped + summary.warned if summary else 0)
 
 
 def _project(entry: Entry, view: AssemblyView) -> Iterator[tuple[str, Number]]:

@@ -46,8 +46,8 @@ class Gathered:
 class Assembled:
     """An assembly with its checks, its files, and where it was written.
 
-    ``unchanged`` means that the newest valid assembly of the iteration has the same bytes, so
-    no second run was made; ``run_id`` is then that one's.
+    ``unchanged`` means that the newest assembly of the iteration has the same bytes, so no
+    second run was made; ``run_id`` is then that one's.
     """
 
     assembly: Assembly
@@ -172,7 +172,7 @@ def assemble_iteration(
         write_files(settled.files, out)
     experiment = tracking.assemblies.experiment()
     parent = resume if resume_experiment == experiment else None
-    present = tracking.assemblies.recorded(iteration)
+    present = tracking.assemblies.recorded(iteration, contradictory=True)
     if present is not None and present.digest == digest and not force:
         if parent is not None:
             tracking.assemblies.mark_unchanged(parent, iteration, present.run_id)

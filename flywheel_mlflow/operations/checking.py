@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.evidence import Check, Outcome
 from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.operations.assembling import Settled, gather, settle
+from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.numbers import format_value
 
 if TYPE_CHECKING:
@@ -59,15 +59,16 @@ def prove_checks(flywheel: Flywheel, tracking: Tracking, iteration: int, *, seed
 
 
 def _view_of_server(flywheel: Flywheel, tracking: Tracking, iteration: int) -> tuple[str, consistency.AssemblyView]:
-    present = tracking.assemblies.recorded(iteration)
+    # One that contradicts itself is what this command is most needed for.
+    present = tracking.assemblies.recorded(iteration, contradictory=True)
     if present is None:
         raise InputError(
             f"iteration {iteration} was never assembled", hint=f"run `flywheel assemble --iteration {iteration}`"
         )
     sources = read_sources(flywheel)
     settled = settle(flywheel, gather(flywheel, tracking, iteration), sources)
-    with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
-        files = tracking.assemblies.files(present.run_id, Path(folder))
+    with scratch_folder() as folder:
+        files = tracking.assemblies.files(present.run_id, folder)
     return present.run_id, _view(settled, files, sources)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.evidence import Collected, InterfaceVersion, Overlap
 from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.operations.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records.fingerprints import Hashes
@@ -25,9 +24,7 @@ def find_overlaps(flywheel: Flywheel, tracking: Tracking, collected: Collected) 
     if not training or not evaluation:
         return ()
     known = {name: _fingerprints(tracking, run_id, name) for name, (run_id, _) in (training | evaluation).items()}
-    return tuple(
-        Overlap(train, test, _shared(known[train], known[test])) for train in training for test in evaluation
-    )
+    return tuple(Overlap(train, test, _shared(known[train], known[test])) for train in training for test in evaluation)
 
 
 def _versions(flywheel: Flywheel, collected: Collected, role: str) -> dict[str, tuple[str, InterfaceVersion]]:
@@ -44,8 +41,8 @@ def _versions(flywheel: Flywheel, collected: Collected, role: str) -> dict[str, 
 def _fingerprints(tracking: Tracking, run_id: str, name: str) -> Hashes | None:
     from flywheel_mlflow.records import fingerprints_from_parquet
 
-    with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
-        data = tracking.data.fingerprints(run_id, name, Path(folder))
+    with scratch_folder() as folder:
+        data = tracking.data.fingerprints(run_id, name, folder)
     return None if data is None else fingerprints_from_parquet(data)
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly import assemble
-from flywheel_mlflow.errors import UnknownName
+from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.evidence import Collected
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.lineage import Impact, impact, producers
 from flywheel_mlflow.operations.assembling import gather, settle
+from flywheel_mlflow.operations.checking import read_sources
 from flywheel_mlflow.provenance import Explanation
 
 if TYPE_CHECKING:
@@ -35,8 +36,13 @@ def explain_metric(flywheel: Flywheel, tracking: Tracking, iteration: int, name:
 
     Raises:
         UnknownName: no number has that name.
+        InputError: no project has evidence in this iteration.
     """
-    metrics = settle(flywheel, gather(flywheel, tracking, iteration), {}).assembly.metrics
+    gathered = gather(flywheel, tracking, iteration)
+    if not gathered.collected.evidence:
+        raise InputError(f"iteration {iteration} has no evidence", hint="log the projects' runs first")
+    settled = settle(flywheel, gathered, read_sources(flywheel))
+    metrics = settled.assembly.metrics
     return metrics.explain(name if name in metrics else f"flywheel.{name}" if f"flywheel.{name}" in metrics else name)
 
 

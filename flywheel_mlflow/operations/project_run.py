@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -14,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flywheel_mlflow.canonical import document_json, short_digest
 from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.documents import parse_json, read_text
-from flywheel_mlflow.errors import DocumentError, Fault, FlywheelError, InputError, StorageError, UnknownName
+from flywheel_mlflow.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.evidence import (
     Check,
     CheckSeverity,
+    Collected,
     ConsumedInterface,
     EvidenceKind,
     InterfaceVersion,
@@ -29,11 +27,12 @@ from flywheel_mlflow.flywheel import Flywheel, find_root, load_flywheel
 from flywheel_mlflow.gathering import Gathering, as_check
 from flywheel_mlflow.lineage import producers, version_of
 from flywheel_mlflow.operations.code_version import code_version_of
+from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.registry import RegistryEntry, register
 from flywheel_mlflow.settings import read_settings
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.records import Measurement
+    from flywheel_mlflow.records import DataFile, Measurement
     from flywheel_mlflow.tracking import StartedRun, Tracking
 
 #: Artifact folder of what this product writes itself, and of interface data.
@@ -46,11 +45,13 @@ class LoggedRun:
     """What became of a run: where it is, and whether the contract holds, seen at once.
 
     ``entry`` judges this run alone: what its consumers read is the assembly's business.
-    ``repeated`` is True when the same evidence was there already, so nothing was written.
+    ``findings`` are the checks that did not pass. ``repeated`` is True when the project had a
+    valid run in this iteration already, so nothing was written.
     """
 
     run_id: str
     entry: RegistryEntry
+    findings: tuple[Check, ...] = ()
     repeated: bool = False
 
 
@@ -74,11 +75,7 @@ class ProjectRun:
     ) -> None:
         self.flywheel = flywheel
         self.contract: Contract = flywheel.contract(project_id)
-        if self.contract.is_assembly:
-            raise InputError(
-                f"{project_id} is the assembly layer: its evidence is its own checks",
-                hint="run `flywheel assemble`",
-            )
+        refuse_assembly(self.contract)
         self.iteration = check_iteration_number(iteration)
         self.kind = kind
         self.logged: LoggedRun | None = None
@@ -87,6 +84,7 @@ class ProjectRun:
         self._progress = progress
         self._gathering = Gathering(self.contract)
         self._data: dict[str, Path] = {}
+        self._files: dict[str, tuple[DataFile, ...]] = {}
         self._measured: dict[str, Measurement] = {}
         self._started: StartedRun | None = None
         self._code = code_version_of(flywheel.folders[self.contract.id])
@@ -164,12 +162,14 @@ class ProjectRun:
         if promise is None:
             raise UnknownName("interface", name, [item.name for item in self.contract.interfaces_out])
         place = Path(path)
+        files = records.find_files(place, promise.format)
         measured = records.measure(place, promise, card=card, progress=self._progress)
         inside = "" if place.is_dir() else f"/{place.name}"
         version = measured.interface_version(f"runs:/{self.run_id}/{DATA_FOLDER}/{name}{inside}")
         self._gathering.add_interface(version)
         self._gathering.add_checks(measured.checks)
         self._data[name] = place
+        self._files[name] = files
         self._measured[name] = measured
         return version
 
@@ -215,6 +215,12 @@ class ProjectRun:
             )
         return path
 
+    def collected_before(self, most: int = 12) -> tuple[Collected, ...]:
+        """What the server holds of the iterations before this one, oldest first, ``most`` at the most."""
+        contracts = {name: item for name, item in self.flywheel.contracts.items() if not item.is_assembly}
+        first = max(1, self.iteration - most)
+        return tuple(self._tracking.collector.collect(contracts, turn) for turn in range(first, self.iteration))
+
     def _find_version(self, name: str, iteration: int) -> InterfaceVersion | None:
         maker = producers(self.flywheel.contracts.values())[name]
         if iteration < 1:
@@ -235,7 +241,8 @@ class ProjectRun:
         evidence = gathering.evidence(
             iteration=self.iteration, kind=self.kind, run_id=started.run_id, code_version=self._code
         )
-        with _scratch() as folder:
+        self._refuse_changed_data()
+        with scratch_folder() as folder:
             self._write_own_files(folder, evidence)
             files = {OWN_FOLDER: folder} | {f"{DATA_FOLDER}/{name}": path for name, path in self._data.items()}
             content = RunContent(
@@ -248,7 +255,27 @@ class ProjectRun:
                 note=project_note(self.contract, evidence),
             )
             self._tracking.runs.finish(started, content)
-        self.logged = LoggedRun(started.run_id, judge(self.flywheel, evidence))
+        findings = tuple(check for check in gathering.checks if check.outcome is not Outcome.PASSED)
+        self.logged = LoggedRun(started.run_id, judge(self.flywheel, evidence), findings)
+
+    def _refuse_changed_data(self) -> None:
+        """Refuse data rewritten after they were measured: what is uploaded would have another digest."""
+        from flywheel_mlflow import records
+
+        for name, before in self._files.items():
+            promise = self.contract.interface(name)
+            if not self._data[name].exists():
+                raise InputError(
+                    f"the data of {name} are gone",
+                    where=str(self._data[name]),
+                    hint="keep the files until the `with` block has ended: that is when they are uploaded",
+                )
+            if promise is not None and records.find_files(self._data[name], promise.format) != before:
+                raise InputError(
+                    f"the data of {name} changed after they were measured",
+                    where=str(self._data[name]),
+                    hint="log an interface once its files are final",
+                )
 
     def _write_own_files(self, folder: Path, evidence: ProjectEvidence) -> None:
         from flywheel_mlflow import records
@@ -282,25 +309,6 @@ class ProjectRun:
             self._tracking.runs.fail(self._started, error)
 
 
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """A temporary folder; a disk that refuses it is told as such."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="flywheel-"))
-    except OSError as error:
-        raise StorageError(f"cannot make a temporary folder: {error.strerror or error}") from error
-    try:
-        yield folder
-    except OSError as error:
-        raise StorageError(
-            f"cannot write the run's files: {error.strerror or error}",
-            where=str(error.filename or folder),
-            hint="free some space, or point TMPDIR at a larger disk",
-        ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def check_iteration_number(iteration: int) -> int:
     """``iteration`` if it is one.
 
@@ -312,126 +320,23 @@ def check_iteration_number(iteration: int) -> int:
     return iteration
 
 
+def refuse_assembly(contract: Contract) -> None:
+    """Refuse the assembly layer where a project's run is asked for.
+
+    Raises:
+        InputError: the contract is the assembly layer's.
+    """
+    if contract.is_assembly:
+        raise InputError(
+            f"{contract.id} is the assembly layer: its evidence is its own checks", hint="run `flywheel assemble`"
+        )
+
+
 def judge(flywheel: Flywheel, evidence: ProjectEvidence) -> RegistryEntry:
     """The registry entry this evidence alone would give its project."""
     contract = flywheel.contract(evidence.project_id)
     found = register({contract.id: contract}, {contract.id: evidence}, {}, (), iteration=evidence.iteration)
     return found[contract.id]
-
-
-def results_folder(flywheel: Flywheel, project_id: str, results: Path | None, *, published: bool = False) -> Path:
-    """Where a project's result files are: ``results``, else what its contract says.
-
-    Raises:
-        InputError: there is no such folder, or nothing was published.
-    """
-    contract, home = flywheel.contract(project_id), flywheel.folders[project_id]
-    if results is not None:
-        folder = results
-    elif published:
-        if contract.results.published is None:
-            raise InputError(f"{project_id} has no published figures", where=str(home))
-        folder = home / contract.results.published
-    else:
-        folder = home / contract.results.folder
-    if not folder.is_dir():
-        hint = "run the project first, or name the folder with --results"
-        if contract.results.published and results is None:
-            hint += f"; its published figures are in {home / contract.results.published}"
-        raise InputError(f"no results of {project_id}: there is no folder {folder}", hint=hint)
-    return folder
-
-
-def log_results(
-    flywheel: Flywheel,
-    project_id: str,
-    iteration: int,
-    tracking: Tracking,
-    *,
-    results: Path | None = None,
-    published: bool = False,
-    resume: str | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> LoggedRun:
-    """Log a project's run from its result files.
-
-    Everything is read before the run is made, so bad files leave nothing behind.
-
-    Raises:
-        UnknownName, DocumentError, RecordError, InputError: the input is at fault.
-        ServerError, StorageError: the server or the disk is.
-    """
-    contract = flywheel.contract(project_id)
-    folder = results_folder(flywheel, project_id, results, published=published)
-    home = flywheel.folders[project_id]
-    is_published = contract.results.published is not None and (
-        folder.resolve() == (home / contract.results.published).resolve()
-    )
-    document, checks = _read_results(contract, folder)
-    run = ProjectRun(
-        flywheel,
-        project_id,
-        iteration,
-        tracking,
-        kind=EvidenceKind.PUBLISHED if is_published else EvidenceKind.MEASURED,
-        resume=resume,
-        progress=progress,
-    )
-    rehearsal = Gathering(contract)
-    rehearsal.add_document(document, place=str(folder / contract.results.metrics))
-    rehearsal.add_checks(checks)
-    rehearsal.evidence(iteration=iteration, kind=run.kind, run_id=None, code_version="")
-    with run:
-        run.log_document(document, place=str(folder / contract.results.metrics))
-        run.log_checks(checks)
-        for name, place in contract.results.interfaces.items():
-            if (folder / place).exists():
-                run.log_interface(name, folder / place, card=_card_beside(folder, name))
-    if run.logged is None:
-        raise InputError("the run ended without a result")
-    return run.logged
-
-
-def _card_beside(folder: Path, name: str) -> Path | None:
-    card = folder / f"{name}.card.json"
-    return card if card.is_file() else None
-
-
-def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tuple[Check, ...]]:
-    from flywheel_mlflow.importers import read_checks
-
-    metrics_file = folder / contract.results.metrics
-    document = parse_json(read_text(metrics_file), name=str(metrics_file))
-    if not isinstance(document, dict):
-        raise DocumentError([Fault(str(metrics_file), 1, "", "a metrics document is an object of names and values")])
-    checks_file = folder / contract.results.checks
-    return document, read_checks(checks_file, contract.results.checks_format, name=str(checks_file))
-
-
-def log_published(
-    flywheel: Flywheel,
-    iteration: int,
-    tracking: Tracking,
-    *,
-    progress: Callable[[str], None] | None = None,
-) -> tuple[LoggedRun, ...]:
-    """Log every project's published figures, unless the iteration already holds the same evidence.
-
-    A project that has any valid run of its own in this iteration is left alone.
-    """
-    here = tracking.collector.collect(flywheel.contracts, iteration)
-    logged: list[LoggedRun] = []
-    for contract in flywheel.contracts.values():
-        if contract.results.published is None or contract.is_assembly:
-            continue
-        present = here.evidence.get(contract.id)
-        if present is not None and present.carried_from is None and present.run_id:
-            logged.append(LoggedRun(present.run_id, judge(flywheel, present), repeated=True))
-            continue
-        if progress:
-            progress(contract.id)
-        logged.append(log_results(flywheel, contract.id, iteration, tracking, published=True))
-    return tuple(logged)
 
 
 def project_run(

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.blueprint import BLUEPRINT_FILE, read_blueprint
-from flywheel_mlflow.contract import CONTRACT_FILE
+from flywheel_mlflow.contract import CONTRACT_FILE, RESERVED_IDS
 from flywheel_mlflow.errors import DocumentError, InputError, StorageError
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking
 
+#: The template's interface is called PROJECT_ID_corpus, and a name has at most 63 characters.
+MAX_ID_LENGTH = 56
+_PROJECT_ID = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_ID_LENGTH - 1}}}")
 _TEMPLATE = Path(__file__).with_name("project_template.yaml")
 
 
@@ -34,14 +37,18 @@ def init_project(folder: Path, root: Path | None) -> Path:
         InputError: a contract is there already, or no id can be made of the folder's name.
         StorageError: the folder cannot be written.
     """
-    target = folder / CONTRACT_FILE
-    if target.exists():
-        raise InputError("there is a contract already", where=str(target), hint="edit it, or choose another folder")
     project_id = re.sub(r"[^a-z0-9_]+", "_", folder.resolve().name.lower()).strip("_")
     if re.match(r"p\d+_", project_id):
         project_id = project_id.split("_")[0]
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", project_id):
-        raise InputError(f"no project id can be made of the folder name {folder.name!r}", hint="start it with a letter")
+    if not _PROJECT_ID.fullmatch(project_id) or project_id in RESERVED_IDS:
+        raise InputError(
+            f"no project id can be made of the folder name {folder.name[:80]!r}",
+            hint=f"start it with a letter, keep it under {MAX_ID_LENGTH} characters, "
+            f"and do not call it {' or '.join(sorted(RESERVED_IDS))}",
+        )
+    target = folder / CONTRACT_FILE
+    if target.exists():
+        raise InputError("there is a contract already", where=str(target), hint="edit it, or choose another folder")
     text = _TEMPLATE.read_text(encoding="utf-8").replace("PROJECT_ID", project_id)
     for key, choices in _choices(root).items():
         text = text.replace(f"{key}_CHOICES", ", ".join(choices))

@@ -17,11 +17,12 @@ from flywheel_mlflow.records.fingerprints import (
 )
 from flywheel_mlflow.records.measuring import MeasuredFile, Measurement, VersionFields, measure
 from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges, profile_from_json
-from flywheel_mlflow.records.sources import content_digest
+from flywheel_mlflow.records.sources import DataFile, content_digest, find_files
 
 __all__ = [
     "Contamination",
     "DataCard",
+    "DataFile",
     "FilterNote",
     "MeasuredFile",
     "Measurement",
@@ -31,6 +32,7 @@ __all__ = [
     "bin_edges",
     "contamination",
     "content_digest",
+    "find_files",
     "fingerprints_from_parquet",
     "fingerprints_to_parquet",
     "load_card",

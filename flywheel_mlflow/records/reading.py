@@ -65,9 +65,11 @@ class JsonLinesReader(Reader):
         sha = hashlib.sha256()
         row = 0
         rest = b""
+        left = self.file.size  # no further, or a file that grows would be read for ever
         try:
             with self.file.path.open("rb") as stream:
-                while block := stream.read(BLOCK_BYTES):
+                while block := stream.read(min(left, BLOCK_BYTES)):
+                    left -= len(block)
                     sha.update(block)
                     if row == 0 and not rest:
                         self._check_magic(block)

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.errors import InputError, UnknownName
+from flywheel_mlflow.errors import InputError, ServerRefused, UnknownName
 from flywheel_mlflow.evidence import EvidenceKind, SkippedRun
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.collector import PAGE_SIZE
-from flywheel_mlflow.tracking.connection import translated
-from flywheel_mlflow.tracking.project_runs import log_batch
+from flywheel_mlflow.tracking.connection import pages, translated
+from flywheel_mlflow.tracking.project_runs import log_batch, project_labels
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from mlflow.store.entities import PagedList
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,23 @@ class Adopter:
 
         Raises:
             UnknownName: no such experiment.
-            ServerRefused: MLflow cannot read the filter.
-            InputError: nothing matches.
+            InputError: MLflow cannot read the filter, nothing matches, or the experiment belongs to
+                another flywheel.
         """
         with translated(self._uri):
             found = self._client.get_experiment_by_name(experiment)
             if found is None:
                 names = [item.name for item in self._client.search_experiments(max_results=PAGE_SIZE)]
                 raise UnknownName("experiment", experiment, names, where=self._uri)
-            runs = self._matching(found.experiment_id, filter_string)
+            owner = found.tags.get(tags.NAME, self._flywheel)
+            if owner != self._flywheel:
+                raise InputError(
+                    f"the experiment {experiment} belongs to the flywheel {owner[:80]}",
+                    where=self._uri,
+                    hint="an experiment is evidence of one flywheel: copy the runs into another one",
+                )
+        runs = self._matching(found.experiment_id, filter_string)
+        with translated(self._uri):
             if not runs:
                 raise InputError(
                     f"no run of {experiment} matches {filter_string!r}",
@@ -58,7 +67,7 @@ class Adopter:
             taken: list[str] = []
             left: list[SkippedRun] = []
             for run in runs:
-                reason = _why_not(run, contract)
+                reason = _why_not(run, contract, iteration)
                 if reason:
                     left.append(SkippedRun(contract.id, run.info.run_id, reason))
                     continue
@@ -70,40 +79,38 @@ class Adopter:
         return Adopted(tuple(taken), tuple(left))
 
     def _matching(self, experiment_id: str, filter_string: str) -> list[Run]:
-        runs: list[Run] = []
-        token: str | None = None
-        while True:
-            page = self._client.search_runs(
+        def page_after(token: str | None) -> PagedList[Run]:
+            return self._client.search_runs(
                 [experiment_id], filter_string=filter_string, max_results=PAGE_SIZE, page_token=token
             )
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+
+        try:
+            with translated(self._uri):
+                return list(pages(page_after))
+        except ServerRefused as error:
+            if error.code != "INVALID_PARAMETER_VALUE":
+                raise
+            raise InputError(
+                f"MLflow cannot read the filter {filter_string!r}: {error.what.removeprefix('MLflow: ')}",
+                hint="write it as in the search box of the MLflow UI, for example params.model = 'x'",
+            ) from error
 
     def _tag(self, run_id: str, contract: Contract, iteration: int) -> None:
-        labels = {
-            tags.SCHEMA: tags.SCHEMA_VERSION,
-            tags.NAME: self._flywheel,
-            tags.KIND: tags.KIND_PROJECT,
-            tags.ITERATION: str(iteration),
-            tags.PROJECT: contract.id,
-            tags.PHASE: contract.phase,
-            tags.OWNER: contract.owner,
-            tags.CONTRACT: contract.digest,
-            tags.INTERFACES_OUT: ",".join(item.name for item in contract.interfaces_out),
-            tags.EVIDENCE: EvidenceKind.ADOPTED.value,
-        }
+        labels = project_labels(self._flywheel, contract, iteration, EvidenceKind.ADOPTED)
         log_batch(self._client, run_id, {}, {}, labels)
         self._client.set_tag(run_id, tags.VALID, tags.TRUE)
 
 
-def _why_not(run: Run, contract: Contract) -> str | None:
+def _why_not(run: Run, contract: Contract, iteration: int) -> str | None:
     owner = run.data.tags.get(tags.PROJECT)
     if owner and owner != contract.id:
         return f"belongs to {owner[:80]} already"
     if owner and run.data.tags.get(tags.EVIDENCE) != EvidenceKind.ADOPTED.value:
         return "was logged by the flywheel itself"
+    counted = run.data.tags.get(tags.ITERATION, "") if owner else ""
+    if counted not in ("", str(iteration)):
+        # Tagging it anew would take the evidence away from an iteration that was assembled.
+        return f"counts for iteration {counted[:20]} already"
     if run.info.status != "FINISHED":
         return f"is {run.info.status.lower()}, only finished runs are evidence"
     return None

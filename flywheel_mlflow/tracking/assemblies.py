@@ -13,7 +13,14 @@ from flywheel_mlflow.errors import StorageError
 from flywheel_mlflow.evidence import ConsumedInterface, InterfaceVersion
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import translated
-from flywheel_mlflow.tracking.project_runs import end_run, ensure_experiment, log_batch, log_datasets
+from flywheel_mlflow.tracking.project_runs import (
+    end_run,
+    ensure_experiment,
+    log_batch,
+    log_datasets,
+    refuse_ended,
+    upload,
+)
 from flywheel_mlflow.writing import write_files
 
 if TYPE_CHECKING:
@@ -21,6 +28,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 STATUS_PREFIX = tags.STATUS + "."
+
+#: Assemblies of one iteration that are looked through for a valid one, newest first.
+MAX_ATTEMPTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +89,12 @@ class AssemblyStore:
         with translated(self._uri):
             return ensure_experiment(self._client, self._flywheel, None, "The assembly", self._artifact_root)
 
-    def recorded(self, iteration: int) -> RecordedAssembly | None:
-        """What the newest valid assembly of an iteration said; None when there is none."""
-        run = self._newest(iteration)
+    def recorded(self, iteration: int, *, contradictory: bool = False) -> RecordedAssembly | None:
+        """What the newest valid assembly of an iteration said; None when there is none.
+
+        ``contradictory`` takes one that contradicts itself as well, which no reader counts.
+        """
+        run = self._newest(iteration, {tags.TRUE, tags.FALSE} if contradictory else {tags.TRUE})
         if run is None:
             return None
         labels = run.data.tags
@@ -95,7 +108,7 @@ class AssemblyStore:
             },
         )
 
-    def _newest(self, iteration: int) -> Run | None:
+    def _newest(self, iteration: int, marks: set[str]) -> Run | None:
         with translated(self._uri):
             experiment = self._client.get_experiment_by_name(self._flywheel)
             if experiment is None:
@@ -104,12 +117,12 @@ class AssemblyStore:
                 [experiment.experiment_id],
                 filter_string=(
                     f"tags.`{tags.ITERATION}` = '{iteration}' and tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' "
-                    f"and tags.`{tags.VALID}` = '{tags.TRUE}' and attributes.status = 'FINISHED'"
+                    "and attributes.status = 'FINISHED'"
                 ),
                 order_by=["attributes.end_time DESC"],
-                max_results=1,
+                max_results=MAX_ATTEMPTS,
             )
-        return runs[0] if runs else None
+        return next((run for run in runs if run.data.tags.get(tags.VALID) in marks), None)
 
     def latest_iteration(self) -> int | None:
         """The iteration of the assembly that was started last; None when there is none."""
@@ -119,7 +132,7 @@ class AssemblyStore:
                 return None
             runs = self._client.search_runs(
                 [experiment.experiment_id],
-                filter_string=f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' and tags.`{tags.VALID}` = '{tags.TRUE}'",
+                filter_string=f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' and attributes.status = 'FINISHED'",
                 order_by=["attributes.start_time DESC"],
                 max_results=1,
             )
@@ -144,10 +157,15 @@ class AssemblyStore:
         experiment = self.experiment()
         labels = self._labels(content)
         with translated(self._uri):
-            run_id = resume or str(self._client.create_run(experiment, tags=labels).info.run_id)
+            if resume is None:
+                run = self._client.create_run(experiment, tags=labels)
+            else:
+                run = self._client.get_run(resume)
+                refuse_ended(run)
+            run_id = str(run.info.run_id)
             log_batch(self._client, run_id, content.metrics, {}, labels | {tags.NOTE: content.note})
             log_datasets(self._client, run_id, self._located(content.interfaces_out, run_id), content.interfaces_in)
-            self._upload(run_id, content.files)
+            self._upload(run.info.artifact_uri, content.files)
             for stage in content.stages:
                 self._write_stage(experiment, run_id, content, stage)
             if resume is None:
@@ -208,10 +226,14 @@ class AssemblyStore:
 
         return [replace(version, uri=f"runs:/{run_id}/{version.uri}") for version in versions]
 
-    def _upload(self, run_id: str, files: Mapping[str, str]) -> None:
+    def _upload(self, artifact_uri: str, files: Mapping[str, str]) -> None:
         try:
             with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
                 write_files(files, Path(folder))
-                self._client.log_artifacts(run_id, folder)
+                upload(artifact_uri, {"": Path(folder)}, self._client.tracking_uri)
         except OSError as error:
-            raise StorageError(f"cannot store the deliverables: {error.strerror or error}") from error
+            raise StorageError(
+                f"cannot store the deliverables: {error.strerror or error}",
+                where=error.filename,
+                hint="free some space, or point TMPDIR at another disk",
+            ) from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,24 +25,28 @@ from flywheel_mlflow.evidence import (
     SkippedRun,
 )
 from flywheel_mlflow.tracking import tags
-from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.connection import pages, translated
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-#: Runs per page: every page repeats the server's whole sort (facts, section A), so one page
+#: Runs per page: every page repeats the server's whole sort (measured on 3.17.2), so one page
 #: should hold an iteration; this many runs weigh about 10 MB.
 PAGE_SIZE = 1000
+
+#: No run has more checks than this; a larger number is not a count.
+MAX_COUNT = 1_000_000_000
 
 
 class Collector:
     """Reads the evidence of one flywheel's projects from the tracking server."""
 
-    def __init__(self, client: MlflowClient, *, uri: str, flywheel: str) -> None:
+    def __init__(self, client: MlflowClient, *, uri: str, flywheel: str, page_size: int = PAGE_SIZE) -> None:
         self._client = client
         self._uri = uri
         self._flywheel = flywheel
+        self._page_size = page_size
         self._experiments: dict[str, str | None] | None = None
 
     def collect(self, contracts: Mapping[str, Contract], iteration: int) -> Collected:
@@ -75,20 +81,22 @@ class Collector:
         with translated(self._uri):
             experiments = self._experiment_ids(projects)
             runs = list(self._runs(experiments, iteration)) if experiments else []
-        return fold(runs, contracts, iteration, projects)
+        return fold(runs, contracts, iteration, projects, flywheel=self._flywheel)
 
     def _experiment_ids(self, projects: frozenset[str] | None) -> list[str]:
         """Experiments of the flywheel; those of one project are left out when others are asked for."""
         if self._experiments is None:
             self._experiments = {
                 item.experiment_id: item.tags.get(tags.PROJECT)
-                for item in _pages(
+                for item in pages(
                     lambda token: self._client.search_experiments(
                         filter_string=f"tags.`{tags.NAME}` = '{self._flywheel}'",
-                        max_results=PAGE_SIZE,
+                        max_results=self._page_size,
                         page_token=token,
                     )
                 )
+                # The assembly's own experiment: six runs an assembly, long notes, and no project's evidence.
+                if item.name != self._flywheel
             }
         return sorted(
             experiment
@@ -98,27 +106,33 @@ class Collector:
 
     def _runs(self, experiments: list[str], iteration: int) -> Iterator[Run]:
         # The one selective clause: MLflow reads every run's row of the first tag named, so the
-        # kind and the validity are judged here (facts, section A: 2.5 times slower otherwise).
-        return _pages(
+        # kind and the validity are judged here (measured on SQLite: 2.5 times slower otherwise).
+        return pages(
             lambda token: self._client.search_runs(
                 experiments,
                 filter_string=f"tags.`{tags.ITERATION}` = '{iteration}'",
-                max_results=PAGE_SIZE,
+                max_results=self._page_size,
                 order_by=["attributes.start_time DESC"],
                 page_token=token,
             )
         )
 
 
-def _pages(fetch: Any) -> Iterator[Any]:
-    """Every item of a paged MLflow listing."""
-    token: str | None = None
-    while True:
-        page = fetch(token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+@contextmanager
+def _cycle_collector_paused() -> Iterator[None]:
+    """Python's search for unreachable cycles, put off until the block ends.
+
+    A page of 100 runs makes some 70,000 objects that all live until it is read. While they come
+    in, the collector walks them and everything MLflow imported again and again, and finds
+    nothing: half of the whole search (docs/benchmarks.md). What piles up is bounded by a page.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def carried(evidence: ProjectEvidence) -> ProjectEvidence:
@@ -129,27 +143,33 @@ def carried(evidence: ProjectEvidence) -> ProjectEvidence:
 
 
 def fold(
-    runs: Iterable[Run], contracts: Mapping[str, Contract], iteration: int, projects: frozenset[str] | None = None
+    runs: Iterable[Run],
+    contracts: Mapping[str, Contract],
+    iteration: int,
+    projects: frozenset[str] | None = None,
+    *,
+    flywheel: str,
 ) -> Collected:
     """The newest valid run of each project, and every other run with the reason it does not count."""
     newest: dict[str, tuple[tuple[int, int, str], ProjectEvidence]] = {}
     skipped: list[SkippedRun] = []
     for run in _unique(runs):
         labels = run.data.tags
-        if labels.get(tags.KIND) not in (tags.KIND_PROJECT, None):
+        if labels.get(tags.KIND) in (tags.KIND_ASSEMBLY, tags.KIND_STAGE):
             continue  # the assembly's own runs carry the iteration too
         project_id = labels.get(tags.PROJECT, "")
         if projects is not None and project_id not in projects:
             continue
         contract = contracts.get(project_id)
-        reason = why_not(run, contract)
+        reason = why_not(run, contract, flywheel)
         if reason or contract is None:
             skipped.append(SkippedRun(project_id[:80], run.info.run_id, reason or "no contract"))
             continue
         try:
             evidence = read_evidence(run, contract, iteration)
-        except ValueError as error:
-            skipped.append(SkippedRun(project_id, run.info.run_id, f"unreadable: {error}"))
+        except (ValueError, OverflowError, OSError, RecursionError) as error:
+            # What others write can be nested without end, or end in the year 5138.
+            skipped.append(SkippedRun(project_id, run.info.run_id, f"unreadable: {str(error)[:300]}"))
             continue
         rank = (run.info.end_time or 0, run.info.start_time or 0, run.info.run_id)
         if project_id in newest and newest[project_id][0] > rank:
@@ -171,12 +191,16 @@ def _unique(runs: Iterable[Run]) -> Iterator[Run]:
             yield run
 
 
-def why_not(run: Run, contract: Contract | None) -> str | None:
+def why_not(run: Run, contract: Contract | None, flywheel: str) -> str | None:
     """Why a run does not count as evidence, or None when it does."""
     labels = run.data.tags
     project_id = labels.get(tags.PROJECT, "")
     if contract is None:
         return f"no contract for project {project_id[:80]!r}" if project_id else f"no tag {tags.PROJECT}"
+    if labels.get(tags.NAME) != flywheel:
+        return f"belongs to the flywheel {labels.get(tags.NAME, 'unknown')[:80]}"
+    if labels.get(tags.KIND) != tags.KIND_PROJECT:
+        return f"of kind {labels.get(tags.KIND, 'unknown')[:20]}, not {tags.KIND_PROJECT}"
     if labels.get(tags.SCHEMA) != tags.SCHEMA_VERSION:
         return f"written in format {labels.get(tags.SCHEMA, 'unknown')[:20]}, this version reads {tags.SCHEMA_VERSION}"
     if run.info.status == "RUNNING":
@@ -226,7 +250,7 @@ def _kpi(name: str, path: str, metrics: Mapping[str, float]) -> KpiValue:
     """A KPI by its name, or by its path as other tools may have logged it."""
     value = _finite(metrics.get(name, metrics.get(path)))
     size = _finite(metrics.get(name + tags.SAMPLE_SIZE_SUFFIX))
-    return KpiValue(_whole(value), None if size is None else int(size))
+    return KpiValue(_whole(value), None if size is None or size < 0 else int(size))
 
 
 def _whole(value: float | None) -> float | None:
@@ -242,7 +266,9 @@ def _checks(labels: Mapping[str, str], metrics: Mapping[str, float], required: I
     outcomes = {str(name): Outcome(value) for name, value in document.get("outcomes", {}).items()}
 
     def count(key: str) -> int:
-        value = _finite(metrics.get(key))
+        value = metrics.get(key)
+        if value is not None and not 0 <= value <= MAX_COUNT:
+            raise ValueError(f"the metric {key} is {value:g}, which is no count")
         return 0 if value is None else int(value)
 
     return CheckSummary(
@@ -250,6 +276,7 @@ def _checks(labels: Mapping[str, str], metrics: Mapping[str, float], required: I
         failed=count(tags.CHECKS_FAILED),
         skipped=count(tags.CHECKS_SKIPPED),
         error=count(tags.CHECKS_ERROR),
+        warned=count(tags.CHECKS_WARNED),
         not_passed={name: outcome for name, outcome in outcomes.items() if outcome is not Outcome.PASSED},
         required={name: outcomes[name] for name in required if name in outcomes},
         digest=str(document.get("digest", "")),

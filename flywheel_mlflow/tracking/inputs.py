@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.errors import InputError, ServerRefused, StorageError
+from flywheel_mlflow.errors import InputError, ServerRefused
 from flywheel_mlflow.evidence import InterfaceVersion
 from flywheel_mlflow.tracking.connection import translated
 
@@ -42,7 +42,9 @@ class InterfaceData:
         try:
             with translated(self._uri):
                 return Path(self._client.download_artifacts(run_id, place, str(folder))).read_bytes()
-        except (ServerRefused, StorageError):
-            # A run that some other tool logged has none, and each artifact store says so in
-            # its own way; the comparison is then unknown, which readers are told.
+        except ServerRefused as error:
+            # A run that some other tool logged has none: the comparison is then unknown, which
+            # readers are told. A server or disk that failed is no such answer.
+            if error.code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
+                raise
             return None

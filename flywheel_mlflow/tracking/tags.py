@@ -37,6 +37,7 @@ CHECKS_PASSED = "checks.passed"
 CHECKS_FAILED = "checks.failed"
 CHECKS_SKIPPED = "checks.skipped"
 CHECKS_ERROR = "checks.error"
+CHECKS_WARNED = "checks.warned"
 REVIEW_HOURS = "cost.review_hours"
 REVIEW_COST_RMB = "cost.review_cost_rmb"
 SAMPLE_SIZE_SUFFIX = ".n"
@@ -55,5 +56,5 @@ SOURCE_NAME = "mlflow.source.name"
 SOURCE_TYPE = "mlflow.source.type"
 GIT_COMMIT = "mlflow.source.git.commit"
 
-#: MLflow cuts longer run tags silently (facts: tried on 3.17.2), so nothing longer is sent.
+#: MLflow cuts longer run tags silently (tried on 3.17.2), so nothing longer is sent.
 MAX_TAG_LENGTH = 8000

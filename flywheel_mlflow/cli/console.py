@@ -1,0 +1,74 @@
+"""Writes text other people wrote to a terminal or a pipe: clean, never as markup, never folded where it is copied."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flywheel_mlflow.canonical import document_json
+
+#: Width of tables when nobody looks at them: a pipe or a file has no width of its own.
+PIPE_WIDTH = 160
+STYLES = {
+    "passed": "green",
+    "completed": "green",
+    "yes": "green",
+    "failed": "red",
+    "error": "red",
+    "blocked": "red",
+    "no": "red",
+    "at risk": "yellow",
+    "skipped": "yellow",
+    "missing": "dim",
+    "unknown": "dim",
+}
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    """A console on standard output or error, wide enough when nobody looks at it."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def clean(value: object) -> Text:
+    """Any text without control characters or markup: names and messages come from other people."""
+    text = "".join(char if char.isprintable() or char == "\n" else "�" for char in str(value))
+    return Text(text, style=STYLES.get(text, ""))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table of texts that may come from anybody."""
+    table = Table(title=clean(title), title_justify="left", show_lines=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(clean(cell) for cell in row))
+    return table
+
+
+def say(console: Console, text: object) -> None:
+    """Text as it is, never folded: people copy commands, paths and run ids out of it."""
+    console.print(clean(text), soft_wrap=True)
+
+
+def counted(count: int, noun: str) -> str:
+    """``3 runs``, ``1 run``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def yes(claim: bool) -> str:
+    """A claim as a word."""
+    return "yes" if claim else "no"
+
+
+def print_json(document: Any) -> None:
+    """JSON whose text is the same to a machine, and to a terminal has nothing but characters it shows."""
+    text = document_json(document)
+    sys.stdout.write("".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text))

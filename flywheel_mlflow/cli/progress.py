@@ -1,0 +1,56 @@
+"""Shows the progress of long work, on a terminal only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.cli.console import clean, open_console, say
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.operations.running import Ran
+
+
+def _silent(_: object) -> None:
+    """Progress nobody watches."""
+
+
+@contextmanager
+def rows_measured() -> Iterator[Callable[[int], None]]:
+    """Progress over rows, shown on a terminal only."""
+    console = open_console(stderr=True)
+    if not console.is_terminal:
+        yield _silent
+        return
+    with console.status("measuring") as status:
+        yield lambda rows: status.update(f"measuring: {rows:,} rows")
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """Progress over steps, shown on a terminal only."""
+    console = open_console(stderr=True)
+    if not console.is_terminal:
+        yield _silent
+        return
+    with console.status("starting") as status:
+        yield lambda text: status.update(clean(text))
+
+
+@contextmanager
+def pipelines() -> Iterator[Callable[[str, Ran | None], None]]:
+    """A line on standard error when a pipeline starts and one when it has ended, on a terminal only."""
+    console = open_console(stderr=True)
+
+    def tell(name: str, ran: Ran | None) -> None:
+        if ran is None:
+            say(console, f"{name} started")
+        else:
+            say(console, f"{name} {'logged' if ran.run_id else 'FAILED'} after {ran.duration_s:.1f} s")
+
+    yield tell if console.is_terminal else _silent_pair
+
+
+def _silent_pair(_name: str, _ran: Ran | None) -> None:
+    """Progress nobody watches."""

@@ -1,0 +1,139 @@
+"""Logs a project's run from its result files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.documents import parse_json, read_text
+from flywheel_mlflow.errors import DocumentError, Fault, InputError
+from flywheel_mlflow.evidence import Check, EvidenceKind
+from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.gathering import Gathering
+from flywheel_mlflow.operations.project_run import LoggedRun, ProjectRun, judge, refuse_assembly
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.tracking import Tracking
+
+
+def results_folder(flywheel: Flywheel, project_id: str, results: Path | None, *, published: bool = False) -> Path:
+    """Where a project's result files are: ``results``, else what its contract says.
+
+    Raises:
+        InputError: there is no such folder, or nothing was published.
+    """
+    contract, home = flywheel.contract(project_id), flywheel.folders[project_id]
+    if results is not None:
+        folder = results
+    elif published:
+        if contract.results.published is None:
+            raise InputError(f"{project_id} has no published figures", where=str(home))
+        folder = home / contract.results.published
+    else:
+        folder = home / contract.results.folder
+    if not folder.is_dir():
+        hint = "run the project first, or name the folder with --results"
+        if contract.results.published and results is None:
+            hint += f"; its published figures are in {home / contract.results.published}"
+        raise InputError(f"no results of {project_id}: there is no folder {folder}", hint=hint)
+    return folder
+
+
+def log_results(
+    flywheel: Flywheel,
+    project_id: str,
+    iteration: int,
+    tracking: Tracking,
+    *,
+    results: Path | None = None,
+    published: bool = False,
+    resume: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> LoggedRun:
+    """Log a project's run from its result files.
+
+    Everything is read before the run is made, so bad files leave nothing behind.
+
+    Raises:
+        UnknownName, DocumentError, RecordError, InputError: the input is at fault.
+        ServerError, StorageError: the server or the disk is.
+    """
+    contract = flywheel.contract(project_id)
+    refuse_assembly(contract)
+    folder = results_folder(flywheel, project_id, results, published=published)
+    home = flywheel.folders[project_id]
+    is_published = contract.results.published is not None and (
+        folder.resolve() == (home / contract.results.published).resolve()
+    )
+    document, checks = _read_results(contract, folder)
+    run = ProjectRun(
+        flywheel,
+        project_id,
+        iteration,
+        tracking,
+        kind=EvidenceKind.PUBLISHED if is_published else EvidenceKind.MEASURED,
+        resume=resume,
+        progress=progress,
+    )
+    rehearsal = Gathering(contract)
+    rehearsal.add_document(document, place=str(folder / contract.results.metrics))
+    rehearsal.add_checks(checks)
+    rehearsal.evidence(iteration=iteration, kind=run.kind, run_id=None, code_version="")
+    with run:
+        run.log_document(document, place=str(folder / contract.results.metrics))
+        run.log_checks(checks)
+        for name, place in contract.results.interfaces.items():
+            if (folder / place).exists():
+                run.log_interface(name, folder / place, card=_card_beside(folder, name))
+    if run.logged is None:
+        raise InputError("the run ended without a result")
+    return run.logged
+
+
+def _card_beside(folder: Path, name: str) -> Path | None:
+    card = folder / f"{name}.card.json"
+    return card if card.is_file() else None
+
+
+def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tuple[Check, ...]]:
+    from flywheel_mlflow.importers import read_checks
+
+    metrics_file = folder / contract.results.metrics
+    try:
+        document = parse_json(read_text(metrics_file), name=str(metrics_file))
+        if not isinstance(document, dict):
+            fault = Fault(str(metrics_file), 1, "", "a metrics document is an object of names and values")
+            raise DocumentError([fault])
+    except DocumentError as error:
+        hint = f"let the project write it again, or correct results.metrics in the contract of {contract.id}"
+        raise DocumentError(error.faults, hint=hint) from error
+    checks_file = folder / contract.results.checks
+    return document, read_checks(checks_file, contract.results.checks_format, name=str(checks_file))
+
+
+def log_published(
+    flywheel: Flywheel,
+    iteration: int,
+    tracking: Tracking,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[LoggedRun, ...]:
+    """Log every project's published figures, unless the iteration already holds the same evidence.
+
+    A project that has any valid run of its own in this iteration is left alone.
+    """
+    here = tracking.collector.collect(flywheel.contracts, iteration)
+    logged: list[LoggedRun] = []
+    for contract in flywheel.contracts.values():
+        if contract.results.published is None or contract.is_assembly:
+            continue
+        present = here.evidence.get(contract.id)
+        if present is not None and present.carried_from is None and present.run_id:
+            logged.append(LoggedRun(present.run_id, judge(flywheel, present), repeated=True))
+            continue
+        if progress:
+            progress(contract.id)
+        logged.append(log_results(flywheel, contract.id, iteration, tracking, published=True))
+    return tuple(logged)
