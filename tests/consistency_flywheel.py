@@ -1,4 +1,4 @@
-"""Assemblies to check: a small flywheel of four projects with a bit of everything, and the one this repository ships."""
+"""Assemblies to check: of a small flywheel with a bit of everything, and of the one this repository ships."""
 
 from __future__ import annotations
 

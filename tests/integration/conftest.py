@@ -11,6 +11,9 @@ from servers.embedded import EmbeddedStore, copy_store, make_template
 from servers.postgresql import PostgresCluster, find_pg_ctl, running_postgresql
 from servers.proxy import CountingProxy
 from servers.tracking import TrackingServerProcess, running_tracking_server
+from workbench import Bench, bench_on, fresh_name, renamed
+
+from flywheel_mlflow.flywheel import Flywheel, load_flywheel
 
 # Read before the isolation of the first test clears it.
 REQUIRE_POSTGRES = os.environ.get("FLYWHEEL_REQUIRE_POSTGRES") == "1"
@@ -84,3 +87,29 @@ def request_counter(tracking_server: TrackingServerProcess) -> Iterator[Counting
     """A proxy before the tracking server: give its ``url`` to the client whose requests are to be counted."""
     with CountingProxy(tracking_server.uri).running() as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def shipped(repository: Path) -> Flywheel:
+    """The flywheel this repository ships, read once."""
+    return load_flywheel(repository)
+
+
+@pytest.fixture
+def bench(shipped: Flywheel, tracking_server: TrackingServerProcess) -> Bench:
+    """The shipped flywheel under a name of its own, on each kind of server."""
+    return bench_on(renamed(shipped, fresh_name()), tracking_server.uri)
+
+
+@pytest.fixture
+def local_bench(shipped: Flywheel, embedded_store: Callable[[], EmbeddedStore]) -> Bench:
+    """The shipped flywheel on an embedded store of its own."""
+    return bench_on(renamed(shipped, fresh_name()), embedded_store().uri)
+
+
+@pytest.fixture
+def counted_bench(shipped: Flywheel, request_counter: CountingProxy) -> Bench:
+    """The shipped flywheel on each kind of server, through the counter of requests."""
+    bench = bench_on(renamed(shipped, fresh_name()), request_counter.url)
+    request_counter.reset()
+    return bench

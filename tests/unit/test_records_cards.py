@@ -37,8 +37,8 @@ def test_a_card_is_read_whole(tmp_path: Path) -> None:
         ({"source": ""}, "source"),
         ({"licence": None}, "licence"),
         ({"colour": "red"}, "colour"),
-        ({"filters": [CARD["filters"][0] | {"rows_in": -1}]}, "filters[0].rows_in"),  # type: ignore[operator,index]
-        ({"filters": [CARD["filters"][0] | {"rows_out": 11}]}, "filters[0].rows_out"),  # type: ignore[operator,index]
+        ({"filters": [CARD["filters"][0] | {"rows_in": -1}]}, "filters[0].rows_in"),  # type: ignore[operator]
+        ({"filters": [CARD["filters"][0] | {"rows_out": 11}]}, "filters[0].rows_out"),  # type: ignore[operator]
     ],
 )
 def test_a_faulty_card_names_the_place(tmp_path: Path, changes: dict[str, object], path: str) -> None:

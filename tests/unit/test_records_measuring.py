@@ -327,7 +327,7 @@ WRONG_FILES: list[tuple[str, Callable[[Path], object], str, str]] = [
     ("gzip as jsonl", lambda path: path.write_bytes(b"\x1f\x8b\x08"), "jsonl", "this is gzip"),
     ("byte order mark", lambda path: path.write_bytes(b"\xef\xbb\xbf" + GOOD_LINE), "jsonl", "byte order mark"),
     ("jsonl as parquet", lambda path: path.write_bytes(GOOD_LINE), "parquet", "not Parquet"),
-    ("nothing there", lambda path: None, "jsonl", "no such file"),
+    ("nothing there", Path.exists, "jsonl", "no such file"),
     ("a pipe", os.mkfifo, "jsonl", "neither a file nor a directory"),
     ("an empty directory", lambda path: path.mkdir(), "jsonl", "no data file"),
 ]

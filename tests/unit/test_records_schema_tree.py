@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flywheel_mlflow.evidence import FieldType
 from flywheel_mlflow.records.schema_tree import SchemaTree
 
-values = st.recursive(
+values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.just(0.5) | st.just("t") | st.just([]),
     lambda inner: st.dictionaries(st.sampled_from(["a", "b", "c.d", "c"]), inner, max_size=3),
     max_leaves=6,

@@ -1,0 +1,26 @@
+"""docs/checks.md says what the checks say of themselves."""
+
+from __future__ import annotations
+
+import inspect
+
+from docs_checks import DOCUMENT, RECORD_CHECKS, RECORD_FAULTS, with_tables, without_places
+
+from flywheel_mlflow.records import checks
+
+
+def test_tables_are_current() -> None:
+    """Names, claims and kinds of faults are those of the code (else run `python tests/docs_checks.py`)."""
+    written = DOCUMENT.read_text(encoding="utf-8")
+    assert without_places(with_tables(written)) == without_places(written)
+
+
+def test_every_record_check_is_documented() -> None:
+    """Every class of the module that checks records has a row, and a fault that turns it red."""
+    named = {
+        kind
+        for _, kind in inspect.getmembers(checks, inspect.isclass)
+        if kind.__module__ == checks.__name__ and isinstance(getattr(kind, "name", None), str)
+    }
+    assert named == set(RECORD_CHECKS)
+    assert {kind.name for kind in RECORD_CHECKS} == set(RECORD_FAULTS)

@@ -1,0 +1,158 @@
+"""Runs that other tools logged become evidence; everybody else's are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from servers.embedded import EmbeddedStore
+from workbench import Bench, bench_on, copy_flywheel, flywheel_command, fresh_name, renamed
+
+from flywheel_mlflow.errors import FlywheelError, InputError, ServerRefused, UnknownName
+from flywheel_mlflow.evidence import EvidenceKind
+from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.operations.adopting import adopt_runs
+from flywheel_mlflow.tracking import Adopted
+
+
+def _history(bench: Bench, *runs: Mapping[str, float], status: str = "FINISHED") -> tuple[str, list[str]]:
+    """An experiment of some other tool with these runs, each given by its metrics."""
+    name = f"{bench.name}-history"
+    found = bench.client.get_experiment_by_name(name)
+    experiment = found.experiment_id if found else bench.client.create_experiment(name)
+    made = []
+    for metrics in runs:
+        run_id = bench.client.create_run(experiment).info.run_id
+        for key, value in metrics.items():
+            bench.client.log_metric(run_id, key, value)
+        bench.client.log_param(run_id, "model", "x")
+        bench.client.set_terminated(run_id, status)
+        made.append(run_id)
+    return name, made
+
+
+def _adopt(
+    bench: Bench, experiment: str, *, project: str = "p05", iteration: int = 1, only: str = "", dry_run: bool = False
+) -> Adopted:
+    return adopt_runs(
+        bench.flywheel,
+        bench.tracking,
+        project,
+        iteration,
+        experiment=experiment,
+        filter_string=only or "params.model = 'x'",
+        dry_run=dry_run,
+    )
+
+
+def test_foreign_runs_become_evidence(bench: Bench) -> None:
+    """Runs of another tool count after adoption, with their KPIs found by name or by the contract's path."""
+    experiment, (old, new) = _history(
+        bench,
+        {"queries": 5, "citation_accuracy": 0.8},
+        {"num_queries": 50, "retrieval_hit_rate_at_4": 0.93, "something.else": 1},
+    )
+    assert bench.collect().evidence == {}
+    adopted = _adopt(bench, experiment)
+    assert (set(adopted.run_ids), adopted.left_alone) == ({old, new}, ())
+    collected = bench.collect()
+    evidence = collected.evidence["p05"]
+    assert (evidence.run_id, evidence.kind) == (new, EvidenceKind.ADOPTED)
+    assert evidence.kpis["queries"].value == 50  # by the path
+    assert evidence.kpis["retrieval_hit_rate"].value == 0.93
+    assert evidence.kpis["citation_accuracy"].value is None
+    assert [(item.run_id, item.reason) for item in collected.skipped] == [(old, "superseded by a newer valid run")]
+
+
+def test_adopted_run_without_checks_is_not_consumable(bench: Bench) -> None:
+    """An adopted run brings no check results, so it is evidence, and still nobody may build on it."""
+    from flywheel_mlflow.operations.project_run import judge
+
+    experiment, _ = _history(bench, {"queries": 50})
+    _adopt(bench, experiment)
+    entry = judge(bench.flywheel, bench.collect().evidence["p05"])
+    assert not entry.consumable
+    assert "no check ran" in entry.reasons
+
+
+def test_dry_run_tags_nothing(bench: Bench) -> None:
+    """A dry run names the runs it would take, and changes neither runs nor experiment."""
+    experiment, (run_id,) = _history(bench, {"queries": 5})
+    before = bench.run(run_id).data.to_dictionary()
+    assert _adopt(bench, experiment, dry_run=True).run_ids == (run_id,)
+    assert bench.run(run_id).data.to_dictionary() == before
+    assert "flywheel.name" not in bench.client.get_experiment(bench.run(run_id).info.experiment_id).tags
+    assert bench.collect().evidence == {}
+
+
+def test_own_and_other_projects_runs_are_left_alone(bench: Bench) -> None:
+    """Runs the flywheel logged itself, runs of other projects, and runs that are not finished stay as they are."""
+    own = bench.log("p05").run_id
+    adopted = _adopt(bench, f"{bench.name}/p05", only="attributes.status = 'FINISHED'")
+    assert adopted.run_ids == ()
+    assert [(item.run_id, item.reason) for item in adopted.left_alone] == [(own, "was logged by the flywheel itself")]
+    experiment, (taken,) = _history(bench, {"queries": 5})
+    _adopt(bench, experiment, project="p06")
+    _, (failed,) = _history(bench, {"queries": 6}, status="FAILED")
+    reasons = {item.run_id: item.reason for item in _adopt(bench, experiment).left_alone}
+    assert reasons == {taken: "belongs to p06 already", failed: "is failed, only finished runs are evidence"}
+    assert bench.run(taken).data.tags["flywheel.project"] == "p06"
+
+
+def test_adopting_again_changes_nothing(bench: Bench) -> None:
+    """Adopting the same runs again does no harm, and never moves evidence from one iteration to another."""
+    experiment, (run_id,) = _history(bench, {"queries": 5})
+    _adopt(bench, experiment)
+    assert _adopt(bench, experiment).run_ids == (run_id,)
+    moved = _adopt(bench, experiment, iteration=2)
+    assert moved.run_ids == ()
+    assert [item.reason for item in moved.left_alone] == ["counts for iteration 1 already"]
+    assert bench.collect(1).evidence["p05"].run_id == run_id
+
+
+def test_experiment_of_another_flywheel_is_refused(bench: Bench) -> None:
+    """A second flywheel cannot take an experiment that is the first one's evidence already."""
+    experiment, (run_id,) = _history(bench, {"queries": 5})
+    _adopt(bench, experiment)
+    other = bench_on(renamed(bench.flywheel, f"{bench.name}-two"), bench.uri)
+    with pytest.raises(InputError, match=f"belongs to the flywheel {bench.name}"):
+        _adopt(other, experiment)
+    assert bench.collect().evidence["p05"].run_id == run_id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"experiment": "nobody-has-it"}, UnknownName, "unknown experiment"),
+        ({"only": "params.model ~ 'x'"}, ServerRefused, "comparator"),
+        ({"only": "nonsense"}, ServerRefused, "filter"),
+        ({"only": "params.model = 'y'"}, InputError, "no run"),
+        ({"project": "p99"}, UnknownName, "unknown project"),
+        ({"project": "p10"}, InputError, "assembly layer"),
+        ({"iteration": 0}, InputError, "is not an iteration"),
+    ],
+)
+def test_adopting_what_is_not_there(
+    bench: Bench, arguments: dict[str, object], error: type[FlywheelError], words: str
+) -> None:
+    """An unknown experiment, project or iteration, and a filter MLflow cannot read or that finds nothing, are told."""
+    experiment, _ = _history(bench, {"queries": 5})
+    with pytest.raises(error, match=words) as caught:
+        _adopt(bench, **{"experiment": experiment, **arguments})  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+def test_command_adopts(repository: Path, embedded_store: Callable[[], EmbeddedStore], tmp_path: Path) -> None:
+    """`flywheel adopt` ends with 0 and JSON that parses; a filter that cannot be read ends with 2 or 4 and a hint."""
+    root = copy_flywheel(repository, tmp_path / "home", fresh_name())
+    uri = embedded_store().uri
+    experiment, (run_id,) = _history(bench_on(load_flywheel(root), uri), {"queries": 5})
+    line = ["adopt", "--experiment", experiment, "--project", "projects/p05_rag", "-i", "1"]
+    ended = flywheel_command(*line, "--filter", "params.model = 'x'", "--json", root=root, uri=uri)
+    assert ended.code == 0, ended.err
+    assert ended.json["adopted"] == [run_id]
+    bad = flywheel_command(*line, "--filter", "oops", root=root, uri=uri)
+    assert bad.code in (2, 4)
+    assert "try:" in bad.err
+    assert flywheel_command(*line, "--filter", "params.model = 'z'", root=root, uri=uri).code == 2

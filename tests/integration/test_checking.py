@@ -1,0 +1,146 @@
+"""Checks of the assembly layer on what lies on the server, and the proof that each can fail."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from servers.embedded import EmbeddedStore
+from workbench import Bench, bench_on, copy_flywheel, flywheel_command, fresh_name
+
+from flywheel_mlflow.evidence import Outcome
+from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.operations.assembling import assemble_iteration
+from flywheel_mlflow.operations.checking import check_iteration, prove_checks, read_sources
+
+
+@pytest.fixture
+def home(repository: Path, tmp_path: Path) -> Path:
+    """A flywheel on disk."""
+    return copy_flywheel(repository, tmp_path / "home", fresh_name())
+
+
+@pytest.fixture
+def assembled(home: Path, embedded_store: Callable[[], EmbeddedStore]) -> EmbeddedStore:
+    """A store in which the figures of one of its projects are assembled."""
+    store = embedded_store()
+    bench_on(load_flywheel(home), store.uri).log("p05")
+    ended = flywheel_command("assemble", "-i", "1", root=home, uri=store.uri)
+    assert ended.code == 0, ended.err + ended.out
+    return store
+
+
+def _red(home: Path, store: EmbeddedStore) -> set[str]:
+    """The checks that are not green, as the command prints them; its exit code must say the same."""
+    junit = home / "checks.xml"
+    ended = flywheel_command("check", "--junit", junit, root=home, uri=store.uri)
+    cases = ET.parse(junit).getroot().iter("testcase")  # noqa: S314 - our own file
+    red = {str(case.get("name")) for case in cases if len(case)}
+    assert ended.code == (1 if red else 0), ended
+    return red
+
+
+def test_checks_pass_on_the_servers_copy(bench: Bench) -> None:
+    """What was assembled passes every check when it is read back from the server."""
+    bench.log_published()
+    written = assemble_iteration(bench.flywheel, bench.tracking, 1, sources=read_sources(bench.flywheel))
+    checked = check_iteration(bench.flywheel, bench.tracking, 1)
+    assert checked.run_id == written.run_id
+    assert [check.name for check in checked.checks if check.outcome is not Outcome.PASSED] == []
+    assert len(checked.checks) >= 20
+
+
+def test_every_check_can_fail(bench: Bench) -> None:
+    """On the server's copy each check turns red under its own seeded fault."""
+    bench.log_published()
+    assemble_iteration(bench.flywheel, bench.tracking, 1, sources=read_sources(bench.flywheel))
+    proofs = prove_checks(bench.flywheel, bench.tracking, 1, seed=7)
+    assert [proof.name for proof in proofs if not proof.proved] == []
+    checked = check_iteration(bench.flywheel, bench.tracking, 1)
+    assert {proof.name for proof in proofs} == {check.name for check in checked.checks}
+
+
+def test_commands_say_so(home: Path, assembled: EmbeddedStore, tmp_path: Path) -> None:
+    """`check` and `check --prove` end with 0, print JSON that parses, and write JUnit XML that parses."""
+    junit = tmp_path / "new" / "checks.xml"
+    ended = flywheel_command("check", "--json", "--junit", junit, root=home, uri=assembled.uri)
+    assert ended.code == 0, ended.err
+    assert ended.json["iteration"] == 1
+    cases = list(ET.parse(junit).getroot().iter("testcase"))  # noqa: S314 - our own file
+    assert len(cases) >= 20
+    proved = flywheel_command("check", "--prove", "--json", root=home, uri=assembled.uri)
+    assert proved.code == 0
+    assert proved.json["proved"] == proved.json["total"] == len(cases)
+
+
+EDITED = [
+    "reports/p10_metrics.json",
+    "reports/p10_report.md",
+    "processed/cost_model.json",
+    "processed/upstream_project_registry.json",
+    "console/executive_dashboard.json",
+    "processed/flywheel_runs.jsonl",
+    "interfaces/project_registry.json",
+]
+
+
+def test_edited_artifact_turns_red(home: Path, assembled: EmbeddedStore) -> None:
+    """One character edited in any deliverable of the artifact store turns `flywheel check` red with exit code 1."""
+    assert _red(home, assembled) == set()
+    for place in EDITED:
+        path = next(assembled.artifacts.rglob(place))
+        text = path.read_text()
+        digit = next(index for index in range(len(text) // 2, len(text)) if text[index].isdigit())
+        path.write_text(text[:digit] + str((int(text[digit]) + 1) % 10) + text[digit + 1 :])
+        assert _red(home, assembled), place
+        path.write_text(text)
+    assert _red(home, assembled) == set()
+
+
+def test_missing_artifact_turns_red(home: Path, assembled: EmbeddedStore) -> None:
+    """A deliverable deleted in the artifact store turns `flywheel check` red."""
+    next(assembled.artifacts.rglob("processed/stage_plan.json")).unlink()
+    assert "required_files_exist" in _red(home, assembled)
+
+
+def test_new_evidence_turns_red(home: Path, assembled: EmbeddedStore) -> None:
+    """Evidence logged after assembling turns the agreement with the server and the freshness of artifacts red."""
+    bench_on(load_flywheel(home), assembled.uri).log("p05", document={"citation_accuracy": 0.5})
+    assert {"registry_agrees_with_tracking", "no_stale_artifact"} <= _red(home, assembled)
+
+
+def test_deleted_evidence_turns_red(home: Path, assembled: EmbeddedStore) -> None:
+    """A project's run deleted in MLflow after assembling turns `flywheel check` red."""
+    bench = bench_on(load_flywheel(home), assembled.uri)
+    bench.client.delete_run(str(bench.collect().evidence["p05"].run_id))
+    assert "registry_agrees_with_tracking" in _red(home, assembled)
+
+
+def test_changed_contract_turns_red(home: Path, assembled: EmbeddedStore) -> None:
+    """A contract edited after assembling turns `flywheel check` red until it is assembled anew."""
+    path = home / "projects/p05_rag/project.yaml"
+    path.write_text(path.read_text().replace("target: 0.95", "target: 0.97"))
+    assert _red(home, assembled)
+
+
+def test_never_assembled_is_said(home: Path, embedded_store: Callable[[], EmbeddedStore]) -> None:
+    """Checking what was never assembled is exit code 2 with the command that assembles it."""
+    store = embedded_store()
+    for line in (("check", "-i", "3"), ("check",), ("check", "--prove", "-i", "3"), ("explain", "mean_stage_score")):
+        ended = flywheel_command(*line, root=home, uri=store.uri)
+        assert ended.code == 2, line
+        assert "flywheel assemble --iteration" in ended.err
+
+
+def test_contradictory_assembly_can_be_checked(home: Path, assembled: EmbeddedStore) -> None:
+    """An assembly that contradicts itself is what `check` is for: it is found, though no reader counts it."""
+    bench = bench_on(load_flywheel(home), assembled.uri)
+    recorded = bench.tracking.assemblies.recorded(1)
+    assert recorded is not None
+    bench.client.set_tag(recorded.run_id, "flywheel.valid", "false")
+    assert bench.tracking.assemblies.recorded(1) is None
+    assert flywheel_command("check", root=home, uri=assembled.uri).code in (0, 1)
+    again = flywheel_command("assemble", "-i", "1", root=home, uri=assembled.uri)
+    assert "nothing changed since run" in again.out

@@ -1,0 +1,152 @@
+"""Edges between projects, resolved by name and digest through a real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from workbench import Bench, records, write_records
+
+from flywheel_mlflow.assembly import Assembly, assemble
+from flywheel_mlflow.errors import InputError, UnknownName
+from flywheel_mlflow.evidence import ConsumedInterface
+from flywheel_mlflow.lineage import Edge, EdgeState
+from flywheel_mlflow.operations.assembling import gather
+
+
+def _assembled(bench: Bench, iteration: int = 1) -> Assembly:
+    gathered = gather(bench.flywheel, bench.tracking, iteration)
+    return assemble(bench.flywheel, gathered.collected, before=gathered.before, overlaps=gathered.overlaps)
+
+
+def _edge(bench: Bench, interface: str = "teaching_corpus", consumer: str = "p06", iteration: int = 1) -> Edge:
+    found = [
+        edge for edge in _assembled(bench, iteration).edges if (edge.interface, edge.consumer) == (interface, consumer)
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def _teach(bench: Bench, folder: Path, *, start: int = 0, without: tuple[str, ...] = (), iteration: int = 1) -> str:
+    data = {
+        "teaching_corpus": write_records(folder / "teaching_corpus.jsonl", records(5, start=start, without=without)),
+        "verified_code_examples": write_records(folder / "code.jsonl", records(5, start=900)),
+    }
+    evidence = bench.log("p04", iteration, interfaces=data).entry.evidence
+    assert evidence is not None
+    return evidence.interfaces_out["teaching_corpus"].digest
+
+
+def test_input_of_the_same_version_matches(bench: Bench, tmp_path: Path) -> None:
+    """A consumer that logs the input its producer made this iteration is a matched edge, with the one digest."""
+    digest = _teach(bench, tmp_path)
+    bench.log("p06", inputs=["teaching_corpus"])
+    edge = _edge(bench)
+    assert (edge.state, edge.made, edge.read, edge.missing) == (EdgeState.MATCHED, digest, digest, ())
+
+
+def test_input_of_an_older_version_is_stale(bench: Bench, tmp_path: Path) -> None:
+    """A producer that logs a new version after its consumer ran leaves a stale edge with both digests."""
+    old = _teach(bench, tmp_path)
+    bench.log("p06", inputs=["teaching_corpus"])
+    new = _teach(bench, tmp_path, start=40)
+    edge = _edge(bench)
+    assert (edge.state, edge.made, edge.read) == (EdgeState.STALE, new, old)
+
+
+def test_input_nobody_logged(bench: Bench, tmp_path: Path) -> None:
+    """Version without input, input without version, and neither run are told apart."""
+    assert _edge(bench).state is EdgeState.UNVERSIONED
+    _teach(bench, tmp_path)
+    assert _edge(bench).state is EdgeState.NO_EVIDENCE
+    bench.log("p06")
+    assert _edge(bench).state is EdgeState.UNREAD
+
+
+def test_same_digest_under_another_name_is_no_edge(bench: Bench, tmp_path: Path) -> None:
+    """An input with the right digest and another interface's name does not match: the join is on both."""
+    digest = _teach(bench, tmp_path)
+    bench.log("p06", reads=[ConsumedInterface("verified_code_examples", digest)])
+    assert _edge(bench).state is EdgeState.UNREAD
+    assert _edge(bench, "verified_code_examples").state is EdgeState.STALE
+
+
+def test_removed_field_bars_the_producer_for_its_consumer(bench: Bench, tmp_path: Path) -> None:
+    """A version without a field a consumer needs makes its producer not consumable for that consumer, by name."""
+    _teach(bench, tmp_path, without=("metadata",))
+    entry = _assembled(bench).registry["p04"]
+    assert "teaching_corpus lacks metadata" in entry.barred["p06"]
+    assert _edge(bench).missing == ("metadata",)
+
+
+def test_feedback_edge_reads_the_iteration_before(bench: Bench, tmp_path: Path) -> None:
+    """An edge that is one turn late joins the consumer's input with the producer's version of the turn before."""
+    path = write_records(tmp_path / "reasoning_feedback.jsonl", records(3))
+    bench.log("p06", 1, interfaces={"reasoning_feedback": path})
+    bench.log("p05", 2, inputs=["reasoning_feedback"])
+    edge = _edge(bench, "reasoning_feedback", "p05", 2)
+    assert (edge.state, edge.from_iteration) == (EdgeState.MATCHED, "previous")
+    with pytest.raises(UnknownName, match="iteration 0"), bench.open("p05", 1) as run:
+        run.log_input("reasoning_feedback")
+
+
+def test_training_on_evaluation_records_is_not_consumable(bench: Bench, tmp_path: Path) -> None:
+    """A training interface with records of another project's evaluation interface makes its project not consumable."""
+    _teach(bench, tmp_path)
+    shared = records(2) + records(3, start=500)
+    bench.log("p05", interfaces={"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", shared)})
+    registry = _assembled(bench).registry
+    assert "teaching_corpus contains 2 records of the evaluation set retrieval_metrics" in registry["p04"].reasons
+    assert not registry["p04"].consumable
+
+
+def test_clean_training_data_is_no_reason(bench: Bench, tmp_path: Path) -> None:
+    """Training and evaluation interfaces without a common record give no reason and no note."""
+    _teach(bench, tmp_path)
+    other = write_records(tmp_path / "retrieval_metrics.jsonl", records(3, start=500))
+    bench.log("p05", interfaces={"retrieval_metrics": other})
+    entry = _assembled(bench).registry["p04"]
+    assert not [text for text in (*entry.reasons, *entry.notes) if "retrieval_metrics" in text]
+
+
+def test_missing_fingerprints_are_unknown(bench: Bench, tmp_path: Path) -> None:
+    """An interface version without fingerprints, as other tools log it, leaves contamination unknown, and says so."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    _teach(bench, tmp_path)
+    logged = bench.log("p05")
+    stranger = Dataset("retrieval_metrics", "d1gest", "local", "{}")
+    tags = [InputTag("mlflow.data.context", "interface_out")]
+    bench.client.log_inputs(logged.run_id, datasets=[DatasetInput(stranger, tags)])
+    notes = _assembled(bench).registry["p04"].notes
+    assert "whether teaching_corpus contains records of retrieval_metrics is unknown: no fingerprints" in notes
+
+
+def test_fetched_input_is_the_data_that_was_logged(bench: Bench, tmp_path: Path) -> None:
+    """A consumer fetches exactly the bytes its producer logged, by digest."""
+    _teach(bench, tmp_path)
+    run = bench.open("p06")
+    version = run.log_input("teaching_corpus")
+    path = run.fetch_input(version, tmp_path / "fetched")
+    assert path.read_bytes() == (tmp_path / "teaching_corpus.jsonl").read_bytes()
+
+
+def test_fetched_input_that_was_changed_is_refused(local_bench: Bench, tmp_path: Path) -> None:
+    """Data changed in the store after they were logged are refused when a consumer fetches them."""
+    _teach(local_bench, tmp_path)
+    root = Path(local_bench.uri.removeprefix("sqlite:///")).parent / "artifacts"
+    stored = next(root.rglob("interfaces/teaching_corpus/teaching_corpus.jsonl"))
+    stored.write_bytes(stored.read_bytes()[:-3] + b'"}\n')
+    run = local_bench.open("p06")
+    with pytest.raises(InputError, match="the version says"):
+        run.fetch_input(run.log_input("teaching_corpus"), tmp_path / "fetched")
+
+
+def test_unknown_input_is_refused(bench: Bench, tmp_path: Path) -> None:
+    """Neither an undeclared input nor a digest nobody made can be logged."""
+    _teach(bench, tmp_path)
+    run = bench.open("p06")
+    with pytest.raises(UnknownName):
+        run.log_input("knowledge_index")
+    with pytest.raises(UnknownName):
+        run.log_input("teaching_corpus", digest="0" * 32)

@@ -1,0 +1,106 @@
+"""Trial runs of the sample projects' pipelines, with inputs that stand in for their producers'."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from flywheel_mlflow.contract import Kpi
+from flywheel_mlflow.operations.pipeline import load_pipeline, run_pipeline
+from flywheel_mlflow.operations.project_run import project_run
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECTS = ROOT / "projects"
+#: What the privacy project publishes, as far as its consumers read it.
+PRIVACY_CONTROLS = {"pii_rules": {"email": "tokenize", "phone": "mask", "ssn": "remove", "bank_account": "tokenize"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of one run of a pipeline.
+
+    ``failed`` are the checks that did not pass; ``kpis`` the values by name; ``digests`` those of the
+    interfaces it wrote.
+    """
+
+    consumable: bool
+    reasons: tuple[str, ...]
+    failed: frozenset[str]
+    kpis: Mapping[str, float | None]
+    digests: Mapping[str, str]
+
+    def missed(self, kpis: Iterable[Kpi]) -> frozenset[str]:
+        """The KPIs that miss their targets by more than their tolerance."""
+        return frozenset(kpi.name for kpi in kpis if not _reached(kpi, self.kpis.get(kpi.name)))
+
+
+def _reached(kpi: Kpi, value: float | None) -> bool:
+    if value is None or kpi.target is None:
+        return value is not None
+    short = kpi.target - value if kpi.direction == "higher" else value - kpi.target
+    return short <= kpi.tolerance
+
+
+def run_trial(project: str, uri: str, *, iteration: int = 2, fault: str = "", tasks: Path | None = None) -> Trial:
+    """Run the pipeline in a folder below ``projects`` against a store."""
+    file = PROJECTS / project / "pipeline.py"
+    pipeline = load_pipeline(file)
+    done = run_pipeline(
+        file, pipeline.build, pipeline.faults, iteration=iteration, fault=fault, tasks=tasks, tracking_uri=uri
+    )
+    entry = done.entry
+    assert entry.evidence is not None
+    return Trial(
+        entry.consumable,
+        tuple(entry.reasons),
+        frozenset(check.name for check in done.findings),
+        {item.kpi.name: item.value for item in entry.kpis},
+        {name: version.digest for name, version in entry.evidence.interfaces_out.items()},
+    )
+
+
+def log_stand_in(
+    project_id: str, interface: str, content: Iterable[Mapping[str, Any]] | Mapping[str, Any], *, uri: str, to: Path
+) -> None:
+    """Log an interface in iteration 2 in its producer's name: records (JSONL) or one JSON document."""
+    to.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, Mapping):
+        path = to / f"{interface}.json"
+        path.write_text(json.dumps(content), encoding="utf-8")
+    else:
+        path = to / f"{interface}.jsonl"
+        path.write_text("".join(json.dumps(record) + "\n" for record in content), encoding="utf-8")
+    with project_run(project_id, 2, root=ROOT, tracking_uri=uri) as run:
+        run.log_metrics({kpi.name: 1.0 for kpi in run.contract.kpis if kpi.required})
+        run.log_interface(interface, path)
+
+
+def load_module(file: Path) -> ModuleType:
+    """A module of a sample project, by its file; those beside it can be imported by it."""
+    home = str(file.parent)
+    if home not in sys.path:
+        sys.path.insert(0, home)
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def regenerated(project: str, folder: Path) -> dict[str, tuple[bytes, bytes]]:
+    """By file: the shipped sample data of a project, and what its generator makes when run elsewhere."""
+    data = PROJECTS / project / "data"
+    for script in data.glob("*.py"):
+        (folder / script.name).write_bytes(script.read_bytes())
+    subprocess.run([sys.executable, str(folder / "generate.py")], check=True, cwd=folder)
+    made = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".py"]
+    return {path.name: ((data / path.name).read_bytes(), path.read_bytes()) for path in sorted(made)}

@@ -1,0 +1,111 @@
+"""Tests of the faults between a flywheel's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flywheels import blueprint_document, contract_documents, kpi_document, write_flywheel
+
+from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.flywheel import load_flywheel
+
+Change = Callable[[dict[str, Any], dict[str, dict[str, Any]]], object]
+
+
+def found(root: Path, change: Change) -> list[tuple[str, str, str]]:
+    plan, contracts = blueprint_document(), contract_documents()
+    change(plan, contracts)
+    write_flywheel(root, blueprint=plan, contracts=contracts)
+    with pytest.raises(DocumentError) as caught:
+        load_flywheel(root)
+    assert all(fault.line > 0 for fault in caught.value.faults)
+    return [(fault.file, fault.path, fault.message) for fault in caught.value.faults]
+
+
+def extra(name: str) -> dict[str, str]:
+    return {"name": name, "title": name, "format": "jsonl"}
+
+
+def test_the_shipped_and_the_small_flywheel_have_no_fault(repository: Path, tmp_path: Path) -> None:
+    """None of the checks fires on a flywheel that is in order."""
+    assert len(load_flywheel(repository).contracts) >= 15
+    assert len(load_flywheel(write_flywheel(tmp_path)).contracts) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "file", "path", "message"),
+    [
+        (lambda _, it: it["p01"].update(owner="x"), "p01", "owner", "no team is called 'x'"),
+        (lambda _, it: it["p01"]["layers"].append("x"), "p01", "layers[1]", "no layer is called 'x'"),
+        (lambda _, it: it["p01"]["stages"].append("x"), "p01", "stages[1]", "no stage is called 'x'"),
+        (lambda _, it: it["p01"]["review"].update(controls=["x"]), "p01", "review.controls[0]", "no control point"),
+        (lambda _, it: it["p03"]["interfaces_in"].append({"name": "x"}), "p03", "interfaces_in[2].name", "no project"),
+        (
+            lambda _, it: it["p03"]["interfaces_out"][0].update(consumers=["p10", "x"]),
+            "p03",
+            "interfaces_out[0].consumers",
+            "no project is called 'x'",
+        ),
+        (
+            lambda _, it: it["p02"]["interfaces_out"][0].update(consumers=["p10"]),
+            "p03",
+            "interfaces_in[0].name",
+            "p02 does not list p03",
+        ),
+        (
+            lambda _, it: it["p01"].update(interfaces_in=[{"name": "p03_data"}]),
+            "p01",
+            "interfaces_in",
+            "waits on itself: p01 -> p02 -> p03 -> p01",
+        ),
+        (
+            lambda _, it: it["p01"].update(interfaces_in=[{"name": "p01_data", "from_iteration": "previous"}]),
+            "p01",
+            "interfaces_in[0].name",
+            "cannot consume its own",
+        ),
+        (lambda _, it: it["p02"]["interfaces_out"].append(extra("p01_data")), "p02", "interfaces_out[1].name", "also"),
+        (lambda _, it: it["p03"].update(registry_role="assembly_layer"), "", "", "more than one assembly layer"),
+        (lambda plan, _: plan["routing"][0].update(to="x"), "", "routing[0].to", "no project is called 'x'"),
+        (lambda plan, _: plan["bottlenecks"][0].update(when="p01.x < 1"), "", "bottlenecks[0].when", "KPI p01.x"),
+        (lambda _, it: it["p01"].update(kpis=[kpi_document("new")]), "", "bottlenecks[0].when", "KPI p01.retention"),
+        (
+            lambda plan, _: plan["layers"].append({"id": "sky", "title": "Sky", "responsibilities": ["x"]}),
+            "",
+            "layers[2].id",
+            "no project belongs to sky",
+        ),
+        (lambda _, it: [it[name].update(stages=["first"]) for name in it], "", "stages[1].id", "belongs to last"),
+    ],
+)
+def test_each_kind_of_fault_is_found_once_at_its_place(
+    tmp_path: Path, change: Change, file: str, path: str, message: str
+) -> None:
+    """One wrong reference between two files is one fault, in the file that must change."""
+    ((where, place, text),) = found(tmp_path, change)
+    assert where == (f"projects/{file}/project.yaml" if file else "flywheel.yaml")
+    assert place == path
+    assert message in text
+
+
+def test_a_taken_id_is_found(tmp_path: Path) -> None:
+    """Two projects of one id are named with each other's file, and so are their interfaces."""
+    faults = found(tmp_path, lambda _, it: it.update(p04=contract_documents()["p01"]))
+    assert ("projects/p04/project.yaml", "id", "p01 is also the id of projects/p01/project.yaml") in faults
+    assert ("projects/p04/project.yaml", "interfaces_out[0].name", "p01_data is also made by p01") in faults
+
+
+def test_feedback_from_the_turn_before_is_no_circle(tmp_path: Path) -> None:
+    """Only edges of the same iteration can wait on each other."""
+    contracts = contract_documents()
+    contracts["p01"]["interfaces_in"] = [{"name": "p03_data", "from_iteration": "previous"}]
+    assert len(load_flywheel(write_flywheel(tmp_path, contracts=contracts)).contracts) == 4
+
+
+def test_a_contract_that_cannot_be_read_is_not_blamed_on_others(tmp_path: Path) -> None:
+    """Its interfaces are not reported as missing in every project that reads them."""
+    faults = found(tmp_path, lambda _, it: it["p01"].update(colour="red"))
+    assert [(file, path) for file, path, _ in faults] == [("projects/p01/project.yaml", "colour")]
