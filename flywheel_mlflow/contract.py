@@ -33,6 +33,21 @@ Flag = Annotated[bool, Field(strict=True)]
 COMPUTED_NAMES = frozenset({"score", "check_pass_rate", "kpi_attainment", "contract_conformity"})
 #: These stand before the numbers of the whole (``flywheel.review_hours``, ``stage.x.score``).
 RESERVED_IDS = frozenset({"flywheel", "stage"})
+#: Numbers of the whole that contain the assembly layer's own evidence: as its KPIs they would
+#: make it grade itself, and the assembly could not settle.
+SELF_GRADING = frozenset(
+    {
+        "asset_coverage",
+        "consumable_count",
+        "consumable_share",
+        "evidenced_count",
+        "interface_version_count",
+        "mean_stage_score",
+        "milestone_completion_rate",
+        "milestone_done_count",
+        "stage_completion_rate",
+    }
+)
 
 
 class Strict(BaseModel):
@@ -219,6 +234,9 @@ class Contract(Strict):
         taken = sorted(COMPUTED_NAMES & {kpi.name for kpi in self.kpis})
         if taken:
             raise ValueError(f"kpis: computed for every project, choose other names: {', '.join(taken)}")
+        circular = sorted(SELF_GRADING & {kpi.path for kpi in self.kpis}) if self.is_assembly else []
+        if circular:
+            raise ValueError(f"kpis: contain the assembly layer's own evidence: {', '.join(circular)}")
         return self
 
     @model_validator(mode="after")

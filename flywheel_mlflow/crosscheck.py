@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.contract import COMPUTED_NAMES, Contract
 from flywheel_mlflow.documents import Document, Location
 from flywheel_mlflow.errors import Fault
 from flywheel_mlflow.lineage import circle_of, producers
@@ -117,6 +117,13 @@ def _unknown_projects(plan: Blueprint, document: Document, contracts: Sequence[R
         for metric in parse_rule(rule.when).metrics:
             if metric not in kpis:
                 yield document.fault(("bottlenecks", index, "when"), f"no contract declares the KPI {metric}")
+    numbers = kpis | {f"{project_id}.{name}" for project_id in ids for name in COMPUTED_NAMES}
+    for index, gate in enumerate(plan.gates):
+        for position, criterion in enumerate(gate.criteria):
+            metric = criterion.metric or ""
+            if metric.split(".")[0] in ids and metric not in numbers:
+                place = ("gates", index, "criteria", position, "metric")
+                yield document.fault(place, f"no contract declares the KPI {metric}")
     for index, route in enumerate(plan.routing):
         if route.to not in ids:
             yield document.fault(("routing", index, "to"), f"no project is called {route.to!r}")

@@ -109,3 +109,22 @@ def test_a_contract_that_cannot_be_read_is_not_blamed_on_others(tmp_path: Path) 
     """Its interfaces are not reported as missing in every project that reads them."""
     faults = found(tmp_path, lambda _, it: it["p01"].update(colour="red"))
     assert [(file, path) for file, path, _ in faults] == [("projects/p01/project.yaml", "colour")]
+
+
+def test_a_gate_on_a_number_nobody_declares_is_found(tmp_path: Path) -> None:
+    """A criterion that could never be decided is a fault of the blueprint."""
+
+    def change(plan: dict[str, Any], _: dict[str, dict[str, Any]]) -> None:
+        criterion = {"id": "stray", "kind": "floor", "demand": "x", "metric": "p01.nobody", "limit": 1.0}
+        plan["gates"][0]["criteria"].append(criterion)
+
+    assert [message for _, _, message in found(tmp_path, change)] == ["no contract declares the KPI p01.nobody"]
+
+
+def test_the_assembly_layer_does_not_grade_itself(tmp_path: Path) -> None:
+    """A KPI of the assembly layer that contains its own evidence is refused: the assembly could not settle."""
+
+    def change(_: dict[str, Any], contracts: dict[str, dict[str, Any]]) -> None:
+        contracts["p10"]["kpis"].append(kpi_document("mean_stage_score"))
+
+    assert any("contain the assembly layer's own evidence" in message for _, _, message in found(tmp_path, change))
