@@ -26,26 +26,21 @@ PRIVACY_CONTROLS = {"pii_rules": {"email": "tokenize", "phone": "mask", "ssn": "
 class Trial:
     """What became of one run of a pipeline.
 
-    ``failed`` are the checks that did not pass; ``kpis`` the values by name; ``digests`` those of the
-    interfaces it wrote.
+    ``failed`` are the checks that did not pass; ``kpis`` the values by name, and ``short`` the names of those
+    that miss their targets by more than their tolerance, or have no value; ``digests`` those of the interfaces
+    it wrote.
     """
 
     consumable: bool
     reasons: tuple[str, ...]
     failed: frozenset[str]
     kpis: Mapping[str, float | None]
+    short: frozenset[str]
     digests: Mapping[str, str]
 
     def missed(self, kpis: Iterable[Kpi]) -> frozenset[str]:
-        """The KPIs that miss their targets by more than their tolerance."""
-        return frozenset(kpi.name for kpi in kpis if not _reached(kpi, self.kpis.get(kpi.name)))
-
-
-def _reached(kpi: Kpi, value: float | None) -> bool:
-    if value is None or kpi.target is None:
-        return value is not None
-    short = kpi.target - value if kpi.direction == "higher" else value - kpi.target
-    return short <= kpi.tolerance
+        """Those of ``kpis`` that miss their targets by more than their tolerance, or have no value."""
+        return self.short & {kpi.name for kpi in kpis}
 
 
 def run_trial(project: str, uri: str, *, iteration: int = 2, fault: str = "", tasks: Path | None = None) -> Trial:
@@ -62,14 +57,21 @@ def run_trial(project: str, uri: str, *, iteration: int = 2, fault: str = "", ta
         tuple(entry.reasons),
         frozenset(check.name for check in done.findings),
         {item.kpi.name: item.value for item in entry.kpis},
+        frozenset(item.kpi.name for item in entry.kpis if item.kpi.target is not None and item.attainment != 1.0),
         {name: version.digest for name, version in entry.evidence.interfaces_out.items()},
     )
 
 
 def log_stand_in(
-    project_id: str, interface: str, content: Iterable[Mapping[str, Any]] | Mapping[str, Any], *, uri: str, to: Path
+    project_id: str,
+    interface: str,
+    content: Iterable[Mapping[str, Any]] | Mapping[str, Any],
+    *,
+    uri: str,
+    to: Path,
+    iteration: int = 2,
 ) -> None:
-    """Log an interface in iteration 2 in its producer's name: records (JSONL) or one JSON document."""
+    """Log an interface in its producer's name: records (JSONL) or one JSON document."""
     to.mkdir(parents=True, exist_ok=True)
     if isinstance(content, Mapping):
         path = to / f"{interface}.json"
@@ -77,7 +79,7 @@ def log_stand_in(
     else:
         path = to / f"{interface}.jsonl"
         path.write_text("".join(json.dumps(record) + "\n" for record in content), encoding="utf-8")
-    with project_run(project_id, 2, root=ROOT, tracking_uri=uri) as run:
+    with project_run(project_id, iteration, root=ROOT, tracking_uri=uri) as run:
         run.log_metrics({kpi.name: 1.0 for kpi in run.contract.kpis if kpi.required})
         run.log_interface(interface, path)
 
@@ -99,6 +101,7 @@ def load_module(file: Path) -> ModuleType:
 def regenerated(project: str, folder: Path) -> dict[str, tuple[bytes, bytes]]:
     """By file: the shipped sample data of a project, and what its generator makes when run elsewhere."""
     data = PROJECTS / project / "data"
+    folder.mkdir(exist_ok=True)
     for script in data.glob("*.py"):
         (folder / script.name).write_bytes(script.read_bytes())
     subprocess.run([sys.executable, str(folder / "generate.py")], check=True, cwd=folder)

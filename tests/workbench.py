@@ -40,12 +40,18 @@ def fresh_name() -> str:
 
 
 def copy_flywheel(repository: Path, folder: Path, name: str) -> Path:
-    """The shipped blueprint and contracts in ``folder``, under another name."""
+    """The shipped blueprint, contracts and published figures in ``folder``, under another name."""
     folder.mkdir(parents=True, exist_ok=True)
     text = (repository / "flywheel.yaml").read_text(encoding="utf-8")
     assert "name: llm-data-flywheel\n" in text
     (folder / "flywheel.yaml").write_text(text.replace("name: llm-data-flywheel\n", f"name: {name}\n"))
-    shutil.copytree(repository / "projects", folder / "projects", ignore=shutil.ignore_patterns("__pycache__"))
+    for contract in (repository / "projects").glob("*/project.yaml"):
+        home = folder / "projects" / contract.parent.name
+        home.mkdir(parents=True)
+        shutil.copy(contract, home)
+        if (contract.parent / "published").is_dir():
+            shutil.copytree(contract.parent / "published", home / "published")
+    shutil.copy(repository / "projects" / "published_projects.json", folder / "projects")
     return folder
 
 

@@ -234,7 +234,7 @@ def run_pipeline(
     run = project_run(home, iteration, tracking_uri=tracking_uri)
     found = read_tasks(tasks, run.contract.id, iteration)
     with tempfile.TemporaryDirectory(prefix="flywheel-") as folder, run:
-        run.log_params({"fault": fault or "none", "tasks": len(found)})
+        run.log_params({"injected_fault": fault or "none", "tasks_read": len(found)})
         build(Workspace(run, iteration, fault, found, home / DATA_FOLDER, Path(folder)))
     if run.logged is None:
         raise InputError("the run ended without a result", where=str(file))

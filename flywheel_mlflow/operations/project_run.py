@@ -225,7 +225,8 @@ class ProjectRun:
         maker = producers(self.flywheel.contracts.values())[name]
         if iteration < 1:
             return None
-        found = self._tracking.collector.collect({maker: self.flywheel.contracts[maker]}, iteration)
+        contract = {maker: self.flywheel.contracts[maker]}
+        found = self._tracking.collector.collect(contract, iteration, only=frozenset(contract))
         return version_of(found.evidence.get(maker), name)
 
     def _open(self) -> StartedRun:

@@ -49,14 +49,18 @@ class Collector:
         self._page_size = page_size
         self._experiments: dict[str, str | None] | None = None
 
-    def collect(self, contracts: Mapping[str, Contract], iteration: int) -> Collected:
+    def collect(
+        self, contracts: Mapping[str, Contract], iteration: int, *, only: frozenset[str] | None = None
+    ) -> Collected:
         """The evidence of an iteration; a project without a run is carried forward where its contract allows.
+
+        ``only`` asks for these projects alone, and searches no other project's experiment.
 
         One search finds the iteration. Only projects that are missing in it cost more: one
         search for each earlier iteration they may be carried from, over their experiments alone.
         """
         self._experiments = None  # a run logged since the last call may have brought a new one
-        found = self._search(contracts, iteration, None)
+        found = self._search(contracts, iteration, only)
         evidence = dict(found.evidence)
         skipped = list(found.skipped)
         wanted = {
@@ -78,7 +82,7 @@ class Collector:
 
     def _search(self, contracts: Mapping[str, Contract], iteration: int, projects: frozenset[str] | None) -> Collected:
         """The evidence of one iteration, over all experiments or those of some projects."""
-        with translated(self._uri):
+        with translated(self._uri), _cycle_collector_paused():
             experiments = self._experiment_ids(projects)
             runs = list(self._runs(experiments, iteration)) if experiments else []
         return fold(runs, contracts, iteration, projects, flywheel=self._flywheel)
@@ -122,9 +126,9 @@ class Collector:
 def _cycle_collector_paused() -> Iterator[None]:
     """Python's search for unreachable cycles, put off until the block ends.
 
-    A page of 100 runs makes some 70,000 objects that all live until it is read. While they come
-    in, the collector walks them and everything MLflow imported again and again, and finds
-    nothing: half of the whole search (docs/benchmarks.md). What piles up is bounded by a page.
+    A hundred runs are some 70,000 objects that all live until they are read. While they come in,
+    the collector walks them and everything MLflow imported again and again, and finds nothing:
+    that was up to two thirds of the whole search (docs/benchmarks.md). What piles up is bounded by one search.
     """
     was_on = gc.isenabled()
     gc.disable()

@@ -11,7 +11,7 @@ from servers.embedded import EmbeddedStore, copy_store, make_template
 from servers.postgresql import PostgresCluster, find_pg_ctl, running_postgresql
 from servers.proxy import CountingProxy
 from servers.tracking import TrackingServerProcess, running_tracking_server
-from workbench import Bench, bench_on, fresh_name, renamed
+from workbench import Bench, bench_on, copy_flywheel, fresh_name, renamed
 
 from flywheel_mlflow.flywheel import Flywheel, load_flywheel
 
@@ -90,9 +90,9 @@ def request_counter(tracking_server: TrackingServerProcess) -> Iterator[Counting
 
 
 @pytest.fixture(scope="session")
-def shipped(repository: Path) -> Flywheel:
-    """The flywheel this repository ships, read once."""
-    return load_flywheel(repository)
+def shipped(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Flywheel:
+    """The flywheel this repository ships, read once, from a copy: edits of the checkout do not reach a running test."""
+    return load_flywheel(copy_flywheel(repository, tmp_path_factory.mktemp("shipped"), "shipped"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from servers.embedded import EmbeddedStore
 from workbench import Bench, bench_on, copy_flywheel, flywheel_command, fresh_name, renamed
 
-from flywheel_mlflow.errors import FlywheelError, InputError, ServerRefused, UnknownName
+from flywheel_mlflow.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.evidence import EvidenceKind
 from flywheel_mlflow.flywheel import load_flywheel
 from flywheel_mlflow.operations.adopting import adopt_runs
@@ -125,8 +125,8 @@ def test_experiment_of_another_flywheel_is_refused(bench: Bench) -> None:
     ("arguments", "error", "words"),
     [
         ({"experiment": "nobody-has-it"}, UnknownName, "unknown experiment"),
-        ({"only": "params.model ~ 'x'"}, ServerRefused, "comparator"),
-        ({"only": "nonsense"}, ServerRefused, "filter"),
+        ({"only": "params.model ~ 'x'"}, InputError, "cannot read the filter"),
+        ({"only": "nonsense"}, InputError, "cannot read the filter"),
         ({"only": "params.model = 'y'"}, InputError, "no run"),
         ({"project": "p99"}, UnknownName, "unknown project"),
         ({"project": "p10"}, InputError, "assembly layer"),

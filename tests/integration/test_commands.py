@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from servers.embedded import EmbeddedStore
+from servers.embedded import EmbeddedStore, copy_store
 from workbench import bench_on, copy_flywheel, flywheel_command, fresh_name, records, write_records
 
 from flywheel_mlflow.cli.app import app
@@ -142,13 +142,17 @@ def test_readme_python_runs(
     assert bench.collect(2).evidence["p05"].interfaces_out["retrieval_metrics"].rows == 3
 
 
-@pytest.fixture
-def assembled(home: Path, embedded_store: Callable[[], EmbeddedStore]) -> EmbeddedStore:
-    """A store in which that flywheel's published figures are assembled."""
-    store = embedded_store()
-    ended = flywheel_command("assemble", "-i", "1", "--log", "published", root=home, uri=store.uri)
+@pytest.fixture(scope="module")
+def assembled(
+    repository: Path, migrated_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, EmbeddedStore]:
+    """A flywheel on disk with a store in which its published figures are assembled, for tests that only read."""
+    folder = tmp_path_factory.mktemp("assembled")
+    root = copy_flywheel(repository, folder / "home", fresh_name())
+    store = copy_store(migrated_template, folder / "store")
+    ended = flywheel_command("assemble", "-i", "1", "--log", "published", root=root, uri=store.uri)
     assert ended.code == 0, ended.err + ended.out
-    return store
+    return root, store
 
 
 READING = [
@@ -166,30 +170,33 @@ READING = [
 ]
 
 
-def test_reading_commands_print_json(home: Path, assembled: EmbeddedStore) -> None:
+def test_reading_commands_print_json(assembled: tuple[Path, EmbeddedStore]) -> None:
     """Every command that reads ends with 0, as a table and as JSON that parses, with nothing on standard error."""
+    home, store = assembled
     for line in READING:
-        plain = flywheel_command(*line.split(), root=home, uri=assembled.uri)
+        plain = flywheel_command(*line.split(), root=home, uri=store.uri)
         assert (plain.code, plain.err) == (0, ""), line
         assert plain.out.strip()
         if not line.startswith("schema"):
-            found = flywheel_command(*line.split(), "--json", root=home, uri=assembled.uri)
+            found = flywheel_command(*line.split(), "--json", root=home, uri=store.uri)
             assert (found.code, found.err) == (0, ""), line
             assert found.json
         else:
             assert plain.json["properties"]
 
 
-def test_explain_leads_down_to_runs(home: Path, assembled: EmbeddedStore) -> None:
+def test_explain_leads_down_to_runs(assembled: tuple[Path, EmbeddedStore]) -> None:
     """The tree behind a stage score names the runs whose evidence it rests on."""
-    evidence = bench_on(load_flywheel(home), assembled.uri).collect().evidence
-    ended = flywheel_command("explain", "mean_stage_score", root=home, uri=assembled.uri)
+    home, store = assembled
+    evidence = bench_on(load_flywheel(home), store.uri).collect().evidence
+    ended = flywheel_command("explain", "mean_stage_score", root=home, uri=store.uri)
     assert all(str(item.run_id) in ended.out for item in evidence.values())
 
 
-def test_impact_follows_interfaces(home: Path, assembled: EmbeddedStore) -> None:
+def test_impact_follows_interfaces(assembled: tuple[Path, EmbeddedStore]) -> None:
     """A change of an interface reaches its consumers and theirs, nearest first, each once."""
-    ended = flywheel_command("impact", "foundation_corpus", "--json", root=home, uri=assembled.uri)
+    home, store = assembled
+    ended = flywheel_command("impact", "foundation_corpus", "--json", root=home, uri=store.uri)
     reached = ended.json["reached"]
     names = [item["project_id"] for item in reached]
     assert "p04" in names
@@ -207,19 +214,21 @@ def test_impact_needs_no_assembly(home: Path, embedded_store: Callable[[], Embed
 
 
 @pytest.mark.parametrize("line", ["explain nothing_like_it", "explain p05.nothing", "impact nobody", "schema x"])
-def test_unknown_names(home: Path, assembled: EmbeddedStore, line: str) -> None:
+def test_unknown_names(assembled: tuple[Path, EmbeddedStore], line: str) -> None:
     """A name nobody knows is exit code 2, with names that exist."""
-    ended = flywheel_command(*line.split(), root=home, uri=assembled.uri)
+    home, store = assembled
+    ended = flywheel_command(*line.split(), root=home, uri=store.uri)
     assert ended.code == 2
     assert "known:" in ended.err
 
 
-def test_hostile_names_reach_no_terminal(home: Path, assembled: EmbeddedStore) -> None:
+def test_hostile_names_reach_no_terminal(home: Path, embedded_store: Callable[[], EmbeddedStore]) -> None:
     """Control characters in what other people wrote are never printed."""
-    bench = bench_on(load_flywheel(home), assembled.uri)
+    store = embedded_store()
+    bench = bench_on(load_flywheel(home), store.uri)
     labels = {"flywheel.name": bench.name, "flywheel.iteration": "1", "flywheel.project": "p05\x1b[31m[bold]red"}
     bench.client.set_terminated(bench.client.create_run(bench.experiment("p05"), tags=labels).info.run_id)
-    ended = flywheel_command("collect", "-i", "1", root=home, uri=assembled.uri)
+    ended = flywheel_command("collect", "-i", "1", root=home, uri=store.uri)
     assert ended.code == 0
     assert "\x1b" not in ended.out
     assert "[bold]red" in ended.out

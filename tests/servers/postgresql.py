@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pytest_postgresql.executors import PostgreSQLExecutor
 _PLACES = ("/usr/lib/postgresql/*/bin/pg_ctl", "/usr/pgsql-*/bin/pg_ctl", "/opt/homebrew/opt/postgresql*/bin/pg_ctl")
 #: Users to run as instead of root, in order of preference: initdb refuses root.
 _UNPRIVILEGED = ("postgres", "nobody")
+START_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,21 @@ class PostgresCluster:
 
     def create_database(self, name: str) -> str:
         """A new, empty database; returns its SQLAlchemy URL, in the form MLflow's users write."""
-        address = f"host={self.host} port={self.port} user={self.user} dbname=postgres"
-        with psycopg.connect(address, autocommit=True) as connection:
+        with self._connect() as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return f"postgresql://{self.user}@{self.host}:{self.port}/{name}"
+
+    def _connect(self) -> psycopg.Connection:
+        """A connection; a cluster on a busy machine may listen before it is ready to answer."""
+        address = f"host={self.host} port={self.port} user={self.user} dbname=postgres"
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                return psycopg.connect(address, autocommit=True)
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
 
 def find_pg_ctl() -> Path | None:

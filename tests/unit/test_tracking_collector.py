@@ -1,0 +1,33 @@
+"""The collector, as far as it needs no store."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from flywheel_mlflow.tracking.collector import _cycle_collector_paused
+
+
+def test_the_cycle_collector_comes_back_whatever_happens() -> None:
+    """A search that fails leaves Python's cycle collector as it was."""
+
+    def search() -> None:
+        with _cycle_collector_paused():
+            assert not gc.isenabled()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        search()
+    assert gc.isenabled()
+
+
+def test_a_cycle_collector_that_was_off_stays_off() -> None:
+    """A caller who switched it off does not find it on."""
+    gc.disable()
+    try:
+        with _cycle_collector_paused():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
