@@ -1,0 +1,58 @@
+"""The documents, followed from top to bottom by somebody who copies every line."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workbench import TELEMETRY_OFF, flywheel_command
+
+#: A fenced block with its language and, for a file to write, its title.
+_BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def home(repository: Path, tmp_path: Path) -> Path:
+    """A copy of the flywheel, with a store of its own."""
+    shutil.copytree(repository / "projects", tmp_path / "projects")
+    shutil.copy(repository / "flywheel.yaml", tmp_path)
+    return tmp_path
+
+
+def _follow(words: list[str], home: Path, uri: str) -> tuple[int, str]:
+    if words[0] == "flywheel":
+        ended = flywheel_command(*words[1:], root=home, uri=uri)
+        return ended.code, ended.out + ended.err
+    environment = os.environ | TELEMETRY_OFF | {"MLFLOW_TRACKING_URI": uri}
+    done = subprocess.run(
+        [sys.executable, *words[1:]], cwd=home, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/commands.md", "docs/your-own-projects.md"])
+def test_every_line_of_a_document_works(
+    document: str, repository: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files written and commands run in the order of the page, each command ends with 0."""
+    monkeypatch.chdir(home)
+    uri = f"sqlite:///{home}/mlflow-data/mlflow.db"
+    followed = 0
+    for language, title, body in _BLOCK.findall((repository / document).read_text(encoding="utf-8")):
+        if title:
+            target = home / title
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(body, encoding="utf-8")
+        elif language == "console":
+            for line in body.splitlines():
+                if line.startswith("$ "):
+                    code, said = _follow(shlex.split(line[2:]), home, uri)
+                    assert code == 0, f"{line}\n{said}"
+                    followed += 1
+    assert followed
