@@ -73,6 +73,8 @@ _REFUSED_EVENTS = frozenset(
     }
 )
 _MESSAGE_CHARS = 300
+#: Where modules are imported from, all that a program may read.
+_LIBRARY = os.path.realpath(os.path.dirname(os.__file__)) + os.sep  # noqa: PTH120 - pathlib is not needed otherwise
 _CHUNK = 65_536
 #: Standard streams, the two pipes, the directory and file an import has open, and some to spare.
 _OPEN_FILES = 16
@@ -205,11 +207,10 @@ def _words(error: BaseException) -> str:
 
 def _refuse(refusals: list[str]) -> None:
     """From here on this process may not touch what is outside it; a refusal counts even if it is caught."""
-    library = os.path.realpath(os.path.dirname(os.__file__))  # noqa: PTH120 - pathlib is not needed otherwise
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
-            refused = not _may_read(arguments, library)
+            refused = not _may_read(arguments)
         else:
             refused = event in _REFUSED_EVENTS or event.startswith(_REFUSED_PREFIXES)
         if refused:
@@ -219,11 +220,11 @@ def _refuse(refusals: list[str]) -> None:
     sys.addaudithook(hook)
 
 
-def _may_read(arguments: tuple[Any, ...], library: str) -> bool:
+def _may_read(arguments: tuple[Any, ...]) -> bool:
     path, mode, flags = (*arguments, None, None)[:3]
     if not isinstance(path, str) or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)):
         return False
-    return mode in {None, "r", "rb"} and os.path.realpath(path).startswith(library + os.sep)
+    return mode in {None, "r", "rb"} and os.path.realpath(path).startswith(_LIBRARY)
 
 
 if __name__ == "__main__":

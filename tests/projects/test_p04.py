@@ -21,7 +21,11 @@ CORPUS = [
         "audit_trace": ["made for a test"],
     }
     for number, text in enumerate(
-        ["trains and cyclists and the average speed in km per hour", "functions that return lists of numbers", "cooking"]
+        [
+            "trains and cyclists and the average speed in km per hour",
+            "functions that return lists of numbers",
+            "cooking",
+        ]
     )
 ]
 
@@ -67,7 +71,7 @@ def test_equal_runs_make_equal_data(clean: Trial, store: EmbeddedStore) -> None:
         ("split_by_record", {"train_val_no_overlap", "teaching_corpus.split_leakage"}),
         ("open_template", {"quality_has_no_failures"}),
         (
-            "no_code",
+            "no_math",
             {"both_domains_present", "smoke_covers_both_domains", "prerequisites_come_first"},
         ),
     ],
@@ -78,7 +82,7 @@ def test_a_fault_turns_what_it_should(store: EmbeddedStore, clean: Trial, fault:
     assert spoiled.failed - {"verified_code_examples.split_leakage"} == checks
     assert not spoiled.consumable
     assert (spoiled.kpis["verification_pass_rate"] == clean.kpis["verification_pass_rate"]) == (
-        fault not in {"wrong_answers", "no_code"}
+        fault not in {"wrong_answers", "no_math"}
     )
 
 
