@@ -55,7 +55,7 @@ def splits_of(work: Workspace, provisions: Sequence[Provision]) -> dict[str, str
 def is_private(text: str, controls: Mapping[str, Any]) -> bool:
     """Whether a text holds personal data of a kind the privacy controls have a rule for (all kinds without rules)."""
     rules = controls.get("pii_rules")
-    return any(rules is None or RULE_OF_KIND.get(kind) in rules for kind in kinds_in(text))
+    return any(rules is None or kind in rules or RULE_OF_KIND.get(kind) in rules for kind in kinds_in(text))
 
 
 def make_samples(work: Workspace, provisions: Sequence[Provision]) -> list[Sample]:

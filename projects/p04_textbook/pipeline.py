@@ -76,7 +76,7 @@ def split_of(work: Workspace, exercises: Sequence[Exercise]) -> dict[str, str]:
 def forbidden_kinds(controls: Mapping[str, Any]) -> frozenset[str]:
     """The kinds of personal data the privacy controls have a rule for; all kinds when they name no rules."""
     rules = controls.get("pii_rules")
-    return frozenset(kind for kind, rule in RULE_OF_KIND.items() if rules is None or rule in rules)
+    return frozenset(kind for kind, rule in RULE_OF_KIND.items() if rules is None or {kind, rule} & set(rules))
 
 
 def is_private(exercise: Exercise, forbidden: frozenset[str]) -> bool:

@@ -69,7 +69,7 @@ def document(
         "domain_distribution": counts(item.trace.seed.domain for item in judged),
         "trace_type_distribution": {name: len(items) for name, items in by_type.items()},
         "reward_bucket_distribution": counts(bucket(item.score) for item in judged),
-        "validation_pass_rate": rate(sum(item.as_expected for item in judged), len(judged)),
+        "expected_outcome_rate": rate(sum(item.as_expected for item in judged), len(judged)),
         "passed_rate": rate(sum(passed.values()), len(judged)),
         "positive_trace_pass_rate": rate(passed["positive"], len(by_type["positive"])),
         "repair_trace_pass_rate": rate(passed["repair"], len(by_type["repair"])),

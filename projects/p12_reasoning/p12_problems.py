@@ -9,6 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)")
+#: An exponent of four digits would be a number that fills the memory.
+_PLAIN = re.compile(r"-?\d{1,400}(?:\.\d{1,40})?(?:e[+-]?\d{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,11 @@ def numbers_in(question: str) -> tuple[Fraction, ...]:
     return tuple(Fraction(text) for text in _NUMBER.findall(question))
 
 
+def plain_number(text: str) -> Fraction | None:
+    """The number a text is, in plain digits or as Python prints a float; None of anything else, or anything huge."""
+    return Fraction(text) if _PLAIN.fullmatch(text) else None
+
+
 def masked(question: str) -> str:
     """The question in lower case with every number replaced: what siblings have in common."""
     return " ".join(_NUMBER.sub("#", question.lower()).split())
@@ -57,10 +64,11 @@ def math_problems(records: Iterable[Mapping[str, Any]], *, split: str = "train")
     for record in records:
         metadata = record.get("metadata") or {}
         question, answer = metadata.get("question"), metadata.get("answer")
-        if record.get("split") != split or not isinstance(question, str) or not isinstance(answer, str):
+        reference = plain_number(answer) if isinstance(answer, str) else None
+        if record.get("split") != split or not isinstance(question, str) or reference is None:
             continue
         family = str(metadata.get("seed", record["id"]))
-        found.append(MathProblem(record["id"], family, "math", question, Fraction(answer), "teaching_corpus"))
+        found.append(MathProblem(record["id"], family, "math", question, reference, "teaching_corpus"))
     return found
 
 

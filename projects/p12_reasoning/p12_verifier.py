@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
+from p12_problems import plain_number
 from pydantic import Field, ValidationError
 
 from flywheel_mlflow.contract import Strict
@@ -168,19 +169,12 @@ def judge_math(trace: str, answer: str, done: Execution, reference: Fraction, ve
     form = parts_of(trace) is not None
     if not done.finished:
         return Verdict(form, False, f"the program failed: {done.error}")
-    result = _result(done.output)
+    result = plain_number(done.output.strip())
     if not verifier.lenient and (result is None or abs(result - reference) > TOLERANCE):
         return Verdict(form, False, "the program gives another answer")
     if not verifier.equal(answer, reference):
         return Verdict(form, False, "the stated answer is another, or cannot be read")
     return Verdict(form, True, "")
-
-
-def _result(output: str) -> Fraction | None:
-    try:
-        return Fraction(output.strip())
-    except (ValueError, ZeroDivisionError):
-        return None
 
 
 def judge_code(trace: str, done: Execution) -> Verdict:

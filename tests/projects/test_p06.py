@@ -107,7 +107,7 @@ def test_tasks_close_verifier_gaps_and_nothing_else_does(clean: Trial, store: Em
     assert value(clean, "verifier_hidden_accuracy") == 16 / 72
     assert value(mended, "verifier_hidden_accuracy") == 56 / 72
     assert value(mended, "label_noise_rate") < value(clean, "label_noise_rate")
-    assert value(mended, "validation_pass_rate") > value(clean, "validation_pass_rate")
+    assert value(mended, "expected_outcome_rate") > value(clean, "expected_outcome_rate")
     assert value(mended, "step_records") > value(clean, "step_records")
     empty = trial(store, tasks=tmp_path)
     assert empty.kpis == clean.kpis
