@@ -265,12 +265,21 @@ def _values(values: Mapping[str, float | None]) -> str:
     return ", ".join(f"{name} = {'unknown' if value is None else f'{value:g}'}" for name, value in values.items())
 
 
+def _not_counted(found: Assembled) -> str:
+    """How many upstream checks neither passed nor count against anybody."""
+    entries = (entry for entry in found.assembly.registry.values() if not entry.contract.is_assembly)
+    summaries = [entry.evidence.checks for entry in entries if entry.evidence]
+    parts = {"skipped": sum(item.skipped for item in summaries), "only warn": sum(item.warned for item in summaries)}
+    told = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
+    return f" ({told})" if told else ""
+
+
 def _closing_lines(found: Assembled, settings: Settings) -> Iterator[str]:
     value = found.assembly.metrics.value
     yield (
         f"{value('flywheel.project_count')} projects registered, {value('flywheel.evidenced_count')} with evidence, "
         f"{value('flywheel.consumable_count')} consumable; upstream checks {value('flywheel.upstream_checks_passed')} "
-        f"of {value('flywheel.upstream_check_count')} passed"
+        f"of {value('flywheel.upstream_check_count')} passed{_not_counted(found)}"
     )
     passed = len(found.checks) - len(found.contradictions)
     yield f"the assembly's own checks: {passed} of {len(found.checks)} passed"
