@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -27,13 +28,14 @@ _PARQUET_MAGIC = b"PAR1"
 _FOREIGN = {b"PAR1": "Parquet", b"\x1f\x8b": "gzip", b"PK\x03\x04": "a zip archive", b"\x28\xb5\x2f\xfd": "zstandard"}
 
 
-class Reader:
+class Reader(ABC):
     """Reads one file, batch after batch; ``digest`` is known once it has been read to the end."""
 
     def __init__(self, file: DataFile) -> None:
         self.file = file
         self.digest = ""
 
+    @abstractmethod
     def batches(self) -> Iterator[list[Record]]:
         """The file's records in order.
 
@@ -41,11 +43,10 @@ class Reader:
             RecordError: the file is cut, of another format, or holds something that is no record.
             StorageError: the system refuses to read it.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def place(self, row: int) -> str:
         """Where a row (from 0) of this file is, as a person looks for it."""
-        raise NotImplementedError
 
     def fail(self, what: str, place: str | None = None, *, hint: str) -> NoReturn:
         """Raises the error of this file."""
