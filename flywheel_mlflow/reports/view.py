@@ -230,7 +230,8 @@ def _pressing(assembly: Assembly, figures: Figures) -> str:
         numbers = ", ".join(f"{name} = {figures.with_unit(name)}" for name in first.values)
         return f"first bottleneck: {first.rule.title} ({numbers}; rule {first.rule.when})"
     if assembly.undecided:
-        return f"no bottleneck found, {len(assembly.undecided)} rules cannot be decided"
+        count = len(assembly.undecided)
+        return f"no bottleneck found, {count} {'rule' if count == 1 else 'rules'} cannot be decided"
     return "no bottleneck found"
 
 

@@ -17,7 +17,7 @@ from flywheel_mlflow.pipelines import Task
 STRENGTH = 10.0
 #: From which probability a request is refused: below one half, for a lawful request refused costs a second question,
 #: an unlawful one answered costs harm.
-REFUSED_FROM = 0.45
+REFUSED_FROM = 0.4
 #: Acts of a theme are spread over this many articles, so that a split by article leaves each theme on both sides.
 ARTICLES_PER_THEME = 4
 

@@ -38,7 +38,7 @@ def turns(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[in
     """Iterations 1 to 3 as `make run` makes them."""
     folder = tmp_path_factory.mktemp("turns")
     uri = f"sqlite:///{folder}/mlflow.db"
-    steps = {
+    steps: dict[int, list[str | Path]] = {
         1: ["--log", "published"],
         2: ["--log", "pipelines"],
         3: ["--log", "pipelines", "--tasks", repository / "projects"],
@@ -46,7 +46,7 @@ def turns(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[in
     found = {}
     for iteration, options in steps.items():
         out = folder / str(iteration)
-        ended = flywheel_command("assemble", "-i", iteration, "--out", out, *options, root=repository, uri=uri)
+        ended = flywheel_command("assemble", "-i", str(iteration), "--out", out, *options, root=repository, uri=uri)
         assert ended.code == 0, ended.out + ended.err
         metrics = json.loads((out / "reports/p10_metrics.json").read_text())
         registry = json.loads((out / "processed/upstream_project_registry.json").read_text())
