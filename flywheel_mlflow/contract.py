@@ -234,7 +234,8 @@ class Contract(Strict):
         taken = sorted(COMPUTED_NAMES & {kpi.name for kpi in self.kpis})
         if taken:
             raise ValueError(f"kpis: computed for every project, choose other names: {', '.join(taken)}")
-        circular = sorted(SELF_GRADING & {kpi.path for kpi in self.kpis}) if self.is_assembly else []
+        parts = {part for kpi in self.kpis for part in kpi.path.split(".")}
+        circular = sorted(SELF_GRADING & parts) if self.is_assembly else []
         if circular:
             raise ValueError(f"kpis: contain the assembly layer's own evidence: {', '.join(circular)}")
         return self

@@ -23,8 +23,8 @@ def wheel_with_own(**more: object) -> Flywheel:
         for name in ("project_registry", "release_gate", "p10_data")
     ]
     kpis = [
-        kpi_document("mean_stage_score"),
-        kpi_document("nested", path="acceptance.asset_coverage.value"),
+        kpi_document("upstream_check_pass_rate"),
+        kpi_document("nested", path="acceptance.registry_completeness.value"),
         kpi_document("release_pass_rate"),
     ]
     reads = [{"name": "p01_data"}, {"name": "p02_data"}]
@@ -53,8 +53,8 @@ def test_its_numbers_are_the_assemblys() -> None:
     """KPIs are read from the metrics document; what the assembly does not know stays unknown."""
     assembly = drafted(wheel_with_own())
     assert own(assembly, READY).kpis == {
-        "mean_stage_score": KpiValue(assembly.metrics.value("flywheel.mean_stage_score")),
-        "nested": KpiValue(0.25),
+        "upstream_check_pass_rate": KpiValue(assembly.metrics.value("flywheel.upstream_check_pass_rate")),
+        "nested": KpiValue(assembly.metrics.value("flywheel.registry_completeness")),
         "release_pass_rate": KpiValue(None),
     }
 
