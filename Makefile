@@ -55,7 +55,7 @@ lint: $(STAMP)
 	$(BIN)/interrogate flywheel_mlflow
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -m "not integration"
+	$(BIN)/python -m pytest -m "not integration" --numprocesses 2
 
 integration: $(STAMP)
 	$(BIN)/python -m pytest -m integration
