@@ -191,6 +191,13 @@ class Gathering:
         value = self._number_at(kpi.path)
         if value is None and kpi.name in self.metrics:
             value = self.metrics[kpi.name]
+        given = self.metrics.get(kpi.name)
+        if given is not None and value is not None and given != value:
+            raise InputError(
+                f"the KPI {kpi.name} is {value} at {kpi.path} and {given} among the metrics",
+                where=self._place,
+                hint="give it once",
+            )
         if value is None and kpi.required:
             raise InputError(
                 f"the KPI {kpi.name} is required, and there is no value at {kpi.path}",

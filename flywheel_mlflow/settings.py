@@ -32,6 +32,7 @@ _CREDENTIALS = re.compile(r"(?<=://)(?!/).*@")
 _SECRET_OPTION = re.compile(r"(?i)(?<=[?&])([^=&]*(?:password|passwd|token|secret|key)[^=&]*)=[^&]*")
 
 _CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)[^/\s]*@")
+_SECRET_OPTION_IN_TEXT = re.compile(r"(?i)(?<=[?&])([^=&\s]*(?:password|passwd|token|secret|key)[^=&\s]*)=[^&\s]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,10 @@ def read_settings(root: Path, environ: Mapping[str, str], *, tracking_uri: str |
     """
     embedded = root / DATA_FOLDER / DATABASE_FILE
     uri = tracking_uri or environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{embedded}"
-    if uri == "sqlite:///" or not uri.startswith(("sqlite:///", "http://", "https://", "postgresql", "mysql")):
+    if uri == "sqlite:///" or not uri.startswith(("sqlite:///", "http://", "https://")):
         raise InputError(
             f"cannot keep a flywheel at {without_credentials(uri)[:200]!r}",
-            hint="use http(s)://HOST:PORT of an MLflow server, or sqlite:///FILE",
+            hint="use http(s)://HOST:PORT of an MLflow server (on PostgreSQL, say), or sqlite:///FILE",
         )
     artifact_root: Path | None = None
     if uri.startswith("sqlite:///"):
@@ -105,4 +106,4 @@ def _login() -> str:
 
 def redacted(text: str) -> str:
     """Any text, such as another library's error, without the credentials of the addresses in it."""
-    return _CREDENTIALS_IN_TEXT.sub("", text)
+    return _SECRET_OPTION_IN_TEXT.sub(r"\1=***", _CREDENTIALS_IN_TEXT.sub("", text))

@@ -1,4 +1,4 @@
-"""Shows the progress of long work, on a terminal only."""
+"""Shows the progress of long work on standard error."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def steps() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def pipelines() -> Iterator[Callable[[str, Ran | None], None]]:
-    """A line on standard error when a pipeline starts and one when it has ended, on a terminal only."""
+    """A line on standard error when a pipeline starts, one when it has ended."""
     console = open_console(stderr=True)
 
     def tell(name: str, ran: Ran | None) -> None:
@@ -49,8 +49,4 @@ def pipelines() -> Iterator[Callable[[str, Ran | None], None]]:
         else:
             say(console, f"{name} {'logged' if ran.run_id else 'FAILED'} after {ran.duration_s:.1f} s")
 
-    yield tell if console.is_terminal else _silent_pair
-
-
-def _silent_pair(_name: str, _ran: Ran | None) -> None:
-    """Progress nobody watches."""
+    yield tell

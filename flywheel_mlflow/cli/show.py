@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.tree import Tree
@@ -291,9 +292,8 @@ def _closing_lines(found: Assembled, settings: Settings) -> Iterator[str]:
     if settings.is_server:
         yield f"open it:  {settings.shown_uri.rstrip('/')}{page}"
     else:
-        yield (
-            f"open it:  mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri {settings.shown_uri}"
-        )
+        store = quote(settings.shown_uri)
+        yield f"open it:  mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri {store}"
         yield f"          then http://127.0.0.1:5000{page}"
 
 

@@ -12,7 +12,7 @@ from flywheel_mlflow.assembly import Assembly, RecordedAssembly, assemble
 from flywheel_mlflow.canonical import digest_of, sha256_text
 from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.documents import parse_json, read_text, value_at
-from flywheel_mlflow.errors import AssemblyError
+from flywheel_mlflow.errors import AssemblyError, InputError
 from flywheel_mlflow.evidence import Check, Collected, Outcome, Overlap, ProjectEvidence
 from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.operations.contamination import find_overlaps
@@ -166,7 +166,13 @@ def assemble_iteration(
             the assembly's experiment.
         resume_experiment: the experiment that run lies in.
     """
-    settled = settle(flywheel, gather(flywheel, tracking, iteration), sources)
+    gathered = gather(flywheel, tracking, iteration)
+    if not gathered.collected.evidence:
+        raise InputError(
+            f"iteration {iteration} has no evidence to assemble",
+            hint="log the projects' runs first: `flywheel log`, `flywheel run-projects`, or assemble with --log",
+        )
+    settled = settle(flywheel, gathered, sources)
     digest = assembly_digest(settled.files)
     if out is not None:
         write_files(settled.files, out)
@@ -180,6 +186,8 @@ def assemble_iteration(
     else:
         written = tracking.assemblies.write(_content(settled, digest), resume=parent)
         run_id, unchanged = written.run_id, False
+    if resume is not None and parent is None:
+        tracking.assemblies.link(resume, run_id)
     return Assembled(
         assembly=settled.assembly,
         checks=settled.checks,
@@ -202,7 +210,7 @@ def _content(settled: Settled, digest: str) -> AssemblyContent:
     return AssemblyContent(
         iteration=assembly.iteration,
         digest=digest,
-        valid=all(check.outcome is Outcome.PASSED for check in settled.checks),
+        valid=bool(settled.checks) and all(check.outcome is Outcome.PASSED for check in settled.checks),
         project_id=own.id if own else None,
         metrics={name: float(value) for name, value in values.items() if value is not None},
         note=assembly_note(assembly),

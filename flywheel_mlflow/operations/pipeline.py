@@ -7,6 +7,7 @@ import json
 import random
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ class Task(Strict):
 def read_tasks(folder: Path | None, project: str, iteration: int) -> tuple[Task, ...]:
     """The tasks of a project for an iteration: one JSON file each, sorted by id.
 
-    They lie in ``folder`` itself, or in the ``tasks`` folders of the projects below it.
+    They lie in the ``tasks`` folders of the projects below ``folder``, or, where there are none,
+    in ``folder`` itself.
 
     Raises:
         InputError: there is no such folder.
@@ -67,6 +69,9 @@ def read_tasks(folder: Path | None, project: str, iteration: int) -> tuple[Task,
             tasks.append(_read_task(path))
         except DocumentError as error:
             faults += error.faults
+    for name, count in Counter(task.id for task in tasks).items():
+        if count > 1:
+            faults.append(Fault(str(folder), 0, "", f"{count} tasks have the id {name}"))
     if faults:
         raise DocumentError(faults, hint="correct the task files, then run again")
     return tuple(

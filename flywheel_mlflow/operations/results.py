@@ -120,10 +120,7 @@ def log_published(
     *,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[LoggedRun, ...]:
-    """Log every project's published figures, unless the iteration already holds the same evidence.
-
-    A project that has any valid run of its own in this iteration is left alone.
-    """
+    """Log the published figures of every project that has no valid run of its own in this iteration."""
     here = tracking.collector.collect(flywheel.contracts, iteration)
     logged: list[LoggedRun] = []
     for contract in flywheel.contracts.values():

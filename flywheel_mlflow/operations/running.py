@@ -13,9 +13,10 @@ from pathlib import Path
 
 from flywheel_mlflow.errors import FlywheelError, InputError
 from flywheel_mlflow.flywheel import Flywheel
-from flywheel_mlflow.lineage import producers
+from flywheel_mlflow.lineage import producers, run_order
 from flywheel_mlflow.operations.pipeline import PIPELINE_FILE, load_pipeline, run_pipeline
 from flywheel_mlflow.operations.project_run import check_iteration_number
+from flywheel_mlflow.settings import redacted
 
 #: What every pipeline imports anyway; loaded once in the server process that the others are
 #: forked from, because importing MLflow costs 2 to 4 s of processor time each (measured).
@@ -108,7 +109,8 @@ def run_projects(
         name: _Job(
             flywheel.folders[name] / PIPELINE_FILE, name, iteration, (faults or {}).get(name, ""), tasks, tracking_uri
         )
-        for name in chosen
+        for name in run_order(flywheel.contracts.values())
+        if name in chosen
     }
     return _run_all(todo, waiting, jobs, progress or _unwatched)
 
@@ -125,7 +127,7 @@ def _run_all(
     done: dict[str, Ran] = {}
     try:
         while todo or running:
-            ready = [name for name in sorted(todo) if not waiting[name] - done.keys()]
+            ready = [name for name in todo if not waiting[name] - done.keys()]
             for name in ready[: jobs - len(running)]:
                 progress(name, None)
                 connection, process = _start(context, todo.pop(name))
@@ -174,9 +176,9 @@ def _work(job: _Job, sender: Connection) -> None:
         )
         sender.send((logged.run_id, logged.entry.consumable, "", logged.entry.reasons))
     except FlywheelError as error:
-        sender.send((None, False, error.diagnostics(), ()))
+        sender.send((None, False, redacted(error.diagnostics()), ()))
     except Exception as error:  # noqa: BLE001 - a pipeline may fail in any way, and the others go on
-        sender.send((None, False, f"{type(error).__name__}: {error}", ()))
+        sender.send((None, False, redacted(f"{type(error).__name__}: {error}"), ()))
     finally:
         sender.close()
 

@@ -50,6 +50,11 @@ class Adopter:
             if found is None:
                 names = [item.name for item in self._client.search_experiments(max_results=PAGE_SIZE)]
                 raise UnknownName("experiment", experiment, names, where=self._uri)
+            if experiment == self._flywheel:
+                raise InputError(
+                    f"the experiment {experiment} is the assembly's own",
+                    hint="evidence lies in the projects' experiments, or in those of other tools",
+                )
             owner = found.tags.get(tags.NAME, self._flywheel)
             if owner != self._flywheel:
                 raise InputError(
@@ -102,6 +107,8 @@ class Adopter:
 
 
 def _why_not(run: Run, contract: Contract, iteration: int) -> str | None:
+    if run.data.tags.get(tags.KIND) in (tags.KIND_ASSEMBLY, tags.KIND_STAGE):
+        return "is a run of the assembly"
     owner = run.data.tags.get(tags.PROJECT)
     if owner and owner != contract.id:
         return f"belongs to {owner[:80]} already"

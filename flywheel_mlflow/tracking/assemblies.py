@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly import RecordedAssembly
-from flywheel_mlflow.errors import StorageError
+from flywheel_mlflow.errors import FlywheelError, StorageError
 from flywheel_mlflow.evidence import ConsumedInterface, InterfaceVersion
+from flywheel_mlflow.settings import redacted
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import translated
 from flywheel_mlflow.tracking.project_runs import (
@@ -19,6 +21,7 @@ from flywheel_mlflow.tracking.project_runs import (
     log_batch,
     log_datasets,
     refuse_ended,
+    storable,
     upload,
 )
 from flywheel_mlflow.writing import write_files
@@ -113,16 +116,17 @@ class AssemblyStore:
             experiment = self._client.get_experiment_by_name(self._flywheel)
             if experiment is None:
                 return None
+            # The mark of validity, written last, says that the assembly is whole. FINISHED is not asked for:
+            # under `mlflow run` the status follows the exit code, which is not 0 when a pipeline failed.
             runs = self._client.search_runs(
                 [experiment.experiment_id],
                 filter_string=(
-                    f"tags.`{tags.ITERATION}` = '{iteration}' and tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' "
-                    "and attributes.status = 'FINISHED'"
+                    f"tags.`{tags.ITERATION}` = '{iteration}' and tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}'"
                 ),
                 order_by=["attributes.end_time DESC"],
                 max_results=MAX_ATTEMPTS,
             )
-        return next((run for run in runs if run.data.tags.get(tags.VALID) in marks), None)
+        return next((run for run in runs if run.data.tags.get(tags.VALID) in marks and _has_ended(run)), None)
 
     def latest_iteration(self) -> int | None:
         """The iteration of the assembly that was started last; None when there is none."""
@@ -132,11 +136,12 @@ class AssemblyStore:
                 return None
             runs = self._client.search_runs(
                 [experiment.experiment_id],
-                filter_string=f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' and attributes.status = 'FINISHED'",
+                filter_string=f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}'",
                 order_by=["attributes.start_time DESC"],
-                max_results=1,
+                max_results=MAX_ATTEMPTS,
             )
-        found = runs[0].data.tags.get(tags.ITERATION, "") if runs else ""
+        whole = (run.data.tags for run in runs if tags.VALID in run.data.tags and _has_ended(run))
+        found = next((labels.get(tags.ITERATION, "") for labels in whole), "")
         return int(found) if found.isdecimal() else None
 
     def files(self, run_id: str, folder: Path) -> dict[str, str]:
@@ -163,15 +168,32 @@ class AssemblyStore:
                 run = self._client.get_run(resume)
                 refuse_ended(run)
             run_id = str(run.info.run_id)
-            log_batch(self._client, run_id, content.metrics, {}, labels | {tags.NOTE: content.note})
-            log_datasets(self._client, run_id, self._located(content.interfaces_out, run_id), content.interfaces_in)
-            self._upload(run.info.artifact_uri, content.files)
-            for stage in content.stages:
-                self._write_stage(experiment, run_id, content, stage)
-            if resume is None:
-                end_run(self._client, run_id, "FINISHED")
-            self._client.set_tag(run_id, tags.VALID, tags.TRUE if content.valid else tags.FALSE)
+        try:
+            with translated(self._uri):
+                self._fill(run_id, run.info.artifact_uri, experiment, content, labels)
+        except BaseException as error:
+            self._fail(run_id, error)
+            raise
         return WrittenAssembly(run_id, experiment)
+
+    def _fill(
+        self, run_id: str, artifact_uri: str, experiment: str, content: AssemblyContent, labels: Mapping[str, str]
+    ) -> None:
+        log_batch(self._client, run_id, content.metrics, {}, {**labels, tags.NOTE: content.note})
+        log_datasets(self._client, run_id, self._located(content.interfaces_out, run_id), content.interfaces_in)
+        self._upload(artifact_uri, content.files)
+        for stage in content.stages:
+            self._write_stage(experiment, run_id, content, stage)
+        end_run(self._client, run_id, "FINISHED")
+        self._client.set_tag(run_id, tags.VALID, tags.TRUE if content.valid else tags.FALSE)
+
+    def _fail(self, run_id: str, error: BaseException) -> None:
+        """Mark a half-written parent as failed; it never got the mark by which readers count it."""
+        text = storable(" ".join(redacted(str(error)).split())[:2000])
+        # The error that stopped the writing is what the caller must see.
+        with suppress(FlywheelError), translated(self._uri):
+            log_batch(self._client, run_id, {}, {}, {tags.ERROR: text})
+            end_run(self._client, run_id, "FAILED")
 
     def mark_unchanged(self, run_id: str, iteration: int, same_as: str) -> None:
         """Say on a run that ``mlflow run`` made that it found nothing new to assemble."""
@@ -184,6 +206,11 @@ class AssemblyStore:
                 tags.RUN_NAME: f"iteration-{iteration:03d}-unchanged",
             }
             log_batch(self._client, run_id, {}, {}, labels)
+
+    def link(self, run_id: str, assembly: str) -> None:
+        """Say on a run of another experiment, which ``mlflow run`` made, which run holds its assembly."""
+        with translated(self._uri):
+            self._client.set_tag(run_id, tags.ASSEMBLY_RUN, assembly)
 
     def _labels(self, content: AssemblyContent) -> dict[str, str]:
         labels = {
@@ -237,3 +264,7 @@ class AssemblyStore:
                 where=error.filename,
                 hint="free some space, or point TMPDIR at another disk",
             ) from error
+
+
+def _has_ended(run: Run) -> bool:
+    return bool(run.info.status != "RUNNING")

@@ -75,6 +75,7 @@ class Collector:
             if not wanted:
                 break
             earlier = self._search({name: contracts[name] for name in wanted}, iteration - age, frozenset(wanted))
+            skipped += earlier.skipped
             for project_id, item in earlier.evidence.items():
                 evidence[project_id] = carried(item)
                 del wanted[project_id]
@@ -224,16 +225,18 @@ def read_evidence(run: Run, contract: Contract, iteration: int) -> ProjectEviden
         ValueError: a tag or dataset that this product did not write like that.
     """
     labels, metrics = run.data.tags, run.data.metrics
+    kind = EvidenceKind(labels.get(tags.EVIDENCE, EvidenceKind.ADOPTED.value))
+    adopted = kind is EvidenceKind.ADOPTED
     outs, ins = _interfaces(run)
     promised = {item.name for item in contract.interfaces_out}
     return ProjectEvidence(
         project_id=contract.id,
         iteration=iteration,
-        kind=EvidenceKind(labels.get(tags.EVIDENCE, EvidenceKind.ADOPTED.value)),
+        kind=kind,
         run_id=run.info.run_id,
         ended=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.end_time else None,
         contract_digest=labels.get(tags.CONTRACT, ""),
-        kpis={kpi.name: _kpi(kpi.name, kpi.path, metrics) for kpi in contract.kpis},
+        kpis={kpi.name: _kpi(kpi.name, kpi.path if adopted else kpi.name, metrics) for kpi in contract.kpis},
         checks=_checks(labels, metrics, contract.checks.required),
         interfaces_out={name: version for name, version in sorted(outs.items()) if name in promised},
         interfaces_in=tuple(sorted(ins)),
@@ -251,7 +254,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _kpi(name: str, path: str, metrics: Mapping[str, float]) -> KpiValue:
-    """A KPI by its name, or by its path as other tools may have logged it."""
+    """A KPI by its name, or by its path, under which other tools may have logged it."""
     value = _finite(metrics.get(name, metrics.get(path)))
     size = _finite(metrics.get(name + tags.SAMPLE_SIZE_SUFFIX))
     return KpiValue(_whole(value), None if size is None or size < 0 else int(size))

@@ -185,7 +185,7 @@ def translate(error: BaseException, uri: str) -> FlywheelError | None:
     """Our error for a foreign one; None when it is not the store's fault but a defect of ours."""
     from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]  # ships no types
     from mlflow.exceptions import MlflowException
-    from requests.exceptions import RequestException
+    from requests.exceptions import HTTPError, RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     chain = list(_chain(error))
@@ -196,6 +196,9 @@ def translate(error: BaseException, uri: str) -> FlywheelError | None:
     # `shutil.copytree`, which copies artifacts, keeps the system's words and drops the number.
     if "database or disk is full" in text or os.strerror(errno.ENOSPC) in text:
         return StorageError("the disk is full", where=uri, hint="free some space, then run again")
+    answers = [cause.response for cause in chain if isinstance(cause, HTTPError) and cause.response is not None]
+    if answers:
+        return _refused(answers[0].status_code, text, uri)
     if any(isinstance(cause, RequestException) for cause in chain):
         return _unreachable(uri, _last_words(chain))
     if isinstance(error, MlflowException):
@@ -214,6 +217,23 @@ def translate(error: BaseException, uri: str) -> FlywheelError | None:
             f"{error.strerror or error}", where=error.filename or uri, hint="check path and permissions"
         )
     return None
+
+
+#: What to try after the HTTP statuses that servers and the proxies before them answer with.
+_STATUS_HINTS = {
+    401: HINTS["UNAUTHENTICATED"],
+    403: HINTS["PERMISSION_DENIED"],
+    404: HINTS["NOT_FOUND"],
+    413: "the file is larger than the server takes: ask its administrator for the limit",
+    507: "the server's disk is full: ask its administrator",
+}
+
+
+def _refused(status: int, text: str, uri: str) -> ServerRefused:
+    """An HTTP error status: somebody answered, and the answer is no."""
+    code = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}.get(status, f"HTTP_{status}")
+    hint = _STATUS_HINTS.get(status, _FALLBACK_HINT)
+    return ServerRefused(f"the server answers {status}: {text[:300]}", code=code, where=uri, hint=hint)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -21,6 +21,7 @@ from flywheel_mlflow.evidence import (
     Outcome,
     ProjectEvidence,
 )
+from flywheel_mlflow.settings import redacted
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import translated
 
@@ -121,7 +122,7 @@ class ProjectRunWriter:
     def fail(self, run: StartedRun, error: BaseException) -> None:
         """Mark the run failed, with the reason on its page."""
         reason = error.diagnostics() if isinstance(error, FlywheelError) else f"{type(error).__name__}: {error}"
-        text = _storable(" ".join(reason.split())[:2000])
+        text = storable(" ".join(redacted(reason).split())[:2000])
         with translated(self._uri):
             note = f"**Failed.** {_code_span(text)}"
             self._log(run.run_id, {}, {}, {tags.ERROR: text, tags.VALID: tags.FALSE, tags.NOTE: note})
@@ -365,7 +366,7 @@ def schema_json(fields: tuple[FieldType, ...]) -> str:
     return canonical_json({"mlflow_colspec": columns})
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """The text without what a database cannot keep: PostgreSQL refuses NUL, UTF-8 lone surrogates."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 

@@ -31,7 +31,6 @@ KIND_STAGE = "stage"
 TRUE = "true"
 FALSE = "false"
 
-RESERVED_PREFIXES = ("flywheel.", "mlflow.")
 
 CHECKS_PASSED = "checks.passed"
 CHECKS_FAILED = "checks.failed"

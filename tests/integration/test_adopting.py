@@ -156,3 +156,10 @@ def test_command_adopts(repository: Path, embedded_store: Callable[[], EmbeddedS
     assert bad.code in (2, 4)
     assert "try:" in bad.err
     assert flywheel_command(*line, "--filter", "params.model = 'z'", root=root, uri=uri).code == 2
+
+
+def test_runs_of_the_assembly_are_never_adopted(bench: Bench) -> None:
+    """The assembly's own experiment is refused, so that no stage run turns into somebody's evidence."""
+    bench.tracking.assemblies.experiment()
+    with pytest.raises(InputError, match="the assembly's own"):
+        bench.tracking.adopter.adopt(bench.name, "", bench.flywheel.contracts["p05"], 1)

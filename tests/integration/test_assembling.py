@@ -128,17 +128,17 @@ def test_new_evidence_writes_a_new_assembly(bench: Bench) -> None:
 
 
 def test_run_of_mlflow_run_becomes_the_parent(bench: Bench) -> None:
-    """The run that `mlflow run` made in the assembly's experiment becomes the parent, and is left to it to end."""
+    """The run that `mlflow run` made in the assembly's experiment becomes the parent, whatever its exit code."""
     bench.log("p05")
     run = bench.client.create_run(bench.tracking.assemblies.experiment(), run_name="made by mlflow")
     assembled = _assemble(bench, resume=run.info.run_id)
     assert assembled.run_id == run.info.run_id
     found = bench.run(run.info.run_id)
-    assert (found.info.status, found.data.tags["flywheel.kind"]) == ("RUNNING", "assembly")
+    assert (found.info.status, found.data.tags["flywheel.kind"]) == ("FINISHED", "assembly")
     assert found.data.tags["mlflow.runName"] == "iteration-001"
     assert len(_children(bench, run.info.run_id)) == 5
-    assert bench.tracking.assemblies.recorded(1) is None
-    bench.client.set_terminated(run.info.run_id)
+    # MLflow sets the status by the exit code, which is not 0 when a pipeline failed.
+    bench.client.set_terminated(run.info.run_id, "FAILED")
     recorded = bench.tracking.assemblies.recorded(1)
     assert recorded is not None
     assert recorded.run_id == run.info.run_id
@@ -150,7 +150,9 @@ def test_run_of_another_experiment_is_left_alone(bench: Bench) -> None:
     run = bench.client.create_run(bench.experiment("elsewhere"))
     assembled = _assemble(bench, resume=run.info.run_id)
     assert assembled.run_id != run.info.run_id
-    assert "flywheel.kind" not in bench.run(run.info.run_id).data.tags
+    labels = bench.run(run.info.run_id).data.tags
+    assert "flywheel.kind" not in labels
+    assert labels["flywheel.assembly_run"] == assembled.run_id
 
 
 def test_unchanged_run_of_mlflow_run_says_so(bench: Bench) -> None:
@@ -188,16 +190,6 @@ def test_half_written_assembly_does_not_count(bench: Bench) -> None:
     bench.client.set_terminated(finished.info.run_id)
     assert bench.tracking.assemblies.recorded(1) is None
     assert bench.tracking.assemblies.recorded(1, contradictory=True) is None
-
-
-def test_nothing_logged_can_be_assembled(bench: Bench) -> None:
-    """An iteration without any evidence is assembled too, and says that nothing is known."""
-    assembled = _assemble(bench)
-    assert {entry.state for name, entry in assembled.assembly.registry.items() if name != "p10"} == {
-        EvidenceState.MISSING
-    }
-    assert assembled.assembly.metrics.value("flywheel.upstream_check_pass_rate") is None
-    assert assembled.assembly.metrics.value("flywheel.review_hours") is None
 
 
 def test_published_figures_give_what_was_published(
@@ -264,3 +256,10 @@ def test_logging_published_figures_twice_logs_once(
     assert "nothing changed since run" in second.out
     assert bench.collect().skipped == ()
     assert len(_assemblies(bench)) == 1
+
+
+def test_an_iteration_without_evidence_is_not_assembled(bench: Bench) -> None:
+    """Nothing logged is no iteration: no run is written that would look like one."""
+    with pytest.raises(InputError, match="no evidence to assemble"):
+        _assemble(bench)
+    assert bench.client.get_experiment_by_name(bench.name) is None

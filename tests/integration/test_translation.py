@@ -102,3 +102,13 @@ def test_credentials_are_redacted() -> None:
     ours = translate(requests.ConnectionError("GET http://user:s3cret@host/api failed"), URI)
     assert ours is not None
     assert "s3cret" not in ours.diagnostics()
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "PERMISSION_DENIED"), (404, "NOT_FOUND"), (507, "HTTP_507")])
+def test_an_http_error_is_an_answer(status: int, code: str) -> None:
+    """A server that says no is not told as one that does not answer."""
+    response = requests.Response()
+    response.status_code = status
+    ours = translate(requests.HTTPError("no", response=response), "http://h")
+    assert isinstance(ours, ServerRefused)
+    assert (ours.code, ours.hint is not None) == (code, True)

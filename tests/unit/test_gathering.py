@@ -289,3 +289,12 @@ def test_a_number_is_kept_or_refused_but_never_changed(value: float) -> None:
         assert number("x", value) == value
     except InputError:
         assert not -1e308 < value < 1e308
+
+
+def test_a_kpi_given_twice_with_different_values_is_refused() -> None:
+    """Of a KPI at its path and the same KPI by name, neither is dropped without a word."""
+    run = Gathering(contract("p01", kpis=[kpi_document("quality", path="scores.quality")]))
+    run.add_document({"scores": {"quality": 0.5}}, place="metrics.json")
+    run.add_metrics({"quality": 0.9})
+    with pytest.raises(InputError, match="among the metrics"):
+        run.evidence(iteration=1, kind=EvidenceKind.MEASURED, run_id=None, code_version="")

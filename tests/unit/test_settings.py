@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.settings import read_settings, redacted
 
 ROOT = Path("/srv/wheel")
 
@@ -37,11 +37,10 @@ def test_the_explicit_wins_over_the_environment() -> None:
     [
         ("http://me:hunter2@host:5000/x", "http://host:5000/x"),
         ("https://hunter2@host", "https://host"),
-        ("postgresql://me:hunter2@host/db", "postgresql://host/db"),
-        ("postgresql+psycopg://me:hunt@er2@host/db", "postgresql+psycopg://host/db"),
-        ("mysql+pymysql://me:hunt/er2@host/db", "mysql+pymysql://host/db"),
-        ("postgresql://host/db?user=me&password=hunter2&x=1", "postgresql://host/db?user=me&password=***&x=1"),
-        ("mysql://host/db?ssl_key=hunter2", "mysql://host/db?ssl_key=***"),
+        ("https://me:hunt@er2@host/x", "https://host/x"),
+        ("https://me:hunt/er2@host/x", "https://host/x"),
+        ("https://host/x?user=me&password=hunter2&x=1", "https://host/x?user=me&password=***&x=1"),
+        ("https://host/x?ssl_key=hunter2", "https://host/x?ssl_key=***"),
         ("sqlite:////home/me@work/a:b@c/mlflow.db", "sqlite:////home/me@work/a:b@c/mlflow.db"),
         ("http://host:5000/#/experiments/1", "http://host:5000/#/experiments/1"),
     ],
@@ -55,7 +54,17 @@ def test_credentials_are_never_shown(uri: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["file:///tmp/mlruns", "./mlruns", "databricks", "sqlite://", "sqlite:///", "ftp://me:hunter2@h", "HTTP//h"]
+    "uri",
+    [
+        "file:///tmp/mlruns",
+        "./mlruns",
+        "databricks",
+        "sqlite://",
+        "sqlite:///",
+        "ftp://me:hunter2@h",
+        "HTTP//h",
+        "postgresql://me:hunter2@h/d",
+    ],
 )
 def test_a_store_we_cannot_use_is_refused(uri: str) -> None:
     """The message names it without credentials, and the hint what can be used."""
@@ -71,11 +80,10 @@ def test_a_store_we_cannot_use_is_refused(uri: str) -> None:
         ("sqlite:////data/x.db", "/data/artifacts"),
         ("sqlite:////data/x.db?timeout=3", "/data/artifacts"),
         ("http://h", None),
-        ("postgresql://h/d", None),
     ],
 )
 def test_only_a_database_file_brings_its_artifact_folder(uri: str, root: str | None) -> None:
-    """Beside the file; a server, or a database without one, decides itself."""
+    """Beside the file; a server decides itself."""
     assert read_settings(ROOT, {}, tracking_uri=uri).artifact_root == (Path(root) if root else None)
 
 
@@ -84,3 +92,16 @@ def test_the_actor_is_the_name_given_to_the_server(monkeypatch: pytest.MonkeyPat
     assert read_settings(ROOT, {"MLFLOW_TRACKING_USERNAME": "ann"}).actor == "ann"
     monkeypatch.setenv("LOGNAME", "bob")
     assert read_settings(ROOT, {}).actor == "bob"
+
+
+def test_secret_options_in_any_text_are_covered() -> None:
+    """A traceback may quote an address with a token; neither it nor the password is shown."""
+    text = "cannot reach https://bob:hunter2@db.example.org/x?user=bob&token=abc now"
+    assert redacted(text) == "cannot reach https://db.example.org/x?user=bob&token=*** now"
+
+
+@pytest.mark.parametrize("uri", ["postgresql://h/d", "mysql://h/d"])
+def test_a_bare_database_is_refused(uri: str) -> None:
+    """A database without a server has no artifacts, and a dead one would be tried for minutes."""
+    with pytest.raises(InputError, match="cannot keep a flywheel"):
+        read_settings(ROOT, {}, tracking_uri=uri)

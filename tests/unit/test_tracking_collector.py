@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from flywheel_mlflow.tracking.collector import _cycle_collector_paused
+from flywheel_mlflow.tracking.collector import _cycle_collector_paused, _kpi
 
 
 def test_the_cycle_collector_comes_back_whatever_happens() -> None:
@@ -31,3 +31,9 @@ def test_a_cycle_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_an_unknown_kpi_does_not_take_another_ones_number() -> None:
+    """Only a run that some other tool logged is read by paths; ours are read by the KPI's name."""
+    assert _kpi("x", "x", {"y": 5.0}).value is None
+    assert _kpi("x", "y", {"y": 5.0}).value == 5
