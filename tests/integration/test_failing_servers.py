@@ -181,7 +181,9 @@ def test_database_that_is_none(home: Path, tmp_path: Path) -> None:
 def test_out_that_is_a_file(home: Path, embedded_store: Callable[[], EmbeddedStore], tmp_path: Path) -> None:
     """A folder for the deliverables that cannot be made is exit code 4 and is named."""
     (tmp_path / "taken").write_text("")
-    ended = flywheel_command("assemble", "-i", "1", "--out", tmp_path / "taken", root=home, uri=embedded_store().uri)
+    out = tmp_path / "taken"
+    uri = embedded_store().uri
+    ended = flywheel_command("assemble", "-i", "1", "--log", "published", "--out", out, root=home, uri=uri)
     assert ended.code == 4
     assert "taken" in ended.err
 
