@@ -31,6 +31,7 @@ from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_label
 _KEY = re.compile(r"^[A-Za-z0-9_\-. :/]+$")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MAX_PARAM_LENGTH = 6000
+#: MLflow cuts longer run tags silently (tried on 3.17.2), so nothing longer is sent.
 MAX_TAG_LENGTH = 8000
 RESERVED = ("flywheel.", "mlflow.")
 #: Metric keys this product writes itself.

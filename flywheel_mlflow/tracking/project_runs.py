@@ -21,6 +21,7 @@ from flywheel_mlflow.evidence import (
     Outcome,
     ProjectEvidence,
 )
+from flywheel_mlflow.gathering import MAX_TAG_LENGTH
 from flywheel_mlflow.settings import redacted
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import translated
@@ -230,8 +231,8 @@ def log_batch(
     from mlflow.entities import Metric, Param, RunTag
 
     for key, value in labels.items():
-        if len(value) > tags.MAX_TAG_LENGTH:
-            raise InputError(f"the tag {key} has {len(value)} characters, at most {tags.MAX_TAG_LENGTH} are kept")
+        if len(value) > MAX_TAG_LENGTH:
+            raise InputError(f"the tag {key} has {len(value)} characters, at most {MAX_TAG_LENGTH} are kept")
     now = int(time.time() * 1000)
     client.log_batch(
         run_id,

@@ -54,6 +54,3 @@ PARENT = "mlflow.parentRunId"
 SOURCE_NAME = "mlflow.source.name"
 SOURCE_TYPE = "mlflow.source.type"
 GIT_COMMIT = "mlflow.source.git.commit"
-
-#: MLflow cuts longer run tags silently (tried on 3.17.2), so nothing longer is sent.
-MAX_TAG_LENGTH = 8000
