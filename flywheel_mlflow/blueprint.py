@@ -12,15 +12,20 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from flywheel_mlflow.canonical import digest_of
-from flywheel_mlflow.contract import Decision, Finite, Strict, Text
+from flywheel_mlflow.contract import Decision, Finite, Flag, Strict, Text
 from flywheel_mlflow.documents import Document, load_model
 from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.names import Identifier, Label
+from flywheel_mlflow.routes import Route
 from flywheel_mlflow.rules import parse_rule
+from flywheel_mlflow.thresholds import DriftSettings
 
 BLUEPRINT_FILE = "flywheel.yaml"
 
 FlywheelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9\-]{1,62}$")]
+PersonName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@\-]{0,126}$")]
+PublicKey = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
+Days = Annotated[int, Field(strict=True, ge=1, le=365)]
 Severity = Literal["low", "medium", "high"]
 
 
@@ -107,6 +112,14 @@ class Criterion(Strict):
     metric: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")] | None = None
     limit: Finite | None = None
     role: Identifier | None = None
+    confidence: Annotated[Finite, Field(gt=0.5, lt=1)] | None = Field(
+        default=None,
+        description="max_drop of a share whose sample size is known: demand non-inferiority at this confidence.",
+    )
+    verified: Flag = Field(
+        default=False,
+        description="approval: only a name the tracking server vouches for, or the person's own signature, counts.",
+    )
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Self:
@@ -114,6 +127,10 @@ class Criterion(Strict):
             raise ValueError(f"a {self.kind} criterion needs a metric and a limit")
         if self.kind == "approval" and self.role is None:
             raise ValueError("an approval criterion needs a role")
+        if self.kind != "approval" and self.verified:
+            raise ValueError("only an approval criterion can demand a verified name")
+        if self.kind != "max_drop" and self.confidence is not None:
+            raise ValueError("only a max_drop criterion has a confidence")
         return self
 
 
@@ -125,13 +142,41 @@ class Gate(Strict):
     criteria: tuple[Criterion, ...] = Field(min_length=1)
 
 
-class Route(Strict):
-    """Where feedback of one kind goes."""
+class Person(Strict):
+    """Somebody who decides, by the name under which the tracking server or the operating system knows them."""
+
+    id: PersonName
+    title: Label | None = None
+    public_key: PublicKey | None = Field(
+        default=None, description="What `flywheel keys new` printed; whoever has one signs every approval."
+    )
+
+
+class Role(Strict):
+    """A capacity in which people decide about releases."""
 
     id: Identifier
-    match: Text = Field(description="What the feedback is about.")
-    to: Identifier
-    why: Text
+    title: Label
+    people: tuple[PersonName, ...] = Field(min_length=1, description="People of this file.")
+
+
+class ReleaseRules(Strict):
+    """How releases are decided and moved."""
+
+    approval_days: Days = Field(default=14, description="How long an approval counts.")
+    verdict_days: Days = Field(default=14, description="How long a gate's verdict can be acted on.")
+    move_lease_s: int = Field(
+        default=120, strict=True, ge=1, le=86_400, description="Seconds a move may take before others may mend it."
+    )
+    may_move: tuple[Identifier, ...] = Field(
+        default=(), description="Roles that may promote, roll back and override; everybody if left out."
+    )
+    server_keys: tuple[PublicKey, ...] = Field(
+        default=(), description="Public keys of the servers whose word about a person's name counts."
+    )
+    mirror_stages: Flag = Field(
+        default=True, description="Let the model registry's own (deprecated) stages follow, where the server has them."
+    )
 
 
 class BottleneckRule(Strict):
@@ -212,6 +257,10 @@ class Blueprint(Strict):
     routing: tuple[Route, ...]
     bottlenecks: tuple[BottleneckRule, ...]
     scoring: Scoring
+    people: tuple[Person, ...] = ()
+    roles: tuple[Role, ...] = ()
+    releases: ReleaseRules = ReleaseRules()
+    drift: DriftSettings = DriftSettings()
     risks: tuple[KnownRisk, ...] = ()
     decisions: tuple[Decision, ...] = ()
 
@@ -228,6 +277,8 @@ class Blueprint(Strict):
             ("gates", [item.id for item in self.gates]),
             ("criteria", [item.id for item in self.criteria]),
             ("risks", [item.id for item in self.risks]),
+            ("people", [item.id for item in self.people]),
+            ("roles", [item.id for item in self.roles]),
             ("bottlenecks", [item.id for item in self.bottlenecks]),
             ("routing", [item.id for item in self.routing]),
         ):
@@ -243,6 +294,15 @@ class Blueprint(Strict):
     def criteria(self) -> tuple[Criterion, ...]:
         """The criteria of all gates, in the file's order."""
         return tuple(criterion for gate in self.gates for criterion in gate.criteria)
+
+    def gate_to(self, stage: str) -> Gate | None:
+        """The gate before a release stage, if the file has one."""
+        return next((gate for gate in self.gates if gate.to == stage), None)
+
+    @property
+    def gates_digest(self) -> str:
+        """sha256 of what the gates demand and of who decides, 64 hex digits."""
+        return digest_of([self.gates, self.boundaries, self.roles])
 
     @property
     def digest(self) -> str:
@@ -268,6 +328,10 @@ def _dangling(blueprint: Blueprint) -> list[str]:
         references += [(f"boundaries.{boundary.id}.enforced_by", name, criteria) for name in boundary.enforced_by]
     references += [(f"mechanisms.{item.id}.owner", item.owner, teams) for item in blueprint.mechanisms]
     references += [(f"risks.{item.id}.owner", item.owner, teams) for item in blueprint.risks]
+    roles, people = {item.id for item in blueprint.roles}, {item.id for item in blueprint.people}
+    references += [(f"criteria.{item.id}.role", item.role, roles) for item in blueprint.criteria if item.role]
+    references += [(f"roles.{item.id}.people", name, people) for item in blueprint.roles for name in item.people]
+    references += [("releases.may_move", name, roles) for name in blueprint.releases.may_move]
     references += [(f"risks.{item.id}.layers", name, layers) for item in blueprint.risks for name in item.layers]
     return [f"{place}: nothing is called {name!r}" for place, name, known in references if name not in known]
 

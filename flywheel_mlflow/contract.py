@@ -31,8 +31,9 @@ Flag = Annotated[bool, Field(strict=True)]
 
 #: Every project has numbers of these names; a KPI of the same name would be taken for one.
 COMPUTED_NAMES = frozenset({"score", "check_pass_rate", "kpi_attainment", "contract_conformity"})
-#: These stand before the numbers of the whole (``flywheel.review_hours``, ``stage.x.score``).
-RESERVED_IDS = frozenset({"flywheel", "stage"})
+#: These stand before the numbers of the whole (``flywheel.review_hours``, ``stage.x.score``), or name
+#: experiments of the flywheel's own.
+RESERVED_IDS = frozenset({"flywheel", "stage", "ledger", "feedback"})
 #: Numbers of the whole that contain the assembly layer's own evidence: as its KPIs they would
 #: make it grade itself, and the assembly could not settle.
 SELF_GRADING = frozenset(

@@ -1,6 +1,7 @@
 """Everything that can go wrong, each with what to try.
 
 FlywheelError                    exit code 4
++-- Refused                      exit code 1: a rule says no to an act; it names rule, value and limit
 +-- InputError                   exit code 2: the caller's input is at fault
 |   +-- DocumentError            a document has faults; all of them are listed
 |   +-- UnknownName              a project, interface, metric or iteration nobody declared
@@ -60,6 +61,45 @@ class FlywheelError(Exception):
 
     def __str__(self) -> str:
         return self.diagnostics()
+
+
+class Refused(FlywheelError):
+    """A rule says no to an act.
+
+    Args:
+        what: one sentence, the fact.
+        rule: the rule that says no, as a sentence.
+        value: what was found, where there is a value.
+        limit: what the rule demands, where there is a limit.
+        where: the release, run or server.
+        hint: the next command.
+    """
+
+    exit_code = ExitCode.BLOCK
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        rule: str,
+        value: object = None,
+        limit: object = None,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.rule = rule
+        self.value = value
+        self.limit = limit
+
+    def diagnostics(self) -> str:
+        """What, by which rule, the value against its limit, what to try."""
+        lines = [self.what, f"  rule:  {self.rule}"]
+        lines += [f"  value: {self.value}"] if self.value is not None else []
+        lines += [f"  limit: {self.limit}"] if self.limit is not None else []
+        lines += [f"  where: {self.where}"] if self.where else []
+        lines += [f"  try:   {self.hint}"] if self.hint else []
+        return "\n".join(lines)
 
 
 class InputError(FlywheelError):

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly import RecordedAssembly
-from flywheel_mlflow.errors import FlywheelError, StorageError
+from flywheel_mlflow.errors import FlywheelError, ServerRefused, StorageError
 from flywheel_mlflow.evidence import ConsumedInterface, InterfaceVersion
 from flywheel_mlflow.settings import redacted
 from flywheel_mlflow.tracking import tags
+from flywheel_mlflow.tracking.artifacts import Artifacts
 from flywheel_mlflow.tracking.connection import translated
 from flywheel_mlflow.tracking.project_runs import (
     end_run,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 STATUS_PREFIX = tags.STATUS + "."
+
+#: Where an assembly's own files lie; other folders of its run hold release bundles and drift comparisons.
+ASSEMBLY_FOLDERS = ("console", "interfaces", "processed", "reports")
 
 #: Assemblies of one iteration that are looked through for a valid one, newest first.
 MAX_ATTEMPTS = 100
@@ -79,9 +83,17 @@ class AssemblyStore:
     """The assembly experiment of one flywheel."""
 
     def __init__(
-        self, client: MlflowClient, *, uri: str, flywheel: str, actor: str, artifact_root: Path | None
+        self,
+        client: MlflowClient,
+        artifacts: Artifacts,
+        *,
+        uri: str,
+        flywheel: str,
+        actor: str,
+        artifact_root: Path | None,
     ) -> None:
         self._client = client
+        self._artifacts = artifacts
         self._uri = uri
         self._flywheel = flywheel
         self._actor = actor
@@ -98,18 +110,17 @@ class AssemblyStore:
         ``contradictory`` takes one that contradicts itself as well, which no reader counts.
         """
         run = self._newest(iteration, {tags.TRUE, tags.FALSE} if contradictory else {tags.TRUE})
-        if run is None:
+        return None if run is None else _recorded(run, iteration)
+
+    def recorded_run(self, run_id: str, iteration: int) -> RecordedAssembly | None:
+        """What the assembly of one run said; None when the run is gone."""
+        try:
+            with translated(self._uri):
+                return _recorded(self._client.get_run(run_id), iteration)
+        except ServerRefused as error:
+            if error.code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
+                raise
             return None
-        labels = run.data.tags
-        return RecordedAssembly(
-            iteration=iteration,
-            run_id=run.info.run_id,
-            digest=labels.get(tags.ASSEMBLY_DIGEST, ""),
-            metrics=dict(run.data.metrics),
-            statuses={
-                key.removeprefix(STATUS_PREFIX): value for key, value in labels.items() if key.startswith(STATUS_PREFIX)
-            },
-        )
 
     def _newest(self, iteration: int, marks: set[str]) -> Run | None:
         with translated(self._uri):
@@ -146,13 +157,8 @@ class AssemblyStore:
 
     def files(self, run_id: str, folder: Path) -> dict[str, str]:
         """The text artifacts of an assembly's run by path, downloaded below ``folder``."""
-        with translated(self._uri):
-            root = Path(self._client.download_artifacts(run_id, "", str(folder)))
-        return {
-            path.relative_to(root).as_posix(): path.read_text(encoding="utf-8", errors="replace")
-            for path in sorted(root.rglob("*"))
-            if path.is_file()
-        }
+        found = {place: self._artifacts.texts(run_id, place, folder) for place in ASSEMBLY_FOLDERS}
+        return {f"{place}/{name}": text for place, files in found.items() for name, text in files.items()}
 
     def write(self, content: AssemblyContent, *, resume: str | None = None) -> WrittenAssembly:
         """Write parent and children; the parent is marked valid last of all.
@@ -268,3 +274,16 @@ class AssemblyStore:
 
 def _has_ended(run: Run) -> bool:
     return bool(run.info.status != "RUNNING")
+
+
+def _recorded(run: Run, iteration: int) -> RecordedAssembly:
+    labels = run.data.tags
+    return RecordedAssembly(
+        iteration=iteration,
+        run_id=run.info.run_id,
+        digest=labels.get(tags.ASSEMBLY_DIGEST, ""),
+        metrics=dict(run.data.metrics),
+        statuses={
+            key.removeprefix(STATUS_PREFIX): value for key, value in labels.items() if key.startswith(STATUS_PREFIX)
+        },
+    )

@@ -100,8 +100,9 @@ class Collector:
                         page_token=token,
                     )
                 )
-                # The assembly's own experiment: six runs an assembly, long notes, and no project's evidence.
-                if item.name != self._flywheel
+                # The assembly's own experiment (six runs an assembly, long notes) and those of the ledger and
+                # the feedback hold no project's evidence.
+                if item.name != self._flywheel and tags.KIND not in item.tags
             }
         return sorted(
             experiment

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -27,8 +27,13 @@ from flywheel_mlflow.settings import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.store.entities import PagedList
+    from requests import Response
 
 Item = TypeVar("Item")
+
+#: Where the flywheel's plugin listens inside an MLflow server; below /ajax-api, since there MLflow refuses
+#: state-changing calls from other origins.
+ROUTES = "/ajax-api/2.0/flywheel"
 
 #: What to try after the error codes an MLflow server sends; the library's list has many more,
 #: of a hosted product, which the endings below and the fallback cover.
@@ -72,26 +77,21 @@ def hint_for(code: str) -> str:
 
 
 def open_client(settings: Settings) -> MlflowClient:
-    """An MLflow client whose retries and timeouts are bounded, on a store that is ready.
+    """An MLflow client whose retries and timeouts are bounded, on a store that is ready; :func:`greet` comes first.
 
     Raises:
-        ServerUnreachable: nobody answers at the address, told within seconds.
         StorageError: a database file that cannot be made or opened.
     """
     # MLflow reads these from the environment at every request; a value the user set stays.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_TIMEOUT_S))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(REQUEST_RETRIES))
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    if settings.is_server:
-        _knock(settings)
     # Alembic tells every one of its migrations, MLflow every default it chose.
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with translated(settings.shown_uri):
         from mlflow import MlflowClient
 
-        if settings.is_server:
-            _greet(settings)
         with _first_opening(settings):
             client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
             if not settings.is_server:
@@ -114,19 +114,40 @@ def _knock(settings: Settings) -> None:
         raise _unreachable(settings.shown_uri, str(error)) from error
 
 
-def _greet(settings: Settings) -> None:
-    """Fail within seconds when something listens and never answers; any answer at all will do."""
+def greet(settings: Settings) -> dict[str, Any] | None:
+    """What the flywheel's plugin in the server says about itself; None without server or plugin.
+
+    Fails within seconds when something listens and never answers; any answer at all will do, so a server without
+    the plugin costs no second request.
+
+    Raises:
+        ServerUnreachable.
+    """
+    if not settings.is_server:
+        return None
+    _knock(settings)
+    with translated(settings.shown_uri):
+        answer = _ask_about(settings)
+    try:
+        document = answer.json() if answer.status_code == 200 else None
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) and document.get("plugin") == "flywheel" else None
+
+
+def _ask_about(settings: Settings) -> Response:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
-    http_request(  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
+    answer: Response = http_request(  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
         get_default_host_creds(settings.tracking_uri),  # type: ignore[no-untyped-call]  # likewise
-        "/health",
+        f"{ROUTES}/about",
         "GET",
         max_retries=0,
         timeout=ANSWER_TIMEOUT_S,
         raise_on_status=False,
     )
+    return answer
 
 
 def _unreachable(uri: str, reason: str) -> ServerUnreachable:

@@ -177,17 +177,29 @@ def project_labels(flywheel: str, contract: Contract, iteration: int, kind: Evid
 
 
 def ensure_experiment(
-    client: MlflowClient, flywheel: str, project_id: str | None, title: str, artifact_root: Path | None
+    client: MlflowClient,
+    flywheel: str,
+    project_id: str | None,
+    title: str,
+    artifact_root: Path | None,
+    *,
+    part: str | None = None,
 ) -> str:
-    """The id of a project's experiment (of the assembly's for None), made when it is missing."""
+    """The id of a project's experiment (of the assembly's for None), made when it is missing.
+
+    ``part`` names another experiment of the flywheel that holds no project's evidence (its ledger, say); the
+    collector passes it by.
+    """
     from mlflow.exceptions import MlflowException
 
-    name = f"{flywheel}/{project_id}" if project_id else flywheel
+    name = f"{flywheel}/{project_id or part}" if project_id or part else flywheel
     found = client.get_experiment_by_name(name)
     if found is None:
         labels = {tags.NAME: flywheel, tags.NOTE: title}
         if project_id:
             labels[tags.PROJECT] = project_id
+        if part:
+            labels[tags.KIND] = part
         location = (artifact_root / name.replace("/", "_")).as_uri() if artifact_root else None
         try:
             return str(client.create_experiment(name, artifact_location=location, tags=labels))

@@ -1,0 +1,142 @@
+"""Judges approvals: whose yes counts for a release, in which role, and why another one does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flywheel_mlflow.blueprint import Blueprint
+from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.documents import parse_json
+from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.ledger import AUTHENTICATED, Event, Identity, unwitnessed
+from flywheel_mlflow.releases import Approval, Basis, Release
+from flywheel_mlflow.signing import is_signed
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedApproval:
+    """An approval with what speaks against it; ``verified`` when its author's name is proven.
+
+    ``forged`` marks one that its alleged author cannot have given: that is a matter for the audit, not for a reminder.
+    """
+
+    approval: Approval
+    against: tuple[str, ...]
+    verified: bool
+    forged: bool
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts where no verified name is demanded."""
+        return not self.against
+
+
+def statement(flywheel: str, version: int, bundle: str, *, role: str, reason: str, until: datetime) -> str:
+    """What a person who approves says, and signs: one line of canonical JSON."""
+    words: dict[str, Any] = {
+        "decision": "approve",
+        "flywheel": flywheel,
+        "version": version,
+        "bundle": bundle,
+        "role": role,
+        "reason": reason,
+        "until": until.isoformat(),
+    }
+    return canonical_json(words)
+
+
+def holds_role(blueprint: Blueprint, person: str, role: str) -> bool:
+    """Whether flywheel.yaml names the person for the role."""
+    return any(item.id == role and person in item.people for item in blueprint.roles)
+
+
+def key_of(blueprint: Blueprint, person: str) -> str | None:
+    """The person's public key, if flywheel.yaml holds one."""
+    return next((item.public_key for item in blueprint.people if item.id == person), None)
+
+
+def is_verified(blueprint: Blueprint, event: Event) -> bool:
+    """Whether a server whose key flywheel.yaml names vouches for the event's author."""
+    return event.actor.level == AUTHENTICATED and not unwitnessed([event], blueprint.releases.server_keys)
+
+
+def judge(
+    approval: Approval,
+    event: Event,
+    release: Release,
+    *,
+    blueprint: Blueprint,
+    basis: Basis,
+    now: datetime,
+) -> JudgedApproval:
+    """What speaks for and against one approval at the moment ``now``."""
+    forgery = tuple(_forgery(approval, event, release, blueprint))
+    plain = tuple(_objections(approval, release, blueprint, basis, now))
+    signed = key_of(blueprint, approval.actor.name) is not None and not forgery
+    return JudgedApproval(
+        approval=approval,
+        against=forgery + plain,
+        verified=signed or (not forgery and is_verified(blueprint, event)),
+        forged=bool(forgery),
+    )
+
+
+def _forgery(approval: Approval, event: Event, release: Release, blueprint: Blueprint) -> Iterable[str]:
+    key = key_of(blueprint, approval.actor.name)
+    if key is not None and not is_signed(approval.statement, approval.signature, [key]):
+        yield f"{approval.actor.name} signs approvals, and this one does not carry the signature"
+    if unwitnessed([event], blueprint.releases.server_keys):
+        yield "it claims that a server vouches for the name, and no known server sealed it"
+    if not _says_what_it_claims(approval, release):
+        yield "what was signed speaks of another release, role or time"
+
+
+def _says_what_it_claims(approval: Approval, release: Release) -> bool:
+    try:
+        words = parse_json(approval.statement, name="the statement")
+    except DocumentError:
+        return False
+    claims = {
+        "version": release.version,
+        "bundle": release.bundle,
+        "role": approval.role,
+        "reason": approval.reason,
+        "until": approval.until.isoformat(),
+        "decision": "approve",
+    }
+    return isinstance(words, dict) and all(words.get(name) == value for name, value in claims.items())
+
+
+def _objections(
+    approval: Approval, release: Release, blueprint: Blueprint, basis: Basis, now: datetime
+) -> Iterable[str]:
+    name = approval.actor.name
+    if not holds_role(blueprint, name, approval.role):
+        yield f"{name} does not hold the role {approval.role}"
+    if name == release.author.name:
+        yield f"{name} made the release, and nobody approves what they made"
+    longest = approval.at + timedelta(days=blueprint.releases.approval_days)
+    if min(approval.until, longest) <= now:
+        yield f"it expired on {min(approval.until, longest):%Y-%m-%d %H:%M} UTC"
+    for what in approval.basis.changes(basis):
+        yield f"void: {what} changed since"
+
+
+def judge_all(
+    release: Release, events: Iterable[Event], *, blueprint: Blueprint, basis: Basis, now: datetime
+) -> tuple[JudgedApproval, ...]:
+    """Every approval of a release, judged, oldest first."""
+    numbered = {event.number: event for event in events}
+    return tuple(
+        judge(item, numbered[item.number], release, blueprint=blueprint, basis=basis, now=now)
+        for item in release.approvals
+    )
+
+
+def may_move(blueprint: Blueprint, actor: Identity) -> bool:
+    """Whether flywheel.yaml lets a person promote, roll back and override."""
+    roles = blueprint.releases.may_move
+    return not roles or any(holds_role(blueprint, actor.name, role) for role in roles)

@@ -1,0 +1,233 @@
+"""Release bundles: the plain JSON files that pin every interface version of an iteration, with the digest of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel_mlflow import deliverables
+from flywheel_mlflow.canonical import digest_of, document_json, plain, sha256_text
+from flywheel_mlflow.documents import parse_json, value_at
+from flywheel_mlflow.errors import DocumentError, InputError
+from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.gates import Measured
+from flywheel_mlflow.risks import Risk
+
+FORMAT_VERSION = 1
+FOLDER = "release"
+MANIFEST = "manifest.json"
+INTERFACES = "interfaces.json"
+REGISTRY = "registry.json"
+METRICS = "metrics.json"
+CHECKS = "checks.json"
+DRIFT = "drift.json"
+RISKS = "risks.json"
+BLUEPRINT = "blueprint.json"
+
+#: Which deliverable of the assembly each file of the bundle repeats, byte for byte.
+_COPIED = {
+    REGISTRY: deliverables.REGISTRY,
+    METRICS: deliverables.METRICS,
+    CHECKS: deliverables.TEST_RESULTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One interface version of a release: where it is, what it is, who made it, under which licence.
+
+    ``uri`` names it by run, ``address`` is where the artifact store keeps it, which saves asking for the run.
+    ``digest`` and ``schema_digest`` are the first 32 hex digits of a sha256; ``licence`` and ``rows`` are None where
+    nobody stated them; ``iteration`` is the one whose run made it, which an older one may be.
+    """
+
+    interface: str
+    project: str
+    uri: str
+    digest: str
+    schema_digest: str
+    licence: str | None
+    rows: int | None
+    iteration: int
+    run_id: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A release's files by name, what they pin, and what they leave out with the reason.
+
+    ``digest`` is the sha256 of the manifest, which holds the sha256 of every other file.
+    """
+
+    files: Mapping[str, str]
+    digest: str
+    pins: tuple[Pin, ...]
+    left_out: Mapping[str, str]
+
+    @property
+    def place(self) -> str:
+        """Where the bundle lies among the artifacts of the assembly's run."""
+        return f"{FOLDER}/{self.digest[:16]}"
+
+
+def make_bundle(
+    flywheel: Flywheel,
+    iteration: int,
+    run_id: str,
+    assembly_digest: str,
+    files: Mapping[str, str],
+    *,
+    licences: Mapping[str, str | None],
+    addresses: Mapping[str, str],
+    drift: Any,
+    risks: Iterable[Risk],
+) -> Bundle:
+    """The bundle of an assembled iteration; equal evidence gives an equal digest.
+
+    Args:
+        flywheel: blueprint and contracts as they are now.
+        iteration: the iteration.
+        run_id: the assembly's run.
+        assembly_digest: sha256 over the assembly's files.
+        files: the assembly's files by artifact path.
+        licences: the licence of each interface, by name.
+        addresses: where the artifact store keeps the artifacts of a run, by run id.
+        drift: the drift comparison as plain values, or why there is none.
+        risks: all risks of the ledger; the open ones are kept.
+
+    Raises:
+        InputError: the assembly lacks a file that a release needs.
+    """
+    absent = sorted(name for name in _COPIED.values() if name not in files)
+    if absent:
+        raise InputError(
+            f"the assembly of iteration {iteration} lacks {', '.join(absent)}",
+            where=f"run {run_id}",
+            hint=f"run `flywheel assemble --iteration {iteration} --force`",
+        )
+    registry = parse_json(files[deliverables.REGISTRY], name=deliverables.REGISTRY)
+    pins, left_out = _pins(registry, run_id, iteration, licences, addresses)
+    documents = {
+        INTERFACES: {"interfaces": pins, "left_out": left_out},
+        DRIFT: drift,
+        RISKS: [item for item in risks if item.closed_at is None],
+        BLUEPRINT: flywheel.blueprint,
+    }
+    texts = {name: files[source] for name, source in _COPIED.items()}
+    texts |= {name: document_json(document) for name, document in documents.items()}
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "flywheel": flywheel.name,
+        "iteration": iteration,
+        "assembly": {"run_id": run_id, "digest": assembly_digest},
+        "blueprint_digest": flywheel.blueprint.digest,
+        "contracts": {name: contract.digest for name, contract in flywheel.contracts.items()},
+        "files": {name: sha256_text(text) for name, text in sorted(texts.items())},
+    }
+    texts[MANIFEST] = document_json(manifest)
+    return Bundle(dict(sorted(texts.items())), sha256_text(texts[MANIFEST]), pins, left_out)
+
+
+def _pins(
+    registry: Any, run_id: str, iteration: int, licences: Mapping[str, str | None], addresses: Mapping[str, str]
+) -> tuple[tuple[Pin, ...], dict[str, str]]:
+    pins: list[Pin] = []
+    left_out: dict[str, str] = {}
+    for entry in registry:
+        evidence = entry["evidence"] or {}
+        for item in entry["interfaces_out"]:
+            name, version = item["name"], item["version"]
+            if version is None:
+                left_out[name] = f"{entry['project_id']} logged no version of it"
+            elif not entry["consumable"]:
+                left_out[name] = f"{entry['project_id']} is not consumable: {entry['reasons'][0]}"
+            else:
+                uri = version["uri"] if ":/" in version["uri"] else f"runs:/{run_id}/{version['uri']}"
+                pins.append(
+                    Pin(
+                        interface=name,
+                        project=entry["project_id"],
+                        uri=uri,
+                        digest=version["digest"],
+                        schema_digest=version["schema_digest"],
+                        licence=licences.get(name),
+                        rows=version["rows"],
+                        iteration=evidence.get("carried_from") or evidence.get("iteration") or iteration,
+                        run_id=evidence.get("run_id") or run_id,
+                        address=_address(uri, addresses),
+                    )
+                )
+    return tuple(sorted(pins, key=lambda pin: pin.interface)), dict(sorted(left_out.items()))
+
+
+def _address(uri: str, addresses: Mapping[str, str]) -> str | None:
+    """Where the artifact store keeps what ``runs:/RUN/PLACE`` names; None for other URIs."""
+    run_id, _, place = uri.removeprefix("runs:/").partition("/")
+    return f"{addresses[run_id].rstrip('/')}/{place}" if uri.startswith("runs:/") and run_id in addresses else None
+
+
+def bundle_faults(files: Mapping[str, str], digest: str) -> tuple[str, ...]:
+    """What differs between a bundle's files and the digest under which it was registered; empty when nothing does."""
+    if MANIFEST not in files:
+        return (f"{MANIFEST} is missing",)
+    found = sha256_text(files[MANIFEST])
+    if found != digest:
+        return (f"{MANIFEST} was edited: its digest is {found[:16]}, registered was {digest[:16]}",)
+    try:
+        listed = value_at(parse_json(files[MANIFEST], name=MANIFEST), "files")
+    except DocumentError as error:
+        return tuple(str(fault) for fault in error.faults)
+    if not isinstance(listed, dict):
+        return (f"{MANIFEST} lists no files",)
+    faults = [f"{name} is missing" for name in listed if name not in files]
+    faults += [
+        f"{name} was edited" for name, known in listed.items() if name in files and sha256_text(files[name]) != known
+    ]
+    faults += [f"{name} does not belong to the bundle" for name in files if name not in listed and name != MANIFEST]
+    return tuple(sorted(faults))
+
+
+def read_bundle(files: Mapping[str, str], digest: str) -> Bundle:
+    """The bundle in files that were fetched from somewhere.
+
+    Raises:
+        InputError: they are not what was registered; every difference is named.
+    """
+    faults = bundle_faults(files, digest)
+    if faults:
+        raise InputError(
+            f"the bundle is not the one that was registered: {'; '.join(faults[:5])}",
+            hint="run `flywheel audit`; do not use its interfaces until it is explained",
+        )
+    document = parse_json(files[INTERFACES], name=INTERFACES)
+    pins = tuple(Pin(**item) for item in document["interfaces"])
+    return Bundle(files, digest, pins, document["left_out"])
+
+
+def measured(bundle: Bundle) -> dict[str, Measured]:
+    """Every number of the bundle by its full name, with sample sizes and directions of KPIs where they are known."""
+    metrics = parse_json(bundle.files[METRICS], name=METRICS)["metrics"]
+    registry = parse_json(bundle.files[REGISTRY], name=REGISTRY)
+    manifest = parse_json(bundle.files[MANIFEST], name=MANIFEST)
+    kpis = {
+        f"{entry['project_id']}.{name}": (kpi, (entry["evidence"] or {}).get("run_id"))
+        for entry in registry
+        for name, kpi in entry["kpis"].items()
+    }
+    found: dict[str, Measured] = {}
+    for name, metric in metrics.items():
+        kpi, run_id = kpis.get(name, ({}, None))
+        found[name] = Measured(
+            value=metric["value"],
+            n=kpi.get("n"),
+            run_id=run_id or manifest["assembly"]["run_id"],
+            lower_is_better=kpi.get("direction") == "lower",
+        )
+    return found
+
+
+def pins_digest(pins: Iterable[Pin]) -> str:
+    """sha256 over what the pins say, by which the audit compares them with a version's tags."""
+    return digest_of([plain(pin) for pin in pins])

@@ -1,0 +1,92 @@
+"""What a comparison of two iterations found, and what it means: plain values in, plain values out.
+
+Example::
+
+    report = compare("acme", contracts, current, reference, settings=DriftSettings())
+    report.verdict, [finding.text for finding in report.findings[:5]]
+"""
+
+from flywheel_mlflow.drift.comparing import History, compare
+from flywheel_mlflow.drift.distributions import (
+    Comparison,
+    Method,
+    benjamini_hochberg,
+    compare_counts,
+    compare_signals,
+    compare_values,
+    detectable_shift,
+    holm,
+)
+from flywheel_mlflow.drift.findings import (
+    DataVerdict,
+    FilterFound,
+    Finding,
+    Kind,
+    KpiFound,
+    KpiVerdict,
+    SignalFound,
+    Trend,
+    Verdict,
+)
+from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, samples_needed, wilson_interval
+from flywheel_mlflow.drift.kpis import KpiCase, compare_kpis
+from flywheel_mlflow.drift.paired import Paired, compare_pairs, mcnemar
+from flywheel_mlflow.drift.report import DriftReport, Reference, drift_report_from_json, error_finding, with_identity
+from flywheel_mlflow.drift.sides import (
+    LoggedData,
+    ProjectSide,
+    Side,
+    VersionRef,
+    project_side,
+    sides_of_evidence,
+    sides_of_registry,
+)
+from flywheel_mlflow.drift.signals import DataFound, compare_data
+from flywheel_mlflow.drift.trend import sparkline, trend_of
+
+__all__ = [
+    "Comparison",
+    "DataFound",
+    "DataVerdict",
+    "DriftReport",
+    "FilterFound",
+    "Finding",
+    "History",
+    "Kind",
+    "KpiCase",
+    "KpiFound",
+    "KpiVerdict",
+    "LoggedData",
+    "Method",
+    "Paired",
+    "ProjectSide",
+    "Rate",
+    "Reference",
+    "Side",
+    "SignalFound",
+    "Trend",
+    "Verdict",
+    "VersionRef",
+    "benjamini_hochberg",
+    "compare",
+    "compare_counts",
+    "compare_data",
+    "compare_kpis",
+    "compare_pairs",
+    "compare_signals",
+    "compare_values",
+    "detectable_shift",
+    "drift_report_from_json",
+    "error_finding",
+    "holm",
+    "mcnemar",
+    "newcombe_difference",
+    "project_side",
+    "samples_needed",
+    "sides_of_evidence",
+    "sides_of_registry",
+    "sparkline",
+    "trend_of",
+    "wilson_interval",
+    "with_identity",
+]

@@ -1,0 +1,224 @@
+"""Whether two samples of a quality signal come from one distribution, with the size of the difference."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.records.profiles import Signal, Value
+
+#: Labels of a categorical signal compared one by one; the rest are one label more.
+MOST_LABELS = 50
+
+#: Chi-square's approximation needs about this many expected rows in a cell (Cochran 1954).
+LEAST_EXPECTED = 5.0
+
+#: What "could have been seen" means: found with this probability.
+POWER = 0.8
+
+
+class Method(StrEnum):
+    """How two samples were compared; fixed by the kind of values, never by how many there are."""
+
+    KS = "two-sample Kolmogorov-Smirnov"
+    CHI2 = "two-sample chi-square"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two samples compared.
+
+    ``p`` is the probability of so large a difference where there is none; ``effect`` is the
+    Kolmogorov-Smirnov distance D or Cramer's V (corrected for its bias), both 0..1; ``location`` says which way it
+    moved: current mean minus reference mean, None for labels.
+    """
+
+    method: Method
+    p: float
+    effect: float
+    n_reference: int
+    n_current: int
+    reference: str
+    current: str
+    location: float | None = None
+
+    @property
+    def effect_name(self) -> str:
+        """What the effect size is called."""
+        return "D" if self.method is Method.KS else "V"
+
+
+def values_of(signal: Signal | None) -> list[Value]:
+    """The sampled values of a signal, rows without one left out."""
+    return [] if signal is None else [value for value in signal.sample if value is not None]
+
+
+def compare_signals(reference: Signal | None, current: Signal | None) -> Comparison | None:
+    """Two samples of a signal compared; None when either has no value."""
+    return compare_values(values_of(reference), values_of(current))
+
+
+def compare_values(reference: Sequence[Value], current: Sequence[Value]) -> Comparison | None:
+    """Two samples compared: numbers by their distributions, texts and booleans by their labels.
+
+    A signal that is a number on one side and a text on the other is compared by labels: its type changed,
+    and no label is shared.
+    """
+    if not reference or not current:
+        return None
+    if _numeric(reference) and _numeric(current):
+        return _compare_numbers([float(value) for value in reference], [float(value) for value in current])
+    return _compare_labels(reference, current)
+
+
+def _numeric(values: Sequence[Value]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _compare_numbers(reference: Sequence[float], current: Sequence[float]) -> Comparison:
+    import numpy as np
+    from scipy.stats import distributions
+
+    old, new = np.sort(np.asarray(reference, dtype=float)), np.sort(np.asarray(current, dtype=float))
+    both = np.concatenate([old, new])
+    gap = np.searchsorted(old, both, side="right") / len(old) - np.searchsorted(new, both, side="right") / len(new)
+    distance = float(np.abs(gap).max())
+    # The asymptotic p-value of scipy.stats.ks_2samp(method="asymp"), without its per-call overhead; ties make it
+    # larger than the truth, never smaller.
+    small, large = sorted((len(old), len(new)))
+    size = large * small / (large + small)
+    p = float(np.clip(distributions.kstwo.sf(distance, np.round(size)), 0.0, 1.0))
+    return Comparison(
+        method=Method.KS,
+        p=p,
+        effect=distance,
+        n_reference=len(old),
+        n_current=len(new),
+        reference=_summary(float(old.mean()), float(old.std())),
+        current=_summary(float(new.mean()), float(new.std())),
+        location=float(new.mean() - old.mean()),
+    )
+
+
+def _summary(mean: float, deviation: float) -> str:
+    return f"{mean:.4g} ± {deviation:.3g}"
+
+
+def _label(value: Value) -> str:
+    """A value as a label: the text "1" and the number 1 are different labels."""
+    return value if isinstance(value, str) else f"{value!r}"
+
+
+def _compare_labels(reference: Sequence[Value], current: Sequence[Value]) -> Comparison:
+    old, new = Counter(map(_label, reference)), Counter(map(_label, current))
+    table = _cells(old, new)
+    p, effect = _chi_square(table)
+    return Comparison(
+        method=Method.CHI2,
+        p=p,
+        effect=effect,
+        n_reference=len(reference),
+        n_current=len(current),
+        reference=_shares(old, old + new),
+        current=_shares(new, old + new),
+    )
+
+
+def _cells(old: Counter[str], new: Counter[str]) -> list[tuple[int, int]]:
+    """(reference, current) counts of each label, rare labels put together so that chi-square holds."""
+    both = old + new
+    total_old, total_new = sum(old.values()), sum(new.values())
+    smaller_share = min(total_old, total_new) / (total_old + total_new)
+    kept: list[tuple[int, int]] = []
+    rest_old = rest_new = 0
+    for index, (label, count) in enumerate(sorted(both.items(), key=lambda item: (-item[1], item[0]))):
+        if index < MOST_LABELS and count * smaller_share >= LEAST_EXPECTED:
+            kept.append((old[label], new[label]))
+        else:
+            rest_old, rest_new = rest_old + old[label], rest_new + new[label]
+    if rest_old + rest_new:
+        kept.append((rest_old, rest_new))
+    return kept
+
+
+def _chi_square(table: Sequence[tuple[int, int]]) -> tuple[float, float]:
+    """(p, bias-corrected Cramer's V) of a table with two columns; one label alone cannot differ.
+
+    Two labels are corrected for continuity (Yates), as scipy does by default: without it small tables alarm too often.
+    """
+    if len(table) < 2:
+        return 1.0, 0.0
+    import numpy as np
+    from scipy.stats import chi2_contingency
+
+    counts = np.asarray(table, dtype=float)
+    result = chi2_contingency(counts, correction=True)
+    # Bergsma 2013: V of samples from one distribution is positive by chance; its expectation is taken off.
+    phi = max(0.0, float(result.statistic) - result.dof) / counts.sum()
+    return float(result.pvalue), math.sqrt(phi)
+
+
+def _shares(counts: Counter[str], both: Counter[str]) -> str:
+    """The three most frequent labels of both samples with their share in this one."""
+    total = sum(counts.values())
+    names = [label for label, _ in sorted(both.items(), key=lambda item: (-item[1], item[0]))[:3]]
+    shown = ", ".join(f"{name[:24]} {counts[name] / total:.0%}" for name in names)
+    return shown + (f" of {len(both)} labels" if len(both) > len(names) else "")
+
+
+def compare_counts(reference: tuple[int, int], current: tuple[int, int]) -> tuple[float, float]:
+    """(p, effect V) of two counts on each side, such as rows dropped and rows kept.
+
+    Whole counts rather than samples, so the sizes may be any.
+    """
+    if not (reference[0] + current[0] and reference[1] + current[1]):
+        return 1.0, 0.0
+    return _chi_square([(reference[0], current[0]), (reference[1], current[1])])
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted so that rejecting those <= q keeps the false discovery rate at q (1995, JRSS B 57)."""
+    ranked = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [1.0] * len(p_values)
+    least = 1.0
+    for rank in range(len(ranked), 0, -1):
+        index = ranked[rank - 1]
+        least = min(least, p_values[index] * len(p_values) / rank)
+        adjusted[index] = least
+    return adjusted
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted so that rejecting those <= alpha makes any false rejection at most alpha likely (1979)."""
+    ranked = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [1.0] * len(p_values)
+    most = 0.0
+    for rank, index in enumerate(ranked):
+        most = max(most, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = most
+    return adjusted
+
+
+def detectable_shift(n_reference: int, n_current: int, *, alpha: float, power: float = POWER) -> float | None:
+    """The smallest shift of a normal signal, in standard deviations, that samples of these sizes show.
+
+    For a Kolmogorov-Smirnov test at level ``alpha``: a shift of d moves the distributions apart by
+    ``2 * Phi(d/2) - 1``; the distance seen scatters around it, and must exceed the critical
+    distance ``sqrt(-ln(alpha/2) / (2 m))``, m = n1 n2 / (n1 + n2) (Smirnov). None when no shift
+    would: too few samples.
+    """
+    from statistics import NormalDist
+
+    if n_reference < 1 or n_current < 1:
+        return None
+    size = n_reference * n_current / (n_reference + n_current)
+    critical = math.sqrt(-math.log(alpha / 2) / (2 * size))
+    normal = NormalDist()
+    # At the point of largest distance each share scatters by at most sqrt(1/4 n).
+    needed = critical + normal.inv_cdf(power) * math.sqrt(0.25 / size)
+    return 2 * normal.inv_cdf((1 + needed) / 2) if needed < 1 else None

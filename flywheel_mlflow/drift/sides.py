@@ -1,0 +1,159 @@
+"""The two sides of a comparison: what each iteration's projects measured and which data they logged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from flywheel_mlflow.documents import parse_json
+from flywheel_mlflow.errors import DocumentError, Fault
+from flywheel_mlflow.evidence import KpiValue, ProjectEvidence
+from flywheel_mlflow.records.cards import DataCard
+from flywheel_mlflow.records.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedData:
+    """What a run logged about one interface version besides the data; ``fault`` says why it cannot be read."""
+
+    profile: Profile | None = None
+    card: DataCard | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRef:
+    """An interface version by its digest, in the run that logged it."""
+
+    digest: str
+    run_id: str | None
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSide:
+    """One project on one side: KPI values by name, interface versions by name."""
+
+    run_id: str | None
+    kpis: Mapping[str, KpiValue]
+    versions: Mapping[str, VersionRef]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One iteration as one side of a comparison.
+
+    ``run_id`` and ``digest`` are those of its assembly, empty where there is none yet. ``data`` holds what was
+    logged about interface versions, by interface name; ``samples`` outcomes by sample id, by KPI (``p05.hit_rate``).
+    """
+
+    iteration: int
+    run_id: str
+    digest: str
+    projects: Mapping[str, ProjectSide]
+    data: Mapping[str, LoggedData] = field(default_factory=dict)
+    samples: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def kpi(self, project: str, name: str) -> KpiValue:
+        """A KPI's value; unknown when nobody measured it."""
+        found = self.projects.get(project)
+        return found.kpis.get(name, KpiValue(None)) if found else KpiValue(None)
+
+    def version(self, project: str, interface: str) -> VersionRef | None:
+        """The version of an interface, if the project logged one."""
+        found = self.projects.get(project)
+        return found.versions.get(interface) if found else None
+
+
+def project_side(evidence: ProjectEvidence) -> ProjectSide:
+    """A project's side from its evidence."""
+    return ProjectSide(
+        run_id=evidence.run_id,
+        kpis=dict(evidence.kpis),
+        versions={
+            name: VersionRef(version.digest, evidence.run_id, version.uri)
+            for name, version in evidence.interfaces_out.items()
+        },
+    )
+
+
+def sides_of_evidence(evidence: Mapping[str, ProjectEvidence]) -> dict[str, ProjectSide]:
+    """Every project's side from its evidence."""
+    return {name: project_side(item) for name, item in sorted(evidence.items())}
+
+
+_LOOSE = ConfigDict(extra="ignore", allow_inf_nan=False, strict=True)
+_Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    digest: str
+    uri: str
+    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
+
+
+@dataclass(frozen=True, slots=True)
+class _Interface:
+    name: str
+    version: _Version | None
+    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
+
+
+@dataclass(frozen=True, slots=True)
+class _Kpi:
+    value: float | None
+    n: _Count | None
+    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    run_id: str | None
+    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    project_id: str
+    evidence: _Evidence | None
+    kpis: dict[str, _Kpi]
+    interfaces_out: list[_Interface]
+    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
+
+
+_REGISTRY: TypeAdapter[list[_Entry]] = TypeAdapter(list[_Entry])
+
+
+def sides_of_registry(text: str, *, name: str) -> dict[str, ProjectSide]:
+    """Every project's side from the registry an assembly recorded, exactly as it was recorded.
+
+    ``name`` is where the text comes from, for errors.
+
+    Raises:
+        DocumentError: it is no such registry.
+    """
+    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
+    try:
+        entries = _REGISTRY.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DocumentError([Fault(name, 0, place, first["msg"])], hint="assemble that iteration again") from error
+    return {entry.project_id: _registered(entry) for entry in entries if entry.evidence is not None}
+
+
+def _registered(entry: _Entry) -> ProjectSide:
+    run_id = entry.evidence.run_id if entry.evidence else None
+    return ProjectSide(
+        run_id=run_id,
+        kpis={name: KpiValue(item.value, item.n) for name, item in entry.kpis.items()},
+        versions={
+            item.name: VersionRef(item.version.digest, run_id, item.version.uri)
+            for item in entry.interfaces_out
+            if item.version is not None
+        },
+    )

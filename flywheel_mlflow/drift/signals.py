@@ -1,0 +1,245 @@
+"""Distributions and filters of every interface, compared with one family of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.drift.distributions import (
+    Comparison,
+    benjamini_hochberg,
+    compare_counts,
+    compare_signals,
+    detectable_shift,
+)
+from flywheel_mlflow.drift.findings import DataVerdict, FilterFound, SignalFound
+from flywheel_mlflow.drift.sides import LoggedData, Side
+from flywheel_mlflow.records.cards import FilterNote
+from flywheel_mlflow.records.profiles import Profile, Signal
+from flywheel_mlflow.thresholds import DriftSettings
+
+PRESENCE = "presence"
+CHI2_COUNTS = "two-sample chi-square on counts"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFound:
+    """All that was found about the data, with the faults that kept some of it from being compared (by interface)."""
+
+    signals: tuple[SignalFound, ...]
+    filters: tuple[FilterFound, ...]
+    faults: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """An interface with the project that makes it."""
+
+    project: str
+    interface: str
+
+
+def compare_data(contracts: Iterable[Contract], current: Side, reference: Side, settings: DriftSettings) -> DataFound:
+    """Every signal and filter of the interfaces that these projects promise, p-values adjusted over all of them."""
+    signals: list[SignalFound] = []
+    filters: list[FilterFound] = []
+    faults: dict[str, str] = {}
+    for contract in contracts:
+        if contract.id not in current.projects or contract.id not in reference.projects:
+            continue  # a project without evidence on one side is told once, not for each interface
+        for promise in contract.interfaces_out:
+            where = _Where(contract.id, promise.name)
+            fault = _fault(promise.name, current, reference)
+            if fault:
+                faults[promise.name] = fault
+                continue
+            signals += _signals(where, current, reference, settings)
+            filters += _filters(where, current, reference, settings)
+    return _adjusted(signals, filters, faults, settings)
+
+
+def _fault(interface: str, current: Side, reference: Side) -> str:
+    for side in (current, reference):
+        data = side.data.get(interface)
+        if data is not None and data.fault:
+            return f"iteration {side.iteration}: {data.fault}"
+    return ""
+
+
+def _signals(where: _Where, current: Side, reference: Side, settings: DriftSettings) -> Iterator[SignalFound]:
+    now, before = (side.version(where.project, where.interface) for side in (current, reference))
+    if now is None and before is None:
+        return
+    whole = SignalFound(where.interface, where.project, DataVerdict.NEW, "", PRESENCE)
+    if now is None:
+        text = "no version in this iteration; the reference has one"
+        yield replace(whole, verdict=DataVerdict.VANISHED, text=text)
+    elif before is None:
+        yield replace(whole, text="no version in the reference")
+    elif now.digest == before.digest:
+        yield replace(whole, verdict=DataVerdict.UNCHANGED, text=f"the same data, {now.digest[:12]}", method="digest")
+    else:
+        new, old = (side.data.get(where.interface, LoggedData()).profile for side in (current, reference))
+        if new is None or old is None:
+            text = "the data changed, and no profile of it was logged"
+            yield replace(whole, verdict=DataVerdict.NOT_TESTED, text=text)
+        else:
+            yield from _profiles(where, new, old, settings)
+
+
+def _profiles(where: _Where, new: Profile, old: Profile, settings: DriftSettings) -> Iterator[SignalFound]:
+    for name in sorted({signal.name for profile in (new, old) for signal in profile.signals}):
+        subject = f"{where.interface}/{name}"
+        rule = settings.signal_rule(subject)
+        if rule is not None and not rule.judged:
+            text = f"not judged: {rule.why}"
+            yield SignalFound(subject, where.project, DataVerdict.NOT_TESTED, text, "flywheel.yaml")
+            continue
+        limit = settings.min_effect if rule is None or rule.min_effect is None else rule.min_effect
+        base = SignalFound(subject, where.project, DataVerdict.STABLE, "", "", limit=limit)
+        yield _signal(base, new.signal(name), old.signal(name), settings)
+        missing = _missing(base, new.signal(name), old.signal(name), settings)
+        if missing is not None:
+            yield missing
+
+
+def _signal(base: SignalFound, new: Signal | None, old: Signal | None, settings: DriftSettings) -> SignalFound:
+    if old is None:
+        return replace(base, verdict=DataVerdict.NEW, text="no such signal in the reference", method=PRESENCE)
+    if new is None and old.count >= settings.min_rows:
+        text = f"no such signal any more; {old.count:,} rows of the reference have it"
+        return replace(base, verdict=DataVerdict.VANISHED, text=text, method=PRESENCE, reference_n=old.count)
+    found = compare_signals(old, new)
+    n_old, n_new = (found.n_reference, found.n_current) if found else (old.count, new.count if new else 0)
+    base = replace(base, n=n_new, reference_n=n_old)
+    if found is None or min(n_old, n_new) < settings.min_rows:
+        text = f"{n_old:,} rows before and {n_new:,} now, {settings.min_rows} are needed"
+        return replace(base, verdict=DataVerdict.NOT_TESTED, text=text, method=PRESENCE)
+    return _with_comparison(base, found)
+
+
+def _with_comparison(base: SignalFound, found: Comparison) -> SignalFound:
+    return replace(
+        base,
+        method=found.method.value,
+        p=found.p,
+        effect=found.effect,
+        effect_name=found.effect_name,
+        value=found.current,
+        reference=found.reference,
+    )
+
+
+def _missing(base: SignalFound, new: Signal | None, old: Signal | None, settings: DriftSettings) -> SignalFound | None:
+    """Rows that lost or gained a value, which the values that are left do not show; None where none has."""
+    if new is None or old is None or not (new.missing or old.missing):
+        return None
+    rows_new, rows_old = new.count + new.missing, old.count + old.missing
+    if min(rows_new, rows_old) < settings.min_rows:
+        return None
+    p, effect = compare_counts((old.missing, old.count), (new.missing, new.count))
+    return replace(
+        base,
+        subject=f"{base.subject} (missing)",
+        method=CHI2_COUNTS,
+        n=rows_new,
+        reference_n=rows_old,
+        p=p,
+        effect=effect,
+        effect_name="V",
+        value=f"{new.missing / rows_new:.1%} without",
+        reference=f"{old.missing / rows_old:.1%} without",
+    )
+
+
+def _filters(where: _Where, current: Side, reference: Side, settings: DriftSettings) -> Iterator[FilterFound]:
+    new, old = (_notes(side.data.get(where.interface)) for side in (current, reference))
+    if new is None or old is None:
+        return
+    for rule in dict.fromkeys([*old, *new]):
+        base = FilterFound(
+            subject=f"{where.interface}/filter {rule}",
+            project=where.project,
+            verdict=DataVerdict.STABLE,
+            text="",
+            method=CHI2_COUNTS,
+            limit=settings.min_filter_change,
+        )
+        yield _filter(base, new.get(rule), old.get(rule), settings)
+
+
+def _notes(data: LoggedData | None) -> dict[str, FilterNote] | None:
+    """The ledger by rule; a rule that stands twice counts its rows together. None without a card."""
+    if data is None or data.card is None:
+        return None
+    found: dict[str, FilterNote] = {}
+    for note in data.card.filters:
+        earlier = found.get(note.rule)
+        found[note.rule] = (
+            note
+            if earlier is None
+            else note.model_copy(
+                update={"rows_in": earlier.rows_in + note.rows_in, "rows_out": earlier.rows_out + note.rows_out}
+            )
+        )
+    return found
+
+
+def _filter(base: FilterFound, new: FilterNote | None, old: FilterNote | None, settings: DriftSettings) -> FilterFound:
+    if old is None:
+        return replace(base, verdict=DataVerdict.NEW, text="no such filter in the reference", method=PRESENCE)
+    if new is None:
+        text = "the filter is gone from the data card"
+        return replace(base, verdict=DataVerdict.VANISHED, text=text, method=PRESENCE)
+    base = replace(base, n=new.rows_in, reference_n=old.rows_in)
+    if min(new.rows_in, old.rows_in) < settings.min_rows:
+        text = f"{old.rows_in:,} rows before and {new.rows_in:,} now, {settings.min_rows} are needed"
+        return replace(base, verdict=DataVerdict.NOT_TESTED, text=text, method=PRESENCE)
+    if (new.rows_in, new.rows_out, new.constant) == (old.rows_in, old.rows_out, old.constant):
+        rate = (new.rows_in - new.rows_out) / new.rows_in
+        text = f"drops {rate:.1%} of {new.rows_in:,} rows, as before"
+        return replace(base, verdict=DataVerdict.UNCHANGED, text=text, value=rate, reference=rate, change=0.0)
+    dropped_new, dropped_old = new.rows_in - new.rows_out, old.rows_in - old.rows_out
+    rate_new, rate_old = dropped_new / new.rows_in, dropped_old / old.rows_in
+    p, _ = compare_counts((dropped_old, old.rows_out), (dropped_new, new.rows_out))
+    constant = "" if new.constant == old.constant else f"; its constant was {old.constant}, now {new.constant}"
+    text = f"drops {rate_old:.1%} → {rate_new:.1%} of {old.rows_in:,} and {new.rows_in:,} rows{constant}"
+    return replace(base, text=text, value=rate_new, reference=rate_old, change=rate_new - rate_old, p=p)
+
+
+def _adjusted(
+    signals: list[SignalFound], filters: list[FilterFound], faults: Mapping[str, str], settings: DriftSettings
+) -> DataFound:
+    """P-values adjusted over signals and filters together: one report, one budget of false alarms."""
+    tested = [item.p for item in signals if item.p is not None] + [item.p for item in filters if item.p is not None]
+    adjusted = iter(benjamini_hochberg(tested))
+    alpha = settings.false_alarms / max(1, len(tested))
+    return DataFound(
+        signals=tuple(
+            item if item.p is None else _decided(replace(item, p=next(adjusted)), alpha, settings) for item in signals
+        ),
+        filters=tuple(
+            item if item.p is None else _filter_decided(replace(item, p=next(adjusted)), settings) for item in filters
+        ),
+        faults=faults,
+    )
+
+
+def _decided(item: SignalFound, alpha: float, settings: DriftSettings) -> SignalFound:
+    drifted = (item.p or 0.0) <= settings.false_alarms and (item.effect or 0.0) >= (item.limit or 0.0)
+    shift = detectable_shift(item.reference_n or 0, item.n or 0, alpha=alpha)
+    seen = "no shift" if shift is None else f"a shift of {shift:.2g} standard deviations"
+    text = (
+        f"{item.reference} → {item.value}; {item.effect_name} {item.effect:.3f} (limit {item.limit:g}), "
+        f"adjusted p {item.p:.2g} (limit {settings.false_alarms:g}); samples of {item.reference_n:,} and {item.n:,} "
+        f"rows show {seen}"
+    )
+    verdict = DataVerdict.DRIFTED if drifted else DataVerdict.STABLE
+    return replace(item, verdict=verdict, text=text, detectable=shift)
+
+
+def _filter_decided(item: FilterFound, settings: DriftSettings) -> FilterFound:
+    drifted = (item.p or 0.0) <= settings.false_alarms and abs(item.change or 0.0) >= settings.min_filter_change
+    text = f"{item.text}; adjusted p {item.p:.2g} (limit {settings.false_alarms:g})"
+    return replace(item, verdict=DataVerdict.DRIFTED if drifted else DataVerdict.STABLE, text=text)

@@ -1,0 +1,350 @@
+"""Evaluates the gates of flywheel.yaml on evidence: each criterion says PASS, BLOCK or INCONCLUSIVE, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from flywheel_mlflow.approvals import JudgedApproval
+from flywheel_mlflow.blueprint import Blueprint, Criterion, Gate
+from flywheel_mlflow.drift.intervals import newcombe_difference
+from flywheel_mlflow.releases import Basis, Release
+from flywheel_mlflow.risks import Risk
+
+
+class Verdict(StrEnum):
+    """What a criterion or a gate says; missing evidence is never a pass."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, no password
+    BLOCK = "BLOCK"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """BLOCK before INCONCLUSIVE before PASS; nothing at all is INCONCLUSIVE."""
+    found = set(verdicts)
+    for verdict in (Verdict.BLOCK, Verdict.INCONCLUSIVE):
+        if verdict in found:
+            return verdict
+    return Verdict.PASS if found else Verdict.INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A number a criterion reads: None is unknown; ``n`` the sample size; ``lower_is_better`` from the contract."""
+
+    value: float | None
+    n: int | None = None
+    run_id: str = ""
+    lower_is_better: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A verdict another part of the product gave, None when it could not be given; ``text`` says it in words."""
+
+    verdict: Verdict | None
+    text: str
+    run_id: str = ""
+    value: float | None = None
+    n: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateFacts:
+    """All the evidence a gate is evaluated on, collected beforehand; ``now`` is the moment of judging.
+
+    ``reference`` is what the release is compared with (``release 3``, ``iteration 2``), empty when there is nothing.
+    """
+
+    release: Release
+    basis: Basis
+    metrics: Mapping[str, Measured]
+    reference: str
+    reference_metrics: Mapping[str, Measured]
+    checks: Answer
+    consistency: Answer
+    reproducible: Answer
+    drift: Answer
+    approvals: tuple[JudgedApproval, ...]
+    risks: tuple[Risk, ...]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionResult:
+    """One criterion's verdict with all a reader needs to believe or to change it.
+
+    ``evidence`` are run ids or file names; ``next`` is a command or an act.
+    """
+
+    id: str
+    kind: str
+    demand: str
+    verdict: Verdict
+    reason: str
+    value: float | None = None
+    limit: float | None = None
+    n: int | None = None
+    method: str = ""
+    evidence: tuple[str, ...] = ()
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """The verdict of one gate over one release."""
+
+    gate: str
+    to: str
+    version: int
+    verdict: Verdict
+    basis: Basis
+    at: datetime
+    criteria: tuple[CriterionResult, ...] = field(default=())
+
+
+def evaluate(gate: Gate, facts: GateFacts, blueprint: Blueprint) -> GateResult:
+    """The gate's verdict: the worst of its criteria.
+
+    Boundaries are judged by the criteria that enforce them, whichever gate these stand in.
+    """
+    simple = [item for item in blueprint.criteria if item.kind != "boundary"]
+    judged = {item.id: _judge(item, facts) for item in simple}
+    results = tuple(
+        _boundaries(item, judged, blueprint) if item.kind == "boundary" else judged[item.id] for item in gate.criteria
+    )
+    return GateResult(
+        gate=gate.id,
+        to=gate.to,
+        version=facts.release.version,
+        verdict=worst(item.verdict for item in results),
+        basis=facts.basis,
+        at=facts.now,
+        criteria=results,
+    )
+
+
+def _judge(criterion: Criterion, facts: GateFacts) -> CriterionResult:
+    match criterion.kind:
+        case "coverage" | "floor":
+            return _limit(criterion, facts, at_least=True)
+        case "ceiling":
+            return _limit(criterion, facts, at_least=False)
+        case "checks":
+            return _checks(criterion, facts)
+        case "max_drop":
+            return _max_drop(criterion, facts)
+        case "drift":
+            command = f"flywheel drift --iteration {facts.release.iteration} --against production"
+            return _answer(criterion, facts.drift, next_command=command)
+        case "consistency":
+            command = f"flywheel check --iteration {facts.release.iteration}"
+            return _answer(criterion, facts.consistency, next_command=command)
+        case "reproducible":
+            command = f"flywheel assemble --iteration {facts.release.iteration}"
+            return _answer(criterion, facts.reproducible, next_command=command)
+        case "approval":
+            return _approval(criterion, facts)
+        case _:
+            return _risks(criterion, facts)
+
+
+def _limit(criterion: Criterion, facts: GateFacts, *, at_least: bool) -> CriterionResult:
+    name = criterion.metric or ""
+    found = facts.metrics.get(name, Measured(None))
+    word = "at least" if at_least else "at most"
+    if found.value is None or criterion.limit is None:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{name} is unknown in this release"
+    else:
+        holds = found.value >= criterion.limit if at_least else found.value <= criterion.limit
+        verdict = Verdict.PASS if holds else Verdict.BLOCK
+        reason = f"{name} is {found.value:g}, {word} {criterion.limit:g} is demanded"
+    return _result(
+        criterion,
+        verdict,
+        reason,
+        value=found.value,
+        n=found.n,
+        method=f"{name} {word} {criterion.limit:g}" if criterion.limit is not None else "",
+        evidence=_runs(found.run_id),
+        next=f"flywheel explain {name} --iteration {facts.release.iteration}",
+    )
+
+
+def _checks(criterion: Criterion, facts: GateFacts) -> CriterionResult:
+    if criterion.metric is None or criterion.limit is None:
+        return _answer(criterion, facts.checks, next_command=f"flywheel collect --iteration {facts.release.iteration}")
+    found = _limit(criterion, facts, at_least=True)
+    if found.verdict is Verdict.PASS:
+        return found
+    return _result(
+        criterion,
+        found.verdict,
+        f"{found.reason}; {facts.checks.text}",
+        value=found.value,
+        n=found.n,
+        method=found.method,
+        evidence=found.evidence or _runs(facts.checks.run_id),
+        next=f"flywheel collect --iteration {facts.release.iteration}",
+    )
+
+
+def _max_drop(criterion: Criterion, facts: GateFacts) -> CriterionResult:
+    name, limit = criterion.metric or "", criterion.limit or 0.0
+    now, before = facts.metrics.get(name, Measured(None)), facts.reference_metrics.get(name, Measured(None))
+    command = f"flywheel explain {name} --iteration {facts.release.iteration}"
+    if not facts.reference:
+        reason = "there is nothing to compare with: no release is in production and no iteration came before"
+        return _result(criterion, Verdict.INCONCLUSIVE, reason, value=now.value, n=now.n, next=command)
+    if now.value is None or before.value is None:
+        whose = "this release" if now.value is None else facts.reference
+        return _result(
+            criterion, Verdict.INCONCLUSIVE, f"{name} is unknown in {whose}", value=now.value, n=now.n, next=command
+        )
+    sign = -1.0 if now.lower_is_better else 1.0
+    drop = sign * (before.value - now.value)
+    word = "rose" if now.lower_is_better else "dropped"
+    told = f"{name} was {before.value:g} in {facts.reference} and is {now.value:g}: it {word} by {drop:g}"
+    runs = _runs(now.run_id, before.run_id)
+    if criterion.confidence is None:
+        verdict = Verdict.PASS if drop <= limit else Verdict.BLOCK
+        return _result(
+            criterion,
+            verdict,
+            f"{told}, at most {limit:g} is allowed",
+            value=now.value,
+            n=now.n,
+            method="plain difference",
+            evidence=runs,
+            next=command,
+        )
+    verdict, reason = _non_inferior(criterion.confidence, limit, now, before, sign)
+    method = f"Newcombe interval of the difference, {criterion.confidence:.0%}"
+    return _result(
+        criterion, verdict, f"{told}; {reason}", value=now.value, n=now.n, method=method, evidence=runs, next=command
+    )
+
+
+def _non_inferior(confidence: float, limit: float, now: Measured, before: Measured, sign: float) -> tuple[Verdict, str]:
+    """Whether a share dropped by less than the margin, as far as its samples can tell."""
+    if now.value is None or before.value is None or not now.n or not before.n:
+        return Verdict.INCONCLUSIVE, "the sample size of one of the two is unknown"
+    if not (0 <= now.value <= 1 and 0 <= before.value <= 1):
+        return Verdict.INCONCLUSIVE, "it is no share of a sample, so no interval of a share fits it"
+    low, high = newcombe_difference(
+        round(before.value * before.n), before.n, round(now.value * now.n), now.n, confidence=confidence
+    )
+    least, most = (low, high) if sign > 0 else (-high, -low)
+    if most <= limit:
+        return Verdict.PASS, f"with its samples it is worse by {most:.3g} at the most, {limit:g} is allowed"
+    if least > limit:
+        return Verdict.BLOCK, f"with its samples it is worse by at least {least:.3g}, {limit:g} is allowed"
+    return (
+        Verdict.INCONCLUSIVE,
+        f"with its samples it is worse by {least:.3g} to {most:.3g}, and {limit:g} lies within: measure more",
+    )
+
+
+def _answer(criterion: Criterion, answer: Answer, *, next_command: str) -> CriterionResult:
+    return _result(
+        criterion,
+        answer.verdict or Verdict.INCONCLUSIVE,
+        answer.text,
+        value=answer.value,
+        n=answer.n,
+        evidence=_runs(answer.run_id),
+        next=next_command,
+    )
+
+
+def _approval(criterion: Criterion, facts: GateFacts) -> CriterionResult:
+    release, role = facts.release, criterion.role or ""
+    command = f"flywheel approve {release.version} --role {role} --reason '...'"
+    if release.rejected:
+        who = release.rejected.actor.name
+        reason = f"{who} rejected this release: {release.rejected.body.get('reason', '')}"
+        return _result(criterion, Verdict.BLOCK, reason, next="flywheel release create --iteration ...")
+    given = [item for item in facts.approvals if item.approval.role == role]
+    counting = [item for item in given if item.counts and (item.verified or not criterion.verified)]
+    if counting:
+        names = ", ".join(item.approval.actor.name + ("" if item.verified else " (unverified)") for item in counting)
+        until = min(item.approval.until for item in counting)
+        return _result(criterion, Verdict.PASS, f"approved by {names}, until {until:%Y-%m-%d}", n=len(counting))
+    if not given:
+        return _result(criterion, Verdict.INCONCLUSIVE, f"nobody has approved as {role} yet", next=command, n=0)
+    last = given[-1]
+    why = "; ".join(last.against) or "nobody vouches for the name, and this criterion demands a verified one"
+    reason = f"the approval of {last.approval.actor.name} does not count: {why}"
+    return _result(criterion, Verdict.INCONCLUSIVE, reason, next=command, n=0)
+
+
+def _risks(criterion: Criterion, facts: GateFacts) -> CriterionResult:
+    overdue = [item for item in facts.risks if item.severity == "high" and item.is_overdue(facts.now)]
+    if overdue:
+        told = "; ".join(f"{item.id} {item.title} (owner {item.owner}, due {item.due:%Y-%m-%d})" for item in overdue)
+        return _result(
+            criterion,
+            Verdict.BLOCK,
+            told,
+            value=float(len(overdue)),
+            n=len(facts.risks),
+            next=f"flywheel risk show {overdue[0].id}",
+        )
+    count = sum(item.closed_at is None for item in facts.risks)
+    return _result(criterion, Verdict.PASS, f"{count} open risks, no high one is overdue", value=0.0, n=count)
+
+
+def _boundaries(criterion: Criterion, judged: Mapping[str, CriterionResult], blueprint: Blueprint) -> CriterionResult:
+    told: list[str] = []
+    verdicts: list[Verdict] = []
+    for boundary in blueprint.boundaries:
+        found = [judged[name] for name in boundary.enforced_by if name in judged]
+        verdict = worst(item.verdict for item in found)
+        verdicts.append(verdict)
+        if verdict is not Verdict.PASS:
+            first = next((item for item in found if item.verdict is verdict), None)
+            told.append(
+                f"{boundary.id}: {first.id}: {first.reason}" if first else f"{boundary.id}: nothing enforces it"
+            )
+    held = sum(verdict is Verdict.PASS for verdict in verdicts)
+    return _result(
+        criterion,
+        worst(verdicts),
+        "; ".join(told) or f"all {held} boundaries hold",
+        value=float(held),
+        n=len(verdicts),
+        next="see the criteria named" if told else "",
+    )
+
+
+def _result(
+    criterion: Criterion,
+    verdict: Verdict,
+    reason: str,
+    *,
+    value: float | None = None,
+    n: int | None = None,
+    method: str = "",
+    evidence: tuple[str, ...] = (),
+    next: str = "",  # noqa: A002 - the field's name
+) -> CriterionResult:
+    return CriterionResult(
+        id=criterion.id,
+        kind=criterion.kind,
+        demand=criterion.demand,
+        verdict=verdict,
+        reason=reason,
+        value=value,
+        limit=criterion.limit,
+        n=n,
+        method=method,
+        evidence=evidence,
+        next="" if verdict is Verdict.PASS else next,
+    )
+
+
+def _runs(*run_ids: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run_id for run_id in run_ids if run_id))

@@ -1,0 +1,191 @@
+"""The ledger's events: numbered, dated, authored, each with the digest of the one before.
+
+An event is written once as text and never changed::
+
+    {"actor":"ana","at":"2026-11-22T15:00:00+00:00","body":{...},"digest":"...","kind":"approved","prev":"...",...}
+
+``digest`` is the sha256 over all the rest, so an edited event shows; ``prev`` is the digest of the event before,
+so an edit that mends its own digest breaks the chain behind it. A server's seal (``witness``) signs the digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from flywheel_mlflow.canonical import canonical_json, digest_of, plain
+from flywheel_mlflow.documents import parse_json
+from flywheel_mlflow.errors import DocumentError, InputError
+from flywheel_mlflow.signing import Signature, SigningKey, is_signed
+
+#: MLflow cuts params at this many characters without a word (tried on 3.17.2).
+MAX_EVENT_LENGTH = 6_000
+#: What the first event names as its predecessor.
+NO_EVENT = "0" * 64
+#: A person as the operating system or the client calls them: nobody vouches for it.
+CLAIMED = "claimed"
+#: A person the tracking server authenticated, and the server itself wrote the event.
+AUTHENTICATED = "authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who acts, and whether a server vouches for it: ``level`` is ``claimed`` or ``authenticated``."""
+
+    name: str
+    level: str = CLAIMED
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One decision: when, who, what kind, its plain values, and its place in the chain.
+
+    ``at`` is UTC; ``digest`` and ``prev`` are sha256 in hex as the event states them, ``content_digest`` is what its
+    content gives now: it differs when somebody edited the event. ``text`` is exactly what is stored.
+    """
+
+    number: int
+    at: datetime
+    actor: Identity
+    kind: str
+    body: Mapping[str, Any]
+    prev: str
+    digest: str
+    content_digest: str
+    witness: Signature | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFault:
+    """Something wrong with the ledger itself; ``number`` is the event's, -1 for the ledger as a whole."""
+
+    number: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All events in order, up to the first one that cannot be read, with everything found wrong."""
+
+    events: tuple[Event, ...] = ()
+    faults: tuple[LedgerFault, ...] = field(default=())
+
+    @property
+    def head(self) -> str:
+        """The digest of the newest event."""
+        return self.events[-1].digest if self.events else NO_EVENT
+
+    def since(self, number: int) -> tuple[Event, ...]:
+        """The events after event ``number``."""
+        return self.events[number + 1 :]
+
+
+def write_event(
+    previous: Ledger, *, at: datetime, actor: Identity, kind: str, body: Mapping[str, Any], seal: SigningKey | None
+) -> Event:
+    """The next event of a ledger.
+
+    Raises:
+        InputError: it would be longer than MLflow keeps.
+    """
+    rest = {
+        "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor": actor.name,
+        "level": actor.level,
+        "kind": kind,
+        "body": plain(body),
+        "prev": previous.head,
+    }
+    digest = digest_of(rest)
+    sealed: dict[str, Any] = {"witness": plain(seal.sign(digest))} if seal else {}
+    text = canonical_json(rest | {"digest": digest} | sealed)
+    if len(text) > MAX_EVENT_LENGTH:
+        raise InputError(
+            f"the decision has {len(text)} characters, at most {MAX_EVENT_LENGTH} can be kept",
+            hint="shorten the reason; long evidence belongs into an artifact that the reason names",
+        )
+    return read_event(len(previous.events), text)
+
+
+def read_event(number: int, text: str) -> Event:
+    """The event a text holds.
+
+    Raises:
+        DocumentError, ValueError: it is no event; the message says what is wrong.
+    """
+    document = parse_json(text, name=f"event {number}")
+    if not isinstance(document, dict):
+        raise ValueError("is not an object")
+    rest = {key: value for key, value in document.items() if key not in ("digest", "witness")}
+    if set(rest) != {"at", "actor", "level", "kind", "body", "prev"} or not isinstance(rest["body"], dict):
+        raise ValueError("has other fields than an event")
+    words = {key: rest[key] for key in ("at", "actor", "level", "kind", "prev")} | {"digest": document.get("digest")}
+    if not all(isinstance(word, str) for word in words.values()):
+        raise ValueError("has fields that are no text")
+    at = datetime.fromisoformat(words["at"])
+    if at.tzinfo is None:
+        raise ValueError("has a time without a time zone")
+    return Event(
+        number=number,
+        at=at.astimezone(UTC),
+        actor=Identity(words["actor"], words["level"]),
+        kind=words["kind"],
+        body=rest["body"],
+        prev=words["prev"],
+        digest=words["digest"],
+        content_digest=digest_of(rest),
+        witness=_witness(document.get("witness")),
+        text=text,
+    )
+
+
+def _witness(value: object) -> Signature | None:
+    if not isinstance(value, dict):
+        return None
+    key, signed = value.get("public_key"), value.get("value")
+    return Signature(key, signed) if isinstance(key, str) and isinstance(signed, str) else None
+
+
+def read_ledger(texts: Mapping[int, str]) -> Ledger:
+    """The ledger that numbered texts hold; nothing is raised, everything wrong is in ``faults``."""
+    events: list[Event] = []
+    faults: list[LedgerFault] = []
+    for number in range(len(texts)):
+        if number not in texts:
+            later = sum(key > number for key in texts)
+            faults.append(LedgerFault(number, f"event {number} is missing, {later} later ones exist"))
+            break
+        try:
+            event = read_event(number, texts[number])
+        except (DocumentError, ValueError, TypeError) as error:
+            faults.append(LedgerFault(number, f"event {number} cannot be read: it {_reason(error)}"))
+            break
+        faults += _chain_faults(event, events[-1].digest if events else NO_EVENT)
+        events.append(event)
+    return Ledger(tuple(events), tuple(faults))
+
+
+def _reason(error: Exception) -> str:
+    return f"has faults: {error.faults[0].message}" if isinstance(error, DocumentError) else str(error)
+
+
+def _chain_faults(event: Event, before: str) -> Iterable[LedgerFault]:
+    if event.content_digest != event.digest:
+        yield LedgerFault(event.number, f"event {event.number} was edited: its content no longer has its digest")
+    if event.prev != before:
+        yield LedgerFault(
+            event.number, f"event {event.number} does not follow the event before it: one of the two was replaced"
+        )
+
+
+def unwitnessed(events: Iterable[Event], server_keys: Iterable[str]) -> tuple[Event, ...]:
+    """Events that claim a server's word about their author without the seal of one of the servers.
+
+    Without any server key nobody can check such a claim, so all of them are returned.
+    """
+    keys = frozenset(server_keys)
+    claims = (event for event in events if event.actor.level == AUTHENTICATED)
+    return tuple(event for event in claims if not is_signed(event.digest, event.witness, keys))

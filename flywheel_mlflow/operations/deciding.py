@@ -1,0 +1,195 @@
+"""Adds decisions to the ledger: read the world, decide, write into the next slot; again if somebody was faster."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flywheel_mlflow.errors import FlywheelError, Refused, ServerError, ServerRefused, ServerUnreachable
+from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.ledger import Event, Identity, Ledger, write_event
+from flywheel_mlflow.releases import ReleaseState, fold
+from flywheel_mlflow.risks import Risk, fold_risks
+from flywheel_mlflow.signing import SigningKey
+from flywheel_mlflow.tracking.ledger import SEGMENT_EVENTS, LedgerPlace
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.tracking import Tracking
+
+Result = TypeVar("Result")
+
+#: Lost races before a writer gives up; a hundred writers at once are more than any flywheel has.
+MAX_RACES = 100
+#: Pauses in seconds before the same request is tried again while the server is away: about half a minute together,
+#: which a restart of an MLflow server takes.
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+SEALED = "sealed"
+#: Answers that mean that the server is in trouble, not that it refuses.
+_TROUBLE = frozenset(
+    {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "DEADLINE_EXCEEDED", "HTTP_502", "HTTP_503", "HTTP_504"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a decision is made on: live aliases, the ledger, and the state folded from it."""
+
+    place: LedgerPlace
+    aliases: Mapping[str, int]
+    ledger: Ledger
+    state: ReleaseState
+
+    @property
+    def risks(self) -> dict[str, Risk]:
+        """The risk ledger."""
+        return fold_risks(self.ledger.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A decision that is about to be written."""
+
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every act needs: the flywheel, the server, who acts, the server's seal, and a clock.
+
+    ``now`` returns the present in UTC; ``sleep`` lets seconds pass.
+    """
+
+    flywheel: Flywheel
+    tracking: Tracking
+    actor: Identity
+    seal: SigningKey | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
+
+
+def look(tracking: Tracking, *, deleted: bool = False) -> World | None:
+    """The world as the server has it, in two requests; None before the first release.
+
+    Raises:
+        Refused: the registered model of our name does not say where its ledger is.
+    """
+    model = tracking.releases.look()
+    if model is None:
+        return None
+    if model.ledger is None:
+        raise Refused(
+            "the registered model of this flywheel's name does not point to a ledger",
+            rule="the registered model is made by `flywheel release create`, together with its ledger",
+            hint="rename or delete that model, or give the flywheel another name; `flywheel doctor` tells more",
+        )
+    ledger = tracking.ledger.read(model.ledger, deleted=deleted)
+    return World(model.ledger, model.aliases, ledger, fold(ledger.events))
+
+
+def sound_world(tracking: Tracking) -> World:
+    """The world, for acting on it.
+
+    Raises:
+        Refused: there is no release yet, or the ledger does not hold together.
+    """
+    world = look(tracking)
+    if world is None:
+        raise Refused(
+            "there is no release yet",
+            rule="decisions are about releases",
+            hint="run `flywheel release create --iteration N`",
+        )
+    return _sound(world)
+
+
+def _sound(world: World) -> World:
+    if world.ledger.faults:
+        fault = world.ledger.faults[0]
+        raise Refused(
+            f"the ledger does not hold together: {fault.what}",
+            rule="nothing is decided on a ledger that was tampered with or lost",
+            value=f"{len(world.ledger.faults)} faults",
+            limit=0,
+            hint="run `flywheel audit`, and restore the store from a backup",
+        )
+    return world
+
+
+def decide(desk: Desk, choose: Callable[[World], Draft]) -> tuple[Event, World]:
+    """Write one decision; the event, and the world it was made on.
+
+    ``choose`` is called again on the new world whenever somebody else wrote first, and raises ``Refused`` when the
+    decision no longer stands.
+
+    Raises:
+        Refused: by ``choose``, or the ledger does not hold.
+        ServerError: the server is away for longer than the bounded retries.
+    """
+    for attempt in range(MAX_RACES):
+        world = persistently(desk, lambda: sound_world(desk.tracking))
+        draft = choose(world)
+        event = _write(desk, world, draft)
+        if event is not None:
+            return event, world
+        # The same pause for all would make the same writers meet again.
+        desk.sleep(random.uniform(0, min(0.02 * (attempt + 1), 0.5)))  # noqa: S311 - not for secrets
+    raise ServerError(
+        f"others wrote to the ledger {MAX_RACES} times in between", hint="try again when fewer people decide at once"
+    )
+
+
+def _write(desk: Desk, world: World, draft: Draft) -> Event | None:
+    """Write the draft into the next slot; None when somebody else has it."""
+    number = len(world.ledger.events)
+    if number % SEGMENT_EVENTS == SEGMENT_EVENTS - 1:
+        # The last slot of a run names the next run; whoever comes here first makes it.
+        run_id = desk.tracking.ledger.next_segment(world.place, number // SEGMENT_EVENTS + 1)
+        if not _append(desk, world, Draft(SEALED, {"next": run_id})):
+            desk.tracking.ledger.discard(run_id)
+        return None
+    return _append(desk, world, draft)
+
+
+def _append(desk: Desk, world: World, draft: Draft) -> Event | None:
+    event = write_event(world.ledger, at=desk.now(), actor=desk.actor, kind=draft.kind, body=draft.body, seal=desk.seal)
+    # The text is fixed before the first try: however often it is sent, it is one event.
+    return event if persistently(desk, lambda: desk.tracking.ledger.append(world.place, event)) else None
+
+
+def persistently(desk: Desk, step: Callable[[], Result]) -> Result:
+    """The result of a step that can be repeated without harm, tried again while the server is away.
+
+    Raises:
+        ServerError: the server stayed away, or refused.
+    """
+    for pause in PAUSES_S:
+        try:
+            return step()
+        except (ServerUnreachable, ServerRefused) as error:
+            if not is_trouble(error):
+                raise
+            desk.sleep(pause)
+    return step()
+
+
+def is_trouble(error: FlywheelError) -> bool:
+    """Whether an error says that the server is away or in trouble, rather than that it refuses."""
+    return isinstance(error, ServerUnreachable) or (isinstance(error, ServerRefused) and error.code in _TROUBLE)
+
+
+def begin(desk: Desk) -> World:
+    """The world, with registered model and ledger made when they are missing."""
+    world = persistently(desk, lambda: look(desk.tracking))
+    if world is None:
+        place = desk.tracking.ledger.prepare()
+        if not desk.tracking.releases.start(place, desk.flywheel.blueprint.title):
+            desk.tracking.ledger.discard(place.first_run)
+        world = persistently(desk, lambda: look(desk.tracking))
+    if world is None:
+        raise ServerError("the registered model was made and is not there", hint="run the command again")
+    return _sound(world)

@@ -1,0 +1,416 @@
+"""The state of releases, folded from the ledger's events.
+
+A release is *candidate*, *staging*, *production*, *archived*, *rejected* or *retired*; nothing but events makes it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from flywheel_mlflow.errors import UnknownName
+from flywheel_mlflow.ledger import Event, Identity
+from flywheel_mlflow.signing import Signature
+
+STAGES = ("staging", "production")
+
+
+class Kind(StrEnum):
+    """What an event decided; the ledger may hold other kinds, which releases do not read."""
+
+    REGISTERED = "registered"
+    GATE = "gate"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    OVERRIDE = "override"
+    PROMOTION_STARTED = "promotion_started"
+    PROMOTED = "promoted"
+    ROLLBACK_STARTED = "rollback_started"
+    ROLLED_BACK = "rolled_back"
+    MOVE_UNDONE = "move_undone"
+    RETIRED = "retired"
+    RECONCILED = "reconciled"
+
+
+STARTS = frozenset({Kind.PROMOTION_STARTED, Kind.ROLLBACK_STARTED})
+ENDS = frozenset({Kind.PROMOTED, Kind.ROLLED_BACK})
+
+
+class ReleaseStage(StrEnum):
+    """Where a release stands."""
+
+    CANDIDATE = "candidate"
+    STAGING = "staging"
+    PRODUCTION = "production"
+    ARCHIVED = "archived"
+    REJECTED = "rejected"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision about a release rests on; another basis voids the decision.
+
+    ``bundle`` and ``gates`` are digests (sha256, hex); ``reference`` names what the release was compared with: the
+    version in production as ``release 3``, or an earlier iteration; ``drift`` is the digest of that comparison,
+    empty when there was none.
+    """
+
+    bundle: str
+    gates: str
+    reference: str
+    drift: str
+
+    def changes(self, now: Basis) -> tuple[str, ...]:
+        """What is different now, in words."""
+        words = {
+            "bundle": "the bundle",
+            "gates": "the gates or roles in flywheel.yaml",
+            "reference": f"what it is compared with ({self.reference or 'nothing'}, now {now.reference or 'nothing'})",
+            "drift": "the drift comparison",
+        }
+        return tuple(text for name, text in words.items() if getattr(self, name) != getattr(now, name))
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """A gate's verdict as the ledger has it; ``run_id`` holds the whole report."""
+
+    number: int
+    at: datetime
+    actor: Identity
+    to: str
+    verdict: str
+    basis: Basis
+    until: datetime
+    run_id: str
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One person's yes in one role; ``statement`` is what a signature signs."""
+
+    number: int
+    at: datetime
+    actor: Identity
+    role: str
+    reason: str
+    basis: Basis
+    until: datetime
+    statement: str
+    signature: Signature | None
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A decision to go on without a passing gate: dated, witnessed by a second person, and short-lived."""
+
+    number: int
+    at: datetime
+    actor: Identity
+    version: int
+    to: str
+    reason: str
+    second: str
+    until: datetime
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One promotion or rollback; ``ended`` is None while it is open, ``done`` says whether it happened.
+
+    ``came_from`` is the version the stage pointed to before, None for none; ``by`` is the number of the event that
+    allowed it: a gate's verdict or an override, None for a rollback.
+    """
+
+    number: int
+    at: datetime
+    actor: Identity
+    rollback: bool
+    version: int
+    to: str
+    came_from: int | None
+    by: int | None
+    reason: str
+    lease_s: int
+    ended: datetime | None = None
+    done: bool = False
+    ended_by: int | None = None
+
+    def lease_ends(self) -> datetime:
+        """Until when only its own process may carry the move on."""
+        return self.at + timedelta(seconds=self.lease_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One version as the ledger knows it."""
+
+    version: int
+    iteration: int
+    run_id: str
+    bundle: str
+    place: str
+    author: Identity
+    at: datetime
+    number: int
+    gates: tuple[GateRecord, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    rejected: Event | None = None
+    retired: Event | None = None
+    reached: frozenset[str] = frozenset()
+
+    def last_gate(self, to: str) -> GateRecord | None:
+        """The newest verdict for a stage."""
+        return next((gate for gate in reversed(self.gates) if gate.to == to), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseState:
+    """All releases, where each stage points, and every move ever made.
+
+    ``disputed`` are events that contradict the ones before them: a move of a version nobody registered, a second
+    end of one move. They change nothing, and the audit tells them.
+    """
+
+    releases: Mapping[int, Release] = field(default_factory=dict)
+    current: Mapping[str, int | None] = field(default_factory=lambda: dict.fromkeys(STAGES))
+    moves: tuple[Move, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    disputed: tuple[tuple[int, str], ...] = ()
+    events: int = 0
+
+    @property
+    def open_move(self) -> Move | None:
+        """The move that was started and not ended, if any."""
+        return next((move for move in self.moves if move.ended is None), None)
+
+    def release(self, version: int) -> Release:
+        """The release of that version.
+
+        Raises:
+            UnknownName: the ledger registered no such version.
+        """
+        if version not in self.releases:
+            raise UnknownName("release", str(version), [str(item) for item in self.releases])
+        return self.releases[version]
+
+    def stage_of(self, version: int) -> ReleaseStage:
+        """Where a release stands now; production goes before staging when both point to it."""
+        release = self.release(version)
+        if self.current["production"] == version:
+            return ReleaseStage.PRODUCTION
+        if self.current["staging"] == version:
+            return ReleaseStage.STAGING
+        if release.retired:
+            return ReleaseStage.RETIRED
+        if release.rejected:
+            return ReleaseStage.REJECTED
+        return ReleaseStage.ARCHIVED if "production" in release.reached else ReleaseStage.CANDIDATE
+
+    def was_in_production(self) -> tuple[int, ...]:
+        """The versions that were in production, the newest tenure first, the present one left out."""
+        tenures = [move.version for move in self.moves if move.done and move.to == "production"]
+        ordered = dict.fromkeys(reversed(tenures))
+        return tuple(version for version in ordered if version != self.current["production"])
+
+
+class _Fold:
+    """Applies events one by one."""
+
+    def __init__(self) -> None:
+        self.releases: dict[int, Release] = {}
+        self.current: dict[str, int | None] = dict.fromkeys(STAGES)
+        self.moves: dict[int, Move] = {}
+        self.overrides: list[Override] = []
+        self.disputed: list[tuple[int, str]] = []
+        self.events = 0
+
+    def take(self, event: Event) -> None:
+        self.events = event.number + 1
+        try:
+            self._apply(event)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            # The ledger is input too: an event that lacks what its kind needs decides nothing.
+            self.disputed.append((event.number, f"a {event.kind} event without what it needs: {error}"))
+
+    def _apply(self, event: Event) -> None:
+        if event.kind == Kind.REGISTERED:
+            self._register(event)
+        elif event.kind in (Kind.GATE, Kind.APPROVED, Kind.REJECTED, Kind.RETIRED):
+            self._decide(event)
+        elif event.kind == Kind.OVERRIDE:
+            self.overrides.append(_override(event))
+        elif event.kind in STARTS:
+            self._start(event)
+        elif event.kind in ENDS or event.kind == Kind.MOVE_UNDONE:
+            self._end(event)
+
+    def _register(self, event: Event) -> None:
+        body = event.body
+        version = int(body["version"])
+        if version in self.releases:
+            self.disputed.append((event.number, f"registers version {version}, which is registered already"))
+            return
+        self.releases[version] = Release(
+            version=version,
+            iteration=int(body["iteration"]),
+            run_id=str(body["run_id"]),
+            bundle=str(body["bundle"]),
+            place=str(body["place"]),
+            author=event.actor,
+            at=event.at,
+            number=event.number,
+        )
+
+    def _decide(self, event: Event) -> None:
+        version = int(event.body["version"])
+        release = self.releases.get(version)
+        if release is None:
+            self.disputed.append((event.number, f"decides about version {version}, which nobody registered"))
+        elif event.kind == Kind.GATE:
+            self.releases[version] = replace(release, gates=(*release.gates, _gate(event)))
+        elif event.kind == Kind.APPROVED:
+            self.releases[version] = replace(release, approvals=(*release.approvals, _approval(event)))
+        elif event.kind == Kind.REJECTED:
+            self.releases[version] = replace(release, rejected=release.rejected or event)
+        else:
+            self.releases[version] = replace(release, retired=release.retired or event)
+
+    def _start(self, event: Event) -> None:
+        move = _move(event)
+        if move.version not in self.releases:
+            self.disputed.append((event.number, f"moves version {move.version}, which nobody registered"))
+        elif any(item.ended is None for item in self.moves.values()):
+            self.disputed.append((event.number, "starts a move while another one is open"))
+        elif self.current[move.to] != move.came_from:
+            self.disputed.append((event.number, f"moves {move.to} from {move.came_from}, which is not where it was"))
+        else:
+            self.moves[event.number] = move
+
+    def _end(self, event: Event) -> None:
+        started = int(event.body["move"])
+        move = self.moves.get(started)
+        if move is None or move.ended is not None:
+            self.disputed.append((event.number, f"ends move {started}, which is not open"))
+            return
+        done = event.kind in ENDS
+        self.moves[started] = replace(move, ended=event.at, done=done, ended_by=event.number)
+        if done:
+            self.current[move.to] = move.version
+            release = self.releases[move.version]
+            self.releases[move.version] = replace(release, reached=release.reached | {move.to})
+
+    def state(self) -> ReleaseState:
+        return ReleaseState(
+            releases=dict(self.releases),
+            current=dict(self.current),
+            moves=tuple(self.moves.values()),
+            overrides=tuple(self.overrides),
+            disputed=tuple(self.disputed),
+            events=self.events,
+        )
+
+
+def fold(events: Iterable[Event]) -> ReleaseState:
+    """The state after the events; any sequence of events has one."""
+    folding = _Fold()
+    for event in events:
+        folding.take(event)
+    return folding.state()
+
+
+def _basis(value: Any) -> Basis:
+    return Basis(**{name: str(value[name]) for name in ("bundle", "gates", "reference", "drift")})
+
+
+def _gate(event: Event) -> GateRecord:
+    body = event.body
+    return GateRecord(
+        number=event.number,
+        at=event.at,
+        actor=event.actor,
+        to=str(body["to"]),
+        verdict=str(body["verdict"]),
+        basis=_basis(body["basis"]),
+        until=_time(body["until"]),
+        run_id=str(body["run_id"]),
+        report=str(body["report"]),
+    )
+
+
+def _approval(event: Event) -> Approval:
+    body = event.body
+    signed = body.get("signature")
+    return Approval(
+        number=event.number,
+        at=event.at,
+        actor=event.actor,
+        role=str(body["role"]),
+        reason=str(body["reason"]),
+        basis=_basis(body["basis"]),
+        until=_time(body["until"]),
+        statement=str(body["statement"]),
+        signature=Signature(str(signed["public_key"]), str(signed["value"])) if signed else None,
+    )
+
+
+def _override(event: Event) -> Override:
+    body = event.body
+    return Override(
+        number=event.number,
+        at=event.at,
+        actor=event.actor,
+        version=int(body["version"]),
+        to=str(body["to"]),
+        reason=str(body["reason"]),
+        second=str(body["second"]),
+        until=_time(body["until"]),
+        bundle=str(body["bundle"]),
+    )
+
+
+def _move(event: Event) -> Move:
+    body = event.body
+    to = str(body["to"])
+    if to not in STAGES:
+        raise ValueError(f"no stage is called {to!r}")
+    came_from, by = body["from"], body["by"]
+    return Move(
+        number=event.number,
+        at=event.at,
+        actor=event.actor,
+        rollback=event.kind == Kind.ROLLBACK_STARTED,
+        version=int(body["version"]),
+        to=to,
+        came_from=None if came_from is None else int(came_from),
+        by=None if by is None else int(by),
+        reason=str(body.get("reason", "")),
+        lease_s=int(body["lease_s"]),
+    )
+
+
+def _time(value: Any) -> datetime:
+    found = datetime.fromisoformat(value)
+    if found.tzinfo is None:
+        raise ValueError("a time without a time zone")
+    return found
+
+
+def after_move(state: ReleaseState, version: int, to: str) -> ReleaseState:
+    """The state once a move has happened."""
+    release = state.release(version)
+    moved = replace(release, reached=release.reached | {to})
+    return replace(state, current={**state.current, to: version}, releases={**state.releases, version: moved})
+
+
+def production_at(state: ReleaseState, when: datetime) -> Move | None:
+    """The move by which the version in production at a moment got there; None before the first."""
+    tenures = [move for move in state.moves if move.done and move.to == "production" and move.ended is not None]
+    before = [move for move in tenures if move.ended is not None and move.ended <= when]
+    return max(before, key=lambda move: move.number, default=None)

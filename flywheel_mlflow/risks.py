@@ -1,0 +1,152 @@
+"""The risk ledger, folded from events: opened by hand, or by what happened to a release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from flywheel_mlflow.ledger import Event
+from flywheel_mlflow.releases import Kind
+
+#: Days until somebody must have answered for a rollback.
+ROLLBACK_DUE_DAYS = 30
+#: Likelihood times impact, each 1 to 5: the cells of the usual five-by-five matrix from which a risk counts as
+#: medium and as high.
+MEDIUM_FROM, HIGH_FROM = 5, 12
+
+
+class RiskKind(StrEnum):
+    """What an event did to a risk."""
+
+    OPENED = "risk_opened"
+    UPDATED = "risk_updated"
+    CLOSED = "risk_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """One risk: ``likelihood`` and ``impact`` count from 1 to 5, ``due`` is UTC.
+
+    ``cause`` says what opened it: ``person`` or the kind of event; ``evidence`` is the run that shows it closed.
+    """
+
+    id: str
+    title: str
+    owner: str
+    likelihood: int
+    impact: int
+    due: datetime
+    cause: str
+    opened_at: datetime
+    opened_by: str
+    number: int
+    mitigation: str = ""
+    projects: tuple[str, ...] = ()
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+    evidence: str | None = None
+    closing_reason: str = ""
+
+    @property
+    def severity(self) -> str:
+        """low, medium or high, by likelihood times impact."""
+        product = self.likelihood * self.impact
+        return "high" if product >= HIGH_FROM else "medium" if product >= MEDIUM_FROM else "low"
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether it is open past its due date."""
+        return self.closed_at is None and self.due <= now
+
+
+def fold_risks(events: Iterable[Event]) -> dict[str, Risk]:
+    """Every risk by id, in the order they were opened; an event that lacks what it needs changes nothing."""
+    risks: dict[str, Risk] = {}
+    for event in events:
+        try:
+            opened = _opened(event)
+            if opened is not None:
+                risks[opened.id] = opened
+            elif event.kind == RiskKind.UPDATED:
+                risk = risks[str(event.body["risk"])]
+                risks[risk.id] = _updated(risk, event)
+            elif event.kind == RiskKind.CLOSED:
+                risk = risks[str(event.body["risk"])]
+                risks[risk.id] = replace(
+                    risk,
+                    closed_at=event.at,
+                    closed_by=event.actor.name,
+                    evidence=str(event.body["evidence"]),
+                    closing_reason=str(event.body["reason"]),
+                )
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue  # the audit tells events that decide nothing
+    return risks
+
+
+def _opened(event: Event) -> Risk | None:
+    body = event.body
+    if event.kind == RiskKind.OPENED:
+        likelihood, impact = int(body["likelihood"]), int(body["impact"])
+        if not (1 <= likelihood <= 5 and 1 <= impact <= 5):
+            raise ValueError("likelihood and impact count from 1 to 5")
+        return Risk(
+            id=f"R{event.number}",
+            title=str(body["title"]),
+            owner=str(body["owner"]),
+            likelihood=likelihood,
+            impact=impact,
+            due=_time(body["due"]),
+            cause=str(body.get("cause", "person")),
+            opened_at=event.at,
+            opened_by=event.actor.name,
+            number=event.number,
+            mitigation=str(body.get("mitigation", "")),
+            projects=tuple(str(item) for item in body.get("projects", ())),
+        )
+    if event.kind == Kind.OVERRIDE:
+        title = f"Release {int(body['version'])} goes to {body['to']} without a passing gate: {body['reason']}"
+        return _automatic(event, title, likelihood=3, impact=4, due=_time(body["until"]))
+    if event.kind == Kind.ROLLBACK_STARTED:
+        title = f"{body['to']} rolled back from release {body['from']} to {body['version']}: {body['reason']}"
+        return _automatic(event, title, likelihood=3, impact=3, due=event.at + timedelta(days=ROLLBACK_DUE_DAYS))
+    return None
+
+
+def _automatic(event: Event, title: str, *, likelihood: int, impact: int, due: datetime) -> Risk:
+    return Risk(
+        id=f"R{event.number}",
+        title=title[:250],
+        owner=event.actor.name,
+        likelihood=likelihood,
+        impact=impact,
+        due=due,
+        cause=event.kind,
+        opened_at=event.at,
+        opened_by=event.actor.name,
+        number=event.number,
+    )
+
+
+def _updated(risk: Risk, event: Event) -> Risk:
+    body = event.body
+    return replace(
+        risk,
+        owner=str(body.get("owner", risk.owner)),
+        due=_time(body["due"]) if "due" in body else risk.due,
+        likelihood=int(body.get("likelihood", risk.likelihood)),
+        impact=int(body.get("impact", risk.impact)),
+        mitigation=str(body.get("mitigation", risk.mitigation)),
+        closed_at=None,
+        closed_by=None,
+        evidence=None,
+        closing_reason="",
+    )
+
+
+def _time(value: object) -> datetime:
+    found = datetime.fromisoformat(str(value))
+    if found.tzinfo is None:
+        raise ValueError("a time without a time zone")
+    return found

@@ -1,0 +1,98 @@
+"""Moves files between this machine and the artifacts of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.errors import ServerRefused, StorageError
+from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.writing import write_files
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+#: How the kinds of artifact store say that there is no such file.
+_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
+
+
+class Artifacts:
+    """The artifacts of the runs on one tracking server.
+
+    ``resolve`` turns a run's artifact address into one this process can reach; inside the server that is the folder
+    or bucket behind its proxy.
+    """
+
+    def __init__(self, client: MlflowClient, *, uri: str, resolve: Callable[[str], str] | None = None) -> None:
+        self._client = client
+        self._uri = uri
+        self._resolve = resolve or (lambda address: address)
+        self._addresses: dict[str, str] = {}
+
+    def fetch(self, run_id: str, place: str, folder: Path) -> Path:
+        """The file or folder at ``place`` of a run, below ``folder``.
+
+        Raises:
+            ServerRefused: there is none; ServerError, StorageError.
+        """
+        with translated(self._uri):
+            return Path(self._repository(run_id).download_artifacts(place, str(folder)))  # type: ignore[no-untyped-call]
+
+    def texts(self, run_id: str, place: str, folder: Path) -> dict[str, str]:
+        """The text files below ``place`` by their path below it; empty when there is no such folder."""
+        try:
+            root = self.fetch(run_id, place, folder)
+        except (ServerRefused, StorageError) as error:
+            if not is_absent(error):
+                raise
+            return {}
+        return {
+            path.relative_to(root).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+        }
+
+    def text(self, run_id: str, place: str, folder: Path) -> str | None:
+        """The text file at ``place``; None when there is none."""
+        try:
+            path = self.fetch(run_id, place, folder)
+        except (ServerRefused, StorageError) as error:
+            if not is_absent(error):
+                raise
+            return None
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+    def put(self, run_id: str, files: Mapping[str, str], folder: Path) -> None:
+        """Upload texts by artifact path; ``folder`` is an empty one to write them into first."""
+        write_files(files, folder)
+        with translated(self._uri):
+            self._repository(run_id).log_artifacts(str(folder), None)  # type: ignore[no-untyped-call]
+
+    def address(self, run_id: str) -> str:
+        """Where the artifact store keeps a run's artifacts, as the server says it; one request, once."""
+        with translated(self._uri):
+            return self._address(run_id)
+
+    def known(self, run_id: str, address: str) -> None:
+        """Spare the request for a run whose address somebody wrote down."""
+        self._addresses.setdefault(run_id, address)
+
+    def _address(self, run_id: str) -> str:
+        if run_id not in self._addresses:
+            self._addresses[run_id] = str(self._client.get_run(run_id).info.artifact_uri)
+        return self._addresses[run_id]
+
+    def _repository(self, run_id: str) -> ArtifactRepository:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        return get_artifact_repository(self._resolve(self._address(run_id)), tracking_uri=self._client.tracking_uri)
+
+
+def is_absent(error: ServerRefused | StorageError) -> bool:
+    """Whether an error only says that a file is not there."""
+    if isinstance(error, ServerRefused):
+        return error.code in _ABSENT
+    # MLflow's local store raises an OSError that has the system's words and not its number (tried on 3.17.2).
+    return isinstance(error.__cause__, FileNotFoundError) or "No such" in error.what

@@ -1,0 +1,170 @@
+"""Keeps the ledger: numbered params of runs, which the store lets nobody write twice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.errors import InputError, ServerRefused, ServerUnreachable
+from flywheel_mlflow.ledger import Event, Ledger, LedgerFault, read_ledger
+from flywheel_mlflow.tracking import tags
+from flywheel_mlflow.tracking.connection import pages, translated
+from flywheel_mlflow.tracking.project_runs import ensure_experiment
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+#: Events of one run; a longer ledger goes on in the next run. MLflow has no limit of its own, but one request brings
+#: a whole run.
+SEGMENT_EVENTS = 1_000
+LEDGER_PROJECT = "ledger"
+_EVENT = re.compile(r"event\.(\d{6,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPlace:
+    """Where a ledger is kept: its experiment, and the run of its first segment."""
+
+    experiment_id: str
+    first_run: str
+
+
+class LedgerStore:
+    """The ledger of one flywheel on its tracking server."""
+
+    def __init__(self, client: MlflowClient, *, uri: str, flywheel: str, artifact_root: Path | None) -> None:
+        self._client = client
+        self._uri = uri
+        self._flywheel = flywheel
+        self._artifact_root = artifact_root
+        self._segments: dict[int, str] = {}
+
+    def prepare(self) -> LedgerPlace:
+        """A place for a ledger that nobody points to yet; whoever loses the race to point to one leaves it empty."""
+        with translated(self._uri):
+            experiment = ensure_experiment(
+                self._client, self._flywheel, None, "The ledger", self._artifact_root, part=LEDGER_PROJECT
+            )
+            return LedgerPlace(experiment, self._new_segment(experiment, 0))
+
+    def discard(self, run_id: str) -> None:
+        """Delete a segment nobody points to."""
+        with translated(self._uri):
+            self._client.delete_run(run_id)
+
+    def read(self, place: LedgerPlace, *, deleted: bool = False) -> Ledger:
+        """Every event in one search; ``deleted`` looks at deleted runs too, as the audit does.
+
+        Nothing wrong with the ledger is raised: it is in the ledger's ``faults``.
+        """
+        runs = {str(run.info.run_id): run for run in self._runs(place, deleted=deleted)}
+        texts: dict[int, str] = {}
+        faults: list[LedgerFault] = []
+        run_id: str | None = place.first_run
+        number = 0
+        self._segments = {}
+        while run_id is not None:
+            run = runs.pop(run_id, None)
+            if run is None:
+                faults.append(LedgerFault(-1, f"the ledger's run {run_id} is gone: restore it in the MLflow UI"))
+                break
+            self._segments[number] = run_id
+            found = _texts(run)
+            strays = [key for key in found if not number * SEGMENT_EVENTS <= key < (number + 1) * SEGMENT_EVENTS]
+            faults += [LedgerFault(key, f"event {key} lies in segment {number}, where it cannot be") for key in strays]
+            texts |= {key: text for key, text in found.items() if key not in strays}
+            run_id = _next_segment(texts.get((number + 1) * SEGMENT_EVENTS - 1))
+            number += 1
+        ledger = read_ledger(texts)
+        return Ledger(ledger.events, (*faults, *ledger.faults))
+
+    def append(self, place: LedgerPlace, event: Event) -> bool:
+        """Write an event into its slot; False when somebody else's event is there.
+
+        The same event again is no second one, so a write whose answer was lost can be repeated.
+        """
+        from mlflow.exceptions import MlflowException
+
+        segment = event.number // SEGMENT_EVENTS
+        run_id = self._segments.get(segment) or (place.first_run if segment == 0 else None)
+        if run_id is None:
+            raise InputError(f"the ledger's segment {segment} was not read", hint="run the command again")
+        key = f"event.{event.number:06d}"
+        with translated(self._uri):
+            try:
+                self._client.log_param(run_id, key, event.text)
+            except MlflowException as error:
+                # Refused by the server (the param has another value), or by the database's own unique
+                # constraint when two writers came at once: look what stands there now.
+                if error.error_code not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS"):
+                    raise
+                found = self._client.get_run(run_id).data.params.get(key)
+                if found is None:
+                    raise
+                return bool(found == event.text)
+        return True
+
+    def next_segment(self, place: LedgerPlace, number: int) -> str:
+        """A new run for segment ``number``; the event that seals the segment before names it."""
+        with translated(self._uri):
+            return self._new_segment(place.experiment_id, number)
+
+    def holds(self, place: LedgerPlace, event: Event) -> bool:
+        """Whether exactly this event stands in its slot; what a writer asks when an answer was lost."""
+        run_id = self._segments.get(event.number // SEGMENT_EVENTS, place.first_run)
+        try:
+            with translated(self._uri):
+                params = self._client.get_run(run_id).data.params
+        except (ServerUnreachable, ServerRefused):
+            return False
+        return bool(params.get(f"event.{event.number:06d}") == event.text)
+
+    def _new_segment(self, experiment: str, number: int) -> str:
+        labels = {
+            tags.SCHEMA: tags.SCHEMA_VERSION,
+            tags.NAME: self._flywheel,
+            tags.KIND: tags.KIND_LEDGER,
+            tags.SEGMENT: str(number),
+            tags.RUN_NAME: f"ledger-{number:03d}",
+            tags.NOTE: "Decisions about releases, risks and feedback: one param for each, never changed. "
+            "Read it with `flywheel history`, check it with `flywheel audit`.",
+        }
+        return str(self._client.create_run(experiment, tags=labels).info.run_id)
+
+    def _runs(self, place: LedgerPlace, *, deleted: bool) -> list[Run]:
+        from mlflow.entities import ViewType
+
+        view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
+        with translated(self._uri):
+            return list(
+                pages(
+                    lambda token: self._client.search_runs(
+                        [place.experiment_id], run_view_type=view, max_results=100, page_token=token
+                    )
+                )
+            )
+
+
+def _texts(run: Run) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for key, value in run.data.params.items():
+        match = _EVENT.fullmatch(key)
+        if match:
+            found[int(match[1])] = value
+    return found
+
+
+def _next_segment(seal: str | None) -> str | None:
+    """The run that the last event of a segment names; None while the segment is not full."""
+    if seal is None:
+        return None
+    from flywheel_mlflow.ledger import read_event
+
+    try:
+        named = read_event(0, seal).body.get("next")
+    except (InputError, ValueError, TypeError):
+        return None  # reading the whole ledger tells what is wrong with it
+    return named if isinstance(named, str) else None
