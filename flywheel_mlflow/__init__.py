@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.evidence import Check, Outcome
     from flywheel_mlflow.flywheel import Flywheel, load_flywheel
     from flywheel_mlflow.operations.project_run import ProjectRun, project_run
+    from flywheel_mlflow.operations.resolving import Resolved, resolve
 
 __version__ = "0.1.0"
 
@@ -33,10 +34,12 @@ __all__ = [
     "FlywheelError",
     "Outcome",
     "ProjectRun",
+    "Resolved",
     "__version__",
     "load_contract",
     "load_flywheel",
     "project_run",
+    "resolve",
 ]
 
 #: Where each public name lives; they are loaded on first use, because the models cost the
@@ -49,9 +52,11 @@ _HOMES = {
     "FlywheelError": "errors",
     "Outcome": "evidence",
     "ProjectRun": "operations.project_run",
+    "Resolved": "operations.resolving",
     "load_contract": "contract",
     "load_flywheel": "flywheel",
     "project_run": "operations.project_run",
+    "resolve": "operations.resolving",
 }
 
 

@@ -8,18 +8,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError
 from flywheel_mlflow.ledger import AUTHENTICATED, Event, Identity, unwitnessed
-from flywheel_mlflow.releases import Approval, Basis, Release
+from flywheel_mlflow.releases import Approval, Basis, Release, moment
 from flywheel_mlflow.signing import is_signed
+
+#: How much the clocks of two machines may differ before an approval counts as dated in the future.
+CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedApproval:
     """An approval with what speaks against it; ``verified`` when its author's name is proven.
 
+    ``until`` is when it stops to count: the end it names, or the one flywheel.yaml allows, whichever comes first.
     ``forged`` marks one that its alleged author cannot have given: that is a matter for the audit, not for a reminder.
     """
 
@@ -27,6 +31,7 @@ class JudgedApproval:
     against: tuple[str, ...]
     verified: bool
     forged: bool
+    until: datetime
 
     @property
     def counts(self) -> bool:
@@ -34,13 +39,17 @@ class JudgedApproval:
         return not self.against
 
 
-def statement(flywheel: str, version: int, bundle: str, *, role: str, reason: str, until: datetime) -> str:
-    """What a person who approves says, and signs: one line of canonical JSON."""
+def statement(flywheel: str, version: int, basis: Basis, *, role: str, reason: str, until: datetime) -> str:
+    """What a person who approves says, and signs: one line of canonical JSON.
+
+    The whole basis is in it: otherwise an approval that a new comparison voided could be written again by anybody,
+    with the old signature and the new basis.
+    """
     words: dict[str, Any] = {
+        **plain(basis),
         "decision": "approve",
         "flywheel": flywheel,
         "version": version,
-        "bundle": bundle,
         "role": role,
         "reason": reason,
         "until": until.isoformat(),
@@ -81,6 +90,7 @@ def judge(
         against=forgery + plain,
         verified=signed or (not forgery and is_verified(blueprint, event)),
         forged=bool(forgery),
+        until=_ends(approval, blueprint),
     )
 
 
@@ -91,23 +101,26 @@ def _forgery(approval: Approval, event: Event, release: Release, blueprint: Blue
     if unwitnessed([event], blueprint.releases.server_keys):
         yield "it claims that a server vouches for the name, and no known server sealed it"
     if not _says_what_it_claims(approval, release):
-        yield "what was signed speaks of another release, role or time"
+        yield "what was signed speaks of another release, basis, role or time"
 
 
 def _says_what_it_claims(approval: Approval, release: Release) -> bool:
-    try:
-        words = parse_json(approval.statement, name="the statement")
-    except DocumentError:
-        return False
-    claims = {
+    claims = plain(approval.basis) | {
         "version": release.version,
         "bundle": release.bundle,
         "role": approval.role,
         "reason": approval.reason,
-        "until": approval.until.isoformat(),
         "decision": "approve",
     }
-    return isinstance(words, dict) and all(words.get(name) == value for name, value in claims.items())
+    try:
+        words = parse_json(approval.statement, name="the statement")
+        return all(words[name] == value for name, value in claims.items()) and moment(words["until"]) == approval.until
+    except (DocumentError, KeyError, TypeError, ValueError, OverflowError):
+        return False
+
+
+def _ends(approval: Approval, blueprint: Blueprint) -> datetime:
+    return min(approval.until, approval.at + timedelta(days=blueprint.releases.approval_days))
 
 
 def _objections(
@@ -118,9 +131,10 @@ def _objections(
         yield f"{name} does not hold the role {approval.role}"
     if name == release.author.name:
         yield f"{name} made the release, and nobody approves what they made"
-    longest = approval.at + timedelta(days=blueprint.releases.approval_days)
-    if min(approval.until, longest) <= now:
-        yield f"it expired on {min(approval.until, longest):%Y-%m-%d %H:%M} UTC"
+    if approval.at > now + CLOCK_SKEW:
+        yield f"it is dated {approval.at:%Y-%m-%d %H:%M} UTC, which has not come yet"
+    if _ends(approval, blueprint) <= now:
+        yield f"it expired on {_ends(approval, blueprint):%Y-%m-%d %H:%M} UTC"
     for what in approval.basis.changes(basis):
         yield f"void: {what} changed since"
 

@@ -285,6 +285,9 @@ class Blueprint(Strict):
             twice = sorted(name for name, count in Counter(ids).items() if count > 1)
             if twice:
                 raise ValueError(f"{kind}: named twice: {', '.join(twice)}")
+        keys = [item.public_key for item in self.people if item.public_key]
+        if len(set(keys)) != len(keys):
+            raise ValueError("people: two people have the same public_key: one could sign for the other")
         problems = list(_dangling(self))
         if problems:
             raise ValueError("; ".join(problems))

@@ -8,6 +8,7 @@ from typing import Any
 
 from flywheel_mlflow import deliverables
 from flywheel_mlflow.canonical import digest_of, document_json, plain, sha256_text
+from flywheel_mlflow.contract import Strict
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import DocumentError, InputError
 from flywheel_mlflow.flywheel import Flywheel
@@ -201,13 +202,42 @@ def read_bundle(files: Mapping[str, str], digest: str) -> Bundle:
             f"the bundle is not the one that was registered: {'; '.join(faults[:5])}",
             hint="run `flywheel audit`; do not use its interfaces until it is explained",
         )
-    document = parse_json(files[INTERFACES], name=INTERFACES)
-    pins = tuple(Pin(**item) for item in document["interfaces"])
-    return Bundle(files, digest, pins, document["left_out"])
+    try:
+        document = _Interfaces.model_validate_json(files.get(INTERFACES, ""), strict=True)
+    except ValueError as error:
+        raise _foreign(INTERFACES) from error
+    return Bundle(files, digest, document.interfaces, document.left_out)
+
+
+class _Interfaces(Strict):
+    """The file of pins."""
+
+    interfaces: tuple[Pin, ...]
+    left_out: dict[str, str]
+
+
+def _foreign(name: str) -> InputError:
+    """The digest is right and the content is not ours: somebody else than this tool registered the bundle."""
+    return InputError(
+        f"{name} of the bundle does not hold what a release holds",
+        where=name,
+        hint="run `flywheel audit`; make the release again with `flywheel release create`",
+    )
 
 
 def measured(bundle: Bundle) -> dict[str, Measured]:
-    """Every number of the bundle by its full name, with sample sizes and directions of KPIs where they are known."""
+    """Every number of the bundle by its full name, with sample sizes and directions of KPIs where they are known.
+
+    Raises:
+        InputError: the files are not shaped as a release's; no number is guessed.
+    """
+    try:
+        return _measured(bundle)
+    except (DocumentError, KeyError, TypeError, AttributeError) as error:
+        raise _foreign(METRICS) from error
+
+
+def _measured(bundle: Bundle) -> dict[str, Measured]:
     metrics = parse_json(bundle.files[METRICS], name=METRICS)["metrics"]
     registry = parse_json(bundle.files[REGISTRY], name=REGISTRY)
     manifest = parse_json(bundle.files[MANIFEST], name=MANIFEST)
@@ -220,12 +250,18 @@ def measured(bundle: Bundle) -> dict[str, Measured]:
     for name, metric in metrics.items():
         kpi, run_id = kpis.get(name, ({}, None))
         found[name] = Measured(
-            value=metric["value"],
-            n=kpi.get("n"),
+            value=_number(metric["value"]),
+            n=kpi.get("n") if type(kpi.get("n")) is int else None,
             run_id=run_id or manifest["assembly"]["run_id"],
             lower_is_better=kpi.get("direction") == "lower",
         )
     return found
+
+
+def _number(value: object) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError("no number")
+    return value
 
 
 def pins_digest(pins: Iterable[Pin]) -> str:

@@ -10,6 +10,7 @@ FlywheelError                    exit code 4
 |   +-- ServerUnreachable        no answer within the bounded retries
 |   +-- ServerRefused            an answer, and it is an error
 +-- StorageError                 exit code 4: a disk or folder that cannot be written or read
++-- MonitoringError              exit code 4: Evidently cannot be used, or cannot draw a report
 +-- AssemblyError                exit code 4: the assembly contradicts itself
 """
 
@@ -188,6 +189,10 @@ class ServerRefused(ServerError):
 
 class StorageError(FlywheelError):
     """A disk or folder that cannot be written or read."""
+
+
+class MonitoringError(FlywheelError):
+    """Evidently cannot be used here, or cannot draw a report."""
 
 
 class AssemblyError(FlywheelError):

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeGuard
 
 from flywheel_mlflow.approvals import JudgedApproval
 from flywheel_mlflow.blueprint import Blueprint, Criterion, Gate
-from flywheel_mlflow.drift.intervals import newcombe_difference
+from flywheel_mlflow.drift.intervals import MOST_SAMPLES, newcombe_difference
 from flywheel_mlflow.releases import Basis, Release
 from flywheel_mlflow.risks import Risk
 
@@ -206,15 +207,15 @@ def _max_drop(criterion: Criterion, facts: GateFacts) -> CriterionResult:
         )
     sign = -1.0 if now.lower_is_better else 1.0
     drop = sign * (before.value - now.value)
-    word = "rose" if now.lower_is_better else "dropped"
-    told = f"{name} was {before.value:g} in {facts.reference} and is {now.value:g}: it {word} by {drop:g}"
+    word = "worse" if drop > 0 else "better"
+    told = f"{name} was {before.value:g} in {facts.reference} and is {now.value:g}: {word} by {abs(drop):g}"
     runs = _runs(now.run_id, before.run_id)
     if criterion.confidence is None:
         verdict = Verdict.PASS if drop <= limit else Verdict.BLOCK
         return _result(
             criterion,
             verdict,
-            f"{told}, at most {limit:g} is allowed",
+            f"{told}, worse by at most {limit:g} is allowed",
             value=now.value,
             n=now.n,
             method="plain difference",
@@ -230,13 +231,12 @@ def _max_drop(criterion: Criterion, facts: GateFacts) -> CriterionResult:
 
 def _non_inferior(confidence: float, limit: float, now: Measured, before: Measured, sign: float) -> tuple[Verdict, str]:
     """Whether a share dropped by less than the margin, as far as its samples can tell."""
-    if now.value is None or before.value is None or not now.n or not before.n:
+    if now.value is None or before.value is None or not _is_size(now.n) or not _is_size(before.n):
         return Verdict.INCONCLUSIVE, "the sample size of one of the two is unknown"
     if not (0 <= now.value <= 1 and 0 <= before.value <= 1):
         return Verdict.INCONCLUSIVE, "it is no share of a sample, so no interval of a share fits it"
-    low, high = newcombe_difference(
-        round(before.value * before.n), before.n, round(now.value * now.n), now.n, confidence=confidence
-    )
+    # No rounding to whole successes: 9.6 of 10 are not 10.
+    low, high = newcombe_difference(before.value * before.n, before.n, now.value * now.n, now.n, confidence=confidence)
     least, most = (low, high) if sign > 0 else (-high, -low)
     if most <= limit:
         return Verdict.PASS, f"with its samples it is worse by {most:.3g} at the most, {limit:g} is allowed"
@@ -246,6 +246,10 @@ def _non_inferior(confidence: float, limit: float, now: Measured, before: Measur
         Verdict.INCONCLUSIVE,
         f"with its samples it is worse by {least:.3g} to {most:.3g}, and {limit:g} lies within: measure more",
     )
+
+
+def _is_size(n: int | None) -> TypeGuard[int]:
+    return n is not None and 1 <= n <= MOST_SAMPLES
 
 
 def _answer(criterion: Criterion, answer: Answer, *, next_command: str) -> CriterionResult:
@@ -271,7 +275,7 @@ def _approval(criterion: Criterion, facts: GateFacts) -> CriterionResult:
     counting = [item for item in given if item.counts and (item.verified or not criterion.verified)]
     if counting:
         names = ", ".join(item.approval.actor.name + ("" if item.verified else " (unverified)") for item in counting)
-        until = min(item.approval.until for item in counting)
+        until = min(item.until for item in counting)
         return _result(criterion, Verdict.PASS, f"approved by {names}, until {until:%Y-%m-%d}", n=len(counting))
     if not given:
         return _result(criterion, Verdict.INCONCLUSIVE, f"nobody has approved as {role} yet", next=command, n=0)
@@ -283,6 +287,7 @@ def _approval(criterion: Criterion, facts: GateFacts) -> CriterionResult:
 
 def _risks(criterion: Criterion, facts: GateFacts) -> CriterionResult:
     overdue = [item for item in facts.risks if item.severity == "high" and item.is_overdue(facts.now)]
+    count = sum(item.closed_at is None for item in facts.risks)
     if overdue:
         told = "; ".join(f"{item.id} {item.title} (owner {item.owner}, due {item.due:%Y-%m-%d})" for item in overdue)
         return _result(
@@ -290,10 +295,9 @@ def _risks(criterion: Criterion, facts: GateFacts) -> CriterionResult:
             Verdict.BLOCK,
             told,
             value=float(len(overdue)),
-            n=len(facts.risks),
+            n=count,
             next=f"flywheel risk show {overdue[0].id}",
         )
-    count = sum(item.closed_at is None for item in facts.risks)
     return _result(criterion, Verdict.PASS, f"{count} open risks, no high one is overdue", value=0.0, n=count)
 
 
@@ -313,7 +317,7 @@ def _boundaries(criterion: Criterion, judged: Mapping[str, CriterionResult], blu
     return _result(
         criterion,
         worst(verdicts),
-        "; ".join(told) or f"all {held} boundaries hold",
+        "; ".join(told) or (f"all {held} boundaries hold" if verdicts else "flywheel.yaml names no boundary"),
         value=float(held),
         n=len(verdicts),
         next="see the criteria named" if told else "",

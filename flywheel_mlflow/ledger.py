@@ -22,6 +22,8 @@ from flywheel_mlflow.signing import Signature, SigningKey, is_signed
 
 #: MLflow cuts params at this many characters without a word (tried on 3.17.2).
 MAX_EVENT_LENGTH = 6_000
+#: Years an event can be from: whatever is reckoned from its time (a lease, the end of an approval) still has a date.
+YEARS = range(2000, 9000)
 #: What the first event names as its predecessor.
 NO_EVENT = "0" * 64
 #: A person as the operating system or the client calls them: nobody vouches for it.
@@ -89,8 +91,24 @@ def write_event(
     """The next event of a ledger.
 
     Raises:
-        InputError: it would be longer than MLflow keeps.
+        InputError: it would be longer than MLflow keeps, or holds what no event can (half a character, NaN, a time
+            outside :data:`YEARS`).
     """
+    try:
+        text = _text(previous, at=at, actor=actor, kind=kind, body=body, seal=seal)
+        if len(text) <= MAX_EVENT_LENGTH:
+            return read_event(len(previous.events), text)
+    except (DocumentError, ValueError, OverflowError) as error:
+        raise InputError(f"the decision cannot be kept: it {_reason(error)}") from error
+    raise InputError(
+        f"the decision has {len(text)} characters, at most {MAX_EVENT_LENGTH} can be kept",
+        hint="shorten the reason; long evidence belongs into an artifact that the reason names",
+    )
+
+
+def _text(
+    previous: Ledger, *, at: datetime, actor: Identity, kind: str, body: Mapping[str, Any], seal: SigningKey | None
+) -> str:
     rest = {
         "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
         "actor": actor.name,
@@ -101,13 +119,7 @@ def write_event(
     }
     digest = digest_of(rest)
     sealed: dict[str, Any] = {"witness": plain(seal.sign(digest))} if seal else {}
-    text = canonical_json(rest | {"digest": digest} | sealed)
-    if len(text) > MAX_EVENT_LENGTH:
-        raise InputError(
-            f"the decision has {len(text)} characters, at most {MAX_EVENT_LENGTH} can be kept",
-            hint="shorten the reason; long evidence belongs into an artifact that the reason names",
-        )
-    return read_event(len(previous.events), text)
+    return canonical_json(rest | {"digest": digest} | sealed)
 
 
 def read_event(number: int, text: str) -> Event:
@@ -125,9 +137,12 @@ def read_event(number: int, text: str) -> Event:
     words = {key: rest[key] for key in ("at", "actor", "level", "kind", "prev")} | {"digest": document.get("digest")}
     if not all(isinstance(word, str) for word in words.values()):
         raise ValueError("has fields that are no text")
+    if text != canonical_json(document):
+        # The digest is over the values: a blank between two of them would go unseen.
+        raise ValueError("is not spelled as events are: somebody edited it")
     at = datetime.fromisoformat(words["at"])
-    if at.tzinfo is None:
-        raise ValueError("has a time without a time zone")
+    if at.tzinfo is None or at.year not in YEARS:
+        raise ValueError("has a time without a time zone, or far from now")
     return Event(
         number=number,
         at=at.astimezone(UTC),
@@ -188,4 +203,4 @@ def unwitnessed(events: Iterable[Event], server_keys: Iterable[str]) -> tuple[Ev
     """
     keys = frozenset(server_keys)
     claims = (event for event in events if event.actor.level == AUTHENTICATED)
-    return tuple(event for event in claims if not is_signed(event.digest, event.witness, keys))
+    return tuple(event for event in claims if not is_signed(event.content_digest, event.witness, keys))

@@ -96,8 +96,8 @@ def check_stage(to: str) -> str:
     return to
 
 
-def refuse_unfit(state: ReleaseState, release: Release, to: str) -> None:
-    """Refuse a release that cannot be moved there whatever a gate says."""
+def refuse_final(release: Release) -> None:
+    """Refuse a release about which the last word is spoken."""
     if release.rejected or release.retired:
         event = release.rejected or release.retired
         who = event.actor.name if event else ""
@@ -105,14 +105,21 @@ def refuse_unfit(state: ReleaseState, release: Release, to: str) -> None:
         raise Refused(
             f"release {release.version} was {word} by {who}",
             rule=f"a {word} release never moves again",
-            value=str(event.body.get("reason", "")) if event else "",
+            value=f"{word}: {event.body.get('reason', '')}" if event else word,
+            limit="neither rejected nor retired",
             hint="make a new release: flywheel release create --iteration N",
         )
-    if state.current[to] == release.version:
+
+
+def refuse_unfit(state: ReleaseState, release: Release, to: str) -> None:
+    """Refuse a release that cannot be moved there whatever a gate says."""
+    refuse_final(release)
+    if state.current.get(to) == release.version:
         raise Refused(
             f"release {release.version} is in {to} already",
             rule="a move changes something",
-            value=ReleaseStage(state.stage_of(release.version)).value,
+            value=state.stage_of(release.version).value,
+            limit=f"a release that is not in {to}",
             hint="flywheel release list",
         )
 
@@ -127,7 +134,7 @@ def refuse_stranger(blueprint: Blueprint, actor: Identity, act: str) -> None:
         f"{actor.name} may not {act} releases",
         rule=f"releases.may_move in flywheel.yaml: {', '.join(roles)}",
         value=actor.name,
-        limit=", ".join(people),
+        limit=", ".join(people) or "nobody",
         hint="ask one of them; on a server without accounts the name is MLFLOW_TRACKING_USERNAME, else the login",
     )
 
@@ -142,6 +149,7 @@ def refuse_open_move(state: ReleaseState) -> None:
         f"a {word} of release {move.version} to {move.to} is open, started by {move.actor.name} at {move.at:%H:%M:%S}",
         rule="one move at a time",
         value=f"event {move.number}",
+        limit="no open move",
         hint="wait until it ends; if its process died: flywheel reconcile",
     )
 
@@ -153,8 +161,8 @@ def refuse_foreign_alias(state: ReleaseState, aliases: Mapping[str, int], to: st
         raise Refused(
             f"{to} points to {live or 'nothing'}, the ledger left it at {known or 'nothing'}",
             rule="an alias moves by the ledger alone",
-            value=live,
-            limit=known,
+            value=live or "nothing",
+            limit=known or "nothing",
             hint="flywheel audit shows what happened, flywheel reconcile puts the alias back",
         )
 
@@ -265,9 +273,18 @@ def plan_rollback(
 
 
 def rollback_targets(state: ReleaseState) -> tuple[int, ...]:
-    """Where production can go back to, the newest first."""
-    earlier = state.was_in_production()
-    return tuple(item for item in earlier if not state.releases[item].rejected and not state.releases[item].retired)
+    """Where production can go back to without being told where, the newest first.
+
+    What a rollback took out is none of them until somebody puts it back on purpose: a second rollback would undo
+    the first one.
+    """
+    left: set[int | None] = set()
+    for move in state.moves:
+        if move.done and move.to == "production":
+            left |= {move.came_from} if move.rollback else set()
+            left.discard(move.version)
+    fit = (item for item in state.was_in_production() if item not in left)
+    return tuple(item for item in fit if not state.releases[item].rejected and not state.releases[item].retired)
 
 
 def mend(move: Move, aliases: Mapping[str, int]) -> bool | None:

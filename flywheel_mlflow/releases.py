@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,8 @@ from flywheel_mlflow.ledger import Event, Identity
 from flywheel_mlflow.signing import Signature
 
 STAGES = ("staging", "production")
+#: No lease is longer than a day (flywheel.yaml allows no more): a move cannot block the others for ever.
+LONGEST_LEASE_S = 86_400
 
 
 class Kind(StrEnum):
@@ -33,10 +35,12 @@ class Kind(StrEnum):
     MOVE_UNDONE = "move_undone"
     RETIRED = "retired"
     RECONCILED = "reconciled"
+    DRIFT_EXPLAINED = "drift_explained"
 
 
 STARTS = frozenset({Kind.PROMOTION_STARTED, Kind.ROLLBACK_STARTED})
 ENDS = frozenset({Kind.PROMOTED, Kind.ROLLED_BACK})
+_DECISIONS = frozenset({Kind.GATE, Kind.APPROVED, Kind.DRIFT_EXPLAINED, Kind.REJECTED, Kind.RETIRED})
 
 
 class ReleaseStage(StrEnum):
@@ -106,6 +110,18 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Explained:
+    """Somebody answers for drift: ``subjects`` are findings, projects or interfaces of the comparison ``drift``."""
+
+    number: int
+    at: datetime
+    actor: Identity
+    drift: str
+    subjects: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """A decision to go on without a passing gate: dated, witnessed by a second person, and short-lived."""
 
@@ -161,6 +177,7 @@ class Release:
     number: int
     gates: tuple[GateRecord, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    explanations: tuple[Explained, ...] = ()
     rejected: Event | None = None
     retired: Event | None = None
     reached: frozenset[str] = frozenset()
@@ -242,10 +259,10 @@ class _Fold:
     def _apply(self, event: Event) -> None:
         if event.kind == Kind.REGISTERED:
             self._register(event)
-        elif event.kind in (Kind.GATE, Kind.APPROVED, Kind.REJECTED, Kind.RETIRED):
+        elif event.kind in _DECISIONS:
             self._decide(event)
         elif event.kind == Kind.OVERRIDE:
-            self.overrides.append(_override(event))
+            self._override(event)
         elif event.kind in STARTS:
             self._start(event)
         elif event.kind in ENDS or event.kind == Kind.MOVE_UNDONE:
@@ -253,39 +270,55 @@ class _Fold:
 
     def _register(self, event: Event) -> None:
         body = event.body
-        version = int(body["version"])
+        version = whole(body["version"])
         if version in self.releases:
             self.disputed.append((event.number, f"registers version {version}, which is registered already"))
             return
         self.releases[version] = Release(
             version=version,
-            iteration=int(body["iteration"]),
-            run_id=str(body["run_id"]),
-            bundle=str(body["bundle"]),
-            place=str(body["place"]),
+            iteration=whole(body["iteration"]),
+            run_id=word(body["run_id"]),
+            bundle=word(body["bundle"]),
+            place=word(body["place"]),
             author=event.actor,
             at=event.at,
             number=event.number,
         )
 
     def _decide(self, event: Event) -> None:
-        version = int(event.body["version"])
+        version = whole(event.body["version"])
         release = self.releases.get(version)
+        if event.kind in (Kind.REJECTED, Kind.RETIRED):
+            word(event.body["reason"])
         if release is None:
             self.disputed.append((event.number, f"decides about version {version}, which nobody registered"))
         elif event.kind == Kind.GATE:
             self.releases[version] = replace(release, gates=(*release.gates, _gate(event)))
         elif event.kind == Kind.APPROVED:
             self.releases[version] = replace(release, approvals=(*release.approvals, _approval(event)))
+        elif event.kind == Kind.DRIFT_EXPLAINED:
+            self.releases[version] = replace(release, explanations=(*release.explanations, _explained(event)))
         elif event.kind == Kind.REJECTED:
             self.releases[version] = replace(release, rejected=release.rejected or event)
         else:
             self.releases[version] = replace(release, retired=release.retired or event)
 
+    def _override(self, event: Event) -> None:
+        override = _override(event)
+        if override.version not in self.releases:
+            self.disputed.append((event.number, f"permits version {override.version}, which nobody registered"))
+        elif override.second == override.actor.name:
+            self.disputed.append((event.number, f"is an override by {override.second} alone, where two must agree"))
+        else:
+            self.overrides.append(override)
+
     def _start(self, event: Event) -> None:
         move = _move(event)
-        if move.version not in self.releases:
+        release = self.releases.get(move.version)
+        if release is None:
             self.disputed.append((event.number, f"moves version {move.version}, which nobody registered"))
+        elif release.rejected or release.retired:
+            self.disputed.append((event.number, f"moves version {move.version}, which was rejected or retired"))
         elif any(item.ended is None for item in self.moves.values()):
             self.disputed.append((event.number, "starts a move while another one is open"))
         elif self.current[move.to] != move.came_from:
@@ -294,7 +327,7 @@ class _Fold:
             self.moves[event.number] = move
 
     def _end(self, event: Event) -> None:
-        started = int(event.body["move"])
+        started = whole(event.body["move"], least=0)
         move = self.moves.get(started)
         if move is None or move.ended is not None:
             self.disputed.append((event.number, f"ends move {started}, which is not open"))
@@ -325,8 +358,44 @@ def fold(events: Iterable[Event]) -> ReleaseState:
     return folding.state()
 
 
+def whole(value: Any, *, least: int = 1) -> int:
+    """A whole number of an event's body, at least ``least``: versions and iterations count from 1, events from 0.
+
+    Raises:
+        TypeError, ValueError: it is something else; nothing is rounded or read out of text.
+    """
+    if type(value) is not int:
+        raise TypeError(f"{str(value)[:40]!r} is no whole number")
+    if value < least:
+        raise ValueError(f"{value} is below {least}")
+    return value
+
+
+def word(value: Any) -> str:
+    """A text of an event's body.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:40]!r} is no text")
+    return value
+
+
+def moment(value: Any) -> datetime:
+    """A time of an event's body, in UTC.
+
+    Raises:
+        TypeError, ValueError, OverflowError: it is none, or has no time zone.
+    """
+    found = datetime.fromisoformat(word(value))
+    if found.tzinfo is None:
+        raise ValueError("a time without a time zone")
+    return found.astimezone(UTC)
+
+
 def _basis(value: Any) -> Basis:
-    return Basis(**{name: str(value[name]) for name in ("bundle", "gates", "reference", "drift")})
+    return Basis(**{name: word(value[name]) for name in ("bundle", "gates", "reference", "drift")})
 
 
 def _gate(event: Event) -> GateRecord:
@@ -335,12 +404,12 @@ def _gate(event: Event) -> GateRecord:
         number=event.number,
         at=event.at,
         actor=event.actor,
-        to=str(body["to"]),
-        verdict=str(body["verdict"]),
+        to=word(body["to"]),
+        verdict=word(body["verdict"]),
         basis=_basis(body["basis"]),
-        until=_time(body["until"]),
-        run_id=str(body["run_id"]),
-        report=str(body["report"]),
+        until=moment(body["until"]),
+        run_id=word(body["run_id"]),
+        report=word(body["report"]),
     )
 
 
@@ -351,12 +420,24 @@ def _approval(event: Event) -> Approval:
         number=event.number,
         at=event.at,
         actor=event.actor,
-        role=str(body["role"]),
-        reason=str(body["reason"]),
+        role=word(body["role"]),
+        reason=word(body["reason"]),
         basis=_basis(body["basis"]),
-        until=_time(body["until"]),
-        statement=str(body["statement"]),
-        signature=Signature(str(signed["public_key"]), str(signed["value"])) if signed else None,
+        until=moment(body["until"]),
+        statement=word(body["statement"]),
+        signature=None if signed is None else Signature(word(signed["public_key"]), word(signed["value"])),
+    )
+
+
+def _explained(event: Event) -> Explained:
+    body = event.body
+    return Explained(
+        number=event.number,
+        at=event.at,
+        actor=event.actor,
+        drift=str(body["drift"]),
+        subjects=tuple(str(item) for item in body["subjects"]),
+        reason=str(body["reason"]),
     )
 
 
@@ -366,40 +447,35 @@ def _override(event: Event) -> Override:
         number=event.number,
         at=event.at,
         actor=event.actor,
-        version=int(body["version"]),
-        to=str(body["to"]),
-        reason=str(body["reason"]),
-        second=str(body["second"]),
-        until=_time(body["until"]),
-        bundle=str(body["bundle"]),
+        version=whole(body["version"]),
+        to=word(body["to"]),
+        reason=word(body["reason"]),
+        second=word(body["second"]),
+        until=moment(body["until"]),
+        bundle=word(body["bundle"]),
     )
 
 
 def _move(event: Event) -> Move:
     body = event.body
-    to = str(body["to"])
+    to, lease_s = word(body["to"]), whole(body["lease_s"])
     if to not in STAGES:
-        raise ValueError(f"no stage is called {to!r}")
+        raise ValueError(f"no stage is called {to[:40]!r}")
+    if lease_s > LONGEST_LEASE_S:
+        raise ValueError(f"a lease longer than {LONGEST_LEASE_S} seconds")
     came_from, by = body["from"], body["by"]
     return Move(
         number=event.number,
         at=event.at,
         actor=event.actor,
         rollback=event.kind == Kind.ROLLBACK_STARTED,
-        version=int(body["version"]),
+        version=whole(body["version"]),
         to=to,
-        came_from=None if came_from is None else int(came_from),
-        by=None if by is None else int(by),
-        reason=str(body.get("reason", "")),
-        lease_s=int(body["lease_s"]),
+        came_from=None if came_from is None else whole(came_from),
+        by=None if by is None else whole(by, least=0),
+        reason=word(body.get("reason", "")),
+        lease_s=lease_s,
     )
-
-
-def _time(value: Any) -> datetime:
-    found = datetime.fromisoformat(value)
-    if found.tzinfo is None:
-        raise ValueError("a time without a time zone")
-    return found
 
 
 def after_move(state: ReleaseState, version: int, to: str) -> ReleaseState:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from flywheel_mlflow.ledger import Event
-from flywheel_mlflow.releases import Kind
+from flywheel_mlflow.releases import Kind, moment, whole, word
 
 #: Days until somebody must have answered for a rollback.
 ROLLBACK_DUE_DAYS = 30
@@ -69,16 +69,16 @@ def fold_risks(events: Iterable[Event]) -> dict[str, Risk]:
             if opened is not None:
                 risks[opened.id] = opened
             elif event.kind == RiskKind.UPDATED:
-                risk = risks[str(event.body["risk"])]
+                risk = risks[word(event.body["risk"])]
                 risks[risk.id] = _updated(risk, event)
             elif event.kind == RiskKind.CLOSED:
-                risk = risks[str(event.body["risk"])]
+                risk = risks[word(event.body["risk"])]
                 risks[risk.id] = replace(
                     risk,
                     closed_at=event.at,
                     closed_by=event.actor.name,
-                    evidence=str(event.body["evidence"]),
-                    closing_reason=str(event.body["reason"]),
+                    evidence=word(event.body["evidence"]),
+                    closing_reason=word(event.body["reason"]),
                 )
         except (KeyError, TypeError, ValueError, OverflowError):
             continue  # the audit tells events that decide nothing
@@ -88,26 +88,23 @@ def fold_risks(events: Iterable[Event]) -> dict[str, Risk]:
 def _opened(event: Event) -> Risk | None:
     body = event.body
     if event.kind == RiskKind.OPENED:
-        likelihood, impact = int(body["likelihood"]), int(body["impact"])
-        if not (1 <= likelihood <= 5 and 1 <= impact <= 5):
-            raise ValueError("likelihood and impact count from 1 to 5")
         return Risk(
             id=f"R{event.number}",
-            title=str(body["title"]),
-            owner=str(body["owner"]),
-            likelihood=likelihood,
-            impact=impact,
-            due=_time(body["due"]),
-            cause=str(body.get("cause", "person")),
+            title=word(body["title"]),
+            owner=word(body["owner"]),
+            likelihood=_one_to_five(body["likelihood"]),
+            impact=_one_to_five(body["impact"]),
+            due=moment(body["due"]),
+            cause=word(body.get("cause", "person")),
             opened_at=event.at,
             opened_by=event.actor.name,
             number=event.number,
-            mitigation=str(body.get("mitigation", "")),
-            projects=tuple(str(item) for item in body.get("projects", ())),
+            mitigation=word(body.get("mitigation", "")),
+            projects=_words(body.get("projects", [])),
         )
     if event.kind == Kind.OVERRIDE:
-        title = f"Release {int(body['version'])} goes to {body['to']} without a passing gate: {body['reason']}"
-        return _automatic(event, title, likelihood=3, impact=4, due=_time(body["until"]))
+        title = f"Release {whole(body['version'])} goes to {body['to']} without a passing gate: {body['reason']}"
+        return _automatic(event, title, likelihood=3, impact=4, due=moment(body["until"]))
     if event.kind == Kind.ROLLBACK_STARTED:
         title = f"{body['to']} rolled back from release {body['from']} to {body['version']}: {body['reason']}"
         return _automatic(event, title, likelihood=3, impact=3, due=event.at + timedelta(days=ROLLBACK_DUE_DAYS))
@@ -133,11 +130,11 @@ def _updated(risk: Risk, event: Event) -> Risk:
     body = event.body
     return replace(
         risk,
-        owner=str(body.get("owner", risk.owner)),
-        due=_time(body["due"]) if "due" in body else risk.due,
-        likelihood=int(body.get("likelihood", risk.likelihood)),
-        impact=int(body.get("impact", risk.impact)),
-        mitigation=str(body.get("mitigation", risk.mitigation)),
+        owner=word(body.get("owner", risk.owner)),
+        due=moment(body["due"]) if "due" in body else risk.due,
+        likelihood=_one_to_five(body.get("likelihood", risk.likelihood)),
+        impact=_one_to_five(body.get("impact", risk.impact)),
+        mitigation=word(body.get("mitigation", risk.mitigation)),
         closed_at=None,
         closed_by=None,
         evidence=None,
@@ -145,8 +142,14 @@ def _updated(risk: Risk, event: Event) -> Risk:
     )
 
 
-def _time(value: object) -> datetime:
-    found = datetime.fromisoformat(str(value))
-    if found.tzinfo is None:
-        raise ValueError("a time without a time zone")
+def _one_to_five(value: object) -> int:
+    found = whole(value)
+    if found > 5:
+        raise ValueError("likelihood and impact count from 1 to 5")
     return found
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("projects are a list of names")
+    return tuple(word(item) for item in value)

@@ -108,6 +108,8 @@ def is_signed(text: str, signature: Signature | None, by: Iterable[str]) -> bool
     try:
         raw = base64.b64decode(signature.public_key.removeprefix(PREFIX), validate=True)
         value = base64.b64decode(signature.value, validate=True)
+        if base64.b64encode(value).decode() != signature.value:
+            return False  # spare bits of the last character: the same signature spelled otherwise was edited
         Ed25519PublicKey.from_public_bytes(raw).verify(value, text.encode("utf-8"))
     except (InvalidSignature, ValueError, binascii.Error):
         return False

@@ -15,7 +15,7 @@ def main() -> None:
     except FlywheelError as error:
         from flywheel_mlflow.cli.show import show_error
 
-        show_error(error, verbose="--verbose" in sys.argv)
+        show_error(error, verbose="--verbose" in sys.argv, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader (head, less) has gone; nothing is wrong. Python would complain at exit.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from flywheel_mlflow.blueprint import BLUEPRINT_FILE
 from flywheel_mlflow.errors import InputError
@@ -14,8 +17,12 @@ from flywheel_mlflow.flywheel import Flywheel, find_root, load_flywheel
 from flywheel_mlflow.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.operations.deciding import Desk
     from flywheel_mlflow.operations.running import Ran
     from flywheel_mlflow.tracking import Tracking
+
+
+Context = typer.Context
 
 
 class Session:
@@ -62,9 +69,43 @@ class Session:
         """``wanted``, or the newest assembled iteration, or None."""
         return wanted if wanted is not None else self.tracking.assemblies.latest_iteration()
 
+    @cached_property
+    def desk(self) -> Desk:
+        """What acts need: the flywheel, the server, and who sits here."""
+        from flywheel_mlflow.ledger import Identity
+        from flywheel_mlflow.operations.deciding import Desk
+
+        return Desk(self.flywheel, self.tracking, Identity(self.settings.actor))
+
+    def act(self, name: str, **arguments: object) -> dict[str, Any]:
+        """Do an act: by the server's plugin where there is one, else here."""
+        from flywheel_mlflow.operations.acting import act_somewhere
+
+        return act_somewhere(self.desk, name, arguments)
+
+    def approve(
+        self, version: int, role: str, reason: str, *, until: datetime | None, key: Path | None, dry_run: bool
+    ) -> dict[str, Any]:
+        """Approve, signed when there is a key: the key stays on this machine, the signature goes to the server."""
+        signature = None
+        if key is not None:
+            from flywheel_mlflow.operations.decisions import sign_approval
+            from flywheel_mlflow.signing import read_key
+
+            until, reason, signature = sign_approval(self.desk, version, role, reason, until=until, key=read_key(key))
+        return self.act(
+            "approve", version=version, role=role, reason=reason, until=until, signature=signature, dry_run=dry_run
+        )
+
     def prepared_run(self, project_id: str) -> str | None:
         """The run ``mlflow run`` made for this project, if any."""
         return self.tracking.runs.prepared(self.settings.run_id, self.settings.experiment_id, project_id)
+
+
+def open_session(context: Context) -> Session:
+    """The surroundings of a command, from the options before it."""
+    root, tracking_uri, _ = context.obj
+    return Session(root, tracking_uri)
 
 
 def root_or_none(root: Path | None) -> Path | None:

@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Adopted
 
 
-def show_error(error: FlywheelError, *, verbose: bool) -> None:
-    """An error on standard error: what, where, what to try; with its cause when asked."""
+def show_error(error: FlywheelError, *, verbose: bool, as_json: bool = False) -> None:
+    """An error on standard error: what, where, what to try; its cause when asked, and for machines as JSON too."""
     console = open_console(stderr=True)
     say(console, f"error: {error.diagnostics()}")
+    if as_json:
+        from flywheel_mlflow.operations.acting import error_document
+
+        print_json(error_document(error))
     if verbose:
         say(console, redacted("".join(traceback.format_exception(error))))
 

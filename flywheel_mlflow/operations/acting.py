@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,13 +10,14 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 
 from flywheel_mlflow import errors
-from flywheel_mlflow.canonical import plain
+from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.contract import Strict
-from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerError, UnknownName
+from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, Refused, ServerError, UnknownName
 from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.decisions import approve, explain_drift, override, reject, retire
 from flywheel_mlflow.operations.gating import run_gate
 from flywheel_mlflow.operations.moving import promote, reconcile, rollback
-from flywheel_mlflow.operations.releasing import approve, create_release, override, reject, retire
+from flywheel_mlflow.operations.releasing import create_release
 from flywheel_mlflow.operations.risking import close_risk, open_risk, update_risk
 from flywheel_mlflow.reports.gate import criterion_rows
 from flywheel_mlflow.signing import Signature
@@ -61,6 +63,14 @@ class Approve(_Act):
     reason: Words
     until: AwareDatetime | None = None
     signature: SignatureInput | None = None
+
+
+class ExplainDrift(_Act):
+    """Answer for drift."""
+
+    version: Version
+    findings: tuple[Name, ...]
+    reason: Words
 
 
 class Reject(_Act):
@@ -185,6 +195,10 @@ ACTS: Mapping[str, ActKind] = {
     "create": ActKind(CreateRelease, _create),
     "gate": ActKind(RunGate, _gate),
     "approve": ActKind(Approve, _approve),
+    "explain-drift": ActKind(
+        ExplainDrift,
+        lambda desk, act: explain_drift(desk, act.version, act.findings, act.reason, dry_run=act.dry_run),
+    ),
     "reject": ActKind(Reject, lambda desk, act: reject(desk, act.version, act.role, act.reason, dry_run=act.dry_run)),
     "retire": ActKind(Retire, lambda desk, act: retire(desk, act.version, act.reason, dry_run=act.dry_run)),
     "override": ActKind(
@@ -224,22 +238,34 @@ def perform(desk: Desk, name: str, arguments: Mapping[str, Any]) -> dict[str, An
     Raises:
         UnknownName: no act is called so. InputError: arguments that cannot be read. And whatever the act raises.
     """
-    if name not in ACTS:
-        raise UnknownName("act", name, ACTS)
-    kind = ACTS[name]
-    try:
-        act = kind.takes.model_validate_json(_json(arguments), strict=True)
-    except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        raise InputError(f"cannot {name}: {told}", hint="see the command's --help") from error
-    result = plain(kind.does(desk, act))
+    kind = _kind(name)
+    result = plain(kind.does(desk, read_act(name, arguments)))
     return result if isinstance(result, dict) else {"result": result}
 
 
-def _json(arguments: Mapping[str, Any]) -> str:
-    from flywheel_mlflow.canonical import canonical_json
+def read_act(name: str, arguments: Mapping[str, Any]) -> _Act:
+    """What an act is asked to do.
 
-    return canonical_json({key: value for key, value in arguments.items() if value is not None})
+    Raises:
+        UnknownName: no act is called so. InputError: arguments that cannot be read, each with what is wrong with it.
+    """
+    given = {key: value for key, value in arguments.items() if value is not None}
+    try:
+        return _kind(name).takes.model_validate_json(canonical_json(given).encode("utf-8"), strict=True)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
+        raise InputError(f"cannot {name}: {told}", hint="see the command's --help") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        # NaN, half a character, a value that JSON has no form for.
+        raise InputError(
+            f"cannot {name}: its arguments are no plain values", hint="see the command's --help"
+        ) from error
+
+
+def _kind(name: str) -> ActKind:
+    if name not in ACTS:
+        raise UnknownName("act", name, ACTS)
+    return ACTS[name]
 
 
 def act_somewhere(desk: Desk, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,9 +291,10 @@ def _remote(tracking: Tracking, name: str, arguments: Mapping[str, Any]) -> dict
 
 def error_document(error: FlywheelError) -> dict[str, Any]:
     """An error as plain values, to be raised again on the other side."""
+    faults = [str(fault) for fault in error.faults[:20]] if isinstance(error, DocumentError) else []
     told: dict[str, object] = {
         "kind": type(error).__name__,
-        "what": error.what,
+        "what": "\n  ".join([error.what, *faults]),
         "where": error.where,
         "hint": error.hint,
     }
@@ -278,7 +305,9 @@ def error_document(error: FlywheelError) -> dict[str, Any]:
 
 def plain_or_text(value: object) -> object:
     """A value of a refusal as JSON can hold it."""
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def error_from(document: Mapping[str, Any], status: int) -> FlywheelError:

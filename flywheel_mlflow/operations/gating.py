@@ -14,6 +14,7 @@ from flywheel_mlflow.canonical import document_json, plain, sha256_text
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import FlywheelError, Refused
 from flywheel_mlflow.evidence import Outcome
+from flywheel_mlflow.explanations import answer
 from flywheel_mlflow.gates import Answer, GateFacts, GateResult, Measured, Verdict, evaluate
 from flywheel_mlflow.moves import check_stage, refuse_unfit
 from flywheel_mlflow.operations.assembling import assembly_digest, gather, settle
@@ -21,7 +22,7 @@ from flywheel_mlflow.operations.bundles import DriftDocument, Reference, drift_o
 from flywheel_mlflow.operations.checking import read_sources
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.releases import Basis, Kind, Release
+from flywheel_mlflow.releases import Basis, Explained, Kind, Release
 from flywheel_mlflow.reports.gate import gate_report
 from flywheel_mlflow.reports.numbers import format_value
 
@@ -44,6 +45,11 @@ class Weighed:
     reference: Reference
     drift: DriftDocument
     basis: Basis
+
+    @property
+    def explanations(self) -> tuple[Explained, ...]:
+        """What people said about this very drift comparison."""
+        return tuple(item for item in self.release.explanations if item.drift == self.drift.digest)
 
 
 def weigh(desk: Desk, world: World, version: int) -> Weighed:
@@ -95,7 +101,7 @@ def _keep(desk: Desk, world: World, weighed: Weighed, facts: GateFacts, result: 
     )
     until = min(
         [facts.now + timedelta(days=desk.flywheel.blueprint.releases.verdict_days)]
-        + [item.approval.until for item in facts.approvals if item.counts]
+        + [item.until for item in facts.approvals if item.counts]
     )
     body = {
         "version": result.version,
@@ -236,10 +242,13 @@ def _drift(weighed: Weighed) -> Answer:
 
     try:
         report = drift_report_from_json(weighed.drift.text)
-        verdict = Verdict(report.verdict)
-    except (FlywheelError, ValueError) as error:
-        what = error.what if isinstance(error, FlywheelError) else str(error)
-        return Answer(None, f"the comparison with {name} cannot be read: {what}", weighed.release.run_id)
-    first = "; ".join(item.text for item in report.findings[:3])
-    told = f"against {name}: {verdict.value}" + (f": {first}" if first else "")
-    return Answer(verdict, told, weighed.release.run_id, n=len(report.findings))
+    except FlywheelError as error:
+        return Answer(None, f"the comparison with {name} cannot be read: {error.what}", weighed.release.run_id)
+    found = answer(report, weighed.explanations)
+    first = "; ".join(f"{item.subject} {item.text}" for item in found.left[:3])
+    more = f" and {len(found.left) - 3} more" if len(found.left) > 3 else ""
+    told = f"against {name}: {report.headline}" + (f": {first}{more}" if first else "")
+    if found.explained:
+        people = ", ".join(sorted({item.actor.name for _, item in found.explained}))
+        told += f"; {len(found.explained)} findings explained by {people}"
+    return Answer(found.verdict, told, weighed.release.run_id, n=len(report.findings))

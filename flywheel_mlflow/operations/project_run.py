@@ -149,6 +149,18 @@ class ProjectRun:
         """Log findings another tool made."""
         self._gathering.add_checks(checks)
 
+    def log_samples(self, kpi: str, values: Mapping[str, float]) -> None:
+        """Log the outcome of each sample behind a KPI by sample id, 1 and 0 where it is right or wrong.
+
+        Two iterations that judged the same samples are then compared sample by sample, which tells far smaller
+        losses from chance than two rates do. Ids are shown in no report; use no personal data for them.
+
+        Raises:
+            UnknownName: the contract declares no such KPI.
+            InputError: given already, empty, too many, an id that cannot be kept, or a value that is not a number.
+        """
+        self._gathering.add_samples(kpi, values)
+
     def log_interface(self, name: str, path: str | Path, *, card: str | Path | None = None) -> InterfaceVersion:
         """Measure the data of a promised interface, and log this version of it.
 
@@ -174,21 +186,21 @@ class ProjectRun:
         return version
 
     def log_input(self, name: str, *, digest: str | None = None, release: str | None = None) -> InterfaceVersion:
-        """Log that this run reads an interface: the version of this iteration unless ``digest`` names one.
+        """Log that this run reads an interface: the version of this iteration unless told otherwise.
 
-        Returns the version found; its data comes with ``fetch_input``.
+        ``release`` names the version a release pins (``production``, ``staging`` or a number), ``digest`` an exact
+        one. Returns the version found; its data comes with ``fetch_input``.
 
         Raises:
             UnknownName: the contract does not declare the input, or no such version exists.
+            Refused: nothing is released there, or the release leaves the interface out.
         """
-        if release is not None:
-            raise InputError(
-                f"no release is called {release!r}", hint="releases do not exist yet; name an exact digest instead"
-            )
         wanted = next((item for item in self.contract.interfaces_in if item.name == name), None)
         if wanted is None:
             names = [item.name for item in self.contract.interfaces_in]
             raise UnknownName("input interface", name, names, where=f"interfaces_in of {self.contract.id}")
+        if release is not None:
+            return self._log_released_input(name, release, digest)
         iteration = self.iteration - (wanted.from_iteration == "previous")
         version = self._find_version(name, iteration)
         if version is None or (digest is not None and version.digest != digest):
@@ -196,6 +208,17 @@ class ProjectRun:
             raise UnknownName(f"version of {name} in iteration {iteration}", digest or "any", known)
         self._gathering.add_input(ConsumedInterface(name, version.digest))
         return version
+
+    def _log_released_input(self, name: str, release: str, digest: str | None) -> InterfaceVersion:
+        from flywheel_mlflow.operations.resolving import resolve_interface
+
+        found = resolve_interface(self._tracking, name, release)
+        if digest is not None and found.digest != digest:
+            raise UnknownName(f"version of {name} in release {found.release}", digest, [found.digest])
+        self._gathering.add_input(ConsumedInterface(name, found.digest))
+        return InterfaceVersion(
+            name=name, uri=found.uri, digest=found.digest, schema_digest=found.schema_digest, rows=found.rows
+        )
 
     def fetch_input(self, version: InterfaceVersion, folder: str | Path) -> Path:
         """The exact data of an input below ``folder``, compared with its digest.
@@ -286,6 +309,7 @@ class ProjectRun:
             "checks.json": self._gathering.checks,
             "evidence.json": replace(evidence, run_id=None),
         }
+        documents |= {f"samples/{name}.json": found for name, found in self._gathering.samples.items()}
         for name, measured in self._measured.items():
             if measured.profile is not None:
                 documents[f"profiles/{name}.json"] = measured.profile

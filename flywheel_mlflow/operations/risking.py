@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.errors import InputError, Refused, UnknownName
+from flywheel_mlflow.history import Told, tell
 from flywheel_mlflow.names import check_label
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently, sound_world
 from flywheel_mlflow.risks import Risk, RiskKind
@@ -26,6 +27,28 @@ def list_risks(desk: Desk) -> tuple[Risk, ...]:
     """Every risk of the ledger, oldest first."""
     world = persistently(desk, lambda: look(desk.tracking))
     return tuple(world.risks.values()) if world else ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRisk:
+    """One risk with every event about it, in sentences."""
+
+    risk: Risk
+    story: tuple[Told, ...]
+
+
+def show_risk(desk: Desk, risk: str) -> ShownRisk:
+    """One risk.
+
+    Raises:
+        UnknownName: no such risk.
+    """
+    world = persistently(desk, lambda: sound_world(desk.tracking))
+    found = _known(world, risk)
+    about = [
+        event for event in world.ledger.events if event.number == found.number or event.body.get("risk") == found.id
+    ]
+    return ShownRisk(found, tell(about))
 
 
 def open_risk(

@@ -38,6 +38,7 @@ class Artifacts:
             ServerRefused: there is none; ServerError, StorageError.
         """
         with translated(self._uri):
+            folder.mkdir(parents=True, exist_ok=True)
             return Path(self._repository(run_id).download_artifacts(place, str(folder)))  # type: ignore[no-untyped-call]
 
     def texts(self, run_id: str, place: str, folder: Path) -> dict[str, str]:
@@ -45,7 +46,7 @@ class Artifacts:
         try:
             root = self.fetch(run_id, place, folder)
         except (ServerRefused, StorageError) as error:
-            if not is_absent(error):
+            if not is_absent(error) and self._is_there(run_id, place):
                 raise
             return {}
         return {
@@ -59,7 +60,7 @@ class Artifacts:
         try:
             path = self.fetch(run_id, place, folder)
         except (ServerRefused, StorageError) as error:
-            if not is_absent(error):
+            if not is_absent(error) and self._is_there(run_id, place):
                 raise
             return None
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
@@ -78,6 +79,14 @@ class Artifacts:
     def known(self, run_id: str, address: str) -> None:
         """Spare the request for a run whose address somebody wrote down."""
         self._addresses.setdefault(run_id, address)
+
+    def _is_there(self, run_id: str, place: str) -> bool:
+        """Whether the store lists a file or folder: a server that hands artifacts on tells the client of a missing one
+        as its own internal error (tried on 3.17.2), and nothing but the listing tells the two apart.
+        """
+        parent, _, _ = place.rpartition("/")
+        with translated(self._uri):
+            return any(item.path == place for item in self._repository(run_id).list_artifacts(parent or None))
 
     def _address(self, run_id: str) -> str:
         if run_id not in self._addresses:

@@ -34,6 +34,8 @@ Item = TypeVar("Item")
 #: Where the flywheel's plugin listens inside an MLflow server; below /ajax-api, since there MLflow refuses
 #: state-changing calls from other origins.
 ROUTES = "/ajax-api/2.0/flywheel"
+#: Who acts, for a server without accounts; percent-encoded, since names have letters that headers have not.
+ACTOR_HEADER = "X-Flywheel-Actor"
 
 #: What to try after the error codes an MLflow server sends; the library's list has many more,
 #: of a hosted product, which the endings below and the fallback cover.

@@ -42,6 +42,11 @@ class LedgerStore:
         self._artifact_root = artifact_root
         self._segments: dict[int, str] = {}
 
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The runs that hold the ledger read last, oldest first."""
+        return tuple(self._segments[number] for number in sorted(self._segments))
+
     def prepare(self) -> LedgerPlace:
         """A place for a ledger that nobody points to yet; whoever loses the race to point to one leaves it empty."""
         with translated(self._uri):

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flywheel_mlflow.errors import ServerError, ServerRefused
 from flywheel_mlflow.settings import ANSWER_TIMEOUT_S, Settings
 from flywheel_mlflow.tracking import tags
-from flywheel_mlflow.tracking.connection import ROUTES, translated
+from flywheel_mlflow.tracking.connection import ACTOR_HEADER, ROUTES, translated
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,6 +90,8 @@ class ServerFacts:
     def act(self, name: str, arguments: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Ask the server's plugin to do an act; its HTTP status and answer.
 
+        The request says who acts; a server with accounts goes by the credentials instead.
+
         Raises:
             ServerError: the answer is not one of the plugin's.
         """
@@ -109,7 +112,9 @@ class ServerFacts:
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
 
-        arguments: dict[str, Any] = {} if body is None else {"json": body}
+        arguments: dict[str, Any] = {}
+        if body is not None:
+            arguments = {"json": body, "extra_headers": {ACTOR_HEADER: quote(self._settings.actor, safe="")}}
         with translated(self._settings.shown_uri):
             found: Response = http_request(  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
                 get_default_host_creds(self._settings.tracking_uri),  # type: ignore[no-untyped-call]  # likewise

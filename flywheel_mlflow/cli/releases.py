@@ -1,0 +1,363 @@
+"""The commands about releases: make, judge, decide, move, look back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flywheel_mlflow.cli.session import Context, open_session
+
+releases = typer.Typer(name="release", help="Make releases, and read their story.", no_args_is_help=True)
+keys = typer.Typer(name="keys", help="Keys with which people and servers sign.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Version = Annotated[int, typer.Argument(min=1, help="The release's number.")]
+Reason = Annotated[str, typer.Option(help="Why; kept for good.")]
+RoleName = Annotated[str, typer.Option(help="A role of flywheel.yaml that you hold.")]
+Stage = Annotated[str, typer.Option("--to", help="staging or production.")]
+
+
+@releases.command("create")
+def create_command(
+    context: Context,
+    iteration: Annotated[int, typer.Option("--iteration", "-i", min=1, help="An assembled iteration.")],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a release of an assembled iteration: bundle, registered model version, ledger event."""
+    from flywheel_mlflow.cli import show_releases
+
+    answer = open_session(context).act("create", iteration=iteration, dry_run=dry_run)
+    show_releases.created(answer, as_json=as_json)
+
+
+@releases.command("list")
+def list_command(context: Context, as_json: AsJson = False) -> None:
+    """Every release: where it stands, its iteration, its last verdicts."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.telling import list_releases
+
+    show_releases.listed(list_releases(open_session(context).desk), as_json=as_json)
+
+
+@releases.command("show")
+def show_command(context: Context, version: Version, as_json: AsJson = False) -> None:
+    """One release: what it pins, its verdicts, its approvals as they count now."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.telling import show_release
+
+    show_releases.shown(show_release(open_session(context).desk, version), as_json=as_json)
+
+
+@releases.command("diff")
+def diff_command(
+    context: Context,
+    before: Annotated[int, typer.Argument(min=1, help="The older release.")],
+    after: Annotated[int, typer.Argument(min=1, help="The newer release.")],
+    as_json: AsJson = False,
+) -> None:
+    """Only what differs between two releases: better, worse, within noise."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.telling import diff_releases
+
+    show_releases.differing(
+        diff_releases(open_session(context).desk, before, after), before=before, after=after, as_json=as_json
+    )
+
+
+@releases.command("history")
+def history_command(
+    context: Context,
+    version: Annotated[int | None, typer.Argument(min=1, help="Only what concerns this release.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest so many.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The ledger: every decision, who took it, when."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.telling import history
+
+    show_releases.story(history(open_session(context).desk, version=version, last=last), as_json=as_json)
+
+
+@releases.command("who")
+def who_command(
+    context: Context,
+    at: Annotated[str, typer.Option(help="A day or a moment: 2026-11-22, 2026-11-22T15:30. UTC.")],
+    as_json: AsJson = False,
+) -> None:
+    """Which release was in production at a moment, and who put it there."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.telling import who_at
+
+    when = moment(at, end_of_day=True)
+    show_releases.tenure(who_at(open_session(context).desk, when), when, as_json=as_json)
+
+
+@releases.command("retire")
+def retire_command(
+    context: Context, version: Version, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """Take a release out for good; its model version may be deleted then."""
+    from flywheel_mlflow.cli import show_releases
+
+    answer = open_session(context).act("retire", version=version, reason=reason, dry_run=dry_run)
+    show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
+@releases.command("export")
+def export_command(
+    context: Context,
+    version: Version,
+    out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a release's bundle and the ledger into a folder, for `flywheel verify` without a server."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.verifying import export_release
+
+    files = export_release(open_session(context).desk, version, out)
+    show_releases.exported(files, out, as_json=as_json)
+
+
+def gate(context: Context, version: Version, to: Stage, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Evaluate the gate before a stage: criterion, verdict, value, limit, evidence, what to do."""
+    from flywheel_mlflow.cli import show_releases
+
+    answer = open_session(context).act("gate", version=version, to=to, dry_run=dry_run)
+    raise typer.Exit(show_releases.gated(answer, as_json=as_json))
+
+
+def approve(
+    context: Context,
+    version: Version,
+    role: RoleName,
+    reason: Reason,
+    until: Annotated[str, typer.Option(help="When the approval ends, UTC; by flywheel.yaml if left out.")] = "",
+    sign: Annotated[Path | None, typer.Option(help="Sign it with this private key.")] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say yes to a release in a role; not its author."""
+    from flywheel_mlflow.cli import show_releases
+
+    session = open_session(context)
+    ends = moment(until, end_of_day=True) if until else None
+    answer = session.approve(version, role, reason, until=ends, key=sign, dry_run=dry_run)
+    show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
+def explain_drift(
+    context: Context,
+    version: Version,
+    finding: Annotated[
+        list[str], typer.Option(help="A finding, or a project or interface for all of its; several times if need be.")
+    ],
+    reason: Reason,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer for drift that was wanted; the drift criterion then leaves these findings out."""
+    from flywheel_mlflow.cli import show_releases
+
+    answer = open_session(context).act(
+        "explain-drift", version=version, findings=finding, reason=reason, dry_run=dry_run
+    )
+    show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
+def reject(
+    context: Context, version: Version, role: RoleName, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """Say no to a release for good, in a role."""
+    from flywheel_mlflow.cli import show_releases
+
+    answer = open_session(context).act("reject", version=version, role=role, reason=reason, dry_run=dry_run)
+    show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
+def promote(context: Context, version: Version, to: Stage, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Move a release to a stage; needs a current PASS of its gate."""
+    from flywheel_mlflow.cli import show_releases
+
+    answer = open_session(context).act("promote", version=version, to=to, dry_run=dry_run)
+    show_releases.moved(answer, as_json=as_json)
+
+
+def rollback(
+    context: Context,
+    reason: Reason,
+    to: Annotated[int | None, typer.Option("--to", min=1, help="A release; the last good one if left out.")] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take production back to a release that was there before and whose data are whole."""
+    from flywheel_mlflow.cli import show_releases
+
+    answer = open_session(context).act("rollback", reason=reason, to=to, dry_run=dry_run)
+    show_releases.moved(answer, as_json=as_json)
+
+
+def override(
+    context: Context,
+    version: Version,
+    to: Stage,
+    reason: Reason,
+    until: Annotated[str, typer.Option(help="When it ends: 2026-12-01. UTC.")],
+    second: Annotated[str, typer.Option(help="The second person, by name.")],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Permit a promotion without a passing gate; opens a risk, and every report shows it."""
+    from flywheel_mlflow.cli import show_releases
+
+    ends = moment(until, end_of_day=True)
+    answer = open_session(context).act(
+        "override", version=version, to=to, reason=reason, until=ends, second=second, dry_run=dry_run
+    )
+    show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
+def reconcile(
+    context: Context,
+    force: Annotated[bool, typer.Option("--force", help="The process of an open move is known to be dead.")] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the server agree with the ledger: end an open move, put aliases and stages back."""
+    from flywheel_mlflow.cli import show_releases
+
+    answer = open_session(context).act("reconcile", force=force, dry_run=dry_run)
+    show_releases.reconciled(answer, as_json=as_json)
+
+
+def audit(
+    context: Context,
+    full: Annotated[bool, typer.Option("--full", help="Look at the data of every release, archived ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the ledger against the server: moves nobody decided, data that changed, forged decisions."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.auditing import audit as run_audit
+
+    raise typer.Exit(show_releases.audited(run_audit(open_session(context).desk, full=full), as_json=as_json))
+
+
+def doctor(context: Context, as_json: AsJson = False) -> None:
+    """Look at server, store, clock, names and people before they hurt."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.doctor import examine
+
+    session = open_session(context)
+    raise typer.Exit(show_releases.examined(examine(session.desk, session.settings), as_json=as_json))
+
+
+def verify(
+    context: Context,
+    what: Annotated[str, typer.Argument(help="A release's number, or a folder that `release export` wrote.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a release's bundle, the ledger's chain and the signatures; a folder needs no server."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.cli.session import root_or_none
+    from flywheel_mlflow.operations.verifying import verify_export, verify_release
+
+    if what.isdecimal():
+        found = verify_release(open_session(context).desk, int(what))
+    else:
+        from flywheel_mlflow.blueprint import read_blueprint
+
+        root = root_or_none(context.obj[0])
+        found = verify_export(Path(what), read_blueprint(root)[0] if root else None)
+    raise typer.Exit(show_releases.verified(found, as_json=as_json))
+
+
+def resolve(
+    context: Context,
+    interface: Annotated[str, typer.Argument(help="The interface's name.")],
+    at: Annotated[str, typer.Option(help="production, staging or a release's number.")] = "production",
+    flywheel: Annotated[str, typer.Option(help="The flywheel's name, where its files are not at hand.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Tell a consumer which exact data an interface is: URI, digest, schema, licence."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.resolving import resolve as run_resolve
+
+    root, tracking_uri, _ = context.obj
+    found = run_resolve(interface, at, flywheel=flywheel or None, root=root, tracking_uri=tracking_uri)
+    show_releases.resolved(found, as_json=as_json)
+
+
+def pull(
+    context: Context,
+    interface: Annotated[str, typer.Argument(help="The interface's name.")],
+    out: Annotated[Path, typer.Option(help="The folder to put the data into.")],
+    at: Annotated[str, typer.Option(help="production, staging or a release's number.")] = "production",
+    flywheel: Annotated[str, typer.Option(help="The flywheel's name, where its files are not at hand.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Download the data of an interface as released, and compare them with their digest."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.resolving import consumer_settings, pull_interface, resolve_interface
+    from flywheel_mlflow.tracking import connect
+
+    root, tracking_uri, _ = context.obj
+    settings, name = consumer_settings(flywheel or None, root, tracking_uri)
+    tracking = connect(settings, name)
+    found = resolve_interface(tracking, interface, at)
+    show_releases.pulled(found, pull_interface(tracking, found, out), as_json=as_json)
+
+
+@keys.command("new")
+def new_key_command(
+    out: Annotated[Path, typer.Option(help="Where the private key goes; readable by you alone.")],
+) -> None:
+    """Make a key; the public half it prints goes into flywheel.yaml."""
+    from flywheel_mlflow.signing import new_key
+
+    key = new_key(out)
+    typer.echo(f"wrote {out}; keep it to yourself\npublic_key: {key.public_key}")
+
+
+def moment(text: str, *, end_of_day: bool) -> datetime:
+    """A moment somebody typed, in UTC; a day alone means its end.
+
+    Raises:
+        InputError: it is none.
+    """
+    from flywheel_mlflow.errors import InputError
+
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"cannot read {text[:80]!r} as a time", hint="write 2026-12-01 or 2026-12-01T15:30, in UTC"
+        ) from error
+    if len(text) <= len("2026-12-01") and end_of_day:
+        found = datetime.combine(found.date(), time(23, 59, 59))
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang the commands into the command line."""
+    app.add_typer(releases)
+    app.add_typer(keys)
+    for command in (
+        gate,
+        explain_drift,
+        approve,
+        reject,
+        promote,
+        rollback,
+        override,
+        reconcile,
+        audit,
+        doctor,
+        verify,
+        resolve,
+        pull,
+    ):
+        app.command()(command)

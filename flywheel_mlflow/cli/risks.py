@@ -1,0 +1,119 @@
+"""The commands about the risk ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flywheel_mlflow.cli.releases import AsJson, DryRun, moment
+from flywheel_mlflow.cli.session import Context, open_session
+
+risks = typer.Typer(
+    name="risk", help="Cross-project risks: owner, due date, likelihood and impact.", no_args_is_help=True
+)
+
+RiskId = Annotated[str, typer.Argument(help="The risk's id, such as R12.")]
+OneToFive = Annotated[int, typer.Option(min=1, max=5, help="1 (hardly) to 5 (very much).")]
+MaybeOneToFive = Annotated[int | None, typer.Option(min=1, max=5, help="1 (hardly) to 5 (very much).")]
+Due = Annotated[str, typer.Option(help="By when somebody must have answered: 2026-12-31. UTC.")]
+
+
+@risks.command("list")
+def list_command(
+    context: Context,
+    everything: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Open risks, the most pressing first."""
+    from flywheel_mlflow.cli import show_risks
+    from flywheel_mlflow.operations.risking import list_risks
+
+    desk = open_session(context).desk
+    show_risks.listed(list_risks(desk), desk.now(), everything=everything, as_json=as_json)
+
+
+@risks.command("show")
+def show_command(context: Context, risk: RiskId, as_json: AsJson = False) -> None:
+    """One risk, with everything decided about it."""
+    from flywheel_mlflow.cli import show_risks
+    from flywheel_mlflow.operations.risking import show_risk
+
+    desk = open_session(context).desk
+    show_risks.shown(show_risk(desk, risk), desk.now(), as_json=as_json)
+
+
+@risks.command("open")
+def open_command(
+    context: Context,
+    title: Annotated[str, typer.Argument(help="What may happen.")],
+    owner: Annotated[str, typer.Option(help="Who answers for it.")],
+    due: Due,
+    likelihood: OneToFive,
+    impact: OneToFive,
+    mitigation: Annotated[str, typer.Option(help="What is done about it.")] = "",
+    project: Annotated[
+        list[str] | None, typer.Option(help="A project it concerns; may be given several times.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Open a risk by hand."""
+    from flywheel_mlflow.cli import show_risks
+
+    answer = open_session(context).act(
+        "risk-open",
+        title=title,
+        owner=owner,
+        due=moment(due, end_of_day=True),
+        likelihood=likelihood,
+        impact=impact,
+        mitigation=mitigation,
+        projects=project or [],
+        dry_run=dry_run,
+    )
+    show_risks.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
+@risks.command("update")
+def update_command(
+    context: Context,
+    risk: RiskId,
+    owner: Annotated[str | None, typer.Option(help="Who answers for it from now on.")] = None,
+    due: Annotated[str | None, typer.Option(help="By when: 2026-12-31. UTC.")] = None,
+    likelihood: MaybeOneToFive = None,
+    impact: MaybeOneToFive = None,
+    mitigation: Annotated[str | None, typer.Option(help="What is done about it.")] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change a risk; a closed one opens again."""
+    from flywheel_mlflow.cli import show_risks
+
+    answer = open_session(context).act(
+        "risk-update",
+        risk=risk,
+        owner=owner,
+        due=moment(due, end_of_day=True) if due else None,
+        likelihood=likelihood,
+        impact=impact,
+        mitigation=mitigation,
+        dry_run=dry_run,
+    )
+    show_risks.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
+@risks.command("close")
+def close_command(
+    context: Context,
+    risk: RiskId,
+    evidence: Annotated[str, typer.Option(help="The run that shows that it is gone.")],
+    reason: Annotated[str, typer.Option(help="Why it is gone.")],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Close a risk; only its owner does."""
+    from flywheel_mlflow.cli import show_risks
+
+    answer = open_session(context).act("risk-close", risk=risk, evidence=evidence, reason=reason, dry_run=dry_run)
+    show_risks.decided(answer, dry_run=dry_run, as_json=as_json)

@@ -1,0 +1,337 @@
+"""Prints what commands about releases found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table, yes
+from flywheel_mlflow.errors import ExitCode
+from flywheel_mlflow.reports.numbers import format_value
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.history import Told
+    from flywheel_mlflow.operations.auditing import Audit
+    from flywheel_mlflow.operations.doctor import Diagnosis
+    from flywheel_mlflow.operations.resolving import Resolved
+    from flywheel_mlflow.operations.telling import Listed, Shown
+    from flywheel_mlflow.operations.verifying import Verification
+    from flywheel_mlflow.release_diff import ReleaseDiff
+    from flywheel_mlflow.releases import Move
+
+#: What a verdict means to whoever called the command.
+EXIT = {"PASS": ExitCode.PASS, "BLOCK": ExitCode.BLOCK, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
+
+
+def day(moment: datetime) -> str:
+    """A moment to the minute, UTC."""
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _licence(told: str | None) -> str:
+    return told or "unknown"
+
+
+def created(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    """A release that was made, or would be."""
+    if as_json:
+        print_json(answer)
+        return
+    console = open_console()
+    bundle, version = answer["bundle"], answer["version"]
+    pins, left_out = bundle["pins"], bundle["left_out"]
+    rows = [
+        (
+            pin["interface"],
+            pin["project"],
+            pin["digest"],
+            format_value(pin["rows"], "count"),
+            pin["licence"] or "unknown",
+        )
+        for pin in pins
+    ]
+    title = f"interfaces of iteration {answer['iteration']}, pinned by bundle {bundle['digest'][:16]}"
+    console.print(table(title, ("interface", "made by", "digest", "rows", "licence"), rows))
+    for name, why in left_out.items():
+        say(console, f"left out {name}: {why}")
+    if answer["existed"]:
+        say(console, f"this is release {version} already")
+    elif answer["dry_run"]:
+        say(console, "would make a new release of these")
+    else:
+        say(console, f"made release {version} (event {answer['event']})")
+        say(console, f"next: flywheel gate {version} --to staging")
+
+
+def listed(found: Sequence[Listed], *, as_json: bool) -> None:
+    """All releases."""
+    if as_json:
+        print_json({"releases": found})
+        return
+    console = open_console()
+    if not found:
+        say(console, "no release yet; next: flywheel release create --iteration N")
+        return
+    rows = [
+        (
+            item.version,
+            item.stage + (" (override)" if item.override else ""),
+            item.iteration,
+            item.author,
+            day(item.at),
+            ", ".join(f"{to} {verdict}" for to, verdict in item.verdicts.items()),
+            item.approvals,
+        )
+        for item in found
+    ]
+    console.print(
+        table("releases", ("release", "stands", "iteration", "made by", "at (UTC)", "gates", "approvals"), rows)
+    )
+
+
+def shown(found: Shown, *, as_json: bool) -> None:
+    """One release."""
+    if as_json:
+        print_json(found)
+        return
+    console, release = open_console(), found.release
+    say(console, f"release {release.version}: {found.stage}, iteration {release.iteration}, run {release.run_id}")
+    say(console, f"made by {release.author.name} on {day(release.at)} UTC; bundle {release.bundle}")
+    if found.faults:
+        say(console, f"error: {found.faults}")
+    rows = [
+        (
+            pin.interface,
+            pin.project,
+            pin.iteration,
+            pin.digest,
+            format_value(pin.rows, "count"),
+            pin.licence or "unknown",
+        )
+        for pin in found.pins
+    ]
+    console.print(table("it pins", ("interface", "made by", "iteration", "digest", "rows", "licence"), rows))
+    for name, why in found.left_out.items():
+        say(console, f"left out {name}: {why}")
+    for gate in release.gates:
+        say(console, f"gate to {gate.to}: {gate.verdict} on {day(gate.at)} (event {gate.number}, run {gate.run_id})")
+    for judged in found.approvals:
+        approval = judged.approval
+        proof = "verified" if judged.verified else "unverified"
+        state = "; ".join(judged.against) or f"counts until {day(approval.until)}"
+        say(console, f"approved by {approval.actor.name} ({proof}) as {approval.role}: {approval.reason} -- {state}")
+    for item in found.overrides:
+        say(
+            console,
+            f"OVERRIDE to {item.to} by {item.actor.name} with {item.second} until {day(item.until)}: {item.reason}",
+        )
+    for move in found.moves:
+        end = "open" if move.ended is None else "done" if move.done else "undone"
+        word = "rolled back" if move.rollback else "promoted"
+        say(console, f"{word} to {move.to} by {move.actor.name} on {day(move.at)} ({end}, event {move.number})")
+
+
+def differing(found: ReleaseDiff, *, before: int, after: int, as_json: bool) -> None:
+    """What differs between two releases."""
+    if as_json:
+        print_json({"before": before, "after": after, "diff": found})
+        return
+    console = open_console()
+    if found.empty:
+        say(console, f"releases {before} and {after} do not differ")
+        return
+    numbers = [
+        (item.word, item.name, format_value(item.before, "score"), format_value(item.after, "score"), item.why)
+        for item in found.numbers
+    ]
+    if numbers:
+        console.print(
+            table("numbers that differ", ("", "name", f"release {before}", f"release {after}", "why"), numbers)
+        )
+    interfaces = [(item.word, item.name, item.before, item.after) for item in found.interfaces]
+    if interfaces:
+        headings = ("", "interface", f"release {before}", f"release {after}")
+        console.print(table("interfaces that differ", headings, interfaces))
+    if found.contracts:
+        say(console, f"contracts changed: {', '.join(found.contracts)}")
+    if found.blueprint:
+        say(console, "the blueprint (flywheel.yaml) changed")
+
+
+def story(found: Sequence[Told], *, as_json: bool) -> None:
+    """The ledger in sentences."""
+    if as_json:
+        print_json({"events": found})
+        return
+    rows = [(item.number, day(item.at), item.actor, item.level, item.text) for item in found]
+    open_console().print(table("the ledger", ("event", "at (UTC)", "who", "name is", "what"), rows))
+
+
+def tenure(found: Move | None, when: datetime, *, as_json: bool) -> None:
+    """Who put which release into production."""
+    if as_json:
+        print_json({"at": when, "move": found})
+        return
+    if found is None:
+        say(open_console(), f"nothing was in production on {day(when)} UTC")
+        return
+    word = "rolled back" if found.rollback else "promoted"
+    since = day(found.ended) if found.ended else "?"
+    say(
+        open_console(),
+        f"release {found.version} was in production on {day(when)} UTC, {word} by {found.actor.name} on {since}"
+        + (f": {found.reason}" if found.reason else ""),
+    )
+
+
+def decided(answer: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
+    """A decision."""
+    if as_json:
+        print_json(answer)
+        return
+    console = open_console()
+    words = str(answer["kind"]).replace("_", " ")
+    if dry_run:
+        say(console, f"would write: {words} release {answer['version']}")
+    else:
+        say(console, f"written as event {answer['event']}: {words} release {answer['version']}")
+    for note in answer.get("notes", ()):
+        say(console, f"note: {note}")
+
+
+def gated(answer: Mapping[str, Any], *, as_json: bool) -> ExitCode:
+    """A gate's verdict as a table; the exit code it means."""
+    result = answer["result"]
+    if as_json:
+        print_json({key: value for key, value in answer.items() if key != "rows"})
+        return EXIT[result["verdict"]]
+    console = open_console()
+    keys = ("verdict", "id", "value", "limit", "n", "reason", "evidence", "next")
+    rows = [tuple(row[key] for key in keys) for row in answer["rows"]]
+    columns = ("verdict", "criterion", "value", "limit", "n", "why", "evidence", "next")
+    title = f"gate of release {result['version']} to {result['to']}: {result['verdict']}"
+    console.print(table(title, columns, rows))
+    if answer["event"] is None:
+        say(console, "nothing was written (--dry-run)")
+    else:
+        say(console, f"written as event {answer['event']} and run {answer['run_id']}")
+    if result["verdict"] == "PASS":
+        say(console, f"next: flywheel promote {result['version']} --to {result['to']}")
+    return EXIT[result["verdict"]]
+
+
+def moved(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    """What a move did, or would do."""
+    if as_json:
+        print_json(answer)
+        return
+    console = open_console()
+    if answer["dry_run"]:
+        for number, step in enumerate(answer["steps"], start=1):
+            say(console, f"{number}. would {step}")
+    else:
+        before = "nothing" if answer["came_from"] is None else f"release {answer['came_from']}"
+        say(console, f"{answer['to']} is release {answer['version']} now, it was {before} (event {answer['event']})")
+        if answer["rollback"]:
+            say(console, "the rollback opened a risk: flywheel risk list")
+    for note in answer["notes"]:
+        say(console, f"note: {note}")
+
+
+def reconciled(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    """What was mended."""
+    if as_json:
+        print_json(answer)
+        return
+    console = open_console()
+    if not answer["mended"]:
+        say(console, "ledger and server agree: nothing to mend")
+    for line in answer["mended"]:
+        say(console, ("would: " if answer["dry_run"] else "") + line)
+
+
+def audited(found: Audit, *, as_json: bool) -> ExitCode:
+    """What the audit found; the exit code it means."""
+    if as_json:
+        print_json(
+            {
+                "verdict": found.verdict,
+                "findings": found.findings,
+                "looked_at": found.looked_at,
+                "not_looked_at": found.not_looked_at,
+            }
+        )
+        return EXIT[found.verdict.value]
+    console = open_console()
+    if found.findings:
+        rows = [(item.code, item.what, item.hint) for item in found.findings]
+        console.print(table(f"{counted(len(rows), 'finding')}", ("kind", "what", "what to do"), rows))
+    for line in found.not_looked_at:
+        say(console, f"not looked at: {line}")
+    looked = ", ".join(f"{count} {name}" for name, count in found.looked_at.items())
+    say(console, f"{found.verdict.value}: looked at {looked}")
+    return EXIT[found.verdict.value]
+
+
+def examined(found: Sequence[Diagnosis], *, as_json: bool) -> ExitCode:
+    """What the doctor saw; the exit code of the worst."""
+    from flywheel_mlflow.gates import worst
+
+    verdict = worst(item.verdict for item in found)
+    if as_json:
+        print_json({"verdict": verdict, "diagnoses": found})
+        return EXIT[verdict.value]
+    rows = [(item.verdict.value, item.name, item.text, item.hint) for item in found]
+    open_console().print(table("the flywheel's surroundings", ("verdict", "what", "found", "what to do"), rows))
+    return EXIT[verdict.value]
+
+
+def verified(found: Verification, *, as_json: bool) -> ExitCode:
+    """What was verified; the exit code it means."""
+    if as_json:
+        print_json({"version": found.version, "verdict": found.verdict, "checks": found.checks, "trust": found.trust})
+        return EXIT[found.verdict.value]
+    rows = [("unknown" if item.holds is None else yes(item.holds), item.name, item.text) for item in found.checks]
+    console = open_console()
+    console.print(table(f"release {found.version}: {found.verdict.value}", ("holds", "what", "found"), rows))
+    say(console, f"believed: {found.trust}")
+    return EXIT[found.verdict.value]
+
+
+def exported(files: Sequence[str], out: Path, *, as_json: bool) -> None:
+    """Which files were written."""
+    if as_json:
+        print_json({"folder": str(out), "files": files})
+        return
+    say(open_console(), f"wrote {counted(len(files), 'file')} below {out}; check them anywhere: flywheel verify {out}")
+
+
+def resolved(found: Resolved, *, as_json: bool) -> None:
+    """Which exact data an interface is."""
+    if as_json:
+        print_json(found)
+        return
+    console = open_console()
+    rows = [
+        ("uri", found.uri),
+        ("digest", found.digest),
+        ("schema", found.schema_digest),
+        ("licence", found.licence or "unknown"),
+        ("rows", format_value(found.rows, "count")),
+        ("made by", f"{found.project} in iteration {found.iteration}"),
+        ("release", found.release),
+    ]
+    console.print(table(found.interface, ("", ""), rows))
+
+
+def pulled(found: Resolved, path: Path, *, as_json: bool) -> None:
+    """Where the data are now."""
+    if as_json:
+        print_json({"path": str(path), "resolved": found})
+        return
+    say(
+        open_console(),
+        f"{found.interface} of release {found.release} is at {path}; its digest matches ({found.digest})",
+    )

@@ -1,0 +1,328 @@
+"""Replays the ledger against the server: moves nobody decided, data that changed, decisions nobody could have taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.approvals import holds_role, judge, may_move
+from flywheel_mlflow.bundle import bundle_faults, pins_digest, read_bundle
+from flywheel_mlflow.canonical import digest_of, sha256_text
+from flywheel_mlflow.documents import parse_json, value_at
+from flywheel_mlflow.errors import DocumentError, FlywheelError
+from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.gates import Verdict
+from flywheel_mlflow.ledger import unwitnessed
+from flywheel_mlflow.moves import registry_stage
+from flywheel_mlflow.operations.bundles import bundle_files
+from flywheel_mlflow.operations.deciding import Desk, World, look
+from flywheel_mlflow.operations.moving import pin_faults
+from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.releases import STAGES, Release, ReleaseStage
+from flywheel_mlflow.tracking.releases import VersionView, pins_of
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.tracking import Tracking
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as the ledger says; ``code`` names the kind, ``hint`` what to do."""
+
+    code: str
+    what: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """All findings, how many things were looked at, and what could not be looked at."""
+
+    findings: tuple[Finding, ...]
+    looked_at: Mapping[str, int]
+    not_looked_at: tuple[str, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """PASS without findings; INCONCLUSIVE when something could not be looked at."""
+        if self.findings:
+            return Verdict.BLOCK
+        return Verdict.INCONCLUSIVE if self.not_looked_at else Verdict.PASS
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """Everything the audit compares, fetched once."""
+
+    flywheel: Flywheel
+    tracking: Tracking
+    world: World
+    versions: Mapping[int, VersionView]
+    now: datetime
+    full: bool
+
+
+def audit(desk: Desk, *, full: bool = False) -> Audit:
+    """Compare the ledger with the live server.
+
+    Args:
+        desk: whose flywheel, which server, which clock.
+        full: look at the data and bundles of every release, not only of those that are staged, released or candidates.
+    """
+    world = look(desk.tracking)
+    if world is None:
+        return Audit((), {"events": 0, "releases": 0}, ("there is no release yet: nothing to audit",))
+    scene = _Scene(
+        flywheel=desk.flywheel,
+        tracking=desk.tracking,
+        world=world,
+        versions={view.version: view for view in desk.tracking.releases.versions()},
+        now=desk.now(),
+        full=full,
+    )
+    findings: list[Finding] = []
+    failed: list[str] = []
+    for name, check in _CHECKS.items():
+        try:
+            findings += check(scene)
+        except FlywheelError as error:
+            failed.append(f"{name}: {error.what}")
+    counts = {
+        "events": len(world.ledger.events),
+        "releases": len(world.state.releases),
+        "moves": len(world.state.moves),
+        "bundles": sum(1 for _ in _looked_into(scene)),
+    }
+    return Audit(tuple(findings), counts, tuple(failed))
+
+
+def _ledger(scene: _Scene) -> Iterator[Finding]:
+    restore = "restore the store from a backup; compare with exported bundles: flywheel verify FOLDER"
+    for fault in scene.world.ledger.faults:
+        yield Finding("ledger", fault.what, restore)
+    for number, why in scene.world.state.disputed:
+        yield Finding("disputed-event", f"event {number} {why}", "it changes nothing; find out who wrote it")
+    keys = scene.flywheel.blueprint.releases.server_keys
+    for event in unwitnessed(scene.world.ledger.events, keys):
+        yield Finding(
+            "unsealed-event",
+            f"event {event.number} ({event.kind}) says that a server vouches for {event.actor.name}, and no server "
+            "in flywheel.yaml sealed it",
+            "name the server's public key under releases.server_keys, or find out who wrote the event",
+        )
+
+
+def _open_moves(scene: _Scene) -> Iterator[Finding]:
+    move = scene.world.state.open_move
+    if move is not None:
+        word = "rollback" if move.rollback else "promotion"
+        live = scene.world.aliases.get(move.to)
+        where = "the alias has moved already" if live == move.version else f"the alias still points to {live}"
+        running = "; its process may still be at work" if scene.now < move.lease_ends() else ""
+        yield Finding(
+            "open-move",
+            f"the {word} of release {move.version} to {move.to} (event {move.number}) has not ended: {where}{running}",
+            "flywheel reconcile",
+        )
+
+
+def _aliases(scene: _Scene) -> Iterator[Finding]:
+    for alias in STAGES:
+        live, known = scene.world.aliases.get(alias), scene.world.state.current[alias]
+        move = scene.world.state.open_move
+        if live == known or (move is not None and move.to == alias and live == move.version):
+            continue
+        yield Finding(
+            "alias-moved",
+            f"{alias} points to {live or 'nothing'}, the ledger has it at {known or 'nothing'}: it was moved by hand",
+            "flywheel reconcile puts it back",
+        )
+
+
+def _versions(scene: _Scene) -> Iterator[Finding]:
+    state = scene.world.state
+    for release in state.releases.values():
+        if release.version not in scene.versions and not release.retired:
+            stage = state.stage_of(release.version)
+            hint = "flywheel rollback --reason '...'" if stage is ReleaseStage.PRODUCTION else "make the release again"
+            yield Finding("version-deleted", f"the model version of release {release.version} ({stage}) is gone", hint)
+    for version, view in scene.versions.items():
+        if version not in state.releases:
+            yield Finding(
+                "version-unrecorded",
+                f"the model version {version} is in no ledger event: registered by hand, or its maker died",
+                f"`flywheel release create --iteration {view.tags.get('flywheel.iteration', 'N')}` adopts it",
+            )
+
+
+def _stages(scene: _Scene) -> Iterator[Finding]:
+    if not scene.flywheel.blueprint.releases.mirror_stages or scene.world.state.open_move is not None:
+        return
+    for version, view in scene.versions.items():
+        if version not in scene.world.state.releases:
+            continue
+        wanted = registry_stage(scene.world.state, version)
+        if view.stage != wanted:
+            yield Finding(
+                "stage-set",
+                f"the model registry shows release {version} in {view.stage}, by the ledger it is {wanted}",
+                "flywheel reconcile sets it back",
+            )
+
+
+def _looked_into(scene: _Scene) -> Iterator[Release]:
+    for release in scene.world.state.releases.values():
+        stage = scene.world.state.stage_of(release.version)
+        live = stage in (ReleaseStage.CANDIDATE, ReleaseStage.STAGING, ReleaseStage.PRODUCTION)
+        if release.version in scene.versions and (scene.full or live):
+            yield release
+
+
+def _bundles(scene: _Scene) -> Iterator[Finding]:
+    for release in _looked_into(scene):
+        files = bundle_files(scene.tracking, release)
+        faults = bundle_faults(files, release.bundle)
+        for fault in faults:
+            yield Finding(
+                "bundle-changed",
+                f"the bundle of release {release.version}: {fault}",
+                "do not promote it; restore the file from a backup, or make the release again",
+            )
+        if not faults:
+            yield from _tags(scene, release, files)
+
+
+def _tags(scene: _Scene, release: Release, files: Mapping[str, str]) -> Iterator[Finding]:
+    """What consumers resolve against what was released."""
+    view = scene.versions[release.version]
+    bundle = read_bundle(files, release.bundle)
+    if view.bundle != release.bundle or digest_of(pins_of(view)) != pins_digest(bundle.pins) or view.unreadable:
+        yield Finding(
+            "pins-changed",
+            f"the tags of model version {release.version} do not say what its bundle pins: consumers would be misled",
+            "make the release again; delete the version once it is retired",
+        )
+
+
+def _data(scene: _Scene) -> Iterator[Finding]:
+    """The data of the release in production (of all with ``full``)."""
+    desk = Desk(scene.flywheel, scene.tracking, scene.world.ledger.events[-1].actor)
+    for release in _looked_into(scene):
+        if not scene.full and scene.world.state.stage_of(release.version) is not ReleaseStage.PRODUCTION:
+            continue
+        files = bundle_files(scene.tracking, release)
+        if bundle_faults(files, release.bundle):
+            continue
+        for fault in pin_faults(desk, read_bundle(files, release.bundle)):
+            yield Finding("data-changed", f"release {release.version}: {fault}", "flywheel rollback --reason '...'")
+
+
+def _approvals(scene: _Scene) -> Iterator[Finding]:
+    events = {event.number: event for event in scene.world.ledger.events}
+    for release in scene.world.state.releases.values():
+        for approval in release.approvals:
+            event = events[approval.number]
+            judged = judge(
+                approval,
+                event,
+                release,
+                blueprint=scene.flywheel.blueprint,
+                basis=approval.basis,
+                now=approval.at,
+            )
+            for why in judged.against:
+                yield Finding(
+                    "forged-approval" if judged.forged else "wrong-approval",
+                    f"event {approval.number}, {approval.actor.name} approves release {release.version}: {why}",
+                    "it counts for nothing; find out who wrote it",
+                )
+
+
+def _permissions(scene: _Scene) -> Iterator[Finding]:
+    """Moves that no decision allowed, judged by what the ledger held when they started."""
+    state = scene.world.state
+    for move in state.moves:
+        if not may_move(scene.flywheel.blueprint, move.actor):
+            yield Finding(
+                "stranger",
+                f"{move.actor.name} moved {move.to} (event {move.number}) without a role that moves releases",
+                "find out who wrote it; roles may have changed since",
+            )
+        if move.rollback:
+            continue
+        release = state.releases[move.version]
+        gate = next((item for item in release.gates if item.number == move.by and item.to == move.to), None)
+        override = next(
+            (
+                item
+                for item in state.overrides
+                if item.number == move.by and (item.version, item.to) == (move.version, move.to)
+            ),
+            None,
+        )
+        allowed = (gate is not None and gate.verdict == Verdict.PASS and gate.until > move.at) or (
+            override is not None and override.until > move.at and override.number < move.number
+        )
+        if not allowed:
+            yield Finding(
+                "move-without-permission",
+                f"release {move.version} went to {move.to} (event {move.number}) without a passing gate or override",
+                "flywheel rollback --reason '...', then find out who wrote it",
+            )
+
+
+def _gate_reports(scene: _Scene) -> Iterator[Finding]:
+    """The newest verdicts of live releases against the reports they were taken from."""
+    for release in _looked_into(scene):
+        for to in STAGES:
+            gate = release.last_gate(to)
+            if gate is None:
+                continue
+            with scratch_folder() as folder:
+                text = scene.tracking.gates.read(gate.run_id, folder)
+            hint = f"flywheel gate {release.version} --to {to}"
+            what = f"the report behind the verdict of event {gate.number} (run {gate.run_id})"
+            if text is None:
+                yield Finding("gate-report-gone", f"{what} is gone", hint)
+            elif sha256_text(text) != gate.report:
+                yield Finding("gate-report-changed", f"{what} was edited", hint)
+            elif _verdict_in(text) != gate.verdict:
+                yield Finding("gate-report-changed", f"{what} says {_verdict_in(text)}, the event {gate.verdict}", hint)
+
+
+def _verdict_in(text: str) -> object:
+    try:
+        return value_at(parse_json(text, name="gate.json"), "verdict")
+    except DocumentError:
+        return None
+
+
+def _rejections(scene: _Scene) -> Iterator[Finding]:
+    for release in scene.world.state.releases.values():
+        event = release.rejected
+        if event is not None and not holds_role(
+            scene.flywheel.blueprint, event.actor.name, str(event.body.get("role", ""))
+        ):
+            yield Finding(
+                "wrong-rejection",
+                f"{event.actor.name} rejected release {release.version} (event {event.number}) without the role",
+                "find out who wrote it; a new release of the same iteration starts afresh",
+            )
+
+
+#: Every check by name; docs/releases.md lists which attack each one finds.
+_CHECKS: Mapping[str, Callable[[_Scene], Iterable[Finding]]] = {
+    "ledger": _ledger,
+    "open moves": _open_moves,
+    "aliases": _aliases,
+    "versions": _versions,
+    "stages": _stages,
+    "bundles": _bundles,
+    "data": _data,
+    "approvals": _approvals,
+    "rejections": _rejections,
+    "permissions": _permissions,
+    "gate reports": _gate_reports,
+}

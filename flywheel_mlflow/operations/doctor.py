@@ -1,0 +1,192 @@
+"""Looks at the surroundings of a flywheel: server, store, clock, names, what the registry supports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flywheel_mlflow.approvals import may_move
+from flywheel_mlflow.errors import FlywheelError
+from flywheel_mlflow.gates import Verdict
+from flywheel_mlflow.ledger import Identity
+from flywheel_mlflow.operations.deciding import Desk, look
+from flywheel_mlflow.settings import Settings
+
+#: Versions of MLflow from which a published advisory no longer applies, with the advisory. A server older than the
+#: newest of them has a hole that is publicly known.
+ADVISORIES: tuple[tuple[str, str, str], ...] = (
+    ("2.2.2", "CVE-2023-1177", "files of the server can be read and written through the model registry"),
+    ("2.3.1", "CVE-2023-2356", "files of the server can be read by relative paths"),
+    ("2.9.2", "GHSA-5p3h-7fwh-92rc", "files can be written anywhere, and so code run"),
+    ("2.22.2", "GHSA-wxj7-3fx5-pp9m", "the server can be made to send requests for an attacker"),
+    ("3.9.0", "CVE-2024-37052", "loading a model runs whatever code it holds"),
+)
+_NUMBERS, _TAIL = re.compile(r"\d+"), re.compile(r"\+|rc|dev|[ab]\d")
+#: Clocks further apart than this make expiries and leases doubtful: a good part of the default lease.
+MAX_SKEW_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """Where the doctor looks."""
+
+    desk: Desk
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing the doctor looked at."""
+
+    name: str
+    verdict: Verdict
+    text: str
+    hint: str = ""
+
+
+def examine(desk: Desk, settings: Settings) -> tuple[Diagnosis, ...]:
+    """Everything that can make releases unsafe or fail, looked at one by one."""
+    here = _Surroundings(desk, settings)
+    found: list[Diagnosis] = []
+    for look_at in (_version, _store, _clock, _names, _registry, _plugin, _people):
+        try:
+            found += look_at(here)
+        except FlywheelError as error:
+            found.append(Diagnosis(look_at.__name__.strip("_"), Verdict.INCONCLUSIVE, error.what, error.hint or ""))
+    return tuple(found)
+
+
+def numbers_of(version: str) -> tuple[int, ...]:
+    """``3.17.2`` as (3, 17, 2); what follows the numbers does not count."""
+    return tuple(int(part) for part in _NUMBERS.findall(_TAIL.split(version, maxsplit=1)[0])[:3])
+
+
+def _version(here: _Surroundings) -> Iterator[Diagnosis]:
+    version = here.desk.tracking.server.version()
+    known = numbers_of(version)
+    if not known:
+        yield Diagnosis("version", Verdict.INCONCLUSIVE, f"the server calls its version {version!r}")
+        return
+    holes = [f"{name}: {what}" for until, name, what in ADVISORIES if known < numbers_of(until)]
+    yield Diagnosis(
+        "version",
+        Verdict.BLOCK if holes else Verdict.PASS,
+        f"MLflow {version}"
+        + (f" has known holes: {'; '.join(holes)}" if holes else ", no advisory known here applies"),
+        "update the server" if holes else "",
+    )
+
+
+def _store(here: _Surroundings) -> Iterator[Diagnosis]:
+    if here.settings.is_server:
+        yield Diagnosis("store", Verdict.PASS, f"an MLflow server at {here.settings.shown_uri}")
+    else:
+        yield Diagnosis(
+            "store",
+            Verdict.PASS,
+            f"a database file, {here.settings.shown_uri}: for one machine; who can write it can do anything",
+        )
+
+
+def _clock(here: _Surroundings) -> Iterator[Diagnosis]:
+    before = here.desk.now()
+    told = here.desk.tracking.server.clock()
+    after = here.desk.now()
+    if told is None:
+        if here.settings.is_server:
+            yield Diagnosis("clock", Verdict.INCONCLUSIVE, "the server does not tell the time")
+        return
+    ours = before + (after - before) / 2
+    skew = (told - ours).total_seconds()
+    bad = abs(skew) > MAX_SKEW_S
+    yield Diagnosis(
+        "clock",
+        Verdict.BLOCK if bad else Verdict.PASS,
+        f"the server's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's",
+        "set both by a time server: expiries and leases compare the two" if bad else "",
+    )
+
+
+def _names(here: _Surroundings) -> Iterator[Diagnosis]:
+    name = here.desk.flywheel.name
+    experiments = here.desk.tracking.server.experiments()
+    foreign = [item.name for item in experiments if item.owner not in (None, name)]
+    deleted = [item.name for item in experiments if not item.active]
+    if foreign or deleted:
+        told = [f"{item} belongs to another flywheel" for item in foreign] + [f"{item} is deleted" for item in deleted]
+        hint = "give this flywheel another name" if foreign else "restore it in the MLflow UI"
+        yield Diagnosis("experiments", Verdict.BLOCK, "; ".join(told), hint)
+    else:
+        present = {item.name for item in experiments}
+        silent = [
+            project
+            for project, contract in here.desk.flywheel.contracts.items()
+            if not contract.is_assembly and f"{name}/{project}" not in present
+        ]
+        told_silent = f"; without a run so far: {', '.join(silent)}" if silent else ""
+        yield Diagnosis("experiments", Verdict.PASS, f"{len(experiments)} experiments{told_silent}")
+    owner = here.desk.tracking.server.model_owner()
+    if owner is not None and owner != name:
+        yield Diagnosis(
+            "registered model",
+            Verdict.BLOCK,
+            f"the registered model {name} was made by somebody else",
+            "rename it, or give this flywheel another name",
+        )
+
+
+def _registry(here: _Surroundings) -> Iterator[Diagnosis]:
+    world = look(here.desk.tracking)
+    if world is None:
+        yield Diagnosis("releases", Verdict.PASS, "no release yet", "flywheel release create --iteration N")
+        return
+    faults = [fault.what for fault in world.ledger.faults]
+    told = f"{len(world.ledger.events)} events, {len(world.state.releases)} releases"
+    yield Diagnosis(
+        "ledger",
+        Verdict.BLOCK if faults else Verdict.PASS,
+        "; ".join(faults) or told,
+        "flywheel audit" if faults else "",
+    )
+    if not here.desk.flywheel.blueprint.releases.mirror_stages:
+        return
+    known = next(iter(world.state.releases), None)
+    view = here.desk.tracking.releases.version(known) if known is not None else None
+    if view is not None:
+        has = bool(view.stage)
+        told = "the model registry has stages, which follow the aliases" if has else "this registry has no stages"
+        yield Diagnosis("stages", Verdict.PASS, told)
+
+
+def _plugin(here: _Surroundings) -> Iterator[Diagnosis]:
+    if not here.settings.is_server:
+        return
+    about = here.desk.tracking.server.about
+    if about is None:
+        yield Diagnosis(
+            "enforcement",
+            Verdict.PASS,
+            "the server has no flywheel plugin: moves by hand are found by `flywheel audit`, not prevented",
+            "mlflow server --app-name flywheel",
+        )
+        return
+    serves = about.get("flywheel")
+    told = f"the server's plugin guards and does the acts of {serves}" if serves else "the plugin only guards"
+    named = "people log in" if about.get("authentication") else "names are claimed, not proven"
+    yield Diagnosis("enforcement", Verdict.PASS, f"{told}; {named}")
+
+
+def _people(here: _Surroundings) -> Iterator[Diagnosis]:
+    blueprint = here.desk.flywheel.blueprint
+    movers = [item.id for item in blueprint.people if may_move(blueprint, Identity(item.id))]
+    if blueprint.releases.may_move and not movers:
+        yield Diagnosis("people", Verdict.BLOCK, "nobody may move releases", "releases.may_move in flywheel.yaml")
+    keys = sum(item.public_key is not None for item in blueprint.people)
+    yield Diagnosis(
+        "people",
+        Verdict.PASS,
+        f"{len(blueprint.people)} people, {keys} with a key; you are {here.desk.actor.name}, who "
+        + ("may" if may_move(blueprint, here.desk.actor) else "may not")
+        + " move releases",
+    )
