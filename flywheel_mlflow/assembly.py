@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flywheel_mlflow.blueprint import BottleneckRule
+from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.evidence import Collected, Overlap, ProjectEvidence
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.lineage import Edge, edges
@@ -16,6 +17,7 @@ from flywheel_mlflow.metrics import (
     add_acceptance,
     add_costs,
     add_counts,
+    add_drift,
     find_bottlenecks,
     reused_interfaces,
 )
@@ -53,6 +55,7 @@ class Assembly:
     undecided: tuple[BottleneckRule, ...]
     reused: tuple[ReusedInterface, ...]
     previous: RecordedAssembly | None
+    drift: DriftReport | None = None
 
 
 def assemble(
@@ -63,6 +66,7 @@ def assemble(
     previous: RecordedAssembly | None = None,
     self_evidence: ProjectEvidence | None = None,
     overlaps: Iterable[Overlap] = (),
+    drift: DriftReport | None = None,
 ) -> Assembly:
     """The assembly of an iteration.
 
@@ -74,6 +78,7 @@ def assemble(
         self_evidence: the evidence of the assembly layer itself, which is not collected but
             comes from its own checks on a draft of this assembly.
         overlaps: what comparing training with evaluation interfaces across projects found.
+        drift: the comparison with the iteration before; None when there is nothing to compare with.
     """
     blueprint, contracts = flywheel.blueprint, flywheel.contracts
     evidence = dict(collected.evidence)
@@ -92,6 +97,7 @@ def assemble(
     add_acceptance(registry, runs, found, metrics, previous_ended=_last_end(earlier))
     fired, undecided = find_bottlenecks(blueprint, metrics, found)
     add_costs(registry, metrics)
+    add_drift(drift, metrics)
     return Assembly(
         flywheel=flywheel,
         iteration=collected.iteration,
@@ -104,6 +110,7 @@ def assemble(
         undecided=undecided,
         reused=reused_interfaces(registry, found),
         previous=previous,
+        drift=drift,
     )
 
 

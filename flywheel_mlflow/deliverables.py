@@ -34,6 +34,8 @@ METRICS = "reports/p10_metrics.json"
 REPORT = "reports/p10_report.md"
 TEST_RESULTS = "reports/p10_test_results.json"
 TEST_REPORT = "reports/p10_test_report.md"
+#: Beside the fifteen, where there is an iteration before: the comparison with it.
+DRIFT = "reports/drift.json"
 
 DELIVERABLES = (
     REGISTRY,

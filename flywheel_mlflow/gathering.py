@@ -12,6 +12,7 @@ from typing import Any
 from flywheel_mlflow.canonical import digest_of
 from flywheel_mlflow.contract import Contract, Kpi
 from flywheel_mlflow.documents import value_at
+from flywheel_mlflow.drift.samples import MAX_SAMPLES, KpiSamples
 from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.evidence import (
     Check,
@@ -50,6 +51,7 @@ class Gathering:
         self.checks: list[Check] = []
         self.interfaces: dict[str, InterfaceVersion] = {}
         self.inputs: set[ConsumedInterface] = set()
+        self.samples: dict[str, KpiSamples] = {}
         self._place = "the run's metrics"
 
     def add_document(self, document: Mapping[str, Any], *, place: str) -> None:
@@ -145,6 +147,23 @@ class Gathering:
         if item.name not in wanted:
             raise UnknownName("input interface", item.name, wanted, where=f"interfaces_in of {self.contract.id}")
         self.inputs.add(item)
+
+    def add_samples(self, kpi: str, values: Mapping[str, float]) -> None:
+        """Take the outcome of each sample behind a KPI, by sample id.
+
+        Raises:
+            UnknownName: the contract declares no such KPI.
+            InputError: given already, empty, too many, an id that cannot be kept, or a value that is not a number.
+        """
+        names = [item.name for item in self.contract.kpis]
+        if kpi not in names:
+            raise UnknownName("KPI", kpi, names, where=f"kpis of {self.contract.id}")
+        if kpi in self.samples:
+            raise InputError(f"the samples of {kpi} were logged twice", hint="log them once, all together")
+        if not 0 < len(values) <= MAX_SAMPLES:
+            raise InputError(f"{len(values):,} samples of {kpi}", hint=f"log between 1 and {MAX_SAMPLES:,}")
+        found = {check_label("sample", name): float(number(f"sample {name!r}", item)) for name, item in values.items()}
+        self.samples[kpi] = KpiSamples(kpi, found)
 
     def evidence(self, *, iteration: int, kind: EvidenceKind, run_id: str | None, code_version: str) -> ProjectEvidence:
         """The evidence as the contract asks for it.

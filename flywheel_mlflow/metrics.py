@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.blueprint import Blueprint, BottleneckRule
+from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.lineage import Edge, EdgeState, reach
 from flywheel_mlflow.provenance import Metric, Metrics, Source, share
 from flywheel_mlflow.registry import EvidenceState, RegistryEntry
@@ -14,6 +15,15 @@ from flywheel_mlflow.rules import parse_rule
 from flywheel_mlflow.stages import MilestoneStatus, StageRun, StageStatus, evidence_source, obligations
 
 SECONDS_PER_DAY = 86_400
+
+#: Numbers of the comparison with the iteration before: metric, property of the report, what it counts.
+DRIFT_COUNTS = (
+    ("flywheel.regressed_kpi_count", "regressed_kpis", "KPIs that got worse than they may, or vanished"),
+    ("flywheel.inconclusive_kpi_count", "inconclusive_kpis", "KPIs that few samples or a noisy history leave open"),
+    ("flywheel.drifted_signal_count", "drifted_signals", "quality signals that drifted or vanished"),
+    ("flywheel.drifted_filter_count", "drifted_filters", "filters whose drop rate drifted, or that vanished"),
+    ("flywheel.drift_error_count", "errors", "what could not be compared"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +292,21 @@ def add_costs(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
                 note=f"{silent} of {len(registry)} projects state none: their effort is unknown, not 0"
                 if silent
                 else "",
+            )
+        )
+
+
+def add_drift(drift: DriftReport | None, metrics: Metrics) -> None:
+    """Add how many KPIs, signals and filters the comparison with the iteration before found worse; unknown without."""
+    for name, value, rule in DRIFT_COUNTS:
+        metrics.add(
+            Metric(
+                name,
+                None if drift is None else int(getattr(drift, value)),
+                "count",
+                f"{rule}, since the iteration before",
+                source=Source("comparison", "the iteration before"),
+                note="" if drift is not None else "nothing to compare with",
             )
         )
 

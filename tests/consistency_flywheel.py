@@ -96,6 +96,8 @@ def blueprint() -> Blueprint:
                 "severity_weights": {"low": 1, "medium": 2, "high": 3},
             },
             "risks": [{"id": "drain", "title": "Brain drain", "owner": "keepers", "layers": ["sources"]}],
+            "people": [{"id": "ana"}],
+            "roles": [{"id": "reviewer", "title": "Reviewer", "people": ["ana"]}],
         }
     )
 

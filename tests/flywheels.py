@@ -40,7 +40,7 @@ class _Plain(yaml.SafeDumper):
 
 
 def blueprint_document() -> Document:
-    """Two layers, two stages, one valve, one boundary, one gate of two criteria, two routes, two rules."""
+    """Two layers, two stages, one valve, one boundary, one gate of two criteria, two routes, two rules, two reviewers."""
     return deepcopy(
         {
             "name": "tiny-flywheel",
@@ -67,8 +67,8 @@ def blueprint_document() -> Document:
                 }
             ],
             "routing": [
-                {"id": "to_corpus", "match": "missing text", "to": "p01", "why": "Text is made there."},
-                {"id": "rest", "match": "anything else", "to": "p10", "why": "It finds the project."},
+                _route("to_corpus", "missing text", "p01"),
+                _route("to_users", "weak answer", "p02"),
             ],
             "bottlenecks": [
                 _rule("thin", "p01.retention < 0.25", "high"),
@@ -81,6 +81,8 @@ def blueprint_document() -> Document:
                 "severity_weights": {"low": 1, "medium": 2, "high": 4},
             },
             "risks": [{"id": "drain", "title": "Brain drain", "owner": "builders", "layers": ["sources"]}],
+            "people": [{"id": "ana"}, {"id": "bo", "title": "Bo"}],
+            "roles": [{"id": "reviewer", "title": "Reviewer", "people": ["ana", "bo"]}],
         }
     )
 
@@ -88,6 +90,10 @@ def blueprint_document() -> Document:
 def _stage(name: str) -> Document:
     milestone = {"id": f"{name}_done", "title": f"{name} closed", "owner": "builders"}
     return {"id": name, "title": name.capitalize(), "goal": "Get it done.", "milestone": milestone}
+
+
+def _route(name: str, words: str, to: str) -> dict[str, Any]:
+    return {"id": name, "match": words, "when": [{"any_words": [words]}], "to": to, "why": "It is made there."}
 
 
 def _rule(name: str, when: str, severity: str) -> Document:

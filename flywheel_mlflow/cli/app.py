@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from flywheel_mlflow.cli.session import Session
+from flywheel_mlflow.cli.drift import drift as drift_command
+from flywheel_mlflow.cli.feedback import feedback
+from flywheel_mlflow.cli.releases import add_to
+from flywheel_mlflow.cli.risks import risks
+from flywheel_mlflow.cli.session import open_session as _session
 
 app = typer.Typer(
     name="flywheel",
@@ -56,13 +59,6 @@ def options(
     """Options of every command."""
     del version  # its callback has printed and left
     context.obj = (root, tracking_uri, verbose)
-
-
-def _session(context: Context) -> Session:
-    from flywheel_mlflow.cli.session import Session
-
-    root, tracking_uri, _ = context.obj
-    return Session(root, tracking_uri)
 
 
 @app.command()
@@ -183,14 +179,18 @@ def assemble(
     tasks: Annotated[str, typer.Option(help="Folder of task files for the pipelines of --log pipelines.")] = "",
     out: Annotated[str, typer.Option(help="Write the deliverables into this folder too.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Write a run even when nothing changed.")] = False,
+    drift: Annotated[
+        bool, typer.Option("--drift/--no-drift", help="Compare with the release in production or the iteration before.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Assemble an iteration: registry, stage runs, metrics, report, checks; fifteen deliverables."""
-    from flywheel_mlflow.cli import progress, show
+    from flywheel_mlflow.cli import progress, show, show_drift
     from flywheel_mlflow.cli.session import log_first
     from flywheel_mlflow.errors import ExitCode
     from flywheel_mlflow.operations.assembling import assemble_iteration
     from flywheel_mlflow.operations.checking import read_sources
+    from flywheel_mlflow.operations.drifting import drift_after_assembly
 
     session = _session(context)
     with progress.steps() as step:
@@ -206,7 +206,12 @@ def assemble(
             resume=session.settings.run_id,
             resume_experiment=session.settings.experiment_id,
         )
+        followed = None
+        if drift and not assembled.contradictions:
+            step("comparing with the iteration before")
+            followed = drift_after_assembly(session.flywheel, session.tracking, iteration, assembled.run_id)
     show.assembled(assembled, session.settings, failed, as_json=as_json)
+    show_drift.after_assembly(followed)
     if assembled.contradictions or failed:
         raise typer.Exit(ExitCode.BLOCK)
 
@@ -304,3 +309,11 @@ def impact(
     turn = session.iteration_or_none(iteration)
     found = impact_of(session.flywheel, session.tracking if turn else None, turn, name)
     show.impacted(found, turn, as_json=as_json)
+
+
+app.command("drift")(drift_command)
+
+
+add_to(app)
+app.add_typer(risks)
+app.add_typer(feedback)

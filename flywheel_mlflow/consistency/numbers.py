@@ -108,6 +108,7 @@ def _known_sources(view: AssemblyView) -> dict[str, dict[str, str]]:
         "run": {item.run_id: item.evidence_digest for item in evidence if item.run_id is not None},
         "self-evidence": {} if own is None else {"this assembly": own},
         "runs": {"this iteration": ""},
+        "comparison": {"the iteration before": ""},
         "contracts": {f"{PROJECTS_FOLDER}/*/{CONTRACT_FILE}": ""},
         "blueprint": {BLUEPRINT_FILE: view.now.flywheel.blueprint.digest},
     }

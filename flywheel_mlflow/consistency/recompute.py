@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from flywheel_mlflow.consistency.shapes import Entry, Kpi, Number
 from flywheel_mlflow.consistency.view import AssemblyView
+from flywheel_mlflow.deliverables import DRIFT
+from flywheel_mlflow.drift import drift_report_from_json
 
 #: Numbers that no deliverable holds the inputs of: times of another iteration, and shares over
 #: histories (feedback, releases, risks) that are kept elsewhere.
@@ -41,6 +43,7 @@ def recompute(view: AssemblyView) -> dict[str, Number]:
         **_staged(view),
         **_spent(list(entries.values())),
         "bottleneck_count": len(view.bottlenecks.bottlenecks),
+        **_compared(view),
     }
     return numbers | {f"flywheel.{name}": value for name, value in flywheel.items()}
 
@@ -179,6 +182,23 @@ def _spent(entries: list[Entry]) -> dict[str, Number]:
     hours = [entry.estimated_manual_review_hours for entry in entries]
     money = [entry.estimated_manual_review_cost_rmb for entry in entries]
     return {"review_hours": sum_of_known(hours), "review_cost_rmb": sum_of_known(money)}
+
+
+def _compared(view: AssemblyView) -> dict[str, Number]:
+    """Counts of the comparison with the iteration before, from its document; unknown where there is none."""
+    names = ("regressed_kpi", "inconclusive_kpi", "drifted_signal", "drifted_filter", "drift_error")
+    if DRIFT not in view.files:
+        return {f"{name}_count": None for name in names}
+    report = drift_report_from_json(view.text(DRIFT), name=DRIFT)
+    bad = {"regressed", "vanished", "drifted"}
+    counts = (
+        sum(item.verdict.value in bad for item in report.kpis),
+        sum(item.verdict.value == "inconclusive" for item in report.kpis),
+        sum(item.verdict.value in bad for item in report.distributions),
+        sum(item.verdict.value in bad for item in report.filters),
+        sum(item.kind.value == "error" for item in report.findings),
+    )
+    return {f"{name}_count": count for name, count in zip(names, counts, strict=True)}
 
 
 def sum_of_known(values: Iterable[Number]) -> float | None:

@@ -254,4 +254,4 @@ def _change(found: KpiFound) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    return "unknown" if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"

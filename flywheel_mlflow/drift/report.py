@@ -21,7 +21,7 @@ from flywheel_mlflow.drift.findings import (
     Trend,
     Verdict,
 )
-from flywheel_mlflow.errors import DocumentError, Fault
+from flywheel_mlflow.errors import DocumentError, ExitCode, Fault
 from flywheel_mlflow.thresholds import DriftSettings
 
 FORMAT_VERSION = 1
@@ -118,6 +118,12 @@ class DriftReport:
     def errors(self) -> int:
         """What could not be compared at all."""
         return sum(item.kind is Kind.ERROR for item in self.findings)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command that was asked for the verdict exits with."""
+        codes = {Verdict.PASS: ExitCode.PASS, Verdict.BLOCK: ExitCode.BLOCK}
+        return codes.get(self.verdict, ExitCode.INCONCLUSIVE)
 
     @property
     def headline(self) -> str:

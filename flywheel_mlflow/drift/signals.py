@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.drift.distributions import (
     Comparison,
+    Method,
     benjamini_hochberg,
     compare_counts,
     compare_signals,
@@ -228,13 +229,15 @@ def _adjusted(
 
 def _decided(item: SignalFound, alpha: float, settings: DriftSettings) -> SignalFound:
     drifted = (item.p or 0.0) <= settings.false_alarms and (item.effect or 0.0) >= (item.limit or 0.0)
-    shift = detectable_shift(item.reference_n or 0, item.n or 0, alpha=alpha)
-    seen = "no shift" if shift is None else f"a shift of {shift:.2g} standard deviations"
+    numbers = item.method == Method.KS.value
+    shift = detectable_shift(item.reference_n or 0, item.n or 0, alpha=alpha) if numbers else None
     text = (
         f"{item.reference} → {item.value}; {item.effect_name} {item.effect:.3f} (limit {item.limit:g}), "
-        f"adjusted p {item.p:.2g} (limit {settings.false_alarms:g}); samples of {item.reference_n:,} and {item.n:,} "
-        f"rows show {seen}"
+        f"adjusted p {item.p:.2g} (limit {settings.false_alarms:g}), {item.reference_n:,} and {item.n:,} rows"
     )
+    if numbers:
+        seen = "no shift of any size" if shift is None else f"shifts from {shift:.2g} standard deviations on"
+        text += f", which show {seen}"
     verdict = DataVerdict.DRIFTED if drifted else DataVerdict.STABLE
     return replace(item, verdict=verdict, text=text, detectable=shift)
 

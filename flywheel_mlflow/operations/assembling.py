@@ -12,10 +12,12 @@ from flywheel_mlflow.assembly import Assembly, RecordedAssembly, assemble
 from flywheel_mlflow.canonical import digest_of, sha256_text
 from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.documents import parse_json, read_text, value_at
+from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.errors import AssemblyError, InputError
 from flywheel_mlflow.evidence import Check, Collected, Outcome, Overlap, ProjectEvidence
 from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.operations.contamination import find_overlaps
+from flywheel_mlflow.operations.drifting import compare_evidence
 from flywheel_mlflow.operations.project_run import check_iteration_number
 from flywheel_mlflow.operations.self_evidence import own_files, self_evidence
 from flywheel_mlflow.reports.bundle import render_deliverables
@@ -40,6 +42,7 @@ class Gathered:
     before: Collected | None
     previous: RecordedAssembly | None
     overlaps: tuple[Overlap, ...] = ()
+    drift: DriftReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +76,18 @@ def _upstream(flywheel: Flywheel) -> dict[str, Contract]:
     return {name: contract for name, contract in flywheel.contracts.items() if not contract.is_assembly}
 
 
-def gather(flywheel: Flywheel, tracking: Tracking, iteration: int) -> Gathered:
-    """Everything on the server that an assembly of ``iteration`` rests on."""
+def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: bool = True) -> Gathered:
+    """Everything on the server that an assembly of ``iteration`` rests on.
+
+    ``compared`` False leaves the comparison with the iteration before out, for answers that do not need it.
+    """
     before = collect_iteration(flywheel, tracking, iteration - 1) if iteration > 1 else None
     collected = collect_iteration(flywheel, tracking, iteration)
     previous = tracking.assemblies.recorded(iteration - 1) if iteration > 1 else None
-    return Gathered(collected, before, previous, find_overlaps(flywheel, tracking, collected))
+    drift = None
+    if compared and before is not None and before.evidence and collected.evidence:
+        drift = compare_evidence(flywheel, tracking, collected, before, previous)
+    return Gathered(collected, before, previous, find_overlaps(flywheel, tracking, collected), drift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,7 @@ def settle(flywheel: Flywheel, gathered: Gathered, sources: Mapping[str, str]) -
             previous=gathered.previous,
             self_evidence=own,
             overlaps=gathered.overlaps,
+            drift=gathered.drift,
         )
         draft = render_deliverables(current, published=published)
         view = consistency.AssemblyView(

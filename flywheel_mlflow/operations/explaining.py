@@ -10,6 +10,7 @@ from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.evidence import Collected
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.lineage import Impact, impact, producers
+from flywheel_mlflow.metrics import DRIFT_COUNTS
 from flywheel_mlflow.operations.assembling import gather, settle
 from flywheel_mlflow.operations.checking import read_sources
 from flywheel_mlflow.provenance import Explanation
@@ -38,7 +39,9 @@ def explain_metric(flywheel: Flywheel, tracking: Tracking, iteration: int, name:
         UnknownName: no number has that name.
         InputError: no project has evidence in this iteration.
     """
-    gathered = gather(flywheel, tracking, iteration)
+    # The comparison with the iteration before costs downloads, and only its own counts rest on it.
+    compared = f"flywheel.{name.removeprefix('flywheel.')}" in {number for number, *_ in DRIFT_COUNTS}
+    gathered = gather(flywheel, tracking, iteration, compared=compared)
     if not gathered.collected.evidence:
         raise InputError(f"iteration {iteration} has no evidence", hint="log the projects' runs first")
     settled = settle(flywheel, gathered, read_sources(flywheel))
@@ -65,7 +68,7 @@ def impact_of(flywheel: Flywheel, tracking: Tracking | None, iteration: int | No
     if tracking is None or iteration is None:
         assembly = assemble(flywheel, Collected(1, {}))
     else:
-        gathered = gather(flywheel, tracking, iteration)
+        gathered = gather(flywheel, tracking, iteration, compared=False)
         assembly = assemble(flywheel, gathered.collected, before=gathered.before, overlaps=gathered.overlaps)
     start = [edge for edge in assembly.edges if edge.interface in interfaces]
     return Impacted(name, producer, interfaces, impact(assembly.edges, start))

@@ -54,8 +54,16 @@ def load_card(path: Path) -> DataCard:
         DocumentError: every fault of the file together.
         StorageError: it cannot be read.
     """
-    name = str(path)
-    value = parse_json(read_text(path), name=name)
+    return card_from_json(read_text(path), name=str(path))
+
+
+def card_from_json(text: str, *, name: str) -> DataCard:
+    """The card in a JSON text; ``name`` is where it comes from, for errors.
+
+    Raises:
+        DocumentError: every fault of the text together.
+    """
+    value = parse_json(text, name=name)
     if not isinstance(value, dict):
         raise DocumentError([Fault(name, 1, "", "a data card is an object")])
     document = Document(name, value, {})

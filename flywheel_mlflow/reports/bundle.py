@@ -25,6 +25,8 @@ def render_deliverables(
     files[deliverables.REPORT] = render_report(assembly, published=published)
     files[STAGE_CHART] = stage_scores_svg(assembly)
     files[LINEAGE_CHART] = lineage_svg(assembly)
+    if assembly.drift is not None:
+        files[deliverables.DRIFT] = assembly.drift.to_json()
     if checks is not None:
         found = tuple(checks)
         files[deliverables.TEST_RESULTS] = document_json(results_document(found))

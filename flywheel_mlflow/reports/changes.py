@@ -35,7 +35,19 @@ _HIGHER = frozenset(
         "upstream_evidenced_count",
     )
 )
-_LOWER = frozenset({"flywheel.bottleneck_count", "flywheel.carried_count", "flywheel.iteration_cycle_days"})
+_LOWER = frozenset(
+    f"flywheel.{name}"
+    for name in (
+        "bottleneck_count",
+        "carried_count",
+        "drift_error_count",
+        "drifted_filter_count",
+        "drifted_signal_count",
+        "inconclusive_kpi_count",
+        "iteration_cycle_days",
+        "regressed_kpi_count",
+    )
+)
 
 #: The order in which readers of a review want to meet them.
 _ORDER = ("now unknown", "worse", "better", "newly known", "moved")

@@ -12,6 +12,7 @@ from flywheel_mlflow.lineage import EdgeState
 from flywheel_mlflow.metrics import Bottleneck
 from flywheel_mlflow.registry import RegistryEntry
 from flywheel_mlflow.reports.changes import Change, StatusChange, change_summary, changes, status_changes
+from flywheel_mlflow.reports.drift import DriftView, drift_view
 from flywheel_mlflow.reports.escaping import Markdown
 from flywheel_mlflow.reports.figures import Figures
 from flywheel_mlflow.reports.gaps import Gap, Skipped, gaps, skipped_runs
@@ -150,6 +151,7 @@ class ReportView:
     status_changes: tuple[StatusChange, ...]
     changes: tuple[Change, ...]
     more_changes: int
+    drift: DriftView | None
     projects: tuple[ProjectRow, ...]
     stages: tuple[StageRow, ...]
     bottlenecks: tuple[BottleneckRow, ...]
@@ -185,6 +187,7 @@ def build_view(assembly: Assembly, published: Mapping[str, object] | None = None
         status_changes=status_changes(assembly),
         changes=shown,
         more_changes=len(moved) - len(shown),
+        drift=drift_view(assembly.drift) if assembly.drift is not None else None,
         projects=projects,
         stages=stages,
         bottlenecks=tuple(

@@ -15,13 +15,17 @@ from flywheel_mlflow.tracking.assemblies import (
     WrittenAssembly,
 )
 from flywheel_mlflow.tracking.collector import Collector
+from flywheel_mlflow.tracking.comparisons import ComparisonStore
 from flywheel_mlflow.tracking.connection import greet, open_client
+from flywheel_mlflow.tracking.feedback import BatchContent, FeedbackStore, StoredBatch
 from flywheel_mlflow.tracking.gate_runs import GateRuns
 from flywheel_mlflow.tracking.inputs import InterfaceData
 from flywheel_mlflow.tracking.ledger import LedgerPlace, LedgerStore
+from flywheel_mlflow.tracking.profiles import LoggedProfiles
 from flywheel_mlflow.tracking.project_runs import ProjectRunWriter, RunContent, StartedRun
 from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
 from flywheel_mlflow.tracking.server_facts import ServerFacts
+from flywheel_mlflow.tracking.traces import PulledTraces, TraceReader
 
 __all__ = [
     "Adopted",
@@ -29,18 +33,25 @@ __all__ = [
     "Artifacts",
     "AssemblyContent",
     "AssemblyStore",
+    "BatchContent",
     "Collector",
+    "ComparisonStore",
+    "FeedbackStore",
     "GateRuns",
     "InterfaceData",
     "LedgerPlace",
     "LedgerStore",
+    "LoggedProfiles",
     "ModelView",
     "ProjectRunWriter",
+    "PulledTraces",
     "ReleaseStore",
     "RunContent",
     "ServerFacts",
     "StageRunContent",
     "StartedRun",
+    "StoredBatch",
+    "TraceReader",
     "Tracking",
     "VersionView",
     "WrittenAssembly",
@@ -62,6 +73,10 @@ class Tracking:
     releases: ReleaseStore
     gates: GateRuns
     server: ServerFacts
+    profiles: LoggedProfiles
+    comparisons: ComparisonStore
+    feedback: FeedbackStore
+    traces: TraceReader
 
 
 def connect(settings: Settings, flywheel: str, *, resolve: Callable[[str], str] | None = None) -> Tracking:
@@ -88,4 +103,8 @@ def connect(settings: Settings, flywheel: str, *, resolve: Callable[[str], str] 
         releases=ReleaseStore(client, uri=uri, flywheel=flywheel),
         gates=GateRuns(client, artifacts, uri=uri, flywheel=flywheel, artifact_root=root),
         server=ServerFacts(client, settings, flywheel=flywheel, about=about),
+        profiles=LoggedProfiles(artifacts),
+        comparisons=ComparisonStore(client, artifacts, uri=uri),
+        feedback=FeedbackStore(client, artifacts, uri=uri, flywheel=flywheel, actor=settings.actor, artifact_root=root),
+        traces=TraceReader(client, uri=uri),
     )

@@ -36,6 +36,9 @@ STATUS_PREFIX = tags.STATUS + "."
 #: Where an assembly's own files lie; other folders of its run hold release bundles and drift comparisons.
 ASSEMBLY_FOLDERS = ("console", "interfaces", "processed", "reports")
 
+#: Assemblies of each iteration that are read to find the newest valid one of many.
+RUNS_AN_ITERATION = 10
+
 #: Assemblies of one iteration that are looked through for a valid one, newest first.
 MAX_ATTEMPTS = 100
 
@@ -138,6 +141,28 @@ class AssemblyStore:
                 max_results=MAX_ATTEMPTS,
             )
         return next((run for run in runs if run.data.tags.get(tags.VALID) in marks and _has_ended(run)), None)
+
+    def earlier(self, iteration: int, *, most: int) -> tuple[RecordedAssembly, ...]:
+        """The newest valid assembly of each of the last ``most`` iterations before one, oldest first."""
+        if iteration < 2:
+            return ()
+        with translated(self._uri):
+            experiment = self._client.get_experiment_by_name(self._flywheel)
+            if experiment is None:
+                return ()
+            runs = self._client.search_runs(
+                [experiment.experiment_id],
+                filter_string=f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}'",
+                order_by=["attributes.end_time DESC"],
+                max_results=most * RUNS_AN_ITERATION,
+            )
+        found: dict[int, RecordedAssembly] = {}
+        for run in runs:
+            number = run.data.tags.get(tags.ITERATION, "")
+            turn = int(number) if number.isdecimal() else 0
+            if 0 < turn < iteration and turn not in found and run.data.tags.get(tags.VALID) == tags.TRUE:
+                found[turn] = _recorded(run, turn)
+        return tuple(found[turn] for turn in sorted(found)[-most:])
 
     def latest_iteration(self) -> int | None:
         """The iteration of the assembly that was started last; None when there is none."""

@@ -36,6 +36,8 @@ LEFT_OUT = "flywheel.left_out"
 PIN_PREFIX = "flywheel.interface."
 GATE_PREFIX = "flywheel.gate."
 RELEASE_STAGE = "flywheel.release_stage"
+#: Before the first digits of the reference's run id: the verdict of the comparison with it.
+DRIFT_PREFIX = "flywheel.drift."
 GATE = "flywheel.gate"
 VERDICT = "flywheel.verdict"
 

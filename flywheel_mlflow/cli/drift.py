@@ -1,0 +1,39 @@
+"""The command ``flywheel drift``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def drift(
+    context: typer.Context,
+    iteration: Annotated[
+        int | None,
+        typer.Option("--iteration", "-i", min=1, help="The iteration judged; the newest assembled one if left out."),
+    ] = None,
+    against: Annotated[
+        str, typer.Option(help="An iteration's number, or production; the iteration before if left out.")
+    ] = "",
+    full: Annotated[
+        bool, typer.Option("--full", help="Read the data of changed interfaces, not the samples logged with them.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare, and write nothing on the server.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Compare an iteration with another: KPIs, distributions, filters; exit code 0, 1 or 3 as the verdict says."""
+    from flywheel_mlflow.cli import progress, show_drift
+    from flywheel_mlflow.cli.session import Session
+    from flywheel_mlflow.operations.drifting import drift_iteration, reference_named
+
+    root, tracking_uri, _ = context.obj
+    session = Session(root, tracking_uri)
+    turn = session.iteration(iteration)
+    reference = reference_named(session.tracking, against or str(turn - 1))
+    with progress.steps() as step:
+        step(f"comparing iteration {turn} with iteration {reference.iteration}")
+        found = drift_iteration(session.flywheel, session.tracking, turn, against=reference, full=full, dry_run=dry_run)
+    show_drift.compared(found, as_json=as_json)
+    if found.report.exit_code:
+        raise typer.Exit(found.report.exit_code)

@@ -1,0 +1,38 @@
+"""Profiles data that were logged before, with as large a sample as is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flywheel_mlflow.contract import InterfaceOut
+from flywheel_mlflow.records.batches import BatchMaker
+from flywheel_mlflow.records.profiles import Profile
+from flywheel_mlflow.records.profiling import ProfileBuilder
+from flywheel_mlflow.records.reading import reader_for
+from flywheel_mlflow.records.sources import find_files
+
+#: Rows kept of each interface when whole data are read: shifts of 0.02 standard deviations show, and ten signals
+#: of one interface take about 100 MB.
+FULL_SAMPLE = 100_000
+
+
+def profile_of_data(path: Path, spec: InterfaceOut, *, sample_size: int = FULL_SAMPLE) -> Profile | None:
+    """The profile of the data at ``path`` with up to ``sample_size`` rows sampled; None for opaque data.
+
+    Raises:
+        InputError, RecordError, StorageError: as for ``measure``.
+    """
+    if spec.record_schema == "opaque":
+        return None
+    maker, builder = (
+        BatchMaker(spec.name, spec.record_schema),
+        ProfileBuilder(spec.record_schema, sample_size=sample_size),
+    )
+    for file in find_files(path, spec.format):
+        row = 0
+        reader = reader_for(file, spec.format)
+        for records in reader.batches():
+            builder.observe(maker.make(reader, records, row))
+            row += len(records)
+        file.check_unchanged()
+    return builder.result()

@@ -1,0 +1,59 @@
+"""Reads what project runs logged besides their data: profiles, data cards, outcomes of single samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flywheel_mlflow.documents import parse_json
+from flywheel_mlflow.drift.samples import samples_from_json
+from flywheel_mlflow.errors import FlywheelError
+from flywheel_mlflow.records.cards import DataCard, card_from_json
+from flywheel_mlflow.records.profiles import Profile, profile_from_json
+from flywheel_mlflow.tracking.artifacts import Artifacts
+
+PROFILES = "flywheel/profiles"
+CARDS = "flywheel/cards"
+SAMPLES = "flywheel/samples"
+
+
+class LoggedProfiles:
+    """The small files beside the data, by run; a file that is not there is nothing, one that is broken is an error."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+
+    def profiles(self, run_id: str, folder: Path) -> dict[str, Profile | FlywheelError]:
+        """The profile of each interface the run logged, or why it cannot be read."""
+        found: dict[str, Profile | FlywheelError] = {}
+        for name, text in self._texts(run_id, PROFILES, folder).items():
+            try:
+                found[name] = profile_from_json(parse_json(text, name=f"{PROFILES}/{name}.json"))
+            except FlywheelError as error:
+                found[name] = error
+        return found
+
+    def cards(self, run_id: str, folder: Path) -> dict[str, DataCard | FlywheelError]:
+        """The data card of each interface the run logged, or why it cannot be read."""
+        found: dict[str, DataCard | FlywheelError] = {}
+        for name, text in self._texts(run_id, CARDS, folder).items():
+            try:
+                found[name] = card_from_json(text, name=f"{CARDS}/{name}.json")
+            except FlywheelError as error:
+                found[name] = error
+        return found
+
+    def samples(self, run_id: str, folder: Path) -> dict[str, Mapping[str, float] | FlywheelError]:
+        """The outcome of each sample by KPI, or why it cannot be read."""
+        found: dict[str, Mapping[str, float] | FlywheelError] = {}
+        for name, text in self._texts(run_id, SAMPLES, folder).items():
+            try:
+                found[name] = samples_from_json(text, name=f"{SAMPLES}/{name}.json")
+            except FlywheelError as error:
+                found[name] = error
+        return found
+
+    def _texts(self, run_id: str, place: str, folder: Path) -> dict[str, str]:
+        """JSON files of a folder by interface or KPI."""
+        texts = self._artifacts.texts(run_id, place, folder)
+        return {name.removesuffix(".json"): text for name, text in texts.items() if name.endswith(".json")}
