@@ -18,12 +18,14 @@ from flywheel_mlflow.metrics import (
     add_costs,
     add_counts,
     add_drift,
+    add_track_record,
     find_bottlenecks,
     reused_interfaces,
 )
 from flywheel_mlflow.provenance import Metrics
 from flywheel_mlflow.registry import RegistryEntry, register
 from flywheel_mlflow.stages import StageRun, run_stages, score_projects
+from flywheel_mlflow.track_record import NO_RECORD, TrackRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def assemble(
     self_evidence: ProjectEvidence | None = None,
     overlaps: Iterable[Overlap] = (),
     drift: DriftReport | None = None,
+    record: TrackRecord = NO_RECORD,
 ) -> Assembly:
     """The assembly of an iteration.
 
@@ -79,6 +82,7 @@ def assemble(
             comes from its own checks on a draft of this assembly.
         overlaps: what comparing training with evaluation interfaces across projects found.
         drift: the comparison with the iteration before; None when there is nothing to compare with.
+        record: what the ledger says about releases and risks up to the end of this iteration's evidence.
     """
     blueprint, contracts = flywheel.blueprint, flywheel.contracts
     evidence = dict(collected.evidence)
@@ -98,6 +102,7 @@ def assemble(
     fired, undecided = find_bottlenecks(blueprint, metrics, found)
     add_costs(registry, metrics)
     add_drift(drift, metrics)
+    add_track_record(record, metrics)
     return Assembly(
         flywheel=flywheel,
         iteration=collected.iteration,

@@ -13,6 +13,7 @@ from flywheel_mlflow.provenance import Metric, Metrics, Source, share
 from flywheel_mlflow.registry import EvidenceState, RegistryEntry
 from flywheel_mlflow.rules import parse_rule
 from flywheel_mlflow.stages import MilestoneStatus, StageRun, StageStatus, evidence_source, obligations
+from flywheel_mlflow.track_record import TrackRecord
 
 SECONDS_PER_DAY = 86_400
 
@@ -215,10 +216,27 @@ def add_acceptance(
     for name, why in (
         ("feedback_reflux_rate", "no feedback events are recorded yet"),
         ("regression_localisation_rate", "no regressions are localised yet"),
-        ("release_pass_rate", "no release was gated yet"),
-        ("risk_closure_rate", "no risk is recorded yet"),
     ):
         add(name, None, "ratio", "share over the flywheel's history", note=why)
+
+
+def add_track_record(record: TrackRecord, metrics: Metrics) -> None:
+    """Add the acceptance metrics that the ledger answers, as it was when this iteration's evidence ended."""
+    for name, value, rule, note in (
+        (
+            "release_pass_rate",
+            share(record.passed, record.gated),
+            "releases whose newest gate verdict passed / releases that met a gate, up to the end of this evidence",
+            "" if record.gated else "no release had met a gate by then",
+        ),
+        (
+            "risk_closure_rate",
+            share(record.closed, record.risks),
+            "risks closed / risks opened, up to the end of this evidence",
+            "" if record.risks else "no risk had been opened by then",
+        ),
+    ):
+        metrics.add(Metric(f"flywheel.{name}", value, "ratio", rule, note=note))
 
 
 def _cycle_note(ended: datetime | None, previous_ended: datetime | None) -> str:

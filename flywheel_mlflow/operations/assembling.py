@@ -16,13 +16,16 @@ from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.errors import AssemblyError, InputError
 from flywheel_mlflow.evidence import Check, Collected, Outcome, Overlap, ProjectEvidence
 from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel
+from flywheel_mlflow.ledger import Event
 from flywheel_mlflow.operations.contamination import find_overlaps
+from flywheel_mlflow.operations.deciding import look
 from flywheel_mlflow.operations.drifting import compare_evidence
 from flywheel_mlflow.operations.project_run import check_iteration_number
 from flywheel_mlflow.operations.self_evidence import own_files, self_evidence
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.note import assembly_note, stage_note
 from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.track_record import NO_RECORD, TrackRecord, decided_until, track_record
 from flywheel_mlflow.writing import write_files
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class Gathered:
     previous: RecordedAssembly | None
     overlaps: tuple[Overlap, ...] = ()
     drift: DriftReport | None = None
+    record: TrackRecord = NO_RECORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,21 @@ def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: 
     drift = None
     if compared and before is not None and before.evidence and collected.evidence:
         drift = compare_evidence(flywheel, tracking, collected, before, previous)
-    return Gathered(collected, before, previous, find_overlaps(flywheel, tracking, collected), drift)
+    return Gathered(
+        collected,
+        before,
+        previous,
+        find_overlaps(flywheel, tracking, collected),
+        drift,
+        track_record(_decisions(tracking, collected)),
+    )
+
+
+def _decisions(tracking: Tracking, collected: Collected) -> tuple[Event, ...]:
+    """The ledger as it was when this iteration's evidence ended; later decisions belong to later iterations."""
+    world = look(tracking)
+    ended = max((item.ended for item in collected.evidence.values() if item.ended), default=None)
+    return decided_until(world.ledger.events, ended) if world else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +134,7 @@ def settle(flywheel: Flywheel, gathered: Gathered, sources: Mapping[str, str]) -
             self_evidence=own,
             overlaps=gathered.overlaps,
             drift=gathered.drift,
+            record=gathered.record,
         )
         draft = render_deliverables(current, published=published)
         view = consistency.AssemblyView(
