@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def home(repository: Path, tmp_path: Path) -> Path:
 
 
 def _follow(words: list[str], home: Path, uri: str) -> tuple[int, str]:
+    """One line: ``NAME=VALUE`` before the command sets the environment, as in a shell."""
+    environment: dict[str, str] = {}
+    while "=" in words[0]:
+        name, _, environment[name] = words.pop(0).partition("=")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return _run(words, home, uri)
+
+
+def _run(words: list[str], home: Path, uri: str) -> tuple[int, str]:
     if words[0] == "flywheel":
         ended = flywheel_command(*words[1:], root=home, uri=uri)
         return ended.code, ended.out + ended.err
@@ -36,13 +48,14 @@ def _follow(words: list[str], home: Path, uri: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/commands.md", "docs/your-own-projects.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/commands.md", "docs/your-own-projects.md", "docs/releases.md"])
 def test_every_line_of_a_document_works(
     document: str, repository: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files written and commands run in the order of the page, each command ends with 0."""
+    """Files written and commands run in the order of the page, each command ends as the page says, else with 0."""
     monkeypatch.chdir(home)
     uri = f"sqlite:///{home}/mlflow-data/mlflow.db"
+    soon = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}"
     followed = 0
     for language, title, body in _BLOCK.findall((repository / document).read_text(encoding="utf-8")):
         if title:
@@ -52,7 +65,9 @@ def test_every_line_of_a_document_works(
         elif language == "console":
             for line in body.splitlines():
                 if line.startswith("$ "):
-                    code, said = _follow(shlex.split(line[2:]), home, uri)
-                    assert code == 0, f"{line}\n{said}"
+                    command, _, promised = line[2:].partition("  # exits with ")
+                    words = [word.replace("IN_3_DAYS", soon) for word in shlex.split(command)]
+                    code, said = _follow(words, home, uri)
+                    assert code == int(promised or 0), f"{line}\n{said}"
                     followed += 1
     assert followed
