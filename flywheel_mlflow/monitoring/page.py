@@ -31,6 +31,7 @@ _STYLE = """
 .flywheel { font-family: system-ui, sans-serif; color: #1f2328; padding: 12px 16px; max-width: 1100px }
 .flywheel h1 { font-size: 20px; margin: 0 0 4px } .flywheel p { margin: 4px 0 } .flywheel ol { padding-left: 22px }
 .flywheel li { margin: 6px 0; overflow-wrap: anywhere } .flywheel code { background: #eff1f3; padding: 1px 4px }
+body > div { overflow-x: auto }
 .flywheel .verdict { color: #fff; padding: 2px 10px; border-radius: 4px }
 """
 

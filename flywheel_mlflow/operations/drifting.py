@@ -109,9 +109,7 @@ def drift_iteration(
     return _keep(tracking, report)
 
 
-def drift_after_assembly(
-    flywheel: Flywheel, tracking: Tracking, iteration: int, run_id: str
-) -> Followed:
+def drift_after_assembly(flywheel: Flywheel, tracking: Tracking, iteration: int, run_id: str) -> Followed:
     """The comparison that follows an assembly, or what stopped it: a comparison never fails the assembly.
 
     Nothing is done where there is nothing to compare with, or where the comparison is there already.

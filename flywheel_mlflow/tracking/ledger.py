@@ -76,6 +76,8 @@ class LedgerStore:
             if run is None:
                 faults.append(LedgerFault(-1, f"the ledger's run {run_id} is gone: restore it in the MLflow UI"))
                 break
+            if run.info.lifecycle_stage != "active":
+                faults.append(LedgerFault(-1, f"the ledger's run {run_id} was deleted: restore it in the MLflow UI"))
             self._segments[number] = run_id
             found = _texts(run)
             strays = [key for key in found if not number * SEGMENT_EVENTS <= key < (number + 1) * SEGMENT_EVENTS]
@@ -83,6 +85,12 @@ class LedgerStore:
             texts |= {key: text for key, text in found.items() if key not in strays}
             run_id = _next_segment(texts.get((number + 1) * SEGMENT_EVENTS - 1))
             number += 1
+        # Whoever may write tags can let the model point to a ledger of their own; the true one lies here still.
+        faults += [
+            LedgerFault(-1, f"run {name} holds {len(_texts(run))} events, and the ledger does not lead there")
+            for name, run in runs.items()
+            if _texts(run)
+        ]
         ledger = read_ledger(texts)
         return Ledger(ledger.events, (*faults, *ledger.faults))
 
@@ -97,7 +105,7 @@ class LedgerStore:
         run_id = self._segments.get(segment) or (place.first_run if segment == 0 else None)
         if run_id is None:
             raise InputError(f"the ledger's segment {segment} was not read", hint="run the command again")
-        key = f"event.{event.number:06d}"
+        key = _slot(event.number)
         with translated(self._uri):
             try:
                 self._client.log_param(run_id, key, event.text)
@@ -125,7 +133,7 @@ class LedgerStore:
                 params = self._client.get_run(run_id).data.params
         except (ServerUnreachable, ServerRefused):
             return False
-        return bool(params.get(f"event.{event.number:06d}") == event.text)
+        return bool(params.get(_slot(event.number)) == event.text)
 
     def _new_segment(self, experiment: str, number: int) -> str:
         labels = {
@@ -153,11 +161,17 @@ class LedgerStore:
             )
 
 
+def _slot(number: int) -> str:
+    """The param that holds an event."""
+    return f"event.{number:06d}"
+
+
 def _texts(run: Run) -> dict[int, str]:
     found: dict[int, str] = {}
     for key, value in run.data.params.items():
         match = _EVENT.fullmatch(key)
-        if match:
+        # event.0000007 is another param, which anybody could log beside event.000007 to speak in its place.
+        if match and key == _slot(int(match[1])):
             found[int(match[1])] = value
     return found
 

@@ -57,6 +57,12 @@ class ReleaseStore:
         self._uri = uri
         self._flywheel = flywheel
 
+    @property
+    def _registry(self) -> Any:
+        """MlflowClient asks before each change whether the model is a prompt: a request more, whose answer is known."""
+        # There is no other way to the same calls, and MLflow leaves it untyped.
+        return self._client._get_registry_client()  # type: ignore[no-untyped-call]  # noqa: SLF001
+
     def look(self) -> ModelView | None:
         """The registered model; None when there is none yet. One request."""
         try:
@@ -105,7 +111,12 @@ class ReleaseStore:
         } | {tags.PIN_PREFIX + pin.interface: canonical_json(pin) for pin in bundle.pins}
         with translated(self._uri):
             made = self._client.create_model_version(
-                self._flywheel, f"runs:/{run_id}/{bundle.place}", run_id=run_id, tags=labels, description=description
+                self._flywheel,
+                f"runs:/{run_id}/{bundle.place}",
+                run_id=run_id,
+                tags=labels,
+                description=description,
+                await_creation_for=0,  # nothing is copied: it is ready at once
             )
         return int(made.version)
 
@@ -141,19 +152,19 @@ class ReleaseStore:
     def point(self, alias: str, version: int) -> None:
         """Let an alias point to a version."""
         with translated(self._uri):
-            self._client.set_registered_model_alias(self._flywheel, alias, str(version))
+            self._registry.set_registered_model_alias(self._flywheel, alias, str(version))
 
     def unpoint(self, alias: str) -> None:
         """Take an alias away."""
         with translated(self._uri):
-            self._client.delete_registered_model_alias(self._flywheel, alias)
+            self._registry.delete_registered_model_alias(self._flywheel, alias)
 
     def set_stage(self, version: int, stage: str, *, archive_others: bool) -> bool:
         """Set the model registry's own stage of a version; False when this server has no stages any more."""
         try:
             with translated(self._uri), warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # deprecated since 2.9, which docs/releases.md tells
-                self._client.transition_model_version_stage(
+                self._registry.transition_model_version_stage(
                     self._flywheel, str(version), stage, archive_existing_versions=archive_others
                 )
         except ServerRefused as error:
@@ -168,7 +179,7 @@ class ReleaseStore:
         """Set tags of a version, one request each."""
         with translated(self._uri):
             for key, value in labels.items():
-                self._client.set_model_version_tag(self._flywheel, str(version), key, value)
+                self._registry.set_model_version_tag(self._flywheel, str(version), key, value)
 
     def delete(self, version: int) -> None:
         """Delete a version."""

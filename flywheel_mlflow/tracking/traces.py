@@ -75,7 +75,7 @@ def _pulled(traces: list[Trace]) -> PulledTraces:
     content = replaced = 0
     for trace in traces:
         for assessment in trace.info.assessments or ():
-            if not getattr(assessment, "valid", True):
+            if getattr(assessment, "valid", None) is False:
                 replaced += 1
             elif _is_content(assessment):
                 content += 1

@@ -1,0 +1,125 @@
+"""Tests of the two-sample tests behind a drift verdict."""
+
+from __future__ import annotations
+
+import pytest
+from drift_cases import normal, signal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flywheel_mlflow.drift import (
+    Method,
+    benjamini_hochberg,
+    compare_counts,
+    compare_signals,
+    compare_values,
+    detectable_shift,
+    holm,
+)
+
+p_values = st.lists(st.floats(0, 1), max_size=40)
+
+
+def test_the_p_value_is_scipys() -> None:
+    """Distance and p-value are those of scipy's two-sample test in its asymptotic form."""
+    from scipy.stats import ks_2samp
+
+    old, new = normal(200), normal(300, 0.2, seed=2)
+    found = compare_values(old, new)
+    expected = ks_2samp(old, new, method="asymp")
+    assert found is not None
+    assert (found.p, found.effect) == pytest.approx((float(expected.pvalue), float(expected.statistic)))
+
+
+def test_labels_are_compared_by_chi_square_of_both_samples() -> None:
+    """The p-value of two labels is that of scipy's contingency table, with its correction for continuity."""
+    from scipy.stats import chi2_contingency
+
+    found = compare_values(["a"] * 60 + ["b"] * 40, ["a"] * 40 + ["b"] * 60)
+    expected = chi2_contingency([[60, 40], [40, 60]])
+    assert found is not None
+    assert found.method is Method.CHI2
+    assert found.p == pytest.approx(float(expected.pvalue))
+    assert 0 < found.effect < 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [([1, 2, 3] * 20, ["1", "2", "3"] * 20), ([True, False] * 30, ["True?", "False?"] * 30)],
+)
+def test_a_signal_that_changes_its_type_drifts(old: list[int | str], new: list[int | str]) -> None:
+    """A number that becomes a text shares no label with what it was."""
+    found = compare_values(old, new)
+    assert found is not None
+    assert found.method is Method.CHI2
+    assert found.p < 0.05 or found.effect == 0.0  # "1" is written like 1: then nothing changed for a reader
+
+
+@pytest.mark.parametrize("values", [[5.0] * 40, ["same"] * 40, [True] * 40])
+def test_constants_do_not_drift(values: list[float | str | bool]) -> None:
+    """A signal with one value on both sides has p 1 and no effect."""
+    found = compare_values(values, values)
+    assert found is not None
+    assert (found.p, found.effect) == (1.0, 0.0)
+
+
+def test_one_new_label_among_many_rows_is_no_drift() -> None:
+    """A rare label joins the others that are rare: chi-square does not hold for a cell of one row."""
+    found = compare_values(["a", "b"] * 150, ["a", "b"] * 150 + ["new"])
+    assert found is not None
+    assert found.p > 0.05
+
+
+def test_what_is_empty_is_not_compared() -> None:
+    """No values on either side, or no signal at all, give no verdict."""
+    assert compare_values([], [1.0]) is None
+    assert compare_signals(None, signal("x", [1.0])) is None
+    assert compare_signals(signal("x", [None]), signal("x", [1.0])) is None
+
+
+def test_moved_numbers_say_which_way() -> None:
+    """The location is the current mean minus the reference's."""
+    found = compare_values(normal(300), normal(300, 1.0, seed=2))
+    assert found is not None
+    assert found.location == pytest.approx(1.0, abs=0.3)
+    assert found.p < 1e-6
+
+
+def test_counts_that_are_all_alike_say_nothing() -> None:
+    """Nothing dropped on either side is no difference."""
+    assert compare_counts((0, 100), (0, 50)) == (1.0, 0.0)
+    assert compare_counts((50, 50), (5, 95))[0] < 0.001
+
+
+@given(p_values)
+def test_benjamini_hochberg_is_scipys(values: list[float]) -> None:
+    """The adjusted p-values are those of scipy's false_discovery_control."""
+    from scipy.stats import false_discovery_control
+
+    expected = false_discovery_control(values).tolist() if values else []
+    assert benjamini_hochberg(values) == pytest.approx(expected)
+
+
+@given(p_values)
+def test_holm_is_never_more_generous(values: list[float]) -> None:
+    """Guarding against any false alarm adjusts at least as much as guarding their share, and keeps the order."""
+    strict, loose = holm(values), benjamini_hochberg(values)
+    assert all(one >= two - 1e-12 for one, two in zip(strict, loose, strict=True))
+    assert all(one >= two for one, two in zip(strict, values, strict=True))
+
+
+def test_larger_samples_see_smaller_shifts() -> None:
+    """What can be seen shrinks with the rows; a handful sees nothing."""
+    seen = [detectable_shift(rows, rows, alpha=0.001) for rows in (50, 200, 1000)]
+    assert seen == sorted((item for item in seen if item is not None), reverse=True)
+    assert detectable_shift(3, 3, alpha=0.001) is None
+    assert detectable_shift(0, 10, alpha=0.001) is None
+
+
+def test_a_detectable_shift_is_detected_four_times_out_of_five() -> None:
+    """Of samples moved by the shift named, about 80 % have a p-value below the level named."""
+    shift = detectable_shift(200, 200, alpha=0.001)
+    assert shift is not None
+    found = [compare_values(normal(200, seed=2 * seed), normal(200, shift, seed=2 * seed + 1)) for seed in range(200)]
+    share = sum(item is not None and item.p <= 0.001 for item in found) / len(found)
+    assert 0.7 <= share <= 0.92

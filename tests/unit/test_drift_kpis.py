@@ -1,0 +1,160 @@
+"""Tests of the verdicts on KPIs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from drift_cases import SETTINGS, case
+
+from flywheel_mlflow.drift import KpiCase, KpiFound, KpiVerdict, compare_kpis
+from flywheel_mlflow.thresholds import DriftSettings
+
+
+def judged(item: KpiCase, **settings: Any) -> KpiFound:
+    """The verdict on one KPI."""
+    found = compare_kpis([item], DriftSettings.model_validate(settings) if settings else SETTINGS)
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("now", "direction", "verdict"),
+    [
+        (0.95, "higher", KpiVerdict.WITHIN),
+        (0.89, "higher", KpiVerdict.WITHIN),
+        (0.80, "higher", KpiVerdict.REGRESSED),
+        (0.98, "higher", KpiVerdict.IMPROVED),
+        (0.98, "lower", KpiVerdict.REGRESSED),
+        (0.80, "lower", KpiVerdict.IMPROVED),
+    ],
+)
+def test_direction_and_tolerance_decide(now: float, direction: str, verdict: KpiVerdict) -> None:
+    """Without a sample size a KPI may lose its tolerance and no more; what is better is never a regression."""
+    assert judged(case(now, 0.93, direction=direction, tolerance=0.045)).verdict is verdict
+
+
+def test_a_loss_of_exactly_the_tolerance_is_within() -> None:
+    """0.93 - 0.90 is a little more than 0.03 in binary, and still no more than the tolerance."""
+    assert judged(case(0.90, 0.93, tolerance=0.03)).verdict is KpiVerdict.WITHIN
+
+
+def test_a_zero_tolerance_falls_back_to_a_share_of_the_reference() -> None:
+    """A contract that states no tolerance gets 5 % of the reference value, and none where that is 0."""
+    assert judged(case(96.0, 100.0, unit="records")).verdict is KpiVerdict.WITHIN
+    assert judged(case(94.0, 100.0, unit="records")).verdict is KpiVerdict.REGRESSED
+    assert judged(case(1.0, 0.0, unit="records", direction="lower")).verdict is KpiVerdict.REGRESSED
+
+
+def test_a_kpi_that_vanished_fails() -> None:
+    """A value that was there and is not there any more is no pass."""
+    found = judged(case(None, 0.9))
+    assert found.verdict is KpiVerdict.VANISHED
+    assert found.severity > judged(case(0.0, 0.9, tolerance=0.01)).severity
+
+
+def test_a_rate_of_no_samples_is_inconclusive() -> None:
+    """No alert means no rate of resolved alerts, which is not the same as a rate nobody reports any more."""
+    assert judged(case(None, 0.9, n=(0, 20))).verdict is KpiVerdict.INCONCLUSIVE
+
+
+def test_a_new_kpi_is_only_told() -> None:
+    """A KPI without a reference value is new; one without any value is left out."""
+    assert judged(case(0.9, None)).verdict is KpiVerdict.NEW
+    assert compare_kpis([case(None, None)], SETTINGS) == ()
+
+
+def test_a_small_sample_is_inconclusive_and_says_how_many_are_needed() -> None:
+    """Seven of eight against eight of eight says nothing; the report says how many samples would."""
+    found = judged(case(7 / 8, 1.0, n=(8, 8), tolerance=0.05))
+    assert found.verdict is KpiVerdict.INCONCLUSIVE
+    assert found.decides
+    assert found.needed is not None
+    assert f"{found.needed - 8:,} more than now" in found.text
+
+
+def test_a_large_sample_decides() -> None:
+    """The same loss of 12.5 points is a regression when 800 samples show it."""
+    assert judged(case(7 / 8, 1.0, n=(800, 800), tolerance=0.05)).verdict is KpiVerdict.REGRESSED
+
+
+def test_non_inferiority_is_shown_not_assumed() -> None:
+    """An equal rate is within only when the sample excludes a loss beyond the margin, or the counts are the same."""
+    assert judged(case(0.9, 0.91, n=(2000, 2000), tolerance=0.05)).verdict is KpiVerdict.WITHIN
+    small = judged(case(0.9, 0.91, n=(50, 60), tolerance=0.05))
+    assert small.verdict is KpiVerdict.INCONCLUSIVE
+    assert not small.decides
+    assert judged(case(0.9, 0.9, n=(50, 50), tolerance=0.05)).verdict is KpiVerdict.WITHIN
+
+
+def test_an_improvement_must_be_more_than_chance() -> None:
+    """A rate is improved when the whole interval is better."""
+    assert judged(case(0.9, 0.5, n=(100, 100), tolerance=0.05)).verdict is KpiVerdict.IMPROVED
+
+
+def test_a_short_history_excuses_what_lies_within_its_range() -> None:
+    """With a few earlier values a loss must be worse than ever by more than their range."""
+    values = [100.0, 92.0, 97.0]
+    excused = judged(case(88.0, 97.0, history=values, unit="records"))
+    assert excused.verdict is KpiVerdict.INCONCLUSIVE
+    assert not excused.decides
+    assert judged(case(80.0, 97.0, history=values, unit="records")).verdict is KpiVerdict.REGRESSED
+
+
+def test_one_earlier_value_excuses_nothing() -> None:
+    """With one earlier value the tolerance decides alone."""
+    assert judged(case(88.0, 97.0, history=[97.0], unit="records")).verdict is KpiVerdict.REGRESSED
+
+
+def test_a_long_history_estimates_the_noise() -> None:
+    """From eight earlier values on, a loss beyond the tolerance is a regression only beyond their noise."""
+    noisy = [100.0, 80.0, 120.0, 90.0, 110.0, 85.0, 115.0, 100.0]
+    steady = [100.0, 100.1, 99.9, 100.0, 100.1, 99.9, 100.0, 100.0]
+    excused = judged(case(90.0, 100.0, history=noisy, unit="records"))
+    assert excused.verdict is KpiVerdict.INCONCLUSIVE
+    assert excused.p is not None
+    assert excused.p > 0.05
+    assert judged(case(90.0, 100.0, history=steady, unit="records")).verdict is KpiVerdict.REGRESSED
+
+
+def test_a_history_without_noise_excuses_nothing() -> None:
+    """Eight times the same value, then less: there is no noise to blame."""
+    assert judged(case(90.0, 100.0, history=[100.0] * 8, unit="records")).verdict is KpiVerdict.REGRESSED
+
+
+def test_the_same_samples_twice_tell_more_than_two_rates() -> None:
+    """Ten of sixty samples lost and none won is a regression sample by sample, and inconclusive as two rates."""
+    before = {f"q{number}": 1.0 for number in range(60)}
+    now = before | {f"q{number}": 0.0 for number in range(10)}
+    rates = case(50 / 60, 1.0, n=(60, 60), tolerance=0.08)
+    assert judged(rates).verdict is KpiVerdict.INCONCLUSIVE
+    paired = judged(case(50 / 60, 1.0, n=(60, 60), tolerance=0.08, samples=(now, before)))
+    assert paired.verdict is KpiVerdict.REGRESSED
+    assert "10 lost, 0 won" in paired.text
+    assert "McNemar" in paired.method
+
+
+def test_as_many_won_as_lost_is_no_regression() -> None:
+    """Six samples lost and six won is chance."""
+    before = {f"q{number}": float(number >= 6) for number in range(60)}
+    now = {f"q{number}": float(number < 6 or number >= 12) for number in range(60)}
+    found = judged(case(0.9, 0.9, n=(60, 60), tolerance=0.02, samples=(now, before)))
+    assert found.verdict is KpiVerdict.INCONCLUSIVE
+    assert not found.decides
+
+
+def test_other_samples_are_compared_as_rates() -> None:
+    """Two runs that judged different questions have no pairs."""
+    samples = ({f"new{n}": 1.0 for n in range(50)}, {f"old{n}": 1.0 for n in range(50)})
+    assert "Newcombe" in judged(case(0.98, 1.0, n=(50, 50), samples=samples)).method
+
+
+def test_an_exception_can_widen_the_tolerance_or_lift_the_verdict() -> None:
+    """A KPI named in the settings has its own tolerance, or is shown without being judged, but must not vanish."""
+    rule = {"kpi": "p01.hit_rate", "why": "made by the machine"}
+    slow = case(50.0, 100.0, unit="records")
+    assert judged(slow, kpis=[rule | {"relative_tolerance": 0.6}]).verdict is KpiVerdict.WITHIN
+    assert judged(slow, kpis=[rule | {"tolerance": 60.0}]).verdict is KpiVerdict.WITHIN
+    assert judged(slow, kpis=[rule | {"tolerance": 10.0}]).verdict is KpiVerdict.REGRESSED
+    assert judged(slow, kpis=[rule | {"judged": False}]).verdict is KpiVerdict.WITHIN
+    assert judged(case(None, 100.0), kpis=[rule | {"judged": False}]).verdict is KpiVerdict.VANISHED

@@ -1,0 +1,75 @@
+"""Tests of the comparison of two runs sample by sample."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flywheel_mlflow.canonical import document_json
+from flywheel_mlflow.drift import compare_pairs, mcnemar
+from flywheel_mlflow.drift.samples import KpiSamples, samples_from_json
+from flywheel_mlflow.errors import DocumentError
+
+outcomes = st.dictionaries(st.text(min_size=1, max_size=8), st.floats(-1e6, 1e6), min_size=1, max_size=30)
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_mcnemar_is_the_exact_binomial_test(lost: int, won: int) -> None:
+    """The p-value is scipy's binomial test of one half, 1 when nothing changed."""
+    from scipy.stats import binomtest
+
+    expected = binomtest(lost, lost + won, 0.5).pvalue if lost + won else 1.0
+    assert mcnemar(lost, won) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_the_bootstrap_repeats_itself() -> None:
+    """Equal samples and an equal seed give equal intervals."""
+    before = {f"s{n}": n / 40 for n in range(40)}
+    now = {name: value - 0.1 * (n % 3) for n, (name, value) in enumerate(before.items())}
+    one = compare_pairs(now, before, higher=True, confidence=0.95, seed=3)
+    assert one == compare_pairs(now, before, higher=True, confidence=0.95, seed=3)
+    assert one is not None
+    assert one.p is None
+    assert one.low <= one.worse <= one.high
+
+
+def test_too_few_pairs_are_not_compared() -> None:
+    """Below twenty pairs, or where less than half of the samples are the same, there is no paired answer."""
+    few = {f"s{n}": 1.0 for n in range(19)}
+    assert compare_pairs(few, few, higher=True, confidence=0.95, seed=1) is None
+    many, others = {f"s{n}": 1.0 for n in range(100)}, {f"s{n}": 1.0 for n in range(75, 175)}
+    assert compare_pairs(many, others, higher=True, confidence=0.95, seed=1) is None
+
+
+@given(outcomes)
+def test_logged_samples_come_back(values: dict[str, float]) -> None:
+    """What a run writes is what a comparison reads."""
+    text = document_json(KpiSamples("hit_rate", values))
+    assert samples_from_json(text, name="samples") == values
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"kpi": "x", "samples": {"a": "1"}, "format_version": 1},
+        {"kpi": "x", "samples": {"a": True}, "format_version": 1},
+        {"kpi": "x", "samples": {"": 1.0}, "format_version": 1},
+        {"kpi": "x", "samples": {"a": 1.0}, "format_version": 2},
+        {"kpi": "x", "samples": {"a": 1.0}, "format_version": 1, "more": 1},
+        [],
+    ],
+)
+def test_hostile_samples_are_refused(document: object) -> None:
+    """Texts for numbers, empty ids, other formats, unknown keys: none of them is read."""
+    with pytest.raises(DocumentError):
+        samples_from_json(json.dumps(document), name="samples")
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"kpi": "x", "samples": {"a": NaN}, "format_version": 1}'])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    """Cut texts and NaN are no JSON."""
+    with pytest.raises(DocumentError):
+        samples_from_json(text, name="samples")

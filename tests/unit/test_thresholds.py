@@ -1,0 +1,50 @@
+"""Tests of the thresholds of a comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flywheels import blueprint_document, write_flywheel
+from pydantic import ValidationError
+
+from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.thresholds import DriftSettings
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"false_alarms": 0},
+        {"false_alarms": 0.9},
+        {"min_effect": 2},
+        {"min_rows": 4},
+        {"min_rows": "30"},
+        {"kpi_confidence": 1},
+        {"kpis": [{"kpi": "p01.x"}]},
+        {"kpis": [{"kpi": "x", "why": "no project"}]},
+        {"kpis": [{"kpi": "p01.x", "why": "once"}, {"kpi": "p01.x", "why": "twice"}]},
+        {"signals": [{"signal": "corpus", "why": "no signal"}]},
+        {"unknown": 1},
+    ],
+)
+def test_thresholds_that_make_no_sense_are_refused(document: dict[str, Any]) -> None:
+    """Values outside their range, exceptions without a reason or named twice."""
+    with pytest.raises(ValidationError):
+        DriftSettings.model_validate(document)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"kpis": [{"kpi": "a01.nothing", "why": "gone"}]}, "no contract declares the KPI a01.nothing"),
+        ({"signals": [{"signal": "nothing/x", "why": "gone"}]}, "no project makes the interface nothing"),
+    ],
+)
+def test_exceptions_for_what_does_not_exist_are_faults(section: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """An exception nobody declared would be a threshold nobody reads."""
+    write_flywheel(tmp_path, blueprint=blueprint_document() | {"drift": section})
+    with pytest.raises(DocumentError, match=said):
+        load_flywheel(tmp_path)
