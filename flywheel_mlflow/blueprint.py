@@ -304,8 +304,8 @@ class Blueprint(Strict):
 
     @property
     def gates_digest(self) -> str:
-        """sha256 of what the gates demand and of who decides, 64 hex digits."""
-        return digest_of([self.gates, self.boundaries, self.roles])
+        """sha256 of what the gates demand, of who decides and of whose keys count, 64 hex digits."""
+        return digest_of([self.gates, self.boundaries, self.roles, self.people, self.releases])
 
     @property
     def digest(self) -> str:

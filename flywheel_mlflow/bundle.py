@@ -13,6 +13,7 @@ from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import DocumentError, InputError
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gates import Measured
+from flywheel_mlflow.metrics import LOWER_IS_BETTER
 from flywheel_mlflow.risks import Risk
 
 FORMAT_VERSION = 1
@@ -253,7 +254,7 @@ def _measured(bundle: Bundle) -> dict[str, Measured]:
             value=_number(metric["value"]),
             n=kpi.get("n") if type(kpi.get("n")) is int else None,
             run_id=run_id or manifest["assembly"]["run_id"],
-            lower_is_better=kpi.get("direction") == "lower",
+            lower_is_better=kpi.get("direction") == "lower" or name in LOWER_IS_BETTER,
         )
     return found
 

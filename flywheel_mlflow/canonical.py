@@ -50,7 +50,12 @@ def plain(value: Any) -> Any:
 
 def canonical_json(value: Any) -> str:
     """Compact JSON with sorted keys: equal values give equal text."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return parsed_json(plain(value))
+
+
+def parsed_json(value: Any) -> str:
+    """The canonical JSON of a value that was parsed from JSON, which is plain already; several times as fast."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def document_json(value: Any) -> str:

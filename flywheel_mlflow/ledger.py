@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from flywheel_mlflow.canonical import canonical_json, digest_of, plain
+from flywheel_mlflow.canonical import canonical_json, digest_of, parsed_json, plain, sha256_text
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, InputError
 from flywheel_mlflow.signing import Signature, SigningKey, is_signed
@@ -137,7 +137,7 @@ def read_event(number: int, text: str) -> Event:
     words = {key: rest[key] for key in ("at", "actor", "level", "kind", "prev")} | {"digest": document.get("digest")}
     if not all(isinstance(word, str) for word in words.values()):
         raise ValueError("has fields that are no text")
-    if text != canonical_json(document):
+    if text != parsed_json(document):
         # The digest is over the values: a blank between two of them would go unseen.
         raise ValueError("is not spelled as events are: somebody edited it")
     at = datetime.fromisoformat(words["at"])
@@ -151,7 +151,7 @@ def read_event(number: int, text: str) -> Event:
         body=rest["body"],
         prev=words["prev"],
         digest=words["digest"],
-        content_digest=digest_of(rest),
+        content_digest=sha256_text(parsed_json(rest)),
         witness=_witness(document.get("witness")),
         text=text,
     )

@@ -220,6 +220,22 @@ def add_acceptance(
         add(name, None, "ratio", "share over the flywheel's history", note=why)
 
 
+#: Numbers of the whole of which less is better; of the others more is.
+LOWER_IS_BETTER = frozenset(
+    f"flywheel.{name}"
+    for name in (
+        "bottleneck_count",
+        "drifted_filter_count",
+        "drifted_signal_count",
+        "inconclusive_kpi_count",
+        "iteration_cycle_days",
+        "regressed_kpi_count",
+        "review_cost_rmb",
+        "review_hours",
+    )
+)
+
+
 def add_track_record(record: TrackRecord, metrics: Metrics) -> None:
     """Add the acceptance metrics that the ledger answers, as it was when this iteration's evidence ended."""
     for name, value, rule, note in (

@@ -185,7 +185,9 @@ def _permission(
         (
             item
             for item in reversed(state.overrides)
-            if (item.version, item.to, item.bundle) == (release.version, to, release.bundle) and item.until > now
+            if (item.version, item.to, item.bundle) == (release.version, to, release.bundle)
+            and item.until > now
+            and may_move(blueprint, item.actor)
         ),
         None,
     )

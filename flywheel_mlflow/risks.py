@@ -73,6 +73,8 @@ def fold_risks(events: Iterable[Event]) -> dict[str, Risk]:
                 risks[risk.id] = _updated(risk, event)
             elif event.kind == RiskKind.CLOSED:
                 risk = risks[word(event.body["risk"])]
+                if risk.closed_at is not None or event.actor.name != risk.owner:
+                    continue  # a risk is closed once, by its owner
                 risks[risk.id] = replace(
                     risk,
                     closed_at=event.at,

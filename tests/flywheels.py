@@ -40,7 +40,7 @@ class _Plain(yaml.SafeDumper):
 
 
 def blueprint_document() -> Document:
-    """Two layers, two stages, one valve, one boundary, one gate of two criteria, two routes, two rules, two reviewers."""
+    """Two layers, two stages, one valve, one boundary, a gate of two criteria, two routes, two rules, two reviewers."""
     return deepcopy(
         {
             "name": "tiny-flywheel",

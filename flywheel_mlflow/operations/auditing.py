@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,13 +19,17 @@ from flywheel_mlflow.ledger import unwitnessed
 from flywheel_mlflow.moves import registry_stage
 from flywheel_mlflow.operations.bundles import bundle_files
 from flywheel_mlflow.operations.deciding import Desk, World, look
-from flywheel_mlflow.operations.moving import pin_faults
+from flywheel_mlflow.operations.moving import follows_stages, pin_faults
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import STAGES, Release, ReleaseStage
+from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.releases import VersionView, pins_of
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking
+
+
+_NAMED_EVENT = re.compile(r"\(event (\d{1,9})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,21 @@ class Audit:
 class _Scene:
     """Everything the audit compares, fetched once."""
 
-    flywheel: Flywheel
-    tracking: Tracking
+    desk: Desk
     world: World
     versions: Mapping[int, VersionView]
     now: datetime
     full: bool
+
+    @property
+    def flywheel(self) -> Flywheel:
+        """Its promises."""
+        return self.desk.flywheel
+
+    @property
+    def tracking(self) -> Tracking:
+        """The live server."""
+        return self.desk.tracking
 
 
 def audit(desk: Desk, *, full: bool = False) -> Audit:
@@ -71,12 +85,11 @@ def audit(desk: Desk, *, full: bool = False) -> Audit:
         desk: whose flywheel, which server, which clock.
         full: look at the data and bundles of every release, not only of those that are staged, released or candidates.
     """
-    world = look(desk.tracking)
+    world = look(desk.tracking, deleted=True)
     if world is None:
         return Audit((), {"events": 0, "releases": 0}, ("there is no release yet: nothing to audit",))
     scene = _Scene(
-        flywheel=desk.flywheel,
-        tracking=desk.tracking,
+        desk=desk,
         world=world,
         versions={view.version: view for view in desk.tracking.releases.versions()},
         now=desk.now(),
@@ -112,6 +125,20 @@ def _ledger(scene: _Scene) -> Iterator[Finding]:
             "in flywheel.yaml sealed it",
             "name the server's public key under releases.server_keys, or find out who wrote the event",
         )
+
+
+def _truncated(scene: _Scene) -> Iterator[Finding]:
+    """Verdicts that stand on model versions and are in no event: the end of the ledger was cut off."""
+    for version, view in scene.versions.items():
+        for key, value in view.tags.items():
+            named = _NAMED_EVENT.search(value) if key.startswith(tags.GATE_PREFIX) else None
+            if named and int(named[1]) >= len(scene.world.ledger.events):
+                yield Finding(
+                    "ledger-cut",
+                    f"model version {version} bears the verdict of event {named[1]}, the ledger ends at event "
+                    f"{len(scene.world.ledger.events) - 1}",
+                    "restore the store from a backup; compare with exported releases: flywheel verify FOLDER",
+                )
 
 
 def _open_moves(scene: _Scene) -> Iterator[Finding]:
@@ -158,7 +185,7 @@ def _versions(scene: _Scene) -> Iterator[Finding]:
 
 
 def _stages(scene: _Scene) -> Iterator[Finding]:
-    if not scene.flywheel.blueprint.releases.mirror_stages or scene.world.state.open_move is not None:
+    if not follows_stages(scene.desk, scene.world) or scene.world.state.open_move is not None:
         return
     for version, view in scene.versions.items():
         if version not in scene.world.state.releases:
@@ -208,14 +235,13 @@ def _tags(scene: _Scene, release: Release, files: Mapping[str, str]) -> Iterator
 
 def _data(scene: _Scene) -> Iterator[Finding]:
     """The data of the release in production (of all with ``full``)."""
-    desk = Desk(scene.flywheel, scene.tracking, scene.world.ledger.events[-1].actor)
     for release in _looked_into(scene):
         if not scene.full and scene.world.state.stage_of(release.version) is not ReleaseStage.PRODUCTION:
             continue
         files = bundle_files(scene.tracking, release)
         if bundle_faults(files, release.bundle):
             continue
-        for fault in pin_faults(desk, read_bundle(files, release.bundle)):
+        for fault in pin_faults(scene.desk, read_bundle(files, release.bundle)):
             yield Finding("data-changed", f"release {release.version}: {fault}", "flywheel rollback --reason '...'")
 
 
@@ -253,7 +279,8 @@ def _permissions(scene: _Scene) -> Iterator[Finding]:
         if move.rollback:
             continue
         release = state.releases[move.version]
-        gate = next((item for item in release.gates if item.number == move.by and item.to == move.to), None)
+        earlier = (item for item in release.gates if item.number < move.number)
+        gate = next((item for item in earlier if item.number == move.by and item.to == move.to), None)
         override = next(
             (
                 item
@@ -315,6 +342,7 @@ def _rejections(scene: _Scene) -> Iterator[Finding]:
 #: Every check by name; docs/releases.md lists which attack each one finds.
 _CHECKS: Mapping[str, Callable[[_Scene], Iterable[Finding]]] = {
     "ledger": _ledger,
+    "end of the ledger": _truncated,
     "open moves": _open_moves,
     "aliases": _aliases,
     "versions": _versions,

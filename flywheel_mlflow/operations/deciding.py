@@ -18,7 +18,7 @@ from flywheel_mlflow.signing import SigningKey
 from flywheel_mlflow.tracking.ledger import SEGMENT_EVENTS, LedgerPlace
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.tracking import Tracking
+    from flywheel_mlflow.tracking import ModelView, Tracking
 
 Result = TypeVar("Result")
 
@@ -27,6 +27,8 @@ MAX_RACES = 100
 #: Pauses in seconds before the same request is tried again while the server is away: about half a minute together,
 #: which a restart of an MLflow server takes.
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+#: How often aliases and ledger are read before it is believed that they disagree.
+LOOKS = 3
 SEALED = "sealed"
 #: Answers that mean that the server is in trouble, not that it refuses.
 _TROUBLE = frozenset(
@@ -75,12 +77,33 @@ class Desk:
 def look(tracking: Tracking, *, deleted: bool = False) -> World | None:
     """The world as the server has it, in two requests; None before the first release.
 
+    Aliases and ledger are read one after the other. When they disagree, a move may have come in between, so they are
+    read again, at most :data:`LOOKS` times: what disagrees still was moved by hand.
+
     Raises:
         Refused: the registered model of our name does not say where its ledger is.
     """
-    model = tracking.releases.look()
-    if model is None:
-        return None
+    world = None
+    for _ in range(LOOKS):
+        model = tracking.releases.look()
+        if model is None:
+            return None
+        world = world_of(tracking, model, deleted=deleted)
+        if world.state.open_move is not None or _agree(world):
+            break
+    return world
+
+
+def _agree(world: World) -> bool:
+    return all(world.aliases.get(name) == version for name, version in world.state.current.items())
+
+
+def world_of(tracking: Tracking, model: ModelView, *, deleted: bool = False) -> World:
+    """The world around a registered model that was just read, in one request.
+
+    Raises:
+        Refused: the registered model of our name does not say where its ledger is.
+    """
     if model.ledger is None:
         raise Refused(
             "the registered model of this flywheel's name does not point to a ledger",
@@ -120,8 +143,10 @@ def _sound(world: World) -> World:
     return world
 
 
-def decide(desk: Desk, choose: Callable[[World], Draft]) -> tuple[Event, World]:
+def decide(desk: Desk, choose: Callable[[World], Draft], *, seen: World | None = None) -> tuple[Event, World]:
     """Write one decision; the event, and the world it was made on.
+
+    ``seen`` is a world that was just read: nothing is lost when it is out of date, since its next slot is taken then.
 
     ``choose`` is called again on the new world whenever somebody else wrote first, and raises ``Refused`` when the
     decision no longer stands.
@@ -131,7 +156,7 @@ def decide(desk: Desk, choose: Callable[[World], Draft]) -> tuple[Event, World]:
         ServerError: the server is away for longer than the bounded retries.
     """
     for attempt in range(MAX_RACES):
-        world = persistently(desk, lambda: sound_world(desk.tracking))
+        world = _sound(seen) if seen and not attempt else persistently(desk, lambda: sound_world(desk.tracking))
         draft = choose(world)
         event = _write(desk, world, draft)
         if event is not None:

@@ -20,18 +20,21 @@ from flywheel_mlflow.moves import (
     rollback_targets,
 )
 from flywheel_mlflow.operations.bundles import fetch_bundle, locate_pins
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world
+from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world, world_of
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.releases import STAGES, Kind, Move, Release, ReleaseState, after_move
+from flywheel_mlflow.releases import ENDS, STAGES, Kind, Move, Release, ReleaseState, after_move
 
 if TYPE_CHECKING:
     from flywheel_mlflow.ledger import Event
+    from flywheel_mlflow.tracking import ModelView
 
 Choice = Callable[[World], MovePlan]
 
 #: The part of its lease after which a mover no longer touches the alias: the rest is for a clock that runs a little
 #: differently and for the request on its way.
 LEASE_SHARE = 0.5
+#: What the end of a move says of a server that has no model-registry stages any more.
+NO_STAGES = "absent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def promote(desk: Desk, version: int, to: str, *, dry_run: bool = False) -> Move
         raise _deleted(version)
     if dry_run:
         return _told(plan, None, dry_run=True)
-    return _move(desk, choose)
+    return _move(desk, choose, world)
 
 
 def rollback(desk: Desk, reason: str, *, to: int | None = None, dry_run: bool = False) -> Moved:
@@ -101,7 +104,7 @@ def rollback(desk: Desk, reason: str, *, to: int | None = None, dry_run: bool = 
     plan = choose(world)
     if dry_run:
         return _told(plan, None, dry_run=True, notes=notes)
-    return _move(desk, choose, notes=notes)
+    return _move(desk, choose, world, notes=notes)
 
 
 def _target(desk: Desk, world: World, to: int | None) -> tuple[int, tuple[str, ...]]:
@@ -164,7 +167,7 @@ def _pin_fault(desk: Desk, pin: Pin, folder: Path) -> str | None:
     return None if found == pin.digest else f"{pin.interface}: its data have digest {found}, pinned is {pin.digest}"
 
 
-def _move(desk: Desk, choose: Choice, *, notes: tuple[str, ...] = ()) -> Moved:
+def _move(desk: Desk, choose: Choice, seen: World, *, notes: tuple[str, ...] = ()) -> Moved:
     """Carry out a plan: start, look again, move, look back, end. What fails in between, `reconcile` mends."""
     begun = time.monotonic()
     chosen: list[MovePlan] = []
@@ -183,7 +186,7 @@ def _move(desk: Desk, choose: Choice, *, notes: tuple[str, ...] = ()) -> Moved:
         }
         return Draft(kind, body)
 
-    started, world = decide(desk, start)
+    started, world = decide(desk, start, seen=seen)
     plan = chosen[0]
     _refuse_moved_meanwhile(desk, started, plan)
     if time.monotonic() - begun > plan.lease_s * LEASE_SHARE:
@@ -193,10 +196,10 @@ def _move(desk: Desk, choose: Choice, *, notes: tuple[str, ...] = ()) -> Moved:
             rule=f"a move takes at most {plan.lease_s * LEASE_SHARE:g} s (releases.move_lease_s in flywheel.yaml)",
             hint="try again; `flywheel doctor` looks at the server",
         )
-    _point(desk, started, plan)
-    notes += mirror(desk, after_move(world.state, plan.version, plan.to), (plan.version, plan.came_from))
-    event = end(desk, started.number, rollback=plan.rollback)
-    return _told(plan, event.number, dry_run=False, notes=notes)
+    model = _point(desk, started, plan)
+    told = mirror(desk, after_move(world.state, plan.version, plan.to), (plan.version, plan.came_from))
+    event = end(desk, started.number, rollback=plan.rollback, mirrored=not told, model=model)
+    return _told(plan, event.number, dry_run=False, notes=notes + told)
 
 
 def _refuse_moved_meanwhile(desk: Desk, started: Event, plan: MovePlan) -> None:
@@ -213,7 +216,8 @@ def _refuse_moved_meanwhile(desk: Desk, started: Event, plan: MovePlan) -> None:
         )
 
 
-def _point(desk: Desk, started: Event, plan: MovePlan) -> None:
+def _point(desk: Desk, started: Event, plan: MovePlan) -> ModelView:
+    """Move the alias; the registered model as it is then."""
     try:
         persistently(desk, lambda: desk.tracking.releases.point(plan.to, plan.version))
         model = persistently(desk, desk.tracking.releases.look)
@@ -226,6 +230,7 @@ def _point(desk: Desk, started: Event, plan: MovePlan) -> None:
         raise ServerError(
             f"the server took the move of {plan.to} and did not keep it", hint="flywheel audit, then flywheel reconcile"
         )
+    return model
 
 
 def _deleted(version: int) -> Refused:
@@ -268,14 +273,26 @@ def undo(desk: Desk, move: int, why: str) -> Event:
     return decide(desk, choose)[0]
 
 
-def end(desk: Desk, move: int, *, rollback: bool) -> Event:
-    """Write that a move happened, unless somebody ended it meanwhile."""
+def end(desk: Desk, move: int, *, rollback: bool, mirrored: bool, model: ModelView | None = None) -> Event:
+    """Write that a move happened, unless somebody ended it meanwhile.
+
+    ``mirrored`` is whether the model registry's stages followed, ``model`` the registered model as it was just read.
+    """
+    body = {"move": move} | ({} if mirrored else {"stages": NO_STAGES})
 
     def choose(world: World) -> Draft:
         _refuse_ended(world, move)
-        return Draft(Kind.ROLLED_BACK if rollback else Kind.PROMOTED, {"move": move})
+        return Draft(Kind.ROLLED_BACK if rollback else Kind.PROMOTED, body)
 
-    return decide(desk, choose)[0]
+    seen = persistently(desk, lambda: world_of(desk.tracking, model)) if model else None
+    return decide(desk, choose, seen=seen)[0]
+
+
+def follows_stages(desk: Desk, world: World) -> bool:
+    """Whether the model registry's stages are to follow: flywheel.yaml wants it, and the last move found some."""
+    ends = (event for event in reversed(world.ledger.events) if event.kind in ENDS)
+    last = next(ends, None)
+    return desk.flywheel.blueprint.releases.mirror_stages and (last is None or last.body.get("stages") != NO_STAGES)
 
 
 def _refuse_ended(world: World, move: int) -> None:
@@ -354,8 +371,8 @@ def _end_open(desk: Desk, world: World, move: Move, *, force: bool, dry_run: boo
     if not dry_run:
         if happened:
             after = after_move(world.state, move.version, move.to)
-            mirror(desk, after, (move.version, move.came_from))
-            end(desk, move.number, rollback=move.rollback)
+            told = mirror(desk, after, (move.version, move.came_from))
+            end(desk, move.number, rollback=move.rollback, mirrored=not told)
         else:
             undo(desk, move.number, "its process ended before the alias moved")
     return (
@@ -389,7 +406,7 @@ def _write_mended(desk: Desk, alias: str, found: int | None, put_back: int | Non
 
 
 def _put_back_stages(desk: Desk, world: World, *, dry_run: bool) -> list[str]:
-    if not desk.flywheel.blueprint.releases.mirror_stages or world.state.open_move is not None:
+    if not follows_stages(desk, world) or world.state.open_move is not None:
         return []
     mended: list[str] = []
     for view in persistently(desk, desk.tracking.releases.versions):

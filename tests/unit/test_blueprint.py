@@ -13,6 +13,12 @@ from flywheel_mlflow.blueprint import Blueprint, read_blueprint
 from flywheel_mlflow.errors import DocumentError
 
 Change = Callable[[dict[str, Any]], object]
+KEY = "ed25519:" + "A" * 43 + "="
+
+
+def _max_drop(document: dict[str, Any], **more: Any) -> None:
+    demand = {"kind": "max_drop", "metric": "p01.retention", "limit": 0.02}
+    document["gates"][0]["criteria"][0].update(demand | more)
 
 
 def test_a_blueprint_reads_back_with_its_lines(tmp_path: Path) -> None:
@@ -51,6 +57,33 @@ def test_a_blueprint_reads_back_with_its_lines(tmp_path: Path) -> None:
         (lambda it: it["gates"][0]["criteria"][1].pop("role"), "needs a role"),
         (lambda it: it["gates"][0]["criteria"][0].update(kind="floor"), "needs a metric and a limit"),
         (lambda it: it["gates"][0]["criteria"][0].update(kind="floor", metric="a b", limit=1), "String should match"),
+        (
+            lambda it: it["gates"][0]["criteria"][1].update(role="king"),
+            "criteria.signed.role: nothing is called 'king'",
+        ),
+        (lambda it: it["gates"][0]["criteria"][0].update(verified=True), "only an approval criterion"),
+        (lambda it: it["gates"][0]["criteria"][1].update(verified="yes"), "gates[0].criteria[1].verified: "),
+        (lambda it: it["gates"][0]["criteria"][0].update(confidence=0.95), "only a max_drop criterion"),
+        (lambda it: _max_drop(it, confidence=0.5), "gates[0].criteria[0].confidence: "),
+        (lambda it: _max_drop(it, confidence=1.0), "gates[0].criteria[0].confidence: "),
+        (lambda it: _max_drop(it, confidence="0.9"), "gates[0].criteria[0].confidence: "),
+        (lambda it: _max_drop(it, metric=None), "needs a metric and a limit"),
+        (lambda it: it["roles"][0].update(people=["ana", "eve"]), "roles.reviewer.people: nothing is called 'eve'"),
+        (lambda it: it["roles"][0].update(people=[]), "roles[0].people: "),
+        (lambda it: it["roles"][0].update(id="Reviewer"), "roles[0].id: "),
+        (lambda it: it["people"][0].update(id="ana smith"), "people[0].id: "),
+        (lambda it: it["people"][0].update(id=""), "people[0].id: "),
+        (lambda it: it["people"][0].update(public_key="ed25519:short"), "people[0].public_key: "),
+        (lambda it: it["people"][0].update(public_key="A" * 43 + "="), "people[0].public_key: "),
+        (lambda it: [one.update(public_key=KEY) for one in it["people"]], "two people have the same public_key"),
+        (lambda it: it.update(releases={"may_move": ["king"]}), "releases.may_move: nothing is called 'king'"),
+        (lambda it: it.update(releases={"server_keys": ["rsa:x"]}), "releases.server_keys[0]: "),
+        (lambda it: it.update(releases={"approval_days": 0}), "releases.approval_days: "),
+        (lambda it: it.update(releases={"verdict_days": 366}), "releases.verdict_days: "),
+        (lambda it: it.update(releases={"approval_days": "14"}), "releases.approval_days: "),
+        (lambda it: it.update(releases={"move_lease_s": 86_401}), "releases.move_lease_s: "),
+        (lambda it: it.update(releases={"mirror_stages": 1}), "releases.mirror_stages: "),
+        (lambda it: it.update(releases={"colour": "red"}), "releases.colour: unknown key"),
     ],
 )
 def test_a_contradiction_is_refused(tmp_path: Path, change: Change, message: str) -> None:
@@ -65,7 +98,19 @@ def test_a_contradiction_is_refused(tmp_path: Path, change: Change, message: str
 
 @pytest.mark.parametrize(
     "key",
-    ["layers", "stages", "control_points", "boundaries", "teams", "mechanisms", "gates", "bottlenecks", "routing"],
+    [
+        "layers",
+        "stages",
+        "control_points",
+        "boundaries",
+        "teams",
+        "mechanisms",
+        "gates",
+        "bottlenecks",
+        "routing",
+        "people",
+        "roles",
+    ],
 )
 def test_no_part_has_the_name_of_another(tmp_path: Path, key: str) -> None:
     """Two parts of one kind with one id are refused: a reference would have two meanings."""
@@ -86,3 +131,44 @@ def test_every_dangling_reference_is_named_in_one_go(tmp_path: Path) -> None:
     with pytest.raises(DocumentError) as caught:
         read_blueprint(tmp_path)
     assert all(f"'{name}'" in caught.value.diagnostics() for name in ("one", "two", "three"))
+
+
+def test_people_roles_and_release_rules_can_be_left_out_and_set() -> None:
+    """Without them everybody moves releases and nobody approves; what is written is what is read."""
+    document = blueprint_document()
+    del document["people"], document["roles"], document["gates"][0]["criteria"][1]
+    bare = Blueprint.model_validate(document)
+    assert (bare.people, bare.roles, bare.releases.may_move, bare.releases.server_keys) == ((), (), (), ())
+    assert (bare.releases.approval_days, bare.releases.verdict_days, bare.releases.mirror_stages) == (14, 14, True)
+    document = blueprint_document()
+    document["people"][0]["public_key"] = KEY
+    document["releases"] = {"may_move": ["reviewer"], "server_keys": [KEY], "mirror_stages": False}
+    _max_drop(document, confidence=0.95)
+    full = Blueprint.model_validate(document)
+    assert full.people[0].public_key == KEY
+    assert full.criteria[0].confidence == 0.95
+    gate = full.gate_to("staging")
+    assert gate is not None
+    assert gate.id == "to_staging"
+    assert full.gate_to("production") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        (lambda it: it["gates"][0]["criteria"][0].update(demand="Another word."), True),
+        (lambda it: it["gates"][0]["criteria"][1].update(verified=True), True),
+        (lambda it: it["boundaries"][0].update(rule="No faces leave."), True),
+        (lambda it: it["roles"][0].update(people=["ana"]), True),
+        (lambda it: it.update(title="Another title"), False),
+        (lambda it: it["teams"][0].update(title="Makers"), False),
+    ],
+)
+def test_the_digest_of_the_gates_covers_what_decides(change: Change, counts: bool) -> None:
+    """A demand, a boundary or a role changed voids decisions; a title does not."""
+    document = blueprint_document()
+    before = Blueprint.model_validate(document)
+    change(document)
+    after = Blueprint.model_validate(document)
+    assert (after.gates_digest != before.gates_digest) is counts
+    assert after.digest != before.digest

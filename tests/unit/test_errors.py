@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flywheel_mlflow import errors
-from flywheel_mlflow.errors import DocumentError, ExitCode, Fault, FlywheelError, InputError, UnknownName
+from flywheel_mlflow.errors import DocumentError, ExitCode, Fault, FlywheelError, InputError, Refused, UnknownName
 
 
 def test_diagnostics_say_what_where_and_what_to_try() -> None:
@@ -15,12 +15,27 @@ def test_diagnostics_say_what_where_and_what_to_try() -> None:
     assert str(FlywheelError("It broke.")) == "It broke."
 
 
+def test_a_refusal_shows_its_rule_with_value_and_limit() -> None:
+    """Rule, value and limit are lines of their own between fact and advice; a value of 0 is a value."""
+    full = Refused("No.", rule="at most one", value=2, limit=0, where="run 7", hint="wait")
+    assert [line.strip().split(":")[0] for line in full.diagnostics().splitlines()[1:]] == [
+        "rule",
+        "value",
+        "limit",
+        "where",
+        "try",
+    ]
+    assert "  limit: 0" in full.diagnostics().splitlines()
+    assert Refused("No.", rule="never").diagnostics().splitlines() == ["No.", "  rule:  never"]
+
+
 def test_exit_codes_follow_the_tree() -> None:
-    """What the caller can correct exits with 2, everything else of ours with 4."""
+    """What the caller can correct exits with 2, what a rule refuses with 1, everything else of ours with 4."""
     kinds = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, FlywheelError)]
     assert len(kinds) > 8
     for kind in kinds:
         expected = ExitCode.USAGE if issubclass(kind, InputError) else ExitCode.FAILURE
+        expected = ExitCode.BLOCK if issubclass(kind, Refused) else expected
         assert kind.exit_code is expected
 
 

@@ -102,7 +102,7 @@ def test_unknown_is_said() -> None:
     assert row.count("unknown") == 2
     assert "0.0000" not in row
     assert "unknown, not 0: p03, p10" in report
-    assert "| `risk_closure_rate` | unknown | no risk is recorded yet |" in report
+    assert "| `risk_closure_rate` | unknown | no risk had been opened by then |" in report
     assert "unknown: `p03.latency`" in report
 
 
