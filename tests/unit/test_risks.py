@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import ANA, BO, NOON, Story
+from releases_ledger import BO, NOON, Story
 
+from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.risks import HIGH_FROM, MEDIUM_FROM, ROLLBACK_DUE_DAYS, RiskKind, fold_risks
 
 DAY = timedelta(days=1)
@@ -38,17 +39,20 @@ def test_the_corners_of_the_matrix() -> None:
 
 
 def test_a_risk_is_overdue_from_its_due_moment_on_until_it_is_closed() -> None:
-    """Not a microsecond earlier, and not once closed."""
+    """Not a microsecond earlier, and not once its owner closed it; a stranger or a second time closes nothing."""
     story = Story()
     story.open_risk()
     risk = story.risks["R0"]
     assert not risk.is_overdue(risk.due - timedelta(microseconds=1))
     assert risk.is_overdue(risk.due)
     story.write(RiskKind.CLOSED, {"risk": "R0", "evidence": "run7", "reason": "mended"}, actor=BO)
+    assert story.risks["R0"].closed_at is None  # a stranger
+    story.write(RiskKind.CLOSED, {"risk": "R0", "evidence": "run7", "reason": "mended"}, actor=Identity(risk.owner))
+    story.write(RiskKind.CLOSED, {"risk": "R0", "evidence": "run8", "reason": "again"}, actor=Identity(risk.owner))
     closed = story.risks["R0"]
     assert not closed.is_overdue(risk.due + DAY)
-    assert (closed.closed_by, closed.evidence, closed.closing_reason) == ("bo", "run7", "mended")
-    assert closed.closed_at == NOON + timedelta(minutes=1)
+    assert (closed.closed_by, closed.evidence, closed.closing_reason) == (risk.owner, "run7", "mended")
+    assert closed.closed_at == NOON + timedelta(minutes=2)
 
 
 def test_an_update_changes_what_it_names_and_opens_again() -> None:
@@ -157,7 +161,8 @@ def test_risks_come_in_the_order_they_were_opened(acts: list[str]) -> None:
         elif act == "noise":
             story.write("noise", {"risk": "R0"})
         elif opened and act == "close":
-            story.write(RiskKind.CLOSED, {"risk": opened[-1], "evidence": "run", "reason": "mended"}, actor=ANA)
+            owner = Identity(story.risks[opened[-1]].owner)
+            story.write(RiskKind.CLOSED, {"risk": opened[-1], "evidence": "run", "reason": "mended"}, actor=owner)
             shut.add(opened[-1])
         elif opened:
             story.write(RiskKind.UPDATED, {"risk": opened[0], "owner": "bo"})
