@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
@@ -13,12 +14,15 @@ from flywheel_mlflow import errors
 from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.contract import Strict
 from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, Refused, ServerError, UnknownName
+from flywheel_mlflow.feedback.tasks import TaskKind
 from flywheel_mlflow.operations.deciding import Desk
 from flywheel_mlflow.operations.decisions import approve, explain_drift, override, reject, retire
 from flywheel_mlflow.operations.gating import run_gate
 from flywheel_mlflow.operations.moving import promote, reconcile, rollback
 from flywheel_mlflow.operations.releasing import create_release
 from flywheel_mlflow.operations.risking import close_risk, open_risk, update_risk
+from flywheel_mlflow.operations.routing import reroute_event
+from flywheel_mlflow.operations.tasking import absorb_task, accept_task, decide_theme
 from flywheel_mlflow.reports.gate import criterion_rows
 from flywheel_mlflow.signing import Signature
 from flywheel_mlflow.tracking import Tracking
@@ -149,6 +153,37 @@ class CloseRisk(_Act):
     reason: Words
 
 
+class Reroute(_Act):
+    """Send an event of feedback to another project."""
+
+    event: Name
+    to: Name
+    reason: Words
+
+
+class AcceptTask(_Act):
+    """Accept a task whose document is kept."""
+
+    run_id: Name
+    digest: Name
+
+
+class DecideTheme(_Act):
+    """Queue or decline a theme."""
+
+    theme: Name
+    reason: Words
+    iteration: Annotated[int, Field(ge=1, le=999_999)] | None = None
+
+
+class AbsorbTask(_Act):
+    """Write down that a task was absorbed."""
+
+    task: Name
+    iteration: Annotated[int, Field(ge=1, le=999_999)]
+    evidence: Name
+
+
 def _approve(desk: Desk, act: Approve) -> Any:
     signed = Signature(act.signature.public_key, act.signature.value) if act.signature else None
     return approve(desk, act.version, act.role, act.reason, until=act.until, signature=signed, dry_run=act.dry_run)
@@ -180,6 +215,10 @@ def _update_risk(desk: Desk, act: UpdateRisk) -> Any:
         if getattr(act, name) is not None
     }
     return update_risk(desk, act.risk, changes, dry_run=act.dry_run)
+
+
+def _theme(kind: TaskKind, desk: Desk, act: DecideTheme) -> Any:
+    return decide_theme(desk, act.theme, kind, act.reason, found_in=act.iteration, dry_run=act.dry_run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +267,20 @@ ACTS: Mapping[str, ActKind] = {
     "risk-close": ActKind(
         CloseRisk,
         lambda desk, act: close_risk(desk, act.risk, evidence=act.evidence, reason=act.reason, dry_run=act.dry_run),
+    ),
+    "reroute": ActKind(
+        Reroute, lambda desk, act: reroute_event(desk, act.event, to=act.to, reason=act.reason, dry_run=act.dry_run)
+    ),
+    "task-accept": ActKind(
+        AcceptTask, lambda desk, act: accept_task(desk, act.run_id, act.digest, dry_run=act.dry_run)
+    ),
+    "theme-queue": ActKind(DecideTheme, partial(_theme, TaskKind.QUEUED)),
+    "theme-decline": ActKind(DecideTheme, partial(_theme, TaskKind.DECLINED)),
+    "task-absorb": ActKind(
+        AbsorbTask,
+        lambda desk, act: absorb_task(
+            desk, act.task, iteration=act.iteration, evidence=act.evidence, dry_run=act.dry_run
+        ),
     ),
 }
 

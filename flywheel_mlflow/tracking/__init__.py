@@ -17,7 +17,13 @@ from flywheel_mlflow.tracking.assemblies import (
 from flywheel_mlflow.tracking.collector import Collector
 from flywheel_mlflow.tracking.comparisons import ComparisonStore
 from flywheel_mlflow.tracking.connection import greet, open_client
-from flywheel_mlflow.tracking.feedback import BatchContent, FeedbackStore, StoredBatch
+from flywheel_mlflow.tracking.feedback import (
+    BatchContent,
+    FeedbackDocument,
+    FeedbackStore,
+    KeptDocument,
+    StoredBatch,
+)
 from flywheel_mlflow.tracking.gate_runs import GateRuns
 from flywheel_mlflow.tracking.inputs import InterfaceData
 from flywheel_mlflow.tracking.ledger import LedgerPlace, LedgerStore
@@ -36,9 +42,11 @@ __all__ = [
     "BatchContent",
     "Collector",
     "ComparisonStore",
+    "FeedbackDocument",
     "FeedbackStore",
     "GateRuns",
     "InterfaceData",
+    "KeptDocument",
     "LedgerPlace",
     "LedgerStore",
     "LoggedProfiles",

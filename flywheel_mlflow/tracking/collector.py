@@ -244,7 +244,15 @@ def read_evidence(run: Run, contract: Contract, iteration: int) -> ProjectEviden
         costs=Costs(_finite(metrics.get(tags.REVIEW_HOURS)), _finite(metrics.get(tags.REVIEW_COST_RMB))),
         evidence_digest=labels.get(tags.EVIDENCE_DIGEST, ""),
         code_version=labels.get(tags.GIT_COMMIT, ""),
+        tasks=_tasks(labels.get(tags.TASKS)),
     )
+
+
+def _tasks(text: str | None) -> tuple[str, ...]:
+    found = json.loads(text) if text else []
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise ValueError(f"the tag {tags.TASKS} is no list of tasks")
+    return tuple(sorted(set(found)))
 
 
 def _finite(value: float | None) -> float | None:

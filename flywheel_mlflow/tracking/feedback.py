@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.canonical import sha256_text
 from flywheel_mlflow.errors import FlywheelError, InputError
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE
-from flywheel_mlflow.feedback.decisions import RoutingDecision
 from flywheel_mlflow.feedback.files import EVENTS_FILE, INDEX_FILE, read_events, read_index
 from flywheel_mlflow.feedback.identity import NEW, IdIndex, content_hashes, id_hash, id_hashes
 from flywheel_mlflow.settings import redacted
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 KIND_FEEDBACK = "feedback"
-KIND_DECISION = "feedback_decision"
+KIND_THEMES = "themes"
+KIND_TASK = "task"
+THEMES_FILE, TASK_FILE = "themes.json", "task.json"
 #: The flywheel whose feedback an experiment holds. Not ``flywheel.name``: by that the collector finds the experiments
 #: of projects, and feedback is no project's evidence.
 FEEDBACK_OF = "flywheel.feedback_of"
@@ -36,8 +37,6 @@ FILE = "flywheel.file"
 FILE_DIGEST = "flywheel.file_digest"
 MAPPING = "flywheel.mapping"
 RULES = "flywheel.rules"
-#: The param that holds a decision: params cannot be changed.
-DECISION = "decision"
 
 PAGE_SIZE = 1000
 
@@ -68,6 +67,27 @@ class BatchContent:
     counts: Mapping[str, int]
     files: tuple[Path, ...]
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackDocument:
+    """A document about feedback: its kind of run, the run's name, the artifact's file, the text; ``note`` is Markdown."""
+
+    kind: str
+    iteration: int
+    name: str
+    file: str
+    text: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDocument:
+    """Where a document lies; ``digest`` is the sha256 of its text."""
+
+    run_id: str
+    iteration: int
+    digest: str
 
 
 class FeedbackStore:
@@ -207,32 +227,49 @@ class FeedbackStore:
         """The dead letters of one ingestion as JSON lines; None when there are none."""
         return self._artifacts.text(run_id, DEAD_LETTERS_FILE, folder)
 
-    def decide(self, decision: RoutingDecision) -> None:
-        """Keep a decision as a run of its own.
+    def keep(self, document: FeedbackDocument) -> str:
+        """Keep a document as the artifact of a run of its own, the same one once; the run's id."""
+        digest = sha256_text(document.text)
+        for run in self._search(f"tags.`{FILE_DIGEST}` = '{digest}' and tags.`{tags.KIND}` = '{document.kind}'"):
+            labels = run.data.tags
+            if labels.get(tags.VALID) == tags.TRUE and labels.get(tags.ITERATION) == str(document.iteration):
+                return str(run.info.run_id)
+        labels = self._labels(document.kind, document.name[:200]) | {
+            tags.ITERATION: str(document.iteration),
+            FILE: document.file,
+            FILE_DIGEST: digest,
+            tags.NOTE: document.note,
+        }
+        with translated(self._uri):
+            run = self._client.create_run(self._experiment(), tags=labels)
+        with tempfile.TemporaryDirectory(prefix="flywheel-") as folder, translated(self._uri):
+            path = Path(folder) / document.file
+            path.write_text(document.text, encoding="utf-8")
+            upload(run.info.artifact_uri, {"": path}, self._client.tracking_uri)
+            end_run(self._client, run.info.run_id, "FINISHED")
+            self._client.set_tag(run.info.run_id, tags.VALID, tags.TRUE)
+        return str(run.info.run_id)
+
+    def kept(self, kind: str, iteration: int | None = None) -> tuple[KeptDocument, ...]:
+        """The documents of a kind, of one iteration or all, oldest first; their texts are fetched when asked for."""
+        wanted = f" and tags.`{tags.ITERATION}` = '{iteration}'" if iteration is not None else ""
+        return tuple(
+            KeptDocument(run.info.run_id, int(run.data.tags[tags.ITERATION]), run.data.tags.get(FILE_DIGEST, ""))
+            for run in self._search(f"tags.`{tags.KIND}` = '{kind}'{wanted}")
+            if run.data.tags.get(tags.VALID) == tags.TRUE and run.data.tags.get(tags.ITERATION, "").isdecimal()
+        )
+
+    def text(self, run_id: str, file: str, digest: str, folder: Path) -> str:
+        """A document that was kept, compared with its digest.
 
         Raises:
-            InputError: it is too long to be kept whole.
+            InputError: it is gone, or not what was kept.
         """
-        text = canonical_json(decision)
-        if len(text) > 5000:
-            raise InputError("the reason is too long", hint="say it in at most 2,000 characters")
-        labels = self._labels(KIND_DECISION, f"reroute {storable(decision.event_id)[:100]} to {decision.to}")
-        with translated(self._uri):
-            run_id = str(self._client.create_run(self._experiment(), tags=labels).info.run_id)
-            log_batch(self._client, run_id, {}, {DECISION: text}, {})
-            end_run(self._client, run_id, "FINISHED")
-
-    def decided(self) -> tuple[RoutingDecision, ...]:
-        """All decisions, oldest first; one that cannot be read decides nothing."""
-        found = []
-        for run in self._search(f"tags.`{tags.KIND}` = '{KIND_DECISION}'"):
-            try:
-                said = json.loads(run.data.params[DECISION])
-                said["at"] = datetime.fromisoformat(said["at"])
-                found.append(RoutingDecision(**{name: said[name] for name in RoutingDecision.__slots__}))
-            except (KeyError, TypeError, ValueError):
-                continue
-        return tuple(found)
+        found = self._artifacts.text(run_id, file, folder / run_id)
+        if found is None or sha256_text(found) != digest:
+            what = "is gone" if found is None else "was changed after it was kept"
+            raise InputError(f"{file} {what}", where=f"run {run_id}", hint="restore the artifact store from a backup")
+        return found
 
     def _labels(self, kind: str, name: str) -> dict[str, str]:
         return {

@@ -113,6 +113,8 @@ class ProjectRunWriter:
             tags.EVIDENCE_DIGEST: evidence.evidence_digest,
             tags.NOTE: content.note,
         }
+        if evidence.tasks:
+            labels[tags.TASKS] = canonical_json(evidence.tasks)
         with translated(self._uri):
             self._log(run.run_id, {**content.metrics, **summary_metrics(evidence)}, content.params, labels)
             log_datasets(self._client, run.run_id, evidence.interfaces_out.values(), evidence.interfaces_in)

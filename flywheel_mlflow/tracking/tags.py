@@ -17,6 +17,8 @@ VALID = "flywheel.valid"
 EVIDENCE = "flywheel.evidence"
 EVIDENCE_DIGEST = "flywheel.evidence_digest"
 CHECKS = "flywheel.checks"
+#: The ids of the tasks a run read, as a JSON list.
+TASKS = "flywheel.tasks"
 ERROR = "flywheel.error"
 STAGE = "flywheel.stage"
 STATUS = "flywheel.status"

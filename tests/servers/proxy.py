@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,8 +33,35 @@ class Exchange:
 
     @property
     def is_artifact(self) -> bool:
-        """Whether it carried artifact data rather than tracking data."""
-        return "/mlflow-artifacts/" in self.path
+        """Whether it carried artifact data rather than tracking data, or asked how to."""
+        return is_artifact(self.path)
+
+
+def is_artifact(path: str) -> bool:
+    """Whether a path belongs to the moving of artifacts: before the first one MLflow's client asks what the server can."""
+    return "/mlflow-artifacts/" in path or path.endswith("/server-info")
+
+
+class Dropped(Exception):
+    """A meddler wants the connection closed without an answer."""
+
+
+class Meddler:
+    """What may come between a client and its server; this one lets everything pass."""
+
+    def before(self, method: str, path: str) -> tuple[int, bytes] | None:
+        """Called before a request is passed on; a status and a JSON body instead of the server's own answer, or None.
+
+        Raises:
+            Dropped: the request is lost.
+        """
+
+    def after(self, method: str, path: str) -> None:
+        """Called when the server has answered and the client has not heard of it.
+
+        Raises:
+            Dropped: the answer is lost.
+        """
 
 
 class CountingProxy:
@@ -42,8 +70,8 @@ class CountingProxy:
     They are in the order of their answers.
     """
 
-    def __init__(self, upstream: str) -> None:
-        self._listener = _Listener(upstream)
+    def __init__(self, upstream: str, meddler: Meddler | None = None) -> None:
+        self._listener = _Listener(upstream, meddler or Meddler())
         self.url = f"http://127.0.0.1:{self._listener.server_port}"
 
     @property
@@ -78,11 +106,17 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, meddler: Meddler) -> None:
         super().__init__(("127.0.0.1", 0), _Forwarder)
+        self.meddler = meddler
         self.upstream = urlsplit(upstream).netloc
         # list.append is atomic: the handler threads need no lock.
         self.exchanges: list[Exchange] = []
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that went away, which is what some tests are about."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # sockets, whatever their type
 
 
 class _Forwarder(BaseHTTPRequestHandler):
@@ -92,7 +126,22 @@ class _Forwarder(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def _forward(self) -> None:
+        try:
+            self._meddle()
+        except Dropped:
+            self.close_connection = True
+
+    def _meddle(self) -> None:
         body = self._body()
+        path = urlsplit(self.path).path
+        instead = self.server.meddler.before(self.command, path)
+        if instead is not None:
+            status, content = instead
+            self.server.exchanges.append(Exchange(self.command, path, status, len(body), len(content)))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self._send(content)
+            return
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
         connection = http.client.HTTPConnection(self.server.upstream, timeout=_UPSTREAM_TIMEOUT_S)
         try:
@@ -101,12 +150,15 @@ class _Forwarder(BaseHTTPRequestHandler):
             content = answer.read()
         finally:
             connection.close()
-        path = urlsplit(self.path).path
+        self.server.meddler.after(self.command, path)
         self.server.exchanges.append(Exchange(self.command, path, answer.status, len(body), len(content)))
         self.send_response(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in _HOP_BY_HOP | {"date", "server"}:
                 self.send_header(name, value)
+        self._send(content)
+
+    def _send(self, content: bytes) -> None:
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":

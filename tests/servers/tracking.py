@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,30 +40,49 @@ class TrackingServerProcess:
 
 
 @contextmanager
-def running_tracking_server(folder: Path, *, backend: str, workers: int = 1) -> Iterator[TrackingServerProcess]:
+def running_tracking_server(
+    folder: Path,
+    *,
+    backend: str,
+    workers: int = 1,
+    app_name: str | None = None,
+    prefix: str = "",
+    environ: Mapping[str, str] | None = None,
+    port: int | None = None,
+) -> Iterator[TrackingServerProcess]:
     """A server on a free port of 127.0.0.1, answering until the block ends.
 
     Args:
         folder: an empty folder for its artifacts and its log.
         backend: SQLAlchemy URL of its store; the server creates the tables.
         workers: server processes.
+        app_name: another application than MLflow's own.
+        prefix: the path below which it answers, such as ``/ml``.
+        environ: further settings of the server's environment.
+        port: where it listens, instead of on a free port.
 
     Raises:
         RuntimeError: it ended or did not answer within START_LIMIT_S; the message shows the end of its log.
     """
-    port = _free_port()
+    port = port or free_port()
     log = folder / "server.log"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", str(workers), "--backend-store-uri", backend),
         *("--artifacts-destination", str(folder / "artifacts")),
+        *(("--app-name", app_name) if app_name else ()),
+        *(("--static-prefix", prefix) if prefix else ()),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "_MLFLOW_"))}
-    uri = f"http://127.0.0.1:{port}"
+    uri = f"http://127.0.0.1:{port}{prefix}"
     began = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment | SERVER_SETTINGS, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=folder,
+            env=environment | SERVER_SETTINGS | dict(environ or {}),
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         _wait_until_healthy(process, uri, log)
@@ -72,7 +91,8 @@ def running_tracking_server(folder: Path, *, backend: str, workers: int = 1) -> 
         _end(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

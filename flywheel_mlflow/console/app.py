@@ -1,0 +1,102 @@
+"""The applications that ``mlflow server --app-name flywheel`` and ``--app-name flywheel-auth`` start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.errors import FlywheelError, InputError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+#: Set by the parent for its workers: MLflow sets it itself for an application that is called basic-auth.
+_BOOTSTRAPPED = "_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED"
+
+
+def _plain() -> FastAPI:
+    """MLflow's server with the guard and the routes."""
+    from mlflow.server import app as flask_app
+    from mlflow.server.fastapi_app import create_fastapi_app
+
+    return _extended(create_fastapi_app(flask_app), authentication=False)
+
+
+def _with_basic_auth() -> FastAPI:
+    """MLflow's basic-auth server with the guard and the routes."""
+    from mlflow.server import auth
+
+    # Its hook comes first: whom it turns away learns nothing from the guard.
+    return _extended(auth.create_app(), authentication=True)
+
+
+def _extended(app: object, *, authentication: bool) -> FastAPI:
+    from fastapi import FastAPI
+    from mlflow.server import app as flask_app
+    from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR
+    from mlflow.server.handlers import _add_static_prefix
+
+    from flywheel_mlflow.console.governed import GovernedModels
+    from flywheel_mlflow.console.guard import Guard
+    from flywheel_mlflow.console.routes import ActRoutes
+    from flywheel_mlflow.console.served import read_served
+    from flywheel_mlflow.console.stores import open_tracking, register_server_stores, server_addresses
+
+    if not isinstance(app, FastAPI) or os.environ.get(ARTIFACTS_ONLY_ENV_VAR):
+        raise InputError(
+            "the flywheel's plugin needs MLflow's own kind of server",
+            hint="start `mlflow server` without --gunicorn-opts, --waitress-opts and --artifacts-only",
+        )
+    register_server_stores()
+    served = read_served(os.environ, authentication=authentication)
+    root = served.root if served else Path.cwd()
+    opening = partial(open_tracking, root=root, addresses=server_addresses(os.environ))
+    governed = GovernedModels(partial(opening, actor="server"), served=served.name if served else None)
+    flask_app.before_request(Guard(governed, flask_app.view_functions))
+    routes = ActRoutes(
+        served,
+        authentication=authentication,
+        open_tracking=lambda flywheel, actor: opening(flywheel, actor=actor),
+    )
+    # Behind MLflow's mount of everything at / nothing is ever reached.
+    app.router.routes[:0] = routes.routes(_add_static_prefix(""))
+    return app
+
+
+_FACTORIES: dict[str, Callable[[], FastAPI]] = {"plain": _plain, "with_basic_auth": _with_basic_auth}
+
+
+def __getattr__(name: str) -> Callable[[], FastAPI]:
+    """``plain`` and ``with_basic_auth``, once the server's settings have proved usable.
+
+    MLflow looks the factory up in the parent process before it starts any worker. That is the one moment to refuse:
+    a worker that fails is started again for ever, and several that prepare the accounts' database together collide.
+    """
+    if name not in _FACTORIES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _BOOTSTRAPPED not in os.environ:
+        try:
+            _prepare(authentication=name == "with_basic_auth")
+        except FlywheelError as error:
+            raise SystemExit(error.diagnostics()) from error
+    return _FACTORIES[name]
+
+
+def _prepare(*, authentication: bool) -> None:
+    from flywheel_mlflow.console.served import read_served
+
+    read_served(os.environ, authentication=authentication)
+    if not authentication:
+        return
+    try:
+        from mlflow.server import auth
+    except ImportError as error:
+        raise InputError(
+            f"accounts need what `mlflow[auth]` brings: {error}", hint="pip install 'flywheel-mlflow[auth]'"
+        ) from error
+    auth.get_flask_server_secret_key()
+    auth.bootstrap_admin_user()
+    os.environ[_BOOTSTRAPPED] = "true"

@@ -1,0 +1,121 @@
+"""Opens the server's own stores in place of a connection, and finds artifacts behind the server's proxy."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.settings import Settings
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.tracking import Tracking
+
+#: A scheme that only this process knows: MLflow's client then works on the very objects that answer the server's own
+#: requests, with their pool of connections, artifact root and registry store, and without a request to itself.
+SCHEME = "flywheel-server"
+#: What the mlflow-artifacts scheme of run addresses stands for.
+PROXIED = "mlflow-artifacts"
+
+
+def register_server_stores() -> None:
+    """Let MLflow's client find the server's stores under :data:`SCHEME`, in this process."""
+    from mlflow.server import handlers
+    from mlflow.tracking._model_registry.utils import _get_store_registry
+    from mlflow.tracking._tracking_service.utils import _register
+
+    # Opened here, not by the functions below: these are called under the lock that opening a store takes.
+    tracking = handlers._get_tracking_store()  # noqa: SLF001 - the handlers' own way to it
+    registry = handlers._get_model_registry_store()  # noqa: SLF001 - likewise
+
+    def tracking_store(**_: Any) -> Any:
+        return tracking
+
+    def registry_store(**_: Any) -> Any:
+        return registry
+
+    _register(SCHEME, tracking_store)  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
+    _get_store_registry().register(SCHEME, registry_store)  # type: ignore[no-untyped-call]  # likewise
+
+
+def open_tracking(flywheel: str, *, root: Path, actor: str, addresses: ArtifactAddresses) -> Tracking:
+    """The collaborators for one flywheel on this server, for one request: they remember what they read.
+
+    ``root`` is the flywheel's folder, ``actor`` who is written into runs as their author.
+    """
+    from dataclasses import replace
+
+    from mlflow import MlflowClient
+
+    from flywheel_mlflow.console.webhooks import AnnouncingReleases
+    from flywheel_mlflow.tracking import connect
+
+    settings = Settings(root=root, tracking_uri=f"{SCHEME}:", artifact_root=None, actor=actor)
+    tracking = connect(settings, flywheel, resolve=addresses.resolve)
+    client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+    return replace(tracking, releases=AnnouncingReleases(client, uri=settings.shown_uri, flywheel=flywheel))
+
+
+def server_addresses(environ: Mapping[str, str]) -> ArtifactAddresses:
+    """Where ``mlflow server`` told its workers that artifacts are kept."""
+    from mlflow.server.constants import ARTIFACT_ROOT_ENV_VAR, ARTIFACTS_DESTINATION_ENV_VAR
+
+    return ArtifactAddresses(environ.get(ARTIFACTS_DESTINATION_ENV_VAR), environ.get(ARTIFACT_ROOT_ENV_VAR))
+
+
+class ArtifactAddresses:
+    """Turns the artifact addresses of runs into ones this process may open.
+
+    Clients choose the artifact location of the experiments they make. So that nobody lets the server read or write
+    elsewhere in its name, only what lies below the server's own artifact stores is opened.
+
+    Args:
+        destination: what the server's proxy stands for, a folder or the URI of a store; None without a proxy.
+        root: where new experiments keep their artifacts, which without a proxy is a store clients reach themselves.
+    """
+
+    def __init__(self, destination: str | None, root: str | None) -> None:
+        self._destination = destination
+        own = [destination, root if root and urlsplit(root).scheme != PROXIED else None]
+        self._roots = tuple(_normal(item) for item in own if item)
+
+    def resolve(self, address: str) -> str:
+        """The address behind the proxy.
+
+        Raises:
+            InputError: it does not lie in an artifact store of this server.
+        """
+        parts = urlsplit(address)
+        found = address
+        if parts.scheme == PROXIED:
+            if parts.netloc or not self._destination:
+                raise _elsewhere(address)
+            found = f"{self._destination.rstrip('/')}/{parts.path.lstrip('/')}"
+        normal = _normal(found)
+        # What one parser takes for the end of a path another takes for a part of it.
+        unclear = parts.query or parts.fragment or any(mark in address for mark in "?#\\")
+        if unclear or not any(normal.startswith(f"{root}/") for root in self._roots):
+            raise _elsewhere(address)
+        return found
+
+
+def _normal(address: str) -> str:
+    """One spelling for one place: no dots, no percent signs, local paths absolute, the same with and without file:."""
+    parts = urlsplit(address)
+    path = parts.path
+    for _ in range(4):  # encoded more than once it means the same to somebody
+        path = unquote(path)
+    if parts.scheme in ("", "file"):
+        host = parts.netloc.casefold().removeprefix("localhost")
+        return f"file:{host}{posixpath.normpath(posixpath.join(Path.cwd().as_posix(), path))}"
+    return f"{parts.scheme}://{parts.netloc}{posixpath.normpath('/' + path)}".rstrip("/")
+
+
+def _elsewhere(address: str) -> InputError:
+    return InputError(
+        f"the artifacts at {address[:200]!r} lie in no artifact store of this server",
+        hint="start it with --artifacts-destination (or --default-artifact-root) where they are",
+    )

@@ -1,0 +1,79 @@
+"""Tests of the flywheel that a server takes decisions for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flywheels import blueprint_document, write_flywheel
+
+from flywheel_mlflow.console.served import read_served
+from flywheel_mlflow.errors import DocumentError, InputError, ServerError, StorageError
+from flywheel_mlflow.signing import new_key
+
+
+def flywheel_at(folder: Path, **more: Any) -> Path:
+    """A flywheel's folder."""
+    return write_flywheel(folder, blueprint=blueprint_document() | more)
+
+
+def test_a_server_without_a_flywheel_serves_none() -> None:
+    """Nothing set is no fault: such a server only guards."""
+    assert read_served({}, authentication=False) is None
+    assert read_served({}, authentication=True) is None
+
+
+def test_changed_files_are_read_again(tmp_path: Path) -> None:
+    """Unchanged files are read once; changed ones again, and the name stays the one of the start."""
+    root = flywheel_at(tmp_path / "fw")
+    served = read_served({"FLYWHEEL_ROOT": str(root)}, authentication=False)
+    assert served is not None
+    first = served.flywheel()
+    assert served.flywheel() is first
+    path = root / "flywheel.yaml"
+    text = path.read_text()
+    title = str(first.blueprint.title)
+    path.write_text(text.replace(title, f"{title} anew"))
+    assert served.flywheel().blueprint.title == f"{title} anew"
+    path.write_text(text.replace(served.name, "another"))
+    with pytest.raises(ServerError, match="another"):
+        served.flywheel()
+    path.unlink()
+    with pytest.raises(ServerError, match=r"flywheel\.yaml"):
+        served.flywheel()
+    path.write_text(text)
+    assert served.flywheel().name == served.name
+
+
+def test_broken_files_are_told_at_the_start(tmp_path: Path) -> None:
+    """Faults of the files come as they are, with their lines."""
+    root = flywheel_at(tmp_path / "fw", surprise=1)
+    with pytest.raises(DocumentError):
+        read_served({"FLYWHEEL_ROOT": str(root)}, authentication=False)
+
+
+def test_a_key_is_read_and_must_be_named(tmp_path: Path) -> None:
+    """The server seals with its key, and only with one that flywheel.yaml names."""
+    key = new_key(tmp_path / "server.key")
+    named = flywheel_at(tmp_path / "fw", releases={"server_keys": [key.public_key]})
+    environ = {"FLYWHEEL_ROOT": str(named), "FLYWHEEL_SERVER_KEY": str(tmp_path / "server.key")}
+    served = read_served(environ, authentication=True)
+    assert served is not None
+    assert served.key is not None
+    assert served.key.public_key == key.public_key
+    unnamed = flywheel_at(tmp_path / "other")
+    with pytest.raises(InputError, match="public key") as caught:
+        read_served(environ | {"FLYWHEEL_ROOT": str(unnamed)}, authentication=False)
+    assert key.public_key in str(caught.value.hint)
+    with pytest.raises(StorageError):
+        read_served(environ | {"FLYWHEEL_SERVER_KEY": str(tmp_path / "none.key")}, authentication=False)
+
+
+def test_accounts_without_a_key_are_refused(tmp_path: Path) -> None:
+    """A server's word about who signed in is worth nothing without its seal."""
+    root = flywheel_at(tmp_path / "fw")
+    with pytest.raises(InputError, match="FLYWHEEL_SERVER_KEY is not set"):
+        read_served({"FLYWHEEL_ROOT": str(root)}, authentication=True)
+    with pytest.raises(InputError, match="FLYWHEEL_ROOT is not"):
+        read_served({"FLYWHEEL_SERVER_KEY": "x"}, authentication=False)
