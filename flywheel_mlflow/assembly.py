@@ -9,6 +9,7 @@ from datetime import datetime
 from flywheel_mlflow.blueprint import BottleneckRule
 from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.evidence import Collected, Overlap, ProjectEvidence
+from flywheel_mlflow.feedback.absorption import NO_REFLUX, NOTHING_ABSORBED, Absorption, Reflux, absorption
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.lineage import Edge, edges
 from flywheel_mlflow.metrics import (
@@ -18,6 +19,7 @@ from flywheel_mlflow.metrics import (
     add_costs,
     add_counts,
     add_drift,
+    add_reflux,
     add_track_record,
     find_bottlenecks,
     reused_interfaces,
@@ -58,6 +60,7 @@ class Assembly:
     reused: tuple[ReusedInterface, ...]
     previous: RecordedAssembly | None
     drift: DriftReport | None = None
+    absorption: Absorption = NOTHING_ABSORBED
 
 
 def assemble(
@@ -70,6 +73,7 @@ def assemble(
     overlaps: Iterable[Overlap] = (),
     drift: DriftReport | None = None,
     record: TrackRecord = NO_RECORD,
+    reflux: Reflux = NO_REFLUX,
 ) -> Assembly:
     """The assembly of an iteration.
 
@@ -83,6 +87,7 @@ def assemble(
         overlaps: what comparing training with evaluation interfaces across projects found.
         drift: the comparison with the iteration before; None when there is nothing to compare with.
         record: what the ledger says about releases and risks up to the end of this iteration's evidence.
+        reflux: the feedback up to then: tasks of the ledger, events taken in.
     """
     blueprint, contracts = flywheel.blueprint, flywheel.contracts
     evidence = dict(collected.evidence)
@@ -101,8 +106,10 @@ def assemble(
     add_acceptance(registry, runs, found, metrics, previous_ended=_last_end(earlier))
     fired, undecided = find_bottlenecks(blueprint, metrics, found)
     add_costs(registry, metrics)
-    add_drift(drift, metrics)
+    add_drift(drift, found, metrics)
     add_track_record(record, metrics)
+    done = absorption(collected.iteration, evidence, earlier, reflux.state, contracts, drift)
+    add_reflux(reflux, done.absorbed, metrics)
     return Assembly(
         flywheel=flywheel,
         iteration=collected.iteration,
@@ -116,6 +123,7 @@ def assemble(
         reused=reused_interfaces(registry, found),
         previous=previous,
         drift=drift,
+        absorption=done,
     )
 
 

@@ -14,6 +14,7 @@ from flywheel_mlflow.errors import DocumentError, InputError
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gates import Measured
 from flywheel_mlflow.metrics import LOWER_IS_BETTER
+from flywheel_mlflow.releases import Kind
 from flywheel_mlflow.risks import Risk
 
 FORMAT_VERSION = 1
@@ -26,6 +27,7 @@ CHECKS = "checks.json"
 DRIFT = "drift.json"
 RISKS = "risks.json"
 BLUEPRINT = "blueprint.json"
+TASKS = "tasks.json"
 
 #: Which deliverable of the assembly each file of the bundle repeats, byte for byte.
 _COPIED = {
@@ -114,8 +116,10 @@ def make_bundle(
     documents = {
         INTERFACES: {"interfaces": pins, "left_out": left_out},
         DRIFT: drift,
-        RISKS: [item for item in risks if item.closed_at is None],
+        # That a gate blocked this very release is no part of it: trying again must not make another one.
+        RISKS: [item for item in risks if item.closed_at is None and item.cause != Kind.GATE],
         BLUEPRINT: flywheel.blueprint,
+        TASKS: _tasks(files.get(deliverables.TASKS)),
     }
     texts = {name: files[source] for name, source in _COPIED.items()}
     texts |= {name: document_json(document) for name, document in documents.items()}
@@ -130,6 +134,11 @@ def make_bundle(
     }
     texts[MANIFEST] = document_json(manifest)
     return Bundle(dict(sorted(texts.items())), sha256_text(texts[MANIFEST]), pins, left_out)
+
+
+def _tasks(text: str | None) -> Any:
+    """What the iteration did with its tasks; one that was handed none has no document about them."""
+    return parse_json(text, name=deliverables.TASKS) if text else {"absorbed": [], "open": [], "kept": []}
 
 
 def _pins(

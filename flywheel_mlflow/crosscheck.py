@@ -9,6 +9,7 @@ from flywheel_mlflow.contract import COMPUTED_NAMES, Contract
 from flywheel_mlflow.documents import Document, Location
 from flywheel_mlflow.errors import Fault
 from flywheel_mlflow.lineage import circle_of, producers
+from flywheel_mlflow.routes import KNOWN_FROM_EVENT
 from flywheel_mlflow.rules import parse_rule
 
 ReadContract = tuple[Contract, Document]
@@ -124,12 +125,49 @@ def _unknown_projects(plan: Blueprint, document: Document, contracts: Sequence[R
             if metric.split(".")[0] in ids and metric not in numbers:
                 place = ("gates", index, "criteria", position, "metric")
                 yield document.fault(place, f"no contract declares the KPI {metric}")
-    for index, route in enumerate(plan.routing):
-        if route.to not in ids:
-            yield document.fault(("routing", index, "to"), f"no project is called {route.to!r}")
+    for index in range(len(plan.routing)):
+        yield from _unknown_in_route(plan, index, document, contracts)
+    made = set(producers(contract for contract, _ in contracts))
+    yield from _unknown_in_drift(plan, document, kpis, made)
     assemblies = sorted(contract.id for contract, _ in contracts if contract.is_assembly)
     if len(assemblies) > 1:
         yield document.fault((), f"more than one assembly layer: {', '.join(assemblies)}")
+
+
+def _unknown_in_drift(plan: Blueprint, document: Document, kpis: set[str], interfaces: set[str]) -> Iterator[Fault]:
+    """Exceptions of the drift section for KPIs and interfaces that do not exist."""
+    for index, rule in enumerate(plan.drift.kpis):
+        if rule.kpi not in kpis:
+            yield document.fault(("drift", "kpis", index, "kpi"), f"no contract declares the KPI {rule.kpi}")
+    for index, exception in enumerate(plan.drift.signals):
+        interface = exception.signal.partition("/")[0]
+        if interface not in interfaces:
+            place: Location = ("drift", "signals", index, "signal")
+            yield document.fault(place, f"no project makes the interface {interface}")
+
+
+def _unknown_in_route(
+    plan: Blueprint, index: int, document: Document, contracts: Sequence[ReadContract]
+) -> Iterator[Fault]:
+    """References from one route to projects, stages and interfaces that do not exist."""
+    ids = {contract.id for contract, _ in contracts}
+    makers = producers(contract for contract, _ in contracts)
+    stages = {item.id for item in plan.stages}
+    route = plan.routing[index]
+    place: Location = ("routing", index)
+    if route.to not in ids | KNOWN_FROM_EVENT:
+        yield document.fault((*place, "to"), f"no project is called {route.to!r}")
+    elif route.to in ids & KNOWN_FROM_EVENT:
+        yield document.fault((*place, "to"), f"a project is called {route.to!r}, which routes understand otherwise")
+    for position, sign in enumerate(route.when):
+        references = [("project", name, ids, "project") for name in sign.project]
+        references += [("made_by", name, ids, "project") for name in sign.made_by]
+        references += [("stage", name, stages, "stage") for name in sign.stage]
+        references += [("interface", name, set(makers), "interface") for name in sign.interface]
+        references += [("built_on", name, set(makers), "interface") for name in sign.built_on]
+        for field, name, known, kind in references:
+            if name not in known:
+                yield document.fault((*place, "when", position, field), f"no {kind} is called {name!r}")
 
 
 def _unused_parts(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:

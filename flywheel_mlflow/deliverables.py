@@ -36,6 +36,8 @@ TEST_RESULTS = "reports/p10_test_results.json"
 TEST_REPORT = "reports/p10_test_report.md"
 #: Beside the fifteen, where there is an iteration before: the comparison with it.
 DRIFT = "reports/drift.json"
+#: And, where feedback became tasks: what this iteration did with them.
+TASKS = "reports/tasks.json"
 
 DELIVERABLES = (
     REGISTRY,
@@ -466,4 +468,15 @@ def _previous(assembly: Assembly) -> dict[str, Any] | None:
         "iteration": assembly.previous.iteration,
         "run_id": assembly.previous.run_id,
         "digest": assembly.previous.digest,
+    }
+
+
+def tasks_document(assembly: Assembly) -> dict[str, Any]:
+    """What the iteration did with the tasks it was handed, and whether each absorbed one helped."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "iteration": assembly.iteration,
+        "absorbed": plain(assembly.absorption.absorbed),
+        "open": plain(assembly.absorption.open),
+        "kept": list(assembly.absorption.kept),
     }

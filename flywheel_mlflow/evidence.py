@@ -162,7 +162,8 @@ class ProjectEvidence:
     """All that one valid run of a project showed.
 
     ``ended`` comes from the run, never from the reader's clock. ``carried_from`` is the
-    iteration the run belongs to when it is not the one being assembled.
+    iteration the run belongs to when it is not the one being assembled. ``tasks`` are the ids of
+    the tasks the run read.
     """
 
     project_id: str
@@ -179,6 +180,7 @@ class ProjectEvidence:
     carried_from: int | None = None
     evidence_digest: str = ""
     code_version: str = ""
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

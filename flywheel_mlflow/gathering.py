@@ -52,6 +52,7 @@ class Gathering:
         self.interfaces: dict[str, InterfaceVersion] = {}
         self.inputs: set[ConsumedInterface] = set()
         self.samples: dict[str, KpiSamples] = {}
+        self.tasks: set[str] = set()
         self._place = "the run's metrics"
 
     def add_document(self, document: Mapping[str, Any], *, place: str) -> None:
@@ -107,6 +108,10 @@ class Gathering:
             if len(text) > MAX_TAG_LENGTH:
                 raise InputError(f"the tag {name} is longer than the {MAX_TAG_LENGTH} characters MLflow keeps")
             self.tags[name] = text
+
+    def add_tasks(self, ids: Iterable[str]) -> None:
+        """Take the ids of tasks that were read; the same one twice is one."""
+        self.tasks |= {check_label("task", name) for name in ids}
 
     def add_checks(self, checks: Iterable[Check]) -> None:
         """Take findings.
@@ -201,6 +206,7 @@ class Gathering:
             costs=costs,
             evidence_digest=digest,
             code_version=code_version,
+            tasks=tuple(sorted(self.tasks)),
         )
 
     def passed_checks(self) -> tuple[str, ...]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flywheel_mlflow.feedback.decisions import REROUTED
+from flywheel_mlflow.feedback.tasks import TaskKind
 from flywheel_mlflow.ledger import Event
+from flywheel_mlflow.quarters import REVIEWED
 from flywheel_mlflow.releases import Kind
 from flywheel_mlflow.risks import RiskKind
 
@@ -90,6 +93,18 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"where it was {get.get('found') or 'nothing'}"
     ),
     RiskKind.OPENED: lambda get: f"risk opened: {get.get('title', '?')} (owner {get.get('owner', '?')})",
+    REVIEWED: lambda get: f"{get.get('quarter', '?')} reviewed",
+    RiskKind.SEEN: lambda get: f"risk seen: {get.get('title', '?')} (owner {get.get('owner', '?')})",
     RiskKind.UPDATED: lambda get: f"risk {get.get('risk', '?')} changed",
     RiskKind.CLOSED: lambda get: f"risk {get.get('risk', '?')} closed: {get['reason']}",
+    REROUTED: lambda get: (
+        f"feedback {get.get('event', '?')} sent to {get['to']}, not {get['from'] or 'nowhere'}: {get['reason']}"
+    ),
+    TaskKind.ACCEPTED: lambda get: (
+        f"task {get.get('task', '?')} accepted for {get.get('project', '?')} in iteration {get.get('iteration', '?')} "
+        f"({get.get('category', '?')}): {get.get('text', '?')}"
+    ),
+    TaskKind.QUEUED: lambda get: f"theme {get.get('theme', '?')} queued ({get.get('title', '?')}): {get['reason']}",
+    TaskKind.DECLINED: lambda get: f"theme {get.get('theme', '?')} declined ({get.get('title', '?')}): {get['reason']}",
+    TaskKind.ABSORBED: lambda get: f"task {get.get('task', '?')} absorbed in iteration {get.get('iteration', '?')}",
 }

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.blueprint import Blueprint, BottleneckRule
-from flywheel_mlflow.drift import DriftReport
+from flywheel_mlflow.drift import DataVerdict, DriftReport, KpiVerdict
+from flywheel_mlflow.feedback.absorption import AbsorbedTask, Reflux, absorbed_events
 from flywheel_mlflow.lineage import Edge, EdgeState, reach
 from flywheel_mlflow.provenance import Metric, Metrics, Source, share
 from flywheel_mlflow.registry import EvidenceState, RegistryEntry
@@ -25,6 +26,11 @@ DRIFT_COUNTS = (
     ("flywheel.drifted_filter_count", "drifted_filters", "filters whose drop rate drifted, or that vanished"),
     ("flywheel.drift_error_count", "errors", "what could not be compared"),
 )
+
+#: The share of regressed KPIs for which something upstream changed; it rests on the same comparison.
+LOCALISED = "flywheel.regression_localisation_rate"
+#: Verdicts of a KPI that got worse.
+LOST = frozenset({KpiVerdict.REGRESSED, KpiVerdict.VANISHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +219,6 @@ def add_acceptance(
         "upstream_evidenced_count",
         note=_cycle_note(ended, previous_ended),
     )
-    for name, why in (
-        ("feedback_reflux_rate", "no feedback events are recorded yet"),
-        ("regression_localisation_rate", "no regressions are localised yet"),
-    ):
-        add(name, None, "ratio", "share over the flywheel's history", note=why)
 
 
 #: Numbers of the whole of which less is better; of the others more is.
@@ -252,7 +253,23 @@ def add_track_record(record: TrackRecord, metrics: Metrics) -> None:
             "" if record.risks else "no risk had been opened by then",
         ),
     ):
-        metrics.add(Metric(f"flywheel.{name}", value, "ratio", rule, note=note))
+        source = Source("ledger", "the decisions by then")
+        metrics.add(Metric(f"flywheel.{name}", value, "ratio", rule, source=source, note=note))
+
+
+def add_reflux(reflux: Reflux, absorbed: Iterable[AbsorbedTask], metrics: Metrics) -> None:
+    """Add the share of feedback that came back as absorbed tasks, as it was when this iteration's evidence ended."""
+    taken_in = reflux.taken_in or 0
+    metrics.add(
+        Metric(
+            "flywheel.feedback_reflux_rate",
+            share(absorbed_events(reflux, absorbed), taken_in),
+            "ratio",
+            "events answered by absorbed tasks / events taken in, up to the end of this evidence",
+            source=Source("ledger", "the decisions by then"),
+            note="" if taken_in else "no feedback had been taken in by then",
+        )
+    )
 
 
 def _cycle_note(ended: datetime | None, previous_ended: datetime | None) -> str:
@@ -330,8 +347,12 @@ def add_costs(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
         )
 
 
-def add_drift(drift: DriftReport | None, metrics: Metrics) -> None:
-    """Add how many KPIs, signals and filters the comparison with the iteration before found worse; unknown without."""
+def add_drift(drift: DriftReport | None, found: Iterable[Edge], metrics: Metrics) -> None:
+    """Add how many KPIs, signals and filters the comparison with the iteration before found worse; unknown without.
+
+    A regressed KPI counts as localised when the same comparison found data that changed, or a filter that drifted, in
+    its own project or in one upstream of it in the same turn: then there is a suspect to look at.
+    """
     for name, value, rule in DRIFT_COUNTS:
         metrics.add(
             Metric(
@@ -343,6 +364,40 @@ def add_drift(drift: DriftReport | None, metrics: Metrics) -> None:
                 note="" if drift is not None else "nothing to compare with",
             )
         )
+    regressed = [item.subject.partition(".")[0] for item in drift.kpis if item.verdict in LOST] if drift else []
+    changed = _changed_projects(drift) if drift else frozenset()
+    feeds = tuple(found)
+    localised = sum(not changed.isdisjoint(_with_upstream(project, feeds)) for project in regressed)
+    metrics.add(
+        Metric(
+            LOCALISED,
+            share(localised, len(regressed)),
+            "ratio",
+            "KPIs that got worse with data or a filter that changed in their project or upstream of it in this turn / "
+            "KPIs that regressed or vanished",
+            inputs=("flywheel.regressed_kpi_count",),
+            note="" if regressed else "no KPI regressed" if drift is not None else "nothing to compare with",
+        )
+    )
+
+
+def _changed_projects(drift: DriftReport) -> frozenset[str]:
+    """Projects with data whose digest differs (whatever the tests say of it), or a filter that drifted or vanished."""
+    data = {item.project for item in drift.distributions if item.verdict is not DataVerdict.UNCHANGED}
+    moved = (DataVerdict.DRIFTED, DataVerdict.VANISHED)
+    return frozenset(data | {item.project for item in drift.filters if item.verdict in moved})
+
+
+def _with_upstream(project: str, found: Iterable[Edge]) -> frozenset[str]:
+    """A project with all that feed it within the same turn, transitively."""
+    feeds = [(edge.producer, edge.consumer) for edge in found if edge.from_iteration == "same"]
+    reached, todo = {project}, [project]
+    while todo:
+        reader = todo.pop()
+        new = {producer for producer, consumer in feeds if consumer == reader} - reached
+        reached |= new
+        todo += sorted(new)
+    return frozenset(reached)
 
 
 def reused_interfaces(registry: Mapping[str, RegistryEntry], found: Iterable[Edge]) -> tuple[ReusedInterface, ...]:

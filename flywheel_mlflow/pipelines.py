@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from flywheel_mlflow.operations.pipeline import Build, Task, Workspace, read_jsonl, run_pipeline, sample_record
+from flywheel_mlflow.feedback.tasks import Task
+from flywheel_mlflow.operations.pipeline import Build, Workspace, read_jsonl, run_pipeline, sample_record
 
 __all__ = ["Build", "Task", "Workspace", "main", "read_jsonl", "run_pipeline", "sample_record"]
 

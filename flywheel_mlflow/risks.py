@@ -1,20 +1,29 @@
-"""The risk ledger, folded from events: opened by hand, or by what happened to a release."""
+"""The risk ledger, folded from events: opened by hand, by what happened to a release, or by what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from flywheel_mlflow.ledger import Event
 from flywheel_mlflow.releases import Kind, moment, whole, word
 
 #: Days until somebody must have answered for a rollback.
 ROLLBACK_DUE_DAYS = 30
+#: Days until somebody must have answered for a gate that blocks.
+GATE_DUE_DAYS = 30
+#: What a gate's verdict is called when it blocks (gates.Verdict, which reads risks and so cannot be imported here).
+BLOCKS = "BLOCK"
 #: Likelihood times impact, each 1 to 5: the cells of the usual five-by-five matrix from which a risk counts as
 #: medium and as high.
 MEDIUM_FROM, HIGH_FROM = 5, 12
+
+
+#: Causes that open a risk of their own each time: every override and rollback is answered for by itself.
+_ALWAYS_NEW = frozenset({"person", str(Kind.OVERRIDE), str(Kind.ROLLBACK_STARTED)})
 
 
 class RiskKind(StrEnum):
@@ -23,13 +32,26 @@ class RiskKind(StrEnum):
     OPENED = "risk_opened"
     UPDATED = "risk_updated"
     CLOSED = "risk_closed"
+    SEEN = "risk_seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One time a risk showed itself: the event, and the iteration where one is known."""
+
+    number: int
+    at: datetime
+    iteration: int | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
     """One risk: ``likelihood`` and ``impact`` count from 1 to 5, ``due`` is UTC.
 
-    ``cause`` says what opened it: ``person`` or the kind of event; ``evidence`` is the run that shows it closed.
+    ``cause`` says what opened it: ``person``, the kind of event, or what was found (``drift``, ``theme``, ``review``);
+    ``evidence`` is the run that shows it closed. ``topic`` is the same for the same risk whenever it comes back:
+    ``sightings`` are the times it showed itself while open, ``before`` the earlier risks of this topic.
     """
 
     id: str
@@ -48,6 +70,14 @@ class Risk:
     closed_by: str | None = None
     evidence: str | None = None
     closing_reason: str = ""
+    topic: str = ""
+    sightings: tuple[Sighting, ...] = ()
+    before: tuple[str, ...] = ()
+
+    @property
+    def iterations(self) -> tuple[int, ...]:
+        """The iterations it was seen in, in order."""
+        return tuple(sorted({item.iteration for item in self.sightings if item.iteration is not None}))
 
     @property
     def severity(self) -> str:
@@ -63,11 +93,14 @@ class Risk:
 def fold_risks(events: Iterable[Event]) -> dict[str, Risk]:
     """Every risk by id, in the order they were opened; an event that lacks what it needs changes nothing."""
     risks: dict[str, Risk] = {}
+    turns: dict[int, int] = {}
     for event in events:
         try:
+            if event.kind == Kind.REGISTERED:
+                turns[whole(event.body["version"])] = whole(event.body["iteration"])
             opened = _opened(event)
             if opened is not None:
-                risks[opened.id] = opened
+                _add(risks, opened, Sighting(event.number, event.at, _turn(event, turns), opened.title))
             elif event.kind == RiskKind.UPDATED:
                 risk = risks[word(event.body["risk"])]
                 risks[risk.id] = _updated(risk, event)
@@ -87,8 +120,43 @@ def fold_risks(events: Iterable[Event]) -> dict[str, Risk]:
     return risks
 
 
+def _turn(event: Event, turns: dict[int, int]) -> int | None:
+    """The iteration an event is about: it says so, or the release it names was made of it."""
+    if "iteration" in event.body:
+        return whole(event.body["iteration"])
+    version = event.body.get("from" if event.kind == Kind.ROLLBACK_STARTED else "version")
+    return turns.get(version) if isinstance(version, int) else None
+
+
+def _add(risks: dict[str, Risk], found: Risk, sighting: Sighting) -> None:
+    """One more risk; or, where a finding of the same topic is open, one more sighting of it."""
+    same = [risk for risk in risks.values() if risk.topic == found.topic]
+    still = next((risk for risk in same if risk.closed_at is None), None)
+    if still is not None and found.cause not in _ALWAYS_NEW:
+        risks[still.id] = replace(still, sightings=(*still.sightings, sighting))
+        return
+    earlier = tuple(risk.id for risk in same)
+    risks[found.id] = replace(found, sightings=(sighting,), before=earlier)
+
+
 def _opened(event: Event) -> Risk | None:
     body = event.body
+    if event.kind == RiskKind.SEEN:
+        found = _found(event, word(body["title"]), word(body["topic"]), due=moment(body["due"]))
+        return replace(
+            found,
+            owner=word(body["owner"]),
+            likelihood=_one_to_five(body["likelihood"]),
+            impact=_one_to_five(body["impact"]),
+            cause=word(body["cause"]),
+            projects=_words(body.get("projects", [])),
+        )
+    if event.kind == Kind.GATE:
+        if body["verdict"] != BLOCKS:
+            return None
+        title = f"The gate to {word(body['to'])} blocks release {whole(body['version'])}{_criteria(body)}"
+        due = event.at + timedelta(days=GATE_DUE_DAYS)
+        return _found(event, title, f"gate/{body['to']}", due=due)
     if event.kind == RiskKind.OPENED:
         return Risk(
             id=f"R{event.number}",
@@ -103,28 +171,38 @@ def _opened(event: Event) -> Risk | None:
             number=event.number,
             mitigation=word(body.get("mitigation", "")),
             projects=_words(body.get("projects", [])),
+            topic=f"title/{' '.join(word(body['title']).casefold().split())}",
         )
     if event.kind == Kind.OVERRIDE:
         title = f"Release {whole(body['version'])} goes to {body['to']} without a passing gate: {body['reason']}"
-        return _automatic(event, title, likelihood=3, impact=4, due=moment(body["until"]))
+        return replace(_found(event, title, f"override/{body['to']}", due=moment(body["until"])), impact=4)
     if event.kind == Kind.ROLLBACK_STARTED:
         title = f"{body['to']} rolled back from release {body['from']} to {body['version']}: {body['reason']}"
-        return _automatic(event, title, likelihood=3, impact=3, due=event.at + timedelta(days=ROLLBACK_DUE_DAYS))
+        return _found(event, title, f"rollback/{body['to']}", due=event.at + timedelta(days=ROLLBACK_DUE_DAYS))
     return None
 
 
-def _automatic(event: Event, title: str, *, likelihood: int, impact: int, due: datetime) -> Risk:
+def _criteria(body: Mapping[str, Any]) -> str:
+    """The criteria that block, as far as the event names them."""
+    verdicts = body.get("criteria")
+    names = [name for name, verdict in verdicts.items() if verdict == BLOCKS] if isinstance(verdicts, dict) else []
+    return f": {', '.join(sorted(names))}" if names else ""
+
+
+def _found(event: Event, title: str, topic: str, *, due: datetime) -> Risk:
+    """A risk nobody opened by hand: likely and grave in the middle, owned by who was there."""
     return Risk(
         id=f"R{event.number}",
         title=title[:250],
         owner=event.actor.name,
-        likelihood=likelihood,
-        impact=impact,
+        likelihood=3,
+        impact=3,
         due=due,
         cause=event.kind,
         opened_at=event.at,
         opened_by=event.actor.name,
         number=event.number,
+        topic=topic,
     )
 
 

@@ -10,8 +10,11 @@ import typer
 from flywheel_mlflow.cli.drift import drift as drift_command
 from flywheel_mlflow.cli.feedback import feedback
 from flywheel_mlflow.cli.releases import add_to
+from flywheel_mlflow.cli.reporting import report as report_command
+from flywheel_mlflow.cli.review import review as review_command
 from flywheel_mlflow.cli.risks import risks
 from flywheel_mlflow.cli.session import open_session as _session
+from flywheel_mlflow.cli.tasks import tasks as tasks_commands
 
 app = typer.Typer(
     name="flywheel",
@@ -186,7 +189,7 @@ def assemble(
 ) -> None:
     """Assemble an iteration: registry, stage runs, metrics, report, checks; fifteen deliverables."""
     from flywheel_mlflow.cli import progress, show, show_drift
-    from flywheel_mlflow.cli.session import log_first
+    from flywheel_mlflow.cli.session import log_first, record_absorbed, watch_risks
     from flywheel_mlflow.errors import ExitCode
     from flywheel_mlflow.operations.assembling import assemble_iteration
     from flywheel_mlflow.operations.checking import read_sources
@@ -210,6 +213,9 @@ def assemble(
         if drift and not assembled.contradictions:
             step("comparing with the iteration before")
             followed = drift_after_assembly(session.flywheel, session.tracking, iteration, assembled.run_id)
+    if not assembled.contradictions:
+        record_absorbed(session, assembled)
+        watch_risks(session, iteration)
     show.assembled(assembled, session.settings, failed, as_json=as_json)
     show_drift.after_assembly(followed)
     if assembled.contradictions or failed:
@@ -229,14 +235,17 @@ def run_projects_command(
     as_json: AsJson = False,
 ) -> None:
     """Run the projects' pipelines, producers first; one that fails does not stop the others."""
-    from flywheel_mlflow.cli import progress, show
-    from flywheel_mlflow.cli.session import pairs
+    from flywheel_mlflow.cli import progress, show, show_tasks
+    from flywheel_mlflow.cli.session import handed_tasks, pairs
     from flywheel_mlflow.errors import ExitCode
     from flywheel_mlflow.operations.running import run_projects
 
     session = _session(context)
     session.tracking.assemblies.experiment()  # the store must exist before several processes open it
-    with progress.pipelines() as tell:
+    with (
+        handed_tasks(session, iteration, Path(tasks) if tasks else None) as (folder, handed),
+        progress.pipelines() as tell,
+    ):
         ran = run_projects(
             session.flywheel,
             iteration,
@@ -244,10 +253,12 @@ def run_projects_command(
             only=[name for name in only.split(",") if name],
             jobs=jobs,
             faults=pairs(fault or []),
-            tasks=Path(tasks) if tasks else None,
+            tasks=folder,
             progress=tell,
         )
     show.ran(ran, iteration, as_json=as_json)
+    if not as_json:
+        show_tasks.waiting(handed)
     if any(item.run_id is None for item in ran):
         raise typer.Exit(ExitCode.BLOCK)
 
@@ -283,13 +294,24 @@ def explain(
     context: Context,
     name: Annotated[str, typer.Argument(help="A number, such as p05.retrieval_hit_rate or mean_stage_score.")],
     iteration: MaybeIteration = None,
+    between: Annotated[
+        tuple[int, int] | None,
+        typer.Option(help="Two iterations: say what made the number change from the first to the second."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the tree behind a number, down to run ids."""
-    from flywheel_mlflow.cli import show
+    """Print the tree behind a number, down to run ids; or who may have changed it between two iterations."""
+    from flywheel_mlflow.cli import show, show_suspects
+    from flywheel_mlflow.errors import InputError
     from flywheel_mlflow.operations.explaining import explain_metric
+    from flywheel_mlflow.operations.localising import localise
 
     session = _session(context)
+    if between is not None:
+        if iteration is not None:
+            raise InputError("--between names both iterations", hint="leave --iteration out")
+        show_suspects.localised(localise(session.flywheel, session.tracking, name, *between), as_json=as_json)
+        return
     turn = session.iteration(iteration)
     show.explanation(explain_metric(session.flywheel, session.tracking, turn, name), as_json=as_json)
 
@@ -312,8 +334,11 @@ def impact(
 
 
 app.command("drift")(drift_command)
+app.command("review")(review_command)
+app.command("report")(report_command)
 
 
 add_to(app)
 app.add_typer(risks)
 app.add_typer(feedback)
+app.add_typer(tasks_commands)

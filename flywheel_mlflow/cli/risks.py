@@ -27,10 +27,10 @@ def list_command(
 ) -> None:
     """Open risks, the most pressing first."""
     from flywheel_mlflow.cli import show_risks
-    from flywheel_mlflow.operations.risking import list_risks
+    from flywheel_mlflow.operations.risking import known_risks, list_risks
 
     desk = open_session(context).desk
-    show_risks.listed(list_risks(desk), desk.now(), everything=everything, as_json=as_json)
+    show_risks.listed(list_risks(desk), known_risks(desk), desk.now(), everything=everything, as_json=as_json)
 
 
 @risks.command("show")
@@ -73,6 +73,20 @@ def open_command(
         dry_run=dry_run,
     )
     show_risks.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
+@risks.command("watch")
+def watch_command(
+    context: Context,
+    iteration: Annotated[int, typer.Option("--iteration", "-i", min=1, help="The iteration that is looked at.")],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Open the risks an iteration shows: drift that blocks, themes that came back, an overdue review."""
+    from flywheel_mlflow.cli import show_risks
+
+    answer = open_session(context).act("risk-watch", iteration=iteration, dry_run=dry_run)
+    show_risks.watched(answer, dry_run=dry_run, as_json=as_json)
 
 
 @risks.command("update")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +18,10 @@ from flywheel_mlflow.flywheel import Flywheel, find_root, load_flywheel
 from flywheel_mlflow.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.operations.assembling import Assembled
     from flywheel_mlflow.operations.deciding import Desk
     from flywheel_mlflow.operations.running import Ran
+    from flywheel_mlflow.operations.tasking import Handed
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -140,7 +143,7 @@ def log_first(
 def run_pipelines(
     session: Session, iteration: int, step: Callable[[str], None], *, tasks: Path | None
 ) -> tuple[Ran, ...]:
-    """Run every project's pipeline for an iteration, on a store that is ready."""
+    """Run every project's pipeline for an iteration, on a store that is ready, with the iteration's tasks."""
     from flywheel_mlflow.operations.running import run_projects
 
     def tell(name: str, ran: Ran | None) -> None:
@@ -148,7 +151,35 @@ def run_pipelines(
 
     session.tracking.assemblies.experiment()  # the store must exist before several processes open it
     uri = session.settings.tracking_uri
-    return run_projects(session.flywheel, iteration, tracking_uri=uri, tasks=tasks, progress=tell)
+    with handed_tasks(session, iteration, tasks) as (folder, _):
+        return run_projects(session.flywheel, iteration, tracking_uri=uri, tasks=folder, progress=tell)
+
+
+@contextmanager
+def handed_tasks(session: Session, iteration: int, given: Path | None) -> Iterator[tuple[Path | None, Handed]]:
+    """A folder with the tasks an iteration is handed (accepted ones, those of a folder), None when there are none."""
+    from flywheel_mlflow.operations.scratch import scratch_folder
+    from flywheel_mlflow.operations.tasking import write_tasks
+
+    with scratch_folder() as folder:
+        found = write_tasks(session.desk, iteration, folder, given=given)
+        yield folder if found.written else None, found
+
+
+def record_absorbed(session: Session, assembled: Assembled) -> None:
+    """Write the tasks an assembly found absorbed into the ledger; what stands there already stays."""
+    from flywheel_mlflow.operations.tasking import unrecorded
+
+    for item in unrecorded(session.desk, assembled.assembly.absorption):
+        session.act("task-absorb", task=item.task, iteration=assembled.assembly.iteration, evidence=item.run_id)
+
+
+def watch_risks(session: Session, iteration: int) -> None:
+    """Open the risks an iteration shows; a flywheel without a ledger has decided nothing, and gets none for this."""
+    from flywheel_mlflow.operations.deciding import look
+
+    if look(session.tracking) is not None:
+        session.act("risk-watch", iteration=iteration)
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:

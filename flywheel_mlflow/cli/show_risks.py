@@ -11,16 +11,24 @@ from flywheel_mlflow.cli.console import counted, open_console, print_json, say, 
 from flywheel_mlflow.cli.show_releases import day
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.operations.risking import ShownRisk
+    from rich.console import Console
+
+    from flywheel_mlflow.operations.risking import KnownToAll, ShownRisk
+    from flywheel_mlflow.risk_paths import Propagation
     from flywheel_mlflow.risks import Risk
 
+#: Projects of a path that are shown; `--json` has them all.
+MOST_REACHED = 12
 
-def listed(found: Sequence[Risk], now: datetime, *, everything: bool, as_json: bool) -> None:
-    """Risks, the most pressing first."""
+
+def listed(
+    found: Sequence[Risk], known: Sequence[KnownToAll], now: datetime, *, everything: bool, as_json: bool
+) -> None:
+    """Risks, the most pressing first, and those that flywheel.yaml knows."""
     chosen = [item for item in found if everything or item.closed_at is None]
     chosen.sort(key=lambda item: (item.closed_at is not None, -item.likelihood * item.impact, item.due))
     if as_json:
-        print_json({"risks": [_document(item, now) for item in chosen]})
+        print_json({"risks": [_document(item, now) for item in chosen], "known": known})
         return
     rows = [
         (
@@ -38,6 +46,9 @@ def listed(found: Sequence[Risk], now: datetime, *, everything: bool, as_json: b
     console.print(
         table("risks", ("id", "severity", "state", "what", "owner", "likelihood x impact", "due (UTC)"), rows)
     )
+    if known:
+        told = [(item.id, item.title, item.owner, ", ".join(item.layers), len(item.projects)) for item in known]
+        console.print(table("known risks (flywheel.yaml)", ("id", "what", "owner", "layers", "projects"), told))
     open_count = sum(item.closed_at is None for item in found)
     say(console, f"{counted(open_count, 'open risk')}, {sum(item.is_overdue(now) for item in found)} overdue")
 
@@ -53,7 +64,8 @@ def _document(item: Risk, now: datetime) -> dict[str, Any]:
 def shown(found: ShownRisk, now: datetime, *, as_json: bool) -> None:
     """One risk with its story."""
     if as_json:
-        print_json({"risk": _document(found.risk, now), "story": found.story})
+        before = [_document(item, now) for item in found.before]
+        print_json({"risk": _document(found.risk, now), "story": found.story, "path": found.path, "before": before})
         return
     console, risk = open_console(), found.risk
     say(console, f"{risk.id}: {risk.title}")
@@ -63,8 +75,52 @@ def shown(found: ShownRisk, now: datetime, *, as_json: bool) -> None:
         say(console, f"mitigation: {risk.mitigation}")
     if risk.projects:
         say(console, f"projects: {', '.join(risk.projects)}")
+    _path(console, found.path)
+    _recurrence(console, found)
     for item in found.story:
         say(console, f"  event {item.number}, {day(item.at)}, {item.actor}: {item.text}")
+
+
+def _path(console: Console, path: Propagation) -> None:
+    """Where the risk can spread, the earliest first."""
+    if not path.projects:
+        say(console, "spreads: unknown, it names no project")
+        return
+    say(console, f"sits in {', '.join(path.layers)}; can reach the layers {', '.join(path.all_layers)}")
+    for item in path.reached[:MOST_REACHED]:
+        when = "this turn" if not item.turns else f"{counted(item.turns, 'turn')} later"
+        say(console, f"  {item.project} ({when}) over {' > '.join(item.through)}")
+    if len(path.reached) > MOST_REACHED:
+        say(console, f"  and {len(path.reached) - MOST_REACHED} more")
+
+
+def _recurrence(console: Console, found: ShownRisk) -> None:
+    """When it was seen, and what became of it earlier."""
+    risk = found.risk
+    if len(risk.sightings) > 1 or risk.iterations:
+        turns = ", ".join(map(str, risk.iterations)) or "unknown"
+        say(console, f"seen {counted(len(risk.sightings), 'time')}, in iterations {turns}")
+    for item in found.before:
+        turns = ", ".join(map(str, item.iterations)) or "unknown"
+        end = (
+            f"closed by {item.closed_by} with run {item.evidence}: {item.closing_reason}" if item.closed_at else "open"
+        )
+        say(console, f"came before as {item.id}, seen in iterations {turns}, {end}")
+    if any(item.closed_at for item in found.before) and risk.closed_at is None:
+        told = "" if risk.mitigation else f": flywheel risk update {risk.id} --mitigation '...'"
+        say(console, f"why again? {risk.mitigation or 'nobody has said'}{told}")
+
+
+def watched(answer: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
+    """The risks that an iteration shows."""
+    if as_json:
+        print_json(answer)
+        return
+    console, word = open_console(), "would write" if dry_run else "written"
+    for body in answer["found"]:
+        say(console, f"{word}: {body['title']} (owner {body['owner']})")
+    if not answer["found"]:
+        say(console, f"iteration {answer['iteration']} shows no risk that is not known")
 
 
 def decided(answer: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:

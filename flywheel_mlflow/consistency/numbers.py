@@ -109,6 +109,7 @@ def _known_sources(view: AssemblyView) -> dict[str, dict[str, str]]:
         "self-evidence": {} if own is None else {"this assembly": own},
         "runs": {"this iteration": ""},
         "comparison": {"the iteration before": ""},
+        "ledger": {"the decisions by then": ""},
         "contracts": {f"{PROJECTS_FOLDER}/*/{CONTRACT_FILE}": ""},
         "blueprint": {BLUEPRINT_FILE: view.now.flywheel.blueprint.digest},
     }

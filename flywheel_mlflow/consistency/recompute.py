@@ -20,7 +20,6 @@ NOT_IN_THE_DOCUMENTS = frozenset(
     {
         "flywheel.iteration_cycle_days",
         "flywheel.feedback_reflux_rate",
-        "flywheel.regression_localisation_rate",
         "flywheel.release_pass_rate",
         "flywheel.risk_closure_rate",
     }
@@ -188,7 +187,7 @@ def _compared(view: AssemblyView) -> dict[str, Number]:
     """Counts of the comparison with the iteration before, from its document; unknown where there is none."""
     names = ("regressed_kpi", "inconclusive_kpi", "drifted_signal", "drifted_filter", "drift_error")
     if DRIFT not in view.files:
-        return {f"{name}_count": None for name in names}
+        return dict.fromkeys([*(f"{name}_count" for name in names), "regression_localisation_rate"])
     report = drift_report_from_json(view.text(DRIFT), name=DRIFT)
     bad = {"regressed", "vanished", "drifted"}
     counts = (
@@ -198,7 +197,23 @@ def _compared(view: AssemblyView) -> dict[str, Number]:
         sum(item.verdict.value in bad for item in report.filters),
         sum(item.kind.value == "error" for item in report.findings),
     )
-    return {f"{name}_count": count for name, count in zip(names, counts, strict=True)}
+    found: dict[str, Number] = {f"{name}_count": count for name, count in zip(names, counts, strict=True)}
+    moved = {item.project for item in report.distributions if item.verdict.value != "unchanged"}
+    moved |= {item.project for item in report.filters if item.verdict.value in bad}
+    lost = [item.subject.split(".")[0] for item in report.kpis if item.verdict.value in bad]
+    located = [name for name in lost if moved & _sources(name, view)]
+    return found | {"regression_localisation_rate": _ratio(len(located), len(lost))}
+
+
+def _sources(project: str, view: AssemblyView) -> set[str]:
+    """A project and everything upstream of it in the same turn, as the registry states its inputs."""
+    found: set[str] = set()
+    near = {project}
+    while near:
+        found |= near
+        lines = [edge for name in near if name in view.registry for edge in view.registry[name].interfaces_in]
+        near = {edge.producer for edge in lines if edge.from_iteration == "same"} - found
+    return found
 
 
 def sum_of_known(values: Iterable[Number]) -> float | None:

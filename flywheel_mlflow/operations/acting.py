@@ -20,9 +20,11 @@ from flywheel_mlflow.operations.decisions import approve, explain_drift, overrid
 from flywheel_mlflow.operations.gating import run_gate
 from flywheel_mlflow.operations.moving import promote, reconcile, rollback
 from flywheel_mlflow.operations.releasing import create_release
+from flywheel_mlflow.operations.reviewing import record_review
 from flywheel_mlflow.operations.risking import close_risk, open_risk, update_risk
 from flywheel_mlflow.operations.routing import reroute_event
 from flywheel_mlflow.operations.tasking import absorb_task, accept_task, decide_theme
+from flywheel_mlflow.operations.watching import watch_risks
 from flywheel_mlflow.reports.gate import criterion_rows
 from flywheel_mlflow.signing import Signature
 from flywheel_mlflow.tracking import Tracking
@@ -184,6 +186,20 @@ class AbsorbTask(_Act):
     evidence: Name
 
 
+class WatchRisks(_Act):
+    """Open the risks an iteration shows."""
+
+    iteration: Annotated[int, Field(ge=1, le=999_999)]
+
+
+class RecordReview(_Act):
+    """Write down that a quarter was reviewed."""
+
+    quarter: Name
+    run_id: Name
+    digest: Name
+
+
 def _approve(desk: Desk, act: Approve) -> Any:
     signed = Signature(act.signature.public_key, act.signature.value) if act.signature else None
     return approve(desk, act.version, act.role, act.reason, until=act.until, signature=signed, dry_run=act.dry_run)
@@ -267,6 +283,11 @@ ACTS: Mapping[str, ActKind] = {
     "risk-close": ActKind(
         CloseRisk,
         lambda desk, act: close_risk(desk, act.risk, evidence=act.evidence, reason=act.reason, dry_run=act.dry_run),
+    ),
+    "risk-watch": ActKind(WatchRisks, lambda desk, act: watch_risks(desk, act.iteration, dry_run=act.dry_run)),
+    "review": ActKind(
+        RecordReview,
+        lambda desk, act: record_review(desk, act.quarter, run_id=act.run_id, digest=act.digest, dry_run=act.dry_run),
     ),
     "reroute": ActKind(
         Reroute, lambda desk, act: reroute_event(desk, act.event, to=act.to, reason=act.reason, dry_run=act.dry_run)

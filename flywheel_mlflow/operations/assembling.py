@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from flywheel_mlflow.documents import parse_json, read_text, value_at
 from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.errors import AssemblyError, InputError
 from flywheel_mlflow.evidence import Check, Collected, Outcome, Overlap, ProjectEvidence
+from flywheel_mlflow.feedback.absorption import NO_REFLUX, Reflux
+from flywheel_mlflow.feedback.tasks import fold_tasks
 from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.ledger import Event
 from flywheel_mlflow.operations.contamination import find_overlaps
@@ -47,6 +50,7 @@ class Gathered:
     overlaps: tuple[Overlap, ...] = ()
     drift: DriftReport | None = None
     record: TrackRecord = NO_RECORD
+    reflux: Reflux = NO_REFLUX
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +95,30 @@ def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: 
     drift = None
     if compared and before is not None and before.evidence and collected.evidence:
         drift = compare_evidence(flywheel, tracking, collected, before, previous)
+    ended = max((item.ended for item in collected.evidence.values() if item.ended), default=None)
+    decided = _decisions(tracking, ended)
     return Gathered(
         collected,
         before,
         previous,
         find_overlaps(flywheel, tracking, collected),
         drift,
-        track_record(_decisions(tracking, collected)),
+        track_record(decided),
+        _reflux(tracking, decided, ended),
     )
 
 
-def _decisions(tracking: Tracking, collected: Collected) -> tuple[Event, ...]:
+def _decisions(tracking: Tracking, ended: datetime | None) -> tuple[Event, ...]:
     """The ledger as it was when this iteration's evidence ended; later decisions belong to later iterations."""
     world = look(tracking)
-    ended = max((item.ended for item in collected.evidence.values() if item.ended), default=None)
     return decided_until(world.ledger.events, ended) if world else ()
+
+
+def _reflux(tracking: Tracking, decided: tuple[Event, ...], ended: datetime | None) -> Reflux:
+    """The feedback as it was then; counts of ingestions stand on their runs, so no event is read."""
+    batches = tracking.feedback.batches()
+    taken = [batch.counts.get("events", 0) for batch in batches if ended is not None and batch.at <= ended]
+    return Reflux(fold_tasks(decided), sum(taken))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +148,7 @@ def settle(flywheel: Flywheel, gathered: Gathered, sources: Mapping[str, str]) -
             overlaps=gathered.overlaps,
             drift=gathered.drift,
             record=gathered.record,
+            reflux=gathered.reflux,
         )
         draft = render_deliverables(current, published=published)
         view = consistency.AssemblyView(

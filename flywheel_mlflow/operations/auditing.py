@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.approvals import holds_role, judge, may_move
 from flywheel_mlflow.bundle import bundle_faults, pins_digest, read_bundle
-from flywheel_mlflow.canonical import digest_of, sha256_text
+from flywheel_mlflow.canonical import canonical_json, digest_of, sha256_text
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import DocumentError, FlywheelError
 from flywheel_mlflow.flywheel import Flywheel
@@ -225,7 +225,9 @@ def _tags(scene: _Scene, release: Release, files: Mapping[str, str]) -> Iterator
     """What consumers resolve against what was released."""
     view = scene.versions[release.version]
     bundle = read_bundle(files, release.bundle)
-    if view.bundle != release.bundle or digest_of(pins_of(view)) != pins_digest(bundle.pins) or view.unreadable:
+    told = digest_of(pins_of(view)) == pins_digest(bundle.pins) and not view.unreadable
+    told &= view.tags.get(tags.LEFT_OUT) == canonical_json(bundle.left_out)
+    if view.bundle != release.bundle or not told:
         yield Finding(
             "pins-changed",
             f"the tags of model version {release.version} do not say what its bundle pins: consumers would be misled",

@@ -10,7 +10,7 @@ from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.evidence import Collected
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.lineage import Impact, impact, producers
-from flywheel_mlflow.metrics import DRIFT_COUNTS
+from flywheel_mlflow.metrics import DRIFT_COUNTS, LOCALISED
 from flywheel_mlflow.operations.assembling import gather, settle
 from flywheel_mlflow.operations.checking import read_sources
 from flywheel_mlflow.provenance import Explanation
@@ -39,8 +39,8 @@ def explain_metric(flywheel: Flywheel, tracking: Tracking, iteration: int, name:
         UnknownName: no number has that name.
         InputError: no project has evidence in this iteration.
     """
-    # The comparison with the iteration before costs downloads, and only its own counts rest on it.
-    compared = f"flywheel.{name.removeprefix('flywheel.')}" in {number for number, *_ in DRIFT_COUNTS}
+    # The comparison with the iteration before costs downloads, and only its own numbers rest on it.
+    compared = f"flywheel.{name.removeprefix('flywheel.')}" in {LOCALISED, *(item for item, *_ in DRIFT_COUNTS)}
     gathered = gather(flywheel, tracking, iteration, compared=compared)
     if not gathered.collected.evidence:
         raise InputError(f"iteration {iteration} has no evidence", hint="log the projects' runs first")

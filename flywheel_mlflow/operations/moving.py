@@ -20,7 +20,16 @@ from flywheel_mlflow.moves import (
     rollback_targets,
 )
 from flywheel_mlflow.operations.bundles import fetch_bundle, locate_pins
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world, world_of
+from flywheel_mlflow.operations.deciding import (
+    Desk,
+    Draft,
+    World,
+    decide,
+    is_trouble,
+    persistently,
+    sound_world,
+    world_of,
+)
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import ENDS, STAGES, Kind, Move, Release, ReleaseState, after_move
 
@@ -122,14 +131,16 @@ def _target(desk: Desk, world: World, to: int | None) -> tuple[int, tuple[str, .
     faults = data_faults(desk, world.state.release(wanted))
     if not faults:
         return wanted, ()
-    older = known[known.index(wanted) + 1 :] if wanted in known else known
-    good = next((item for item in older if not data_faults(desk, world.state.release(item))), None)
+    at = known.index(wanted) if wanted in known else -1
+    # The next older one first, and of two that were there again and again the one that was there since.
+    others = (*known[at + 1 :], *known[: max(at, 0)])
+    good = next((item for item in others if not data_faults(desk, world.state.release(item))), None)
     raise Refused(
         f"release {wanted} cannot be gone back to: {'; '.join(faults[:3])}",
         rule="a rollback goes to data that still exist and still match their digests",
         value=f"{len(faults)} faults",
         limit=0,
-        hint=f"flywheel rollback --to {good} --reason '...'" if good is not None else "no older release is whole",
+        hint=f"flywheel rollback --to {good} --reason '...'" if good is not None else "no other release is whole",
     )
 
 
@@ -222,7 +233,8 @@ def _point(desk: Desk, started: Event, plan: MovePlan) -> ModelView:
         persistently(desk, lambda: desk.tracking.releases.point(plan.to, plan.version))
         model = persistently(desk, desk.tracking.releases.look)
     except ServerError as error:
-        if not persistently(desk, lambda: desk.tracking.releases.version(plan.version)):
+        # A server that was away for all the tries is not asked for as long again.
+        if not is_trouble(error) and not persistently(desk, lambda: desk.tracking.releases.version(plan.version)):
             undo(desk, started.number, f"version {plan.version} is gone")
             raise _deleted(plan.version) from error
         raise

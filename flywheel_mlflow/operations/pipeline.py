@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from flywheel_mlflow.canonical import canonical_json, document_json
-from flywheel_mlflow.contract import Strict, Text
 from flywheel_mlflow.documents import Document, faults_of, parse_json, read_text
 from flywheel_mlflow.errors import DocumentError, Fault, InputError, UnknownName
 from flywheel_mlflow.evidence import Collected
-from flywheel_mlflow.names import Identifier, Label
+from flywheel_mlflow.feedback.tasks import Task
 
 if TYPE_CHECKING:
     from flywheel_mlflow.operations.project_run import LoggedRun, ProjectRun
@@ -32,23 +31,15 @@ PIPELINE_FILE = "pipeline.py"
 Build = Callable[["Workspace"], None]
 
 
-class Task(Strict):
-    """Work for a project in one iteration, as feedback asks for it.
-
-    ``payload`` is what the project's own pipeline understands: records to add, queries that
-    failed, verifier cases. It never holds the cases the improvement is measured on.
-    """
-
-    id: Label
-    project: Identifier
-    iteration: int = Field(strict=True, ge=1)
-    theme: Label
-    request: Text
-    payload: dict[str, Any] = Field(default_factory=dict)
-
-
 def read_tasks(folder: Path | None, project: str, iteration: int) -> tuple[Task, ...]:
-    """The tasks of a project for an iteration: one JSON file each, sorted by id.
+    """The tasks of a project for an iteration, sorted by id; see :func:`all_tasks`."""
+    if folder is None:
+        return ()
+    return tuple(task for task in all_tasks(folder) if (task.project, task.iteration) == (project, iteration))
+
+
+def all_tasks(folder: Path) -> tuple[Task, ...]:
+    """The tasks below a folder: one JSON file each, sorted by id.
 
     They lie in the ``tasks`` folders of the projects below ``folder``, or, where there are none,
     in ``folder`` itself.
@@ -57,8 +48,6 @@ def read_tasks(folder: Path | None, project: str, iteration: int) -> tuple[Task,
         InputError: there is no such folder.
         DocumentError: a file is not a task; every fault of every file is listed.
     """
-    if folder is None:
-        return ()
     if not folder.is_dir():
         raise InputError(f"there is no folder of tasks {folder}", hint="leave --tasks out when there are none")
     faults: list[Fault] = []
@@ -66,7 +55,7 @@ def read_tasks(folder: Path | None, project: str, iteration: int) -> tuple[Task,
     queues = sorted(path for path in folder.glob("*/tasks") if path.is_dir()) or [folder]
     for path in (file for queue in queues for file in sorted(queue.glob("*.json"))):
         try:
-            tasks.append(_read_task(path))
+            tasks.append(read_task(path))
         except DocumentError as error:
             faults += error.faults
     for name, count in Counter(task.id for task in tasks).items():
@@ -74,12 +63,15 @@ def read_tasks(folder: Path | None, project: str, iteration: int) -> tuple[Task,
             faults.append(Fault(str(folder), 0, "", f"{count} tasks have the id {name}"))
     if faults:
         raise DocumentError(faults, hint="correct the task files, then run again")
-    return tuple(
-        sorted((task for task in tasks if (task.project, task.iteration) == (project, iteration)), key=lambda t: t.id)
-    )
+    return tuple(sorted(tasks, key=lambda task: task.id))
 
 
-def _read_task(path: Path) -> Task:
+def read_task(path: Path) -> Task:
+    """The task in a file.
+
+    Raises:
+        DocumentError: it is none; every fault is listed.
+    """
     value = parse_json(read_text(path), name=str(path))
     try:
         return Task.model_validate(value)
@@ -121,16 +113,22 @@ def sample_record(
 class Workspace:
     """What a pipeline works with.
 
-    ``fault`` is the name of the fault to inject, empty for none; ``data`` is the project's
-    folder of sample data; ``folder`` is a scratch folder that is gone after the run.
+    ``fault`` is the name of the fault to inject, empty for none; ``offered`` are the tasks that are there
+    for it; ``data`` is the project's folder of sample data; ``folder`` is a scratch folder that is gone after the run.
     """
 
     run: ProjectRun
     iteration: int
     fault: str
-    tasks: tuple[Task, ...]
+    offered: tuple[Task, ...]
     data: Path
     folder: Path
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks for this project and iteration; asking for them is what the run's evidence counts as reading."""
+        self.run.log_tasks(task.id for task in self.offered)
+        return self.offered
 
     def random(self, *purpose: object) -> random.Random:
         """A generator seeded by project and purpose: equal runs draw equal numbers.
@@ -239,7 +237,7 @@ def run_pipeline(
     run = project_run(home, iteration, tracking_uri=tracking_uri)
     found = read_tasks(tasks, run.contract.id, iteration)
     with tempfile.TemporaryDirectory(prefix="flywheel-") as folder, run:
-        run.log_params({"injected_fault": fault or "none", "tasks_read": len(found)})
+        run.log_params({"injected_fault": fault or "none", "tasks_offered": len(found)})
         build(Workspace(run, iteration, fault, found, home / DATA_FOLDER, Path(folder)))
     if run.logged is None:
         raise InputError("the run ended without a result", where=str(file))

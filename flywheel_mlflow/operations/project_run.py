@@ -133,6 +133,10 @@ class ProjectRun:
         """Set tags outside the reserved prefixes."""
         self._gathering.add_tags(values)
 
+    def log_tasks(self, ids: Iterable[str]) -> None:
+        """Log which tasks this run read, by id: what an assembly counts as absorbed."""
+        self._gathering.add_tasks(ids)
+
     def log_check(
         self,
         name: str,

@@ -10,6 +10,7 @@ from flywheel_mlflow.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.history import Told, tell
 from flywheel_mlflow.names import check_label
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently, sound_world
+from flywheel_mlflow.risk_paths import Propagation, in_layers, propagation
 from flywheel_mlflow.risks import Risk, RiskKind
 
 
@@ -31,10 +32,32 @@ def list_risks(desk: Desk) -> tuple[Risk, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ShownRisk:
-    """One risk with every event about it, in sentences."""
+    """One risk with every event about it in sentences, where it can spread, and the earlier risks of its topic."""
 
     risk: Risk
     story: tuple[Told, ...]
+    path: Propagation
+    before: tuple[Risk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownToAll:
+    """A cross-project risk that flywheel.yaml names, with the projects in its layers."""
+
+    id: str
+    title: str
+    owner: str
+    layers: tuple[str, ...]
+    projects: tuple[str, ...]
+
+
+def known_risks(desk: Desk) -> tuple[KnownToAll, ...]:
+    """The risks the organisation knows by its blueprint; whether one shows itself is said by the ledger."""
+    contracts = desk.flywheel.contracts
+    return tuple(
+        KnownToAll(item.id, item.title, item.owner, item.layers, in_layers(contracts, item.layers))
+        for item in desk.flywheel.blueprint.risks
+    )
 
 
 def show_risk(desk: Desk, risk: str) -> ShownRisk:
@@ -48,7 +71,13 @@ def show_risk(desk: Desk, risk: str) -> ShownRisk:
     about = [
         event for event in world.ledger.events if event.number == found.number or event.body.get("risk") == found.id
     ]
-    return ShownRisk(found, tell(about))
+    about += [event for event in world.ledger.events if event.number in {item.number for item in found.sightings[1:]}]
+    return ShownRisk(
+        found,
+        tell(sorted(about, key=lambda event: event.number)),
+        propagation(desk.flywheel.contracts, found.projects),
+        tuple(world.risks[name] for name in found.before if name in world.risks),
+    )
 
 
 def open_risk(

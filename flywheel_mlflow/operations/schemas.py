@@ -1,4 +1,4 @@
-"""The JSON Schemas of the files people write, so that editors can complete them."""
+"""The JSON Schemas of the files people and other programs write, so that editors can complete them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from flywheel_mlflow.blueprint import Blueprint
 from flywheel_mlflow.canonical import document_json
 from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.errors import UnknownName
+from flywheel_mlflow.feedback.events import FeedbackEvent
+from flywheel_mlflow.feedback.mapping import ColumnMapping
 
-MODELS: dict[str, type[BaseModel]] = {"contract": Contract, "blueprint": Blueprint}
+MODELS: dict[str, type[BaseModel]] = {
+    "contract": Contract,
+    "blueprint": Blueprint,
+    "feedback_event": FeedbackEvent,
+    "feedback_mapping": ColumnMapping,
+}
 
 
 def json_schema(kind: str) -> str:
-    """The JSON Schema (draft 2020-12) of a ``contract`` or a ``blueprint`` as text.
+    """The JSON Schema (draft 2020-12) of one kind of file as text; ``feedback_event`` is one line of feedback.
 
     Raises:
-        UnknownName: neither of the two.
+        UnknownName: none of ``MODELS``.
     """
     if kind not in MODELS:
         raise UnknownName("kind of file", kind, MODELS)

@@ -27,6 +27,8 @@ def render_deliverables(
     files[LINEAGE_CHART] = lineage_svg(assembly)
     if assembly.drift is not None:
         files[deliverables.DRIFT] = assembly.drift.to_json()
+    if assembly.absorption.any:
+        files[deliverables.TASKS] = document_json(deliverables.tasks_document(assembly))
     if checks is not None:
         found = tuple(checks)
         files[deliverables.TEST_RESULTS] = document_json(results_document(found))

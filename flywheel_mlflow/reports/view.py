@@ -18,6 +18,7 @@ from flywheel_mlflow.reports.figures import Figures
 from flywheel_mlflow.reports.gaps import Gap, Skipped, gaps, skipped_runs
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.published import Comparison, compare_published
+from flywheel_mlflow.reports.tasks import TasksView, tasks_view
 from flywheel_mlflow.rules import parse_rule
 from flywheel_mlflow.stages import StageRun, StageStatus
 
@@ -152,6 +153,7 @@ class ReportView:
     changes: tuple[Change, ...]
     more_changes: int
     drift: DriftView | None
+    tasks: TasksView | None
     projects: tuple[ProjectRow, ...]
     stages: tuple[StageRow, ...]
     bottlenecks: tuple[BottleneckRow, ...]
@@ -188,6 +190,7 @@ def build_view(assembly: Assembly, published: Mapping[str, object] | None = None
         changes=shown,
         more_changes=len(moved) - len(shown),
         drift=drift_view(assembly.drift) if assembly.drift is not None else None,
+        tasks=tasks_view(assembly.absorption) if assembly.absorption.any else None,
         projects=projects,
         stages=stages,
         bottlenecks=tuple(

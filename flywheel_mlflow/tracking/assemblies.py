@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from flywheel_mlflow.evidence import ConsumedInterface, InterfaceVersion
 from flywheel_mlflow.settings import redacted
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.artifacts import Artifacts
-from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.connection import pages, translated
 from flywheel_mlflow.tracking.project_runs import (
     end_run,
     ensure_experiment,
@@ -35,6 +36,10 @@ STATUS_PREFIX = tags.STATUS + "."
 
 #: Where an assembly's own files lie; other folders of its run hold release bundles and drift comparisons.
 ASSEMBLY_FOLDERS = ("console", "interfaces", "processed", "reports")
+
+#: The page for people, written beside them afterwards: it tells later decisions too, so it is no part of an assembly,
+#: of its digest, or of what its checks compare.
+DASHBOARD_PAGE = "console/dashboard.html"
 
 #: Assemblies of each iteration that are read to find the newest valid one of many.
 RUNS_AN_ITERATION = 10
@@ -164,6 +169,34 @@ class AssemblyStore:
                 found[turn] = _recorded(run, turn)
         return tuple(found[turn] for turn in sorted(found)[-most:])
 
+    def between(self, start: datetime, end: datetime) -> tuple[RecordedAssembly, ...]:
+        """The newest valid assembly of each iteration among those started from ``start`` until before ``end``."""
+        with translated(self._uri):
+            experiment = self._client.get_experiment_by_name(self._flywheel)
+            if experiment is None:
+                return ()
+            begins, ends = (int(moment.timestamp() * 1000) for moment in (start, end))
+            runs = list(
+                pages(
+                    lambda token: self._client.search_runs(
+                        [experiment.experiment_id],
+                        filter_string=(
+                            f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' and attributes.start_time >= {begins} "
+                            f"and attributes.start_time < {ends}"
+                        ),
+                        order_by=["attributes.end_time DESC"],
+                        max_results=MAX_ATTEMPTS,
+                        page_token=token,
+                    )
+                )
+            )
+        found: dict[int, RecordedAssembly] = {}
+        for run in runs:
+            number = run.data.tags.get(tags.ITERATION, "")
+            if number.isdecimal() and run.data.tags.get(tags.VALID) == tags.TRUE and _has_ended(run):
+                found.setdefault(int(number), _recorded(run, int(number)))
+        return tuple(found[turn] for turn in sorted(found))
+
     def latest_iteration(self) -> int | None:
         """The iteration of the assembly that was started last; None when there is none."""
         with translated(self._uri):
@@ -183,7 +216,9 @@ class AssemblyStore:
     def files(self, run_id: str, folder: Path) -> dict[str, str]:
         """The text artifacts of an assembly's run by path, downloaded below ``folder``."""
         found = {place: self._artifacts.texts(run_id, place, folder) for place in ASSEMBLY_FOLDERS}
-        return {f"{place}/{name}": text for place, files in found.items() for name, text in files.items()}
+        texts = {f"{place}/{name}": text for place, files in found.items() for name, text in files.items()}
+        texts.pop(DASHBOARD_PAGE, None)
+        return texts
 
     def write(self, content: AssemblyContent, *, resume: str | None = None) -> WrittenAssembly:
         """Write parent and children; the parent is marked valid last of all.

@@ -71,7 +71,7 @@ class BatchContent:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackDocument:
-    """A document about feedback: its kind of run, the run's name, the artifact's file, the text; ``note`` is Markdown."""
+    """A document about feedback: kind and name of its run, file of the artifact, text; ``note`` is Markdown."""
 
     kind: str
     iteration: int

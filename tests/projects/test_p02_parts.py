@@ -9,7 +9,7 @@ import pytest
 from trials import PROJECTS, load_module
 
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.operations.pipeline import Task
+from flywheel_mlflow.feedback.tasks import Task
 
 FOLDER = PROJECTS / "p02_legal_sft"
 articles = load_module(FOLDER / "p02_articles.py")

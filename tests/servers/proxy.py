@@ -38,7 +38,7 @@ class Exchange:
 
 
 def is_artifact(path: str) -> bool:
-    """Whether a path belongs to the moving of artifacts: before the first one MLflow's client asks what the server can."""
+    """Whether a path belongs to the moving of artifacts; before the first MLflow's client asks what the server can."""
     return "/mlflow-artifacts/" in path or path.endswith("/server-info")
 
 

@@ -25,6 +25,7 @@ from flywheel_mlflow.bundle import (
     METRICS,
     REGISTRY,
     RISKS,
+    TASKS,
     Bundle,
     bundle_faults,
     make_bundle,
@@ -62,8 +63,8 @@ BUNDLE = bundle_from()
 
 
 def test_a_bundle_is_plain_json_that_reads_back() -> None:
-    """Eight files, each JSON; what is read back pins the same, and nothing differs."""
-    assert set(BUNDLE.files) == {MANIFEST, INTERFACES, REGISTRY, METRICS, CHECKS, DRIFT, RISKS, BLUEPRINT}
+    """Nine files, each JSON; what is read back pins the same, and nothing differs."""
+    assert set(BUNDLE.files) == {MANIFEST, INTERFACES, REGISTRY, METRICS, CHECKS, DRIFT, RISKS, BLUEPRINT, TASKS}
     assert all(json.loads(text) is not None for text in BUNDLE.files.values())
     assert bundle_faults(BUNDLE.files, BUNDLE.digest) == ()
     assert read_bundle(BUNDLE.files, BUNDLE.digest) == BUNDLE

@@ -43,6 +43,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "risk-open": {"title": "Rain", "owner": "ana", "due": UNTIL, "likelihood": 1, "impact": 5},
     "risk-update": {"risk": "R1", "owner": "bo"},
     "risk-close": {"risk": "R1", "evidence": "run", "reason": "gone"},
+    "risk-watch": {"iteration": 3},
+    "review": {"quarter": "2026Q4", "run_id": "run", "digest": "0" * 64},
+    "reroute": {"event": "e1", "to": "p01", "reason": "the rules are wrong"},
+    "task-accept": {"run_id": "run", "digest": "0" * 64},
+    "theme-queue": {"theme": "p01-0", "reason": "next quarter", "iteration": 2},
+    "theme-decline": {"theme": "p01-0", "reason": "works as meant"},
+    "task-absorb": {"task": "p01-0-3", "iteration": 3, "evidence": "run"},
 }
 STRANGE: st.SearchStrategy[Any] = st.recursive(
     st.none()

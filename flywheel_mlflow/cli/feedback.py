@@ -1,0 +1,197 @@
+"""The commands about feedback: taking it in, routing it, explaining and correcting where it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flywheel_mlflow.cli.session import Context, open_session, watch_risks
+
+feedback = typer.Typer(
+    name="feedback", help="Feedback events: where they come from, and which project they go to.", no_args_is_help=True
+)
+
+Iteration = Annotated[int, typer.Option("--iteration", "-i", min=1, help="Which turn of the flywheel, from 1.")]
+MaybeIteration = Annotated[
+    int | None, typer.Option("--iteration", "-i", min=1, help="Which turn of the flywheel; all if left out.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but write.")]
+EventId = Annotated[str, typer.Argument(help="The event's id.")]
+
+
+@feedback.command()
+def ingest(
+    context: Context,
+    files: Annotated[list[Path], typer.Argument(help="JSONL, CSV or Parquet files of events.")],
+    iteration: Iteration,
+    mapping: Annotated[
+        Path | None, typer.Option(help="YAML that says which foreign column is which field of an event.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take events in, each once, and route them; lines that are no events become dead letters."""
+    from flywheel_mlflow.cli import progress, show_feedback
+    from flywheel_mlflow.feedback.mapping import read_mapping
+    from flywheel_mlflow.operations.feedback import ingest_files
+
+    session = open_session(context)
+    how = read_mapping(mapping) if mapping else None
+    with progress.rows_measured() as tell:
+        done = ingest_files(
+            session.flywheel, session.tracking, files, iteration, mapping=how, dry_run=dry_run, progress=tell
+        )
+    show_feedback.ingested(done, dry_run=dry_run, as_json=as_json)
+
+
+@feedback.command("pull-traces")
+def pull_traces_command(
+    context: Context,
+    experiment: Annotated[str, typer.Option(help="The MLflow experiment that holds the traces.")],
+    iteration: Iteration,
+    since: Annotated[str, typer.Option(help="Only traces from then on: 2026-10-01 or 2026-10-01T12:00:00Z. UTC.")] = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what people and judges said about MLflow traces."""
+    from flywheel_mlflow.cli import show_feedback
+    from flywheel_mlflow.operations.feedback import pull_traces
+
+    session = open_session(context)
+    pulled, done = pull_traces(
+        session.flywheel, session.tracking, experiment, iteration, since=show_feedback.moment(since), dry_run=dry_run
+    )
+    show_feedback.pulled(pulled, done, dry_run=dry_run, as_json=as_json)
+
+
+@feedback.command("pull-findings")
+def pull_findings_command(
+    context: Context, iteration: Iteration, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """Take in the flywheel's own findings: the failed checks of an iteration's evidence."""
+    from flywheel_mlflow.cli import show_feedback
+    from flywheel_mlflow.operations.assembling import collect_iteration
+    from flywheel_mlflow.operations.feedback import pull_findings
+
+    session = open_session(context)
+    collected = collect_iteration(session.flywheel, session.tracking, iteration)
+    done = pull_findings(session.flywheel, session.tracking, collected, dry_run=dry_run)
+    show_feedback.ingested((done,), dry_run=dry_run, as_json=as_json)
+
+
+@feedback.command()
+def route(
+    context: Context,
+    iteration: Iteration,
+    out: Annotated[
+        str, typer.Option(help="Write all events with their routes as CSV and JSONL into this folder.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show where an iteration's feedback goes by the rules of today, and what people decided."""
+    from flywheel_mlflow.cli import show_feedback
+    from flywheel_mlflow.operations.routing import route_iteration
+
+    session = open_session(context)
+    found = route_iteration(
+        session.flywheel, session.tracking, iteration, now=show_feedback.now(), out=Path(out) if out else None
+    )
+    show_feedback.routed(found, as_json=as_json)
+
+
+@feedback.command("list")
+def list_command(
+    context: Context,
+    iteration: MaybeIteration = None,
+    to: Annotated[str, typer.Option(help="Only what goes to this project.")] = "",
+    unroutable: Annotated[bool, typer.Option("--unroutable", help="Only what no rule takes.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many are shown.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List events with where they go."""
+    from flywheel_mlflow.cli import show_feedback
+    from flywheel_mlflow.operations.routing import list_events
+
+    session = open_session(context)
+    total, rows = list_events(session.flywheel, session.tracking, iteration, to=None if unroutable else to, limit=limit)
+    show_feedback.listed(total, rows, as_json=as_json)
+
+
+@feedback.command()
+def explain(context: Context, event: EventId, as_json: AsJson = False) -> None:
+    """Show why an event goes where it goes: what every rule says to it."""
+    from flywheel_mlflow.cli import show_feedback
+    from flywheel_mlflow.operations.routing import explain_event
+
+    session = open_session(context)
+    show_feedback.explained(explain_event(session.flywheel, session.tracking, event), as_json=as_json)
+
+
+@feedback.command()
+def reroute(
+    context: Context,
+    event: EventId,
+    to: Annotated[str, typer.Option(help="The project that should have got it.")],
+    reason: Annotated[str, typer.Option(help="Why the rules are wrong here.")],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send an event to another project; counts as a misroute of the rules."""
+    from flywheel_mlflow.cli import show_feedback
+
+    answer = open_session(context).act("reroute", event=event, to=to, reason=reason, dry_run=dry_run)
+    show_feedback.rerouted(answer, dry_run=dry_run, as_json=as_json)
+
+
+@feedback.command("themes")
+def themes_command(
+    context: Context,
+    iteration: Iteration,
+    project: Annotated[str, typer.Option(help="Only themes of this project.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many are shown.")] = 20,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Group what an iteration's events say into themes, with what speaks for each and what was decided."""
+    from flywheel_mlflow.cli import show_feedback, show_tasks
+    from flywheel_mlflow.operations.theming import find_themes
+
+    session = open_session(context)
+    wanted = session.flywheel.project_of(project) if project else None
+    found = find_themes(session.flywheel, session.tracking, iteration, now=show_feedback.now(), dry_run=dry_run)
+    if not dry_run:
+        watch_risks(session, iteration)
+    show_tasks.themes(found, limit=limit, project=wanted, as_json=as_json)
+
+
+@feedback.command("metrics")
+def metrics_command(context: Context, iteration: MaybeIteration = None, as_json: AsJson = False) -> None:
+    """Show what became of feedback: reflux, absorbed tasks, age, misrouted and unroutable shares, the budget."""
+    from flywheel_mlflow.cli import show_feedback, show_tasks
+    from flywheel_mlflow.operations.reflux import feedback_metrics
+
+    session = open_session(context)
+    found = feedback_metrics(session.flywheel, session.tracking, now=show_feedback.now(), iteration=iteration)
+    show_tasks.metrics(found, as_json=as_json)
+
+
+@feedback.command("test-rules")
+def try_rules_command(
+    context: Context,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled examples as JSONL; tests/routing/*.jsonl if left out.")
+    ] = None,
+    floor: Annotated[float, typer.Option(min=0, max=1, help="Precision and recall that must be reached.")] = 0.8,
+    as_json: AsJson = False,
+) -> None:
+    """Try the routing rules on labelled examples: precision and recall of each project."""
+    from flywheel_mlflow.cli import show_feedback
+    from flywheel_mlflow.errors import ExitCode
+    from flywheel_mlflow.operations.routing import try_rules
+
+    session = open_session(context)
+    if not show_feedback.tried(try_rules(session.flywheel, files or []), floor, as_json=as_json):
+        raise typer.Exit(ExitCode.BLOCK)

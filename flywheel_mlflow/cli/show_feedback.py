@@ -1,0 +1,314 @@
+"""Prints feedback and its routes; every text in them may come from anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
+from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.feedback.routing import REASON, RULE, TO, UNROUTABLE
+from flywheel_mlflow.reports.escaping import fit, visible
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.feedback.routing import Asked
+    from flywheel_mlflow.operations.feedback import Ingested
+    from flywheel_mlflow.operations.routing import Explained, Routed, RulesTried
+    from flywheel_mlflow.tracking import PulledTraces
+
+#: Columns of a table that a text may fill: users paste whole logs.
+TEXT_CELLS = 70
+ID_CELLS = 44
+
+
+def now() -> datetime:
+    """The time of the command, UTC."""
+    return datetime.now(UTC)
+
+
+def moment(text: str) -> datetime | None:
+    """A day or a time as the user writes it, UTC where no zone is given; None for an empty text.
+
+    Raises:
+        InputError: neither.
+    """
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"cannot read the time {text[:40]!r}", hint="write 2026-10-01 or 2026-10-01T12:00:00Z"
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def ingested(done: Sequence[Ingested], *, dry_run: bool, as_json: bool) -> None:
+    """What became of each file."""
+    if as_json:
+        print_json({"dry_run": dry_run, "files": [_ingested_document(item) for item in done]})
+        return
+    console = open_console()
+    for item in done:
+        for line in _ingested_lines(item, dry_run=dry_run):
+            say(console, line)
+
+
+def _ingested_document(item: Ingested) -> dict[str, Any]:
+    return {
+        "file": item.file,
+        "iteration": item.iteration,
+        "run_id": item.already.run_id if item.already else item.run_id,
+        "already_ingested": item.already is not None,
+        "read": item.taken.read,
+        "new": item.taken.new,
+        "repeated": item.taken.repeated,
+        "conflicts": item.taken.conflicts,
+        "dead_letters": item.dead,
+        "to": dict(item.taken.to),
+    }
+
+
+def _ingested_lines(item: Ingested, *, dry_run: bool) -> Iterator[str]:
+    name = visible(item.file)
+    if item.already is not None:
+        yield (
+            f"{name}: nothing to add, the same file was ingested into iteration {item.iteration} "
+            f"(run {item.already.run_id})"
+        )
+        return
+    taken = item.taken
+    yield (
+        f"{name}: {counted(taken.new, 'new event')}, {taken.repeated} known already, "
+        f"{counted(item.dead, 'dead letter')}"
+        + (f" ({counted(taken.conflicts, 'conflict')})" if taken.conflicts else "")
+    )
+    for letter in item.first:
+        yield f"  line {letter.line}: {letter.reason}"
+    if item.dead > len(item.first):
+        yield f"  and {item.dead - len(item.first)} more"
+    if taken.new:
+        ordered = sorted(taken.to.items(), key=lambda pair: (-pair[1], pair[0]))
+        yield "  routed: " + ", ".join(f"{to} {count}" for to, count in ordered)
+    if item.run_id:
+        yield f"  run {item.run_id}"
+    elif dry_run:
+        yield "  dry run: nothing was written"
+    else:
+        yield "  nothing new: nothing was written"
+
+
+def pulled(found: PulledTraces, done: Ingested, *, dry_run: bool, as_json: bool) -> None:
+    """What was said about traces, and what became of it."""
+    if as_json:
+        document = _ingested_document(done) | {
+            "dry_run": dry_run,
+            "traces": found.traces,
+            "content": found.content,
+            "replaced": found.replaced,
+        }
+        print_json(document)
+        return
+    console = open_console()
+    say(
+        console,
+        f"{counted(found.traces, 'trace')}: {counted(len(found.events), 'observation')}, {found.content} that only say "
+        f"yes, {found.replaced} replaced by their author",
+    )
+    ingested((done,), dry_run=dry_run, as_json=False)
+
+
+def routed(found: Routed, *, as_json: bool) -> None:
+    """Where an iteration's feedback goes."""
+    if as_json:
+        print_json(asdict(found))
+        return
+    console = open_console()
+    rows = [(to, count, f"{count / found.total:.1%}") for to, count in found.to.items()]
+    console.print(table(f"feedback of iteration {found.iteration}", ("to", "events", "share"), rows))
+    rules = [(rule, count) for rule, count in found.rules.items() if rule != UNROUTABLE]
+    console.print(table("by rule", ("rule", "events"), rules))
+    say(
+        console,
+        f"{counted(found.total, 'event')}; unroutable {_share(found.unroutable_rate)}; "
+        f"misrouted {_share(found.misroute_rate)}; {found.rerouted} sent elsewhere by people",
+    )
+    if found.age:
+        say(
+            console,
+            f"age in days: median {found.age.median:.1f}, 90 % within {found.age.p90:.1f}, "
+            f"oldest {found.age.oldest:.1f}",
+        )
+    if found.changed:
+        say(console, f"{counted(found.changed, 'event')} went elsewhere by the rules of the day they came in")
+    if found.to.get(UNROUTABLE):
+        say(console, f"next: flywheel feedback list --iteration {found.iteration} --unroutable")
+    for name in found.files:
+        say(console, f"wrote {name}")
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1%}"
+
+
+def listed(total: int, rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Events with where they go."""
+    if as_json:
+        print_json({"total": total, "events": [_plain(row) for row in rows]})
+        return
+    cells = [
+        (
+            fit(row["id"], ID_CELLS),
+            row[TO] or UNROUTABLE,
+            row[RULE] or "",
+            row["source"],
+            row["severity"] or "unknown",
+            fit(row["text"], TEXT_CELLS),
+        )
+        for row in rows
+    ]
+    console = open_console()
+    console.print(table("feedback", ("event", "to", "rule", "source", "severity", "text"), cells))
+    say(console, f"{len(rows)} of {counted(total, 'event')}")
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def explained(found: Explained, *, as_json: bool) -> None:
+    """Why one event goes where it goes."""
+    event = found.event
+    winner = next((item for item in found.asked if item.taken), None)
+    others = [item for item in found.asked if item.taken and item is not winner]
+    if as_json:
+        print_json(
+            {
+                "event": _plain(event),
+                "to": event[TO],
+                "rule": event[RULE],
+                "reason": event[REASON],
+                "words": winner.words if winner else (),
+                "would_match_too": [item.route.id for item in others],
+                "first_to": event["first_to"],
+                "first_rule": event["first_rule"],
+                "decision": found.decision,
+                "iteration": found.batch.iteration,
+                "run_id": found.batch.run_id,
+                "file": found.batch.file,
+                "line": event["line"],
+            }
+        )
+        return
+    console = open_console()
+    say(console, f"{visible(event['id'])} goes to {event[TO] or UNROUTABLE}")
+    for line in _explained_lines(found, winner, others):
+        say(console, f"  {line}")
+    _rules_table(console, found.asked)
+
+
+def _explained_lines(found: Explained, winner: Asked | None, others: Sequence[Asked]) -> Iterator[str]:
+    event = found.event
+    yield f"text: {fit(event['text'], 2 * TEXT_CELLS)}"
+    if found.decision:
+        decision = found.decision
+        yield f"decided by {visible(decision.actor)} on {decision.at:%Y-%m-%d}: {visible(decision.reason)}"
+        yield f"the rules say {event['rules_to'] or UNROUTABLE}"
+    if winner:
+        words = f", words: {', '.join(winner.words)}" if winner.words else ""
+        yield f"rule {winner.route.id}{words}"
+        yield f"because: {winner.route.why}"
+    else:
+        yield "no rule takes it: it waits in the queue unroutable"
+    if others:
+        yield f"asked later, these would take it too: {', '.join(item.route.id for item in others)}"
+    if event["first_to"] != event["rules_to"]:
+        first = f"{event['first_to'] or UNROUTABLE} ({event['first_rule'] or 'no rule'})"
+        yield f"by the rules of the day it came in: {first}"
+    yield (
+        f"came in with {visible(found.batch.file)}, line {event['line']}, iteration {found.batch.iteration}, "
+        f"run {found.batch.run_id}"
+    )
+
+
+def _rules_table(console: Console, asked: Sequence[Asked]) -> None:
+    rows = [
+        (
+            item.route.id,
+            item.route.to,
+            "yes" if item.taken else "no",
+            ", ".join(item.words),
+            "" if item.taken else ", ".join(item.missing),
+        )
+        for item in asked
+    ]
+    console.print(
+        table("Rules, in the order in which they are asked", ("rule", "to", "takes it", "words", "not met"), rows)
+    )
+
+
+def rerouted(decision: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
+    """What a person decided."""
+    if as_json:
+        print_json({"dry_run": dry_run, "decision": decision})
+        return
+    word = "would go" if dry_run else "goes"
+    told = f"{visible(decision['event_id'])} {word} to {decision['to']}: {visible(decision['reason'])}"
+    say(open_console(), told)
+
+
+def tried(found: Sequence[RulesTried], floor: float, *, as_json: bool) -> bool:
+    """How the rules did on labelled examples; whether every project reached the floor."""
+    held = all(not item.below(floor) for item in found)
+    if as_json:
+        print_json({"passed": held, "floor": floor, "sets": [_tried_document(item) for item in found]})
+        return held
+    console = open_console()
+    for item in found:
+        _tried_tables(console, item, floor)
+    say(console, f"the rules {'reach' if held else 'do not reach'} {floor:.0%}")
+    return held
+
+
+def _tried_document(item: RulesTried) -> dict[str, Any]:
+    return {
+        "held_out": item.held_out,
+        "examples": len(item.tried),
+        "right": sum(one.right for one in item.tried),
+        "precision": item.pooled.precision,
+        "recall": item.pooled.recall,
+        "languages": {name: {"right": right, "examples": total} for name, (right, total) in item.languages.items()},
+        "scores": [asdict(score) | {"precision": score.precision, "recall": score.recall} for score in item.scores],
+        "wrong": [
+            {"place": one.place, "expected": one.example.to, "got": one.got, "rule": one.rule, "text": one.example.text}
+            for one in item.tried
+            if not one.right
+        ],
+    }
+
+
+def _tried_tables(console: Console, item: RulesTried, floor: float) -> None:
+    title = "held-out examples, not used to write the rules" if item.held_out else "examples"
+    rows = [
+        (score.to, score.expected, score.got, score.right, _share(score.precision), _share(score.recall))
+        for score in item.scores
+    ]
+    console.print(table(title, ("to", "expected", "got", "right", "precision", "recall"), rows))
+    wrong = [
+        (one.place, one.example.to, one.got, one.rule or "", fit(one.example.text, TEXT_CELLS))
+        for one in item.tried
+        if not one.right
+    ]
+    if wrong:
+        console.print(table("gone elsewhere", ("example", "expected", "got", "rule", "text"), wrong))
+    right = sum(one.right for one in item.tried)
+    languages = ", ".join(f"{name} {good}/{total}" for name, (good, total) in item.languages.items())
+    say(console, f"{right} of {len(item.tried)} right ({languages})")
+    whole = item.pooled
+    say(console, f"of what was routed {_share(whole.precision)} went right; of all {_share(whole.recall)} did")
+    for score in item.below(floor):
+        say(console, f"below {floor:.0%}: {score.to}")

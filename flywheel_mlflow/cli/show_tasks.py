@@ -1,0 +1,250 @@
+"""Prints themes and tasks; every text in them may come from anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flywheel_mlflow.canonical import plain
+from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
+from flywheel_mlflow.cli.show_releases import day
+from flywheel_mlflow.feedback.tasks import budget
+from flywheel_mlflow.reports.escaping import fit, visible
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.feedback.priority import Factor, Priority
+    from flywheel_mlflow.feedback.recurring import Theme
+    from flywheel_mlflow.feedback.tasks import AcceptedTask, Budget, TaskState
+    from flywheel_mlflow.operations.reflux import FeedbackMetrics
+    from flywheel_mlflow.operations.tasking import Handed, PreparedTask, ShownTask
+    from flywheel_mlflow.operations.theming import FoundThemes
+
+TEXT_CELLS = 60
+
+
+def themes(found: FoundThemes, *, limit: int, project: str | None, as_json: bool) -> None:
+    """The themes of an iteration, the most pressing first."""
+    by_id = {theme.id: theme for theme in found.themes.themes}
+    chosen = [item for item in found.priorities if project in (None, by_id[item.theme].project)]
+    if as_json:
+        print_json(
+            {
+                "iteration": found.themes.iteration,
+                "run_id": found.run_id,
+                "looked": found.themes.looked,
+                "themes": [_theme_document(by_id[item.theme], item, found.state) for item in chosen],
+            }
+        )
+        return
+    console = open_console()
+    rows = [_theme_row(by_id[item.theme], item, found.state) for item in chosen[:limit]]
+    columns = ("theme", "events", "what", "urgency", "benefit", "per hour", "seen before", "decided")
+    console.print(table(f"themes of iteration {found.themes.iteration}", columns, rows))
+    for item in chosen[: min(limit, 5)]:
+        say(console, f"{item.theme}: {item.urgency}: {item.why}")
+        for name in ("impact", "reusability", "exposure", "cost"):
+            factor: Factor = getattr(item, name)
+            say(console, f"  {name} {_number(factor.value)}: {factor.origin}")
+    for name, looked in found.themes.looked.items():
+        if looked.sampled < looked.events:
+            say(console, f"{name}: a sample of {looked.sampled} of {looked.events} events was looked at")
+        if looked.alone:
+            say(console, f"{name}: {counted(looked.alone, 'event')} beyond the clustered texts fit no theme")
+    say(console, f"{min(limit, len(chosen))} of {counted(len(chosen), 'theme')}")
+    if chosen:
+        say(console, f"next: flywheel task accept {chosen[0].theme} --category growth")
+
+
+def _theme_document(theme: Theme, priority: Priority, state: TaskState) -> dict[str, Any]:
+    return {
+        **plain(theme),
+        "priority": {**plain(priority), "benefit": priority.benefit, "product": priority.product},
+        "decisions": plain(state.about(theme.id)),
+        "before": _before(theme, state),
+    }
+
+
+def _theme_row(theme: Theme, priority: Priority, state: TaskState) -> tuple[object, ...]:
+    stands = state.latest(theme.id, theme.iteration)
+    return (
+        theme.id,
+        len(theme.events),
+        fit(theme.title, TEXT_CELLS),
+        priority.urgency,
+        _number(priority.benefit),
+        _number(priority.product),
+        _before(theme, state),
+        "" if stands is None else stands.kind if stands.task is None else f"{stands.kind}: {stands.task}",
+    )
+
+
+def _before(theme: Theme, state: TaskState) -> str:
+    """In which iterations it was seen, and how each was handled."""
+    return "; ".join(f"{turn}: {_handled(theme.id, turn, state)}" for turn in theme.seen_in)
+
+
+def _handled(theme: str, iteration: int, state: TaskState) -> str:
+    stands = state.latest(theme, iteration)
+    if stands is None:
+        return "nobody decided"
+    task = state.tasks.get(stands.task or "")
+    if task is None:
+        return stands.kind
+    return f"absorbed in {task.absorbed.iteration}" if task.absorbed else f"accepted for {task.iteration}"
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
+
+
+def accepted(prepared: PreparedTask, answer: Mapping[str, Any] | None, *, as_json: bool) -> None:
+    """A theme that became a task."""
+    task = prepared.task
+    if as_json:
+        print_json({"dry_run": answer is None, "task": task, "decision": answer})
+        return
+    console = open_console()
+    word = "would be" if answer is None else "is"
+    say(console, f"{task.id} {word} a task for {task.project} in iteration {task.iteration} ({task.category})")
+    say(console, f"  {fit(task.request, 2 * TEXT_CELLS)}")
+    say(console, f"  answers {counted(len(task.events), 'event')}, keeps {counted(len(task.records), 'record')} apart")
+    say(console, f"  whether it helps shows {task.project}.{task.kpi}" if task.kpi else "  names no KPI: --kpi NAME")
+    if not task.payload:
+        say(console, "  has no payload: no pipeline will read it, people do it (--file gives one)")
+    if answer is not None:
+        say(console, f"written as event {answer['event']}")
+
+
+def decided(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    """A decision about a theme or a task."""
+    if as_json:
+        print_json(answer)
+        return
+    body = answer["body"]
+    about = body.get("task") or body.get("theme")
+    words = str(answer["kind"]).split("_")
+    told = f"{words[0]} {about} {words[1]}"
+    event = answer["event"]
+    say(open_console(), f"would write: {told}" if event is None else f"written as event {event}: {told}")
+
+
+def listed(
+    state: TaskState, releases: Mapping[str, int], *, iteration: int | None, project: str | None, as_json: bool
+) -> None:
+    """Tasks, the themes that wait, the budget."""
+    chosen = [
+        task for task in state.tasks.values() if iteration in (None, task.iteration) and project in (None, task.project)
+    ]
+    waiting = [
+        item for item in state.decisions if item.kind == "queued" and state.latest(item.theme, item.iteration) == item
+    ]
+    if as_json:
+        documents = [{**plain(task), "release": releases.get(task.id)} for task in chosen]
+        print_json({"tasks": documents, "queue": waiting, "budget": budget(chosen)})
+        return
+    console = open_console()
+    rows = [
+        (
+            task.id,
+            task.project,
+            task.iteration,
+            task.category,
+            task.events,
+            fit(task.text, TEXT_CELLS),
+            _became(task, releases.get(task.id)),
+        )
+        for task in chosen
+    ]
+    console.print(table("tasks", ("task", "project", "iteration", "for", "events", "what", "state"), rows))
+    if waiting:
+        queue = [(item.theme, item.iteration, fit(item.reason, TEXT_CELLS), item.by) for item in waiting]
+        console.print(table("queued themes", ("theme", "iteration", "why", "by"), queue))
+    _budget(budget(chosen))
+
+
+def _budget(lines: tuple[Budget, ...]) -> None:
+    rows = [(item.category, item.tasks, item.absorbed, item.events) for item in lines]
+    open_console().print(table("budget", ("for", "tasks", "absorbed", "events answered"), rows))
+
+
+def _became(task: AcceptedTask, release: int | None) -> str:
+    if task.absorbed is None:
+        return "open"
+    where = f"absorbed in iteration {task.absorbed.iteration}"
+    return where if release is None else f"{where}, release {release}"
+
+
+def shown(found: ShownTask, *, as_json: bool) -> None:
+    """One task."""
+    if as_json:
+        print_json(found)
+        return
+    console, task, decision = open_console(), found.task, found.accepted
+    say(console, f"{task.id}: {visible(task.request)}")
+    say(console, f"for {task.project} in iteration {task.iteration}, {task.category}")
+    say(
+        console,
+        f"accepted by {decision.by} on {day(decision.at)} UTC; {_became(decision, found.release)}",
+    )
+    say(
+        console,
+        f"answers {counted(len(task.events), 'event')} of iteration {task.feedback_iteration}, theme {task.theme}",
+    )
+    for event in task.events[:5]:
+        say(console, f"  {fit(event, TEXT_CELLS)}")
+    if len(task.events) > 5:
+        say(console, f"  and {len(task.events) - 5} more")
+    say(
+        console,
+        f"measured by {task.project}.{task.kpi}" if task.kpi else "names no KPI: whether it helps stays unknown",
+    )
+    say(console, f"keeps {counted(len(task.records), 'record')} apart; run {decision.run_id}")
+    for item in found.decisions:
+        reason = f": {visible(item.reason)}" if item.reason else ""
+        say(console, f"  event {item.number}: {item.kind} in iteration {item.iteration} by {item.by}{reason}")
+
+
+def handed(found: Handed, folder: str, *, as_json: bool) -> None:
+    """Tasks that were written as files, and those that wait."""
+    if as_json:
+        print_json(found)
+        return
+    say(open_console(), f"wrote {counted(len(found.written), 'task')} below {folder}")
+    waiting(found)
+
+
+def waiting(found: Handed) -> None:
+    """The tasks of an iteration that no pipeline is handed."""
+    for name, why in found.waiting.items():
+        say(open_console(), f"task {name} waits: {why}")
+
+
+def metrics(found: FeedbackMetrics, *, as_json: bool) -> None:
+    """What became of feedback."""
+    if as_json:
+        items = [{**plain(item), "reflux_rate": item.reflux_rate} for item in found.iterations]
+        print_json({"iterations": items, "reflux_rate": found.reflux_rate, "budget": found.budget})
+        return
+    rows = [
+        (
+            item.iteration,
+            item.events,
+            _share(item.unroutable_rate),
+            _share(item.misroute_rate),
+            "unknown" if item.age is None else f"{item.age.median:.1f}",
+            item.answered,
+            item.absorbed,
+            _share(item.reflux_rate),
+            item.tasks_absorbed,
+        )
+        for item in found.iterations
+    ]
+    columns = ("iteration", "events", "unroutable", "misrouted", "median age (days)", "answered by tasks", "absorbed")
+    console = open_console()
+    console.print(table("feedback", (*columns, "reflux", "tasks absorbed here"), rows))
+    say(console, f"reflux over all: {_share(found.reflux_rate)}")
+    _budget(found.budget)
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1%}"

@@ -1,0 +1,150 @@
+"""The commands about tasks: what feedback became, and what is decided about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flywheel_mlflow.cli.session import Context, open_session
+
+tasks = typer.Typer(
+    name="task", help="Tasks that themes of feedback became: accept, queue, decline, absorb.", no_args_is_help=True
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be decided.")]
+ThemeId = Annotated[str, typer.Argument(help="The theme's id, as `flywheel feedback themes` shows it.")]
+TaskId = Annotated[str, typer.Argument(help="The task's id.")]
+FoundIn = Annotated[
+    int | None, typer.Option("--iteration", "-i", min=1, help="Whose feedback is meant; the newest if left out.")
+]
+Reason = Annotated[str, typer.Option(help="Why; kept for good.")]
+
+
+@tasks.command("accept")
+def accept_command(
+    context: Context,
+    theme: ThemeId,
+    category: Annotated[str, typer.Option(help="What the work is for: growth, efficiency, defence or organisation.")],
+    iteration: FoundIn = None,
+    turn: Annotated[
+        int | None, typer.Option("--for", min=1, help="The iteration that shall do it; the next one if left out.")
+    ] = None,
+    text: Annotated[str, typer.Option(help="What is asked; the file's request or the theme's title if left out.")] = "",
+    kpi: Annotated[
+        str, typer.Option(help="The project's KPI that will show whether it helped, on cases the task does not hold.")
+    ] = "",
+    file: Annotated[
+        Path | None, typer.Option(help="A task file (JSON) whose payload the project's pipeline understands.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Accept a theme: it becomes a task for its project and the next iteration."""
+    from flywheel_mlflow.cli import show_tasks
+    from flywheel_mlflow.operations.tasking import prepare_task
+
+    session = open_session(context)
+    prepared = prepare_task(
+        session.desk,
+        theme,
+        category=category,
+        found_in=iteration,
+        iteration=turn,
+        request=text,
+        kpi=kpi,
+        file=file,
+        dry_run=dry_run,
+    )
+    answer = None
+    if prepared.run_id is not None:
+        answer = session.act("task-accept", run_id=prepared.run_id, digest=prepared.digest)
+    show_tasks.accepted(prepared, answer, as_json=as_json)
+
+
+@tasks.command("queue")
+def queue_command(
+    context: Context, theme: ThemeId, reason: Reason, iteration: FoundIn = None, dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Queue a theme: it is worth doing, and not yet."""
+    from flywheel_mlflow.cli import show_tasks
+
+    answer = open_session(context).act("theme-queue", theme=theme, reason=reason, iteration=iteration, dry_run=dry_run)
+    show_tasks.decided(answer, as_json=as_json)
+
+
+@tasks.command("decline")
+def decline_command(
+    context: Context, theme: ThemeId, reason: Reason, iteration: FoundIn = None, dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Decline a theme, with a reason."""
+    from flywheel_mlflow.cli import show_tasks
+
+    answer = open_session(context).act(
+        "theme-decline", theme=theme, reason=reason, iteration=iteration, dry_run=dry_run
+    )
+    show_tasks.decided(answer, as_json=as_json)
+
+
+@tasks.command("absorb")
+def absorb_command(
+    context: Context,
+    task: TaskId,
+    iteration: Annotated[int, typer.Option("--iteration", "-i", min=1, help="The iteration that did it.")],
+    evidence: Annotated[str, typer.Option(help="The run that shows it.")],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write down that a task was done by people; `flywheel assemble` does it for those that pipelines read."""
+    from flywheel_mlflow.cli import show_tasks
+
+    answer = open_session(context).act(
+        "task-absorb", task=task, iteration=iteration, evidence=evidence, dry_run=dry_run
+    )
+    show_tasks.decided(answer, as_json=as_json)
+
+
+@tasks.command("list")
+def list_command(
+    context: Context,
+    iteration: Annotated[
+        int | None, typer.Option("--iteration", "-i", min=1, help="Only tasks for this iteration.")
+    ] = None,
+    project: Annotated[str, typer.Option(help="Only tasks of this project.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Tasks with what became of them, the queue, and the budget by category."""
+    from flywheel_mlflow.cli import show_tasks
+    from flywheel_mlflow.operations.tasking import list_tasks
+
+    session = open_session(context)
+    wanted = session.flywheel.project_of(project) if project else None
+    state, releases = list_tasks(session.desk)
+    show_tasks.listed(state, releases, iteration=iteration, project=wanted, as_json=as_json)
+
+
+@tasks.command("show")
+def show_command(context: Context, task: TaskId, as_json: AsJson = False) -> None:
+    """One task: what it asks, which events it answers, where it was absorbed."""
+    from flywheel_mlflow.cli import show_tasks
+    from flywheel_mlflow.operations.tasking import show_task
+
+    show_tasks.shown(show_task(open_session(context).desk, task), as_json=as_json)
+
+
+@tasks.command("write")
+def write_command(
+    context: Context,
+    iteration: Annotated[int, typer.Option("--iteration", "-i", min=1, help="The iteration that shall do them.")],
+    out: Annotated[Path, typer.Option(help="The folder that gets one file for each task.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write an iteration's tasks as files, for pipelines that are run elsewhere."""
+    from flywheel_mlflow.cli import show_tasks
+    from flywheel_mlflow.operations.tasking import write_tasks
+
+    show_tasks.handed(write_tasks(open_session(context).desk, iteration, out), str(out), as_json=as_json)

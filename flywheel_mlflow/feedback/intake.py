@@ -1,0 +1,94 @@
+"""Takes events in: each one once, routed, in a stream whose memory does not grow with the file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.feedback.dead_letters import DeadLetters
+from flywheel_mlflow.feedback.events import COLUMNS, LINE
+from flywheel_mlflow.feedback.files import EventFiles
+from flywheel_mlflow.feedback.identity import CONFLICT, NEW, REPEATED, IdIndex, Verdicts, content_hashes, id_hashes
+from flywheel_mlflow.feedback.routing import RULE, TO, UNROUTABLE, Router
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CONFLICTING = "another event has this id and says something else"
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of the events of one file.
+
+    ``read`` are lines that are events: ``new``, ``repeated`` (known already, the same), ``conflicts`` (known already,
+    but saying something else; these are dead letters). ``to`` and ``rules`` count the new ones.
+    """
+
+    read: int = 0
+    new: int = 0
+    repeated: int = 0
+    conflicts: int = 0
+    to: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def unroutable(self) -> int:
+        """New events that no rule takes."""
+        return self.to[UNROUTABLE]
+
+
+def take_in(
+    batches: Iterable[pa.RecordBatch],
+    index: IdIndex,
+    router: Router,
+    files: EventFiles,
+    dead: DeadLetters,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Taken:
+    """Write the new ones among the events into ``files``, routed; ``progress`` is told how many were read so far."""
+    taken = Taken()
+    for batch in batches:
+        ids, contents = id_hashes(batch), content_hashes(batch)
+        verdicts = index.judge(ids, contents)
+        fresh = verdicts == NEW
+        _refuse_conflicts(batch, verdicts, dead)
+        taken.read += batch.num_rows
+        taken.repeated += int((verdicts == REPEATED).sum())
+        taken.conflicts += int((verdicts == CONFLICT).sum())
+        if fresh.any():
+            routed = router.route(_filtered(batch, fresh))
+            files.write(routed, ids[fresh], contents[fresh])
+            taken.new += routed.num_rows
+            taken.to.update(column_counts(routed.column(TO)))
+            taken.rules.update(column_counts(routed.column(RULE)))
+        if progress is not None:
+            progress(taken.read)
+    return taken
+
+
+def _filtered(batch: pa.RecordBatch, mask: np.ndarray) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    return batch if mask.all() else batch.filter(pa.array(mask))
+
+
+def _refuse_conflicts(batch: pa.RecordBatch, verdicts: Verdicts, dead: DeadLetters) -> None:
+    for position in np.flatnonzero(verdicts == CONFLICT).tolist():
+        row = batch.slice(position, 1).to_pylist()[0]
+        said = {name: row[name] for name in COLUMNS if row[name] is not None}
+        dead.add(row[LINE], CONFLICTING, canonical_json(said))
+
+
+def column_counts(column: pa.Array | pa.ChunkedArray) -> Mapping[str, int]:
+    """How often each value stands in a column; null counts as ``unroutable``."""
+    import pyarrow.compute as pc
+
+    counted = pc.value_counts(column)
+    return {item["values"] or UNROUTABLE: item["counts"] for item in counted.to_pylist()}

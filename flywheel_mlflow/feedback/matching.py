@@ -1,0 +1,232 @@
+"""Finds many keywords in many texts at once, over the bytes of whole columns.
+
+Every four consecutive bytes of the texts are looked up in a table of the keywords' rarest four; the few places that are
+in it are compared byte for byte. The cost grows with the bytes of the texts, hardly with the number of keywords.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Bytes = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.int64]
+Hits = npt.NDArray[np.bool_]
+
+#: Bytes of text looked at together: the arrays made on the way stay small, whatever the texts hold.
+_CHUNK_BYTES = 1 << 20
+#: The table of hashed four-byte pieces has 2**18 places: a few thousand pieces fill one in a hundred.
+_TABLE_BITS = 18
+_MIX = np.uint32(2654435761)  # Knuth's multiplier, 2**32 divided by the golden ratio
+
+#: Scripts written without spaces between words, or with endings glued on (Hangul), as ranges of code points.
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1100, 0x11FF),  # Hangul Jamo
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x9FFF),  # Chinese, Japanese
+    (0xAC00, 0xD7AF),  # Hangul
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+#: Letters of English and Spanish by how often they come, commonest first: a piece of rare ones has fewer false finds.
+_COMMON = " eaoinstrlducmphgbyfvqwkjxz"
+
+
+def fold(text: str) -> str:
+    """The text as it is compared: case-folded, in Unicode's NFKC form."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", text).casefold())
+
+
+def is_spaced(char: str) -> bool:
+    """Whether a character belongs to words that stand apart, so that a keyword must not end beside it."""
+    if not (char.isalnum() or char == "_" or unicodedata.category(char).startswith("M")):
+        return False
+    code = ord(char)
+    return not any(low <= code <= high for low, high in _UNSPACED)
+
+
+class KeywordIndex:
+    """Some keywords, prepared to be found."""
+
+    def __init__(self, keywords: Iterable[str]) -> None:
+        self.keywords: tuple[str, ...] = tuple(keywords)
+        folded = [fold(keyword) for keyword in self.keywords]
+        words = [word.encode("utf-8") for word in folded]
+        self._lengths = np.array([len(word) for word in words], dtype=np.int64)
+        self._words = _eights(words)
+        self._offsets = np.array([_rarest_piece(word) for word in words], dtype=np.int64)
+        self._apart_before = np.array([is_spaced(word[0]) for word in folded], dtype=bool)
+        self._apart_after = np.array([is_spaced(word[-1]) for word in folded], dtype=bool)
+        found: dict[int, list[int]] = {}
+        for number, word in enumerate(words):
+            offset = int(self._offsets[number])
+            for piece in _pieces(word[offset : offset + 4]):
+                found.setdefault(piece, []).append(number)
+        self._pieces = np.array(sorted(found), dtype=np.uint32)
+        # The keywords of piece i are members[first[i] : first[i + 1]].
+        self._members = np.array([number for piece in sorted(found) for number in found[piece]], dtype=np.int64)
+        sizes = [len(found[piece]) for piece in sorted(found)]
+        self._first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes, dtype=np.int64)])
+        self._table = np.zeros(1 << _TABLE_BITS, dtype=bool)
+        self._table[_hashed(self._pieces)] = True
+
+    def hits(self, texts: pa.Array) -> Hits:
+        """Which keyword is in which text: one row for each keyword, one column for each text; null has none."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        found = np.zeros((len(self.keywords), len(texts)), dtype=bool)
+        if not self.keywords or not len(texts):
+            return found
+        column = pc.fill_null(texts, "") if texts.null_count else texts
+        plain = pc.string_is_ascii(column)
+        is_plain = plain.to_numpy(zero_copy_only=False)
+        everything = np.arange(len(texts), dtype=np.int64)
+        if is_plain.any():
+            some = column if is_plain.all() else column.filter(plain)
+            data, offsets = _buffers(pc.ascii_lower(some))
+            self._search(data, offsets, everything[is_plain], found)
+        if not is_plain.all():
+            some = column.filter(pa.array(~is_plain))
+            data, offsets = _folded_together(some)
+            self._search(data, offsets, everything[~is_plain], found)
+        return found
+
+    def _search(self, data: Bytes, offsets: Rows, rows: Rows, found: Hits) -> None:
+        """Mark what is in ``data``; text i is ``data[offsets[i]:offsets[i + 1]]`` and stands in row ``rows[i]``."""
+        padded = np.concatenate([data, np.zeros(8 * (self._words.shape[1] + 1), dtype=np.uint8)])
+        for place in range(0, len(data), _CHUNK_BYTES):
+            numbers, starts = self._candidates(padded, place, min(_CHUNK_BYTES, len(data) - place))
+            inside = (starts >= 0) & (starts + self._lengths[numbers] <= len(data))
+            numbers, starts = self._equal(numbers[inside], starts[inside], padded)
+            if not len(starts):
+                continue
+            ends = starts + self._lengths[numbers]
+            text = np.searchsorted(offsets, starts, side="right") - 1
+            whole = ends <= offsets[text + 1]
+            whole &= ~_joined_before(padded, starts, offsets[text], self._apart_before[numbers])
+            whole &= ~_joined_after(padded, ends, offsets[text + 1], self._apart_after[numbers])
+            found[numbers[whole], rows[text[whole]]] = True
+
+    def _candidates(self, padded: Bytes, start: int, length: int) -> tuple[Rows, Rows]:
+        """Keywords, by number, with the places where each would begin: wherever its rarest piece is."""
+        pieces = np.ndarray((length,), dtype="<u4", buffer=padded, offset=start, strides=(1,))
+        places = np.flatnonzero(self._table[_hashed(pieces)])
+        known = np.searchsorted(self._pieces, pieces[places])
+        known[known == len(self._pieces)] = 0
+        same = self._pieces[known] == pieces[places]
+        known, places = known[same], places[same] + start
+        many = self._first[known + 1] - self._first[known]
+        # One entry for each keyword of a piece, the second of them one further along the members, and so on.
+        within = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
+        numbers = self._members[np.repeat(self._first[known], many) + within]
+        return numbers, np.repeat(places, many) - self._offsets[numbers]
+
+    def _equal(self, numbers: Rows, starts: Rows, padded: Bytes) -> tuple[Rows, Rows]:
+        """The candidates whose every byte is there, eight compared at once."""
+        eights = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
+        for step in range(self._words.shape[1]):
+            rest = np.clip(self._lengths[numbers] - 8 * step, 0, 8)
+            same = (eights[starts + 8 * step] & _FIRST_BYTES[rest]) == self._words[numbers, step]
+            numbers, starts = numbers[same], starts[same]
+        return numbers, starts
+
+
+def _eights(words: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    """Each word as a row of 64-bit numbers of eight bytes, zeros behind its end."""
+    width = max((len(word) + 7) // 8 for word in words) if words else 1
+    joined = b"".join(word.ljust(8 * width, b"\0") for word in words)
+    return np.frombuffer(joined, dtype="<u8").reshape(len(words), width)
+
+
+#: Masks that keep the first 0 to 8 bytes of a little-endian number.
+_FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], dtype=np.uint64)
+
+
+def _rarest_piece(word: bytes) -> int:
+    """Where the four bytes of a keyword begin that are found least often in other words."""
+    common = {ord(char): len(_COMMON) - rank for rank, char in enumerate(_COMMON)}
+    # A character beyond ASCII is rare, but its first byte is shared by thousands: the later bytes tell more.
+    weights = [common.get(byte, 12 if byte >= 0xC0 else 1) for byte in word]
+    places = range(max(len(word) - 3, 1))
+    return min(places, key=lambda place: sum(weights[place : place + 4]))
+
+
+def _pieces(piece: bytes) -> list[int]:
+    """A piece as a little-endian number; one of three bytes with every byte that may follow."""
+    if len(piece) == 4:
+        return [int.from_bytes(piece, "little")]
+    return [int.from_bytes(piece + bytes([last]), "little") for last in range(256)]
+
+
+def _hashed(pieces: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    result: npt.NDArray[np.uint32] = (pieces * _MIX) >> np.uint32(32 - _TABLE_BITS)
+    return result
+
+
+def _buffers(column: pa.Array) -> tuple[Bytes, Rows]:
+    """The bytes of a string column, and where each text begins in them, with the end behind the last."""
+    _, offsets, data = column.buffers()
+    kind = np.dtype(np.int64 if str(column.type).startswith("large") else np.int32)
+    places = np.frombuffer(offsets, dtype=kind, count=len(column) + 1, offset=column.offset * kind.itemsize)
+    first = int(places[0])
+    raw = np.frombuffer(data, dtype=np.uint8)[first : int(places[-1])] if data else np.zeros(0, dtype=np.uint8)
+    return raw, places.astype(np.int64) - first
+
+
+def _folded_together(column: pa.Array) -> tuple[Bytes, Rows]:
+    """Texts beyond ASCII folded as one text, each with a NUL behind it: one call instead of one for each."""
+    import pyarrow.compute as pc
+
+    data, _ = _buffers(column)
+    if (data == 0).any():
+        column = pc.replace_substring(column, "\0", " ")
+    # NUL joins with nothing before or behind it, so folding the whole folds the parts. Arrow takes characters apart
+    # faster than Python; asked for NFKC it forgets to put them together again (tried on 25.0.1).
+    normal = pc.binary_join_element_wise(pc.utf8_normalize(column, "NFKD"), "", "\0")
+    data, _ = _buffers(normal)
+    text = data.tobytes().decode("utf-8").casefold()
+    folded = np.frombuffer(unicodedata.normalize("NFKC", text).encode("utf-8"), dtype=np.uint8)
+    ends = np.flatnonzero(folded == 0) + 1
+    return folded, np.concatenate([np.zeros(1, dtype=np.int64), ends])
+
+
+def _joined_before(data: Bytes, starts: Rows, lower: Rows, asked: Hits) -> Hits:
+    """Where the character before a place belongs to the same word; only where that is asked."""
+    joined = np.zeros(len(starts), dtype=bool)
+    inner = np.flatnonzero(asked & (starts > lower))
+    before = data[starts[inner] - 1]
+    joined[inner] = _WORD_BYTE[before]
+    for index in inner[before >= 0x80]:
+        start, least = int(starts[index]), int(lower[index])
+        raw = data[max(start - 4, least) : start].tobytes()
+        joined[index] = is_spaced(raw.decode("utf-8", "ignore")[-1:] or " ")
+    return joined
+
+
+def _joined_after(data: Bytes, ends: Rows, upper: Rows, asked: Hits) -> Hits:
+    """Where the character behind a place belongs to the same word; only where that is asked."""
+    joined = np.zeros(len(ends), dtype=bool)
+    inner = np.flatnonzero(asked & (ends < upper))
+    after = data[ends[inner]]
+    joined[inner] = _WORD_BYTE[after]
+    for index in inner[after >= 0x80]:
+        end, most = int(ends[index]), int(upper[index])
+        raw = data[end : min(end + 4, most)].tobytes()
+        joined[index] = is_spaced(raw.decode("utf-8", "ignore")[:1] or " ")
+    return joined
+
+
+#: For each byte whether it is an ASCII letter, digit or underscore.
+_WORD_BYTE = np.array([chr(byte).isalnum() or byte == ord("_") for byte in range(128)] + [False] * 128, dtype=bool)

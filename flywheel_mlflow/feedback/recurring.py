@@ -1,0 +1,178 @@
+"""Gives themes their ids, which stay the same when a theme comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from flywheel_mlflow.canonical import document_json, sha256_text
+from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.feedback.themes import MAX_TITLE, Group, Grouped, similarities, spelled
+
+FORMAT_VERSION = 1
+#: From which likeness of their typical texts two themes are one that came back (cosine, 0 to 1). Tried on seven
+#: complaints said in other words: 0.49 and more for the same, 0.22 and less for others.
+ALIKE = 0.35
+#: Records of one theme that are kept by name; a theme with more has a systematic cause.
+MAX_RECORDS = 2_000
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """What events of one project and one iteration have in common.
+
+    ``id`` is the same in every iteration the theme was seen in; ``texts`` are its most typical events, shortened;
+    ``events`` and ``records`` name all of them and the records they point at. Counts leave out what events leave out.
+    ``seen_in`` are the earlier iterations. Times are UTC.
+    """
+
+    id: str
+    project: str
+    iteration: int
+    title: str
+    texts: tuple[str, ...]
+    events: tuple[str, ...]
+    records: tuple[str, ...]
+    sources: Mapping[str, int]
+    types: Mapping[str, int]
+    scopes: Mapping[str, int]
+    severities: Mapping[str, int]
+    first: datetime
+    last: datetime
+    seen_in: tuple[int, ...] = ()
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How many events of a project came in, how many were looked at, and how many fit no theme."""
+
+    events: int
+    sampled: int
+    alone: int
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Themes:
+    """The themes of an iteration, and what was looked at by project."""
+
+    iteration: int
+    themes: tuple[Theme, ...]
+    looked: Mapping[str, Looked]
+    format_version: int = FORMAT_VERSION
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    def to_json(self) -> str:
+        """The themes as a document; equal themes give equal text."""
+        return document_json(self)
+
+    def theme(self, theme_id: str) -> Theme | None:
+        """The theme of an id, or None."""
+        return next((item for item in self.themes if item.id == theme_id), None)
+
+
+_THEMES = TypeAdapter(Themes)
+
+
+def themes_from_json(text: str, *, name: str) -> Themes:
+    """The themes in a document.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        found = _THEMES.validate_json(text)
+    except ValidationError as error:
+        raise InputError("these are no themes of a format this version reads", where=name) from error
+    if found.format_version != FORMAT_VERSION:
+        raise InputError(f"themes in format {found.format_version}, this version reads {FORMAT_VERSION}", where=name)
+    return found
+
+
+def name_themes(iteration: int, grouped: Mapping[str, Grouped], known: Iterable[Themes]) -> Themes:
+    """The groups of an iteration as themes, known ones under the ids they have.
+
+    ``known`` are the themes found before, in this iteration too when it was looked at already.
+    """
+    before = list(known)
+    themes: list[Theme] = []
+    for project, found in sorted(grouped.items()):
+        earlier = _newest(before, project)
+        ids = _matched(found.groups, earlier)
+        taken = set(ids.values()) | set(earlier)
+        for place, group in enumerate(found.groups):
+            name = ids.get(place) or _fresh(project, iteration, group, taken)
+            taken.add(name)
+            seen = {item.iteration for item in before if item.theme(name) and item.iteration < iteration}
+            themes.append(replace(_theme(name, project, iteration, group), seen_in=tuple(sorted(seen))))
+    looked = {name: Looked(item.events, item.sampled, item.alone) for name, item in sorted(grouped.items())}
+    return Themes(iteration, tuple(themes), looked)
+
+
+def _newest(known: Iterable[Themes], project: str) -> dict[str, Theme]:
+    """The themes of a project by id, each as it was seen last."""
+    found: dict[str, Theme] = {}
+    for themes in sorted(known, key=lambda item: item.iteration):
+        found |= {theme.id: theme for theme in themes.themes if theme.project == project}
+    return found
+
+
+def _matched(groups: Sequence[Group], earlier: Mapping[str, Theme]) -> dict[int, str]:
+    """Which group is which earlier theme: the likest pair first, each once."""
+    if not groups or not earlier:
+        return {}
+    names = sorted(earlier)
+    alike = similarities([group.texts for group in groups], [earlier[name].texts for name in names])
+    pairs = [
+        (-round(float(alike[place, column]), 9), names[column], place)
+        for place in range(len(groups))
+        for column in range(len(names))
+        if alike[place, column] >= ALIKE
+    ]
+    found: dict[int, str] = {}
+    for _, name, place in sorted(pairs):
+        if place not in found and name not in found.values():
+            found[place] = name
+    return found
+
+
+def _fresh(project: str, iteration: int, group: Group, taken: set[str]) -> str:
+    """An id nobody has: the project and some digits of what the theme says."""
+    digest = sha256_text(f"{project}/{iteration}/{spelled(group.texts[0])}/{group.events[0].id}")
+    length = next(size for size in range(8, 65) if f"{project}-{digest[:size]}" not in taken)
+    return f"{project}-{digest[:length]}"
+
+
+def _theme(name: str, project: str, iteration: int, group: Group) -> Theme:
+    records = sorted({record for event in group.events for record in event.record_ids})
+    return Theme(
+        id=name,
+        project=project,
+        iteration=iteration,
+        title=_title(group.texts[0]),
+        texts=group.texts,
+        events=tuple(event.id for event in group.events),
+        records=tuple(records[:MAX_RECORDS]),
+        sources=group.counted("source"),
+        types=group.counted("type"),
+        scopes=group.counted("scope"),
+        severities=group.counted("severity"),
+        first=min(event.time for event in group.events),
+        last=max(event.time for event in group.events),
+    )
+
+
+def _title(text: str) -> str:
+    """The text in one showable line: what users type may hold anything, and the title stands in decisions."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(shown.split())[:MAX_TITLE] or "(nothing that can be shown)"

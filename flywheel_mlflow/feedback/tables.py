@@ -1,0 +1,349 @@
+"""Reads events from CSV and Parquet, batch by batch."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from io import BufferedReader
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flywheel_mlflow.errors import InputError, StorageError
+from flywheel_mlflow.feedback.columns import keep, sort_rows
+from flywheel_mlflow.feedback.dead_letters import DeadLetters
+from flywheel_mlflow.feedback.events import COLUMNS, LINE, MAX_EVENT_BYTES, FeedbackEvent, events_table, parse_event
+from flywheel_mlflow.feedback.json_lines import JsonLines, joined
+from flywheel_mlflow.feedback.mapping import ColumnMapping
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Rows taken at once; with the longest texts that users paste still some megabytes.
+BATCH_ROWS = 8192
+#: Several records in one cell of a CSV file.
+RECORD_SEPARATOR = ";"
+
+Row = dict[str, Any]
+Lines = npt.NDArray[np.int64]
+
+
+def open_events(path: Path, mapping: ColumnMapping | None, dead: DeadLetters) -> JsonLines | CsvTable | ParquetTable:
+    """The reader for a file, by the ending of its name.
+
+    Raises:
+        InputError: an ending nobody knows, or no such file.
+    """
+    kinds: dict[str, Callable[[Path, ColumnMapping | None, DeadLetters], JsonLines | CsvTable | ParquetTable]] = {
+        ".jsonl": JsonLines,
+        ".ndjson": JsonLines,
+        ".csv": CsvTable,
+        ".parquet": ParquetTable,
+    }
+    if path.suffix.lower() not in kinds:
+        raise InputError(
+            f"cannot tell the format of {path.name[:80]!r}", where=str(path), hint=f"name it with {', '.join(kinds)}"
+        )
+    if not path.is_file():
+        raise InputError("no such file" if not path.exists() else "not a file", where=str(path))
+    return kinds[path.suffix.lower()](path, mapping, dead)
+
+
+class CsvTable:
+    """A CSV file (UTF-8, commas, a header); an empty cell is unknown, several records stand apart by ``;``.
+
+    ``digest`` is known once the file has been read to the end. Line numbers are those on which a row ends.
+    """
+
+    def __init__(self, path: Path, mapping: ColumnMapping | None, dead: DeadLetters) -> None:
+        self.path = path
+        self.digest = ""
+        self._mapping = mapping
+        self._dead = dead
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The events with their lines, in the order of the file.
+
+        Raises:
+            InputError: no header, a column twice, or a column no event has and no mapping takes.
+            StorageError: the system refuses to read it.
+        """
+        try:
+            with self.path.open("rb") as stream:
+                lines = _HashedLines(stream, self._dead)
+                reader = csv.reader(lines, strict=True)
+                names = self._header(reader)
+                waiting: list[list[str]] = []
+                numbers: list[int] = []
+                for row in self._rows(reader, lines, len(names)):
+                    waiting.append(row)
+                    numbers.append(lines.number)
+                    if len(waiting) == BATCH_ROWS:
+                        yield from self._batch(names, waiting, numbers)
+                        waiting, numbers = [], []
+                if waiting:
+                    yield from self._batch(names, waiting, numbers)
+                self.digest = lines.digest
+        except OSError as error:
+            raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(self.path)) from error
+
+    def _header(self, reader: Iterator[list[str]]) -> list[str]:
+        try:
+            names = next(reader)
+        except StopIteration:
+            raise InputError("an empty file", where=str(self.path), hint="the first line names the columns") from None
+        except csv.Error as error:
+            raise InputError(f"not CSV: {error}", where=f"{self.path}, line 1") from error
+        _check_names(names, self._mapping, str(self.path))
+        return names
+
+    def _rows(self, reader: Iterator[list[str]], lines: _HashedLines, width: int) -> Iterator[list[str]]:
+        """The rows of the right width; the others become dead letters."""
+        while True:
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                self._dead.add(lines.number, f"not CSV: {error}", lines.last)
+                continue
+            if not row:
+                continue
+            if len(row) != width:
+                self._dead.add(lines.number, f"{len(row)} fields, the header names {width}", _as_json(row))
+            else:
+                yield row
+
+    def _batch(self, names: list[str], rows: list[list[str]], numbers: list[int]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        def singly(position: int) -> FeedbackEvent | str:
+            return parse_event(_event_row(names, rows[position], self._mapping))
+
+        def raw(position: int) -> str:
+            return _as_json(rows[position])
+
+        try:
+            table = self._columns(names, rows)
+        except (UnicodeEncodeError, pa.ArrowException):
+            table = None  # a cell that is not UTF-8
+        yield from _sorted_out(table, np.array(numbers, dtype=np.int64), singly, raw, self._dead)
+
+    def _columns(self, names: list[str], rows: list[list[str]]) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        cells = dict(zip(names, zip(*rows, strict=True), strict=True))
+        wanted = {name: name for name in names} if self._mapping is None else self._mapping.columns
+        found = {}
+        for name, theirs in wanted.items():
+            if theirs not in cells:
+                continue
+            column = pa.array([cell or None for cell in cells[theirs]], pa.string())
+            found[name] = pc.split_pattern(column, RECORD_SEPARATOR) if name == "record_ids" else column
+        table = pa.table(found)
+        return table if self._mapping is None else self._mapping.table(table)
+
+
+class _HashedLines:
+    """The lines of a CSV file as text, hashed and counted on the way; an overlong one is passed over."""
+
+    def __init__(self, stream: BufferedReader, dead: DeadLetters) -> None:
+        self._stream = stream
+        self._dead = dead
+        self._sha = hashlib.sha256()
+        self.number = 0
+        self.last = b""
+
+    def __iter__(self) -> _HashedLines:
+        return self
+
+    def __next__(self) -> str:
+        while line := self._stream.readline(MAX_EVENT_BYTES + 1):
+            self._sha.update(line)
+            self.number += 1
+            size = len(line)
+            if size <= MAX_EVENT_BYTES or line.endswith(b"\n"):
+                self.last = line
+                text = line.decode("utf-8", "surrogateescape")
+                return text.removeprefix("\ufeff") if self.number == 1 else text
+            while rest := self._stream.readline(MAX_EVENT_BYTES):
+                self._sha.update(rest)
+                size += len(rest)
+                if rest.endswith(b"\n"):
+                    break
+            self._dead.add(self.number, f"a line of {size} bytes, at most {MAX_EVENT_BYTES} are read", line, size=size)
+        raise StopIteration
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what was read, 64 hex digits."""
+        return self._sha.hexdigest()
+
+
+class ParquetTable:
+    """A Parquet file with the event's columns, or those a mapping takes; lines count its rows from 1."""
+
+    def __init__(self, path: Path, mapping: ColumnMapping | None, dead: DeadLetters) -> None:
+        self.path = path
+        self.digest = ""
+        self._mapping = mapping
+        self._dead = dead
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The events with their rows, in the order of the file.
+
+        Raises:
+            InputError: not Parquet, cut off, or with columns no event has and no mapping takes.
+            StorageError: the system refuses to read it.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self.digest = _file_digest(self.path)
+        row = 0
+        try:
+            with pq.ParquetFile(self.path, buffer_size=1 << 20, pre_buffer=False) as source:
+                names = source.schema_arrow.names
+                _check_names(names, self._mapping, str(self.path))
+                wanted = names if self._mapping is None else sorted({*self._mapping.columns.values()} & {*names})
+                for batch in source.iter_batches(BATCH_ROWS, columns=wanted, use_threads=False):
+                    numbers = np.arange(row + 1, row + 1 + batch.num_rows, dtype=np.int64)
+                    row += batch.num_rows
+                    yield from self._batch(batch, numbers)
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise InputError(f"cannot be read as Parquet: {reason}", where=str(self.path)) from error
+        except OSError as error:
+            if error.errno is None:  # Arrow's way to say that bytes are damaged
+                raise InputError(f"cannot be read as Parquet: {str(error)[:200]}", where=str(self.path)) from error
+            raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(self.path)) from error
+
+    def _batch(self, batch: pa.RecordBatch, numbers: Lines) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        def singly(position: int) -> FeedbackEvent | str:
+            try:
+                row = batch.slice(position, 1).to_pylist()[0]
+            except (UnicodeDecodeError, ValueError, OverflowError) as error:
+                return "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"a value out of range: {error}"
+            row = {name: value for name, value in row.items() if value is not None}
+            return parse_event(_plain(row) if self._mapping is None else self._mapping.row(_plain(row), nested=False))
+
+        def raw(position: int) -> str:
+            return str(batch.slice(position, 1).to_pydict())[:10_000] if _decodes(batch, position) else "not UTF-8"
+
+        try:
+            table = self._columns(batch)
+        except pa.ArrowException:
+            table = None
+        yield from _sorted_out(table, numbers, singly, raw, self._dead)
+
+    def _columns(self, batch: pa.RecordBatch) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        wanted = {name: name for name in batch.schema.names} if self._mapping is None else self._mapping.columns
+        found = {}
+        for name, theirs in wanted.items():
+            if theirs not in batch.schema.names:
+                continue
+            column = batch.column(theirs)
+            if pa.types.is_timestamp(column.type) and column.type.tz is None:
+                raise pa.ArrowInvalid("a time without zone")  # looked at singly, each row is told so
+            if name == "record_ids":
+                column = pc.cast(column, pa.list_(pa.string()))
+            elif not (name == "time" and (pa.types.is_timestamp(column.type) or pa.types.is_integer(column.type))):
+                column = pc.cast(column, pa.string())
+            found[name] = column
+        table = pa.table(found)
+        return table if self._mapping is None else self._mapping.table(table)
+
+
+def _sorted_out(
+    table: pa.Table | None,
+    numbers: Lines,
+    singly: Callable[[int], FeedbackEvent | str],
+    raw: Callable[[int], str],
+    dead: DeadLetters,
+) -> Iterator[pa.RecordBatch]:
+    """The events of a batch: by columns where they are sure, else row by row; the others become dead letters."""
+    import pyarrow as pa
+
+    parts = []
+    sure = np.zeros(len(numbers), dtype=bool)
+    if table is not None:
+        try:
+            batch, sure = sort_rows(table, numbers)
+        except pa.ArrowException:
+            sure = np.zeros(len(numbers), dtype=bool)
+        else:
+            parts.append(keep(batch, sure))
+    events, lines = [], []
+    for position in np.flatnonzero(~sure).tolist():
+        event = singly(position)
+        if isinstance(event, str):
+            dead.add(int(numbers[position]), event, raw(position))
+        else:
+            events.append(event)
+            lines.append(int(numbers[position]))
+    if events:
+        parts.append(events_table(events, lines))
+    whole = joined([part for part in parts if part.num_rows])
+    if whole is not None:
+        yield whole.sort_by(LINE) if events else whole
+
+
+def _check_names(names: Sequence[str], mapping: ColumnMapping | None, where: str) -> None:
+    if len(set(names)) != len(names):
+        raise InputError("two columns have the same name", where=where, hint="rename one of them")
+    if mapping is None:
+        unknown = sorted(set(names) - set(COLUMNS))
+        if unknown:
+            shown = ", ".join(ascii(name[:40]) for name in unknown[:5])
+            raise InputError(
+                f"events have no column {shown}", where=where, hint="say with --mapping FILE which columns to take"
+            )
+    else:
+        missing = sorted({mapping.columns["id"]} - set(names))
+        if missing:
+            raise InputError(f"the file has no column {missing[0]!a}", where=where, hint="correct the mapping")
+
+
+def _event_row(names: list[str], cells: list[str], mapping: ColumnMapping | None) -> Row:
+    """One CSV row as the fields of an event, not yet judged."""
+    row: Row = {name: cell for name, cell in zip(names, cells, strict=True) if cell}
+    if mapping is not None:
+        row = mapping.row(row, nested=False)
+    if "record_ids" in row:
+        row["record_ids"] = tuple(str(row["record_ids"]).split(RECORD_SEPARATOR))
+    return row
+
+
+def _plain(row: Row) -> Row:
+    """A Parquet row with its times in Python's precision."""
+    return {name: value.to_pydatetime() if hasattr(value, "to_pydatetime") else value for name, value in row.items()}
+
+
+def _decodes(batch: pa.RecordBatch, position: int) -> bool:
+    try:
+        batch.slice(position, 1).to_pydict()
+    except (UnicodeDecodeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _as_json(cells: list[str]) -> str:
+    return json.dumps(cells, ensure_ascii=True)
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(path)) from error

@@ -1,0 +1,228 @@
+"""Groups what a project's routed events say into themes, whatever their language or order."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Vectors = Any
+    Labels = npt.NDArray[np.int64]
+
+#: Events of one project that are looked at, and different texts among them that are clustered; of more, a sample that
+#: does not depend on their order. Clustering compares all pairs: 2,000 texts are 32 MB of similarities.
+MAX_EVENTS, MAX_TEXTS = 20_000, 2_000
+#: A text is compared by its beginning: users paste whole logs.
+MAX_COMPARED = 1_000
+#: Letters compared together. Characters instead of words: Chinese has no spaces, and word endings do not matter.
+NGRAMS = (2, 4)
+#: Mean cosine distance up to which groups of texts are one theme (average linkage). Chosen on the labelled routing
+#: examples and on paraphrases: beyond it, groups begin to hold unlike things. docs/feedback.md shows the table.
+DISTANCE = 0.8
+#: Texts a theme is shown by, and known again by in later iterations.
+REPRESENTATIVES = 5
+MAX_SHOWN = 400
+MAX_TITLE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One routed event, as far as themes read it; ``time`` is UTC, what the event left out is None."""
+
+    id: str
+    time: datetime
+    text: str
+    source: str
+    type: str | None = None
+    scope: str | None = None
+    severity: str | None = None
+    interface: str | None = None
+    record_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Events that say much the same: ``texts`` are the most typical ones, the first of them most of all."""
+
+    texts: tuple[str, ...]
+    events: tuple[Observation, ...]
+
+    def counted(self, field: str) -> dict[str, int]:
+        """How often each value of a field occurs; events that leave it out are not counted."""
+        values = (getattr(event, field) for event in self.events)
+        return dict(sorted(Counter(value for value in values if value is not None).items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """The groups of one project, largest first, and what was looked at.
+
+    ``events`` came in, ``sampled`` of them were looked at, ``alone`` of these fit no group of the texts that were
+    clustered.
+    """
+
+    groups: tuple[Group, ...]
+    events: int
+    sampled: int
+    alone: int
+
+
+class Sample:
+    """At most :data:`MAX_EVENTS` of a project's events, chosen by a hash of their ids and so whatever their order."""
+
+    def __init__(self, most: int = MAX_EVENTS) -> None:
+        self._most = most
+        self._kept: list[tuple[int, str, Observation]] = []
+        self.seen = 0
+
+    def offer(self, observation: Observation) -> None:
+        """One event more."""
+        self.seen += 1
+        rank = int.from_bytes(hashlib.blake2b(observation.id.encode("utf-8", "replace"), digest_size=8).digest())
+        entry = (-rank, observation.id, observation)
+        if len(self._kept) < self._most:
+            heapq.heappush(self._kept, entry)
+        elif entry[:2] > self._kept[0][:2]:
+            heapq.heapreplace(self._kept, entry)
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """The chosen events by id."""
+        return tuple(sorted((item[2] for item in self._kept), key=lambda item: item.id))
+
+
+def spelled(text: str) -> str:
+    """The text as it is compared: one width and case, blanks for everything that is no letter, digit or mark."""
+    folded = unicodedata.normalize("NFKC", text[:MAX_COMPARED]).casefold()
+    kept = (char if char.isalnum() or unicodedata.category(char)[0] == "M" else " " for char in folded)
+    return " ".join("".join(kept).split())
+
+
+def group_events(sample: Sample, *, most_texts: int = MAX_TEXTS, distance: float = DISTANCE) -> Grouped:
+    """The groups of a project's events; the same for the same events in any order.
+
+    Equal texts are one text. Texts beyond ``most_texts`` join the group they are nearest to, if one is near enough.
+    """
+    by_text: dict[str, list[Observation]] = defaultdict(list)
+    for event in sample.observations:
+        by_text[spelled(event.text)].append(event)
+    ordered = sorted(by_text, key=lambda text: (hashlib.sha256(text.encode("utf-8", "replace")).digest(), text))
+    clustered, rest = sorted(ordered[:most_texts]), sorted(ordered[most_texts:])
+    groups, alone = _clusters(clustered, rest, distance)
+    found = [_group(items, vectors, by_text) for items, vectors in groups]
+    found.sort(key=lambda item: (-len(item.events), item.texts))
+    missing = sum(len(by_text[text]) for text in alone)
+    return Grouped(tuple(found), sample.seen, len(sample.observations), missing)
+
+
+def _clusters(
+    texts: Sequence[str], rest: Sequence[str], distance: float
+) -> tuple[list[tuple[list[str], Vectors]], list[str]]:
+    """Groups of texts with their vectors, and the texts of ``rest`` that fit none."""
+    import numpy as np
+    from sklearn.cluster import AgglomerativeClustering
+
+    if not texts:
+        return [], list(rest)
+    vectorizer = _vectorizer()
+    vectors = _fitted(vectorizer, texts)
+    labels: Labels = np.zeros(len(texts), dtype=np.int64)
+    if len(texts) > 1:
+        apart = np.clip(1.0 - (vectors @ vectors.T).toarray(), 0.0, 1.0)
+        np.fill_diagonal(apart, 0.0)
+        model = AgglomerativeClustering(
+            n_clusters=None, metric="precomputed", linkage="average", distance_threshold=distance
+        )
+        labels = model.fit_predict(apart)
+    members: dict[int, list[int]] = defaultdict(list)
+    for place, label in enumerate(labels.tolist()):
+        members[label].append(place)
+    groups = [([texts[place] for place in places], vectors[places]) for places in members.values()]
+    alone = _join(groups, vectorizer.transform(rest), rest, distance) if rest else []
+    return groups, alone
+
+
+def _join(groups: list[tuple[list[str], Vectors]], vectors: Vectors, rest: Sequence[str], distance: float) -> list[str]:
+    """Add each text to the group it is nearest to; the texts that are near to none."""
+    import numpy as np
+
+    centres = np.vstack([np.asarray(found.mean(axis=0)) for _, found in groups])
+    alone = []
+    for place, text in enumerate(rest):
+        near = np.asarray(vectors[place] @ centres.T).ravel()
+        best = int(near.argmax())
+        if near[best] >= 1.0 - distance:
+            groups[best][0].append(text)
+        else:
+            alone.append(text)
+    return alone
+
+
+def _group(texts: Sequence[str], vectors: Vectors, by_text: Mapping[str, Sequence[Observation]]) -> Group:
+    """One group; typical is what is nearest to all its clustered texts, each counted as often as it was said."""
+    import numpy as np
+
+    clustered = texts[: vectors.shape[0]]
+    weights = np.array([len(by_text[text]) for text in clustered], dtype=float)
+    centre = np.asarray(weights @ vectors).ravel()
+    near = np.round(np.asarray(vectors @ centre).ravel(), 9)
+    order = sorted(range(len(clustered)), key=lambda place: (-near[place], clustered[place]))
+    typical = tuple(_as_said(by_text[clustered[place]]) for place in order[:REPRESENTATIVES])
+    events = sorted((event for text in texts for event in by_text[text]), key=lambda event: event.id)
+    return Group(typical, tuple(events))
+
+
+def _as_said(events: Sequence[Observation]) -> str:
+    """How the first of some events that say the same says it, on one line."""
+    first = min(events, key=lambda event: (event.time, event.id))
+    return " ".join(first.text[: 2 * MAX_SHOWN].split())[:MAX_SHOWN]
+
+
+def _vectorizer() -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=NGRAMS, lowercase=False, sublinear_tf=True)
+
+
+def _fitted(vectorizer: Any, texts: Sequence[str]) -> Vectors:
+    """Vectors of texts; a text without a letter or digit is nearest to itself."""
+    return vectorizer.fit_transform([text or "\N{REPLACEMENT CHARACTER}" for text in texts])
+
+
+def similarities(left: Sequence[Sequence[str]], right: Sequence[Sequence[str]]) -> npt.NDArray[np.float64]:
+    """How alike groups of texts are, 0 to 1: the cosine between the means of their texts, ``left`` by ``right``."""
+    import numpy as np
+
+    groups = [[spelled(text) for text in texts] for texts in (*left, *right)]
+    vectorizer = _vectorizer()
+    _fitted(vectorizer, sorted({text for texts in groups for text in texts}))
+    centres = np.vstack([np.asarray(vectorizer.transform(texts).mean(axis=0)) for texts in groups])
+    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
+    centres = np.divide(centres, lengths, out=np.zeros_like(centres), where=lengths > 0)
+    found: npt.NDArray[np.float64] = centres[: len(left)] @ centres[len(left) :].T
+    return found
+
+
+def observations_of(rows: Iterable[Mapping[str, Any]]) -> Iterable[Observation]:
+    """The observations in rows of events."""
+    for row in rows:
+        yield Observation(
+            id=row["id"],
+            time=row["time"],
+            text=row["text"],
+            source=row["source"],
+            type=row["type"],
+            scope=row["scope"],
+            severity=row["severity"],
+            interface=row["interface"],
+            record_ids=tuple(row["record_ids"] or ()),
+        )

@@ -1,0 +1,204 @@
+"""Takes feedback in from files, traces and the flywheel's own findings."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.canonical import digest_of
+from flywheel_mlflow.errors import InputError, StorageError
+from flywheel_mlflow.evidence import Check, Collected
+from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE, DeadLetter, DeadLetters
+from flywheel_mlflow.feedback.events import FeedbackEvent, events_table
+from flywheel_mlflow.feedback.files import EventFiles
+from flywheel_mlflow.feedback.findings import events_of_checks
+from flywheel_mlflow.feedback.identity import IdIndex
+from flywheel_mlflow.feedback.intake import Taken, take_in
+from flywheel_mlflow.feedback.mapping import ColumnMapping
+from flywheel_mlflow.feedback.origins import origins_of
+from flywheel_mlflow.feedback.routing import UNROUTABLE, Router
+from flywheel_mlflow.feedback.tables import open_events
+from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.reports.escaping import markdown_text
+from flywheel_mlflow.tracking import BatchContent, FeedbackStore, PulledTraces, StoredBatch, Tracking
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of one file (or of what was pulled, by its name).
+
+    ``already`` is the ingestion of the very same bytes, and then nothing else happened. ``run_id`` is None when nothing
+    was written: on a dry run, or because nothing was new. ``dead`` counts dead letters, ``first`` shows some.
+    """
+
+    file: str
+    iteration: int
+    taken: Taken
+    dead: int
+    first: tuple[DeadLetter, ...]
+    run_id: str | None
+    already: StoredBatch | None = None
+
+
+def router_of(flywheel: Flywheel) -> Router:
+    """The routing rules of a flywheel, prepared."""
+    contracts = flywheel.contracts
+    return Router(flywheel.blueprint.routing, origins_of(contracts.values()), contracts)
+
+
+def ingest_files(
+    flywheel: Flywheel,
+    tracking: Tracking,
+    paths: Sequence[Path],
+    iteration: int,
+    *,
+    mapping: ColumnMapping | None = None,
+    dry_run: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Ingested, ...]:
+    """Take the events of some files into an iteration: each event once, over all files and iterations.
+
+    Raises:
+        InputError: a file that is missing, of another format, or changed while it was read. Files before it are in.
+        StorageError: it cannot be read, or there is no room for what it holds.
+    """
+    intake = _Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
+    return tuple(intake.file(path, mapping, progress) for path in paths)
+
+
+def pull_traces(
+    flywheel: Flywheel,
+    tracking: Tracking,
+    experiment: str,
+    iteration: int,
+    *,
+    since: datetime | None,
+    dry_run: bool = False,
+) -> tuple[PulledTraces, Ingested]:
+    """Take what was said about an experiment's traces into an iteration.
+
+    Raises:
+        InputError: no such experiment.
+    """
+    pulled = tracking.traces.pull(experiment, since)
+    intake = _Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
+    return pulled, intake.events(f"traces of {experiment}", pulled.events, pulled.unreadable)
+
+
+def pull_findings(flywheel: Flywheel, tracking: Tracking, collected: Collected, *, dry_run: bool = False) -> Ingested:
+    """Take the failed checks of an iteration's evidence in as events."""
+    events: list[FeedbackEvent] = []
+    for evidence in collected.evidence.values():
+        if evidence.run_id and evidence.ended:
+            checks = [Check(name, outcome) for name, outcome in evidence.checks.not_passed.items()]
+            events += events_of_checks(evidence.project_id, evidence.iteration, evidence.run_id, checks, evidence.ended)
+    intake = _Intake(flywheel, tracking.feedback, collected.iteration, dry_run=dry_run)
+    return intake.events("findings of the flywheel", events, ())
+
+
+class _Intake:
+    """Takes files into one iteration; what one brought is known to the next."""
+
+    def __init__(self, flywheel: Flywheel, store: FeedbackStore, iteration: int, *, dry_run: bool) -> None:
+        self._router = router_of(flywheel)
+        self._store = store
+        self._iteration = iteration
+        self._dry_run = dry_run
+        self._index: IdIndex | None = None
+
+    def file(self, path: Path, mapping: ColumnMapping | None, progress: Callable[[int], None] | None) -> Ingested:
+        """One file, unless the very same bytes are in already."""
+        digest = _file_digest(path)
+        known_as = mapping.digest if mapping else ""
+        already = self._store.ingested(digest, known_as)
+        if already is not None:
+            return Ingested(path.name, already.iteration, Taken(), 0, (), None, already)
+
+        def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
+            reader = open_events(path, mapping, dead)
+            yield from reader.batches()
+            if reader.digest != digest:
+                raise InputError("the file changed while it was read", where=str(path), hint="ingest it again")
+
+        return self._take(path.name, digest, known_as, batches, progress, always=True)
+
+    def events(self, name: str, events: Sequence[FeedbackEvent], refused: Iterable[tuple[str, str]]) -> Ingested:
+        """Events that are none of a file; nothing is written when none of them is new."""
+
+        def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
+            for number, (place, reason) in enumerate(refused, start=1):
+                dead.add(number, reason, place)
+            if events:
+                yield events_table(list(events))
+
+        return self._take(name, digest_of(events), "", batches, None, always=False)
+
+    def _take(
+        self,
+        name: str,
+        digest: str,
+        mapping: str,
+        batches: Callable[[DeadLetters], Iterator[pa.RecordBatch]],
+        progress: Callable[[int], None] | None,
+        *,
+        always: bool,
+    ) -> Ingested:
+        with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
+            folder = Path(scratch)
+            index = self._known(folder)
+            letters = folder / DEAD_LETTERS_FILE
+            with DeadLetters(letters) as dead, EventFiles(folder) as files:
+                taken = take_in(batches(dead), index, self._router, files, dead, progress=progress)
+            run_id = None
+            if not self._dry_run and (always or taken.new or taken.conflicts):
+                kept = tuple(path for path in (files.events, files.index, letters) if path.exists())
+                run_id = self._store.write(self._content(name, digest, mapping, taken, dead.count, kept)).run_id
+        return Ingested(name, self._iteration, taken, dead.count, tuple(dead.first), run_id)
+
+    def _known(self, folder: Path) -> IdIndex:
+        if self._index is None:
+            self._index = IdIndex()
+            self._store.load_index(self._index, folder)
+        return self._index
+
+    def _content(
+        self, name: str, digest: str, mapping: str, taken: Taken, dead: int, files: tuple[Path, ...]
+    ) -> BatchContent:
+        counts = {
+            "events": taken.new,
+            "repeated": taken.repeated,
+            "conflicts": taken.conflicts,
+            "dead_letters": dead,
+            "unroutable": taken.unroutable,
+        }
+        counts |= {f"to.{to}": count for to, count in sorted(taken.to.items()) if to != UNROUTABLE}
+        lines = [f"Feedback from **{markdown_text(name)}**.", "", "| what | events |", "|---|---|"]
+        lines += [f"| {markdown_text(what)} | {count} |" for what, count in counts.items()]
+        return BatchContent(
+            iteration=self._iteration,
+            file=name,
+            file_digest=digest,
+            mapping=mapping,
+            rules=self._router.digest,
+            counts=counts,
+            files=files,
+            note="\n".join(lines),
+        )
+
+
+def _file_digest(path: Path) -> str:
+    if not path.is_file():
+        raise InputError("no such file" if not path.exists() else "not a file", where=str(path))
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(path)) from error

@@ -1,0 +1,190 @@
+"""Builds the console page of an iteration: whether the flywheel is healthy, then everything behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel_mlflow.canonical import plain
+from flywheel_mlflow.gates import Verdict
+from flywheel_mlflow.releases import Release, ReleaseStage, ReleaseState
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Tone, sentence
+from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
+from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, Health, Reason, health, regression
+from flywheel_mlflow.reports.dashboard_page import render_page
+from flywheel_mlflow.reports.dashboard_releases import governance_pairs, moment_text, release_section, risk_section
+from flywheel_mlflow.reports.dashboard_sections import (
+    bottleneck_numbers,
+    bottleneck_section,
+    drift_section,
+    feedback_section,
+    lineage_section,
+    registry_section,
+    stage_section,
+)
+from flywheel_mlflow.reports.dashboard_trends import kpi_section
+from flywheel_mlflow.reports.numbers import format_value
+
+FORMAT_VERSION = 1
+#: Bottlenecks and findings of the executive view; the sections have all of them.
+FIRST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonLine:
+    """One reason of the verdict; ``section`` is the anchor of what is behind it."""
+
+    said: Cell
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A few lines under a heading; ``more`` says what was left out, empty when nothing was."""
+
+    title: str
+    section: str
+    lines: tuple[Cell, ...]
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Executive:
+    """The first screen: the verdict with its reasons, then stages, bottlenecks, regression risk, governance."""
+
+    question: str
+    verdict: Cell
+    reasons: tuple[ReasonLine, ...]
+    stages: Lines
+    bottlenecks: Lines
+    regression: Lines
+    governance: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardView:
+    """The page of an iteration in the order it is read; every text ready to be placed."""
+
+    title: str
+    subtitle: str
+    origin: tuple[Pair, ...]
+    executive: Executive
+    sections: tuple[Section, ...]
+    format_version: int = FORMAT_VERSION
+
+    def document(self) -> dict[str, Any]:
+        """The view as plain values, the drawings left out."""
+        found: dict[str, Any] = plain(self)
+        for section in found["sections"]:
+            section.pop("image")
+        return found
+
+
+def build_dashboard(facts: DashboardFacts) -> DashboardView:
+    """The view of an iteration; equal facts give equal views."""
+    found = health(facts)
+    return DashboardView(
+        title=f"{facts.title}: iteration {facts.iteration}",
+        subtitle=f"{facts.flywheel}, as of {moment_text(facts.now)}",
+        origin=(
+            Pair("Assembly run", Cell(facts.run_id, kind="code")),
+            Pair("Digest of the assembly", Cell(facts.digest, kind="code")),
+        ),
+        executive=_executive(facts, found),
+        sections=(
+            stage_section(facts),
+            bottleneck_section(facts),
+            kpi_section(facts),
+            registry_section(facts),
+            lineage_section(facts),
+            drift_section(facts),
+            feedback_section(facts),
+            risk_section(facts),
+            release_section(facts),
+            Section(
+                "commands", "Next commands", ("business", "governance", "engineering"), commands=_commands(facts, found)
+            ),
+        ),
+    )
+
+
+def render_dashboard(view: DashboardView) -> str:
+    """The page as one HTML file that fetches nothing."""
+    return render_page("dashboard.html.j2", view=view)
+
+
+def _executive(facts: DashboardFacts, found: Health) -> Executive:
+    bottlenecks = facts.record.bottlenecks.bottlenecks
+    return Executive(
+        question="Is the flywheel healthy?",
+        verdict=Cell(found.word, found.tone),
+        reasons=tuple(ReasonLine(Cell(sentence(item.text), item.tone), item.section) for item in found.reasons),
+        stages=Lines("Stages", "stages", tuple(_stages(facts))),
+        bottlenecks=Lines(
+            "First bottlenecks",
+            "bottlenecks",
+            tuple(
+                Cell(f"{item.title} ({item.severity}): {bottleneck_numbers(item, facts)}", Tone.ATTENTION)
+                for item in bottlenecks[:FIRST]
+            )
+            or (Cell("none found"),),
+            f"{len(bottlenecks) - FIRST} more" if len(bottlenecks) > FIRST else "",
+        ),
+        regression=_regression(facts),
+        governance=governance_pairs(facts),
+    )
+
+
+def _stages(facts: DashboardFacts) -> Iterator[Cell]:
+    for stage in facts.record.stages:
+        score = format_value(stage.score, "score 0..1")
+        title = facts.record.title(stage.stage_id)
+        yield Cell(f"{title}: {stage.status}, score {score}", STATUS_TONES.get(stage.status, Tone.UNKNOWN))
+
+
+def _regression(facts: DashboardFacts) -> Lines:
+    reason = regression(facts.drift, facts.iteration)
+    left = facts.drift.answered.left if facts.drift.answered else ()
+    lines = (Cell(sentence(reason.text), reason.tone), *(Cell(f"{item.subject} {item.text}") for item in left[:FIRST]))
+    return Lines("Regression risk", "drift", lines, f"{len(left) - FIRST} more" if len(left) > FIRST else "")
+
+
+def _commands(facts: DashboardFacts, found: Health) -> tuple[Command, ...]:
+    """What to run next: about every reason, then to bring the iteration forward; each line once."""
+    lines: dict[str, str] = {}
+    for reason in _open(found):
+        lines.setdefault(reason.command, reason.text)
+    for line, why in _forward(facts):
+        lines.setdefault(line, why)
+    return tuple(Command(line, why) for line, why in lines.items())
+
+
+def _open(found: Health) -> Iterator[Reason]:
+    return (reason for reason in found.reasons if reason.command and reason.tone is not Tone.GOOD)
+
+
+def _forward(facts: DashboardFacts) -> Iterator[tuple[str, str]]:
+    if facts.ledger.unknown or not facts.sound or not facts.genuine:
+        return
+    state = facts.ledger.state or ReleaseState()
+    mine = [item for item in state.releases.values() if item.iteration == facts.iteration]
+    if not mine:
+        yield f"flywheel release create --iteration {facts.iteration}", "no release was made of this iteration"
+        return
+    newest = max(mine, key=lambda item: item.version)
+    yield from _next_move(newest, state)
+
+
+def _next_move(release: Release, state: ReleaseState) -> Iterator[tuple[str, str]]:
+    stage = state.stage_of(release.version)
+    target = {ReleaseStage.CANDIDATE: "staging", ReleaseStage.STAGING: "production"}.get(stage)
+    if target is None:
+        yield f"flywheel release show {release.version}", f"the release of this iteration is {stage.value}"
+        return
+    gate = release.last_gate(target)
+    if gate is not None and gate.verdict == Verdict.PASS.value:
+        yield f"flywheel promote {release.version} --to {target}", f"its gate to {target} said PASS"
+    else:
+        said = f"said {gate.verdict}" if gate else "was not evaluated"
+        yield f"flywheel gate {release.version} --to {target}", f"its gate to {target} {said}"

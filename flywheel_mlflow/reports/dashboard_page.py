@@ -1,0 +1,59 @@
+"""Fills the HTML templates of console pages: every value is text, whatever stands in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from flywheel_mlflow.reports.escaping import fit
+
+STYLE = "dashboard.css"
+#: Columns of text that one place of a page may take; more is cut, and the cut is shown.
+MOST_CELLS = 600
+
+
+def render_page(template: str, **values: object) -> str:
+    """A page whose style is allowed by its hash alone; nothing in it is fetched, no script runs."""
+    style = page_style()
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    return _pages().get_template(template).render(style=style, style_digest=digest, **values)
+
+
+@cache
+def page_style() -> Markup:
+    """The style sheet of console pages: our own file, and the one thing a page holds that is no text."""
+    environment = _pages()
+    if environment.loader is None:
+        raise LookupError(STYLE)
+    source, _, _ = environment.loader.get_source(environment, STYLE)
+    return Markup(source)  # noqa: S704 - shipped with the package, no input
+
+
+@cache
+def _pages() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("flywheel_mlflow.reports"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        finalize=_placed,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["drawing"] = _drawing
+    return environment
+
+
+def _placed(value: object) -> object:
+    """Text without characters that hide or reorder it, cut to what a place can hold; markup as it is."""
+    return value if isinstance(value, Markup) else fit(value, MOST_CELLS) if isinstance(value, str) else value
+
+
+def _drawing(svg: str) -> Markup:
+    """An SVG as the address of an image: a script in an image never runs, and nothing in it is fetched."""
+    encoded = base64.b64encode(svg.encode("utf-8")).decode("ascii")
+    return Markup(f"data:image/svg+xml;base64,{encoded}")  # noqa: S704 - base64 alone

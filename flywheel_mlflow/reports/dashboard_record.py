@@ -1,0 +1,292 @@
+"""Reads what an assembly recorded back from its deliverables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from flywheel_mlflow import deliverables
+from flywheel_mlflow.documents import parse_json
+from flywheel_mlflow.errors import DocumentError, Fault, InputError
+from flywheel_mlflow.feedback.absorption import Absorption
+from flywheel_mlflow.reports.bundle import LINEAGE_CHART
+
+Found = TypeVar("Found")
+
+#: The deliverables are this package's own documents: what a page shows is checked, the rest is passed over.
+_READ = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedKpi:
+    """A KPI as recorded; ``value`` None is unknown."""
+
+    value: float | None
+    n: int | None
+    unit: str
+    direction: str
+    target: float | None
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedVersion:
+    """An interface version: where it is, its digest (32 hex digits), its rows."""
+
+    uri: str
+    digest: str
+    rows: int | None
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedInterface:
+    """An interface a project promises; ``version`` None: nothing was logged."""
+
+    name: str
+    title: str
+    consumers: tuple[str, ...]
+    version: RecordedVersion | None
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvidence:
+    """The run behind a project's entry; ``carried_from`` is the iteration it comes from when it is not this one."""
+
+    kind: str
+    run_id: str | None
+    carried_from: int | None
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedProject:
+    """One entry of the project registry."""
+
+    project_id: str
+    title: str
+    owner: str
+    phase: str
+    state: str
+    consumable: bool
+    reasons: tuple[str, ...]
+    not_consumable_for: Mapping[str, str]
+    score: float | None
+    evidence: RecordedEvidence | None
+    passed_checks: int | None
+    total_checks: int | None
+    kpis: Mapping[str, RecordedKpi]
+    interfaces_out: tuple[RecordedInterface, ...]
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedStage:
+    """One stage run."""
+
+    stage_id: str
+    status: str
+    score: float | None
+    reasons: tuple[str, ...]
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPlan:
+    """What a stage is: its title and its projects."""
+
+    stage_id: str
+    title: str
+    projects: tuple[str, ...]
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMilestone:
+    """What closes a stage."""
+
+    title: str
+    stage: str
+    status: str
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedBottleneck:
+    """A rule that fired, with the numbers it read."""
+
+    name: str
+    title: str
+    severity: str
+    rule: str
+    values: Mapping[str, float | None]
+    downstream_projects: int
+    advice: str
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRule:
+    """A rule that cannot be decided."""
+
+    name: str
+    rule: str
+    why: str
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedBottlenecks:
+    """All rules: those that fired, those left open, how many there are."""
+
+    bottlenecks: tuple[RecordedBottleneck, ...]
+    rules_not_decidable: tuple[OpenRule, ...]
+    rules_evaluated: int
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMetric:
+    """One number with the words that belong to it."""
+
+    value: float | None
+    unit: str
+    note: str
+    rule: str
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMetrics:
+    """Every number of the assembly by name."""
+
+    metrics: Mapping[str, RecordedMetric]
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEdge:
+    """One interface that one project reads from another; ``state`` is a value of :class:`EdgeState`."""
+
+    interface: str
+    producer: str
+    consumer: str
+    state: str
+    made: str | None
+    read: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    interfaces: tuple[Mapping[str, Any], ...]
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class AssemblyRecord:
+    """What an assembly recorded, as far as people look at it; ``tasks`` is None where feedback became none."""
+
+    projects: tuple[RecordedProject, ...]
+    stages: tuple[RecordedStage, ...]
+    plans: Mapping[str, RecordedPlan]
+    milestones: Mapping[str, RecordedMilestone]
+    bottlenecks: RecordedBottlenecks
+    metrics: Mapping[str, RecordedMetric]
+    edges: tuple[RecordedEdge, ...]
+    tasks: Absorption | None
+    lineage: str | None
+
+    def value(self, name: str) -> float | None:
+        """A metric's value; None when it is unknown or nobody computes it."""
+        return self.metrics[name].value if name in self.metrics else None
+
+    def title(self, stage_id: str) -> str:
+        """A stage's title; its id when the plan does not know it."""
+        return self.plans[stage_id].title if stage_id in self.plans else stage_id
+
+
+def read_record(files: Mapping[str, str]) -> AssemblyRecord:
+    """What the files of an assembly, by artifact path, recorded.
+
+    Raises:
+        InputError: a deliverable is missing, or is not what this package writes there.
+    """
+    plans = _read(files, deliverables.STAGE_PLAN, TypeAdapter(tuple[RecordedPlan, ...]))
+    milestones = _read(files, deliverables.MILESTONES, TypeAdapter(tuple[RecordedMilestone, ...]))
+    architecture = _read(files, deliverables.ARCHITECTURE, TypeAdapter(_Architecture))
+    return AssemblyRecord(
+        projects=_read(files, deliverables.REGISTRY, TypeAdapter(tuple[RecordedProject, ...])),
+        stages=_stages(files),
+        plans={item.stage_id: item for item in plans},
+        milestones={item.stage: item for item in milestones},
+        bottlenecks=_read(files, deliverables.BOTTLENECKS, TypeAdapter(RecordedBottlenecks)),
+        metrics=_read(files, deliverables.METRICS, TypeAdapter(RecordedMetrics)).metrics,
+        edges=tuple(_edge(item) for item in architecture.interfaces),
+        tasks=_read(files, deliverables.TASKS, TypeAdapter(Absorption)) if deliverables.TASKS in files else None,
+        lineage=files.get(LINEAGE_CHART),
+    )
+
+
+def _stages(files: Mapping[str, str]) -> tuple[RecordedStage, ...]:
+    adapter = TypeAdapter(RecordedStage)
+    lines = _text(files, deliverables.RUNS).splitlines()
+    return tuple(_parsed(line, f"{deliverables.RUNS}:{number}", adapter) for number, line in enumerate(lines, start=1))
+
+
+def _edge(found: Mapping[str, Any]) -> RecordedEdge:
+    return RecordedEdge(
+        interface=_word(found, "interface"),
+        producer=_word(found, "from"),
+        consumer=_word(found, "to"),
+        state=_word(found, "state"),
+        made=None if found.get("made") is None else _word(found, "made"),
+        read=None if found.get("read") is None else _word(found, "read"),
+    )
+
+
+def _word(found: Mapping[str, Any], name: str) -> str:
+    value = found.get(name)
+    if not isinstance(value, str):
+        raise _refused(deliverables.ARCHITECTURE, f"interfaces.{name}", "an edge without it, or it is no text")
+    return value
+
+
+def _read(files: Mapping[str, str], name: str, adapter: TypeAdapter[Found]) -> Found:
+    return _parsed(_text(files, name), name, adapter)
+
+
+def _text(files: Mapping[str, str], name: str) -> str:
+    if name not in files:
+        raise InputError(f"the assembly has no {name}", hint="write it again with `flywheel assemble --force`")
+    return files[name]
+
+
+def _parsed(text: str, name: str, adapter: TypeAdapter[Found]) -> Found:
+    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
+    try:
+        return adapter.validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _refused(name, ".".join(map(str, first["loc"])), first["msg"]) from error
+
+
+def _refused(name: str, place: str, why: str) -> DocumentError:
+    return DocumentError([Fault(name, 0, place, why)], hint="write it again with `flywheel assemble --force`")

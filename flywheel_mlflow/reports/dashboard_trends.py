@@ -1,0 +1,148 @@
+"""Draws numbers over the iterations: sparklines, with what changed since the iteration before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+from flywheel_mlflow.deliverables import ACCEPTANCE_METRICS
+from flywheel_mlflow.drift import KpiVerdict
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Spark, Table, Tone, number
+from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
+from flywheel_mlflow.reports.dashboard_record import RecordedKpi, RecordedMetric
+from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
+
+#: The flywheel's own numbers over the iterations, before those it is accepted by.
+HEADLINE_METRICS = (
+    "mean_stage_score",
+    "consumable_share",
+    "upstream_check_pass_rate",
+    "bottleneck_count",
+    "regressed_kpi_count",
+    "drifted_signal_count",
+    "review_hours",
+)
+
+_WIDTH, _HEIGHT, _EDGE = 96.0, 24.0, 3.0
+
+_KPI_TONES = {
+    KpiVerdict.IMPROVED: Tone.GOOD,
+    KpiVerdict.WITHIN: Tone.GOOD,
+    KpiVerdict.REGRESSED: Tone.BAD,
+    KpiVerdict.VANISHED: Tone.BAD,
+    KpiVerdict.INCONCLUSIVE: Tone.UNKNOWN,
+    KpiVerdict.NEW: Tone.NONE,
+}
+
+
+def spark(name: str, unit: str, values: Mapping[int, float | None]) -> Spark:
+    """A line over iterations, oldest first; an unknown value is a gap, never a zero."""
+    known = [value for value in values.values() if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    places = [
+        None if value is None else (_x(index, len(values)), _y(value, low, high))
+        for index, value in enumerate(values.values())
+    ]
+    stretches = [[p for p in run if p is not None] for there, run in groupby(places, lambda p: p is not None) if there]
+    told = ", ".join(f"{turn}: {format_value(value, unit)}" for turn, value in values.items())
+    return Spark(
+        label=f"{name} by iteration: {told}",
+        width=f"{_WIDTH:g}",
+        height=f"{_HEIGHT:g}",
+        lines=tuple(" ".join(f"{x},{y}" for x, y in run) for run in stretches if len(run) > 1),
+        dots=tuple(run[0] for run in stretches if len(run) == 1),
+        end=next((place for place in reversed(places) if place is not None), None),
+    )
+
+
+def _x(index: int, count: int) -> str:
+    step = (_WIDTH - 2 * _EDGE) / max(1, count - 1)
+    return f"{_EDGE + index * step:.1f}"
+
+
+def _y(value: float, low: float, high: float) -> str:
+    share = 0.5 if high == low else (value - low) / (high - low)
+    return f"{_HEIGHT - _EDGE - share * (_HEIGHT - 2 * _EDGE):.1f}"
+
+
+def kpi_section(facts: DashboardFacts) -> Section:
+    """The numbers over the iterations: the flywheel's own, then those of every project."""
+    turns = list(facts.history)
+    shown = f"Iterations {turns[0]} to {turns[-1]}" if len(turns) > 1 else f"Iteration {turns[0]} alone"
+    columns = ("number", "now", "change", "over iterations", "before")
+    own = [f"flywheel.{name}" for name in dict.fromkeys((*HEADLINE_METRICS, *ACCEPTANCE_METRICS))]
+    return Section(
+        id="kpis",
+        title="Numbers over the iterations",
+        readers=("business", "engineering"),
+        notes=(Cell(f"{shown}, each with its newest valid assembly. A gap in a line is an unknown value."),),
+        tables=(
+            Table(
+                "The flywheel's own numbers",
+                (*columns, "how it is computed"),
+                tuple(_metric(name, facts) for name in own if name in facts.record.metrics),
+                "No number was computed.",
+            ),
+            Table(
+                "KPIs of the projects",
+                (*columns, "n", "target", "drift says"),
+                tuple(_kpis(facts)),
+                "No project declares a KPI.",
+                folded=True,
+            ),
+        ),
+    )
+
+
+def _metric(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
+    metric: RecordedMetric = facts.record.metrics[name]
+    label = name.removeprefix("flywheel.").replace("_", " ")
+    return (
+        Cell(label),
+        *_moved(label, metric.unit, _over(name, metric.value, facts)),
+        Cell(metric.note or metric.rule),
+    )
+
+
+def _kpis(facts: DashboardFacts) -> Iterator[tuple[Cell, ...]]:
+    report = facts.drift.report
+    verdicts = {item.subject: item.verdict for item in report.kpis} if report else {}
+    for project in facts.record.projects:
+        for kpi_name, kpi in project.kpis.items():
+            name = f"{project.project_id}.{kpi_name}"
+            verdict = verdicts.get(name)
+            yield (
+                Cell(name),
+                *_moved(name, kpi.unit, _over(name, kpi.value, facts), kpi),
+                number(format_value(kpi.n, "count")),
+                number(_target(kpi)),
+                Cell(verdict.value, _KPI_TONES[verdict]) if verdict else Cell(UNKNOWN, Tone.UNKNOWN),
+            )
+
+
+def _target(kpi: RecordedKpi) -> str:
+    if kpi.target is None:
+        return "none"
+    sign = "\N{GREATER-THAN OR EQUAL TO}" if kpi.direction == "higher" else "\N{LESS-THAN OR EQUAL TO}"
+    return f"{sign} {with_unit(kpi.target, kpi.unit)}"
+
+
+def _over(name: str, now: float | None, facts: DashboardFacts) -> dict[int, float | None]:
+    found = {turn: metrics.get(name) for turn, metrics in facts.history.items()}
+    return found | {facts.iteration: now}
+
+
+def _moved(name: str, unit: str, values: Mapping[int, float | None], kpi: RecordedKpi | None = None) -> Sequence[Cell]:
+    """The value now, the change with whether it is for the better, the line, the value before."""
+    *_, before, now = (None, *values.values())
+    now_cell = number(with_unit(now, unit), Tone.UNKNOWN if now is None else Tone.NONE)
+    line = Cell("", spark=spark(name, unit, values))
+    if len(values) < 2:
+        return now_cell, number("none"), line, number("none")
+    before_cell = number(with_unit(before, unit), Tone.UNKNOWN if before is None else Tone.NONE)
+    if before is None or now is None:
+        return now_cell, number(UNKNOWN, Tone.UNKNOWN), line, before_cell
+    if before == now:
+        return now_cell, number("same"), line, before_cell
+    better = "" if kpi is None else " better" if (now > before) == (kpi.direction == "higher") else " worse"
+    return now_cell, number(format_change(before, now, unit) + better), line, before_cell

@@ -1,0 +1,273 @@
+"""Feedback on a real store: taken in once, read back, routed, explained, sent elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from feedback_columns import Row, batch, event, row, write_lines
+from mlflow.entities import AssessmentSource, Expectation, Feedback, TraceInfo, TraceLocation, TraceState
+from mlflow.tracing.client import TracingClient
+from servers.embedded import EmbeddedStore
+from workbench import Bench, Ended, copy_flywheel, flywheel_command
+
+from flywheel_mlflow.errors import InputError, StorageError
+from flywheel_mlflow.evidence import Outcome
+from flywheel_mlflow.feedback.identity import IdIndex
+from flywheel_mlflow.ledger import Identity
+from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.feedback import ingest_files, pull_findings, pull_traces
+from flywheel_mlflow.operations.routing import explain_event, list_events, reroute_event, route_iteration
+from flywheel_mlflow.tracking import BatchContent
+
+NOW = datetime(2026, 10, 11, 12, tzinfo=UTC)
+ROWS: list[Row | bytes] = [
+    row(1, text="the chart is wrong"),
+    row(2, text="thanks"),
+    row(3, text="odd", record_ids=["semantic_layer/t-1"]),
+    b"not an event \x1b[31m\xff",
+    row(1, text="the chart is wrong"),
+    row(2, text="something else"),
+]
+
+
+def test_a_file_is_taken_in_once(bench: Bench, tmp_path: Path) -> None:
+    """Good lines are stored with their routes, bad ones and conflicts kept as dead letters; again, nothing is added."""
+    path = write_lines(tmp_path / "first.jsonl", ROWS)
+    (done,) = ingest_files(bench.flywheel, bench.tracking, [path], 2)
+    assert (done.taken.read, done.taken.new, done.taken.repeated, done.taken.conflicts, done.dead) == (5, 3, 1, 1, 2)
+    assert done.taken.to == {"p05": 1, "p15": 1, "unroutable": 1}
+    assert done.run_id is not None
+    run = bench.run(done.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["flywheel.iteration"] == "2"
+    assert {key: run.data.metrics[key] for key in ("events", "to.p05", "unroutable", "dead_letters")} == {
+        "events": 3, "to.p05": 1, "unroutable": 1, "dead_letters": 2,
+    }  # fmt: skip
+    letters = bench.tracking.feedback.dead_letters(done.run_id, tmp_path / "letters")
+    assert letters is not None
+    assert [json.loads(line)["line"] for line in letters.splitlines()] == [4, 6]
+    (again,) = ingest_files(bench.flywheel, bench.tracking, [path], 3)
+    assert again.already is not None
+    assert (again.already.run_id, again.already.iteration, again.run_id) == (done.run_id, 2, None)
+    (stored,) = bench.tracking.feedback.batches()
+    rows = [item for part in bench.tracking.feedback.events([stored], tmp_path) for item in part.to_pylist()]
+    assert [(item["id"], item["line"], item["to"]) for item in rows] == [
+        ("e1", 1, "p05"),
+        ("e2", 2, None),
+        ("e3", 3, "p15"),
+    ]
+    assert bench.collect(2).skipped == ()
+
+
+def test_an_event_is_known_over_files_formats_and_iterations(local_bench: Bench, tmp_path: Path) -> None:
+    """The same id with the same content is a repetition, with another content a conflict; nothing is stored twice."""
+    first = write_lines(tmp_path / "a.jsonl", [row(1), row(2)])
+    second = tmp_path / "b.csv"
+    second.write_text(
+        "text,id,source,time\nword 1,e1,human,2026-10-01T14:00:00+02:00\nchanged,e2,human,2026-10-01T12:00:00Z\n"
+    )
+    done = ingest_files(local_bench.flywheel, local_bench.tracking, [first, second], 1)
+    assert (done[1].taken.new, done[1].taken.repeated, done[1].taken.conflicts) == (0, 1, 1)
+    (third,) = ingest_files(
+        local_bench.flywheel, local_bench.tracking, [write_lines(tmp_path / "c.jsonl", [row(2), row(3)])], 2
+    )
+    assert (third.taken.new, third.taken.repeated) == (1, 1)
+    assert list_events(local_bench.flywheel, local_bench.tracking, None, to="", limit=9)[0] == 3
+    assert [item["id"] for item in list_events(local_bench.flywheel, local_bench.tracking, 2, to="", limit=9)[1]] == [
+        "e3"
+    ]
+
+
+def test_a_dry_run_writes_nothing(local_bench: Bench, tmp_path: Path) -> None:
+    """It counts as if, and the file is as new as before."""
+    path = write_lines(tmp_path / "a.jsonl", [row(1)])
+    (done,) = ingest_files(local_bench.flywheel, local_bench.tracking, [path], 1, dry_run=True)
+    assert (done.taken.new, done.run_id) == (1, None)
+    assert local_bench.tracking.feedback.batches() == ()
+    assert ingest_files(local_bench.flywheel, local_bench.tracking, [path], 1)[0].taken.new == 1
+
+
+def test_a_half_written_ingestion_never_counts(local_bench: Bench, tmp_path: Path) -> None:
+    """An upload that fails leaves a failed run; nothing of it is read, and the same file can come again."""
+    content = BatchContent(1, "x.jsonl", "0" * 64, "", "", {"events": 1}, (tmp_path / "missing.parquet",), "")
+    with pytest.raises(StorageError):
+        local_bench.tracking.feedback.write(content)
+    store = local_bench.tracking.feedback
+    assert store.batches() == ()
+    assert store.ingested("0" * 64, "") is None
+    index = IdIndex()
+    store.load_index(index, tmp_path)
+    assert len(index) == 0
+
+
+def test_two_ingestions_at_once_are_read_as_one(local_bench: Bench, tmp_path: Path) -> None:
+    """Both looked before either wrote, so both stored the event; readers see it once."""
+    path = write_lines(tmp_path / "a.jsonl", [row(1), row(2)])
+    (done,) = ingest_files(local_bench.flywheel, local_bench.tracking, [path], 1)
+    assert done.run_id
+    store = local_bench.tracking.feedback
+    files = tuple(
+        local_bench.tracking.artifacts.fetch(done.run_id, name, tmp_path)
+        for name in ("events.parquet", "index.parquet")
+    )
+    store.write(BatchContent(1, "b.jsonl", "1" * 64, "", "", {"events": 2}, files, ""))
+    assert len(store.batches(1)) == 2
+    assert list_events(local_bench.flywheel, local_bench.tracking, 1, to="", limit=9)[0] == 2
+
+
+def test_a_person_can_send_an_event_elsewhere(bench: Bench, tmp_path: Path) -> None:
+    """It goes there from then on, counts as a misroute, and the explanation tells both."""
+    ingest_files(bench.flywheel, bench.tracking, [write_lines(tmp_path / "a.jsonl", ROWS)], 1)
+    desk = Desk(bench.flywheel, bench.tracking, Identity("ana"))
+    reroute_event(desk, "e1", to="p15", reason="a report's chart")
+    found = route_iteration(bench.flywheel, bench.tracking, 1, now=NOW, out=tmp_path / "out")
+    assert (found.total, dict(found.to), found.rerouted) == (3, {"p15": 2, "unroutable": 1}, 1)
+    assert found.misroute_rate == 0.5
+    assert found.unroutable_rate == pytest.approx(1 / 3)
+    assert found.age is not None
+    assert found.age.oldest == 10.0
+    told = explain_event(bench.flywheel, bench.tracking, "e1")
+    assert (told.event["to"], told.event["rules_to"], told.event["first_to"]) == ("p15", "p05", "p05")
+    assert told.decision is not None
+    assert told.decision.reason == "a report's chart"
+    assert [item.route.id for item in told.asked if item.taken] == ["retrieval_error"]
+    exported = (tmp_path / "out" / "feedback-001.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert len(exported) == 4
+    with pytest.raises(InputError, match="goes to p15 already"):
+        reroute_event(desk, "e1", to="p15", reason="again")
+    with pytest.raises(InputError, match="no event has the id"):
+        reroute_event(desk, "nobody", to="p15", reason="x")
+
+
+def test_new_rules_reach_old_events(local_bench: Bench, tmp_path: Path) -> None:
+    """Routing follows the rules of today; how many moved since they came in is told."""
+    ingest_files(local_bench.flywheel, local_bench.tracking, [write_lines(tmp_path / "a.jsonl", ROWS)], 1)
+    fewer = [item for item in local_bench.flywheel.blueprint.routing if item.id != "retrieval_error"]
+    changed = replace(
+        local_bench.flywheel, blueprint=local_bench.flywheel.blueprint.model_copy(update={"routing": tuple(fewer)})
+    )
+    found = route_iteration(changed, local_bench.tracking, 1, now=NOW)
+    assert (dict(found.to), found.changed) == ({"unroutable": 2, "p15": 1}, 1)
+
+
+def test_assessments_of_traces_become_events(bench: Bench) -> None:
+    """Thumbs, scores and expectations with who said it; a bare yes and a replaced word are none; again adds nothing."""
+    experiment = bench.client.create_experiment(f"{bench.name}-app")
+    name = f"{bench.name}-app"
+    human = AssessmentSource(source_type="HUMAN", source_id="alice")
+    judge = AssessmentSource(source_type="LLM_JUDGE", source_id="judge-1")
+    tracing = TracingClient(bench.uri)
+    trace = tracing.start_trace(
+        TraceInfo(
+            trace_id=f"tr-{bench.name}",
+            trace_location=TraceLocation.from_experiment_id(experiment),
+            request_time=int(NOW.timestamp() * 1000),
+            state=TraceState.OK,
+            tags={"flywheel.interface": "knowledge_index"},
+        )
+    )
+
+    def say(assessment: Feedback | Expectation) -> None:
+        tracing.log_assessment(trace.trace_id, assessment)
+
+    say(Feedback(name="thumb", value=True, source=human))
+    say(Feedback(name="thumb", value=False, source=human, rationale="the cited page is wrong \x1b[31m"))
+    say(Feedback(name="faithful", value=0.2, source=judge, rationale="not in the text"))
+    say(Expectation(name="answer", value="42 pages", source=human))
+    pulled, done = pull_traces(bench.flywheel, bench.tracking, name, 1, since=None)
+    assert (pulled.traces, pulled.content, pulled.unreadable, done.taken.new) == (1, 1, (), 3)
+    rows = {
+        item["text"].split(":")[0]: item for item in list_events(bench.flywheel, bench.tracking, 1, to="", limit=9)[1]
+    }
+    thumb, faithful, answer = rows["rated thumb"], rows["rated faithful"], rows["expected answer"]
+    assert (thumb["source"], thumb["reporter"], thumb["response"]) == (
+        "human",
+        "alice",
+        "the cited page is wrong \x1b[31m",
+    )
+    assert (faithful["source"], faithful["suggestion"], faithful["response"]) == ("evaluation", "not in the text", None)
+    assert answer["response"] == "42 pages"
+    assert {item["to"] for item in rows.values()} == {"p05"}
+    assert {item["trace_id"] for item in rows.values()} == {trace.trace_id}
+    _, again = pull_traces(bench.flywheel, bench.tracking, name, 1, since=None)
+    assert (again.taken.new, again.taken.repeated, again.run_id) == (0, 3, None)
+    late, _ = pull_traces(bench.flywheel, bench.tracking, name, 1, since=datetime(2999, 1, 1, tzinfo=UTC))
+    assert late.traces == 0
+    with pytest.raises(InputError, match="no experiment is called"):
+        pull_traces(bench.flywheel, bench.tracking, "nobody", 1, since=None)
+
+
+def test_failed_checks_of_an_iteration_become_events(local_bench: Bench) -> None:
+    """Without failures nothing; with one, an event that goes to its project; twice adds nothing."""
+    local_bench.log_published(1)
+    quiet = pull_findings(local_bench.flywheel, local_bench.tracking, local_bench.collect())
+    assert (quiet.taken.read, quiet.run_id) == (0, None)
+    collected = local_bench.collect()
+    evidence = collected.evidence["p05"]
+    failed = replace(evidence, checks=replace(evidence.checks, not_passed={"pages_exist": Outcome.FAILED}))
+    collected = replace(collected, evidence={**collected.evidence, "p05": failed})
+    found = pull_findings(local_bench.flywheel, local_bench.tracking, collected)
+    assert (dict(found.taken.to), dict(found.taken.rules)) == ({"p05": 1}, {"own_finding": 1})
+    again = pull_findings(local_bench.flywheel, local_bench.tracking, collected)
+    assert (again.taken.new, again.taken.repeated, again.run_id) == (0, 1, None)
+
+
+def test_the_store_keeps_hostile_ids_apart(local_bench: Bench, tmp_path: Path) -> None:
+    """An id is found by what it is, whatever it holds: quotes, slashes, letters of any script."""
+    names = ["a'b", 'a"b', "a/b", "日本", "%x", "é"]
+    lines: list[Row | bytes] = [row(number, id=name) for number, name in enumerate(names)]
+    ingest_files(local_bench.flywheel, local_bench.tracking, [write_lines(tmp_path / "a.jsonl", lines)], 1)
+    for name in names:
+        assert explain_event(local_bench.flywheel, local_bench.tracking, name).event["id"] == name
+
+
+@pytest.fixture
+def home(repository: Path, tmp_path: Path) -> Path:
+    return copy_flywheel(repository, tmp_path / "home", "fw")
+
+
+def test_the_commands_tell_what_happened(
+    home: Path, embedded_store: Callable[[], EmbeddedStore], tmp_path: Path
+) -> None:
+    """Ingest, list, explain, reroute, route and test-rules, as tables and as JSON, with their exit codes."""
+    uri = embedded_store().uri
+
+    def run(*words: str | Path) -> Ended:
+        return flywheel_command("feedback", *words, root=home, uri=uri)
+
+    path = write_lines(tmp_path / "a.jsonl", ROWS)
+    done = run("ingest", path, "-i", "1")
+    assert (done.code, done.err) == (0, "")
+    assert "3 new events, 1 known already, 2 dead letters (1 conflict)" in done.out
+    assert "\x1b" not in done.out
+    assert "nothing to add" in run("ingest", path, "-i", "1").out
+    assert run("ingest", tmp_path / "none.jsonl", "-i", "1").code == 2
+    queue = run("list", "--unroutable", "--json").json
+    assert (queue["total"], queue["events"][0]["id"]) == (1, "e2")
+    assert run("list", "--to", "p99").code == 2
+    assert "words: chart" in run("explain", "e1").out
+    assert run("explain", "e1", "--json").json["rule"] == "retrieval_error"
+    assert "would go to p15" in run("reroute", "e1", "--to", "p15", "--reason", "so", "--dry-run").out
+    assert run("reroute", "e1", "--to", "p15", "--reason", "so", "--json").json["decision"]["to"] == "p15"
+    assert "decided by" in run("explain", "e1").out
+    assert run("route", "-i", "1", "--json").json["to"] == {"p15": 2, "unroutable": 1}
+    assert "misrouted 50.0%" in run("route", "-i", "1").out
+    assert run("pull-findings", "-i", "1", "--dry-run").code == 0
+    assert run("pull-traces", "--experiment", "none", "-i", "1", "--since", "soon").code == 2
+    examples = write_lines(tmp_path / "good.jsonl", [{"text": "the chart", "to": "p05", "lang": "en"}])
+    assert run("test-rules", examples).code == 0
+    wrong = write_lines(tmp_path / "wrong.jsonl", [{"text": "the chart", "to": "p01", "lang": "en"}])
+    ended = run("test-rules", wrong, "--json")
+    assert (ended.code, ended.json["sets"][0]["wrong"][0]["got"]) == (1, "p05")
+    assert run("test-rules").code == 2
+
+
+def test_events_of_code_are_batches_too() -> None:
+    """What code makes and what files bring have the same columns."""
+    assert batch(row(1)).schema.equals(batch(row(2, severity="low")).schema)
+    assert event(1).id == "e1"

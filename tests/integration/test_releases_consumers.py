@@ -1,0 +1,145 @@
+"""What consumers and the registry page see: exact data in two requests, stages that follow, a whole way back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from releases_bench import INTERFACE, MANAGER, ReleasesBench, reconnected, releases_on
+from servers.proxy import CountingProxy, Meddler
+from servers.spoiling import artifact_file, spoilt_file
+from servers.tracking import TrackingServerProcess
+
+import flywheel_mlflow
+
+#: The greeting, by which a server with the plugin is known, comes on top of what an act asks.
+GREETING = 1
+MOST_OF_A_MOVE = 12
+
+
+class WithoutStages(Meddler):
+    """A server that no longer knows the model registry's stages, as MLflow says it will be one day."""
+
+    def before(self, method: str, path: str) -> tuple[int, bytes] | None:  # noqa: ARG002 - as Meddler has it
+        """What MLflow answers to a path it does not have."""
+        if not path.endswith("/transition-stage"):
+            return None
+        return 404, json.dumps({"error_code": "ENDPOINT_NOT_FOUND", "message": "no such endpoint"}).encode()
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, tracking_server: TrackingServerProcess) -> ReleasesBench:
+    """Three releases that all were in production, the last one is; data and bundles differ."""
+    folder = tmp_path_factory.mktemp("standing")
+    found = releases_on(folder / "flywheel", tracking_server.uri)
+    for iteration in (1, 2, 3):
+        found.release(folder, iteration)
+        found.through(iteration, "staging")
+        found.override(iteration, "production")
+        found.act(MANAGER, "promote", version=iteration, to="production")
+    return found
+
+
+@pytest.fixture
+def counted(standing: ReleasesBench) -> Iterator[tuple[CountingProxy, Callable[[], ReleasesBench]]]:
+    """A counter of requests, and the flywheel connected through it as by a process that has just started."""
+    with CountingProxy(standing.bench.uri).running() as proxy:
+        yield proxy, lambda: reconnected(standing, proxy.url)
+
+
+def _stages(found: ReleasesBench) -> list[str]:
+    return [view.stage for view in found.bench.tracking.releases.versions()]
+
+
+def test_requests(standing: ReleasesBench, counted: tuple[CountingProxy, Callable[[], ReleasesBench]]) -> None:
+    """`resolve` takes two requests, greeting included; promote and rollback at most twelve besides artifacts."""
+    counter, connect = counted
+    flywheel_mlflow.resolve(INTERFACE, flywheel=standing.name, tracking_uri=counter.url)
+    assert len(counter.exchanges) == 2
+    for act, arguments in (
+        ("rollback", {"reason": "count"}),
+        ("promote", {"version": 3, "to": "production"}),
+    ):
+        counter.reset()
+        connect().act(MANAGER, act, **arguments)
+        taken = [exchange.path for exchange in counter.tracking_exchanges]
+        assert len(taken) <= MOST_OF_A_MOVE + GREETING, taken
+
+
+def test_resolve(standing: ReleasesBench, tmp_path: Path) -> None:
+    """An interface is the exact data of one release, by Python as by the command, whose own files are not needed."""
+    for version in (1, 2, 3):
+        found = flywheel_mlflow.resolve(INTERFACE, version, flywheel=standing.name, tracking_uri=standing.bench.uri)
+        assert (found.release, found.rows, found.iteration) == (version, 5 + version, version)
+    by_name = flywheel_mlflow.resolve(INTERFACE, flywheel=standing.name, tracking_uri=standing.bench.uri)
+    told = standing.command("resolve", INTERFACE, "--flywheel", standing.name, "--json").json
+    assert (told["uri"], told["digest"]) == (by_name.uri, by_name.digest)
+    pulled = standing.command("pull", INTERFACE, "--at", "1", "--out", tmp_path, "--json").json
+    assert len(Path(pulled["path"]).read_text().splitlines()) == 6
+    again = standing.command("pull", INTERFACE, "--at", "1", "--out", tmp_path)
+    assert (again.code, "choose another --out" in again.err) == (2, True)
+
+
+def test_stages_follow(standing: ReleasesBench) -> None:
+    """Where the server has stages, the registry page shows one release in Production, and where the others are."""
+    assert _stages(standing) == ["Archived", "Archived", "Production"]
+    standing.act(MANAGER, "rollback", reason="look", to=1)
+    assert _stages(standing) == ["Production", "Archived", "Staging"]
+    standing.act(MANAGER, "promote", version=3, to="production")
+    assert _stages(standing) == ["Archived", "Archived", "Production"]
+
+
+def test_no_stages(standing: ReleasesBench) -> None:
+    """Where the server has none, moves work and say so, and neither audit nor reconcile asks for what cannot be."""
+    with CountingProxy(standing.bench.uri, WithoutStages()).running() as proxy:
+        without = reconnected(standing, proxy.url)
+        moved = without.act(MANAGER, "rollback", reason="look", to=2)
+        assert "no model-registry stages" in moved["notes"][0]
+        assert without.world().aliases["production"] == 2
+        assert "stage-set" not in without.findings()
+        assert without.act(MANAGER, "reconcile", dry_run=True)["mended"] == []
+        assert without.act(MANAGER, "reconcile")["mended"] == []
+    standing.act(MANAGER, "promote", version=3, to="production")
+    assert "stage-set" not in standing.findings()
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["changed", "gone"])
+@pytest.mark.parametrize("what", ["data", "bundle"])
+def test_rollback(standing: ReleasesBench, tracking_server: TrackingServerProcess, what: str, gone: bool) -> None:
+    """A release whose data or bundle is gone or changed is not gone back to: the next older good one is offered by
+    name, and that command works.
+    """
+    release = standing.world().state.release(2)
+    pin = flywheel_mlflow.resolve(INTERFACE, 2, flywheel=standing.name, tracking_uri=standing.bench.uri)
+    run_id, _, place = pin.uri.removeprefix("runs:/").partition("/")
+    path = artifact_file(tracking_server, run_id, place)
+    if what == "bundle":
+        path = artifact_file(tracking_server, release.run_id, f"{release.place}/registry.json")
+    with ExitStack() as spoiling:
+        spoiling.enter_context(spoilt_file(path, "a", None if gone else "b"))
+        events = len(standing.world().ledger.events)
+        assert standing.command("rollback", "--reason", "look", "--to", "2", "--dry-run").code == 1
+        refused = standing.command("rollback", "--reason", "look", "--to", "2")
+        assert (refused.code, "cannot be gone back to" in refused.err) == (1, True), refused.err
+        assert len(standing.world().ledger.events) == events
+        offered = next(line for line in refused.err.splitlines() if "try:" in line).split("flywheel ")[1]
+        assert offered == "rollback --to 1 --reason '...'"
+        taken = standing.command("rollback", "--to", "1", "--reason", "look")
+        assert taken.code == 0, taken.err
+        assert standing.world().aliases["production"] == 1
+    standing.act(MANAGER, "promote", version=3, to="production")
+
+
+def test_nothing_whole(standing: ReleasesBench, tracking_server: TrackingServerProcess) -> None:
+    """When no other release is whole, that is said, and production stays."""
+    with ExitStack() as spoiling:
+        for version in (1, 2):
+            release = standing.world().state.release(version)
+            path = artifact_file(tracking_server, release.run_id, f"{release.place}/registry.json")
+            spoiling.enter_context(spoilt_file(path, "a", None))
+        refused = standing.command("rollback", "--reason", "look", "--to", "2")
+        assert (refused.code, "no other release is whole" in refused.err) == (1, True), refused.err
+    assert standing.world().aliases["production"] == 3

@@ -1,0 +1,110 @@
+"""Keywords found in columns of texts."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from feedback_columns import holds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flywheel_mlflow.feedback import matching
+from flywheel_mlflow.feedback.matching import KeywordIndex
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "found"),
+    [
+        ("chart", "The CHART is wrong", True),
+        ("chart", "charts", False),
+        ("chart", "flowchart", False),
+        ("chart", "chart_id", False),
+        ("chart", "(chart)", True),
+        ("tool call", "a tool call, twice", True),
+        ("图表", "这张图表读错了", True),
+        ("sql", "这条SQL写错了", True),
+        ("sql", "ＳＱＬ 写错", True),
+        ("sql", "mysql", False),
+        ("página", "PÁGINA equivocada", True),
+        ("página", "paginas", False),
+        ("straße", "STRASSE", True),
+        ("chart", "chart\u0301", False),
+        ("pii", "PII", True),
+        ("하고", "한고", False),
+        ("하고", "하고싶다", True),
+        ("cafe", "café", False),
+        ("café", "cafe\u0301", True),
+    ],
+)
+def test_words_are_found_as_people_mean_them(keyword: str, text: str, found: bool) -> None:
+    """Whatever case and width; whole words where words stand apart, anywhere in Chinese."""
+    assert bool(KeywordIndex([keyword]).hits(pa.array([text]))[0, 0]) is found
+    assert holds(keyword, text) is found
+
+
+PIECES = ["sql", "SQL", "tool call", "Chart", "charts", "检索", "页面", "PÁGINA", " ", ",", "é", "x", "_", "1"]
+PIECES += [
+    "STRASSE",
+    "\0",
+    "\u0301",
+    "ﬁne",
+    "错误",
+    "İ",
+    "ς",
+    "pii",
+    "ley",
+    "工",
+    "具",
+    "ＳＱＬ",
+    "sqlite",
+    "한",
+    "ไทย",
+]
+KEYWORDS = [
+    "sql",
+    "sqlite",
+    "tool call",
+    "chart",
+    "检索",
+    "sql 错误",
+    "página",
+    "pii",
+    "ley",
+    "工具",
+    "straße",
+    "ﬁne",
+    "a b c",
+]
+TEXTS = st.lists(
+    st.one_of(st.none(), st.lists(st.sampled_from(PIECES), max_size=9).map("".join), st.text()), max_size=9
+)
+
+
+@given(texts=TEXTS)
+def test_columns_agree_with_single_texts(texts: list[str | None]) -> None:
+    """Every keyword in every text, as the plain question answers it; null holds nothing."""
+    clean = [text if text is None else text.encode("utf-8", "replace").decode() for text in texts]
+    hits = KeywordIndex(KEYWORDS).hits(pa.array(clean, pa.string()))
+    assert hits.tolist() == [[text is not None and holds(word, text) for text in clean] for word in KEYWORDS]
+
+
+@given(texts=TEXTS.filter(bool), chunk=st.integers(1, 9))
+def test_a_text_may_lie_across_two_chunks(texts: list[str | None], chunk: int) -> None:
+    """Where the bytes are cut changes nothing; neither does a column that begins in the middle of another."""
+    clean = [text if text is None else text.encode("utf-8", "replace").decode() for text in texts]
+    column = pa.array(clean, pa.string())
+    index = KeywordIndex(KEYWORDS)
+    whole = index.hits(column)
+    before, matching._CHUNK_BYTES = matching._CHUNK_BYTES, chunk
+    try:
+        assert (index.hits(column) == whole).all()
+        assert (index.hits(column.slice(1)) == whole[:, 1:]).all()
+    finally:
+        matching._CHUNK_BYTES = before
+
+
+def test_no_keywords_and_no_texts_are_no_hits() -> None:
+    """Empty on either side."""
+    assert KeywordIndex([]).hits(pa.array(["x"])).shape == (0, 1)
+    assert KeywordIndex(["abc"]).hits(pa.array([], pa.string())).shape == (1, 0)
+    assert KeywordIndex([]).hits(pa.array([None], pa.string())).shape == (0, 1)

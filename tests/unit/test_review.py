@@ -1,0 +1,109 @@
+"""Tests of the quarterly review."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from releases_ledger import NOON, Story
+
+from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.quarters import Quarter, quarter_before, quarter_of, read_quarter
+from flywheel_mlflow.releases import Kind
+from flywheel_mlflow.reports.review import render_review
+from flywheel_mlflow.review import Review, Section, Statement, Turn, review_quarter
+from flywheel_mlflow.risks import RiskKind
+
+QUARTER = quarter_of(NOON)
+THIN = {"name": "thin", "title": "Thin | corpus", "rule": "p01.retention < 0.25", "advice": "Look closer."}
+
+
+def turn(iteration: int = 2, *fired: dict[str, Any], tasks: dict[str, Any] | None = None) -> Turn:
+    return Turn(
+        iteration, f"run{iteration}", {"bottlenecks": list(fired), "rules_not_decidable": [{}]}, (), tasks or {}, None
+    )
+
+
+def reviewed(story: Story, *turns: Turn, leverage: Statement | None = None) -> Review:
+    return review_quarter("f", QUARTER, turns, story.ledger.events, story.risks.values(), leverage)
+
+
+def section(review: Review, title: str) -> Section:
+    return next(item for item in review.sections if item.title == title)
+
+
+def test_nothing_is_said_about_an_empty_quarter() -> None:
+    """Every section says why it has nothing to say; none invents a number."""
+    review = reviewed(Story())
+    assert all(item.unknown and not item.statements for item in review.sections)
+    assert render_review(review).count("Unknown or nothing") == len(review.sections)
+
+
+def test_every_statement_has_a_source() -> None:
+    """Bottleneck, tasks, risks, actions, recoveries: each names its run and file, or its events."""
+    story = Story()
+    story.reach(1)
+    story.reach(2)
+    story.write(RiskKind.SEEN, {
+        "cause": "drift", "topic": "drift/p01", "title": "Drift", "iteration": 2, "likelihood": 3, "impact": 3,
+        "due": (NOON + timedelta(days=30)).isoformat(), "owner": "ana", "projects": [],
+    })  # fmt: skip
+    story.write(RiskKind.SEEN, dict(story.ledger.events[-1].body) | {"iteration": 3})
+    absorbed = {
+        "task": "p01-a-2", "project": "p01", "helped": "helped", "kpi": "p01.x", "before": None, "after": 0.5,
+        "why": "improved",
+    }  # fmt: skip
+    review = reviewed(story, turn(2), turn(3, THIN, tasks={"absorbed": [absorbed]}), leverage=Statement("theme", "t"))
+    told = [item for part in review.sections for item in part.statements]
+    assert all(item.source for item in told)
+    assert "fired in 1 of 2" in section(review, "Clearest bottleneck").statements[0].text
+    assert "unknown before, 0.5 now" in section(review, "Did absorbed feedback help?").statements[0].text
+    assert "in iterations 2, 3" in section(review, "Risks that came back").statements[0].text
+    assert [item.text for item in section(review, "Next leverage item").statements][0] == "theme"
+    assert "Thin \\| corpus" in render_review(review)
+
+
+def test_recovery_is_measured_from_the_rollback() -> None:
+    """To its end, and to the next release in production; what has not happened is said."""
+    story = Story()
+    story.reach(1)
+    story.reach(2)
+    event = story.start(1, "production", rollback=True, reason="it lies")
+    (open_one,) = section(reviewed(story), "Recovery time").statements
+    assert open_one.text.endswith("and not in place; no new release has reached production since")
+    end = story.write(Kind.ROLLED_BACK, {"move": event.number})
+    (done,) = section(reviewed(story), "Recovery time").statements
+    assert "in place after 1.0 minutes" in done.text
+    assert done.source == f"ledger, events {event.number}, {end.number}"
+    story.reach(3)
+    (new,) = section(reviewed(story), "Recovery time").statements
+    assert "a new release in production after" in new.text
+
+
+def test_only_the_quarter_counts() -> None:
+    """What was decided before or after is another review's."""
+    story = Story(clock=QUARTER.start - timedelta(minutes=1))
+    story.write("noise", {})
+    story.write("noise", {})
+    assert section(reviewed(story), "Governance actions").statements[0].text == "noise: 1"
+
+
+@given(st.datetimes(datetime(2001, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_quarters_tile_the_year(moment: datetime) -> None:
+    """Every moment lies in exactly one; names read back; the one before ends where this one starts."""
+    quarter = quarter_of(moment)
+    assert quarter.holds(moment)
+    assert read_quarter(str(quarter)) == quarter
+    assert quarter_before(moment).end == quarter.start
+    assert quarter_before(moment) < quarter
+
+
+@pytest.mark.parametrize("text", ["", "2026", "2026Q5", "Q4", "2026Q0", "26Q1", "2026Q44"])
+def test_other_words_are_no_quarter(text: str) -> None:
+    """They are refused, with the way to write one."""
+    with pytest.raises(InputError, match="cannot read the quarter"):
+        read_quarter(text)
+    assert read_quarter(" 2026-q4 ") == Quarter(2026, 4)
