@@ -62,7 +62,7 @@ def test_every_statement_has_a_source() -> None:
     assert "fired in 1 of 2" in section(review, "Clearest bottleneck").statements[0].text
     assert "unknown before, 0.5 now" in section(review, "Did absorbed feedback help?").statements[0].text
     assert "in iterations 2, 3" in section(review, "Risks that came back").statements[0].text
-    assert [item.text for item in section(review, "Next leverage item").statements][0] == "theme"
+    assert section(review, "Next leverage item").statements[0].text == "theme"
     assert "Thin \\| corpus" in render_review(review)
 
 
