@@ -84,6 +84,8 @@ def wheel(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore], monkeypat
         "p10",
         layers=["governance"],
         registry_role="assembly_layer",
+        kpis=[kpi_document("projects", path="project_count", unit="projects")],
+        checks={"required": ["py_compile"]},
         interfaces_out=[{"name": "p10_data", "title": "Gate", "format": "opaque", "schema": "opaque"}],
         interfaces_in=[{"name": "p01_data"}],
     )
@@ -136,7 +138,8 @@ def test_the_whole_loop(wheel: Wheel, tmp_path: Path) -> None:
     report = (tmp_path / "out" / "reports" / "p10_report.md").read_text()
     assert task in report
     assert "<script>" not in report
-    assert wheel.json("explain", "flywheel.feedback_reflux_rate")["value"] == 3 / 5
+    metrics = json.loads((tmp_path / "out" / "reports" / "p10_metrics.json").read_text())["metrics"]
+    assert metrics["flywheel.feedback_reflux_rate"]["value"] == 3 / 5
 
     assert wheel.json("assemble", "-i", "2")["unchanged"] is True
     (listed,) = [item for item in wheel.json("task", "list")["tasks"] if item["id"] == task]
@@ -153,6 +156,7 @@ def test_the_whole_loop(wheel: Wheel, tmp_path: Path) -> None:
 
 def test_what_comes_back_is_a_risk(wheel: Wheel, tmp_path: Path) -> None:
     """The same complaint an iteration later is the same theme, says how it was handled, and opens one risk."""
+    first: dict[str, Any] = {}
     for turn in (1, 3):
         said = [row(10 * turn + n, text=f"{text}{'!' * turn}") for n, text in enumerate(WORDS)]
         wheel("feedback", "ingest", write_lines(tmp_path / f"said{turn}.jsonl", said), "-i", str(turn))

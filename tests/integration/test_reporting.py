@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from releases_bench import MANAGER, REVIEWER, ReleasesBench, releases_on
-from servers.embedded import EmbeddedStore
+from servers.embedded import EmbeddedStore, copy_store
 from servers.tracking import TrackingServerProcess
 
 from flywheel_mlflow.errors import FlywheelError
@@ -34,6 +34,15 @@ def two_iterations(found: ReleasesBench, folder: Path) -> None:
         found.assemble(iteration)
 
 
+@pytest.fixture(scope="module")
+def standing(migrated_template: Path, tmp_path_factory: pytest.TempPathFactory) -> ReleasesBench:
+    """Two assembled iterations that tests only look at."""
+    folder = tmp_path_factory.mktemp("standing")
+    found = releases_on(folder / "flywheel", copy_store(migrated_template, folder / "store").uri)
+    two_iterations(found, folder)
+    return found
+
+
 def text(found: Reported) -> str:
     """The page without its white space at the ends of lines."""
     return " ".join(found.html.split())
@@ -46,7 +55,7 @@ def check_names(found: ReleasesBench, iteration: int) -> dict[str, Outcome]:
 
 
 def test_the_page_is_kept_on_the_run(tmp_path: Path, tracking_server: TrackingServerProcess) -> None:
-    """On each kind of server: the artifact is the page, on disk are the same bytes, a second page replaces the first."""
+    """On each kind of server the artifact is the page, and the folder that was asked for has the same bytes."""
     found = releases_on(tmp_path / "flywheel", tracking_server.uri)
     two_iterations(found, tmp_path)
     ended = found.command("report", "--iteration", "2", "--out", tmp_path / "out")
@@ -79,20 +88,21 @@ def test_the_page_changes_no_assembly(home: ReleasesBench, tmp_path: Path) -> No
     assert tracking.assemblies.recorded(2) == recorded
 
 
-def test_a_dry_run_keeps_nothing(home: ReleasesBench, tmp_path: Path) -> None:
+def test_a_dry_run_keeps_nothing(standing: ReleasesBench, tmp_path: Path) -> None:
     """The page is written where it was asked for, and the run has none."""
-    two_iterations(home, tmp_path)
-    found = report_iteration(home.desk(), 1, out=tmp_path / "out", dry_run=True)
+    found = report_iteration(standing.desk(), 1, out=tmp_path / "out", dry_run=True)
     assert found.file is not None
     assert found.file.read_text(encoding="utf-8") == found.html
-    listed = home.bench.client.list_artifacts(found.run_id, "console")
+    listed = standing.bench.client.list_artifacts(found.run_id, "console")
     assert DASHBOARD_PAGE not in {item.path for item in listed}
 
 
-def test_what_nobody_knows_is_unknown(home: ReleasesBench, tmp_path: Path) -> None:
+def test_what_nobody_knows_is_unknown(standing: ReleasesBench) -> None:
     """Before any release and any comparison the page says so, and what to run."""
-    two_iterations(home, tmp_path)
-    first, second = report_iteration(home.desk(), 1, dry_run=True), report_iteration(home.desk(), 2, dry_run=True)
+    first, second = (
+        report_iteration(standing.desk(), 1, dry_run=True),
+        report_iteration(standing.desk(), 2, dry_run=True),
+    )
     assert "no iteration before" in text(first)
     assert "nobody has compared it with iteration 1 yet" in text(second)
     assert "flywheel drift --iteration 2" in text(second)
@@ -131,16 +141,15 @@ def test_changed_files_are_told(home: ReleasesBench, tmp_path: Path) -> None:
     assert found.view.executive.verdict.text == "Not healthy"
 
 
-def test_bad_input_is_told(home: ReleasesBench, tmp_path: Path) -> None:
+def test_bad_input_is_told(standing: ReleasesBench, tmp_path: Path) -> None:
     """An iteration nobody assembled, or a folder that is a file, is no crash and leaves no page."""
-    two_iterations(home, tmp_path)
-    ended = home.command("report", "--iteration", "9")
+    ended = standing.command("report", "--iteration", "9")
     assert (ended.code, "iteration 9 was never assembled" in ended.err) == (2, True)
     blocked = tmp_path / "file"
     blocked.write_text("here", encoding="utf-8")
-    desk: Desk = home.desk()
+    desk: Desk = standing.desk()
     with pytest.raises(FlywheelError):
         report_iteration(desk, 2, out=blocked)
-    run = home.bench.tracking.assemblies.recorded(2)
+    run = standing.bench.tracking.assemblies.recorded(2)
     assert run is not None
-    assert DASHBOARD_PAGE not in {item.path for item in home.bench.client.list_artifacts(run.run_id, "console")}
+    assert DASHBOARD_PAGE not in {item.path for item in standing.bench.client.list_artifacts(run.run_id, "console")}
