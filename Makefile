@@ -58,7 +58,7 @@ unit: $(STAMP)
 	$(BIN)/python -m pytest -m "not integration" --numprocesses 2
 
 integration: $(STAMP)
-	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile
 
 # The comment that opens the file would otherwise quote the command line with this machine's paths.
 lock: export CUSTOM_COMPILE_COMMAND := make lock

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -39,8 +40,12 @@ def open_console(*, stderr: bool = False) -> Console:
 
 def clean(value: object) -> Text:
     """Any text without control characters or markup: names and messages come from other people."""
-    text = "".join(char if char.isprintable() or char == "\n" else "�" for char in str(value))
+    text = _printable(str(value))
     return Text(text, style=STYLES.get(text, ""))
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
@@ -51,6 +56,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for row in rows:
         table.add_row(*(clean(cell) for cell in row))
     return table
+
+
+def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A list that can have thousands of lines, as plain columns: drawing them as a table takes seconds."""
+    lines = [columns, *([_printable(str(cell)).replace("\n", " ") for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    text = [f"{_printable(title)}\n"]
+    for line in lines:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        text.append("  ".join(padded).rstrip() + "\n")
+    sys.stdout.write("".join(text))
 
 
 def say(console: Console, text: object) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table, yes
+from flywheel_mlflow.cli.console import counted, listing, open_console, print_json, say, table, yes
 from flywheel_mlflow.errors import ExitCode
 from flywheel_mlflow.reports.numbers import format_value
 
@@ -70,9 +70,8 @@ def listed(found: Sequence[Listed], *, as_json: bool) -> None:
     if as_json:
         print_json({"releases": found})
         return
-    console = open_console()
     if not found:
-        say(console, "no release yet; next: flywheel release create --iteration N")
+        say(open_console(), "no release yet; next: flywheel release create --iteration N")
         return
     rows = [
         (
@@ -86,9 +85,7 @@ def listed(found: Sequence[Listed], *, as_json: bool) -> None:
         )
         for item in found
     ]
-    console.print(
-        table("releases", ("release", "stands", "iteration", "made by", "at (UTC)", "gates", "approvals"), rows)
-    )
+    listing("releases", ("release", "stands", "iteration", "made by", "at (UTC)", "gates", "approvals"), rows)
 
 
 def shown(found: Shown, *, as_json: bool) -> None:
@@ -166,7 +163,7 @@ def story(found: Sequence[Told], *, as_json: bool) -> None:
         print_json({"events": found})
         return
     rows = [(item.number, day(item.at), item.actor, item.level, item.text) for item in found]
-    open_console().print(table("the ledger", ("event", "at (UTC)", "who", "name is", "what"), rows))
+    listing("the ledger", ("event", "at (UTC)", "who", "name is", "what"), rows)
 
 
 def tenure(found: Move | None, when: datetime, *, as_json: bool) -> None:

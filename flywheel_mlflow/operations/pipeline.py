@@ -52,7 +52,9 @@ def all_tasks(folder: Path) -> tuple[Task, ...]:
         raise InputError(f"there is no folder of tasks {folder}", hint="leave --tasks out when there are none")
     faults: list[Fault] = []
     tasks: list[Task] = []
-    queues = sorted(path for path in folder.glob("*/tasks") if path.is_dir()) or [folder]
+    queues = sorted(path for path in folder.glob("*/tasks") if path.is_dir())
+    if not queues and not any(folder.glob("*/project.yaml")):
+        queues = [folder]  # a folder of projects is none of tasks, whatever other files lie in it
     for path in (file for queue in queues for file in sorted(queue.glob("*.json"))):
         try:
             tasks.append(read_task(path))
