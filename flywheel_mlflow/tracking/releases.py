@@ -182,9 +182,13 @@ class ReleaseStore:
                 self._registry.set_model_version_tag(self._flywheel, str(version), key, value)
 
     def delete(self, version: int) -> None:
-        """Delete a version."""
-        with translated(self._uri):
-            self._client.delete_model_version(self._flywheel, str(version))
+        """Delete a version; one that somebody else deleted meanwhile is no error."""
+        try:
+            with translated(self._uri):
+                self._client.delete_model_version(self._flywheel, str(version))
+        except ServerRefused as error:
+            if error.code not in _ABSENT:
+                raise
 
 
 def _view(found: ModelVersion) -> VersionView:
