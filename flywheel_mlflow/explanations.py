@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from flywheel_mlflow.blueprint import Blueprint
 from flywheel_mlflow.drift.findings import Finding, Kind
 from flywheel_mlflow.drift.report import DriftReport
 from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.releases import Explained
+from flywheel_mlflow.ledger import Event, unwitnessed
+from flywheel_mlflow.releases import Explained, Release
 
 
 def covers(subject: str, found: str) -> bool:
     """Whether an explanation of ``subject`` speaks of the finding: itself, or all below a project or interface."""
     return found == subject or found.startswith((f"{subject}.", f"{subject}/"))
+
+
+def objections(explained: Explained, event: Event, blueprint: Blueprint) -> tuple[str, ...]:
+    """Why an explanation does not count: the ledger is input, and holds whatever somebody wrote into it."""
+    name = explained.actor.name
+    found: list[str] = []
+    if not any(name in role.people for role in blueprint.roles):
+        found.append(f"{name} holds no role")
+    if unwitnessed([event], blueprint.releases.server_keys):
+        found.append("it claims that a server vouches for the name, and no known server sealed it")
+    return tuple(found)
+
+
+def counting(release: Release, drift: str, events: Sequence[Event], blueprint: Blueprint) -> tuple[Explained, ...]:
+    """The explanations that count for the comparison ``drift`` (its sha256); ``events`` are all of the ledger's."""
+    return tuple(
+        item
+        for item in release.explanations
+        if item.drift == drift and not objections(item, events[item.number], blueprint)
+    )
 
 
 def explainable(report: DriftReport) -> tuple[Finding, ...]:

@@ -431,13 +431,17 @@ def _approval(event: Event) -> Approval:
 
 def _explained(event: Event) -> Explained:
     body = event.body
+    subjects = body["subjects"]
+    if not isinstance(subjects, list):
+        # A text would be read letter by letter.
+        raise TypeError(f"{str(subjects)[:40]!r} is no list of findings")
     return Explained(
         number=event.number,
         at=event.at,
         actor=event.actor,
-        drift=str(body["drift"]),
-        subjects=tuple(str(item) for item in body["subjects"]),
-        reason=str(body["reason"]),
+        drift=word(body["drift"]),
+        subjects=tuple(word(item) for item in subjects),
+        reason=word(body["reason"]),
     )
 
 

@@ -13,6 +13,7 @@ from flywheel_mlflow.bundle import bundle_faults, pins_digest, read_bundle
 from flywheel_mlflow.canonical import canonical_json, digest_of, sha256_text
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import DocumentError, FlywheelError
+from flywheel_mlflow.explanations import objections
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.ledger import unwitnessed
@@ -268,6 +269,17 @@ def _approvals(scene: _Scene) -> Iterator[Finding]:
                 )
 
 
+def _explanations(scene: _Scene) -> Iterator[Finding]:
+    for release in scene.world.state.releases.values():
+        for item in release.explanations:
+            for why in objections(item, scene.world.ledger.events[item.number], scene.flywheel.blueprint):
+                yield Finding(
+                    "wrong-explanation",
+                    f"event {item.number}, {item.actor.name} explains drift of release {release.version}: {why}",
+                    "it counts for nothing; find out who wrote it",
+                )
+
+
 def _permissions(scene: _Scene) -> Iterator[Finding]:
     """Moves that no decision allowed, judged by what the ledger held when they started."""
     state = scene.world.state
@@ -352,6 +364,7 @@ _CHECKS: Mapping[str, Callable[[_Scene], Iterable[Finding]]] = {
     "bundles": _bundles,
     "data": _data,
     "approvals": _approvals,
+    "explanations": _explanations,
     "rejections": _rejections,
     "permissions": _permissions,
     "gate reports": _gate_reports,

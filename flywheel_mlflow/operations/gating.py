@@ -14,7 +14,7 @@ from flywheel_mlflow.canonical import document_json, plain, sha256_text
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import FlywheelError, Refused
 from flywheel_mlflow.evidence import Outcome
-from flywheel_mlflow.explanations import answer
+from flywheel_mlflow.explanations import answer, counting
 from flywheel_mlflow.gates import Answer, GateFacts, GateResult, Measured, Verdict, evaluate
 from flywheel_mlflow.metrics import LOWER_IS_BETTER
 from flywheel_mlflow.moves import check_stage, refuse_unfit
@@ -40,17 +40,13 @@ class GateRan:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What a decision about a release rests on, as it is now."""
+    """What a decision about a release rests on, as it is now, and which explanations of its drift count."""
 
     release: Release
     reference: Reference
     drift: DriftDocument
     basis: Basis
-
-    @property
-    def explanations(self) -> tuple[Explained, ...]:
-        """What people said about this very drift comparison."""
-        return tuple(item for item in self.release.explanations if item.drift == self.drift.digest)
+    explanations: tuple[Explained, ...]
 
 
 def weigh(desk: Desk, world: World, version: int) -> Weighed:
@@ -59,7 +55,8 @@ def weigh(desk: Desk, world: World, version: int) -> Weighed:
     reference = reference_of(desk.tracking, world.state, release.iteration, version)
     drift = drift_of(desk.tracking, release.run_id, reference)
     basis = Basis(release.bundle, desk.flywheel.blueprint.gates_digest, reference.name, drift.digest)
-    return Weighed(release, reference, drift, basis)
+    explained = counting(release, drift.digest, world.ledger.events, desk.flywheel.blueprint)
+    return Weighed(release, reference, drift, basis, explained)
 
 
 def run_gate(desk: Desk, version: int, to: str, *, dry_run: bool = False) -> GateRan:

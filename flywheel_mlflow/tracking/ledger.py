@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.errors import InputError, ServerRefused, ServerUnreachable
+from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.ledger import Event, Ledger, LedgerFault, read_ledger
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
@@ -124,16 +124,6 @@ class LedgerStore:
         """A new run for segment ``number``; the event that seals the segment before names it."""
         with translated(self._uri):
             return self._new_segment(place.experiment_id, number)
-
-    def holds(self, place: LedgerPlace, event: Event) -> bool:
-        """Whether exactly this event stands in its slot; what a writer asks when an answer was lost."""
-        run_id = self._segments.get(event.number // SEGMENT_EVENTS, place.first_run)
-        try:
-            with translated(self._uri):
-                params = self._client.get_run(run_id).data.params
-        except (ServerUnreachable, ServerRefused):
-            return False
-        return bool(params.get(_slot(event.number)) == event.text)
 
     def _new_segment(self, experiment: str, number: int) -> str:
         labels = {

@@ -366,6 +366,15 @@ def test_forged_approval(
         assert [bool(judged["against"]) for judged in shown] == [False, True]
 
 
+@pytest.mark.parametrize("who", [Identity("eve"), Identity("ana", AUTHENTICATED)], ids=["no role", "unsealed"])
+def test_forged_explanation(standing: ReleasesBench, server: TrackingServerProcess, who: Identity) -> None:
+    """Drift explained by hand, without a role or with a word of a server nobody sealed: `wrong-explanation`."""
+    body = {"version": 3, "drift": "0" * 64, "subjects": ["p01"], "reason": "trust me"}
+    with _appended(standing, server):
+        write_directly(standing.bench, standing.world(), [("drift_explained", body)], who=who)
+        assert "wrong-explanation" in standing.findings()
+
+
 def test_forged_verdict(standing: ReleasesBench, server: TrackingServerProcess) -> None:
     """A PASS written into the ledger by hand: no run backs it, `gate-report-gone`."""
     with _appended(standing, server):
