@@ -46,12 +46,17 @@ class Spark:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a table, or any short text with a tone; ``kind`` is text, number or code."""
+    """A cell of a table, or any short text with a tone; ``kind`` is text, number or code.
+
+    ``href`` is where a click leads, an address that :class:`~flywheel_mlflow.reports.pages.addresses.Addresses` made;
+    pages that leave the server have none.
+    """
 
     text: str
     tone: Tone = Tone.NONE
     kind: str = "text"
     spark: Spark | None = None
+    href: str = ""
 
     @property
     def mark(self) -> str:
@@ -90,17 +95,70 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """A report of its own inside a page, where it can do nothing to the page: ``address`` is on this server."""
+
+    title: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value a reader can choose."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a form asks for; ``kind`` is hidden, line, area, choice or checks, the last two with ``choices``.
+
+    ``name`` is that of the act's argument; ``longest`` its limit in characters.
+    """
+
+    name: str
+    label: str
+    kind: str = "line"
+    value: str = ""
+    choices: tuple[Choice, ...] = ()
+    required: bool = True
+    longest: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Something a reader can do here: ``action`` is where it is sent, ``button`` what it is called.
+
+    ``why`` says what it does before anybody presses it; ``grave`` marks what is not undone by another click.
+    """
+
+    action: str
+    title: str
+    button: str
+    why: str
+    fields: tuple[Field, ...]
+    grave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """One part of a page; ``id`` is its anchor, ``readers`` those of ``READERS`` it serves."""
+    """One part of a page; ``id`` is its anchor, ``readers`` those of ``READERS`` it serves.
+
+    ``forms`` act and are sent with a token; ``filters`` only ask for another view of the page.
+    """
 
     id: str
     title: str
-    readers: tuple[str, ...]
+    readers: tuple[str, ...] = READERS
     notes: tuple[Cell, ...] = ()
     pairs: tuple[Pair, ...] = ()
     image: Image | None = None
     tables: tuple[Table, ...] = ()
     commands: tuple[Command, ...] = field(default=())
+    embedded: Embedded | None = None
+    forms: tuple[Form, ...] = ()
+    filters: tuple[Form, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import hashlib
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from flywheel_mlflow.reports.escaping import fit
 
@@ -18,9 +18,16 @@ MOST_CELLS = 600
 
 def render_page(template: str, **values: object) -> str:
     """A page whose style is allowed by its hash alone; nothing in it is fetched, no script runs."""
-    style = page_style()
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return _pages().get_template(template).render(style=style, style_digest=digest, **values)
+    return _pages().get_template(template).render(style=page_style(), policy=page_policy(), **values)
+
+
+def page_policy(*, forms: str = "'none'", frames: str = "'none'") -> str:
+    """The Content-Security-Policy of a page: its own style by hash, drawings inside it, no script, nothing fetched."""
+    digest = base64.b64encode(hashlib.sha256(page_style().encode("utf-8")).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; "
+        f"base-uri 'none'; form-action {forms}; frame-src {frames}"
+    )
 
 
 @cache
@@ -45,6 +52,7 @@ def _pages() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["drawing"] = _drawing
+    environment.filters["whole"] = escape
     return environment
 
 

@@ -1,0 +1,128 @@
+"""Every address a page links to: pages of ours, acts, and pages of MLflow's own UI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+#: Where the pages are, below the server's static prefix.
+PAGES = "/flywheel"
+#: Where forms are sent: MLflow refuses state-changing calls from other origins below /ajax-api.
+FORMS = "/ajax-api/2.0/flywheel/forms"
+#: MLflow's UI opens in a mode for agents, without the model registry; this asks for the other one.
+_MODE = "workflowType=machine_learning"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Addresses on one server; ``prefix`` is its static prefix, empty or ``/something``."""
+
+    prefix: str = ""
+
+    def overview(self) -> str:
+        """Is the flywheel healthy, now."""
+        return f"{self.prefix}{PAGES}/"
+
+    def iterations(self) -> str:
+        """Every iteration, with its main numbers."""
+        return self._page("iterations")
+
+    def iteration(self, iteration: int) -> str:
+        """One iteration."""
+        return self._page("iterations", str(iteration))
+
+    def compare(self, first: int | None = None, second: int | None = None) -> str:
+        """What differs between two iterations."""
+        return self._page("compare", first=first, second=second)
+
+    def projects(self, iteration: int | None = None) -> str:
+        """Every project."""
+        return self._page("projects", iteration=iteration)
+
+    def project(self, project_id: str, iteration: int | None = None) -> str:
+        """One project."""
+        return self._page("projects", project_id, iteration=iteration)
+
+    def interfaces(self, iteration: int | None = None) -> str:
+        """Every interface."""
+        return self._page("interfaces", iteration=iteration)
+
+    def interface(self, name: str, iteration: int | None = None) -> str:
+        """One interface."""
+        return self._page("interfaces", name, iteration=iteration)
+
+    def drift(self, iteration: int | None = None, against: str | int | None = None) -> str:
+        """The review of a comparison."""
+        return self._page("drift", iteration=iteration, against=against)
+
+    def drift_report(self, run_id: str, reference_run_id: str) -> str:
+        """Evidently's report of a comparison, alone; it is only ever shown inside a sandbox."""
+        return self._page("drift", "report", run=run_id, against=reference_run_id)
+
+    def feedback(self, iteration: int | None = None, **filters: str | None) -> str:
+        """The feedback board."""
+        return self._page("feedback", iteration=iteration, **filters)
+
+    def risks(self) -> str:
+        """The risk ledger."""
+        return self._page("risks")
+
+    def risk(self, risk_id: str) -> str:
+        """One risk."""
+        return self._page("risks", risk_id)
+
+    def releases(self) -> str:
+        """Every release."""
+        return self._page("releases")
+
+    def release(self, version: int, *, event: int | None = None) -> str:
+        """One release; ``event`` is the number of the decision that was just written."""
+        return self._page("releases", str(version), event=event)
+
+    def release_diff(self, first: int | None = None, second: int | None = None) -> str:
+        """What differs between two releases."""
+        return self._page("release-diff", first=first, second=second)
+
+    def act(self, name: str) -> str:
+        """Where the form of an act is sent."""
+        return f"{self.prefix}{FORMS}/{_part(name)}"
+
+    def ui(self) -> str:
+        """MLflow's own UI."""
+        return f"{self.prefix}/#/experiments?{_MODE}"
+
+    def ui_experiment(self, experiment_id: str) -> str:
+        """The table of runs of an experiment."""
+        return f"{self.prefix}/#/experiments/{_part(experiment_id)}/runs?{_MODE}"
+
+    def ui_run(self, experiment_id: str, run_id: str, artifact: str = "") -> str:
+        """The page of a run, or one of its artifacts."""
+        inside = f"/artifacts/{quote(artifact)}" if artifact else ""
+        return f"{self.prefix}/#/experiments/{_part(experiment_id)}/runs/{_part(run_id)}{inside}?{_MODE}"
+
+    def ui_compare(self, runs: Sequence[str], experiments: Sequence[str]) -> str:
+        """MLflow's own comparison of runs."""
+        asked = urlencode({"runs": json.dumps(list(runs)), "experiments": json.dumps(list(experiments))})
+        return f"{self.prefix}/#/compare-runs?{asked}&{_MODE}"
+
+    def ui_model(self, name: str) -> str:
+        """The page of a registered model."""
+        return f"{self.prefix}/#/models/{_part(name)}?{_MODE}"
+
+    def ui_version(self, name: str, version: int) -> str:
+        """The page of a version of a registered model."""
+        return f"{self.prefix}/#/models/{_part(name)}/versions/{version}?{_MODE}"
+
+    def _page(self, *parts: str, **asked: str | int | None) -> str:
+        return f"{self.prefix}{PAGES}/{'/'.join(map(_part, parts))}{_query(asked)}"
+
+
+def _query(asked: Mapping[str, str | int | None]) -> str:
+    given = {name: str(value) for name, value in asked.items() if value is not None}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

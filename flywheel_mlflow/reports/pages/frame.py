@@ -1,0 +1,55 @@
+"""The frame around every page inside the server: where the reader is, who they are, where else they can go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flywheel_mlflow.reports.dashboard import Executive
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Section
+from flywheel_mlflow.reports.dashboard_page import page_policy, render_page
+from flywheel_mlflow.reports.pages.addresses import Addresses
+
+#: Parts of the console in the order of the navigation, by name.
+PARTS = ("overview", "iterations", "projects", "interfaces", "drift", "feedback", "risks", "releases")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: ``part`` is the entry of the navigation it belongs to.
+
+    ``trail`` are the pages above it, ``lead`` what a reader learns first, ``said`` what their last act did.
+    """
+
+    title: str
+    part: str
+    subtitle: str = ""
+    trail: tuple[Cell, ...] = ()
+    lead: tuple[Cell, ...] = ()
+    said: tuple[Cell, ...] = ()
+    executive: Executive | None = None
+    sections: tuple[Section, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """What the frame needs beside the page: ``reader`` is who is signed in, ``acts_off`` why nothing can be done here.
+
+    ``token`` goes into every form that acts, so that no other page can send one in the reader's name.
+    """
+
+    flywheel: str
+    addresses: Addresses
+    reader: str
+    acts_off: str
+    token: str
+
+
+def render_framed(page: Page, framing: Framing) -> str:
+    """The page as HTML; forms are left out where ``acts_off`` says why."""
+    entries = tuple((part.capitalize(), getattr(framing.addresses, part)(), part == page.part) for part in PARTS)
+    return render_page("console.html.j2", page=page, framing=framing, entries=entries)
+
+
+def framed_policy(*, framed: bool) -> str:
+    """The Content-Security-Policy of these pages as a header; ``framed`` when they embed a report of this server."""
+    return page_policy(forms="'self'", frames="'self'" if framed else "'none'")
