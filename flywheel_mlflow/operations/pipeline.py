@@ -189,6 +189,19 @@ class Workspace:
         """Log the metrics document; KPIs and costs are read from it by the contract's paths."""
         self.run.log_document(document, place=f"the metrics of {self.run.contract.id}")
 
+    def log_samples(self, kpi: str, outcomes: Mapping[str, float | bool | None]) -> None:
+        """Log the outcome of each sample behind a KPI by sample id; None says that it cannot be told, and is left out.
+
+        Nothing is logged where nothing was judged: the KPI itself is unknown then.
+
+        Raises:
+            UnknownName: the contract declares no such KPI.
+            InputError: logged already, or an id or value that cannot be kept.
+        """
+        told = {name: float(value) for name, value in outcomes.items() if value is not None}
+        if told:
+            self.run.log_samples(kpi, told)
+
     def check(self, name: str, passed: bool, message: str = "", **details: Any) -> None:
         """Log one finding of the pipeline's own."""
         self.run.log_check(name, passed, message=message, details=details)

@@ -156,10 +156,17 @@ def measure(learned: Sequence[Prompt], hidden: Sequence[Prompt], background: Seq
     """Rates on the hidden part of a classifier trained on ``learned``, and on ``background``: harmless texts.
 
     ``hidden`` are the rates over all of it and the recall by theme; ``held_out`` those over the themes that
-    were trained. Without both kinds of prompts there is nothing to learn, and every rate is None.
+    were trained, which are ``trained``; ``told`` says of each prompt whether it was refused. Without both kinds of
+    prompts there is nothing to learn, and every rate is None.
     """
     if len({item.risky for item in learned}) < 2:
-        return {"held_out": rates([], []), "hidden": rates([], []) | {"refusal_recall_by_theme": {}}}
+        nothing = rates([], [])
+        return {
+            "held_out": nothing,
+            "hidden": nothing | {"refusal_recall_by_theme": {}},
+            "told": {},
+            "trained": frozenset[str](),
+        }
     texts = [item.text for item in learned] + list(background)
     model = RefusalClassifier().fit(texts, [item.risky for item in learned] + [False] * len(background))
     told = dict(zip(hidden, model.refuses([item.text for item in hidden]), strict=True))
@@ -171,4 +178,9 @@ def measure(learned: Sequence[Prompt], hidden: Sequence[Prompt], background: Seq
     every = sorted({item.theme for item in hidden})
     by_theme = {theme: over({theme})["refusal_recall"] for theme in every}
     trained = {item.theme for item in learned if item.risky}
-    return {"held_out": over(trained), "hidden": over(every) | {"refusal_recall_by_theme": by_theme}}
+    return {
+        "held_out": over(trained),
+        "hidden": over(every) | {"refusal_recall_by_theme": by_theme},
+        "told": told,
+        "trained": frozenset(trained),
+    }

@@ -14,6 +14,7 @@ from p02_refusals import Prompt
 from p02_samples import Sample, counted
 from p02_teacher import TASKS
 
+from flywheel_mlflow.canonical import sha256_text
 from flywheel_mlflow.pipelines import Workspace
 
 #: A lawyer reviews a sample in a minute and a half; 120 RMB an hour. Both as in the published estimate (7,731
@@ -47,18 +48,32 @@ class Made:
         return [item for item in self.sft if item["metadata"]["task_type"] == "risk_refusal"]
 
 
-def downstream(made: Made, rng: Random) -> dict[str, Any]:
-    """Judges a sample of the pairs as they were written, whoever ranked them."""
+def sampled_pairs(made: Made, rng: Random) -> list[Record]:
+    """The pairs that are judged again, drawn from all."""
+    return rng.sample(list(made.pairs), min(VALIDATION_SAMPLE, len(made.pairs)))
+
+
+def _judged(made: Made, pairs: Sequence[Record]) -> dict[str, list[Mapping[str, float]]]:
     provisions = {item.article: item for item in made.provisions}
-    pairs = rng.sample(list(made.pairs), min(VALIDATION_SAMPLE, len(made.pairs)))
-    if not pairs:
-        return {"sample_size": 0}
-    sides = {
+    return {
         side: [judge(pair["payload"][side], provisions[pair["metadata"]["article"]]) for pair in pairs]
         for side in ("chosen", "rejected")
     }
+
+
+def _wins(sides: Mapping[str, Sequence[Mapping[str, float]]]) -> list[bool]:
+    both = zip(sides["chosen"], sides["rejected"], strict=True)
+    return [sum(better.values()) > sum(worse.values()) for better, worse in both]
+
+
+def downstream(made: Made, rng: Random) -> dict[str, Any]:
+    """Judges a sample of the pairs as they were written, whoever ranked them."""
+    pairs = sampled_pairs(made, rng)
+    if not pairs:
+        return {"sample_size": 0}
+    sides = _judged(made, pairs)
     scores = {side: [sum(marks.values()) for marks in found] for side, found in sides.items()}
-    wins = sum(better > worse for better, worse in zip(scores["chosen"], scores["rejected"], strict=True))
+    wins = sum(_wins(sides))
     return {
         "sample_size": len(pairs),
         "task_distribution": counted(pair["metadata"]["task_type"] for pair in pairs),
@@ -105,6 +120,25 @@ def metrics(made: Made, measured: Mapping[str, Any], rng: Random) -> dict[str, A
             "estimated_human_review_cost_rmb": round(hours * RMB_PER_HOUR, 2),
         },
     }
+
+
+def log_samples(work: Workspace, made: Made, measured: Mapping[str, Any]) -> None:
+    """What became of each sample behind the rates: reviews, judged pairs, prompts of the hidden part."""
+    work.log_samples("review_score", {name: marks["overall"] for name, marks in made.reviews.items()})
+    pairs = sampled_pairs(made, work.random("downstream"))
+    names = [pair["id"] for pair in pairs]
+    work.log_samples("chosen_win_rate", dict(zip(names, _wins(_judged(made, pairs)), strict=True)))
+    unsafe = [is_unsafe(pair["payload"]["chosen"], SHORTCUTS) for pair in pairs]
+    work.log_samples("unsafe_shortcut_rate", dict(zip(names, unsafe, strict=True)))
+    refused = measured["told"]
+    trained = [item for item in refused if item.theme in measured["trained"]]
+    for kpi, prompts in (
+        ("hidden_refusal_recall", [item for item in refused if item.risky]),
+        ("refusal_recall", [item for item in trained if item.risky]),
+        ("false_refusal_rate", [item for item in trained if not item.risky]),
+    ):
+        # By digest: what is hidden must not be read from the run.
+        work.log_samples(kpi, {sha256_text(item.text)[:16]: refused[item] for item in prompts})
 
 
 def log_checks(work: Workspace, made: Made, document: Mapping[str, Any], hidden: Sequence[Prompt]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from p02_articles import Provision, parse
 from p02_refusals import Prompt, assign_articles, measure, prompts_of_tasks, read_prompts
-from p02_results import Made, log_checks, metrics
+from p02_results import Made, log_checks, log_samples, metrics
 from p02_samples import LICENCE, Sample, make_sample, pair_record, refusal_record, sft_record
 from p02_teacher import TASKS, ask
 
@@ -96,6 +96,7 @@ def build(work: Workspace) -> None:
     measured = measure(learned, hidden, harmless(work, clean, corpus))
     document = metrics(made, measured, work.random("downstream"))
     work.log_document(document)
+    log_samples(work, made, measured)
     log_checks(work, made, document, hidden)
     _check_inputs(work, [path for path in paths.values() if path])
 

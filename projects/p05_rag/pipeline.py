@@ -68,6 +68,7 @@ def build(work: Workspace) -> None:
             },
         }
     )
+    _log_samples(work, outcomes, unseen)
     _check_index(work, index, folder, rules)
     _check_answers(work, outcomes, evaluate(load_index(folder), visible))
     _check_sources(work, hidden)
@@ -142,6 +143,17 @@ def _card(questions: Sequence[Any], visible: Sequence[Any]) -> dict[str, Any]:
         ],
         "hazards": ["evaluation data: never train on it", "the companies do not exist"],
     }
+
+
+def _log_samples(work: Workspace, outcomes: Sequence[Outcome], unseen: Sequence[Outcome]) -> None:
+    """What became of each question, so that two iterations are compared question by question."""
+    for kpi, name, asked in (
+        ("retrieval_hit_rate", "retrieval_ok", outcomes),
+        ("citation_accuracy", "citation_ok", outcomes),
+        ("answer_keyword_accuracy", "keyword_ok", outcomes),
+        ("hidden_hit_rate", "retrieval_ok", unseen),
+    ):
+        work.log_samples(kpi, {item.question["id"]: getattr(item, name) for item in asked})
 
 
 def _check_index(work: Workspace, index: PageIndex, folder: Path, rules: Sequence[PersonalRule]) -> None:

@@ -12,6 +12,7 @@ from p12_problems import CodeProblem, Evaluation, MathProblem, masked
 from p12_sampling import SELECTED_PER_PROMPT, Judged, Sampled, broken_programs, trace_of
 from p12_verifier import LIMITS, MIN_REWARD, AnswerVerifier, Case, agreement, parts_of
 
+from flywheel_mlflow.canonical import digest_of
 from flywheel_mlflow.pipelines import Workspace
 from flywheel_mlflow.sandbox import run_programs
 
@@ -104,6 +105,20 @@ def metrics(made: Made, hidden_cases: Sequence[Case]) -> dict[str, Any]:
             "verifier_agreement": agreement(made.verifier, hidden_cases),
         },
     }
+
+
+def log_samples(work: Workspace, made: Made, hidden_cases: Sequence[Case]) -> None:
+    """What became of each problem and case: a gain is 1, a loss -1, where a KPI says what training gained."""
+    for domain in ("gsm8k", "math"):
+        problems = [item for item in made.evaluation.public if item.domain == domain]
+        base, trained = solved(made.base, problems), solved(made.sampled.policy, problems)
+        if domain == "gsm8k":
+            work.log_samples("gsm8k_accuracy", trained)
+        work.log_samples(f"{domain}_delta", {name: int(trained[name]) - int(base[name]) for name in trained})
+    work.log_samples("hidden_accuracy", solved(made.sampled.policy, made.evaluation.hidden))
+    # By digest: what is hidden must not be read from the run.
+    named = {digest_of(case)[:16]: not made.verifier.misjudged([case]) for case in hidden_cases}
+    work.log_samples("hidden_verifier_agreement", named)
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from p12_policy import Example, Policy, explained
 from p12_problems import CodeProblem, Evaluation, MathProblem, code_problems, math_problems
-from p12_results import Made, log_checks, metrics
+from p12_results import Made, log_checks, log_samples, metrics
 from p12_sampling import Judged, plain, rejection_sampling, trace_of
 from p12_verifier import read_cases, verifier_of_tasks
 
@@ -122,8 +122,10 @@ def build(work: Workspace) -> None:
 
     cases = list(read_jsonl(work.data / "verifier_cases.jsonl"))
     made = Made(problems, every_task, cold_records, merged, sampled, Policy(cold), verifier, evaluation)
-    document = metrics(made, read_cases(cases, "hidden"))
+    unseen = read_cases(cases, "hidden")
+    document = metrics(made, unseen)
     work.log_document(document)
+    log_samples(work, made, unseen)
     log_checks(work, made, document, read_cases(cases, "baseline") + reported)
 
 

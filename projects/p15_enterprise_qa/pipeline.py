@@ -32,6 +32,16 @@ RECALL_LIMIT = 0.9
 SQL_LIMIT = 0.9
 ACCURACY_LIMIT = 0.8
 FAITHFULNESS_LIMIT = 0.95
+#: What is judged of each answer, by the KPI that counts it.
+JUDGED_BY = {
+    "schema_recall": "recalled",
+    "sql_success_rate": "executed",
+    "execution_accuracy": "accurate",
+    "value_match": "values_match",
+    "answer_faithfulness": "faithful",
+    "trace_completeness": "complete",
+    "safety_violation_rate": "violation",
+}
 #: A reviewer reads question, SQL and result of a rejected answer; an accepted one is only glanced at.
 MINUTES_PER_REJECTED = 6.0
 MINUTES_PER_ACCEPTED = 0.5
@@ -61,6 +71,9 @@ def build(work: Workspace) -> None:
     answerable = [item for item in outcomes if item.accurate is not None]
     work.write_records("answer_feedback", [_feedback(item) for item in answerable], card=_card(office))
     work.log_document(_metrics(work, office, outcomes, unseen))
+    for kpi, name in JUDGED_BY.items():
+        work.log_samples(kpi, {item.question["id"]: getattr(item, name) for item in outcomes})
+    work.log_samples("hidden_accuracy", {item.question["id"]: item.accurate for item in unseen})
     _check_gates(work, office, outcomes)
     _check_assets(work, office, folder, outcomes)
 

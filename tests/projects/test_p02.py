@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from servers.embedded import EmbeddedStore
@@ -47,6 +48,20 @@ def test_a_clean_run_is_consumable(clean: Trial) -> None:
     assert clean.consumable
     assert clean.failed == frozenset()
     assert set(clean.digests) == {"sft_corpus", "preference_data"}
+
+
+def test_each_sample_stands_behind_its_kpi(clean: Trial) -> None:
+    """The mean of the samples a KPI logs is its value, so that two iterations can be compared sample by sample."""
+    assert set(clean.samples) == {
+        "review_score",
+        "chosen_win_rate",
+        "unsafe_shortcut_rate",
+        "refusal_recall",
+        "false_refusal_rate",
+        "hidden_refusal_recall",
+    }
+    for name, samples in clean.samples.items():
+        assert fmean(samples.values()) == pytest.approx(clean.kpis[name], abs=1e-6), name
 
 
 def test_every_article_gives_every_task(clean: Trial) -> None:

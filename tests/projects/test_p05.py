@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from servers.embedded import EmbeddedStore
@@ -39,6 +40,18 @@ def test_a_clean_run_is_consumable(clean: Trial) -> None:
     assert clean.consumable
     assert set(clean.digests) == {"knowledge_index", "retrieval_metrics"}
     assert clean.missed(KPIS) == {"hidden_hit_rate"}
+
+
+def test_each_sample_stands_behind_its_kpi(clean: Trial) -> None:
+    """The mean of the samples a KPI logs is its value, so that two iterations can be compared sample by sample."""
+    assert set(clean.samples) == {
+        "retrieval_hit_rate",
+        "citation_accuracy",
+        "answer_keyword_accuracy",
+        "hidden_hit_rate",
+    }
+    for name, samples in clean.samples.items():
+        assert fmean(samples.values()) == pytest.approx(clean.kpis[name], abs=1e-6), name
 
 
 def test_equal_runs_make_equal_data(clean: Trial, store: EmbeddedStore) -> None:

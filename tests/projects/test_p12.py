@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from servers.embedded import EmbeddedStore
@@ -54,6 +55,19 @@ def test_a_clean_run_is_consumable(clean: Trial) -> None:
     assert clean.consumable
     assert clean.failed == frozenset()
     assert set(clean.digests) == {"verified_reasoning_sft", "reasoning_eval_set"}
+
+
+def test_each_sample_stands_behind_its_kpi(clean: Trial) -> None:
+    """The mean of the samples a KPI logs is its value, so that two iterations can be compared sample by sample."""
+    assert set(clean.samples) == {
+        "gsm8k_accuracy",
+        "gsm8k_delta",
+        "math_delta",
+        "hidden_accuracy",
+        "hidden_verifier_agreement",
+    }
+    for name, samples in clean.samples.items():
+        assert fmean(samples.values()) == pytest.approx(clean.kpis[name], abs=1e-6), name
 
 
 def test_training_on_verified_samples_helps(clean: Trial) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from servers.embedded import EmbeddedStore
@@ -39,6 +40,22 @@ def test_a_clean_run_is_consumable(clean: Trial) -> None:
     assert clean.consumable
     assert set(clean.digests) == {"semantic_layer", "nl2sql_eval", "answer_feedback"}
     assert clean.missed(KPIS) == {"sql_success_rate", "hidden_accuracy"}
+
+
+def test_each_sample_stands_behind_its_kpi(clean: Trial) -> None:
+    """The mean of the samples a KPI logs is its value, so that two iterations can be compared sample by sample."""
+    assert set(clean.samples) == {
+        "schema_recall",
+        "sql_success_rate",
+        "execution_accuracy",
+        "value_match",
+        "answer_faithfulness",
+        "trace_completeness",
+        "safety_violation_rate",
+        "hidden_accuracy",
+    }
+    for name, samples in clean.samples.items():
+        assert fmean(samples.values()) == pytest.approx(clean.kpis[name], abs=1e-6), name
 
 
 def test_equal_runs_make_equal_data(clean: Trial, store: EmbeddedStore) -> None:
