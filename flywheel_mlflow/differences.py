@@ -25,6 +25,9 @@ from flywheel_mlflow.thresholds import DriftSettings
 #: lies between this and 1, so that a measured change outweighs a bare one and neither is nothing.
 LEAST = 0.5
 
+#: Tasks of one project that are named; the rest are counted.
+_TASKS_NAMED = 3
+
 _LOST = frozenset({KpiVerdict.REGRESSED, KpiVerdict.VANISHED})
 _MOVED_KPIS = _LOST | {KpiVerdict.IMPROVED}
 _MOVED_DATA = frozenset({DataVerdict.DRIFTED, DataVerdict.VANISHED})
@@ -36,6 +39,7 @@ class ChangeKind(StrEnum):
     EVIDENCE = "evidence"  # a run is missing, carried, or of another kind
     CONTRACT = "contract"
     CODE = "code"
+    TASK = "task"  # work that was given to the project, and that changes its data on purpose
     SCHEMA = "schema"
     FILTER = "filter"
     SIGNAL = "signal"
@@ -45,7 +49,7 @@ class ChangeKind(StrEnum):
 
 
 #: Differences that lie in the project itself, whatever it read.
-OWN = frozenset({ChangeKind.EVIDENCE, ChangeKind.CONTRACT, ChangeKind.CODE})
+OWN = frozenset({ChangeKind.EVIDENCE, ChangeKind.CONTRACT, ChangeKind.CODE, ChangeKind.TASK})
 _ORDER = {kind: place for place, kind in enumerate(ChangeKind)}
 
 
@@ -115,6 +119,20 @@ def _evidence(before: ProjectEvidence, now: ProjectEvidence) -> Iterator[Change]
     if before.code_version != now.code_version:
         text = f"code {_code(before.code_version)} → {_code(now.code_version)}"
         yield Change(ChangeKind.CODE, name, text, LEAST)
+    yield from _tasks(before, now)
+
+
+def _tasks(before: ProjectEvidence, now: ProjectEvidence) -> Iterator[Change]:
+    """The tasks only one of the runs read, as one difference: how much they changed is seen in the data."""
+    come, gone = sorted(set(now.tasks) - set(before.tasks)), sorted(set(before.tasks) - set(now.tasks))
+    told = [f"{_named(come)} read for the first time"] if come else []
+    told += [f"{_named(gone)} no longer read"] if gone else []
+    if told:
+        yield Change(ChangeKind.TASK, now.project_id, "; ".join(told), LEAST)
+
+
+def _named(tasks: list[str]) -> str:
+    return ", ".join(tasks[:_TASKS_NAMED]) + (f" and {len(tasks) - _TASKS_NAMED} more" if tasks[_TASKS_NAMED:] else "")
 
 
 def _carried(evidence: ProjectEvidence) -> str:

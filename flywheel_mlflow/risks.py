@@ -49,6 +49,8 @@ class Sighting:
 class Risk:
     """One risk: ``likelihood`` and ``impact`` count from 1 to 5, ``due`` is UTC.
 
+    ``projects`` are those the evidence names: of a gate the ones behind the criteria that block; of an override or a
+    rollback those that the last gate before it named for that release; none where no evidence names any.
     ``cause`` says what opened it: ``person``, the kind of event, or what was found (``drift``, ``theme``, ``review``);
     ``evidence`` is the run that shows it closed. ``topic`` is the same for the same risk whenever it comes back:
     ``sightings`` are the times it showed itself while open, ``before`` the earlier risks of this topic.
@@ -94,12 +96,17 @@ def fold_risks(events: Iterable[Event]) -> dict[str, Risk]:
     """Every risk by id, in the order they were opened; an event that lacks what it needs changes nothing."""
     risks: dict[str, Risk] = {}
     turns: dict[int, int] = {}
+    named: dict[int, tuple[str, ...]] = {}
     for event in events:
         try:
             if event.kind == Kind.REGISTERED:
                 turns[whole(event.body["version"])] = whole(event.body["iteration"])
             opened = _opened(event)
+            if event.kind == Kind.GATE:
+                named[whole(event.body["version"])] = _words(event.body.get("projects", []))
             if opened is not None:
+                about = _release(event)
+                opened = replace(opened, projects=opened.projects or named.get(about or 0, ()))
                 _add(risks, opened, Sighting(event.number, event.at, _turn(event, turns), opened.title))
             elif event.kind == RiskKind.UPDATED:
                 risk = risks[word(event.body["risk"])]
@@ -124,8 +131,14 @@ def _turn(event: Event, turns: dict[int, int]) -> int | None:
     """The iteration an event is about: it says so, or the release it names was made of it."""
     if "iteration" in event.body:
         return whole(event.body["iteration"])
+    version = _release(event)
+    return turns.get(version) if version is not None else None
+
+
+def _release(event: Event) -> int | None:
+    """The release an event is about: a rollback is about the one that was taken back."""
     version = event.body.get("from" if event.kind == Kind.ROLLBACK_STARTED else "version")
-    return turns.get(version) if isinstance(version, int) else None
+    return version if isinstance(version, int) else None
 
 
 def _add(risks: dict[str, Risk], found: Risk, sighting: Sighting) -> None:
@@ -133,7 +146,8 @@ def _add(risks: dict[str, Risk], found: Risk, sighting: Sighting) -> None:
     same = [risk for risk in risks.values() if risk.topic == found.topic]
     still = next((risk for risk in same if risk.closed_at is None), None)
     if still is not None and found.cause not in _ALWAYS_NEW:
-        risks[still.id] = replace(still, sightings=(*still.sightings, sighting))
+        projects = tuple(dict.fromkeys((*still.projects, *found.projects)))
+        risks[still.id] = replace(still, sightings=(*still.sightings, sighting), projects=projects)
         return
     earlier = tuple(risk.id for risk in same)
     risks[found.id] = replace(found, sightings=(sighting,), before=earlier)

@@ -295,8 +295,8 @@ def _anyway(lineage: Lineage, *, but: Collection[Place]) -> float:
 def _own_odds(lineage: Lineage, place: Place, change: Change) -> float:
     """The share of changes of one kind that moved their project, among the others whose inputs are the same.
 
-    A contract or a run of another kind concerns one project; a code version is often that of a whole repository, and
-    says the less, the more projects it left as they were.
+    A contract, a task or a run of another kind concerns one project; a code version is often that of a whole
+    repository, and says the less, the more projects it left as they were.
     """
     moved = trials = 0
     if change.kind is ChangeKind.CODE:
@@ -351,7 +351,7 @@ def _why(lineage: Lineage, place: Place, node: _Node) -> str:
         return "read in another version; the turn it was made in is not compared"
     if not step.holds(place.project):
         return "it has evidence on one side only"
-    parts = [f"its own {item.kind.value} changed" for item, _ in node.own]
+    parts = [_told_own(item) for item, _ in node.own]
     if not node.inputs:
         parts.append("none of the inputs it read changed")
     elif node.kept < node.blame / 2:
@@ -359,6 +359,12 @@ def _why(lineage: Lineage, place: Place, node: _Node) -> str:
     else:
         parts.append(f"the inputs that changed hardly explain it: {_told(node.inputs)}")
     return "; ".join(parts)
+
+
+def _told_own(change: Change) -> str:
+    if change.kind is ChangeKind.TASK:
+        return f"changed because of task {change.text}"
+    return f"its own {change.kind.value} changed"
 
 
 def _told(inputs: Sequence[Input]) -> str:

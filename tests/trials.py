@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,12 @@ from types import ModuleType
 from typing import Any
 
 from flywheel_mlflow.contract import Kpi
+from flywheel_mlflow.errors import FlywheelError
+from flywheel_mlflow.flywheel import load_flywheel
 from flywheel_mlflow.operations.pipeline import load_pipeline, run_pipeline
 from flywheel_mlflow.operations.project_run import project_run
+from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.tracking import connect
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = ROOT / "projects"
@@ -28,7 +33,7 @@ class Trial:
 
     ``failed`` are the checks that did not pass; ``kpis`` the values by name, and ``short`` the names of those
     that miss their targets by more than their tolerance, or have no value; ``digests`` those of the interfaces
-    it wrote.
+    it wrote; ``samples`` the outcome of each sample, by KPI.
     """
 
     consumable: bool
@@ -37,6 +42,7 @@ class Trial:
     kpis: Mapping[str, float | None]
     short: frozenset[str]
     digests: Mapping[str, str]
+    samples: Mapping[str, Mapping[str, float]]
 
     def missed(self, kpis: Iterable[Kpi]) -> frozenset[str]:
         """Those of ``kpis`` that miss their targets by more than their tolerance, or have no value."""
@@ -59,7 +65,17 @@ def run_trial(project: str, uri: str, *, iteration: int = 2, fault: str = "", ta
         {item.kpi.name: item.value for item in entry.kpis},
         frozenset(item.kpi.name for item in entry.kpis if item.kpi.target is not None and item.attainment != 1.0),
         {name: version.digest for name, version in entry.evidence.interfaces_out.items()},
+        _samples(uri, entry.evidence.run_id),
     )
+
+
+def _samples(uri: str, run_id: str | None) -> dict[str, Mapping[str, float]]:
+    """The samples a run logged, all of which must be readable."""
+    assert run_id is not None
+    tracking = connect(read_settings(ROOT, {}, tracking_uri=uri), load_flywheel(ROOT).name)
+    with tempfile.TemporaryDirectory() as folder:
+        found = tracking.profiles.samples(run_id, Path(folder))
+    return {name: item for name, item in found.items() if not isinstance(item, FlywheelError)}
 
 
 def log_stand_in(

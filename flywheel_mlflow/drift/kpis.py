@@ -182,7 +182,7 @@ def _judge(case: KpiCase, loss: _Loss | None, p: float | None, settings: DriftSe
     if needed is not None:
         more = max(0, needed - (loss.n or 0))
         why += f"; about {needed:,} samples on each side would decide it, {more:,} more than now"
-    text = "; ".join(part for part in (_change(found), why, loss.remark) if part)
+    text = "; ".join(part for part in (_change(found, paired=bool(loss.remark)), why, loss.remark) if part)
     return replace(found, verdict=verdict, text=text, decides=decides, needed=needed)
 
 
@@ -247,9 +247,11 @@ def _needed(case: KpiCase, loss: _Loss, settings: DriftSettings) -> int | None:
     return found if found is not None and found > current.n else None
 
 
-def _change(found: KpiFound) -> str:
+def _change(found: KpiFound, *, paired: bool) -> str:
     word = "worse" if (found.worse or 0) > 0 else "better"
     size = f"{word} by {_number(abs(found.worse or 0))}" if found.worse else "unchanged"
+    # The values are over all samples of each run, the difference over those that both judged.
+    size += " on the same samples" if paired else ""
     return f"{_number(found.reference)} → {_number(found.value)}, {size}, tolerance {_number(found.tolerance)}"
 
 

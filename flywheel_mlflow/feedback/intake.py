@@ -8,18 +8,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from flywheel_mlflow.canonical import canonical_json
 from flywheel_mlflow.feedback.dead_letters import DeadLetters
 from flywheel_mlflow.feedback.events import COLUMNS, LINE
 from flywheel_mlflow.feedback.files import EventFiles
-from flywheel_mlflow.feedback.identity import CONFLICT, NEW, REPEATED, IdIndex, Verdicts, content_hashes, id_hashes
+from flywheel_mlflow.feedback.findings import OWN_ID, REPORTER
+from flywheel_mlflow.feedback.identity import CONFLICT, NEW, REPEATED, IdIndex, content_hashes, id_hashes
 from flywheel_mlflow.feedback.routing import RULE, TO, UNROUTABLE, Router
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Mask = npt.NDArray[np.bool_]
+
 CONFLICTING = "another event has this id and says something else"
+CLAIMS_TO_BE_OWN = f"only the flywheel itself reports as {REPORTER!r}, under ids that begin with {OWN_ID!r}"
 
 
 @dataclass(slots=True)
@@ -50,15 +55,25 @@ def take_in(
     files: EventFiles,
     dead: DeadLetters,
     *,
+    own: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Taken:
-    """Write the new ones among the events into ``files``, routed; ``progress`` is told how many were read so far."""
+    """Write the new ones among the events into ``files``, routed; ``progress`` is told how many were read so far.
+
+    ``own`` says that they are the flywheel's own findings. A finding is told once, whatever words a later version or
+    other settings would put it in, so one that is known is a repetition. Nobody else may speak as the flywheel: who
+    does could send an event where own findings go, or take the id of one before it is told.
+    """
     taken = Taken()
     for batch in batches:
         ids, contents = id_hashes(batch), content_hashes(batch)
         verdicts = index.judge(ids, contents)
-        fresh = verdicts == NEW
-        _refuse_conflicts(batch, verdicts, dead)
+        if own:
+            verdicts[verdicts == CONFLICT] = REPEATED
+        claimed = np.zeros(batch.num_rows, dtype=bool) if own else (verdicts == NEW) & _claim_to_be_own(batch)
+        fresh = (verdicts == NEW) & ~claimed
+        _refuse(batch, verdicts == CONFLICT, CONFLICTING, dead)
+        _refuse(batch, claimed, CLAIMS_TO_BE_OWN, dead)
         taken.read += batch.num_rows
         taken.repeated += int((verdicts == REPEATED).sum())
         taken.conflicts += int((verdicts == CONFLICT).sum())
@@ -79,11 +94,21 @@ def _filtered(batch: pa.RecordBatch, mask: np.ndarray) -> pa.RecordBatch:
     return batch if mask.all() else batch.filter(pa.array(mask))
 
 
-def _refuse_conflicts(batch: pa.RecordBatch, verdicts: Verdicts, dead: DeadLetters) -> None:
-    for position in np.flatnonzero(verdicts == CONFLICT).tolist():
+def _claim_to_be_own(batch: pa.RecordBatch) -> Mask:
+    """Which events say that the flywheel reports them, or have an id of its own findings."""
+    import pyarrow.compute as pc
+
+    reported = pc.fill_null(pc.equal(batch.column("reporter"), REPORTER), False)
+    named = pc.starts_with(batch.column("id"), OWN_ID)
+    found: Mask = pc.or_(reported, named).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _refuse(batch: pa.RecordBatch, which: Mask, reason: str, dead: DeadLetters) -> None:
+    for position in np.flatnonzero(which).tolist():
         row = batch.slice(position, 1).to_pylist()[0]
         said = {name: row[name] for name in COLUMNS if row[name] is not None}
-        dead.add(row[LINE], CONFLICTING, canonical_json(said))
+        dead.add(row[LINE], reason, canonical_json(said))
 
 
 def column_counts(column: pa.Array | pa.ChunkedArray) -> Mapping[str, int]:

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from flywheel_mlflow.canonical import digest_of
 from flywheel_mlflow.contract import Strict, Text
 from flywheel_mlflow.documents import load_model, value_at
+from flywheel_mlflow.errors import DocumentError
 from flywheel_mlflow.feedback.events import COLUMNS, REQUIRED
 
 if TYPE_CHECKING:
@@ -107,7 +108,11 @@ def read_mapping(path: Path) -> ColumnMapping:
     Raises:
         DocumentError: every fault of the file together.
     """
-    return load_model(path, ColumnMapping)[0]
+    try:
+        return load_model(path, ColumnMapping)[0]
+    except DocumentError as error:
+        hint = "correct the mapping, then ingest again; `flywheel schema feedback_mapping` prints what it may say"
+        raise DocumentError(error.faults, hint=hint) from error
 
 
 def _epoch(value: Any, per_second: int) -> Any:

@@ -70,22 +70,24 @@ def prioritise(
     ``edges`` are the interfaces between the projects, ``hours`` the manual review each project states for one turn.
     """
     declared, open_risks = tuple(edges), [risk for risk in risks if risk.closed_at is None]
+    chosen = tuple(themes)
+    downstream = {project: reach(declared, {project}) for project in {theme.project for theme in chosen}}
     found = []
-    for theme in themes:
+    for theme in chosen:
         mine = [risk for risk in open_risks if theme.project in risk.projects]
         urgency, why = _urgency(theme, mine, now)
         found.append(
             Priority(
                 theme=theme.id,
                 impact=_impact(theme),
-                reusability=_reusability(theme, declared),
+                reusability=_reusability(theme, downstream[theme.project]),
                 exposure=_exposure(theme, mine),
                 cost=_cost(theme, hours.get(theme.project)),
                 urgency=urgency,
                 why=why,
             )
         )
-    sizes = {theme.id: len(theme.events) for theme in themes}
+    sizes = {theme.id: len(theme.events) for theme in chosen}
     return tuple(sorted(found, key=lambda item: (*_order(item), -sizes[item.theme], item.theme)))
 
 
@@ -110,8 +112,7 @@ def _impact(theme: Theme) -> Factor:
     return Factor(value, f"{first} x worst severity {severity} ({SEVERITIES.index(severity) + 1}) x (1 + lg {count})")
 
 
-def _reusability(theme: Theme, declared: tuple[Edge, ...]) -> Factor:
-    downstream = reach(declared, {theme.project})
+def _reusability(theme: Theme, downstream: int) -> Factor:
     return Factor(1.0 + downstream, f"1 + {downstream} projects that build on {theme.project} in the same turn")
 
 

@@ -31,6 +31,9 @@ RECORD_SEPARATOR = ";"
 Row = dict[str, Any]
 Lines = npt.NDArray[np.int64]
 
+#: What helps where a file is not of the format its ending says.
+_WRITE_AGAIN = "write it again; the ending says which format is read: .jsonl, .csv or .parquet"
+
 
 def open_events(path: Path, mapping: ColumnMapping | None, dead: DeadLetters) -> JsonLines | CsvTable | ParquetTable:
     """The reader for a file, by the ending of its name.
@@ -217,10 +220,13 @@ class ParquetTable:
                     yield from self._batch(batch, numbers)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0][:200]
-            raise InputError(f"cannot be read as Parquet: {reason}", where=str(self.path)) from error
+            raise InputError(f"cannot be read as Parquet: {reason}", where=str(self.path), hint=_WRITE_AGAIN) from error
         except OSError as error:
             if error.errno is None:  # Arrow's way to say that bytes are damaged
-                raise InputError(f"cannot be read as Parquet: {str(error)[:200]}", where=str(self.path)) from error
+                reason = str(error)[:200]
+                raise InputError(
+                    f"cannot be read as Parquet: {reason}", where=str(self.path), hint=_WRITE_AGAIN
+                ) from error
             raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(self.path)) from error
 
     def _batch(self, batch: pa.RecordBatch, numbers: Lines) -> Iterator[pa.RecordBatch]:

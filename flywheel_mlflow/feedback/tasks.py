@@ -121,6 +121,11 @@ class TaskState:
         found = [item for item in self.decisions if (item.theme, item.iteration) == (theme, iteration)]
         return found[-1] if found else None
 
+    def task_of(self, theme: str, iteration: int) -> str | None:
+        """The task that a theme of an iteration became, which no other decision undoes; None while it is none."""
+        stands = self.latest(theme, iteration)
+        return stands.task if stands else None
+
     def due(self, iteration: int) -> tuple[AcceptedTask, ...]:
         """The tasks an iteration is handed, by id: its own and all earlier ones.
 

@@ -35,6 +35,31 @@ body > div { overflow-x: auto }
 .flywheel .verdict { color: #fff; padding: 2px 10px; border-radius: 4px }
 """
 
+#: Evidently's tables (0.7.23) as a phone and a laptop can show them. Its grids are as wide as their widest word and cut
+#: what stands out; its cells share the width alike, whatever is in them; the first cell of a row opens nothing here.
+_TABLES = """
+.MuiGrid-root { min-width: 0 !important }
+.MuiCard-root .MuiPaper-root { overflow-x: auto }
+.MuiTableBody-root .MuiTableCell-root, .MuiTableHead-root .MuiTableCell-root { width: auto !important }
+.MuiTableBody-root .MuiTableCell-root { overflow-wrap: break-word }
+.MuiTableBody-root .MuiTableCell-root:nth-child(3) { min-width: 17em; overflow-wrap: anywhere }
+.MuiTableCell-paddingNone { display: none !important }
+@media (max-width: 1000px) {
+  .MuiTableCell-root { padding: 8px 6px !important }
+  .MuiTableBody-root .MuiTableCell-root:nth-child(3) { min-width: 11em }
+}
+@media (max-width: 600px) {
+  .MuiCardContent-root, .MuiToolbar-root, .MuiBox-root:has(> .MuiBox-root > .MuiStack-root) {
+    padding: 4px !important; margin: 0 !important; flex-wrap: wrap
+  }
+  .MuiTableCell-root { padding: 4px 2px !important; font-size: 10px !important; line-height: 1.3 !important }
+  .MuiTableBody-root .MuiTableCell-root:nth-child(3) { min-width: 6em }
+  .MuiTableBody-root .MuiTableCell-root:nth-child(n+5) { overflow-wrap: anywhere; min-width: 3em }
+  .MuiTableSortLabel-root ~ span, .MuiTableSortLabel-root svg { display: none }
+  .MuiCardContent-root .MuiTypography-root { font-size: 14px !important; line-height: 1.3 !important }
+}
+"""
+
 
 def render_html(report: DriftReport) -> str:
     """The report as one self-contained HTML page of about four megabytes, nearly all of it Evidently's scripts.
@@ -79,7 +104,7 @@ def _page(report: DriftReport, widgets: list[Any]) -> str:
     data = f"<script>var {name} = {script_json(content)}; var additional_graphs_{name} = {{}};</script>"
     head = (
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(_POLICY)}">'
-        f"<title>{html.escape(_title(report))}</title><style>{_STYLE}</style>"
+        f"<title>{html.escape(_title(report))}</title><style>{_STYLE}{_TABLES}</style>"
     )
     # Only the first: the bundled scripts hold the same words. What is put in never passes through a format.
     text = _insert(text, "<!-- no embedded data -->", data, after=False)

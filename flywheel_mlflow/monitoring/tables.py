@@ -199,6 +199,8 @@ def _shown(value: float | None) -> str:
 
 
 def _signed(value: float) -> str:
+    if not value:
+        return "0"
     return f"{value:+.{_DIGITS}g}" if abs(value) < 1000 else f"{value:+,.0f}"
 
 

@@ -62,6 +62,20 @@ def reference_named(tracking: Tracking, name: str) -> RecordedAssembly:
     return _assembly(tracking, int(name))
 
 
+def reference_of(tracking: Tracking, iteration: int, name: str) -> RecordedAssembly:
+    """What ``--against`` names for an iteration, the iteration before where it names nothing.
+
+    Raises:
+        InputError: the iteration itself was never assembled, or there is nothing to compare it with.
+    """
+    _assembly(tracking, iteration)
+    if not name and iteration == 1:
+        raise InputError(
+            "there is no iteration before iteration 1", hint="name another with --against, or judge a later iteration"
+        )
+    return reference_named(tracking, name or str(iteration - 1))
+
+
 def default_reference(tracking: Tracking, iteration: int, run_id: str) -> RecordedAssembly | None:
     """What an iteration is compared with unasked: the release in production, else the iteration before; or nothing."""
     from flywheel_mlflow.operations.releasing import production_assembly

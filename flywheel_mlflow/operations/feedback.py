@@ -1,4 +1,4 @@
-"""Takes feedback in from files, traces and the flywheel's own findings."""
+"""Takes feedback in from files and traces, each event once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.canonical import digest_of
 from flywheel_mlflow.errors import InputError, StorageError
-from flywheel_mlflow.evidence import Check, Collected
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE, DeadLetter, DeadLetters
 from flywheel_mlflow.feedback.events import FeedbackEvent, events_table
 from flywheel_mlflow.feedback.files import EventFiles
-from flywheel_mlflow.feedback.findings import events_of_checks
 from flywheel_mlflow.feedback.identity import IdIndex
 from flywheel_mlflow.feedback.intake import Taken, take_in
 from flywheel_mlflow.feedback.mapping import ColumnMapping
@@ -29,6 +27,10 @@ from flywheel_mlflow.tracking import BatchContent, FeedbackStore, PulledTraces, 
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+#: What the runs that hold the flywheel's own findings say they hold.
+OWN_FINDINGS = "findings of the flywheel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def ingest_files(
         InputError: a file that is missing, of another format, or changed while it was read. Files before it are in.
         StorageError: it cannot be read, or there is no room for what it holds.
     """
-    intake = _Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
+    intake = Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
     return tuple(intake.file(path, mapping, progress) for path in paths)
 
 
@@ -89,22 +91,11 @@ def pull_traces(
         InputError: no such experiment.
     """
     pulled = tracking.traces.pull(experiment, since)
-    intake = _Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
+    intake = Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
     return pulled, intake.events(f"traces of {experiment}", pulled.events, pulled.unreadable)
 
 
-def pull_findings(flywheel: Flywheel, tracking: Tracking, collected: Collected, *, dry_run: bool = False) -> Ingested:
-    """Take the failed checks of an iteration's evidence in as events."""
-    events: list[FeedbackEvent] = []
-    for evidence in collected.evidence.values():
-        if evidence.run_id and evidence.ended:
-            checks = [Check(name, outcome) for name, outcome in evidence.checks.not_passed.items()]
-            events += events_of_checks(evidence.project_id, evidence.iteration, evidence.run_id, checks, evidence.ended)
-    intake = _Intake(flywheel, tracking.feedback, collected.iteration, dry_run=dry_run)
-    return intake.events("findings of the flywheel", events, ())
-
-
-class _Intake:
+class Intake:
     """Takes files into one iteration; what one brought is known to the next."""
 
     def __init__(self, flywheel: Flywheel, store: FeedbackStore, iteration: int, *, dry_run: bool) -> None:
@@ -115,8 +106,10 @@ class _Intake:
         self._index: IdIndex | None = None
 
     def file(self, path: Path, mapping: ColumnMapping | None, progress: Callable[[int], None] | None) -> Ingested:
-        """One file, unless the very same bytes are in already."""
+        """One file, unless it is empty, or the very same bytes are in already."""
         digest = _file_digest(path)
+        if not path.stat().st_size:
+            return Ingested(path.name, self._iteration, Taken(), 0, (), None)
         known_as = mapping.digest if mapping else ""
         already = self._store.ingested(digest, known_as)
         if already is not None:
@@ -130,8 +123,13 @@ class _Intake:
 
         return self._take(path.name, digest, known_as, batches, progress, always=True)
 
-    def events(self, name: str, events: Sequence[FeedbackEvent], refused: Iterable[tuple[str, str]]) -> Ingested:
-        """Events that are none of a file; nothing is written when none of them is new."""
+    def events(
+        self, name: str, events: Sequence[FeedbackEvent], refused: Iterable[tuple[str, str]], *, own: bool = False
+    ) -> Ingested:
+        """Events that are none of a file; nothing is written when none of them is new.
+
+        ``own`` says that the flywheel found them itself: only its own findings can be repeated then.
+        """
 
         def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
             for number, (place, reason) in enumerate(refused, start=1):
@@ -139,7 +137,7 @@ class _Intake:
             if events:
                 yield events_table(list(events))
 
-        return self._take(name, digest_of(events), "", batches, None, always=False)
+        return self._take(name, digest_of(events), "", batches, None, always=False, own=own)
 
     def _take(
         self,
@@ -150,23 +148,25 @@ class _Intake:
         progress: Callable[[int], None] | None,
         *,
         always: bool,
+        own: bool = False,
     ) -> Ingested:
         with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
             folder = Path(scratch)
-            index = self._known(folder)
+            index = self._known(folder, name if own else None)
             letters = folder / DEAD_LETTERS_FILE
             with DeadLetters(letters) as dead, EventFiles(folder) as files:
-                taken = take_in(batches(dead), index, self._router, files, dead, progress=progress)
+                taken = take_in(batches(dead), index, self._router, files, dead, own=own, progress=progress)
             run_id = None
             if not self._dry_run and (always or taken.new or taken.conflicts):
                 kept = tuple(path for path in (files.events, files.index, letters) if path.exists())
                 run_id = self._store.write(self._content(name, digest, mapping, taken, dead.count, kept)).run_id
         return Ingested(name, self._iteration, taken, dead.count, tuple(dead.first), run_id)
 
-    def _known(self, folder: Path) -> IdIndex:
+    def _known(self, folder: Path, file: str | None) -> IdIndex:
+        """What is stored: all of it, or what ingestions of this name brought."""
         if self._index is None:
             self._index = IdIndex()
-            self._store.load_index(self._index, folder)
+            self._store.load_index(self._index, folder, file=file)
         return self._index
 
     def _content(
@@ -196,9 +196,12 @@ class _Intake:
 
 def _file_digest(path: Path) -> str:
     if not path.is_file():
-        raise InputError("no such file" if not path.exists() else "not a file", where=str(path))
+        what = "no such file" if not path.exists() else "not a file"
+        raise InputError(what, where=str(path), hint="name files of events: JSONL, CSV or Parquet")
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(path)) from error
+        raise StorageError(
+            f"cannot read the file: {error.strerror or error}", where=str(path), hint="make it readable for this user"
+        ) from error

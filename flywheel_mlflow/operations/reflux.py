@@ -10,7 +10,7 @@ from flywheel_mlflow.feedback.measures import Age
 from flywheel_mlflow.feedback.tasks import AcceptedTask, Budget, budget
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.operations.deciding import look
-from flywheel_mlflow.operations.routing import route_iteration
+from flywheel_mlflow.operations.routing import Routed, route_iteration
 from flywheel_mlflow.operations.theming import task_state
 from flywheel_mlflow.tracking import Tracking
 
@@ -61,14 +61,13 @@ def feedback_metrics(
         task.absorbed.iteration for task in tasks if task.absorbed
     }
     chosen = sorted(turn for turn in turns if iteration in (None, turn))
-    return FeedbackMetrics(tuple(_measured(flywheel, tracking, turn, tasks, now) for turn in chosen), budget(tasks))
+    measured = (measure(route_iteration(flywheel, tracking, turn, now=now), tasks) for turn in chosen)
+    return FeedbackMetrics(tuple(measured), budget(tasks))
 
 
-def _measured(
-    flywheel: Flywheel, tracking: Tracking, iteration: int, tasks: Iterable[AcceptedTask], now: datetime
-) -> IterationFeedback:
-    routed = route_iteration(flywheel, tracking, iteration, now=now)
-    everything = tuple(tasks)
+def measure(routed: Routed, tasks: Iterable[AcceptedTask]) -> IterationFeedback:
+    """What became of the feedback of one iteration; ``tasks`` are all of the ledger's."""
+    everything, iteration = tuple(tasks), routed.iteration
     mine = [task for task in everything if task.theme_iteration == iteration]
     return IterationFeedback(
         iteration=iteration,

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.history import Told, tell
+from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.names import check_label
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently, sound_world
 from flywheel_mlflow.risk_paths import Propagation, in_layers, propagation
@@ -66,7 +68,15 @@ def show_risk(desk: Desk, risk: str) -> ShownRisk:
     Raises:
         UnknownName: no such risk.
     """
-    world = persistently(desk, lambda: sound_world(desk.tracking))
+    return shown_risk(desk.flywheel.contracts, persistently(desk, lambda: sound_world(desk.tracking)), risk)
+
+
+def shown_risk(contracts: Mapping[str, Contract], world: World, risk: str) -> ShownRisk:
+    """One risk of a ledger that was just read.
+
+    Raises:
+        UnknownName: no such risk.
+    """
     found = _known(world, risk)
     about = [
         event for event in world.ledger.events if event.number == found.number or event.body.get("risk") == found.id
@@ -75,7 +85,7 @@ def show_risk(desk: Desk, risk: str) -> ShownRisk:
     return ShownRisk(
         found,
         tell(sorted(about, key=lambda event: event.number)),
-        propagation(desk.flywheel.contracts, found.projects),
+        propagation(contracts, found.projects),
         tuple(world.risks[name] for name in found.before if name in world.risks),
     )
 
@@ -149,17 +159,7 @@ def close_risk(desk: Desk, risk: str, *, evidence: str, reason: str, dry_run: bo
     body = {"risk": risk, "evidence": evidence, "reason": reason.strip()[:2000]}
 
     def choose(world: World) -> Draft:
-        found = _known(world, risk)
-        if found.closed_at is not None:
-            raise Refused(f"risk {risk} was closed by {found.closed_by}", rule="a risk is closed once")
-        if found.owner != desk.actor.name:
-            raise Refused(
-                f"{desk.actor.name} does not own risk {risk}",
-                rule="a risk is closed by its owner",
-                value=desk.actor.name,
-                limit=found.owner,
-                hint=f"ask {found.owner}, or hand it over: flywheel risk update {risk} --owner NAME",
-            )
+        refuse_closer(desk.actor, _known(world, risk))
         if desk.tracking.assemblies.recorded_run(evidence, 1) is None:
             raise Refused(
                 f"there is no run {evidence[:80]}",
@@ -169,6 +169,24 @@ def close_risk(desk: Desk, risk: str, *, evidence: str, reason: str, dry_run: bo
         return Draft(RiskKind.CLOSED, body)
 
     return _written(desk, RiskKind.CLOSED, risk, body, choose, dry_run=dry_run)
+
+
+def refuse_closer(actor: Identity, risk: Risk) -> None:
+    """Refuse whoever may not close this risk.
+
+    Raises:
+        Refused: it is closed already, or somebody else owns it.
+    """
+    if risk.closed_at is not None:
+        raise Refused(f"risk {risk.id} was closed by {risk.closed_by}", rule="a risk is closed once")
+    if risk.owner != actor.name:
+        raise Refused(
+            f"{actor.name} does not own risk {risk.id}",
+            rule="a risk is closed by its owner",
+            value=actor.name,
+            limit=risk.owner,
+            hint=f"ask {risk.owner}, or hand it over: flywheel risk update {risk.id} --owner NAME",
+        )
 
 
 def _known(world: World, risk: str) -> Risk:

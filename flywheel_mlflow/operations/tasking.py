@@ -234,12 +234,12 @@ def decide_theme(
     }
 
     def choose(world: World) -> Draft:
-        stands = fold_tasks(world.ledger.events).latest(theme.id, theme.iteration)
-        if stands is not None and stands.task is not None:
+        task = fold_tasks(world.ledger.events).task_of(theme.id, theme.iteration)
+        if task is not None:
             raise Refused(
-                f"{theme.id} became the task {stands.task} already",
+                f"{theme.id} became the task {task} already",
                 rule="what was accepted is done, or stays open where everybody sees it",
-                hint=f"flywheel task show {stands.task}",
+                hint=f"flywheel task show {task}",
             )
         return Draft(kind, body)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.feedback.priority import Priority, prioritise
 from flywheel_mlflow.feedback.recurring import Theme, Themes, name_themes, themes_from_json
@@ -64,7 +64,9 @@ def find_themes(
     themes = name_themes(iteration, grouped, known_themes(tracking, until=iteration).values())
     run_id = None if dry_run else _keep(tracking, themes)
     world = look(tracking)
-    return FoundThemes(themes, _priorities(flywheel, tracking, themes, world, now), task_state(world), run_id)
+    recorded = tracking.assemblies.earlier(iteration + 1, most=1)
+    priorities = priorities_of(flywheel, themes, world, recorded[-1] if recorded else None, now)
+    return FoundThemes(themes, priorities, task_state(world), run_id)
 
 
 def task_state(world: World | None) -> TaskState:
@@ -125,20 +127,19 @@ def _keep(tracking: Tracking, themes: Themes) -> str:
     return tracking.feedback.keep(document)
 
 
-def _priorities(
-    flywheel: Flywheel, tracking: Tracking, themes: Themes, world: World | None, now: datetime
+def priorities_of(
+    flywheel: Flywheel, themes: Themes, world: World | None, recorded: RecordedAssembly | None, now: datetime
 ) -> tuple[Priority, ...]:
-    """The priorities, on declared interfaces, the open risks, and the effort the newest assembly up to here shows."""
+    """The priorities of themes, the most pressing first.
+
+    They rest on declared interfaces, the open risks, and the effort that ``recorded`` shows, the newest valid assembly
+    up to the themes' iteration.
+    """
+    metrics = recorded.metrics if recorded else {}
     return prioritise(
         themes.themes,
         edges=edges(flywheel.contracts, {}, {}),
         risks=world.risks.values() if world else (),
-        hours=_hours(flywheel, tracking, themes.iteration),
+        hours={name: metrics.get(f"{name}.cost.review_hours") for name in flywheel.contracts},
         now=now,
     )
-
-
-def _hours(flywheel: Flywheel, tracking: Tracking, iteration: int) -> Mapping[str, float | None]:
-    recorded = tracking.assemblies.earlier(iteration + 1, most=1)
-    metrics = recorded[-1].metrics if recorded else {}
-    return {name: metrics.get(f"{name}.cost.review_hours") for name in flywheel.contracts}

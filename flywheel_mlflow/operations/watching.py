@@ -9,6 +9,7 @@ from functools import partial
 
 from flywheel_mlflow.deliverables import DRIFT
 from flywheel_mlflow.drift import Verdict, drift_report_from_json
+from flywheel_mlflow.feedback.findings import project_of
 from flywheel_mlflow.feedback.recurring import Theme
 from flywheel_mlflow.feedback.tasks import TaskState
 from flywheel_mlflow.lineage import producers
@@ -86,10 +87,9 @@ def _drift(desk: Desk, iteration: int) -> Iterator[dict[str, object]]:
     told: dict[str, str] = {}
     makers = producers(desk.flywheel.contracts.values())
     for finding in drift_report_from_json(text, name=DRIFT).findings:
-        project = finding.subject.split(".", 1)[0].split("/", 1)[0]
-        contract = desk.flywheel.contracts.get(makers.get(project, project))
-        if finding.verdict is Verdict.BLOCK and contract is not None:
-            told.setdefault(contract.id, f"Drift of {contract.id}: {finding.subject} {finding.text}")
+        project = project_of(finding, desk.flywheel.contracts, makers)
+        if finding.verdict is Verdict.BLOCK and project is not None:
+            told.setdefault(project, f"Drift of {project}: {finding.subject} {finding.text}")
     for project, title in told.items():
         owner = desk.flywheel.contracts[project].owner
         yield _body(desk, "drift", f"drift/{project}", title, iteration, owner=owner, projects=[project])

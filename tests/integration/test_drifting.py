@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -173,6 +174,35 @@ def test_a_page_draws_in_a_browser(hostile_page: str, tmp_path: Path) -> None:
     found = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
     asked = [item["url"] for item in found if item.get("initiator", "not an origin") != "not an origin"]
     assert [url for url in asked if not url.startswith(("data:", "blob:", path.as_uri()))] == []
+
+
+#: Shows a page in a frame as wide as a phone or a laptop, and says how wide it and its tables turn out.
+FRAME = """<iframe src="drift.html" style="border:0;width:{width}px;height:900px" onload="setTimeout(() => {{
+  const page = this.contentDocument, tables = [...page.querySelectorAll('table')];
+  const cut = tables.filter(table => table.getBoundingClientRect().right > {width});
+  document.title = [page.documentElement.scrollWidth, tables.length, cut.length].join(' ');
+}}, 4000)"></iframe>"""
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_a_page_fits_a_phone_and_a_laptop(width: int, tmp_path: Path) -> None:
+    """Neither the page nor any of its tables is wider than the window: nothing has to be guessed beyond an edge."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no chromium on this machine; on Debian: apt-get install chromium")
+    (tmp_path / "drift.html").write_text(render_html(hostile_report()), encoding="utf-8")
+    wrapper = tmp_path / "frame.html"
+    wrapper.write_text(FRAME.format(width=width), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=12000", "--window-size=1300,1000"]
+    options += ["--hide-scrollbars", "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [browser, *options, "--dump-dom", wrapper.as_uri()], capture_output=True, text=True, check=False, timeout=120
+    )
+    title = re.search(r"<title>(\d+) (\d+) (\d+)</title>", done.stdout)
+    assert title is not None, done.stdout[:500]
+    wide, tables, cut = (int(number) for number in title.groups())
+    assert (wide, cut) == (width, 0)
+    assert tables >= 2
 
 
 def test_evidently_says_what_we_say() -> None:

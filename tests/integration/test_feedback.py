@@ -16,11 +16,10 @@ from servers.embedded import EmbeddedStore
 from workbench import Bench, Ended, copy_flywheel, flywheel_command
 
 from flywheel_mlflow.errors import InputError, StorageError
-from flywheel_mlflow.evidence import Outcome
 from flywheel_mlflow.feedback.identity import IdIndex
 from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk
-from flywheel_mlflow.operations.feedback import ingest_files, pull_findings, pull_traces
+from flywheel_mlflow.operations.feedback import ingest_files, pull_traces
 from flywheel_mlflow.operations.routing import explain_event, list_events, reroute_event, route_iteration
 from flywheel_mlflow.tracking import BatchContent
 
@@ -200,21 +199,6 @@ def test_assessments_of_traces_become_events(bench: Bench) -> None:
     assert late.traces == 0
     with pytest.raises(InputError, match="no experiment is called"):
         pull_traces(bench.flywheel, bench.tracking, "nobody", 1, since=None)
-
-
-def test_failed_checks_of_an_iteration_become_events(local_bench: Bench) -> None:
-    """Without failures nothing; with one, an event that goes to its project; twice adds nothing."""
-    local_bench.log_published(1)
-    quiet = pull_findings(local_bench.flywheel, local_bench.tracking, local_bench.collect())
-    assert (quiet.taken.read, quiet.run_id) == (0, None)
-    collected = local_bench.collect()
-    evidence = collected.evidence["p05"]
-    failed = replace(evidence, checks=replace(evidence.checks, not_passed={"pages_exist": Outcome.FAILED}))
-    collected = replace(collected, evidence={**collected.evidence, "p05": failed})
-    found = pull_findings(local_bench.flywheel, local_bench.tracking, collected)
-    assert (dict(found.taken.to), dict(found.taken.rules)) == ({"p05": 1}, {"own_finding": 1})
-    again = pull_findings(local_bench.flywheel, local_bench.tracking, collected)
-    assert (again.taken.new, again.taken.repeated, again.run_id) == (0, 1, None)
 
 
 def test_the_store_keeps_hostile_ids_apart(local_bench: Bench, tmp_path: Path) -> None:

@@ -47,13 +47,23 @@ def test_equal_runs_do_not_differ() -> None:
         ({"carried_from": 1}, ChangeKind.EVIDENCE),
         ({"contract_digest": "f" * 64}, ChangeKind.CONTRACT),
         ({"code_version": "0" * 40 + "+changes"}, ChangeKind.CODE),
+        ({"tasks": ("t1", "t2")}, ChangeKind.TASK),
     ],
 )
 def test_what_lies_in_the_project_itself(more: dict[str, Any], kind: ChangeKind) -> None:
-    """Another kind of run, a carried one, another contract or code is a difference of the project's own."""
+    """Another kind of run, a carried one, another contract, code or task is a difference of the project's own."""
     (change,) = found(evidence(), evidence(run_id="another", **more))
     assert change.kind is kind
     assert change.kind in OWN
+
+
+def test_tasks_are_one_difference_however_many_they_are() -> None:
+    """What came and what went is named, three of each at most; tasks read on both sides are none."""
+    many = tuple(f"t{number}" for number in range(5))
+    (change,) = found(evidence(tasks=("t0", "old")), evidence(run_id="another", tasks=many))
+    assert change.size == LEAST
+    assert change.text == "t1, t2, t3 and 1 more read for the first time; old no longer read"
+    assert found(evidence(tasks=many), evidence(run_id="another", tasks=many)) == ()
 
 
 def test_evidence_on_one_side_only() -> None:

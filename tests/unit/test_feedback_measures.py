@@ -1,18 +1,14 @@
-"""Numbers about feedback, decisions above the rules, and the flywheel's own findings."""
+"""Numbers about feedback, and decisions above the rules."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from feedback_columns import batch, router, row
 
-from flywheel_mlflow.drift.findings import Finding, Kind, Verdict
-from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
 from flywheel_mlflow.feedback.decisions import RoutingDecision, in_force
-from flywheel_mlflow.feedback.findings import events_of_checks, events_of_drift, events_of_ledger
 from flywheel_mlflow.feedback.measures import age, misroute_rate, unroutable_rate
 from flywheel_mlflow.feedback.routed import changed, routed_now
 
@@ -77,53 +73,3 @@ def test_a_decision_stands_above_the_rules() -> None:
     ]
     assert now.to_pylist()[0]["reason"] == "ana: so"
     assert changed(now) == 2
-
-
-def test_failed_checks_become_events_and_passed_ones_do_not() -> None:
-    """With the project, the run and how bad it is; telling them again tells the same events."""
-    checks = [
-        Check("ok", Outcome.PASSED),
-        Check("bad", Outcome.FAILED, "three rows", CheckSeverity.BLOCKING),
-        Check("odd\ud800", Outcome.ERROR, "\x1b[31m", CheckSeverity.WARNING),
-        Check("left", Outcome.SKIPPED),
-    ]
-    found = events_of_checks("p05", 3, "run", checks, NOW)
-    assert found == events_of_checks("p05", 3, "run", checks, NOW)
-    assert [(item.project, item.run_id, item.severity, item.type) for item in found] == [
-        ("p05", "run", "high", "data_gap"),
-        ("p05", "run", "low", "process_gap"),
-    ]
-    assert len({item.id for item in found}) == 2
-
-
-def test_drift_that_does_not_pass_becomes_events() -> None:
-    """A finding that decides is high; the subject says which project it is about."""
-    findings = [
-        Finding(Kind.KPI, "p05.retrieval_hit_rate", Verdict.BLOCK, "fell", decides=True, next="flywheel explain x"),
-        Finding(Kind.DISTRIBUTION, "corpus.length", Verdict.INCONCLUSIVE, "few rows", decides=False),
-        Finding(Kind.KPI, "p01.tokens", Verdict.PASS, "fine", decides=False),
-    ]
-    found = events_of_drift(findings, iteration=3, run_id="run", at=NOW, projects=["p01", "p05"])
-    assert [(item.project, item.severity, item.recommended_action) for item in found] == [
-        ("p05", "high", "flywheel explain x"),
-        (None, "medium", None),
-    ]
-
-
-def test_ledger_events_that_are_observations_become_events() -> None:
-    """Rollbacks, overrides and privacy hits do; registrations do not."""
-    ledger: list[dict[str, Any]] = [
-        {"number": 1, "at": NOW, "actor": "ana", "kind": "registered", "version": 1},
-        {"number": 2, "at": NOW, "actor": "ana", "kind": "rolled_back", "from": 2, "version": 1, "reason": "worse"},
-        {"number": 3, "at": NOW, "actor": "bo", "kind": "override", "reason": "fair"},
-        {"number": 4, "at": NOW, "actor": "bo", "kind": "privacy_hit", "project": "p09", "count": 2},
-    ]
-    found = events_of_ledger(ledger)
-    assert [item.text.split(" by ")[0] for item in found] == [
-        "rollback",
-        "override of a gate",
-        "privacy boundary trigger",
-    ]
-    assert '"reason":"worse"' in found[0].text
-    assert found[2].project == "p09"
-    assert len({item.id for item in found}) == 3

@@ -47,6 +47,35 @@ def test_a_gate_that_is_tried_again_opens_no_second_risk() -> None:
     assert risk.due == story.ledger.events[2].at + timedelta(days=GATE_DUE_DAYS)
 
 
+def test_a_risk_names_the_projects_the_evidence_names() -> None:
+    """A gate those behind its criteria, each time it blocks; an override or rollback those of its last gate."""
+    story = Story()
+    story.reach(1)
+    story.reach(2)
+    story.write(Kind.GATE, gate(2, to="production") | {"projects": ["p01"]})
+    story.write(Kind.GATE, gate(2, to="production") | {"projects": ["p02", "p01"]})
+    story.override(2, "production")
+    story.move(1, "production", rollback=True)
+    assert {risk.topic: risk.projects for risk in story.risks.values()} == {
+        "gate/production": ("p01", "p02"),
+        "override/production": ("p02", "p01"),
+        "rollback/production": ("p02", "p01"),
+    }
+    path = propagation(CONTRACTS, story.risks[max(story.risks)].projects)
+    assert [item.project for item in path.reached] == ["p03", "p10"]
+
+
+def test_a_release_whose_gate_passed_leaves_a_rollback_without_projects() -> None:
+    """Nothing names one, so none is guessed; what an older gate named of it was answered since."""
+    story = Story()
+    story.reach(1)
+    story.reach(2)
+    story.write(Kind.GATE, gate(2) | {"projects": ["p01"]})
+    story.write(Kind.GATE, gate(2, verdict="PASS") | {"projects": []})
+    story.move(1, "production", rollback=True)
+    assert [risk.projects for risk in story.risks.values() if risk.topic == "rollback/production"] == [()]
+
+
 def test_another_gate_is_another_risk() -> None:
     """What blocks staging says nothing about production."""
     story = Story()

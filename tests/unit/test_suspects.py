@@ -279,3 +279,29 @@ def test_numbers_no_project_stands_behind() -> None:
     for name in ("flywheel.run_count", "flywheel.mean", "p10.own"):
         with pytest.raises(InputError, match="does not rest on numbers of projects"):
             starting_suspicion(name, same, same, WHEEL)
+
+
+def test_a_task_is_a_cause_of_its_projects_own() -> None:
+    """The project that read one keeps more of the suspicion, and the text says which task; read again it is nothing."""
+    made, digits = CHAIN, {"p01": "b", "p02": "b"}
+    without = suspects(made, digits, "p03")
+    tasked = suspects(made, digits, "p03", more={"p02": {"tasks": ("p02-3-more",)}})
+    share = {item.project: item.suspicion for item in without}
+    (found,) = [item for item in tasked if item.project == "p02"]
+    assert found.suspicion > share["p02"]
+    assert "changed because of task p02-3-more" in found.why
+    assert found.changes[0].text == "p02-3-more read for the first time"
+    again = {"p02": {"tasks": ("p02-3-more",)}}
+    before, now = turn(made, {}, {}, more=again, name="before"), turn(made, digits, {}, more=again)
+    kept = {item.project: item.suspicion for item in rank(Lineage(made, [step(made, before, now)]), {"p03": 1.0})}
+    assert kept == share
+
+
+def test_a_project_with_a_task_proves_nothing_about_what_it_read() -> None:
+    """A reader that moved while it had a task counts neither for its input nor as one that moves anyway."""
+    digits = {"p01": "b", "p02": "b", "p04": "b"}
+    more = {"p04": {"tasks": ("t",)}}
+    (told,) = [item for item in suspects(CHAIN, digits, "p02") if item.project == "p02"]
+    (silent,) = [item for item in suspects(CHAIN, digits, "p02", more=more) if item.project == "p02"]
+    assert "p01_data (moved 1 of 2 other readers)" in told.why
+    assert "p01_data (moved 0 of 1 other readers)" in silent.why

@@ -1,0 +1,229 @@
+"""The flywheel's own findings as events: failed checks, drift, decisions; whose they are, and where they go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drift_cases import compared, side
+from feedback_columns import Row, batch, router, row
+from flywheels import contract, evidence_of, small_flywheel
+from hypothesis import given
+from hypothesis import strategies as st
+from releases_ledger import Story
+
+from flywheel_mlflow.drift import DriftReport, error_finding
+from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
+from flywheel_mlflow.feedback.dead_letters import DeadLetters
+from flywheel_mlflow.feedback.events import FeedbackEvent
+from flywheel_mlflow.feedback.files import EventFiles
+from flywheel_mlflow.feedback.findings import (
+    PRIVACY_CHECK,
+    events_of_checks,
+    events_of_drift,
+    events_of_ledger,
+    own_events,
+)
+from flywheel_mlflow.feedback.identity import IdIndex
+from flywheel_mlflow.feedback.intake import Taken, take_in
+from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.operations.feedback import router_of
+from flywheel_mlflow.records.checks import RawPersonalData
+from flywheel_mlflow.releases import Kind
+
+CONTRACTS = small_flywheel().contracts
+P01 = CONTRACTS["p01"]
+SHIPPED = load_flywheel(Path(__file__).resolve().parents[2])
+
+
+def failed(name: str, severity: CheckSeverity = CheckSeverity.BLOCKING) -> Check:
+    return Check(name, Outcome.FAILED, "three rows", severity)
+
+
+def of_checks(*checks: Check, phase: str = "building") -> list[FeedbackEvent]:
+    made = contract("p01", phase=phase)
+    return list(events_of_checks(evidence_of(made, *checks), made))
+
+
+def test_failed_checks_become_events_and_passed_ones_do_not() -> None:
+    """With project, run and the end of the run as their time; telling them again tells the same events."""
+    checks = (
+        Check("ok", Outcome.PASSED), failed("bad"), Check("odd\x1b[31m", Outcome.ERROR),
+        Check("left", Outcome.SKIPPED),
+    )  # fmt: skip
+    found = of_checks(*checks)
+    assert found == of_checks(*checks)
+    assert [(item.project, item.run_id, item.severity, item.type) for item in found] == [
+        ("p01", "run-p01", "high", "data_gap"),
+        ("p01", "run-p01", "high", "process_gap"),
+    ]
+    assert len({item.id for item in found}) == 2
+    unfinished = replace(evidence_of(P01, failed("bad")), ended=None)
+    assert events_of_checks(unfinished, P01) == ()
+
+
+def test_how_bad_a_check_is_stays_unknown_where_the_run_does_not_say() -> None:
+    """A summary counts warnings and does not name them: alone they are low, beside failures only required ones sure."""
+    warning = failed("style", CheckSeverity.WARNING)
+    assert [item.severity for item in of_checks(warning)] == ["low"]
+    mixed = {item.text.split()[1]: item.severity for item in of_checks(warning, failed("bad"), failed("ready"))}
+    assert mixed == {"style": None, "bad": None, "ready": "high"}
+
+
+def test_a_check_of_an_interface_names_it() -> None:
+    """Where the project makes that interface; a dot in another name means nothing."""
+    found = of_checks(failed("p01_data.required_fields"), failed("p02_data.required_fields"))
+    assert [item.interface for item in found] == ["p01_data", None]
+
+
+def test_raw_personal_data_is_a_privacy_hit_of_the_project_that_holds_it() -> None:
+    """So is whatever fails in a project whose phase is privacy: it is the boundary."""
+    assert RawPersonalData("corpus").result().name.endswith(PRIVACY_CHECK)
+    (found,) = of_checks(failed("p01_data.raw_personal_data"))
+    assert (found.project, found.interface, found.source, found.severity) == ("p01", "p01_data", "governance", "high")
+    assert found.text.startswith("privacy boundary trigger: ")
+    (own,) = of_checks(failed("alerts_resolved", CheckSeverity.WARNING), phase="privacy")
+    assert (own.source, own.severity) == ("governance", "high")
+
+
+def report(**more: Any) -> DriftReport:
+    """A KPI of p01 regressed, and something could not be read."""
+    errors = [error_finding("iteration 2", "the registry is gone", "flywheel assemble -i 2")]
+    made = contract("p01")
+    return compared(
+        side(3, kpis={"quality": 0.5}), side(2, kpis={"quality": 0.9}), made=made, errors=more.pop("errors", errors)
+    )
+
+
+def test_what_keeps_a_comparison_from_passing_becomes_events() -> None:
+    """What blocks is high and names project, run and next command; an error is of medium weight and of no project."""
+    found = events_of_drift(report(), {"p01": evidence_of(P01)}, CONTRACTS)
+    assert [(item.project, item.run_id, item.severity, item.type) for item in found] == [
+        ("p01", "run-p01", "high", "data_gap"),
+        (None, None, "medium", "process_gap"),
+    ]
+    assert found[0].recommended_action == "flywheel explain p01.quality --between 2 3"
+    assert events_of_drift(report(), {}, CONTRACTS) == ()  # no run, no time: nothing to rest on
+
+
+def test_a_finding_is_the_same_as_long_as_its_run_is() -> None:
+    """Other words for the same run are the same event; another run of the project is another one."""
+    first = events_of_drift(report(), {"p01": evidence_of(P01)}, CONTRACTS)
+    reworded = replace(report(), findings=tuple(replace(item, text="other words") for item in report().findings))
+    again = events_of_drift(reworded, {"p01": evidence_of(P01)}, CONTRACTS)
+    assert [item.id for item in again] == [item.id for item in first]
+    assert [item.text for item in again] != [item.text for item in first]
+    other = events_of_drift(report(), {"p01": evidence_of(P01, run_id="run-8")}, CONTRACTS)
+    assert other[0].id != first[0].id
+
+
+def test_drift_of_an_interface_is_its_makers() -> None:
+    """The subject begins with the interface; the event names it and who makes it."""
+    moved = report(errors=())
+    finding = replace(moved.findings[0], subject="p02_data/quality_signals.length")
+    (found,) = events_of_drift(
+        replace(moved, findings=(replace(finding, kind=type(finding.kind)("distribution")),)),
+        {"p02": evidence_of(CONTRACTS["p02"])},
+        CONTRACTS,
+    )
+    assert (found.project, found.interface, found.run_id) == ("p02", "p02_data", "run-p02")
+
+
+def test_decisions_that_are_observations_become_events() -> None:
+    """A rollback, an undone move, an override and a rejection do, in sentences; registrations and promotions do not."""
+    story = Story()
+    story.reach(1)
+    story.reach(2)
+    story.override(2, "production")
+    story.end(story.start(1, "production", rollback=True, reason="wrong answers"), Kind.ROLLED_BACK)
+    story.write(Kind.MOVE_UNDONE, {"move": story.start(2, "production").number, "why": "too slow"})
+    story.write(Kind.REJECTED, {"version": 2, "role": "reviewer", "reason": "no"})
+    found = events_of_ledger(story.ledger.events, until=2)
+    assert [(item.source, item.type, item.severity) for item in found] == [
+        ("governance", "process_gap", "high"),
+        ("platform", "process_gap", "high"),
+        ("platform", "process_gap", "medium"),
+        ("governance", "process_gap", "medium"),
+    ]
+    assert found[1].text.startswith("rollback: production went back from release 2 to release 1: wrong answers (by ana")
+    assert found[2].text.startswith("the move of release 2 to production was undone: too slow")
+    assert len({item.id for item in found}) == 4
+    assert events_of_ledger(story.ledger.events, until=1) == ()  # all are about the release of iteration 2
+
+
+JUNK = st.one_of(st.none(), st.booleans(), st.integers(-2, 5), st.text(max_size=3), st.lists(st.integers(), max_size=1))
+
+
+@given(
+    events=st.lists(
+        st.tuples(
+            st.sampled_from([kind.value for kind in Kind]),
+            st.dictionaries(
+                st.sampled_from(["version", "iteration", "move", "from", "to", "reason", "why", "role"]), JUNK
+            ),
+        ),
+        max_size=6,
+    )
+)
+def test_no_ledger_stops_the_telling(events: list[tuple[str, dict[str, Any]]]) -> None:
+    """Whatever somebody wrote into the ledger by hand, every event that is told is one that can be stored."""
+    story = Story()
+    for kind, body in events:
+        story.write(kind, body)
+    found = events_of_ledger(story.ledger.events, until=2)
+    assert len({item.id for item in found}) == len(found) <= len(events)
+
+
+def test_everything_is_told_once_and_goes_where_the_shipped_rules_say() -> None:
+    """Checks and drift to their projects, privacy to p09, rollbacks to p08, overrides and what nobody makes to p10."""
+    contracts = SHIPPED.contracts
+    story = Story()
+    story.reach(1)
+    story.reach(2)
+    story.override(2, "production", reason="the tool call demo shows a phone number")
+    story.move(1, "production", rollback=True)
+    p01, p05 = contracts["p01"], contracts["p05"]
+    evidence = {
+        "p01": evidence_of(p01, failed("foundation_corpus.raw_personal_data")),
+        "p05": evidence_of(p05, failed("retrieval_hit_rate_reasonable")),
+        "p09": evidence_of(contracts["p09"], failed("alerts_resolved")),
+    }
+    moved = report()
+    regressed = replace(moved.findings[0], subject="p05.retrieval_hit_rate", text="regressed: a chart of tools")
+    drift = replace(moved, findings=(regressed, moved.findings[1]))
+    events = own_events(evidence, contracts, drift, story.ledger.events, iteration=2)
+    routed = router_of(SHIPPED).route(batch(*(item.model_dump() for item in events))).to_pylist()
+    assert [(item["to"], item["rule"]) for item in routed] == [
+        ("p09", "own_privacy_hit"),
+        ("p05", "own_finding"),
+        ("p09", "own_privacy_hit"),
+        ("p05", "own_finding"),
+        ("p10", "own_unplaced"),
+        ("p10", "own_decision"),
+        ("p08", "own_rollback"),
+    ]
+
+
+def take(folder: Path, index: IdIndex, *rows: Row, own: bool = False) -> tuple[Taken, int]:
+    with DeadLetters(folder / "dead.jsonl") as dead, EventFiles(folder) as files:
+        return take_in([batch(*rows)], index, router(), files, dead, own=own), dead.count
+
+
+@pytest.mark.parametrize("claim", [{"reporter": "flywheel"}, {"id": "flywheel-" + "0" * 32}])
+def test_nobody_else_speaks_as_the_flywheel(claim: Row, tmp_path: Path) -> None:
+    """An event of a file that claims to be an own finding is a dead letter, and takes no id from one."""
+    taken, dead = take(tmp_path, IdIndex(), row(1, **claim), row(2))
+    assert (taken.new, taken.conflicts, dead) == (1, 0, 1)
+    taken, dead = take(tmp_path, IdIndex(), row(1, **claim), own=True)
+    assert (taken.new, dead) == (1, 0)
+
+
+def test_an_own_finding_in_other_words_is_a_repetition(tmp_path: Path) -> None:
+    """For files it is a conflict: two observations under one id."""
+    for own, expected in ((True, (1, 0, 0)), (False, (0, 1, 1))):
+        index = IdIndex()
+        take(tmp_path, index, row(1), own=own)
+        taken, dead = take(tmp_path, index, row(1, text="otherwise"), own=own)
+        assert (taken.repeated, taken.conflicts, dead) == expected
