@@ -64,15 +64,7 @@ def plan_promotion(
     refuse_stranger(blueprint, actor, "promote")
     refuse_open_move(state)
     refuse_foreign_alias(state, aliases, to)
-    for earlier in STAGES[: STAGES.index(to)]:
-        if blueprint.gate_to(earlier) and earlier not in release.reached:
-            raise Refused(
-                f"release {version} was never in {earlier}",
-                rule="a release goes candidate, staging, production; no stage that has a gate is left out",
-                value=state.stage_of(version).value,
-                limit=earlier,
-                hint=f"flywheel gate {version} --to {earlier}, then flywheel promote {version} --to {earlier}",
-            )
+    refuse_skipped_stage(state, release, to, blueprint=blueprint)
     allowed = _permission(state, release, to, blueprint=blueprint, risks=tuple(risks), now=now)
     return MovePlan(
         version=version,
@@ -122,6 +114,20 @@ def refuse_unfit(state: ReleaseState, release: Release, to: str) -> None:
             limit=f"a release that is not in {to}",
             hint="flywheel release list",
         )
+
+
+def refuse_skipped_stage(state: ReleaseState, release: Release, to: str, *, blueprint: Blueprint) -> None:
+    """Refuse a release that would leave out a stage that has a gate."""
+    version = release.version
+    for earlier in STAGES[: STAGES.index(to)]:
+        if blueprint.gate_to(earlier) and earlier not in release.reached:
+            raise Refused(
+                f"release {version} was never in {earlier}",
+                rule="a release goes candidate, staging, production; no stage that has a gate is left out",
+                value=state.stage_of(version).value,
+                limit=earlier,
+                hint=f"flywheel gate {version} --to {earlier}, then flywheel promote {version} --to {earlier}",
+            )
 
 
 def refuse_stranger(blueprint: Blueprint, actor: Identity, act: str) -> None:
@@ -176,9 +182,9 @@ def _permission(
     risks: tuple[Risk, ...],
     now: datetime,
 ) -> GateRecord | Override:
-    """The event that allows the promotion: a current PASS, or an override that has not run out."""
+    """The event that allows the promotion: a current PASS, or an override that was not used and has not run out."""
     gate = release.last_gate(to)
-    why = _not_current(gate, release, state, to, blueprint=blueprint, risks=risks, now=now)
+    why = not_current(gate, release, state, to, blueprint=blueprint, risks=risks, now=now)
     if gate is not None and why is None:
         return gate
     override = next(
@@ -188,6 +194,7 @@ def _permission(
             if (item.version, item.to, item.bundle) == (release.version, to, release.bundle)
             and item.until > now
             and may_move(blueprint, item.actor)
+            and not is_used_up(state, item)
         ),
         None,
     )
@@ -196,13 +203,24 @@ def _permission(
     raise Refused(
         f"release {release.version} has no verdict that permits {to}: {why}",
         rule=f"a promotion to {to} needs a current PASS of its gate",
-        value=gate.verdict if gate else "no verdict",
+        value=_told(gate),
         limit=Verdict.PASS.value,
         hint=f"flywheel gate {release.version} --to {to}",
     )
 
 
-def _not_current(
+def _told(gate: GateRecord | None) -> str:
+    if gate is None:
+        return "no verdict"
+    return f"{gate.verdict}, not current any more" if gate.verdict == Verdict.PASS else gate.verdict
+
+
+def is_used_up(state: ReleaseState, override: Override) -> bool:
+    """Whether an override has had its promotion: it permits one."""
+    return any(move.by == override.number and move.done for move in state.moves)
+
+
+def not_current(
     gate: GateRecord | None,
     release: Release,
     state: ReleaseState,
@@ -212,7 +230,7 @@ def _not_current(
     risks: tuple[Risk, ...],
     now: datetime,
 ) -> str | None:
-    """Why the verdict cannot be acted on now; None when it can."""
+    """Why a stage's newest verdict cannot be acted on now; None when it can."""
     if gate is None:
         return "its gate was never evaluated"
     if gate.verdict != Verdict.PASS:
@@ -223,6 +241,10 @@ def _not_current(
         return "the gates or roles in flywheel.yaml changed since the verdict"
     if gate.basis.bundle != release.bundle:
         return "the verdict is about another bundle"
+    left = (move for move in state.moves if move.rollback and move.done and move.came_from == release.version)
+    back = next((move for move in left if move.number > gate.number), None)
+    if back is not None:
+        return f"it was rolled back since the verdict (event {back.number}): {back.reason}"
     before = state.current["production"]
     compared = None if before in (None, release.version) else f"release {before}"
     if compared is not None and gate.basis.reference != compared:
@@ -260,8 +282,10 @@ def plan_rollback(
             f"release {version} was never in production",
             rule="a rollback goes to a release that was in production before",
             value=state.stage_of(version).value,
-            limit=", ".join(str(item) for item in state.was_in_production()) or "none",
-            hint=f"flywheel gate {version} --to production, then promote it",
+            limit=", ".join(str(item) for item in state.was_in_production()) or "no release was in production yet",
+            hint="name one of those, or leave --to out"
+            if state.was_in_production()
+            else f"flywheel gate {version} --to production, then flywheel promote {version} --to production",
         )
     return MovePlan(
         version=version,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.bundle import Bundle, Pin
 from flywheel_mlflow.canonical import short_digest
 from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerError, ServerRefused
 from flywheel_mlflow.moves import (
@@ -19,7 +18,6 @@ from flywheel_mlflow.moves import (
     registry_stage,
     rollback_targets,
 )
-from flywheel_mlflow.operations.bundles import fetch_bundle, locate_pins
 from flywheel_mlflow.operations.deciding import (
     Desk,
     Draft,
@@ -28,14 +26,14 @@ from flywheel_mlflow.operations.deciding import (
     is_trouble,
     persistently,
     sound_world,
-    world_of,
 )
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import ENDS, STAGES, Kind, Move, Release, ReleaseState, after_move
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.bundle import Bundle
     from flywheel_mlflow.ledger import Event
-    from flywheel_mlflow.tracking import ModelView
+    from flywheel_mlflow.pins import Pin
 
 Choice = Callable[[World], MovePlan]
 
@@ -146,6 +144,8 @@ def _target(desk: Desk, world: World, to: int | None) -> tuple[int, tuple[str, .
 
 def data_faults(desk: Desk, release: Release) -> tuple[str, ...]:
     """What is wrong with the data a release pins: the version, the bundle, or an interface gone or changed."""
+    from flywheel_mlflow.operations.bundles import fetch_bundle
+
     if persistently(desk, lambda: desk.tracking.releases.version(release.version)) is None:
         return (f"the model version {release.version} was deleted",)
     try:
@@ -157,6 +157,8 @@ def data_faults(desk: Desk, release: Release) -> tuple[str, ...]:
 
 def pin_faults(desk: Desk, bundle: Bundle) -> list[str]:
     """What is wrong with the data of the pinned interfaces: each is fetched, and its digest compared."""
+    from flywheel_mlflow.operations.bundles import locate_pins
+
     locate_pins(desk.tracking, bundle.pins)
     faults: list[str] = []
     for pin in bundle.pins:
@@ -180,6 +182,7 @@ def _pin_fault(desk: Desk, pin: Pin, folder: Path) -> str | None:
 
 def _move(desk: Desk, choose: Choice, seen: World, *, notes: tuple[str, ...] = ()) -> Moved:
     """Carry out a plan: start, look again, move, look back, end. What fails in between, `reconcile` mends."""
+    # The lease counts from the event that starts the move, which is written later.
     begun = time.monotonic()
     chosen: list[MovePlan] = []
 
@@ -200,16 +203,18 @@ def _move(desk: Desk, choose: Choice, seen: World, *, notes: tuple[str, ...] = (
     started, world = decide(desk, start, seen=seen)
     plan = chosen[0]
     _refuse_moved_meanwhile(desk, started, plan)
-    if time.monotonic() - begun > plan.lease_s * LEASE_SHARE:
+    until = begun + plan.lease_s * LEASE_SHARE
+    if time.monotonic() > until:
         undo(desk, started.number, "its process was too slow to be sure that nobody mended it meanwhile")
         raise Refused(
             f"the move of release {plan.version} took too long and was undone",
             rule=f"a move takes at most {plan.lease_s * LEASE_SHARE:g} s (releases.move_lease_s in flywheel.yaml)",
             hint="try again; `flywheel doctor` looks at the server",
         )
-    model = _point(desk, started, plan)
-    told = mirror(desk, after_move(world.state, plan.version, plan.to), (plan.version, plan.came_from))
-    event = end(desk, started.number, rollback=plan.rollback, mirrored=not told, model=model)
+    _point(desk, started, plan, until=until)
+    after = after_move(world.state, plan.version, plan.to)
+    told = mirror(desk, after, (plan.version, plan.came_from), until=until)
+    event = end(desk, started.number, rollback=plan.rollback, mirrored=not told, seen=world.after(started))
     return _told(plan, event.number, dry_run=False, notes=notes + told)
 
 
@@ -227,10 +232,14 @@ def _refuse_moved_meanwhile(desk: Desk, started: Event, plan: MovePlan) -> None:
         )
 
 
-def _point(desk: Desk, started: Event, plan: MovePlan) -> ModelView:
-    """Move the alias; the registered model as it is then."""
+def _point(desk: Desk, started: Event, plan: MovePlan, *, until: float) -> None:
+    """Move the alias, and look back.
+
+    Neither a try nor its request goes on after ``until``: by then others may have mended this move and made another
+    one, whose alias a late request would move back.
+    """
     try:
-        persistently(desk, lambda: desk.tracking.releases.point(plan.to, plan.version))
+        persistently(desk, lambda: desk.tracking.releases.point(plan.to, plan.version, until=until), until=until)
         model = persistently(desk, desk.tracking.releases.look)
     except ServerError as error:
         # A server that was away for all the tries is not asked for as long again.
@@ -242,7 +251,6 @@ def _point(desk: Desk, started: Event, plan: MovePlan) -> ModelView:
         raise ServerError(
             f"the server took the move of {plan.to} and did not keep it", hint="flywheel audit, then flywheel reconcile"
         )
-    return model
 
 
 def _deleted(version: int) -> Refused:
@@ -253,22 +261,30 @@ def _deleted(version: int) -> Refused:
     )
 
 
-def mirror(desk: Desk, state: ReleaseState, versions: Iterable[int | None]) -> tuple[str, ...]:
-    """Let the model registry's stages follow, where flywheel.yaml wants it and the server has them; notes on that."""
+def mirror(
+    desk: Desk, state: ReleaseState, versions: Iterable[int | None], *, until: float | None = None
+) -> tuple[str, ...]:
+    """Let the model registry's stages follow, where flywheel.yaml wants it and the server has them; notes on that.
+
+    ``until``, by ``time.monotonic``, is when to have given up.
+    """
     if not desk.flywheel.blueprint.releases.mirror_stages:
         return ()
     for version in versions:
         if version is None or version not in state.releases:
             continue
-        if not _set_stage(desk, version, registry_stage(state, version)):
+        if not _set_stage(desk, version, registry_stage(state, version), until=until):
             return ("this server has no model-registry stages: the aliases alone say where releases stand",)
     return ()
 
 
-def _set_stage(desk: Desk, version: int, stage: str) -> bool:
+def _set_stage(desk: Desk, version: int, stage: str, *, until: float | None = None) -> bool:
     """Set one stage; a version that is gone has none, which the audit tells."""
+    store = desk.tracking.releases
     try:
-        return persistently(desk, lambda: desk.tracking.releases.set_stage(version, stage, archive_others=False))
+        return persistently(
+            desk, lambda: store.set_stage(version, stage, archive_others=False, until=until), until=until
+        )
     except ServerRefused as error:
         if error.code != "RESOURCE_DOES_NOT_EXIST":
             raise
@@ -285,10 +301,10 @@ def undo(desk: Desk, move: int, why: str) -> Event:
     return decide(desk, choose)[0]
 
 
-def end(desk: Desk, move: int, *, rollback: bool, mirrored: bool, model: ModelView | None = None) -> Event:
+def end(desk: Desk, move: int, *, rollback: bool, mirrored: bool, seen: World | None = None) -> Event:
     """Write that a move happened, unless somebody ended it meanwhile.
 
-    ``mirrored`` is whether the model registry's stages followed, ``model`` the registered model as it was just read.
+    ``mirrored`` is whether the model registry's stages followed, ``seen`` the world as it was known last.
     """
     body = {"move": move} | ({} if mirrored else {"stages": NO_STAGES})
 
@@ -296,7 +312,6 @@ def end(desk: Desk, move: int, *, rollback: bool, mirrored: bool, model: ModelVi
         _refuse_ended(world, move)
         return Draft(Kind.ROLLED_BACK if rollback else Kind.PROMOTED, body)
 
-    seen = persistently(desk, lambda: world_of(desk.tracking, model)) if model else None
     return decide(desk, choose, seen=seen)[0]
 
 

@@ -1,37 +1,47 @@
-"""The only place that speaks MLflow: everything that crosses this wall is a value of ours."""
+"""The only place that speaks MLflow: everything that crosses this wall is a value of ours.
+
+Importing it imports neither MLflow nor the modules behind its names: a command loads those it uses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 from flywheel_mlflow.settings import Settings
-from flywheel_mlflow.tracking.adoption import Adopted, Adopter
-from flywheel_mlflow.tracking.artifacts import Artifacts
-from flywheel_mlflow.tracking.assemblies import (
-    AssemblyContent,
-    AssemblyStore,
-    StageRunContent,
-    WrittenAssembly,
-)
-from flywheel_mlflow.tracking.collector import Collector
-from flywheel_mlflow.tracking.comparisons import ComparisonStore
-from flywheel_mlflow.tracking.connection import greet, open_client
-from flywheel_mlflow.tracking.feedback import (
-    BatchContent,
-    FeedbackDocument,
-    FeedbackStore,
-    KeptDocument,
-    StoredBatch,
-)
-from flywheel_mlflow.tracking.gate_runs import GateRuns
-from flywheel_mlflow.tracking.inputs import InterfaceData
-from flywheel_mlflow.tracking.ledger import LedgerPlace, LedgerStore
-from flywheel_mlflow.tracking.profiles import LoggedProfiles
-from flywheel_mlflow.tracking.project_runs import ProjectRunWriter, RunContent, StartedRun
-from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
-from flywheel_mlflow.tracking.server_facts import ServerFacts
-from flywheel_mlflow.tracking.traces import PulledTraces, TraceReader
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from flywheel_mlflow.tracking.adoption import Adopted, Adopter
+    from flywheel_mlflow.tracking.artifacts import Artifacts
+    from flywheel_mlflow.tracking.assemblies import (
+        AssemblyContent,
+        AssemblyStore,
+        StageRunContent,
+        WrittenAssembly,
+    )
+    from flywheel_mlflow.tracking.collector import Collector
+    from flywheel_mlflow.tracking.comparisons import ComparisonStore
+    from flywheel_mlflow.tracking.feedback import (
+        BatchContent,
+        FeedbackDocument,
+        FeedbackStore,
+        KeptDocument,
+        StoredBatch,
+    )
+    from flywheel_mlflow.tracking.gate_runs import GateRuns
+    from flywheel_mlflow.tracking.inputs import InterfaceData
+    from flywheel_mlflow.tracking.ledger import LedgerPlace, LedgerStore
+    from flywheel_mlflow.tracking.profiles import LoggedProfiles
+    from flywheel_mlflow.tracking.project_runs import ProjectRunWriter, RunContent, StartedRun
+    from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
+    from flywheel_mlflow.tracking.rest import Wire
+    from flywheel_mlflow.tracking.rest_client import RestClient
+    from flywheel_mlflow.tracking.server_facts import ServerFacts
+    from flywheel_mlflow.tracking.traces import PulledTraces, TraceReader
 
 __all__ = [
     "Adopted",
@@ -66,53 +76,213 @@ __all__ = [
     "connect",
 ]
 
+#: Where each name lives.
+_HOMES = {
+    "Adopted": "adoption",
+    "Adopter": "adoption",
+    "Artifacts": "artifacts",
+    "AssemblyContent": "assemblies",
+    "AssemblyStore": "assemblies",
+    "BatchContent": "feedback",
+    "Collector": "collector",
+    "ComparisonStore": "comparisons",
+    "FeedbackDocument": "feedback",
+    "FeedbackStore": "feedback",
+    "GateRuns": "gate_runs",
+    "InterfaceData": "inputs",
+    "KeptDocument": "feedback",
+    "LedgerPlace": "ledger",
+    "LedgerStore": "ledger",
+    "LoggedProfiles": "profiles",
+    "ModelView": "releases",
+    "ProjectRunWriter": "project_runs",
+    "PulledTraces": "traces",
+    "ReleaseStore": "releases",
+    "RunContent": "project_runs",
+    "ServerFacts": "server_facts",
+    "StageRunContent": "assemblies",
+    "StartedRun": "project_runs",
+    "StoredBatch": "feedback",
+    "TraceReader": "traces",
+    "VersionView": "releases",
+    "WrittenAssembly": "assemblies",
+}
 
-@dataclass(frozen=True, slots=True)
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
 class Tracking:
-    """The collaborators that work on one tracking server for one flywheel."""
+    """The collaborators that work on one tracking server for one flywheel, each made on first use.
 
-    runs: ProjectRunWriter
-    collector: Collector
-    assemblies: AssemblyStore
-    adopter: Adopter
-    data: InterfaceData
-    artifacts: Artifacts
-    ledger: LedgerStore
-    releases: ReleaseStore
-    gates: GateRuns
-    server: ServerFacts
-    profiles: LoggedProfiles
-    comparisons: ComparisonStore
-    feedback: FeedbackStore
-    traces: TraceReader
-
-
-def connect(settings: Settings, flywheel: str, *, resolve: Callable[[str], str] | None = None) -> Tracking:
-    """Open the tracking server of ``settings``; ``resolve`` as :class:`Artifacts` takes it.
+    ``resolve`` is as :class:`Artifacts` takes it, ``releases`` another release store than the usual one.
 
     Raises:
         ServerUnreachable: nobody answers, told within seconds.
         StorageError: a database file that cannot be made or opened.
     """
-    about = greet(settings)
-    client = open_client(settings)
-    uri, root = settings.shown_uri, settings.artifact_root
-    artifacts = Artifacts(client, uri=uri, resolve=resolve)
-    return Tracking(
-        runs=ProjectRunWriter(client, uri=uri, flywheel=flywheel, actor=settings.actor, artifact_root=root),
-        collector=Collector(client, uri=uri, flywheel=flywheel),
-        assemblies=AssemblyStore(
-            client, artifacts, uri=uri, flywheel=flywheel, actor=settings.actor, artifact_root=root
-        ),
-        adopter=Adopter(client, uri=uri, flywheel=flywheel),
-        data=InterfaceData(artifacts),
-        artifacts=artifacts,
-        ledger=LedgerStore(client, uri=uri, flywheel=flywheel, artifact_root=root),
-        releases=ReleaseStore(client, uri=uri, flywheel=flywheel),
-        gates=GateRuns(client, artifacts, uri=uri, flywheel=flywheel, artifact_root=root),
-        server=ServerFacts(client, settings, flywheel=flywheel, about=about),
-        profiles=LoggedProfiles(artifacts),
-        comparisons=ComparisonStore(client, artifacts, uri=uri),
-        feedback=FeedbackStore(client, artifacts, uri=uri, flywheel=flywheel, actor=settings.actor, artifact_root=root),
-        traces=TraceReader(client, uri=uri),
-    )
+
+    def __init__(
+        self,
+        settings: Settings,
+        flywheel: str,
+        *,
+        resolve: Callable[[str], str] | None = None,
+        releases: ReleaseStore | None = None,
+    ) -> None:
+        self._settings = settings
+        self._flywheel = flywheel
+        self._resolve = resolve
+        self._releases = releases
+        self._uri, self._root = settings.shown_uri, settings.artifact_root
+        self._wire: Wire | None = None
+        self._about: dict[str, Any] | None = None
+        self._client, self._quick = self._open()
+
+    def _open(self) -> tuple[MlflowClient, MlflowClient | RestClient]:
+        """MLflow's client, and one that answers without its import where there is a server."""
+        if not self._settings.is_server:
+            from flywheel_mlflow.tracking.connection import open_client
+
+            client = open_client(self._settings)
+            return client, client
+        from flywheel_mlflow.tracking.greeting import greet
+        from flywheel_mlflow.tracking.rest import Wire
+        from flywheel_mlflow.tracking.rest_client import LateClient, RestClient
+
+        self._wire = Wire(self._settings)
+        self._about = greet(self._settings, self._wire)
+        late = LateClient(self._settings)
+        return cast("MlflowClient", late), RestClient(self._wire, late)
+
+    @cached_property
+    def runs(self) -> ProjectRunWriter:
+        """Writes the runs of projects."""
+        from flywheel_mlflow.tracking.project_runs import ProjectRunWriter
+
+        return ProjectRunWriter(
+            self._client,
+            uri=self._uri,
+            flywheel=self._flywheel,
+            actor=self._settings.actor,
+            artifact_root=self._root,
+        )
+
+    @cached_property
+    def collector(self) -> Collector:
+        """Collects the evidence of an iteration."""
+        from flywheel_mlflow.tracking.collector import Collector
+
+        return Collector(self._client, uri=self._uri, flywheel=self._flywheel)
+
+    @cached_property
+    def assemblies(self) -> AssemblyStore:
+        """Keeps assemblies."""
+        from flywheel_mlflow.tracking.assemblies import AssemblyStore
+
+        return AssemblyStore(
+            self._client,
+            self.artifacts,
+            uri=self._uri,
+            flywheel=self._flywheel,
+            actor=self._settings.actor,
+            artifact_root=self._root,
+        )
+
+    @cached_property
+    def adopter(self) -> Adopter:
+        """Adopts runs that others logged."""
+        from flywheel_mlflow.tracking.adoption import Adopter
+
+        return Adopter(self._client, uri=self._uri, flywheel=self._flywheel)
+
+    @cached_property
+    def data(self) -> InterfaceData:
+        """Fetches the data of interfaces."""
+        from flywheel_mlflow.tracking.inputs import InterfaceData
+
+        return InterfaceData(self.artifacts)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Moves artifacts."""
+        from flywheel_mlflow.tracking.artifacts import Artifacts
+
+        return Artifacts(self._client, uri=self._uri, resolve=self._resolve)
+
+    @cached_property
+    def ledger(self) -> LedgerStore:
+        """Keeps the ledger."""
+        from flywheel_mlflow.tracking.ledger import LedgerStore
+
+        return LedgerStore(self._quick, uri=self._uri, flywheel=self._flywheel, artifact_root=self._root)
+
+    @cached_property
+    def releases(self) -> ReleaseStore:
+        """Keeps releases."""
+        from flywheel_mlflow.tracking.releases import ReleaseStore
+
+        return self._releases or ReleaseStore(self._quick, uri=self._uri, flywheel=self._flywheel)
+
+    @cached_property
+    def gates(self) -> GateRuns:
+        """Keeps the runs of gates."""
+        from flywheel_mlflow.tracking.gate_runs import GateRuns
+
+        return GateRuns(self._client, self.artifacts, uri=self._uri, flywheel=self._flywheel, artifact_root=self._root)
+
+    @cached_property
+    def server(self) -> ServerFacts:
+        """Tells about the server."""
+        from flywheel_mlflow.tracking.server_facts import ServerFacts
+
+        return ServerFacts(self._quick, self._wire, self._settings, flywheel=self._flywheel, about=self._about)
+
+    @cached_property
+    def profiles(self) -> LoggedProfiles:
+        """Reads the profiles that runs logged."""
+        from flywheel_mlflow.tracking.profiles import LoggedProfiles
+
+        return LoggedProfiles(self.artifacts)
+
+    @cached_property
+    def comparisons(self) -> ComparisonStore:
+        """Keeps drift comparisons."""
+        from flywheel_mlflow.tracking.comparisons import ComparisonStore
+
+        return ComparisonStore(self._client, self.artifacts, uri=self._uri)
+
+    @cached_property
+    def feedback(self) -> FeedbackStore:
+        """Keeps feedback."""
+        from flywheel_mlflow.tracking.feedback import FeedbackStore
+
+        return FeedbackStore(
+            self._client,
+            self.artifacts,
+            uri=self._uri,
+            flywheel=self._flywheel,
+            actor=self._settings.actor,
+            artifact_root=self._root,
+        )
+
+    @cached_property
+    def traces(self) -> TraceReader:
+        """Reads traces."""
+        from flywheel_mlflow.tracking.traces import TraceReader
+
+        return TraceReader(self._client, uri=self._uri)
+
+
+def connect(
+    settings: Settings,
+    flywheel: str,
+    *,
+    resolve: Callable[[str], str] | None = None,
+    releases: ReleaseStore | None = None,
+) -> Tracking:
+    """Open the tracking server of ``settings``; arguments and errors are those of :class:`Tracking`."""
+    return Tracking(settings, flywheel, resolve=resolve, releases=releases)

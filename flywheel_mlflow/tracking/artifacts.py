@@ -65,6 +65,12 @@ class Artifacts:
             return None
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
+    def names(self, run_id: str, place: str) -> tuple[str, ...]:
+        """The names of the files right below ``place``, sorted; empty when there is no such folder."""
+        with translated(self._uri):
+            found = self._repository(run_id).list_artifacts(place)
+        return tuple(sorted(item.path.rpartition("/")[2] for item in found if not item.is_dir))
+
     def put(self, run_id: str, files: Mapping[str, str], folder: Path) -> None:
         """Upload texts by artifact path; ``folder`` is an empty one to write them into first."""
         write_files(files, folder)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from flywheel_mlflow.tracking.project_runs import (
     storable,
     upload,
 )
+from flywheel_mlflow.tracking.views import ASSEMBLY_TITLE, ASSEMBLY_VIEWS, view_address
 from flywheel_mlflow.writing import write_files
 
 if TYPE_CHECKING:
@@ -110,7 +111,14 @@ class AssemblyStore:
     def experiment(self) -> str:
         """The id of the assembly's experiment, made when it is missing."""
         with translated(self._uri):
-            return ensure_experiment(self._client, self._flywheel, None, "The assembly", self._artifact_root)
+            return ensure_experiment(
+                self._client, self._flywheel, None, ASSEMBLY_TITLE, self._artifact_root, views=ASSEMBLY_VIEWS
+            )
+
+    @staticmethod
+    def table_address(experiment_id: str) -> str:
+        """The table of iterations with our columns, below the address of the server's user interface."""
+        return view_address(experiment_id)
 
     def recorded(self, iteration: int, *, contradictory: bool = False) -> RecordedAssembly | None:
         """What the newest valid assembly of an iteration said; None when there is none.
@@ -169,6 +177,33 @@ class AssemblyStore:
                 found[turn] = _recorded(run, turn)
         return tuple(found[turn] for turn in sorted(found)[-most:])
 
+    def listed(
+        self, *, most: int, ended_before: datetime | None = None, ended_from: datetime | None = None
+    ) -> tuple[RecordedAssembly, ...]:
+        """The assemblies that ended last, at most ``most``, newest first; a half-written one is left out.
+
+        Reading one costs some 15 ms: MLflow brings every metric of a run, and its inputs (docs/benchmarks.md).
+        """
+        limits = [f"attributes.end_time < {_milliseconds(ended_before)}"] if ended_before else []
+        limits += [f"attributes.end_time >= {_milliseconds(ended_from)}"] if ended_from else []
+        with translated(self._uri):
+            experiment = self._client.get_experiment_by_name(self._flywheel)
+            if experiment is None:
+                return ()
+            runs = self._client.search_runs(
+                [experiment.experiment_id],
+                filter_string=" and ".join([*limits, f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}'"]),
+                order_by=["attributes.end_time DESC"],
+                max_results=most,
+            )
+        return tuple(
+            _recorded(run, int(run.data.tags[tags.ITERATION]))
+            for run in runs
+            if run.data.tags.get(tags.VALID) in (tags.TRUE, tags.FALSE)
+            and run.data.tags.get(tags.ITERATION, "").isdecimal()
+            and _has_ended(run)
+        )
+
     def between(self, start: datetime, end: datetime) -> tuple[RecordedAssembly, ...]:
         """The newest valid assembly of each iteration among those started from ``start`` until before ``end``."""
         with translated(self._uri):
@@ -220,10 +255,17 @@ class AssemblyStore:
         texts.pop(DASHBOARD_PAGE, None)
         return texts
 
-    def write(self, content: AssemblyContent, *, resume: str | None = None) -> WrittenAssembly:
+    def write(
+        self,
+        content: AssemblyContent,
+        *,
+        resume: str | None = None,
+        linked: Callable[[WrittenAssembly, str], str] | None = None,
+    ) -> WrittenAssembly:
         """Write parent and children; the parent is marked valid last of all.
 
-        ``resume`` is the run that ``mlflow run`` already made in this experiment.
+        ``resume`` is the run that ``mlflow run`` already made in this experiment. ``linked`` makes the parent's note
+        from its place and the note in ``content``, which knows of no place.
         """
         experiment = self.experiment()
         labels = self._labels(content)
@@ -235,21 +277,25 @@ class AssemblyStore:
                 refuse_ended(run)
             run_id = str(run.info.run_id)
         try:
+            written = WrittenAssembly(run_id, experiment)
+            note = linked(written, content.note) if linked else content.note
             with translated(self._uri):
-                self._fill(run_id, run.info.artifact_uri, experiment, content, labels)
+                self._fill(written, run.info.artifact_uri, content, {**labels, tags.NOTE: note})
         except BaseException as error:
             self._fail(run_id, error)
             raise
-        return WrittenAssembly(run_id, experiment)
+        return written
 
     def _fill(
-        self, run_id: str, artifact_uri: str, experiment: str, content: AssemblyContent, labels: Mapping[str, str]
+        self, written: WrittenAssembly, artifact_uri: str, content: AssemblyContent, labels: Mapping[str, str]
     ) -> None:
-        log_batch(self._client, run_id, content.metrics, {}, {**labels, tags.NOTE: content.note})
+        run_id = written.run_id
+        log_batch(self._client, run_id, content.metrics, {}, labels)
         log_datasets(self._client, run_id, self._located(content.interfaces_out, run_id), content.interfaces_in)
         self._upload(artifact_uri, content.files)
-        for stage in content.stages:
-            self._write_stage(experiment, run_id, content, stage)
+        # MLflow lists children newest first: written backwards, they stand in the order of the flywheel.
+        for stage in reversed(content.stages):
+            self._write_stage(written.experiment_id, run_id, content, stage)
         end_run(self._client, run_id, "FINISHED")
         self._client.set_tag(run_id, tags.VALID, tags.TRUE if content.valid else tags.FALSE)
 
@@ -332,6 +378,10 @@ class AssemblyStore:
             ) from error
 
 
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
 def _has_ended(run: Run) -> bool:
     return bool(run.info.status != "RUNNING")
 
@@ -346,4 +396,7 @@ def _recorded(run: Run, iteration: int) -> RecordedAssembly:
         statuses={
             key.removeprefix(STATUS_PREFIX): value for key, value in labels.items() if key.startswith(STATUS_PREFIX)
         },
+        sound=labels.get(tags.VALID) == tags.TRUE,
+        experiment_id=str(run.info.experiment_id),
+        ended=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.end_time else None,
     )

@@ -81,6 +81,14 @@ class Collector:
                 del wanted[project_id]
         return Collected(iteration, dict(sorted(evidence.items())), tuple(sorted(skipped)))
 
+    def experiments(self) -> dict[str, str]:
+        """The experiment of each project by project id, where a project has logged anything; one request."""
+        with translated(self._uri):
+            found = self._client.search_experiments(
+                filter_string=f"tags.`{tags.NAME}` = '{self._flywheel}'", max_results=self._page_size
+            )
+        return {item.tags[tags.PROJECT]: str(item.experiment_id) for item in found if tags.PROJECT in item.tags}
+
     def _search(self, contracts: Mapping[str, Contract], iteration: int, projects: frozenset[str] | None) -> Collected:
         """The evidence of one iteration, over all experiments or those of some projects."""
         with translated(self._uri), _cycle_collector_paused():

@@ -54,6 +54,10 @@ class ComparisonStore:
             log_batch(self._client, run_id, metrics, {}, {drift_tag(reference): verdict})
         return tuple(placed)
 
+    def files(self, run_id: str, reference: str) -> tuple[str, ...]:
+        """The names of the files that a comparison with ``reference`` left; empty when there is none."""
+        return self._artifacts.names(run_id, f"{FOLDER}/{reference}")
+
     def text(self, run_id: str, reference: str, folder: Path, *, name: str = "drift.json") -> str | None:
         """A file of the comparison with ``reference``; None when there is none."""
         return self._artifacts.text(run_id, f"{FOLDER}/{reference}/{name}", folder)

@@ -5,31 +5,20 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import socket
-import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from flywheel_mlflow.errors import FlywheelError, ServerError, ServerRefused, ServerUnreachable, StorageError
-from flywheel_mlflow.settings import (
-    ANSWER_TIMEOUT_S,
-    CONNECT_TIMEOUT_S,
-    REQUEST_RETRIES,
-    REQUEST_TIMEOUT_S,
-    Settings,
-    redacted,
-)
+from flywheel_mlflow.settings import REQUEST_RETRIES, REQUEST_TIMEOUT_S, Settings, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.store.entities import PagedList
-    from requests import Response
 
 Item = TypeVar("Item")
+Item_co = TypeVar("Item_co", covariant=True)
 
 #: Where the flywheel's plugin listens inside an MLflow server; below /ajax-api, since there MLflow refuses
 #: state-changing calls from other origins.
@@ -79,14 +68,12 @@ def hint_for(code: str) -> str:
 
 
 def open_client(settings: Settings) -> MlflowClient:
-    """An MLflow client whose retries and timeouts are bounded, on a store that is ready; :func:`greet` comes first.
+    """An MLflow client whose retries and timeouts are bounded, on a store that is ready; greet a server first.
 
     Raises:
         StorageError: a database file that cannot be made or opened.
     """
-    # MLflow reads these from the environment at every request; a value the user set stays.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_TIMEOUT_S))
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(REQUEST_RETRIES))
+    bound_requests()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # Alembic tells every one of its migrations, MLflow every default it chose.
     for name in ("alembic", "mlflow.store.db.utils"):
@@ -102,57 +89,15 @@ def open_client(settings: Settings) -> MlflowClient:
     return client
 
 
-def _knock(settings: Settings) -> None:
-    """Fail within seconds when nobody listens; MLflow would try for minutes."""
-    address = urlsplit(settings.tracking_uri)
-    host = address.hostname or ""
-    if getproxies().get(address.scheme) and not proxy_bypass(host):
-        return  # the proxy is the one to reach, and requests knows how
-    try:
-        port = address.port or (443 if address.scheme == "https" else 80)
-        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S):
-            return
-    except (OSError, ValueError) as error:
-        raise _unreachable(settings.shown_uri, str(error)) from error
+def bound_requests() -> None:
+    """Let MLflow's requests end soon; a value the user set stays."""
+    # MLflow reads these from the environment at every request.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_TIMEOUT_S))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(REQUEST_RETRIES))
 
 
-def greet(settings: Settings) -> dict[str, Any] | None:
-    """What the flywheel's plugin in the server says about itself; None without server or plugin.
-
-    Fails within seconds when something listens and never answers; any answer at all will do, so a server without
-    the plugin costs no second request.
-
-    Raises:
-        ServerUnreachable.
-    """
-    if not settings.is_server:
-        return None
-    _knock(settings)
-    with translated(settings.shown_uri):
-        answer = _ask_about(settings)
-    try:
-        document = answer.json() if answer.status_code == 200 else None
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) and document.get("plugin") == "flywheel" else None
-
-
-def _ask_about(settings: Settings) -> Response:
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
-
-    answer: Response = http_request(  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
-        get_default_host_creds(settings.tracking_uri),  # type: ignore[no-untyped-call]  # likewise
-        f"{ROUTES}/about",
-        "GET",
-        max_retries=0,
-        timeout=ANSWER_TIMEOUT_S,
-        raise_on_status=False,
-    )
-    return answer
-
-
-def _unreachable(uri: str, reason: str) -> ServerUnreachable:
+def unreachable(uri: str, reason: str) -> ServerUnreachable:
+    """Nobody answers; ``reason`` says how that was noticed."""
     return ServerUnreachable(
         f"no MLflow server answers ({reason})",
         where=uri,
@@ -206,11 +151,6 @@ def translated(uri: str) -> Iterator[None]:
 
 def translate(error: BaseException, uri: str) -> FlywheelError | None:
     """Our error for a foreign one; None when it is not the store's fault but a defect of ours."""
-    from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]  # ships no types
-    from mlflow.exceptions import MlflowException
-    from requests.exceptions import HTTPError, RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
     chain = list(_chain(error))
     for cause in chain:
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -219,27 +159,48 @@ def translate(error: BaseException, uri: str) -> FlywheelError | None:
     # `shutil.copytree`, which copies artifacts, keeps the system's words and drops the number.
     if "database or disk is full" in text or os.strerror(errno.ENOSPC) in text:
         return StorageError("the disk is full", where=uri, hint="free some space, then run again")
-    answers = [cause.response for cause in chain if isinstance(cause, HTTPError) and cause.response is not None]
-    if answers:
-        return _refused(answers[0].status_code, text, uri)
-    if any(isinstance(cause, RequestException) for cause in chain):
-        return _unreachable(uri, _last_words(chain))
-    if isinstance(error, MlflowException):
-        code = str(error.error_code)
-        return ServerRefused(f"MLflow: {text[:500]}", code=code, where=uri, hint=hint_for(code))
-    if isinstance(error, ParseError):
-        return ServerError(
-            f"the answer is not one of MLflow's: {text[:200]}",
-            where=uri,
-            hint="the address may not be an MLflow server: check the tracking URI",
-        )
-    if isinstance(error, SQLAlchemyError | sqlite3.Error):
+    http_error = _kind("requests.exceptions", "HTTPError")
+    answers = [getattr(cause, "response", None) for cause in chain if isinstance(cause, http_error)]
+    statuses = [answer.status_code for answer in answers if answer is not None]
+    if statuses:
+        return _refused(statuses[0], text, uri)
+    if any(isinstance(cause, _kind("requests.exceptions", "RequestException")) for cause in chain):
+        return unreachable(uri, _last_words(chain))
+    if isinstance(error, _kind("mlflow.exceptions", "MlflowException")):
+        return refusal(str(getattr(error, "error_code", "")), text, uri)
+    if isinstance(error, _kind("google.protobuf.json_format", "ParseError")):
+        return not_mlflow(text, uri)
+    if isinstance(error, (_kind("sqlalchemy.exc", "SQLAlchemyError"), _kind("sqlite3", "Error"))):
         return ServerError(f"the store failed: {text[:300]}", where=uri, hint="check the database and its permissions")
     if isinstance(error, OSError):
         return StorageError(
             f"{error.strerror or error}", where=error.filename or uri, hint="check path and permissions"
         )
     return None
+
+
+def _kind(module: str, name: str) -> type[BaseException] | tuple[()]:
+    """A library's error class; none where the library was never imported: then nobody can have raised it.
+
+    Importing it to find out would take longer than most commands do.
+    """
+    loaded = sys.modules.get(module)
+    found: type[BaseException] | tuple[()] = getattr(loaded, name) if loaded is not None else ()
+    return found
+
+
+def refusal(code: str, text: str, uri: str) -> ServerRefused:
+    """What MLflow's server said, by its error code."""
+    return ServerRefused(f"MLflow: {text[:500]}", code=code, where=uri, hint=hint_for(code))
+
+
+def not_mlflow(text: str, uri: str) -> ServerError:
+    """An answer that MLflow does not give; ``text`` says what is wrong with it."""
+    return ServerError(
+        f"the answer is not one of MLflow's: {text[:200]}",
+        where=uri,
+        hint="the address may not be an MLflow server: check the tracking URI",
+    )
 
 
 #: What to try after the HTTP statuses that servers and the proxies before them answer with.
@@ -272,7 +233,18 @@ def _last_words(chain: list[BaseException]) -> str:
     return redacted(" ".join(str(chain[-1]).split()))[:200]
 
 
-def pages(fetch: Callable[[str | None], PagedList[Item]]) -> Iterator[Item]:
+class Page(Protocol[Item_co]):
+    """One page of a listing; ``token`` asks for the next one, falsy on the last."""
+
+    @property
+    def token(self) -> str | None:
+        """What to ask for the next page with."""
+
+    def __iter__(self) -> Iterator[Item_co]:
+        """The page's items."""
+
+
+def pages(fetch: Callable[[str | None], Page[Item]]) -> Iterator[Item]:
     """Every item of a paged MLflow listing; ``fetch`` gets the token of the page, None for the first."""
     token: str | None = None
     while True:

@@ -147,17 +147,13 @@ class FeedbackStore:
     def batches(self, iteration: int | None = None) -> tuple[StoredBatch, ...]:
         """The ingestions of an iteration, or all, oldest first."""
         wanted = f" and tags.`{tags.ITERATION}` = '{iteration}'" if iteration is not None else ""
-        runs = self._search(f"tags.`{tags.KIND}` = '{KIND_FEEDBACK}'{wanted}")
-        return tuple(
-            _stored(
-                run.info.run_id,
-                run.data.tags,
-                {key: int(value) for key, value in run.data.metrics.items()},
-                run.info.start_time,
-            )
-            for run in runs
-            if run.data.tags.get(tags.VALID) == tags.TRUE and run.data.tags.get(tags.ITERATION, "").isdecimal()
-        )
+        return _batches(self._search(f"tags.`{tags.KIND}` = '{KIND_FEEDBACK}'{wanted}"))
+
+    def of_iteration(self, iteration: int) -> tuple[tuple[StoredBatch, ...], tuple[KeptDocument, ...]]:
+        """The ingestions of an iteration and the documents with its themes, each oldest first, in one search."""
+        runs = self._search(f"tags.`{tags.ITERATION}` = '{iteration}'")
+        ingested = [run for run in runs if run.data.tags.get(tags.KIND) == KIND_FEEDBACK]
+        return _batches(ingested), _documents(run for run in runs if run.data.tags.get(tags.KIND) == KIND_THEMES)
 
     def ingested(self, file_digest: str, mapping: str) -> StoredBatch | None:
         """The ingestion of the same bytes read in the same way, in any iteration; None when there was none."""
@@ -169,10 +165,13 @@ class FeedbackStore:
                 return _stored(run.info.run_id, labels, counts, run.info.start_time)
         return None
 
-    def load_index(self, index: IdIndex, folder: Path) -> None:
-        """Make ``index`` know every stored event; ``folder`` takes the downloads, 16 bytes an event."""
+    def load_index(self, index: IdIndex, folder: Path, *, file: str | None = None) -> None:
+        """Make ``index`` know every stored event; ``folder`` takes the downloads, 16 bytes an event.
+
+        ``file`` leaves out what ingestions of other names brought.
+        """
         for batch in self.batches():
-            if batch.counts.get("events"):
+            if batch.counts.get("events") and file in (None, batch.file):
                 place = folder / batch.run_id
                 place.mkdir(parents=True, exist_ok=True)
                 path = self._artifacts.fetch(batch.run_id, INDEX_FILE, place)
@@ -253,11 +252,7 @@ class FeedbackStore:
     def kept(self, kind: str, iteration: int | None = None) -> tuple[KeptDocument, ...]:
         """The documents of a kind, of one iteration or all, oldest first; their texts are fetched when asked for."""
         wanted = f" and tags.`{tags.ITERATION}` = '{iteration}'" if iteration is not None else ""
-        return tuple(
-            KeptDocument(run.info.run_id, int(run.data.tags[tags.ITERATION]), run.data.tags.get(FILE_DIGEST, ""))
-            for run in self._search(f"tags.`{tags.KIND}` = '{kind}'{wanted}")
-            if run.data.tags.get(tags.VALID) == tags.TRUE and run.data.tags.get(tags.ITERATION, "").isdecimal()
-        )
+        return _documents(self._search(f"tags.`{tags.KIND}` = '{kind}'{wanted}"))
 
     def text(self, run_id: str, file: str, digest: str, folder: Path) -> str:
         """A document that was kept, compared with its digest.
@@ -314,6 +309,32 @@ class FeedbackStore:
         if found is None or found.lifecycle_stage != "active":
             raise InputError(f"the experiment {self.name} is deleted", hint="restore it in the MLflow UI")
         return str(found.experiment_id)
+
+
+def _counts(run: Run) -> bool:
+    labels = run.data.tags
+    return labels.get(tags.VALID) == tags.TRUE and labels.get(tags.ITERATION, "").isdecimal()
+
+
+def _batches(runs: Iterable[Run]) -> tuple[StoredBatch, ...]:
+    return tuple(
+        _stored(
+            run.info.run_id,
+            run.data.tags,
+            {key: int(value) for key, value in run.data.metrics.items()},
+            run.info.start_time,
+        )
+        for run in runs
+        if _counts(run)
+    )
+
+
+def _documents(runs: Iterable[Run]) -> tuple[KeptDocument, ...]:
+    return tuple(
+        KeptDocument(run.info.run_id, int(run.data.tags[tags.ITERATION]), run.data.tags.get(FILE_DIGEST, ""))
+        for run in runs
+        if _counts(run)
+    )
 
 
 def _stored(run_id: str, labels: Mapping[str, str], counts: Mapping[str, int], started_ms: int) -> StoredBatch:

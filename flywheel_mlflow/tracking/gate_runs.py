@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.artifacts import Artifacts
 from flywheel_mlflow.tracking.connection import translated
 from flywheel_mlflow.tracking.project_runs import end_run, ensure_experiment, log_batch
+from flywheel_mlflow.tracking.views import ASSEMBLY_TITLE, ASSEMBLY_VIEWS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,11 +40,17 @@ class GateRuns:
         to: str,
         verdict: str,
         actor: str,
+        bundle: str,
         counts: Mapping[str, int],
         result: str,
         report: str,
+        note: Callable[[str, str], str],
     ) -> str:
-        """Write one verdict; the run's id. ``result`` is JSON, ``report`` Markdown, ``counts`` criteria by verdict."""
+        """Write one verdict; the run's id.
+
+        ``result`` is JSON, ``report`` Markdown, ``counts`` criteria by verdict, ``bundle`` the digest of what was
+        judged. ``note`` makes the run's description from its id and that of its experiment.
+        """
         labels = {
             tags.SCHEMA: tags.SCHEMA_VERSION,
             tags.NAME: self._flywheel,
@@ -51,15 +58,18 @@ class GateRuns:
             tags.VERSION: str(version),
             tags.GATE: to,
             tags.VERDICT: verdict,
+            tags.BUNDLE: bundle,
             tags.PARENT: parent,
-            tags.RUN_NAME: f"gate: release {version} to {to}",
+            tags.RUN_NAME: f"gate: release {version} to {to}: {verdict}",
             tags.USER: actor,
-            tags.NOTE: report[:8000],
         }
         with translated(self._uri):
-            experiment = ensure_experiment(self._client, self._flywheel, None, "The assembly", self._artifact_root)
+            experiment = ensure_experiment(
+                self._client, self._flywheel, None, ASSEMBLY_TITLE, self._artifact_root, views=ASSEMBLY_VIEWS
+            )
             run_id = str(self._client.create_run(experiment, tags=labels).info.run_id)
-            log_batch(self._client, run_id, {f"criteria.{name}": count for name, count in counts.items()}, {}, {})
+            found = {f"criteria.{name}": count for name, count in counts.items()}
+            log_batch(self._client, run_id, found, {}, {tags.NOTE: note(run_id, experiment)})
         with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
             self._artifacts.put(run_id, {GATE_JSON: result, GATE_REPORT: report}, Path(folder))
         with translated(self._uri):

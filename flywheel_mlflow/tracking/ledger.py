@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.errors import InputError, ServerRefused
 from flywheel_mlflow.ledger import Event, Ledger, LedgerFault, read_ledger
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
-from flywheel_mlflow.tracking.project_runs import ensure_experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+    from flywheel_mlflow.tracking.rest_client import RestClient, RestRun
+
 #: Events of one run; a longer ledger goes on in the next run. MLflow has no limit of its own, but one request brings
 #: a whole run.
 SEGMENT_EVENTS = 1_000
+#: So many full segments are at most half of what an answer may have.
+SEGMENTS_A_PAGE = 20
 LEDGER_PROJECT = "ledger"
+#: MLflow's ``ViewType``, whose import is that of MLflow.
+_ACTIVE_ONLY, _ALL = 1, 3
 _EVENT = re.compile(r"event\.(\d{6,9})")
 
 
@@ -35,7 +40,9 @@ class LedgerPlace:
 class LedgerStore:
     """The ledger of one flywheel on its tracking server."""
 
-    def __init__(self, client: MlflowClient, *, uri: str, flywheel: str, artifact_root: Path | None) -> None:
+    def __init__(
+        self, client: MlflowClient | RestClient, *, uri: str, flywheel: str, artifact_root: Path | None
+    ) -> None:
         self._client = client
         self._uri = uri
         self._flywheel = flywheel
@@ -49,9 +56,16 @@ class LedgerStore:
 
     def prepare(self) -> LedgerPlace:
         """A place for a ledger that nobody points to yet; whoever loses the race to point to one leaves it empty."""
+        from flywheel_mlflow.tracking.project_runs import ensure_experiment
+
         with translated(self._uri):
             experiment = ensure_experiment(
-                self._client, self._flywheel, None, "The ledger", self._artifact_root, part=LEDGER_PROJECT
+                cast("MlflowClient", self._client),
+                self._flywheel,
+                None,
+                "The ledger",
+                self._artifact_root,
+                part=LEDGER_PROJECT,
             )
             return LedgerPlace(experiment, self._new_segment(experiment, 0))
 
@@ -99,25 +113,24 @@ class LedgerStore:
 
         The same event again is no second one, so a write whose answer was lost can be repeated.
         """
-        from mlflow.exceptions import MlflowException
-
         segment = event.number // SEGMENT_EVENTS
         run_id = self._segments.get(segment) or (place.first_run if segment == 0 else None)
         if run_id is None:
             raise InputError(f"the ledger's segment {segment} was not read", hint="run the command again")
         key = _slot(event.number)
-        with translated(self._uri):
-            try:
+        try:
+            with translated(self._uri):
                 self._client.log_param(run_id, key, event.text)
-            except MlflowException as error:
-                # Refused by the server (the param has another value), or by the database's own unique
-                # constraint when two writers came at once: look what stands there now.
-                if error.error_code not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS"):
-                    raise
+        except ServerRefused as error:
+            # Refused by the server (the param has another value), or by the database's own unique
+            # constraint when two writers came at once: look what stands there now.
+            if error.code not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS"):
+                raise
+            with translated(self._uri):
                 found = self._client.get_run(run_id).data.params.get(key)
-                if found is None:
-                    raise
-                return bool(found == event.text)
+            if found is None:
+                raise
+            return bool(found == event.text)
         return True
 
     def next_segment(self, place: LedgerPlace, number: int) -> str:
@@ -137,15 +150,13 @@ class LedgerStore:
         }
         return str(self._client.create_run(experiment, tags=labels).info.run_id)
 
-    def _runs(self, place: LedgerPlace, *, deleted: bool) -> list[Run]:
-        from mlflow.entities import ViewType
-
-        view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
+    def _runs(self, place: LedgerPlace, *, deleted: bool) -> list[Run | RestRun]:
+        view = _ALL if deleted else _ACTIVE_ONLY
         with translated(self._uri):
             return list(
                 pages(
                     lambda token: self._client.search_runs(
-                        [place.experiment_id], run_view_type=view, max_results=100, page_token=token
+                        [place.experiment_id], run_view_type=view, max_results=SEGMENTS_A_PAGE, page_token=token
                     )
                 )
             )
@@ -156,7 +167,7 @@ def _slot(number: int) -> str:
     return f"event.{number:06d}"
 
 
-def _texts(run: Run) -> dict[int, str]:
+def _texts(run: Run | RestRun) -> dict[int, str]:
     found: dict[int, str] = {}
     for key, value in run.data.params.items():
         match = _EVENT.fullmatch(key)

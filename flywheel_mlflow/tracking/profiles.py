@@ -15,6 +15,7 @@ from flywheel_mlflow.tracking.artifacts import Artifacts
 PROFILES = "flywheel/profiles"
 CARDS = "flywheel/cards"
 SAMPLES = "flywheel/samples"
+CHECKS = "flywheel/checks.json"
 
 
 class LoggedProfiles:
@@ -22,6 +23,18 @@ class LoggedProfiles:
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
+
+    def checks(self, run_id: str, folder: Path) -> str | None:
+        """Every check the run logged, as its JSON text; None when there is none."""
+        return self._artifacts.text(run_id, CHECKS, folder)
+
+    def profile(self, run_id: str, interface: str, folder: Path) -> str | None:
+        """The profile of one interface as its JSON text; None when the run logged none."""
+        return self._artifacts.text(run_id, f"{PROFILES}/{interface}.json", folder)
+
+    def card(self, run_id: str, interface: str, folder: Path) -> str | None:
+        """The data card of one interface as its JSON text; None when the run logged none."""
+        return self._artifacts.text(run_id, f"{CARDS}/{interface}.json", folder)
 
     def profiles(self, run_id: str, folder: Path) -> dict[str, Profile | FlywheelError]:
         """The profile of each interface the run logged, or why it cannot be read."""

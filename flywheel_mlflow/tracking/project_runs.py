@@ -25,6 +25,7 @@ from flywheel_mlflow.gathering import MAX_TAG_LENGTH
 from flywheel_mlflow.settings import redacted
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.views import View, furnish, project_views, view_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -86,7 +87,12 @@ class ProjectRunWriter:
         labels = self._labels(contract, iteration, kind, code_version)
         with translated(self._uri):
             experiment = ensure_experiment(
-                self._client, self._flywheel, contract.id, contract.title, self._artifact_root
+                self._client,
+                self._flywheel,
+                contract.id,
+                contract.title,
+                self._artifact_root,
+                views=project_views(contract),
             )
             if resume is not None:
                 run = self._client.get_run(resume)
@@ -186,30 +192,31 @@ def ensure_experiment(
     artifact_root: Path | None,
     *,
     part: str | None = None,
+    views: tuple[View, ...] = (),
 ) -> str:
     """The id of a project's experiment (of the assembly's for None), made when it is missing.
 
     ``part`` names another experiment of the flywheel that holds no project's evidence (its ledger, say); the
-    collector passes it by.
+    collector passes it by. ``views`` are those its page in MLflow's user interface opens with.
     """
     from mlflow.exceptions import MlflowException
 
     name = f"{flywheel}/{project_id or part}" if project_id or part else flywheel
     found = client.get_experiment_by_name(name)
     if found is None:
-        labels = {tags.NAME: flywheel, tags.NOTE: title}
+        labels = {tags.NAME: flywheel, tags.NOTE: title, **view_tags(views)}
         if project_id:
             labels[tags.PROJECT] = project_id
         if part:
             labels[tags.KIND] = part
         location = (artifact_root / name.replace("/", "_")).as_uri() if artifact_root else None
         try:
-            return str(client.create_experiment(name, artifact_location=location, tags=labels))
+            client.create_experiment(name, artifact_location=location, tags=labels)
         except MlflowException as error:
             # Somebody else made it between the two calls; two writers may start together.
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            found = client.get_experiment_by_name(name)
+        found = client.get_experiment_by_name(name)
     if found is None or found.lifecycle_stage != "active":
         raise InputError(
             f"the experiment {name} is deleted",
@@ -227,6 +234,8 @@ def ensure_experiment(
             f"the experiment {name} belongs to the flywheel {owner[:80]}",
             hint="give this flywheel another name in flywheel.yaml",
         )
+    if views:
+        furnish(client, found, title, views)
     return str(found.experiment_id)
 
 

@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.bundle import Bundle, Pin
 from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.errors import InputError, ServerRefused
+from flywheel_mlflow.pins import Pin
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
 from flywheel_mlflow.tracking.ledger import LedgerPlace
+from flywheel_mlflow.tracking.rest_client import RestClient, RestVersion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
+    from flywheel_mlflow.bundle import Bundle
 
 #: MLflow answers the first for a missing version, the second for a missing alias (tried on 3.17.2).
 _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"})
@@ -52,7 +55,7 @@ class VersionView:
 class ReleaseStore:
     """The model registry of one flywheel."""
 
-    def __init__(self, client: MlflowClient, *, uri: str, flywheel: str) -> None:
+    def __init__(self, client: MlflowClient | RestClient, *, uri: str, flywheel: str) -> None:
         self._client = client
         self._uri = uri
         self._flywheel = flywheel
@@ -60,6 +63,8 @@ class ReleaseStore:
     @property
     def _registry(self) -> Any:
         """MlflowClient asks before each change whether the model is a prompt: a request more, whose answer is known."""
+        if isinstance(self._client, RestClient):
+            return self._client
         # There is no other way to the same calls, and MLflow leaves it untyped.
         return self._client._get_registry_client()  # type: ignore[no-untyped-call]  # noqa: SLF001
 
@@ -140,7 +145,7 @@ class ReleaseStore:
     def versions(self) -> tuple[VersionView, ...]:
         """All versions, oldest first."""
         with translated(self._uri):
-            found = list(
+            found: list[ModelVersion | RestVersion] = list(
                 pages(
                     lambda token: self._client.search_model_versions(
                         f"name = '{self._flywheel}'", max_results=1000, page_token=token
@@ -149,23 +154,37 @@ class ReleaseStore:
             )
         return tuple(sorted((_view(item) for item in found), key=lambda item: item.version))
 
-    def point(self, alias: str, version: int) -> None:
-        """Let an alias point to a version."""
+    def point(self, alias: str, version: int, *, until: float | None = None) -> None:
+        """Let an alias point to a version.
+
+        ``until`` is when to have given up on the server's answer, by ``time.monotonic``; the request is sent once then.
+        """
         with translated(self._uri):
-            self._registry.set_registered_model_alias(self._flywheel, alias, str(version))
+            self._registry.set_registered_model_alias(self._flywheel, alias, str(version), **self._bound(until))
+
+    def _bound(self, until: float | None) -> dict[str, float]:
+        """A limit in time is for requests; a database has its own."""
+        return {"until": until} if until is not None and isinstance(self._client, RestClient) else {}
 
     def unpoint(self, alias: str) -> None:
         """Take an alias away."""
         with translated(self._uri):
             self._registry.delete_registered_model_alias(self._flywheel, alias)
 
-    def set_stage(self, version: int, stage: str, *, archive_others: bool) -> bool:
-        """Set the model registry's own stage of a version; False when this server has no stages any more."""
+    def set_stage(self, version: int, stage: str, *, archive_others: bool, until: float | None = None) -> bool:
+        """Set the model registry's own stage of a version; False when this server has no stages any more.
+
+        ``until`` as :meth:`point` takes it.
+        """
         try:
             with translated(self._uri), warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # deprecated since 2.9, which docs/releases.md tells
                 self._registry.transition_model_version_stage(
-                    self._flywheel, str(version), stage, archive_existing_versions=archive_others
+                    self._flywheel,
+                    str(version),
+                    stage,
+                    archive_existing_versions=archive_others,
+                    **self._bound(until),
                 )
         except ServerRefused as error:
             if error.code not in ("ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED", "FEATURE_DISABLED", "NOT_FOUND"):
@@ -191,7 +210,7 @@ class ReleaseStore:
                 raise
 
 
-def _view(found: ModelVersion) -> VersionView:
+def _view(found: ModelVersion | RestVersion) -> VersionView:
     labels = dict(found.tags or {})
     pins: dict[str, Pin] = {}
     unreadable: list[str] = []

@@ -16,7 +16,9 @@ from flywheel_mlflow.tracking.connection import ACTOR_HEADER, ROUTES, translated
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from requests import Response
+
+    from flywheel_mlflow.tracking.rest import Wire
+    from flywheel_mlflow.tracking.rest_client import RestClient
 
 #: An act can take as long as evaluating a gate does.
 ACT_TIMEOUT_S = 600
@@ -34,30 +36,41 @@ class Experiment:
 class ServerFacts:
     """Asks the server that ``settings`` name.
 
-    ``about`` is what the flywheel's plugin in the server said about itself, None where there is none.
+    ``wire`` leads to it, None on a database file; ``about`` is what the flywheel's plugin in the server said about
+    itself, None where there is none.
     """
 
     def __init__(
-        self, client: MlflowClient, settings: Settings, *, flywheel: str, about: Mapping[str, Any] | None
+        self,
+        client: MlflowClient | RestClient,
+        wire: Wire | None,
+        settings: Settings,
+        *,
+        flywheel: str,
+        about: Mapping[str, Any] | None,
     ) -> None:
         self.about = about
+        self._wire = wire
         self._client = client
         self._settings = settings
         self._flywheel = flywheel
 
     def version(self) -> str:
         """MLflow's version: the server's, or this process's own on a database file."""
-        if self._settings.is_server:
-            return self._ask("GET", "/version").text.strip()[:40]
+        if self._wire is not None:
+            return self._wire.ask("GET", "/version", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True).text.strip()[
+                :40
+            ]
         import mlflow.version
 
         return str(mlflow.version.VERSION)
 
     def clock(self) -> datetime | None:
         """The server's clock, to the second; None where there is no server, or it does not tell."""
-        if not self._settings.is_server:
+        if self._wire is None:
             return None
-        told = self._ask("GET", "/health").headers.get("Date")
+        asked = self._wire.ask("GET", "/health", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True)
+        told = asked.headers.get("date")
         try:
             return parsedate_to_datetime(told) if told else None
         except ValueError:
@@ -95,34 +108,22 @@ class ServerFacts:
         Raises:
             ServerError: the answer is not one of the plugin's.
         """
-        answer = self._ask("POST", f"{ROUTES}/acts/{name}", body=dict(arguments), timeout=ACT_TIMEOUT_S)
-        try:
-            document = answer.json()
-        except ValueError as error:
+        if self._wire is None:
+            raise ServerError("a database file does no acts", where=self._settings.shown_uri)
+        answer = self._wire.ask(
+            "POST",
+            f"{ROUTES}/acts/{name}",
+            body=dict(arguments),
+            headers={ACTOR_HEADER: quote(self._settings.actor, safe="")},
+            timeout=ACT_TIMEOUT_S,
+            retries=0,
+            any_status=True,
+        )
+        document = answer.document()
+        if document is None:
             raise ServerError(
-                f"the server answers {answer.status_code} and no JSON",
+                f"the server answers {answer.status} and no JSON",
                 where=self._settings.shown_uri,
                 hint="look into the server's log",
-            ) from error
-        return answer.status_code, document if isinstance(document, dict) else {}
-
-    def _ask(
-        self, method: str, path: str, *, body: dict[str, Any] | None = None, timeout: float = ANSWER_TIMEOUT_S
-    ) -> Response:
-        from mlflow.utils.credentials import get_default_host_creds
-        from mlflow.utils.rest_utils import http_request
-
-        arguments: dict[str, Any] = {}
-        if body is not None:
-            arguments = {"json": body, "extra_headers": {ACTOR_HEADER: quote(self._settings.actor, safe="")}}
-        with translated(self._settings.shown_uri):
-            found: Response = http_request(  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
-                get_default_host_creds(self._settings.tracking_uri),  # type: ignore[no-untyped-call]  # likewise
-                path,
-                method,
-                max_retries=0,
-                timeout=timeout,
-                raise_on_status=False,
-                **arguments,
             )
-        return found
+        return answer.status, document

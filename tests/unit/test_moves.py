@@ -280,6 +280,36 @@ def test_an_override_that_does_not_fit_permits_nothing(change: dict[str, Any]) -
     assert refused(promotion, story).value == "no verdict"
 
 
+def test_an_override_permits_one_promotion() -> None:
+    """Once its move is done it opens the door no more; a move that was undone did not use it."""
+    story = Story()
+    story.register()
+    story.gate(verdict="BLOCK")
+    event = story.override()
+    undone = story.start(1, "staging", by=event.number)
+    story.end(undone, Kind.MOVE_UNDONE)
+    assert promotion(story).by == event.number
+    story.end(story.start(1, "staging", by=event.number))
+    story.register(2)
+    story.move(2, "staging")
+    assert refused(promotion, story).value == "BLOCK"
+
+
+def test_a_rollback_takes_the_verdict_back() -> None:
+    """A release that was taken out of production needs a new verdict; the old one was given before that was known."""
+    story = Story()
+    story.reach(1)
+    story.reach(2, "staging")
+    story.gate(2, "production")
+    story.move(2, "production")
+    story.move(1, "production", rollback=True)
+    error = refused(promotion, story, 2, "production")
+    assert "it was rolled back since the verdict" in error.what
+    assert error.value == "PASS, not current any more"
+    again = story.gate(2, "production")
+    assert promotion(story, 2, "production").by == again.number
+
+
 def test_a_pass_is_used_before_an_override() -> None:
     """An override opens no door that is open already."""
     story = passed()

@@ -1,0 +1,41 @@
+"""Greets a server: whether it is there, and what the flywheel's plugin in it says about itself."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from flywheel_mlflow.settings import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Settings
+from flywheel_mlflow.tracking.connection import ROUTES, unreachable
+from flywheel_mlflow.tracking.rest import Wire
+
+
+def greet(settings: Settings, wire: Wire) -> dict[str, Any] | None:
+    """What the flywheel's plugin in the server says about itself; None without plugin.
+
+    Fails within seconds when something listens and never answers; any answer at all will do, so a server without
+    the plugin costs no second request.
+
+    Raises:
+        ServerUnreachable.
+    """
+    _knock(settings)
+    answer = wire.ask("GET", f"{ROUTES}/about", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True)
+    document = answer.document() if answer.status == 200 else None
+    return document if document is not None and document.get("plugin") == "flywheel" else None
+
+
+def _knock(settings: Settings) -> None:
+    """Fail within seconds when nobody listens; MLflow would try for minutes."""
+    address = urlsplit(settings.tracking_uri)
+    host = address.hostname or ""
+    if getproxies().get(address.scheme) and not proxy_bypass(host):
+        return  # the proxy is the one to reach, and requests knows how
+    try:
+        port = address.port or (443 if address.scheme == "https" else 80)
+        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S):
+            return
+    except (OSError, ValueError) as error:
+        raise unreachable(settings.shown_uri, str(error)) from error
