@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.errors import FlywheelError
     from flywheel_mlflow.evidence import Check, Outcome
     from flywheel_mlflow.flywheel import Flywheel, load_flywheel
+    from flywheel_mlflow.operations.opening import OpenFlywheel, open_flywheel
     from flywheel_mlflow.operations.project_run import ProjectRun, project_run
     from flywheel_mlflow.operations.resolving import Resolved, resolve
 
@@ -32,12 +33,14 @@ __all__ = [
     "Contract",
     "Flywheel",
     "FlywheelError",
+    "OpenFlywheel",
     "Outcome",
     "ProjectRun",
     "Resolved",
     "__version__",
     "load_contract",
     "load_flywheel",
+    "open_flywheel",
     "project_run",
     "resolve",
 ]
@@ -50,11 +53,13 @@ _HOMES = {
     "Contract": "contract",
     "Flywheel": "flywheel",
     "FlywheelError": "errors",
+    "OpenFlywheel": "operations.opening",
     "Outcome": "evidence",
     "ProjectRun": "operations.project_run",
     "Resolved": "operations.resolving",
     "load_contract": "contract",
     "load_flywheel": "flywheel",
+    "open_flywheel": "operations.opening",
     "project_run": "operations.project_run",
     "resolve": "operations.resolving",
 }
