@@ -43,6 +43,14 @@ class SigningKey:
         """The signature of the UTF-8 text."""
         return Signature(self.public_key, base64.b64encode(self._key.sign(text.encode("utf-8"))).decode())
 
+    def derived(self, purpose: bytes) -> bytes:
+        """32 secret bytes for one purpose (HKDF-SHA256, RFC 5869): the same in every process that has the key."""
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        found: bytes = HKDF(SHA256(), 32, salt=None, info=purpose).derive(self._key.private_bytes_raw())
+        return found
+
 
 def new_key(path: Path) -> SigningKey:
     """Write a new private key that only its owner can read, and return it.
@@ -63,7 +71,11 @@ def new_key(path: Path) -> SigningKey:
     except FileExistsError as error:
         raise InputError("there is a file already", where=str(path), hint="choose another path for the key") from error
     except OSError as error:
-        raise StorageError(f"cannot write the key: {error.strerror or error}", where=str(path)) from error
+        raise StorageError(
+            f"cannot write the key: {error.strerror or error}",
+            where=str(path),
+            hint="choose a place you can write to with --out",
+        ) from error
     return SigningKey(key)
 
 
@@ -71,7 +83,7 @@ def read_key(path: Path) -> SigningKey:
     """The private key in a file that :func:`new_key` wrote.
 
     Raises:
-        InputError: it is not an Ed25519 private key without a password.
+        InputError: there is no such file, or it holds no Ed25519 private key without a password.
         StorageError: the file cannot be read.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -81,6 +93,10 @@ def read_key(path: Path) -> SigningKey:
     try:
         with path.open("rb") as stream:
             pem = stream.read(MAX_KEY_FILE)
+    except FileNotFoundError as error:
+        raise InputError(
+            "there is no such key file", where=str(path), hint="make one with `flywheel keys new --out FILE`"
+        ) from error
     except OSError as error:
         raise StorageError(f"cannot read the key: {error.strerror or error}", where=str(path)) from error
     try:

@@ -13,6 +13,8 @@ from flywheel_mlflow.errors import FlywheelError, InputError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from flywheel_mlflow.tracking import Tracking
+
 #: Set by the parent for its workers: MLflow sets it itself for an application that is called basic-auth.
 _BOOTSTRAPPED = "_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED"
 
@@ -39,8 +41,11 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR
     from mlflow.server.handlers import _add_static_prefix
 
+    from flywheel_mlflow.console.forms import FormRoutes
+    from flywheel_mlflow.console.front import Front
     from flywheel_mlflow.console.governed import GovernedModels
     from flywheel_mlflow.console.guard import Guard
+    from flywheel_mlflow.console.pages import PageRoutes
     from flywheel_mlflow.console.routes import ActRoutes
     from flywheel_mlflow.console.served import read_served
     from flywheel_mlflow.console.stores import open_tracking, register_server_stores, server_addresses
@@ -56,13 +61,15 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     opening = partial(open_tracking, root=root, addresses=server_addresses(os.environ))
     governed = GovernedModels(partial(opening, actor="server"), served=served.name if served else None)
     flask_app.before_request(Guard(governed, flask_app.view_functions))
-    routes = ActRoutes(
-        served,
-        authentication=authentication,
-        open_tracking=lambda flywheel, actor: opening(flywheel, actor=actor),
-    )
+    prefix = _add_static_prefix("")
+
+    def open_for(flywheel: str, actor: str) -> Tracking:
+        return opening(flywheel, actor=actor)
+
+    front = Front(served, authentication=authentication, open_tracking=open_for, prefix=prefix)
+    acts = ActRoutes(served, authentication=authentication, open_tracking=open_for, console=front.addresses.overview())
     # Behind MLflow's mount of everything at / nothing is ever reached.
-    app.router.routes[:0] = routes.routes(_add_static_prefix(""))
+    app.router.routes[:0] = [*acts.routes(prefix), *FormRoutes(front).routes(prefix), *PageRoutes(front).routes(prefix)]
     return app
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerRefused
 from flywheel_mlflow.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.names import check_label
-from flywheel_mlflow.tracking.connection import ACTOR_HEADER
+from flywheel_mlflow.tracking.connection import ACTOR_HEADER, translated
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,12 +37,15 @@ def foreign_origin(headers: Mapping[str, str]) -> Refused | None:
     )
 
 
-def wrong_type(headers: Mapping[str, str]) -> InputError | None:
-    """Why a body is not read; None when it says that it is JSON, which no form of a web page can say."""
+def wrong_type(headers: Mapping[str, str], wanted: str = "application/json") -> InputError | None:
+    """Why a body is not read; None when it says that it is of the wanted type.
+
+    No form of a web page can say that it is JSON.
+    """
     told = headers.get("content-type", "")
-    if told.split(";")[0].strip().casefold() == "application/json":
+    if told.split(";")[0].strip().casefold() == wanted:
         return None
-    return InputError(f"the body is {told[:80] or 'of no type'}", hint="send application/json")
+    return InputError(f"the body is {told[:80] or 'of no type'}", hint=f"send {wanted}")
 
 
 async def bounded_body(request: Request) -> bytes | None:
@@ -75,17 +78,9 @@ def claimed(headers: Mapping[str, str]) -> Identity:
 def authenticated(request: Request, model: str) -> Identity | Response | FlywheelError:
     """Whom MLflow's basic-auth knows by the request's credentials, and lets read the registered model.
 
-    Routes of a plugin pass MLflow's own authentication by, so it is asked here. A custom authorisation function of
-    MLflow's may answer itself: its response is passed on.
+    A custom authorisation function of MLflow's may answer itself: its response is passed on.
     """
-    from mlflow.server import auth
-    from mlflow.server.auth.config import DEFAULT_AUTHORIZATION_FUNCTION
-
-    user: Any
-    if auth.auth_config.authorization_function == DEFAULT_AUTHORIZATION_FUNCTION:
-        user = auth._authenticate_fastapi_request(request)  # noqa: SLF001 - what MLflow's own routes call
-    else:
-        user = auth._authenticate_custom_for_fastapi(request)  # noqa: SLF001 - likewise
+    user = _user(request)
     if user is None:
         return ServerRefused(
             "you are not authenticated",
@@ -94,7 +89,7 @@ def authenticated(request: Request, model: str) -> Identity | Response | Flywhee
         )
     if not hasattr(user, "username"):
         return user  # type: ignore[no-any-return]  # a response of the custom function
-    if not user.is_admin and not auth._graphql_can_read_model(model, user.username):  # noqa: SLF001 - takes names
+    if not _reads_model(user, model):
         return Refused(
             f"{user.username} may not read {model}",
             rule="whoever decides about releases can read the registered model",
@@ -102,3 +97,70 @@ def authenticated(request: Request, model: str) -> Identity | Response | Flywhee
             hint="ask the server's administrator for READ on it",
         )
     return Identity(str(user.username), AUTHENTICATED)
+
+
+def reading(request: Request, model: str, experiments: Iterable[str]) -> Identity | Response | FlywheelError:
+    """Whom MLflow's basic-auth knows, and lets read the registered model and every one of the experiments, by name.
+
+    ``model`` is empty on a server that shows no flywheel. What does not exist yet is nobody's secret.
+
+    Raises:
+        FlywheelError: the store failed; nobody may then read anything.
+    """
+    user = _user(request)
+    if user is None:
+        return ServerRefused(
+            "you are not signed in",
+            code="UNAUTHENTICATED",
+            hint="reload the page: the browser asks for the name and the password of your account on this server",
+        )
+    if not hasattr(user, "username"):
+        return user  # type: ignore[no-any-return]  # a response of the custom function
+    with translated("this server"):
+        hidden = [] if not model or _reads_model(user, model) else [f"the registered model {model}"]
+        hidden += [f"the experiment {name}" for name in experiments if not _reads_experiment(user, name)]
+    if hidden:
+        return Refused(
+            f"{user.username} may not read {' and '.join(hidden)}",
+            rule="whoever reads a page of the console can read what it is made from",
+            value=user.username,
+            hint=f"ask the server's administrator for READ on {' and '.join(hidden)}",
+        )
+    return Identity(str(user.username), AUTHENTICATED)
+
+
+def _user(request: Request) -> Any:
+    """MLflow's account behind the request's credentials, None when they are none, or a custom function's response.
+
+    Routes of a plugin pass MLflow's own authentication by, so it is asked here.
+    """
+    from mlflow.server import auth
+    from mlflow.server.auth.config import DEFAULT_AUTHORIZATION_FUNCTION
+
+    if auth.auth_config.authorization_function == DEFAULT_AUTHORIZATION_FUNCTION:
+        return auth._authenticate_fastapi_request(request)  # noqa: SLF001 - what MLflow's own routes call
+    return auth._authenticate_custom_for_fastapi(request)  # noqa: SLF001 - likewise
+
+
+def _reads_model(user: Any, model: str) -> bool:
+    from mlflow.server import auth
+
+    return bool(user.is_admin or auth._graphql_can_read_model(model, user.username))  # noqa: SLF001 - takes names
+
+
+def _reads_experiment(user: Any, name: str) -> bool:
+    """Whether somebody may read an experiment and its runs, as MLflow decides it for a run."""
+    from mlflow.server import auth, handlers
+    from mlflow.server.auth.permissions import RESOURCE_TYPE_EXPERIMENT, RESOURCE_TYPE_RUN
+    from mlflow.server.auth.requirements import Requirement
+
+    if user.is_admin:
+        return True
+    # Its id, whatever became of it: a deleted experiment's runs can still be read by id.
+    store = handlers._get_tracking_store()  # noqa: SLF001 - the handlers' own way to it
+    found = store.get_experiment_by_name(name)  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
+    if found is None:
+        return True
+    itself = (RESOURCE_TYPE_EXPERIMENT, str(found.experiment_id))
+    runs = Requirement(RESOURCE_TYPE_RUN, "*", "read", fallback_if_no_grant=(itself,))
+    return bool(auth.authorize(user.username, itself, [Requirement(*itself, "read"), runs]))

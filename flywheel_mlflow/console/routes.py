@@ -43,15 +43,19 @@ ACTS_AT_ONCE = 8
 class ActRoutes:
     """Answers ``about`` and ``acts/{name}``.
 
-    ``served`` is None on a server that only guards; ``open_tracking`` opens the server's own stores for one request.
+    ``served`` is None on a server that only guards; ``open_tracking`` opens the server's own stores for one request;
+    ``console`` is the address of its pages, below the server's own.
     """
 
-    def __init__(self, served: ServedFlywheel | None, *, authentication: bool, open_tracking: Opener) -> None:
+    def __init__(
+        self, served: ServedFlywheel | None, *, authentication: bool, open_tracking: Opener, console: str
+    ) -> None:
         from anyio import CapacityLimiter
 
         self._served = served
         self._authentication = authentication
         self._open = open_tracking
+        self._console = console if served else None
         self._room = CapacityLimiter(ACTS_AT_ONCE)
 
     def routes(self, prefix: str) -> list[Route]:
@@ -71,6 +75,7 @@ class ActRoutes:
                 "version": flywheel_mlflow.__version__,
                 "flywheel": self._served.name if self._served else None,
                 "authentication": self._authentication,
+                "console": self._console,
                 "format_version": FORMAT_VERSION,
             }
         )

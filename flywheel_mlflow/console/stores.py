@@ -46,17 +46,15 @@ def open_tracking(flywheel: str, *, root: Path, actor: str, addresses: ArtifactA
 
     ``root`` is the flywheel's folder, ``actor`` who is written into runs as their author.
     """
-    from dataclasses import replace
-
     from mlflow import MlflowClient
 
     from flywheel_mlflow.console.webhooks import AnnouncingReleases
     from flywheel_mlflow.tracking import connect
 
     settings = Settings(root=root, tracking_uri=f"{SCHEME}:", artifact_root=None, actor=actor)
-    tracking = connect(settings, flywheel, resolve=addresses.resolve)
     client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
-    return replace(tracking, releases=AnnouncingReleases(client, uri=settings.shown_uri, flywheel=flywheel))
+    releases = AnnouncingReleases(client, uri=settings.shown_uri, flywheel=flywheel)
+    return connect(settings, flywheel, resolve=addresses.resolve, releases=releases)
 
 
 def server_addresses(environ: Mapping[str, str]) -> ArtifactAddresses:

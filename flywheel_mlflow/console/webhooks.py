@@ -34,9 +34,9 @@ class AnnouncingReleases(ReleaseStore):
         _announce("model_version", "created", payload)
         return version
 
-    def point(self, alias: str, version: int) -> None:
+    def point(self, alias: str, version: int, *, until: float | None = None) -> None:
         """Move the alias, and announce the move."""
-        super().point(alias, version)
+        super().point(alias, version, until=until)
         payload = {"name": self._flywheel, "alias": alias, "version": str(version)}
         _announce("model_version_alias", "created", payload)
 

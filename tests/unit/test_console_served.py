@@ -9,7 +9,7 @@ import pytest
 from flywheels import blueprint_document, write_flywheel
 
 from flywheel_mlflow.console.served import read_served
-from flywheel_mlflow.errors import DocumentError, InputError, ServerError, StorageError
+from flywheel_mlflow.errors import DocumentError, InputError, ServerError
 from flywheel_mlflow.signing import new_key
 
 
@@ -66,7 +66,7 @@ def test_a_key_is_read_and_must_be_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="public key") as caught:
         read_served(environ | {"FLYWHEEL_ROOT": str(unnamed)}, authentication=False)
     assert key.public_key in str(caught.value.hint)
-    with pytest.raises(StorageError):
+    with pytest.raises(InputError, match="no such key file"):
         read_served(environ | {"FLYWHEEL_SERVER_KEY": str(tmp_path / "none.key")}, authentication=False)
 
 

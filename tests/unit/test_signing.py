@@ -49,11 +49,11 @@ def test_a_key_says_nothing_of_itself(key: SigningKey) -> None:
 
 
 def test_an_unwritable_and_an_absent_key_are_named(tmp_path: Path) -> None:
-    """Files that cannot be written or read are errors of the disk, with their path."""
+    """A file that cannot be written is an error of the disk, one that is not there bad input; both with their path."""
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
         new_key(tmp_path / "file" / "deeper" / "ana.pem")
-    with pytest.raises(StorageError, match=r"nothing\.pem"):
+    with pytest.raises(InputError, match=r"nothing\.pem\n.*flywheel keys new"):
         read_key(tmp_path / "nothing.pem")
 
 

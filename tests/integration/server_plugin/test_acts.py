@@ -142,6 +142,7 @@ def test_nobody_acts_without_signing_in(accounts: PluginServer, walked: Releases
         "version": about.json()["version"],
         "flywheel": walked.name,
         "authentication": True,
+        "console": "/flywheel/",
         "format_version": 1,
     }
 

@@ -1,0 +1,227 @@
+"""Takes the console's forms: who sent this one, was it ours, what was decided, where that is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from flywheel_mlflow.console.answers import HEADERS, status_of, trouble_answer
+from flywheel_mlflow.console.callers import MAX_BODY_BYTES, authenticated, bounded_body, foreign_origin, wrong_type
+from flywheel_mlflow.console.front import NO_ACCOUNTS, Front
+from flywheel_mlflow.console.tokens import Standing
+from flywheel_mlflow.errors import FlywheelError, InputError, Refused, UnknownName
+from flywheel_mlflow.ledger import Identity
+from flywheel_mlflow.operations.acting import perform
+from flywheel_mlflow.operations.forms import FORMS, fields_of, read_form
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, sentence
+from flywheel_mlflow.reports.pages.addresses import FORMS as PLACE
+from flywheel_mlflow.reports.pages.addresses import Addresses
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+#: Acts of one worker that forms ask for at a time.
+FORMS_AT_ONCE = 4
+#: Findings that one explanation can name, and a few fields more.
+MOST_FIELDS = 500
+TOKEN = "token"  # noqa: S105 - the name of the field
+FORM_TYPE = "application/x-www-form-urlencoded"
+NOT_DONE = "Nothing was decided"
+#: What the person typed; all else stood in the form, and stays as it is when the form is shown again.
+_TYPED = ("reason", "mitigation", "evidence", "owner", "due", "until", "likelihood", "impact")
+
+Pairs = Sequence[tuple[str, str]]
+#: From the addresses, the act's arguments, and the number of its event, to the page that shows what was decided.
+Place = Callable[[Addresses, Mapping[str, Any], int | None], str]
+
+
+def _release(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:
+    return addresses.release(int(given["version"]), event=event)
+
+
+def _rolled_back(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:
+    return addresses.release(int(given["to"]), event=event)
+
+
+def _releases(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:  # noqa: ARG001 - as all of them
+    return addresses.releases(event=event)
+
+
+def _risk(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:
+    return addresses.risk(str(given["risk"]), event=event)
+
+
+def _feedback(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:
+    return addresses.feedback(given.get("iteration"), event=None if event is None else str(event))
+
+
+#: Where what a form decided is shown.
+LEADS_TO: Mapping[str, Place] = {
+    "approve": _release,
+    "explain-drift": _release,
+    "gate": _release,
+    "promote": _release,
+    "reconcile": _releases,
+    "reject": _release,
+    "reroute": _feedback,
+    "retire": _release,
+    "risk-close": _risk,
+    "risk-update": _risk,
+    "rollback": _rolled_back,
+    "theme-decline": _feedback,
+    "theme-queue": _feedback,
+}
+
+
+class FormRoutes:
+    """Answers ``forms/{act}``."""
+
+    def __init__(self, front: Front) -> None:
+        from anyio import CapacityLimiter
+
+        self._front = front
+        self._room = CapacityLimiter(FORMS_AT_ONCE)
+
+    def routes(self, prefix: str) -> list[BaseRoute]:
+        """The routes below the server's static prefix, for the front of its router."""
+        from starlette.routing import Route
+
+        return [Route(f"{prefix}{PLACE}/{{act}}", self.take, methods=["POST"])]
+
+    async def take(self, request: Request) -> Response:
+        """Do what a form asks; blocking work waits in a thread of its own."""
+        from anyio import to_thread
+
+        framing = self._front.framing()
+        foreign = foreign_origin(request.headers)
+        if foreign:
+            return trouble_answer(foreign, framing, 403, title=NOT_DONE)
+        wrong = wrong_type(request.headers, FORM_TYPE)
+        if wrong:
+            return trouble_answer(wrong, framing, 415, title=NOT_DONE)
+        body = await bounded_body(request)
+        if body is None:
+            told = InputError(f"the form is longer than {MAX_BODY_BYTES} bytes", hint="go back, and shorten the reason")
+            return trouble_answer(told, framing, 413, title=NOT_DONE)
+        return await to_thread.run_sync(partial(self._take, request, body), limiter=self._room)
+
+    def _take(self, request: Request, body: bytes) -> Response:
+        front = self._front
+        who = front.guarded(partial(self._sender, request))
+        return front.guarded(partial(self._act, request, body, who), who) if isinstance(who, Identity) else who
+
+    def _sender(self, request: Request) -> Identity | Response:
+        """Who sends the form, once they may decide at all; or the answer that turns them away."""
+        front = self._front
+        if front.served is None:
+            return trouble_answer(front.no_flywheel(), front.framing(), 404)
+        if not front.authentication:
+            told = Refused(
+                "nothing can be decided by forms here",
+                rule="who decides has signed in",
+                value=NO_ACCOUNTS,
+                hint="use the `flywheel` commands; docs/server.md tells how to start the server with accounts",
+            )
+            return trouble_answer(told, front.framing(), 403, title=NOT_DONE)
+        found = authenticated(request, front.served.name)
+        if isinstance(found, Refused):
+            return trouble_answer(found, front.framing(Identity(str(found.value))), 403)
+        return trouble_answer(found, front.framing(), 401) if isinstance(found, FlywheelError) else found
+
+    def _act(self, request: Request, body: bytes, who: Identity) -> Response:
+        from starlette.responses import RedirectResponse
+
+        front, name = self._front, str(request.path_params["act"])
+        if name not in FORMS:
+            return trouble_answer(UnknownName("form", name, FORMS), front.framing(who), 404)
+        desk = front.desk(who, sealed=True)
+        tokens, typed = read_body(body)
+        standing = front.judge(tokens, who, desk.now())
+        if standing is not Standing.GOOD:
+            return self._not_done(
+                _untrusted(standing), 403, name, typed, who, desk.now() if standing is Standing.EXPIRED else None
+            )
+        try:
+            given = read_form(name, typed)
+            result = perform(desk, name, given)
+        except FlywheelError as error:
+            status = 400 if isinstance(error, InputError) else status_of(error)
+            return self._not_done(error, status, name, typed, who, desk.now())
+        event = result.get("event")
+        place = LEADS_TO[name](front.addresses, given, event if isinstance(event, int) else None)
+        return RedirectResponse(place, 303, HEADERS)
+
+    def _not_done(
+        self, error: FlywheelError, status: int, name: str, typed: Pairs, who: Identity, now: datetime | None
+    ) -> Response:
+        """Why nothing was decided, with what was typed; ``now`` lets it be sent again."""
+        front = self._front
+        return trouble_answer(
+            error,
+            front.framing(who, now),
+            status,
+            title=NOT_DONE if status in (400, 403) else "",
+            trail=_way_back(front.addresses, name, typed),
+            typed={sentence(key): value for key, value in typed if key in _TYPED},
+            again=_again(front.addresses, name, typed) if now else None,
+        )
+
+
+def read_body(body: bytes) -> tuple[tuple[str, ...], Pairs]:
+    """The tokens of a form, and its other fields in order.
+
+    Raises:
+        InputError: it is no form, or has too many fields.
+    """
+    try:
+        text = body.decode("ascii")
+        pairs = parse_qsl(
+            text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=MOST_FIELDS
+        )
+    except ValueError as error:
+        raise InputError("the form cannot be read", hint="send it from a page of the console") from error
+    return tuple(value for key, value in pairs if key == TOKEN), [pair for pair in pairs if pair[0] != TOKEN]
+
+
+def _untrusted(standing: Standing) -> Refused:
+    expired = standing is Standing.EXPIRED
+    return Refused(
+        "the page this form was on has been open for too long"
+        if expired
+        else "this form is none that was made for you",
+        rule="forms are sent from a page of the console, by the person it was made for, within some hours",
+        hint="look whether it still says what you decided on, then send it again" if expired else "open the page again",
+    )
+
+
+def _way_back(addresses: Addresses, name: str, typed: Pairs) -> tuple[Cell, ...]:
+    """The page the form was on, as far as its fields tell."""
+    overview = Cell("Overview", href=addresses.overview())
+    try:
+        place = LEADS_TO[name](addresses, dict(typed), None)
+    except (KeyError, ValueError):
+        return (overview,)
+    return (overview, Cell("Back to the page of the form", href=place))
+
+
+def _again(addresses: Addresses, name: str, typed: Pairs) -> Form:
+    """The form as it was sent, to be mended and sent once more."""
+    known = fields_of(name)
+    fields = tuple(
+        Field(
+            key, sentence(key), kind="area" if key in ("reason", "mitigation") else "line", value=value, required=False
+        )
+        if key in _TYPED
+        else Field(key, key, kind="hidden", value=value)
+        for key, value in typed
+        if key in known
+    )
+    others = ", ".join(f"{key} {value[:80]}" for key, value in typed if key in known and key not in _TYPED)
+    why = f"As you sent it: {name}{f' ({others})' if others else ''}."
+    return Form(addresses.act(name), "Send it again", "Send again", why, fields, grave=True)

@@ -1,0 +1,132 @@
+"""Serves the console's pages: which address shows what, and who may read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.console.answers import HEADERS, page_answer, trouble_answer
+from flywheel_mlflow.console.callers import foreign_origin
+from flywheel_mlflow.console.embedding import report_answer
+from flywheel_mlflow.console.front import Front, asked
+from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.ledger import Identity
+from flywheel_mlflow.operations.browsing.kinds import PAGES, PageKind
+from flywheel_mlflow.operations.browsing.reader import Asked
+from flywheel_mlflow.reports.pages.addresses import PAGES as PLACE
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from flywheel_mlflow.flywheel import Flywheel
+
+#: Pages of one worker that are made at a time; MLflow's own requests need threads too.
+PAGES_AT_ONCE = 8
+_OTHER_METHODS = ("POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+Answering = Callable[["Request", Identity], "Response"]
+
+
+class PageRoutes:
+    """Answers everything below ``/flywheel/``."""
+
+    def __init__(self, front: Front, kinds: Sequence[PageKind] = PAGES) -> None:
+        from anyio import CapacityLimiter
+
+        self._front = front
+        self._kinds = kinds
+        self._room = CapacityLimiter(PAGES_AT_ONCE)
+
+    def routes(self, prefix: str) -> list[BaseRoute]:
+        """The routes below the server's static prefix, for the front of its router."""
+        from starlette.routing import Route
+
+        place = f"{prefix}{PLACE}"
+        shown = [
+            Route(f"{place}{kind.path}", self._serving(kind.path, partial(self._page, kind)), methods=["GET"])
+            for kind in self._kinds
+        ]
+        rest = f"{place}/{{rest:path}}"
+        return [
+            Route(place, self.entrance, methods=["GET"]),
+            Route(f"{place}/drift/report", self._serving("", self._report), methods=["GET"]),
+            *shown,
+            # Without these MLflow would answer, in its own way, for what is below our own address.
+            Route(rest, self._serving("", self._nothing), methods=["GET"]),
+            Route(rest, self._serving("", self._only_read), methods=list(_OTHER_METHODS)),
+        ]
+
+    async def entrance(self, request: Request) -> Response:  # noqa: ARG002 - Starlette hands it over
+        """The address as people type it."""
+        from starlette.responses import RedirectResponse
+
+        return RedirectResponse(self._front.addresses.overview(), 307, HEADERS)
+
+    def _serving(self, path: str, answer: Answering) -> Callable[[Request], object]:
+        """An endpoint whose blocking work waits in a thread of its own."""
+
+        async def serve(request: Request) -> Response:
+            from anyio import to_thread
+
+            return await to_thread.run_sync(partial(self._visit, path, answer, request), limiter=self._room)
+
+        return serve
+
+    def _visit(self, path: str, answer: Answering, request: Request) -> Response:
+        front = self._front
+        who = front.guarded(partial(self._let_in, path, request))
+        return front.guarded(partial(answer, request, who), who) if isinstance(who, Identity) else who
+
+    def _page(self, kind: PageKind, request: Request, who: Identity) -> Response:
+        desk = self._front.desk(who)
+        page = kind.make(self._front.reader(desk), Asked(asked(request)))
+        return page_answer(page, self._front.framing(who, desk.now()), host=request.headers.get("host", ""))
+
+    def _report(self, request: Request, who: Identity) -> Response:
+        return report_answer(self._front.desk(who), Asked(asked(request)), request.headers)
+
+    def _nothing(self, request: Request, who: Identity) -> Response:  # noqa: ARG002 - as all of these
+        told = InputError("the console has no page at this address", hint="start from the overview")
+        return trouble_answer(told, self._front.framing(who), 404)
+
+    def _only_read(self, request: Request, who: Identity) -> Response:
+        told = InputError(f"pages do not take {request.method}", hint="start from the overview")
+        answer = trouble_answer(told, self._front.framing(who), 405)
+        answer.headers["Allow"] = "GET, HEAD"
+        return answer
+
+    def _let_in(self, path: str, request: Request) -> Identity | Response:
+        """Who may read what is asked for; or the answer that turns them away.
+
+        Raises:
+            FlywheelError: the flywheel's files have faults, or the store failed.
+        """
+        front = self._front
+        # Links lead here from everywhere; a script of another server's page says where it is from. MLflow would let
+        # one from this very machine read what it gets.
+        foreign = foreign_origin(request.headers) if "origin" in request.headers else None
+        if foreign:
+            return trouble_answer(foreign, front.framing(), 403)
+        if front.served is None:
+            who = front.visitor(request)
+            return trouble_answer(front.no_flywheel(), front.framing(), 404) if isinstance(who, Identity) else who
+        return front.visitor(request, shown_experiments(front.served.flywheel(), path, request.path_params))
+
+
+def shown_experiments(flywheel: Flywheel, path: str, parts: Mapping[str, str]) -> tuple[str, ...]:
+    """The experiments, by name, of which a page shows more than the assembly recorded, and the assembly's own."""
+    shown = [flywheel.name]
+    project = parts.get("project")
+    if project in flywheel.contracts:
+        shown.append(f"{flywheel.name}/{project}")
+    shown += [
+        f"{flywheel.name}/{contract.id}"
+        for contract in flywheel.contracts.values()
+        if any(item.name == parts.get("interface") for item in contract.interfaces_out)
+    ]
+    if path.startswith("/feedback"):
+        shown.append(f"{flywheel.name}/feedback")
+    return tuple(shown)

@@ -1,0 +1,259 @@
+"""Pages of a server with accounts, over HTTP: who may read them, what they carry, what happens when something fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from releases_bench import MANAGER, OTHER, REVIEWER
+from servers.console import HALF_IN, SHUT_OUT, VIEWER, ConsoleServer
+from servers.plugin import ADMIN, signed_in
+
+from flywheel_mlflow.operations.browsing.kinds import PAGES
+
+HOSTILE_REPORT = "<html><body><script>top.location='http://evil.example'</script><p>drawn</p></body></html>"
+
+
+@pytest.fixture(scope="module")
+def report(console: ConsoleServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a report whose HTML somebody exchanged for their own."""
+    with signed_in(ADMIN):
+        tracking = console.plugin.bench().bench.tracking
+        runs = [found.run_id for number in (3, 2) if (found := tracking.assemblies.recorded(number))]
+        tracking.comparisons.write(
+            *runs, verdict="PASS", files={"drift.html": HOSTILE_REPORT}, metrics={}, folder=tmp_path_factory.mktemp("r")
+        )
+    return f"/drift/report?run={runs[0]}&against={runs[1]}"
+
+
+def plain_paths() -> list[str]:
+    """Every page that needs nothing in its address."""
+    return [kind.path for kind in PAGES if "{" not in kind.path]
+
+
+@pytest.mark.parametrize("path", plain_paths())
+def test_every_page_is_shown_to_whoever_may_read(console: ConsoleServer, path: str) -> None:
+    """A manager without any role reads every page; it says who they are, and closes itself in."""
+    answer = console.page(VIEWER, path)
+    assert answer.status_code == 200, answer.text[-2000:]
+    assert f"Signed in as {VIEWER}." in answer.text
+    assert f'href="{console.prefix}/flywheel/' in answer.text
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "script-src" not in policy
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/releases/3", "/nothing", "/drift/report?run=x&against=y"])
+def test_nobody_reads_without_signing_in(console: ConsoleServer, path: str) -> None:
+    """No credentials, wrong ones and other kinds get 401, and the words on which a browser asks for better ones."""
+    wrong = requests.get(f"{console.plugin.uri}/flywheel{path}", auth=(VIEWER, "not the password"), timeout=60)
+    other = console.page(None, path, headers={"Authorization": "Bearer x"})
+    for answer in (console.page(None, path), wrong, other):
+        assert answer.status_code == 401, answer.text
+        assert answer.headers["WWW-Authenticate"] == 'Basic realm="mlflow"'
+        assert console.name not in answer.text.replace(f"{console.name}</", "")
+        assert "release 3" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/releases/3", "/nothing"])
+def test_whoever_may_not_read_the_assembly_sees_nothing(console: ConsoleServer, path: str) -> None:
+    """A person whom MLflow denies the flywheel's experiment is told so, and nothing else."""
+    answer = console.page(SHUT_OUT, path)
+    assert answer.status_code == 403
+    assert f"the experiment {console.name}" in answer.text
+    assert "p01_data" not in answer.text
+
+
+def test_whoever_may_not_read_the_model_sees_nothing(console: ConsoleServer) -> None:
+    """Nor does one whom MLflow denies the registered model, or the runs; taken back, they read again."""
+    for kind, resource in (("registered_model", console.name), ("run", "*")):
+        console.deny(OTHER, kind, resource)
+        answer = console.page(OTHER, "/releases")
+        console.plugin.call(
+            "POST",
+            "/api/3.0/mlflow/users/permissions/revoke",
+            who=ADMIN,
+            json={"username": OTHER, "resource_type": kind, "resource_id": resource},
+        )
+        assert answer.status_code == 403, kind
+    assert console.page(OTHER, "/releases").status_code == 200
+
+
+def test_a_project_is_shown_to_whoever_may_read_it(console: ConsoleServer) -> None:
+    """A person shut out of one project's experiment sees what the assembly says of it, and not the project's page."""
+    assert console.page(HALF_IN, "/").status_code == 200
+    for path in ("/projects/p01", "/interfaces/p01_data"):
+        assert console.page(VIEWER, path).status_code in (200, 404)  # 404 while there is no such page
+        answer = console.page(HALF_IN, path)
+        if console.page(VIEWER, path).status_code == 200:
+            assert answer.status_code == 403
+            assert f"the experiment {console.name}/p01" in answer.text
+
+
+def test_the_entrance_leads_to_the_overview(console: ConsoleServer) -> None:
+    """The address without the slash leads on, below the server's prefix; without the prefix there is nothing."""
+    answer = console.page(None, "", allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/ml/flywheel/")
+    assert requests.get(f"{console.uri}/flywheel/", timeout=60).status_code in (401, 404)
+
+
+def test_unknown_addresses_have_a_page_of_ours(console: ConsoleServer) -> None:
+    """Below /flywheel nothing of MLflow's answers; other methods are told that pages are read."""
+    for path in ("/nothing", "/releases/999999", "/releases/3/x", "/%2e%2e/x", "/releases/3%2f..%2f4"):
+        answer = console.page(VIEWER, path)
+        assert answer.status_code == 404, path
+        assert f"Signed in as {VIEWER}." in answer.text
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        answer = console.plugin.call(method, "/flywheel/releases/3", who=VIEWER)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD"), method
+
+
+def test_heads_are_answered(console: ConsoleServer) -> None:
+    """HEAD says what GET would, without the page."""
+    for path, status in (("/", 200), ("/nothing", 404)):
+        answer = console.plugin.call("HEAD", f"/flywheel{path}", who=VIEWER)
+        assert (answer.status_code, answer.text) == (status, "")
+        assert "Content-Security-Policy" in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/releases/0", 400),
+        ("/releases/-1", 400),
+        ("/releases/" + "9" * 40, 400),
+        ("/releases/%3Cscript%3Ealert(1)%3C%2Fscript%3E", 404),
+        ("/releases/%FF%FE%00", 400),
+        ("/releases/3?event=999999", 200),
+        ("/releases/3?event=1&event=2", 400),
+        ("/releases/3?event=%3Cscript%3E", 400),
+        ("/releases/3?version=1&release=2", 200),
+        ("/?" + "&".join(f"a{number}=1" for number in range(40)), 400),
+        ("/?" + "x" * 5_000, 200),
+        ("/?%FF=%FE%00&a;b=1", 200),
+    ],
+)
+def test_hostile_addresses_are_answered(console: ConsoleServer, path: str, status: int) -> None:
+    """Whatever stands in an address is read within its limits or refused, and shown as text."""
+    answer = console.page(VIEWER, path)
+    assert answer.status_code == status, answer.text[-2000:]
+    assert "<script" not in answer.text
+
+
+def test_scripts_of_other_servers_read_nothing(console: ConsoleServer) -> None:
+    """MLflow lets scripts of any page of this machine read its answers; of ours they get none, signed in or not."""
+    for origin in ("http://evil.example", "http://localhost:1", "null"):
+        answer = console.page(VIEWER, "/releases/3", headers={"Origin": origin})
+        assert answer.status_code == 403, origin
+        assert "release 3" not in answer.text.lower()
+    assert console.page(VIEWER, headers={"Origin": console.uri}).status_code == 200
+
+
+def test_a_report_is_sealed_off(console: ConsoleServer, report: str) -> None:
+    """Evidently's page comes as it is, under a policy by which it has no origin, loads nothing and sends nothing."""
+    answer = console.page(VIEWER, report, headers={"Sec-Fetch-Dest": "iframe"})
+    assert (answer.status_code, answer.text) == (200, HOSTILE_REPORT)
+    policy = answer.headers["Content-Security-Policy"]
+    for part in (
+        "sandbox allow-scripts;",
+        "default-src 'none'",
+        "connect-src 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    ):
+        assert part in policy
+    assert "allow-same-origin" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_report_is_shown_inside_its_page_alone(console: ConsoleServer, report: str) -> None:
+    """A browser that wants it for a window of its own, or a script for itself, is refused."""
+    for place in ("document", "empty", "script", "embed"):
+        answer = console.page(VIEWER, report, headers={"Sec-Fetch-Dest": place})
+        assert answer.status_code == 400, place
+        assert "drawn" not in answer.text
+
+
+def test_only_reports_of_this_flywheel_are_handed_out(console: ConsoleServer, report: str) -> None:
+    """No other run, no other file and no other place can be asked for."""
+    with signed_in(ADMIN):
+        bench = console.plugin.bench()
+        ledger = bench.ledger_run()
+        producer = bench.bench.client.search_runs([_experiment(bench.bench.client, f"{console.name}/p01")])[
+            0
+        ].info.run_id
+    _, _, tail = report.partition("&against=")
+    for query, status in (
+        (f"run={ledger}&against={tail}", 404),
+        (f"run={producer}&against={tail}", 404),
+        (f"run={'0' * 32}&against={tail}", 404),
+        (report.partition("?")[2].replace(tail, "f" * 32), 404),
+        (f"run=../{tail[3:]}&against={tail}", 400),
+        (f"run={tail}&against=..%2F..%2Frelease", 400),
+        (f"run={tail}", 400),
+        ("", 400),
+    ):
+        assert console.page(VIEWER, f"/drift/report?{query}").status_code == status, query
+    assert console.page(SHUT_OUT, report).status_code == 403
+
+
+def _experiment(client: object, name: str) -> str:
+    from mlflow import MlflowClient
+
+    assert isinstance(client, MlflowClient)
+    found = client.get_experiment_by_name(name)
+    assert found is not None
+    return str(found.experiment_id)
+
+
+@contextmanager
+def moved_away(path: Path) -> Iterator[None]:
+    """A file that is elsewhere for a while."""
+    elsewhere = path.with_suffix(".away")
+    path.rename(elsewhere)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        elsewhere.rename(path)
+
+
+def test_a_store_in_trouble_is_told(console: ConsoleServer) -> None:
+    """While the database is away every page says so with 503, and no trace; afterwards pages are as before."""
+    with moved_away(console.plugin.log.parent / "mlflow.db"):
+        for path in ("/", "/releases/3", "/nothing"):
+            answer = console.page(REVIEWER, path)
+            assert answer.status_code == 503, answer.text[-2000:]
+            assert "Traceback" not in answer.text
+    assert console.page(REVIEWER, "/releases/3").status_code == 200
+
+
+def test_faults_of_the_files_are_told(console: ConsoleServer) -> None:
+    """While flywheel.yaml has faults pages say which, with 503; mended, they are as before without a restart."""
+    path = console.plugin.root / "flywheel.yaml"
+    text = path.read_text()
+    try:
+        path.write_text(text + "\nsurprise: 1\n")
+        answer = console.page(VIEWER)
+        assert answer.status_code == 503
+        assert "surprise" in answer.text
+    finally:
+        path.write_text(text)
+    assert console.page(VIEWER).status_code == 200
+
+
+def test_the_log_holds_no_secret(console: ConsoleServer) -> None:
+    """Neither passwords nor tokens are written down."""
+    token = console.token(MANAGER)
+    log = console.plugin.log.read_text(errors="replace")
+    assert token not in log
+    assert "password-of" not in log

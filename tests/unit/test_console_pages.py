@@ -1,0 +1,240 @@
+"""Tests of the console's web layer, as far as it needs no server."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+import pytest
+from flywheels import small_flywheel
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flywheel_mlflow.console.answers import HEADERS, defect, page_answer, status_of, trouble_answer
+from flywheel_mlflow.console.forms import LEADS_TO, NOT_DONE, read_body
+from flywheel_mlflow.console.front import MOST_ASKED, NO_ACCOUNTS, Front, asked
+from flywheel_mlflow.console.pages import shown_experiments
+from flywheel_mlflow.errors import (
+    DocumentError,
+    Fault,
+    FlywheelError,
+    InputError,
+    Refused,
+    ServerError,
+    ServerRefused,
+    ServerUnreachable,
+    StorageError,
+    UnknownName,
+)
+from flywheel_mlflow.ledger import Identity
+from flywheel_mlflow.operations.forms import FORMS
+from flywheel_mlflow.reports.dashboard_blocks import Embedded, Field, Form, Section
+from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.pages.frame import Framing, Page
+
+FRAMING = Framing("fw", Addresses("/ml"), "ana", "", "the-token")
+HOSTILE = "</main><script>alert(1)</script>\u202e"
+
+
+def never(flywheel: str, actor: str) -> NoReturn:
+    raise AssertionError(f"{flywheel} was opened for {actor}")
+
+
+FRONT = Front(None, authentication=False, open_tracking=never, prefix="/ml")
+
+
+def request_of(query: str, **parts: str) -> Request:
+    """What the router hands a page."""
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "headers": [],
+        "server": ("flow", 80),
+        "query_string": query.encode("utf-8", "surrogatepass"),
+        "path_params": parts,
+    }
+    return Request(scope)
+
+
+def embedding(address: str = "/ml/flywheel/drift/report?run=x") -> Page:
+    return Page("Drift", "drift", sections=(Section("report", "Report", embedded=Embedded("Evidently", address)),))
+
+
+def policy(answer: Any) -> dict[str, str]:
+    """The directives of a Content-Security-Policy."""
+    text = str(answer.headers["content-security-policy"])
+    return {name: rest for name, _, rest in (part.strip().partition(" ") for part in text.split(";"))}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Refused("no", rule="r"), 409),
+        (UnknownName("release", "9", ()), 404),
+        (InputError("what?"), 400),
+        (DocumentError([Fault("f", 1, "", "x")]), 500),
+        (ServerUnreachable("away"), 503),
+        (ServerError("the store failed"), 503),
+        (ServerRefused("busy", code="TEMPORARILY_UNAVAILABLE"), 503),
+        (ServerRefused("gone", code="RESOURCE_DOES_NOT_EXIST"), 404),
+        (ServerRefused("no", code="PERMISSION_DENIED"), 500),
+        (StorageError("the disk is full"), 500),
+        (FlywheelError("oh"), 500),
+    ],
+)
+def test_every_error_has_its_status(error: FlywheelError, status: int) -> None:
+    """A question at fault, a rule, what is not there, a server in trouble, and a defect are told apart."""
+    assert status_of(error) == status
+
+
+def test_every_answer_is_closed_in() -> None:
+    """No script, no frame around it, nothing kept, nothing told to other servers."""
+    answer = page_answer(Page("Overview", "overview"), FRAMING)
+    for name, value in HEADERS.items():
+        assert answer.headers[name.lower()] == value
+    told = policy(answer)
+    assert told["default-src"] == told["base-uri"] == told["frame-ancestors"] == told["frame-src"] == "'none'"
+    assert told["form-action"] == "'self'"
+    assert "script-src" not in told
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    ("host", "frames"),
+    [
+        ("flow.example:5000", "flow.example:5000/ml/flywheel/drift/report"),
+        ("127.0.0.1", "127.0.0.1/ml/flywheel/drift/report"),
+        ("[::1]:5000", "'self'"),
+        ("", "'self'"),
+        ("evil; script-src *", "'self'"),
+        ("evil\nx", "'self'"),
+        ("* ", "'self'"),
+    ],
+)
+def test_a_page_embeds_nothing_but_reports(host: str, frames: str) -> None:
+    """Where its frame may go is the one address of reports, or this server where a policy cannot say so."""
+    assert policy(page_answer(embedding(), FRAMING, host=host))["frame-src"] == frames
+
+
+def test_trouble_is_told_as_text() -> None:
+    """What, rule, value, limit, where and next step stand on the page; hostile words among them are text."""
+    error = Refused(HOSTILE, rule="the rule", value=HOSTILE, limit=2, where="event 7", hint="flywheel gate 3")
+    again = Form("/x", "Send it again", "Send again", "why", (Field("reason", "Reason", "area", "y" * 1_900),))
+    text = bytes(trouble_answer(error, FRAMING, 409, typed={"Reason": HOSTILE}, again=again).body).decode()
+    for word in ("the rule", "event 7", "flywheel gate 3", "y" * 1_900, "the-token"):
+        assert word in text
+    assert "<script" not in text
+    assert "\u202e" not in text
+
+
+def test_the_sign_in_is_asked_for() -> None:
+    """The answer to a stranger has the words on which browsers ask for name and password."""
+    answer = trouble_answer(ServerRefused("who?", code="UNAUTHENTICATED"), FRAMING, 401)
+    assert answer.headers["www-authenticate"] == 'Basic realm="mlflow"'
+
+
+def test_a_defect_tells_nothing() -> None:
+    """Its trace is for the server's log alone."""
+    text = bytes(trouble_answer(defect(), FRAMING, status_of(defect())).body).decode()
+    assert "look into the server" in text
+    assert "Traceback" not in text
+
+
+def test_the_trace_of_a_defect_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a page raises becomes a page; what is no error of ours is written down for whoever mends it."""
+
+    def fail() -> None:
+        raise ZeroDivisionError("a secret detail")
+
+    answer = FRONT.guarded(fail)
+    assert isinstance(answer, Response)
+    assert answer.status_code == 500
+    assert "secret" not in bytes(answer.body).decode()
+    assert "a secret detail" in caplog.text
+
+
+def test_an_error_of_ours_is_told_to_its_reader() -> None:
+    """It is no defect: the page says it, and keeps who reads."""
+
+    def fail() -> None:
+        raise UnknownName("release", "9", ["1"])
+
+    answer = FRONT.guarded(fail, Identity("ana"))
+    assert isinstance(answer, Response)
+    assert (answer.status_code, "unknown release" in bytes(answer.body).decode().lower()) == (404, True)
+
+
+def test_the_path_wins_over_the_query() -> None:
+    """Nothing in the query can stand for a part of the path."""
+    assert asked(request_of("risk=R2&older=x&risk2=", risk="R1")) == {"risk": "R1", "older": "x", "risk2": ""}
+
+
+@pytest.mark.parametrize("query", ["a=1&a=2", "&".join(f"q{number}=1" for number in range(MOST_ASKED + 1))])
+def test_a_query_asks_for_each_thing_once(query: str) -> None:
+    """Twice the same, or far too much, is refused."""
+    with pytest.raises(InputError, match="the query"):
+        asked(request_of(query))
+
+
+@given(st.text(max_size=80))
+def test_any_query_is_read_or_refused(query: str) -> None:
+    """No query breaks a page before the page reads it."""
+    try:
+        found = asked(request_of(query))
+    except InputError:
+        return
+    assert all(isinstance(value, str) for value in found.values())
+
+
+@given(st.binary(max_size=80))
+def test_any_body_is_read_or_refused(body: bytes) -> None:
+    """No body breaks the reading of forms."""
+    try:
+        tokens, fields = read_body(body)
+    except InputError:
+        return
+    assert len(tokens) + len(fields) <= 80
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
+    )
+)
+def test_what_a_browser_sends_arrives(fields: list[tuple[str, str]]) -> None:
+    """Every field in order, and tokens apart from them."""
+    tokens, found = read_body(urlencode([*fields, ("token", "t")]).encode())
+    assert list(found) == [pair for pair in fields if pair[0] != "token"]
+    assert tokens[-1] == "t"
+
+
+def test_every_form_leads_somewhere() -> None:
+    """Every act that has a form has a page that shows what it decided."""
+    assert set(LEADS_TO) == set(FORMS)
+
+
+def test_pages_are_for_those_who_may_read_what_they_show() -> None:
+    """Besides the assembly a project's page shows its runs, an interface's its producer's, the board the events."""
+    flywheel = small_flywheel()
+    name = flywheel.name
+    assert shown_experiments(flywheel, "/", {}) == (name,)
+    assert shown_experiments(flywheel, "/projects/{project}", {"project": "p02"}) == (name, f"{name}/p02")
+    assert shown_experiments(flywheel, "/projects/{project}", {"project": "ledger"}) == (name,)
+    produced = flywheel.contracts["p02"].interfaces_out[0].name
+    assert shown_experiments(flywheel, "/interfaces/{interface:path}", {"interface": produced}) == (name, f"{name}/p02")
+    assert shown_experiments(flywheel, "/feedback", {}) == (name, f"{name}/feedback")
+
+
+def test_why_nothing_can_be_decided_is_said_in_words() -> None:
+    """A page whose acts are off says why, and has no form."""
+    off = Framing("fw", Addresses(), "", NO_ACCOUNTS, "")
+    form = Form("/x", "Approve", "Approve", "why", (Field("reason", "Reason"),))
+    page = Page("Release 1", "releases", sections=(Section("acts", "Decide", forms=(form,)),))
+    text = bytes(page_answer(page, off).body).decode()
+    assert NO_ACCOUNTS in text
+    assert "<form" not in text
+    assert NOT_DONE not in text
