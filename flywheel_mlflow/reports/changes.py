@@ -80,8 +80,11 @@ def direction_of(name: str, assembly: Assembly) -> str | None:
         for entry in assembly.registry.values()
         for item in entry.kpis
     }
-    if name in declared:
-        return declared[name]
+    return declared[name] if name in declared else own_direction(name)
+
+
+def own_direction(name: str) -> str | None:
+    """Which way is better for a metric this package computes; None where its definition does not say."""
     if name in _LOWER:
         return "lower"
     return "higher" if name in _HIGHER or name.endswith(_HIGHER_ENDINGS) else None

@@ -91,22 +91,30 @@ def build_dashboard(facts: DashboardFacts) -> DashboardView:
             Pair("Assembly run", Cell(facts.run_id, kind="code")),
             Pair("Digest of the assembly", Cell(facts.digest, kind="code")),
         ),
-        executive=_executive(facts, found),
-        sections=(
-            stage_section(facts),
-            bottleneck_section(facts),
-            kpi_section(facts),
-            registry_section(facts),
-            lineage_section(facts),
-            drift_section(facts),
-            feedback_section(facts),
-            risk_section(facts),
-            release_section(facts),
-            Section(
-                "commands", "Next commands", ("business", "governance", "engineering"), commands=_commands(facts, found)
-            ),
-        ),
+        executive=build_executive(facts, found),
+        sections=build_sections(facts, found),
     )
+
+
+def build_sections(facts: DashboardFacts, found: Health) -> tuple[Section, ...]:
+    """Everything behind the verdict, in the order it is read."""
+    return (
+        stage_section(facts),
+        bottleneck_section(facts),
+        kpi_section(facts),
+        registry_section(facts),
+        lineage_section(facts),
+        drift_section(facts),
+        feedback_section(facts),
+        risk_section(facts),
+        release_section(facts),
+        command_section(facts, found),
+    )
+
+
+def command_section(facts: DashboardFacts, found: Health) -> Section:
+    """What to run next, and why."""
+    return Section("commands", "Next commands", commands=_commands(facts, found))
 
 
 def render_dashboard(view: DashboardView) -> str:
@@ -114,7 +122,8 @@ def render_dashboard(view: DashboardView) -> str:
     return render_page("dashboard.html.j2", view=view)
 
 
-def _executive(facts: DashboardFacts, found: Health) -> Executive:
+def build_executive(facts: DashboardFacts, found: Health) -> Executive:
+    """The first screen of a page about an iteration."""
     bottlenecks = facts.record.bottlenecks.bottlenecks
     return Executive(
         question="Is the flywheel healthy?",

@@ -49,7 +49,7 @@ class Cell:
     """A cell of a table, or any short text with a tone; ``kind`` is text, number or code.
 
     ``href`` is where a click leads, an address that :class:`~flywheel_mlflow.reports.pages.addresses.Addresses` made;
-    pages that leave the server have none.
+    pages that leave the server have none. ``also`` are more of the same in this place, each with its own address.
     """
 
     text: str
@@ -57,6 +57,7 @@ class Cell:
     kind: str = "text"
     spark: Spark | None = None
     href: str = ""
+    also: tuple[Cell, ...] = ()
 
     @property
     def mark(self) -> str:
@@ -131,6 +132,7 @@ class Form:
     """Something a reader can do here: ``action`` is where it is sent, ``button`` what it is called.
 
     ``why`` says what it does before anybody presses it; ``grave`` marks what is not undone by another click.
+    ``refused`` says why the act would be refused now; it then stands in place of the fields and the button.
     """
 
     action: str
@@ -139,13 +141,15 @@ class Form:
     why: str
     fields: tuple[Field, ...]
     grave: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
     """One part of a page; ``id`` is its anchor, ``readers`` those of ``READERS`` it serves.
 
-    ``forms`` act and are sent with a token; ``filters`` only ask for another view of the page.
+    ``forms`` act and are sent with a token; ``filters`` only ask for another view of the page; ``links`` lead to the
+    pages around this part.
     """
 
     id: str
@@ -159,6 +163,7 @@ class Section:
     embedded: Embedded | None = None
     forms: tuple[Form, ...] = ()
     filters: tuple[Form, ...] = ()
+    links: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

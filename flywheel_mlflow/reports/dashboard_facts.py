@@ -13,6 +13,7 @@ from flywheel_mlflow.feedback.tasks import TaskState
 from flywheel_mlflow.history import Told
 from flywheel_mlflow.releases import ReleaseState
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
+from flywheel_mlflow.reports.pages.links import NO_LINKS, Links
 from flywheel_mlflow.risks import Risk
 
 #: Where no theme became a task.
@@ -63,7 +64,8 @@ class DashboardFacts:
     """Everything a page about one iteration says, at ``now`` (UTC).
 
     ``genuine`` says whether the files on the server still have the digest that was recorded with them, ``sound``
-    whether the assembly's own checks held. ``history`` maps iterations, this one last, to their metrics.
+    whether the assembly's own checks held. ``history`` maps iterations, this one last, to their metrics. ``links`` are
+    where its names lead, nowhere on a page that leaves the server.
     """
 
     flywheel: str
@@ -79,3 +81,4 @@ class DashboardFacts:
     ledger: LedgerFacts
     feedback: FeedbackFacts
     now: datetime
+    links: Links = NO_LINKS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -11,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from flywheel_mlflow import deliverables
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, Fault, InputError
+from flywheel_mlflow.evidence import FieldType
 from flywheel_mlflow.feedback.absorption import Absorption
 from flywheel_mlflow.reports.bundle import LINEAGE_CHART
 
@@ -22,36 +24,47 @@ _READ = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 @dataclass(frozen=True, slots=True)
 class RecordedKpi:
-    """A KPI as recorded; ``value`` None is unknown."""
+    """A KPI as recorded; ``value`` None is unknown, ``attainment`` is between 0 and 1, None without value or target."""
 
     value: float | None
     n: int | None
     unit: str
     direction: str
     target: float | None
+    tolerance: float
+    attainment: float | None
 
     __pydantic_config__: ClassVar[ConfigDict] = _READ
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedVersion:
-    """An interface version: where it is, its digest (32 hex digits), its rows."""
+    """An interface version: where it is, its digests (32 hex digits), its schema, its rows, its size in bytes."""
 
     uri: str
     digest: str
+    schema_digest: str
+    fields: tuple[FieldType, ...]
     rows: int | None
+    bytes: int | None
 
     __pydantic_config__: ClassVar[ConfigDict] = _READ
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedInterface:
-    """An interface a project promises; ``version`` None: nothing was logged."""
+    """An interface a project promises; ``version`` None: nothing was logged.
+
+    ``change`` against the iteration before is first, patch, minor or major.
+    """
 
     name: str
     title: str
+    format: str
+    role: str
     consumers: tuple[str, ...]
     version: RecordedVersion | None
+    change: str | None
 
     __pydantic_config__: ClassVar[ConfigDict] = _READ
 
@@ -63,6 +76,9 @@ class RecordedEvidence:
     kind: str
     run_id: str | None
     carried_from: int | None
+    ended: datetime | None
+    contract_digest: str
+    code_version: str
 
     __pydantic_config__: ClassVar[ConfigDict] = _READ
 
@@ -75,16 +91,39 @@ class RecordedProject:
     title: str
     owner: str
     phase: str
+    contract_digest: str
     state: str
     consumable: bool
     reasons: tuple[str, ...]
     not_consumable_for: Mapping[str, str]
+    notes: tuple[str, ...]
     score: float | None
     evidence: RecordedEvidence | None
     passed_checks: int | None
     total_checks: int | None
+    checks_not_passed: Mapping[str, str]
+    required_checks: Mapping[str, str | None]
     kpis: Mapping[str, RecordedKpi]
     interfaces_out: tuple[RecordedInterface, ...]
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCheck:
+    """One check of a project, or of the assembly itself."""
+
+    name: str
+    outcome: str
+    severity: str
+    message: str
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
+class _TestResults:
+    checks: tuple[RecordedCheck, ...]
 
     __pydantic_config__: ClassVar[ConfigDict] = _READ
 
@@ -161,13 +200,27 @@ class RecordedBottlenecks:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedSource:
+    """Where a number that was not computed was read."""
+
+    kind: str
+    ref: str
+    place: str
+    digest: str
+
+    __pydantic_config__: ClassVar[ConfigDict] = _READ
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedMetric:
-    """One number with the words that belong to it."""
+    """One number with the words that belong to it, and the numbers or the source it rests on."""
 
     value: float | None
     unit: str
     note: str
     rule: str
+    inputs: tuple[str, ...]
+    source: RecordedSource | None
 
     __pydantic_config__: ClassVar[ConfigDict] = _READ
 
@@ -183,7 +236,11 @@ class RecordedMetrics:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEdge:
-    """One interface that one project reads from another; ``state`` is a value of :class:`EdgeState`."""
+    """One interface that one project reads from another; ``state`` is a value of :class:`EdgeState`.
+
+    ``missing`` are needed fields that the version does not have in every row, None where there is no version;
+    ``feedback`` marks what is read one iteration later.
+    """
 
     interface: str
     producer: str
@@ -191,6 +248,9 @@ class RecordedEdge:
     state: str
     made: str | None
     read: str | None
+    missing: tuple[str, ...] | None = None
+    feedback: bool = False
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +262,10 @@ class _Architecture:
 
 @dataclass(frozen=True, slots=True)
 class AssemblyRecord:
-    """What an assembly recorded, as far as people look at it; ``tasks`` is None where feedback became none."""
+    """What an assembly recorded, as far as people look at it; ``tasks`` is None where feedback became none.
+
+    ``own_checks`` are those of the assembly itself.
+    """
 
     projects: tuple[RecordedProject, ...]
     stages: tuple[RecordedStage, ...]
@@ -213,10 +276,15 @@ class AssemblyRecord:
     edges: tuple[RecordedEdge, ...]
     tasks: Absorption | None
     lineage: str | None
+    own_checks: tuple[RecordedCheck, ...] = ()
 
     def value(self, name: str) -> float | None:
         """A metric's value; None when it is unknown or nobody computes it."""
         return self.metrics[name].value if name in self.metrics else None
+
+    def project(self, project_id: str) -> RecordedProject | None:
+        """A project's entry; None when it was not registered."""
+        return next((item for item in self.projects if item.project_id == project_id), None)
 
     def title(self, stage_id: str) -> str:
         """A stage's title; its id when the plan does not know it."""
@@ -242,7 +310,28 @@ def read_record(files: Mapping[str, str]) -> AssemblyRecord:
         edges=tuple(_edge(item) for item in architecture.interfaces),
         tasks=_read(files, deliverables.TASKS, TypeAdapter(Absorption)) if deliverables.TASKS in files else None,
         lineage=files.get(LINEAGE_CHART),
+        own_checks=_read(files, deliverables.TEST_RESULTS, TypeAdapter(_TestResults)).checks
+        if deliverables.TEST_RESULTS in files
+        else (),
     )
+
+
+def read_checks(text: str, *, name: str) -> tuple[RecordedCheck, ...]:
+    """The checks a project's run logged; ``name`` is where the text comes from, for errors.
+
+    Raises:
+        DocumentError: they are not what this package writes there.
+    """
+    return _parsed(text, name, TypeAdapter(tuple[RecordedCheck, ...]))
+
+
+def read_registry(text: str) -> tuple[RecordedProject, ...]:
+    """The project registry alone, of the text of its deliverable.
+
+    Raises:
+        DocumentError: it is not what this package writes there.
+    """
+    return _parsed(text, deliverables.REGISTRY, TypeAdapter(tuple[RecordedProject, ...]))
 
 
 def _stages(files: Mapping[str, str]) -> tuple[RecordedStage, ...]:
@@ -259,7 +348,19 @@ def _edge(found: Mapping[str, Any]) -> RecordedEdge:
         state=_word(found, "state"),
         made=None if found.get("made") is None else _word(found, "made"),
         read=None if found.get("read") is None else _word(found, "read"),
+        missing=_missing(found),
+        feedback=_word(found, "from_iteration") == "previous",
+        required=found.get("required") is True,
     )
+
+
+def _missing(found: Mapping[str, Any]) -> tuple[str, ...] | None:
+    names = found.get("missing_fields")
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _refused(deliverables.ARCHITECTURE, "interfaces.missing_fields", "it is no list of fields")
+    return tuple(names)
 
 
 def _word(found: Mapping[str, Any], name: str) -> str:

@@ -9,10 +9,14 @@ from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table,
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import VERDICT_TONES, open_overrides
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
+from flywheel_mlflow.reports.pages.links import NO_LINKS, Links
 from flywheel_mlflow.risks import Risk
 
 #: Newest releases and ledger events shown; `flywheel release list` and `release history` have all of them.
 MOST_RELEASES, MOST_EVENTS = 20, 15
+
+#: What :func:`risk_row` fills.
+RISK_COLUMNS = ("risk", "what", "severity", "owner", "due", "state", "mitigation")
 
 _STAGE_TONES = {
     ReleaseStage.PRODUCTION: Tone.GOOD,
@@ -35,17 +39,18 @@ def governance_pairs(facts: DashboardFacts) -> tuple[Pair, ...]:
     overdue = sum(risk.is_overdue(now) for risk in pending)
     risks = f"{len(pending)} open, {overdue} overdue"
     return (
-        Pair("Release in production", _in_production(ledger.state)),
+        Pair("Release in production", _in_production(ledger.state, facts.links)),
         Pair("Open overrides", _overrides_cell(overrides)),
         Pair("Risks", Cell(risks, Tone.BAD if overdue else Tone.ATTENTION if pending else Tone.GOOD)),
     )
 
 
-def _in_production(state: ReleaseState | None) -> Cell:
+def _in_production(state: ReleaseState | None, links: Links) -> Cell:
     version = state.current["production"] if state else None
     if state is None or version is None:
         return Cell("none", Tone.ATTENTION)
-    return Cell(f"{version}, of iteration {state.release(version).iteration}", Tone.GOOD)
+    told = f"{version}, of iteration {state.release(version).iteration}"
+    return Cell(told, Tone.GOOD, href=links.release(version))
 
 
 def _overrides_cell(overrides: tuple[Override, ...]) -> Cell:
@@ -66,12 +71,12 @@ def release_section(facts: DashboardFacts) -> Section:
         "Releases",
         ("governance",),
         notes=tuple(Cell(fault, Tone.BAD) for fault in ledger.faults),
-        pairs=tuple(Pair(stage.capitalize(), _pointed(state, stage)) for stage in STAGES),
+        pairs=tuple(Pair(stage.capitalize(), pointed(state, stage, facts.links)) for stage in STAGES),
         tables=(
             Table(
                 "Releases, newest first",
                 ("release", "stands", "iteration", "made by", "at", "gate verdicts", "approvals", "bundle"),
-                tuple(_release(item, state) for item in newest[:MOST_RELEASES]),
+                tuple(_release(item, state, facts.links) for item in newest[:MOST_RELEASES]),
                 "No release was made yet.",
             ),
             Table(
@@ -94,20 +99,23 @@ def release_section(facts: DashboardFacts) -> Section:
     )
 
 
-def _pointed(state: ReleaseState, stage: str) -> Cell:
+def pointed(state: ReleaseState, stage: str, links: Links = NO_LINKS) -> Cell:
+    """The release in a stage, as the ledger has it."""
     version = state.current[stage]
-    return Cell("nothing", Tone.ATTENTION) if version is None else Cell(f"release {version}", Tone.GOOD)
+    if version is None:
+        return Cell("nothing", Tone.ATTENTION)
+    return Cell(f"release {version}", Tone.GOOD, href=links.release(version))
 
 
-def _release(item: Release, state: ReleaseState) -> tuple[Cell, ...]:
+def _release(item: Release, state: ReleaseState, links: Links) -> tuple[Cell, ...]:
     stands = state.stage_of(item.version)
     gates = [gate for stage in STAGES if (gate := item.last_gate(stage)) is not None]
     tones = [VERDICT_TONES.get(gate.verdict, Tone.UNKNOWN) for gate in gates]
     worst = next((tone for tone in (Tone.BAD, Tone.UNKNOWN) if tone in tones), Tone.GOOD if tones else Tone.UNKNOWN)
     return (
-        Cell(str(item.version)),
+        Cell(str(item.version), href=links.release(item.version)),
         Cell(stands.value, _STAGE_TONES.get(stands, Tone.NONE)),
-        number(str(item.iteration)),
+        Cell(str(item.iteration), kind="number", href=links.turn(item.iteration)),
         Cell(item.author.name),
         Cell(moment_text(item.at)),
         Cell(", ".join(f"{gate.to} {gate.verdict}" for gate in gates) or "no gate was evaluated", worst),
@@ -120,7 +128,7 @@ def _override(item: Override, facts: DashboardFacts) -> tuple[Cell, ...]:
     still_open = item in open_overrides(facts.ledger, facts.now)
     return (
         Cell(f"event {item.number}"),
-        Cell(str(item.version)),
+        Cell(str(item.version), href=facts.links.release(item.version)),
         Cell(item.to),
         Cell(item.actor.name),
         Cell(item.second),
@@ -137,7 +145,6 @@ def risk_section(facts: DashboardFacts) -> Section:
         notes = (Cell(f"The risk ledger is unknown: {ledger.unknown}.", Tone.UNKNOWN),)
         return Section("risks", "Risks", ("business", "governance"), notes=notes)
     ordered = sorted(ledger.risks, key=lambda item: (item.closed_at is not None, item.due))
-    columns = ("risk", "what", "severity", "owner", "due", "state", "mitigation")
     return Section(
         "risks",
         "Risks",
@@ -145,15 +152,16 @@ def risk_section(facts: DashboardFacts) -> Section:
         tables=(
             Table(
                 "Risk ledger, open ones first",
-                columns,
-                tuple(_risk(item, facts.now) for item in ordered),
+                RISK_COLUMNS,
+                tuple(risk_row(item, facts.now, facts.links) for item in ordered),
                 "The ledger holds no risk.",
             ),
         ),
     )
 
 
-def _risk(item: Risk, now: datetime) -> tuple[Cell, ...]:
+def risk_row(item: Risk, now: datetime, links: Links = NO_LINKS) -> tuple[Cell, ...]:
+    """One risk under ``RISK_COLUMNS``."""
     if item.closed_at is not None:
         state = Cell(f"closed by {item.closed_by}: {item.closing_reason}", Tone.GOOD)
     elif item.is_overdue(now):
@@ -162,7 +170,7 @@ def _risk(item: Risk, now: datetime) -> tuple[Cell, ...]:
         state = Cell("open", Tone.ATTENTION)
     severity = f"{item.severity} ({item.likelihood} \N{MULTIPLICATION SIGN} {item.impact})"
     return (
-        Cell(item.id),
+        Cell(item.id, href=links.risk(item.id)),
         Cell(item.title),
         Cell(severity),
         Cell(item.owner),

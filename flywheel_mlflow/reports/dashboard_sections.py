@@ -12,6 +12,7 @@ from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, VERDICT_TONES, regression
 from flywheel_mlflow.reports.dashboard_record import RecordedBottleneck, RecordedProject, RecordedStage
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
+from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.reports.tasks import tasks_view
 from flywheel_mlflow.reports.view import text_bar
 
@@ -20,7 +21,8 @@ MOST_ROWS = 100
 #: Hex digits of a run id or digest that people read.
 SHORT = 12
 
-_EDGE_TONES = {
+#: What the state of an edge means for a reader.
+EDGE_TONES = {
     EdgeState.MATCHED.value: Tone.GOOD,
     EdgeState.STALE.value: Tone.BAD,
     EdgeState.UNREAD.value: Tone.ATTENTION,
@@ -118,13 +120,13 @@ def registry_section(facts: DashboardFacts) -> Section:
             Table(
                 "Projects with the evidence behind each",
                 columns,
-                tuple(map(_project, facts.record.projects)),
+                tuple(_project(item, facts.links) for item in facts.record.projects),
                 "No project is registered.",
             ),
             Table(
                 "Interfaces with their versions",
                 ("interface", "of", "what it is", "rows", "digest", "read by", "where"),
-                tuple(row for project in facts.record.projects for row in _interfaces(project)),
+                tuple(row for project in facts.record.projects for row in _interfaces(project, facts.links)),
                 "No project promises an interface.",
                 folded=True,
             ),
@@ -132,19 +134,20 @@ def registry_section(facts: DashboardFacts) -> Section:
     )
 
 
-def _project(item: RecordedProject) -> tuple[Cell, ...]:
+def _project(item: RecordedProject, links: Links) -> tuple[Cell, ...]:
     evidence = item.evidence
     carried = f", from iteration {evidence.carried_from}" if evidence and evidence.carried_from else ""
     total = item.total_checks
     checks = UNKNOWN if total is None else f"{item.passed_checks} of {total}"
     barred = (f"not for {consumer}: {why}" for consumer, why in item.not_consumable_for.items())
     return (
-        Cell(item.project_id),
+        Cell(item.project_id, href=links.project(item.project_id)),
         Cell(item.title),
         Cell(item.owner),
         Cell(
             f"{item.state}, {evidence.kind}{carried}" if evidence else item.state,
             Tone.NONE if evidence else Tone.UNKNOWN,
+            href=links.run(evidence.run_id, item.project_id) if evidence else "",
         ),
         number(checks, Tone.UNKNOWN if total is None else Tone.NONE),
         number(format_value(item.score, "score 0..1"), Tone.UNKNOWN if item.score is None else Tone.NONE),
@@ -153,12 +156,12 @@ def _project(item: RecordedProject) -> tuple[Cell, ...]:
     )
 
 
-def _interfaces(project: RecordedProject) -> Iterator[tuple[Cell, ...]]:
+def _interfaces(project: RecordedProject, links: Links) -> Iterator[tuple[Cell, ...]]:
     for item in project.interfaces_out:
         version = item.version
         yield (
-            Cell(item.name),
-            Cell(project.project_id),
+            Cell(item.name, href=links.interface(item.name)),
+            Cell(project.project_id, href=links.project(project.project_id)),
             Cell(item.title),
             number(format_value(version.rows if version else None, "count")),
             code(version.digest[:SHORT]) if version else Cell("no version", Tone.UNKNOWN),
@@ -176,10 +179,10 @@ def lineage_section(facts: DashboardFacts) -> Section:
     alt = f"Graph of {size}: {told}. The table below has the same."
     rows = tuple(
         (
-            Cell(edge.interface),
-            Cell(edge.producer),
-            Cell(edge.consumer),
-            Cell(edge.state, _EDGE_TONES.get(edge.state, Tone.UNKNOWN)),
+            Cell(edge.interface, href=facts.links.interface(edge.interface)),
+            Cell(edge.producer, href=facts.links.project(edge.producer)),
+            Cell(edge.consumer, href=facts.links.project(edge.consumer)),
+            Cell(edge.state, EDGE_TONES.get(edge.state, Tone.UNKNOWN)),
             code((edge.made or "")[:SHORT] or "none"),
             code((edge.read or "")[:SHORT] or "none"),
         )
@@ -260,30 +263,37 @@ def feedback_section(facts: DashboardFacts) -> Section:
         ("business", "engineering"),
         notes=tuple(notes),
         pairs=tuple(Pair(name.replace("_", " "), number(format_value(value, "count"))) for name, value in counts),
-        tables=(_themes(facts), _tasks(facts)),
+        tables=(theme_table(facts), task_table(facts)),
     )
 
 
-def _themes(facts: DashboardFacts) -> Table:
+def theme_table(facts: DashboardFacts, project_id: str | None = None) -> Table:
+    """The themes of the iteration, or those for one project."""
     themes = facts.feedback.themes
-    found = sorted(themes.themes, key=lambda item: -len(item.events)) if themes else []
+    mine = [item for item in themes.themes if project_id in (None, item.project)] if themes else []
+    found = sorted(mine, key=lambda item: -len(item.events))
     rows = []
     for item in found[:MOST_ROWS]:
         decision = facts.ledger.tasks.latest(item.id, item.iteration)
         seen = ", ".join(map(str, item.seen_in)) or "never"
         decided = Cell(decision.kind) if decision else Cell("nothing yet", Tone.ATTENTION)
         events = number(format_value(len(item.events), "count"))
-        rows.append((Cell(item.id), Cell(item.title), Cell(item.project), events, Cell(seen), decided))
+        project = Cell(item.project, href=facts.links.project(item.project))
+        rows.append((Cell(item.id), Cell(item.title), project, events, Cell(seen), decided))
     more = max(0, len(found) - MOST_ROWS)
     columns = ("theme", "what", "for", "events", "seen before in", "decided")
     caption = "Themes of this iteration" + (f"; {more} more" if more else "")
-    return Table(caption, columns, tuple(rows), "No themes were made of this iteration's feedback.")
+    nothing = "No themes were made of this iteration's feedback." if themes is None else "None."
+    return Table(caption, columns, tuple(rows), nothing)
 
 
-def _tasks(facts: DashboardFacts) -> Table:
+def task_table(facts: DashboardFacts, project_id: str | None = None) -> Table:
+    """The tasks in the ledger, newest last, or those for one project."""
     columns = ("task", "for", "what", "due in iteration", "answers events", "absorbed in")
     rows = []
     for task in facts.ledger.tasks.tasks.values():
+        if project_id not in (None, task.project):
+            continue
         absorbed = task.absorbed
         late = absorbed is None and task.iteration <= facts.iteration
         state = (
@@ -292,5 +302,7 @@ def _tasks(facts: DashboardFacts) -> Table:
             else Cell("open", Tone.ATTENTION if late else Tone.NONE)
         )
         events, due = format_value(task.events, "count"), format_value(task.iteration, "count")
-        rows.append((Cell(task.id), Cell(task.project), Cell(task.text), number(due), number(events), state))
-    return Table("Tasks in the ledger", columns, tuple(rows[-MOST_ROWS:]), "No theme became a task yet.")
+        project = Cell(task.project, href=facts.links.project(task.project))
+        rows.append((Cell(task.id), project, Cell(task.text), number(due), number(events), state))
+    nothing = "No theme became a task yet." if project_id is None else "None."
+    return Table("Tasks in the ledger", columns, tuple(rows[-MOST_ROWS:]), nothing)

@@ -23,9 +23,13 @@ HEADLINE_METRICS = (
     "review_hours",
 )
 
+#: What every number over the iterations is told with.
+COLUMNS = ("number", "now", "change", "over iterations", "before")
+
 _WIDTH, _HEIGHT, _EDGE = 96.0, 24.0, 3.0
 
-_KPI_TONES = {
+#: What a verdict on a KPI means for a reader.
+KPI_TONES = {
     KpiVerdict.IMPROVED: Tone.GOOD,
     KpiVerdict.WITHIN: Tone.GOOD,
     KpiVerdict.REGRESSED: Tone.BAD,
@@ -69,28 +73,32 @@ def kpi_section(facts: DashboardFacts) -> Section:
     """The numbers over the iterations: the flywheel's own, then those of every project."""
     turns = list(facts.history)
     shown = f"Iterations {turns[0]} to {turns[-1]}" if len(turns) > 1 else f"Iteration {turns[0]} alone"
-    columns = ("number", "now", "change", "over iterations", "before")
-    own = [f"flywheel.{name}" for name in dict.fromkeys((*HEADLINE_METRICS, *ACCEPTANCE_METRICS))]
     return Section(
         id="kpis",
         title="Numbers over the iterations",
         readers=("business", "engineering"),
         notes=(Cell(f"{shown}, each with its newest valid assembly. A gap in a line is an unknown value."),),
         tables=(
-            Table(
-                "The flywheel's own numbers",
-                (*columns, "how it is computed"),
-                tuple(_metric(name, facts) for name in own if name in facts.record.metrics),
-                "No number was computed.",
-            ),
+            own_numbers(facts),
             Table(
                 "KPIs of the projects",
-                (*columns, "n", "target", "drift says"),
+                (*COLUMNS, "n", "target", "drift says"),
                 tuple(_kpis(facts)),
                 "No project declares a KPI.",
                 folded=True,
             ),
         ),
+    )
+
+
+def own_numbers(facts: DashboardFacts) -> Table:
+    """The flywheel's own numbers: those people look at first, then those it is accepted by."""
+    own = [f"flywheel.{name}" for name in dict.fromkeys((*HEADLINE_METRICS, *ACCEPTANCE_METRICS))]
+    return Table(
+        "The flywheel's own numbers",
+        (*COLUMNS, "how it is computed"),
+        tuple(_metric(name, facts) for name in own if name in facts.record.metrics),
+        "No number was computed.",
     )
 
 
@@ -105,22 +113,32 @@ def _metric(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
 
 
 def _kpis(facts: DashboardFacts) -> Iterator[tuple[Cell, ...]]:
-    report = facts.drift.report
-    verdicts = {item.subject: item.verdict for item in report.kpis} if report else {}
     for project in facts.record.projects:
         for kpi_name, kpi in project.kpis.items():
             name = f"{project.project_id}.{kpi_name}"
-            verdict = verdicts.get(name)
             yield (
-                Cell(name),
-                *_moved(name, kpi.unit, _over(name, kpi.value, facts), kpi),
+                Cell(name, href=facts.links.project(project.project_id)),
+                *kpi_over_iterations(name, kpi, facts),
                 number(format_value(kpi.n, "count")),
-                number(_target(kpi)),
-                Cell(verdict.value, _KPI_TONES[verdict]) if verdict else Cell(UNKNOWN, Tone.UNKNOWN),
+                number(kpi_target(kpi)),
+                drift_says(name, facts),
             )
 
 
-def _target(kpi: RecordedKpi) -> str:
+def kpi_over_iterations(name: str, kpi: RecordedKpi, facts: DashboardFacts) -> Sequence[Cell]:
+    """A KPI's value now, the change, the line over the iterations, the value before."""
+    return _moved(name, kpi.unit, _over(name, kpi.value, facts), kpi)
+
+
+def drift_says(name: str, facts: DashboardFacts) -> Cell:
+    """What the comparison of the iteration says about a KPI; unknown where there is none."""
+    report = facts.drift.report
+    verdict = next((item.verdict for item in report.kpis if item.subject == name), None) if report else None
+    return Cell(verdict.value, KPI_TONES[verdict]) if verdict else Cell(UNKNOWN, Tone.UNKNOWN)
+
+
+def kpi_target(kpi: RecordedKpi) -> str:
+    """The promise of a KPI with its direction and unit."""
     if kpi.target is None:
         return "none"
     sign = "\N{GREATER-THAN OR EQUAL TO}" if kpi.direction == "higher" else "\N{LESS-THAN OR EQUAL TO}"

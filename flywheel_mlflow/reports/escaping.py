@@ -23,8 +23,10 @@ class Markdown(str):
 
 def visible(value: object) -> str:
     """``value`` as one line of visible characters, runs of white space as one space."""
-    shown = (" " if unicodedata.category(char) in _INVISIBLE else char for char in str(value))
-    return " ".join("".join(shown).split())
+    text = str(value)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(" " if unicodedata.category(char) in _INVISIBLE else char for char in text)
+    return " ".join(text.split())
 
 
 def markdown_text(value: object) -> Markdown:
@@ -52,7 +54,7 @@ def markdown_code(value: object) -> Markdown:
 def fit(value: object, cells: int) -> str:
     """``value`` cut to ``cells`` columns of text, wide East Asian characters counted as two."""
     text = visible(value)
-    if sum(map(_cells, text)) <= cells:
+    if (len(text) if text.isascii() else sum(map(_cells, text))) <= cells:
         return text
     kept, used = "", 1  # One for the ellipsis.
     for char in text:

@@ -41,12 +41,12 @@ class InterfaceRow:
 
 def assembly_note(assembly: Assembly) -> str:
     """The note of an assembly's run: verdict, stages, projects, bottlenecks; at most 8,000 characters."""
-    return _cut(render_markdown("assembly_note.md.j2", view=build_view(assembly), report=REPORT), REPORT)
+    return cut_note(render_markdown("assembly_note.md.j2", view=build_view(assembly), report=REPORT), REPORT)
 
 
 def stage_note(run: StageRun) -> str:
     """The note of a stage's run: status, score, what keeps it from being completed; at most 8,000 characters."""
-    return _cut(
+    return cut_note(
         render_markdown(
             "stage_note.md.j2",
             title=run.stage.title,
@@ -80,7 +80,7 @@ def project_note(contract: Contract, evidence: ProjectEvidence) -> str:
         hours=with_unit(evidence.costs.review_hours, "hours"),
         cost=with_unit(evidence.costs.review_cost_rmb, "rmb"),
     )
-    return _cut(note, "the files of this run")
+    return cut_note(note, "the files of this run")
 
 
 def _kpis(contract: Contract, evidence: ProjectEvidence) -> list[KpiRow]:
@@ -109,8 +109,8 @@ def _interfaces(contract: Contract, evidence: ProjectEvidence) -> list[Interface
     ]
 
 
-def _cut(note: str, artifact: str) -> str:
-    """The note within MLflow's limit, cut at a line and saying so."""
+def cut_note(note: str, artifact: str) -> str:
+    """The note within MLflow's limit, cut at a line and saying so; ``artifact`` is where the rest is."""
     if len(note) <= NOTE_LIMIT:
         return note
     tail = f"\n\n... more in {artifact}\n"

@@ -5,14 +5,18 @@ from __future__ import annotations
 from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.bundle import Bundle
 from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.reports.escaping import Markdown
 from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.reports.rendering import render_markdown
 
 
 def release_description(
-    flywheel: Flywheel, iteration: int, recorded: RecordedAssembly, bundle: Bundle, author: str
+    flywheel: Flywheel, iteration: int, recorded: RecordedAssembly, bundle: Bundle, author: str, links: str
 ) -> str:
-    """The description of a model version as Markdown: what it pins, what it leaves out, how the iteration stood."""
+    """The description of a model version as Markdown: what it pins, what it leaves out, how the iteration stood.
+
+    ``links`` is a line of Markdown that leads to its bundle and its verdicts.
+    """
     shown = ("consumable_count", "project_count", "mean_stage_score", "interface_mapping", "bottleneck_count")
     numbers = [(name, recorded.metrics.get(f"flywheel.{name}")) for name in shown]
     return render_markdown(
@@ -20,6 +24,7 @@ def release_description(
         title=flywheel.blueprint.title,
         iteration=iteration,
         author=author,
+        links=Markdown(links),
         bundle=bundle,
         run_id=recorded.run_id,
         numbers=[(name, "unknown" if value is None else f"{value:g}") for name, value in numbers],

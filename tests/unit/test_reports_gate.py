@@ -119,7 +119,7 @@ def described(words: str, *, licence: str | None = "CC0-1.0") -> str:
     titled = replace(WHEEL, blueprint=WHEEL.blueprint.model_copy(update={"title": words}))
     recorded = RecordedAssembly(2, "run-a", "d" * 64, {"flywheel.consumable_count": 3.0})
     found = replace(BUNDLE, pins=tuple(replace(pin, licence=licence) for pin in BUNDLE.pins), left_out={"p09": words})
-    return release_description(titled, 2, recorded, found, words)
+    return release_description(titled, 2, recorded, found, words, "")
 
 
 WHEEL = small_flywheel()

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flywheel_mlflow.operations.browsing.comparing import compare
+from flywheel_mlflow.operations.browsing.drift import drift
+from flywheel_mlflow.operations.browsing.feedback import feedback
+from flywheel_mlflow.operations.browsing.interfaces import interface, interfaces
+from flywheel_mlflow.operations.browsing.iterations import iteration, iterations
+from flywheel_mlflow.operations.browsing.overview import overview
+from flywheel_mlflow.operations.browsing.projects import project, projects
 from flywheel_mlflow.operations.browsing.reader import Asked, Reader
+from flywheel_mlflow.operations.browsing.release import release
+from flywheel_mlflow.operations.browsing.release_diff import release_diff
+from flywheel_mlflow.operations.browsing.releases import releases
+from flywheel_mlflow.operations.browsing.risk import risk
+from flywheel_mlflow.operations.browsing.risks import risks
 from flywheel_mlflow.reports.pages.frame import Page
 
 
@@ -21,4 +33,20 @@ class PageKind:
 
 
 #: Every page, in the order in which paths are tried.
-PAGES: tuple[PageKind, ...] = ()
+PAGES: tuple[PageKind, ...] = (
+    PageKind("/", overview),
+    PageKind("/iterations", iterations),
+    PageKind("/iterations/{iteration}", iteration),
+    PageKind("/compare", compare),
+    PageKind("/projects", projects),
+    PageKind("/projects/{project}", project),
+    PageKind("/interfaces", interfaces),
+    PageKind("/interfaces/{interface:path}", interface),
+    PageKind("/releases", releases),
+    PageKind("/releases/{version}", release),
+    PageKind("/risks", risks),
+    PageKind("/risks/{risk}", risk),
+    PageKind("/release-diff", release_diff),
+    PageKind("/drift", drift),
+    PageKind("/feedback", feedback),
+)

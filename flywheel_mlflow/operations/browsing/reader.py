@@ -31,14 +31,21 @@ class Memory:
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def recall(self, key: Hashable, make: Callable[[], Found]) -> Found:
-        """What ``make`` found for this key before, or finds now; two threads may both make it, one is kept."""
+    def recall(
+        self, key: Hashable, make: Callable[[], Found], *, keep: Callable[[Found], bool] = lambda _: True
+    ) -> Found:
+        """What ``make`` found for this key before, or finds now; two threads may both make it, one is kept.
+
+        What ``keep`` refuses is handed out and forgotten.
+        """
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 found: Found = self._kept[key]
                 return found
         made = make()
+        if not keep(made):
+            return made
         with self._lock:
             self._kept[key] = made
             while len(self._kept) > self._most:
@@ -63,8 +70,8 @@ class Asked:
             raise InputError(f"{name} is longer than {longest} characters", hint="follow a link of the console")
         return value
 
-    def whole(self, name: str) -> int | None:
-        """A number from 1 on; None when it was not asked for.
+    def whole(self, name: str, *, least: int = 1) -> int | None:
+        """A number from ``least`` on, which is 0 or 1; None when it was not asked for.
 
         Raises:
             InputError: it is no such number.
@@ -72,9 +79,9 @@ class Asked:
         value = self.word(name)
         if value is None:
             return None
-        if not (value.isascii() and value.isdecimal() and len(value) <= len(str(LARGEST)) and int(value)):
+        if not (value.isascii() and value.isdecimal() and len(value) <= len(str(LARGEST)) and int(value) >= least):
             raise InputError(
-                f"{name} is {value[:40]!r}, which is no number from 1 to {LARGEST}", hint=f"ask for {name}=1"
+                f"{name} is {value[:40]!r}, which is no number from {least} to {LARGEST}", hint=f"ask for {name}=1"
             )
         return int(value)
 

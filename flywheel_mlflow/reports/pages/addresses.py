@@ -25,9 +25,9 @@ class Addresses:
         """Is the flywheel healthy, now."""
         return f"{self.prefix}{PAGES}/"
 
-    def iterations(self) -> str:
-        """Every iteration, with its main numbers."""
-        return self._page("iterations")
+    def iterations(self, older: str | None = None) -> str:
+        """Every iteration, with its main numbers; ``older`` is the moment before which those shown were assembled."""
+        return self._page("iterations", older=older)
 
     def iteration(self, iteration: int) -> str:
         """One iteration."""
@@ -69,13 +69,13 @@ class Addresses:
         """The risk ledger."""
         return self._page("risks")
 
-    def risk(self, risk_id: str) -> str:
-        """One risk."""
-        return self._page("risks", risk_id)
+    def risk(self, risk_id: str, *, event: int | None = None) -> str:
+        """One risk; ``event`` is the number of the decision that was just written."""
+        return self._page("risks", risk_id, event=event)
 
-    def releases(self) -> str:
-        """Every release."""
-        return self._page("releases")
+    def releases(self, *, event: int | None = None, plan: str | None = None) -> str:
+        """Every release; ``event`` as for one, ``plan`` the act whose plan is asked for."""
+        return self._page("releases", event=event, plan=plan)
 
     def release(self, version: int, *, event: int | None = None) -> str:
         """One release; ``event`` is the number of the decision that was just written."""
@@ -97,10 +97,22 @@ class Addresses:
         """The table of runs of an experiment."""
         return f"{self.prefix}/#/experiments/{_part(experiment_id)}/runs?{_MODE}"
 
+    def ui_runs(self, experiment_id: str, search: str) -> str:
+        """The runs of an experiment that MLflow's filter ``search`` finds, children not folded below their parents.
+
+        MLflow 3.17.2 folds them unless the table is ordered by something else than time.
+        """
+        asked = {"searchFilter": search, "orderByKey": "tags.`mlflow.runName`", "orderByAsc": "false"}
+        return f"{self.ui_experiment(experiment_id)}&{urlencode(asked)}"
+
     def ui_run(self, experiment_id: str, run_id: str, artifact: str = "") -> str:
         """The page of a run, or one of its artifacts."""
         inside = f"/artifacts/{quote(artifact)}" if artifact else ""
         return f"{self.prefix}/#/experiments/{_part(experiment_id)}/runs/{_part(run_id)}{inside}?{_MODE}"
+
+    def ui_run_by_id(self, run_id: str) -> str:
+        """The page of a run whose experiment is not known here; MLflow's UI finds it."""
+        return f"{self.prefix}/#/runs/{_part(run_id)}?{_MODE}"
 
     def ui_compare(self, runs: Sequence[str], experiments: Sequence[str]) -> str:
         """MLflow's own comparison of runs."""

@@ -50,6 +50,9 @@ def render_framed(page: Page, framing: Framing) -> str:
     return render_page("console.html.j2", page=page, framing=framing, entries=entries)
 
 
-def framed_policy(*, framed: bool) -> str:
-    """The Content-Security-Policy of these pages as a header; ``framed`` when they embed a report of this server."""
-    return page_policy(forms="'self'", frames="'self'" if framed else "'none'")
+def framed_policy(frames: str = "'none'") -> str:
+    """The Content-Security-Policy of these pages as a header; ``frames`` is where what they embed may come from.
+
+    No page may embed them, so that nobody is led to press a button they do not see.
+    """
+    return page_policy(forms="'self'", frames=frames) + "; frame-ancestors 'none'"

@@ -1,0 +1,384 @@
+"""The page of two iterations: what differs between them, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flywheel_mlflow.assembly import RecordedAssembly
+from flywheel_mlflow.drift import KpiFound, KpiVerdict
+from flywheel_mlflow.evidence import FieldType
+from flywheel_mlflow.reports.changes import own_direction
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, Tone, code, number
+from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
+from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, RecordedInterface, RecordedProject
+from flywheel_mlflow.reports.dashboard_sections import SHORT
+from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
+from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.reports.pages.iterations import compare_section
+from flywheel_mlflow.reports.pages.links import Links
+from flywheel_mlflow.schemas import change_class
+
+#: A share of the larger value below which a difference is the rounding of floating point numbers.
+ROUNDING = 1e-12
+
+#: What drift's verdict on a KPI is called when two iterations are compared, worst first.
+KPI_WORDS = {
+    KpiVerdict.REGRESSED: ("worse", Tone.BAD),
+    KpiVerdict.VANISHED: ("vanished", Tone.BAD),
+    KpiVerdict.INCONCLUSIVE: ("cannot be told", Tone.UNKNOWN),
+    KpiVerdict.IMPROVED: ("better", Tone.GOOD),
+    KpiVerdict.NEW: ("appeared", Tone.NONE),
+    KpiVerdict.WITHIN: ("within noise", Tone.NONE),
+}
+_KPI_ORDER = tuple(KPI_WORDS)
+_WORD_TONES = {"worse": Tone.BAD, "now unknown": Tone.UNKNOWN, "better": Tone.GOOD}
+_WORD_ORDER = ("worse", "now unknown", "better", "newly known", "moved")
+#: How interface versions are classed, for people.
+VERSION_RULE = "MAJOR: a field is gone, of another type, or no longer in every row. MINOR: one was added. PATCH: none."
+CLASS_TONES = {"MAJOR": Tone.BAD, "MINOR": Tone.ATTENTION, "PATCH": Tone.NONE}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One of the two: the assembly that counts, and what it recorded."""
+
+    recorded: RecordedAssembly
+    record: AssemblyRecord
+    genuine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonFacts:
+    """Two iterations; ``kpis`` are drift's verdicts on all KPIs, ``judged`` says where they come from."""
+
+    first: Compared
+    second: Compared
+    kpis: tuple[KpiFound, ...]
+    judged: str
+    kept: bool
+    listed: tuple[RecordedAssembly, ...]
+
+
+def comparison_page(facts: ComparisonFacts, links: Links, addresses: Addresses) -> Page:
+    """What differs from the first to the second, each part left out when nothing does."""
+    before, after = facts.first.recorded, facts.second.recorded
+    parts = [
+        _kpis(facts, links),
+        _numbers(facts),
+        _stages(facts),
+        _projects(facts, links),
+        _interfaces(facts, links),
+        _readers(facts, links),
+        _versions(facts, links),
+        _bottlenecks(facts),
+    ]
+    found = tuple(section for section in parts if section.tables)
+    return Page(
+        title=f"Iteration {before.iteration} and iteration {after.iteration}",
+        part="iterations",
+        subtitle=f"What differs from iteration {before.iteration} to iteration {after.iteration}, and nothing else",
+        trail=(Cell("Iterations", href=addresses.iterations()), Cell("Two compared")),
+        lead=tuple(_lead(facts, found)),
+        sections=(
+            *found,
+            compare_section(facts.listed, addresses, first=before.iteration, second=after.iteration),
+            _origin(facts, links, addresses),
+        ),
+    )
+
+
+def _lead(facts: ComparisonFacts, found: Iterable[Section]) -> Iterator[Cell]:
+    differing = list(found)
+    if facts.first.recorded.run_id == facts.second.recorded.run_id:
+        yield Cell("Nothing differs: both are the same assembly.")
+    elif not differing:
+        yield Cell("Nothing differs between the two.", Tone.GOOD)
+    else:
+        moved = [item for item in facts.kpis if _differs(item)]
+        words = [KPI_WORDS[verdict] for verdict in _KPI_ORDER]
+        counts = ((sum(KPI_WORDS[item.verdict][0] == word for item in moved), word) for word, _ in words)
+        told = ", ".join(f"{count} {word}" for count, word in counts if count)
+        worst = min((_KPI_ORDER.index(item.verdict) for item in moved), default=None)
+        yield Cell(
+            f"KPIs that differ: {told}." if moved else "No KPI differs.",
+            Tone.NONE if worst is None else KPI_WORDS[_KPI_ORDER[worst]][1],
+        )
+    for side in (facts.first, facts.second):
+        if not side.recorded.sound:
+            yield Cell(f"The assembly of iteration {side.recorded.iteration} contradicts itself.", Tone.BAD)
+        if not side.genuine:
+            told = f"The files of iteration {side.recorded.iteration} are not those that were assembled."
+            yield Cell(told, Tone.BAD)
+
+
+def _differs(item: KpiFound) -> bool:
+    return item.value != item.reference or item.n != item.reference_n
+
+
+def _kpis(facts: ComparisonFacts, links: Links) -> Section:
+    moved = sorted((i for i in facts.kpis if _differs(i)), key=lambda i: (_KPI_ORDER.index(i.verdict), -i.severity))
+    rows = []
+    for item in moved:
+        word, tone = KPI_WORDS[item.verdict]
+        n = " \N{RIGHTWARDS ARROW} ".join(format_value(size, "count") for size in (item.reference_n, item.n))
+        rows.append(
+            (
+                Cell(item.subject, href=links.project(item.subject.partition(".")[0])),
+                Cell(word, tone),
+                _amount(item.reference, item.unit),
+                _amount(item.value, item.unit),
+                number(with_unit(item.tolerance, item.unit)) if item.tolerance is not None else Cell("none"),
+                number("not stated" if item.n is None and item.reference_n is None else n),
+                Cell(item.text),
+            )
+        )
+    columns = ("KPI", "verdict", *_turns(facts), "may get worse by", "n", "why")
+    return _section("kpis", "KPIs", "KPIs, the worst first", columns, rows, note=facts.judged)
+
+
+def _turns(facts: ComparisonFacts) -> tuple[str, str]:
+    return f"iteration {facts.first.recorded.iteration}", f"iteration {facts.second.recorded.iteration}"
+
+
+def _amount(value: float | None, unit: str) -> Cell:
+    return number(with_unit(value, unit), Tone.UNKNOWN if value is None else Tone.NONE)
+
+
+def _section(
+    name: str, title: str, caption: str, columns: tuple[str, ...], rows: Iterable[tuple[Cell, ...]], *, note: str = ""
+) -> Section:
+    """A section with one table; without rows it has none, and is left out."""
+    found = tuple(rows)
+    tables = (Table(caption, columns, found, ""),) if found else ()
+    return Section(name, title, notes=(Cell(note),) if note else (), tables=tables)
+
+
+def _numbers(facts: ComparisonFacts) -> Section:
+    """Numbers this package computes; KPIs have a section of their own."""
+    old, new = facts.first.record.metrics, facts.second.record.metrics
+    judged = {item.subject for item in facts.kpis}
+    rows = []
+    for name in [*new, *(name for name in old if name not in new)]:
+        before, after = facts.first.record.value(name), facts.second.record.value(name)
+        if name in judged or _same(before, after):
+            continue
+        unit = (new.get(name) or old[name]).unit
+        word = _word(before, after, own_direction(name))
+        change = "" if before is None or after is None else format_change(before, after, unit)
+        row = (
+            Cell(name.removeprefix("flywheel.")),
+            Cell(word, _WORD_TONES.get(word, Tone.NONE)),
+            _amount(before, unit),
+            _amount(after, unit),
+            number(change),
+        )
+        rows.append((not name.startswith("flywheel."), _WORD_ORDER.index(word), row))
+    rows.sort(key=lambda item: item[:2])
+    columns = ("number", "direction", *_turns(facts), "change")
+    note = "Better and worse here are only the direction of the change; these numbers have no sample size."
+    caption = "The flywheel's own, then those of stages and projects"
+    return _section("numbers", "Computed numbers", caption, columns, (row for *_, row in rows), note=note)
+
+
+def _same(before: float | None, after: float | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    return before == after or math.isclose(before, after, rel_tol=ROUNDING)
+
+
+def _word(before: float | None, after: float | None, direction: str | None) -> str:
+    if after is None:
+        return "now unknown"
+    if before is None:
+        return "newly known"
+    if direction is None:
+        return "moved"
+    return "better" if (after > before) == (direction == "higher") else "worse"
+
+
+def _stages(facts: ComparisonFacts) -> Section:
+    old = {stage.stage_id: stage for stage in facts.first.record.stages}
+    new = {stage.stage_id: stage for stage in facts.second.record.stages}
+    rows = []
+    for stage_id in dict.fromkeys([*new, *old]):
+        was, now = old.get(stage_id), new.get(stage_id)
+        statuses = [item.status if item else "not there" for item in (was, now)]
+        scores = [item.score if item else None for item in (was, now)]
+        if statuses[0] == statuses[1] and _same(*scores):
+            continue
+        rows.append(
+            (
+                Cell(facts.second.record.title(stage_id)),
+                *(Cell(status, STATUS_TONES.get(status, Tone.UNKNOWN)) for status in statuses),
+                *(_amount(score, "score 0..1") for score in scores),
+            )
+        )
+    first, second = _turns(facts)
+    columns = ("stage", f"status, {first}", f"status, {second}", f"score, {first}", f"score, {second}")
+    return _section("stages", "Stages", "Stages with another status or score", columns, rows)
+
+
+def _projects(facts: ComparisonFacts, links: Links) -> Section:
+    rows = []
+    for was, now in _pairs(facts):
+        item = now or was
+        if item is None:
+            continue
+        changes = list(_project_changes(was, now))
+        rows += [
+            (Cell(item.project_id, href=links.project(item.project_id)), Cell(what), Cell(before), Cell(after, tone))
+            for what, before, after, tone in changes
+        ]
+    columns = ("project", "what", *_turns(facts))
+    return _section("projects", "Projects", "Projects that came, went, or stand otherwise", columns, rows)
+
+
+def _pairs(facts: ComparisonFacts) -> Iterator[tuple[RecordedProject | None, RecordedProject | None]]:
+    names = dict.fromkeys(item.project_id for side in (facts.second, facts.first) for item in side.record.projects)
+    for name in sorted(names):
+        yield facts.first.record.project(name), facts.second.record.project(name)
+
+
+def _project_changes(was: RecordedProject | None, now: RecordedProject | None) -> Iterator[tuple[str, str, str, Tone]]:
+    if was is None or now is None:
+        there = ("not there", now.state, Tone.NONE) if now else (was.state if was else "", "not there", Tone.ATTENTION)
+        yield ("registered", *there)
+        return
+    if was.state != now.state:
+        yield "evidence", was.state, now.state, Tone.NONE if now.evidence else Tone.UNKNOWN
+    kinds = [item.evidence.kind if item.evidence else "none" for item in (was, now)]
+    if kinds[0] != kinds[1]:
+        yield "kind of evidence", kinds[0], kinds[1], Tone.NONE
+    if (was.consumable, was.reasons) != (now.consumable, now.reasons):
+        told = ["yes" if item.consumable else f"no: {'; '.join(item.reasons)}" for item in (was, now)]
+        yield "consumable", told[0], told[1], Tone.GOOD if now.consumable else Tone.ATTENTION
+    if was.not_consumable_for != now.not_consumable_for:
+        told = [_barred(item) for item in (was, now)]
+        yield "not consumable for", told[0], told[1], Tone.ATTENTION if now.not_consumable_for else Tone.GOOD
+    if (was.passed_checks, was.total_checks) != (now.passed_checks, now.total_checks):
+        told = [UNKNOWN if i.total_checks is None else f"{i.passed_checks} of {i.total_checks}" for i in (was, now)]
+        yield "checks passed", told[0], told[1], Tone.NONE
+
+
+def _barred(item: RecordedProject) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in item.not_consumable_for.items()) or "nobody"
+
+
+def _interfaces(facts: ComparisonFacts, links: Links) -> Section:
+    rows = []
+    for was, now in _pairs(facts):
+        old = {item.name: item for item in was.interfaces_out} if was else {}
+        new = {item.name: item for item in now.interfaces_out} if now else {}
+        for name in dict.fromkeys([*new, *old]):
+            cells = _version_change(old.get(name), new.get(name))
+            if cells:
+                rows.append((Cell(name, href=links.interface(name)), *cells))
+    columns = ("interface", "change", *(f"version, {turn}" for turn in _turns(facts)), "rows", "schema")
+    note = f"{VERSION_RULE} Against each other, whatever lies between the two."
+    return _section("interfaces", "Interface versions", "Interfaces with another version", columns, rows, note=note)
+
+
+def _version_change(was: RecordedInterface | None, now: RecordedInterface | None) -> tuple[Cell, ...]:
+    """The cells of an interface that differs; none where it does not."""
+    old, new = (item.version if item else None for item in (was, now))
+    if old is None or new is None:
+        if old is new:
+            return ()
+        shown = old or new
+        word = Cell("no version any more", Tone.BAD) if new is None else Cell("first version")
+        rows = format_value(shown.rows if shown else None, "count")
+        digests = (_digest(item.digest if item else None) for item in (old, new))
+        return (word, *digests, number(rows), Cell(""))
+    if old.digest == new.digest and old.schema_digest == new.schema_digest:
+        return ()
+    rule = change_class(old.fields, new.fields).upper()
+    rows = " \N{RIGHTWARDS ARROW} ".join(format_value(item.rows, "count") for item in (old, new))
+    return (
+        Cell(rule, CLASS_TONES[rule]),
+        _digest(old.digest),
+        _digest(new.digest),
+        number(rows if old.rows != new.rows else format_value(new.rows, "count")),
+        Cell("; ".join(_fields(old.fields, new.fields)) or "the same"),
+    )
+
+
+def _digest(digest: str | None) -> Cell:
+    return Cell("none", Tone.UNKNOWN) if digest is None else code(digest[:SHORT])
+
+
+def _fields(old: Iterable[FieldType], new: Iterable[FieldType]) -> Iterator[str]:
+    """What differs between two schemas, field by field."""
+    before, after = {item.path: item for item in old}, {item.path: item for item in new}
+    yield from (f"{path} is gone" for path in before if path not in after)
+    yield from (f"{path} was added" for path in after if path not in before)
+    for path, was in before.items():
+        now = after.get(path, was)
+        if was.type != now.type:
+            yield f"{path} was {was.type}, is {now.type}"
+        if was.required != now.required:
+            yield f"{path} is {'now' if now.required else 'no longer'} in every row"
+
+
+def _readers(facts: ComparisonFacts, links: Links) -> Section:
+    old = {(edge.interface, edge.consumer): edge for edge in facts.first.record.edges}
+    new = {(edge.interface, edge.consumer): edge for edge in facts.second.record.edges}
+    rows = []
+    for key in sorted({*old, *new}):
+        states = [edges[key].state if key in edges else "not declared" for edges in (old, new)]
+        if states[0] != states[1]:
+            interface, consumer = key
+            names = [Cell(interface, href=links.interface(interface)), Cell(consumer, href=links.project(consumer))]
+            rows.append((*names, *map(Cell, states)))
+    columns = ("interface", "read by", *_turns(facts))
+    return _section("lineage", "Who reads what", "Edges in another state", columns, rows)
+
+
+def _versions(facts: ComparisonFacts, links: Links) -> Section:
+    rows: list[tuple[Cell, ...]] = []
+    for was, now in _pairs(facts):
+        if was is None or now is None:
+            continue
+        name = Cell(now.project_id, href=links.project(now.project_id))
+        if was.contract_digest != now.contract_digest:
+            rows.append((name, Cell("contract"), code(was.contract_digest[:SHORT]), code(now.contract_digest[:SHORT])))
+        versions = [item.evidence.code_version if item.evidence else "" for item in (was, now)]
+        if versions[0] != versions[1]:
+            rows.append((name, Cell("code"), *(code(version[:SHORT] or UNKNOWN) for version in versions)))
+    columns = ("project", "what", *_turns(facts))
+    return _section("versions", "Contracts and code", "Projects with another contract or other code", columns, rows)
+
+
+def _bottlenecks(facts: ComparisonFacts) -> Section:
+    old = {item.name: item for item in facts.first.record.bottlenecks.bottlenecks}
+    new = {item.name: item for item in facts.second.record.bottlenecks.bottlenecks}
+    rows = [
+        (Cell(item.title), Cell("fires now", Tone.ATTENTION), Cell(item.severity), code(item.rule), Cell(item.advice))
+        for name, item in new.items()
+        if name not in old
+    ]
+    rows += [
+        (Cell(item.title), Cell("gone", Tone.GOOD), Cell(item.severity), code(item.rule), Cell(item.advice))
+        for name, item in old.items()
+        if name not in new
+    ]
+    columns = ("bottleneck", "what", "severity", "rule", "advice")
+    return _section("bottlenecks", "Bottlenecks", "Rules that fire on one side only", columns, rows)
+
+
+def _origin(facts: ComparisonFacts, links: Links, addresses: Addresses) -> Section:
+    sides = (facts.first.recorded, facts.second.recorded)
+    pairs = [
+        Pair(f"Iteration {side.iteration}", Cell(f"run {side.run_id[:SHORT]}", href=links.run(side.run_id)))
+        for side in sides
+    ]
+    experiments = sorted({side.experiment_id for side in sides if side.experiment_id})
+    in_mlflow = addresses.ui_compare([side.run_id for side in sides], experiments)
+    more = [Cell("MLflow's own comparison of these two runs", href=in_mlflow)]
+    if sides[0].run_id != sides[1].run_id:
+        told = "The review of the comparison" if facts.kept else "Nobody has compared them by `flywheel drift` yet"
+        more.append(Cell(told, href=addresses.drift(sides[1].iteration, sides[0].iteration)))
+    more += [Cell(f"All of iteration {side.iteration}", href=links.turn(side.iteration)) for side in sides]
+    return Section("origin", "Where this comes from", pairs=tuple(pairs), links=tuple(dict.fromkeys(more)))

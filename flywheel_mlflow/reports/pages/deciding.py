@@ -1,0 +1,91 @@
+"""What pages about decisions have in common: the ledger in sentences, the fields that acts ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flywheel_mlflow.errors import FlywheelError, Refused
+from flywheel_mlflow.history import Told
+from flywheel_mlflow.ledger import AUTHENTICATED
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Table, Tone, sentence
+from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
+from flywheel_mlflow.reports.dashboard_releases import moment_text
+from flywheel_mlflow.reports.pages.addresses import Addresses
+
+#: Events of the ledger on one page; `flywheel release history` has all of them.
+MOST_EVENTS = 50
+#: What people type as a reason, in characters, as the acts take it.
+LONGEST_REASON = 2_000
+
+
+def refusal_text(error: FlywheelError) -> str:
+    """Why an act would be refused now, by which rule, and what to do, as one text."""
+    parts = [error.what]
+    if isinstance(error, Refused):
+        parts.append(f"rule: {error.rule}")
+    if error.hint:
+        parts.append(f"next: {error.hint}")
+    return "; ".join(parts)
+
+
+def ledger_notes(ledger: LedgerFacts) -> tuple[Cell, ...]:
+    """What keeps the ledger from being believed, worst first; empty when nothing does."""
+    if ledger.unknown:
+        return (Cell(f"The ledger is unknown: {ledger.unknown}.", Tone.UNKNOWN),)
+    faults = [Cell(f"The ledger has a fault: {fault}.", Tone.BAD) for fault in ledger.faults]
+    disputed = ledger.state.disputed if ledger.state else ()
+    faults += [Cell(f"Event {number} is disputed: it {what}.", Tone.BAD) for number, what in disputed]
+    return tuple(faults)
+
+
+def event_table(
+    story: Iterable[Told], caption: str, empty: str, addresses: Addresses, *, most: int = MOST_EVENTS
+) -> Table:
+    """Events of the ledger in sentences, the newest first; the caption says how many are left out."""
+    found = tuple(story)
+    more = f"; {len(found) - most} older ones are left out" if len(found) > most else ""
+    return Table(
+        f"{caption}{more}",
+        ("event", "at", "who", "name is", "what"),
+        tuple(_event(item, addresses) for item in reversed(found[-most:])),
+        empty,
+    )
+
+
+def _event(item: Told, addresses: Addresses) -> tuple[Cell, ...]:
+    return (
+        Cell(str(item.number)),
+        Cell(moment_text(item.at)),
+        Cell(item.actor),
+        Cell(item.level, Tone.GOOD if item.level == AUTHENTICATED else Tone.NONE),
+        Cell(item.text, href=addresses.release(item.about) if item.about is not None else ""),
+    )
+
+
+def said(story: Iterable[Told], event: int | None, *, about: Iterable[int] | None = None) -> tuple[Cell, ...]:
+    """The sentence of an event that was just written, as the ledger has it; nothing when it is none of ``about``.
+
+    The address names a number alone: whatever else stands there is never shown as something that happened.
+    """
+    allowed = None if about is None else frozenset(about)
+    if event is None or (allowed is not None and event not in allowed):
+        return ()
+    found = next((item for item in story if item.number == event), None)
+    if found is None:
+        return ()
+    return (Cell(f"Event {found.number}, by {found.actor}: {sentence(found.text)}.", Tone.GOOD),)
+
+
+def hidden(name: str, value: object) -> Field:
+    """What a form sends without asking."""
+    return Field(name, name, "hidden", str(value))
+
+
+def reason_field(label: str = "Reason, kept for good") -> Field:
+    """What every decision asks for."""
+    return Field("reason", label, "area", longest=LONGEST_REASON)
+
+
+def choice_field(name: str, label: str, choices: Iterable[tuple[str, str]], *, value: str = "") -> Field:
+    """One of several values; ``choices`` are values with their labels."""
+    return Field(name, label, "choice", value, tuple(Choice(key, told) for key, told in choices))

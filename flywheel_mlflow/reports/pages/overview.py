@@ -1,0 +1,161 @@
+"""The overview: is the flywheel healthy, and where to look next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flywheel_mlflow.releases import STAGES, ReleaseState
+from flywheel_mlflow.reports.dashboard import FIRST, build_executive, command_section
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, Tone, number, sentence
+from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
+from flywheel_mlflow.reports.dashboard_health import VERDICT_TONES, health, named, open_overrides, regression
+from flywheel_mlflow.reports.dashboard_releases import RISK_COLUMNS, moment_text, pointed, risk_row
+from flywheel_mlflow.reports.dashboard_sections import bottleneck_section, stage_section
+from flywheel_mlflow.reports.dashboard_trends import own_numbers
+from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.pages.frame import Page
+
+#: Findings and open risks of the overview; their pages have all of them.
+MOST = 5
+
+
+def overview_page(facts: DashboardFacts, addresses: Addresses) -> Page:
+    """Healthy or not and why, then a few lines of every other page."""
+    found = health(facts)
+    return Page(
+        title=facts.title,
+        part="overview",
+        subtitle=f"Iteration {facts.iteration}, the newest assembled one, as of {moment_text(facts.now)}",
+        executive=build_executive(facts, found),
+        sections=(
+            stage_section(facts),
+            bottleneck_section(facts),
+            _numbers(facts, addresses),
+            _projects(facts, addresses),
+            _drift(facts, addresses),
+            _feedback(facts, addresses),
+            _risks(facts, addresses),
+            _releases(facts, addresses),
+            command_section(facts, found),
+        ),
+    )
+
+
+def _numbers(facts: DashboardFacts, addresses: Addresses) -> Section:
+    links = (
+        Cell(f"Everything about iteration {facts.iteration}", href=addresses.iteration(facts.iteration)),
+        Cell("All iterations, and what differs between two of them", href=addresses.iterations()),
+    )
+    return Section("kpis", "Numbers", ("business", "engineering"), links=links, tables=(own_numbers(facts),))
+
+
+def _projects(facts: DashboardFacts, addresses: Addresses) -> Section:
+    projects = facts.record.projects
+    out = [item for item in projects if not item.consumable]
+    barred = [item for item in projects if item.not_consumable_for]
+    rows = tuple(
+        (Cell(i.project_id, href=facts.links.project(i.project_id)), Cell(i.title), Cell(_why_not(i.reasons)))
+        for i in out
+    )
+    pairs = [
+        Pair("Consumable", number(f"{len(projects) - len(out)} of {len(projects)}", _toned(bool(out)))),
+        Pair("With evidence", number(f"{sum(item.evidence is not None for item in projects)} of {len(projects)}")),
+    ]
+    if barred:
+        names = named(item.project_id for item in barred)
+        pairs.append(Pair("Not for every consumer", Cell(names, Tone.ATTENTION)))
+    return Section(
+        "registry",
+        "Projects",
+        ("governance", "engineering"),
+        links=(
+            Cell("All projects", href=addresses.projects()),
+            Cell("All interfaces", href=addresses.interfaces()),
+        ),
+        pairs=tuple(pairs),
+        tables=(Table("Not consumable", ("project", "title", "why not"), rows, "every project is consumable."),),
+    )
+
+
+def _why_not(reasons: tuple[str, ...]) -> str:
+    more = f" (+{len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}" if reasons else ""
+
+
+def _toned(attention: bool) -> Tone:
+    return Tone.ATTENTION if attention else Tone.GOOD
+
+
+def _drift(facts: DashboardFacts, addresses: Addresses) -> Section:
+    reason = regression(facts.drift, facts.iteration)
+    answered = facts.drift.answered
+    left = answered.left if answered else ()
+    rows = tuple(
+        (Cell(item.subject), Cell(item.verdict.value, VERDICT_TONES[item.verdict.value]), Cell(item.text))
+        for item in left[:MOST]
+    )
+    more = f"; {len(left) - MOST} more on their page" if len(left) > MOST else ""
+    tables = (Table(f"Findings, worst first{more}", ("subject", "verdict", "what"), rows, "none is left."),)
+    return Section(
+        "drift",
+        "Drift and regressions",
+        ("governance", "engineering"),
+        notes=(Cell(f"{sentence(reason.text)}.", reason.tone),),
+        links=(Cell("The review of the comparison", href=addresses.drift()),),
+        tables=tables if answered else (),
+    )
+
+
+def _feedback(facts: DashboardFacts, addresses: Addresses) -> Section:
+    found = facts.feedback
+    if found.unknown:
+        first = Cell(f"Feedback unknown: {found.unknown}.", Tone.UNKNOWN)
+    elif not found.ingestions:
+        first = Cell("No feedback of this iteration was taken in.", Tone.UNKNOWN)
+    else:
+        first = Cell(f"{found.ingestions} {'ingestion' if found.ingestions == 1 else 'ingestions'} of feedback.")
+    pairs = (Pair(name.replace("_", " "), number(format_value(n, "count"))) for name, n in (found.counts or {}).items())
+    links = (Cell("The feedback board", href=addresses.feedback()),)
+    return Section("feedback", "Feedback", ("business", "engineering"), (first,), tuple(pairs), links=links)
+
+
+def _risks(facts: DashboardFacts, addresses: Addresses) -> Section:
+    ledger = facts.ledger
+    links = (Cell("The risk ledger", href=addresses.risks()),)
+    readers = ("business", "governance")
+    if ledger.unknown:
+        return Section("risks", "Risks", readers, (Cell(f"Unknown: {ledger.unknown}.", Tone.UNKNOWN),), links=links)
+    pending = sorted((risk for risk in ledger.risks if risk.closed_at is None), key=lambda risk: risk.due)
+    rows = tuple(risk_row(risk, facts.now, facts.links) for risk in pending[:MOST])
+    more = f"; {len(pending) - MOST} more on their page" if len(pending) > MOST else ""
+    table = Table(f"Open risks, the first due first{more}", RISK_COLUMNS, rows, "none in the ledger.")
+    return Section("risks", "Risks", readers, links=links, tables=(table,))
+
+
+def _releases(facts: DashboardFacts, addresses: Addresses) -> Section:
+    ledger = facts.ledger
+    links = (Cell("All releases, their gates and history", href=addresses.releases()),)
+    readers = ("governance",)
+    if ledger.unknown:
+        return Section(
+            "releases", "Releases", readers, (Cell(f"Unknown: {ledger.unknown}.", Tone.UNKNOWN),), links=links
+        )
+    state = ledger.state or ReleaseState()
+    notes = tuple(Cell(fault, Tone.BAD) for fault in ledger.faults[:FIRST])
+    return Section("releases", "Releases", readers, notes, tuple(_standing(facts, state)), links=links)
+
+
+def _standing(facts: DashboardFacts, state: ReleaseState) -> Iterator[Pair]:
+    for stage in STAGES:
+        yield Pair(stage.capitalize(), pointed(state, stage, facts.links))
+    mine = [item.version for item in state.releases.values() if item.iteration == facts.iteration]
+    if mine:
+        newest = max(mine)
+        stands = f"{newest}, {state.stage_of(newest).value}"
+        yield Pair("Made of this iteration", Cell(stands, href=facts.links.release(newest)))
+    else:
+        yield Pair("Made of this iteration", Cell("none", Tone.ATTENTION))
+    for item in open_overrides(facts.ledger, facts.now):
+        told = f"release {item.version} to {item.to}, until {moment_text(item.until)}: {item.reason}"
+        yield Pair("Open override", Cell(told, Tone.BAD, href=facts.links.release(item.version)))

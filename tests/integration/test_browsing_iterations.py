@@ -1,0 +1,268 @@
+"""The pages about iterations, projects and interfaces on real stores: always current, kept where nothing can change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from console_cases import cells, links, pairs, section, shown, texts
+from releases_bench import INTERFACE, ReleasesBench, releases_on
+from servers.embedded import EmbeddedStore, copy_store
+from servers.proxy import CountingProxy
+from servers.tracking import TrackingServerProcess
+from workbench import bench_on
+
+from flywheel_mlflow.errors import InputError, UnknownName
+from flywheel_mlflow.operations.browsing.comparing import compare
+from flywheel_mlflow.operations.browsing.interfaces import interface, interfaces
+from flywheel_mlflow.operations.browsing.iterations import iteration, iterations
+from flywheel_mlflow.operations.browsing.overview import overview
+from flywheel_mlflow.operations.browsing.projects import project, projects
+from flywheel_mlflow.operations.browsing.reader import Asked, Memory, Reader
+from flywheel_mlflow.operations.browsing.turns import BELIEVED, MOST_ASSEMBLIES, list_turns
+from flywheel_mlflow.operations.drifting import drift_iteration
+from flywheel_mlflow.reports.dashboard_blocks import Tone
+from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.pages.frame import Page
+
+AT = Addresses("/ml")
+Making = Callable[[Reader, Asked], Page]
+EVERY: tuple[tuple[Making, dict[str, str]], ...] = (
+    (overview, {}),
+    (iterations, {}),
+    (iteration, {"iteration": "2"}),
+    (iteration, {"iteration": "1"}),
+    (compare, {}),
+    (projects, {}),
+    (project, {"project": "p01"}),
+    (project, {"project": "p10"}),
+    (interfaces, {}),
+    (interface, {"interface": INTERFACE}),
+)
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    at: datetime
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def reader_of(found: ReleasesBench, clock: Clock | None = None) -> Reader:
+    """Somebody who reads pages, with an empty memory."""
+    desk = found.desk() if clock is None else replace(found.desk(), now=clock)
+    return Reader(desk, AT, "", Memory())
+
+
+def ask(reader: Reader, make: Making, **asked: str) -> Page:
+    """A page, rendered and read back on the way."""
+    page = make(reader, Asked(asked))
+    shown(page)
+    return page
+
+
+def two_iterations(found: ReleasesBench, folder: Path) -> None:
+    """Two assembled iterations, the second worse than the first, and compared."""
+    for turn, quality in ((1, 0.9), (2, 0.6)):
+        found.log(folder, turn, quality=quality)
+        found.assemble(turn)
+    drift_iteration(found.bench.flywheel, found.bench.tracking, 2, against=1)
+
+
+@pytest.fixture(scope="module")
+def standing(migrated_template: Path, tmp_path_factory: pytest.TempPathFactory) -> ReleasesBench:
+    """Two iterations that tests only look at."""
+    folder = tmp_path_factory.mktemp("standing")
+    found = releases_on(folder / "flywheel", copy_store(migrated_template, folder / "store").uri)
+    two_iterations(found, folder)
+    return found
+
+
+@pytest.fixture
+def home(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore]) -> ReleasesBench:
+    """A flywheel on a store of its own, without anything in it."""
+    return releases_on(tmp_path / "flywheel", embedded_store().uri)
+
+
+def test_an_empty_flywheel_has_every_page(home: ReleasesBench) -> None:
+    """Before the first assembly every page says what to run, and what is asked for by name is unknown."""
+    reader = reader_of(home)
+    for make in (overview, iterations, compare, projects, interfaces):
+        assert "Nothing was assembled yet" in shown(ask(reader, make)).text
+    assert "p01" in ask(reader, project, project="p01").title
+    assert INTERFACE in ask(reader, interface, interface=INTERFACE).title
+    for make, name in ((project, "project"), (interface, "interface")):
+        with pytest.raises(UnknownName):
+            ask(reader, make, **{name: "nobody"})
+    with pytest.raises(UnknownName):
+        ask(reader, iteration, iteration="1")
+
+
+@pytest.mark.parametrize(("make", "asked"), EVERY)
+def test_every_page_is_made(standing: ReleasesBench, make: Making, asked: dict[str, str]) -> None:
+    """Every page of a flywheel with two iterations is a whole page, the second time the same."""
+    reader = reader_of(standing, Clock(datetime.now(UTC)))
+    assert ask(reader, make, **asked) == ask(reader, make, **asked)
+
+
+def test_what_is_not_there_is_unknown(standing: ReleasesBench) -> None:
+    """Names and numbers nobody knows are refused with the ones that exist; no number is no number."""
+    reader = reader_of(standing)
+    for make, asked in ((iteration, "iteration"), (project, "project"), (interface, "interface")):
+        with pytest.raises(UnknownName, match="99"):
+            ask(reader, make, **{asked: "99"})
+    with pytest.raises(UnknownName):
+        ask(reader, compare, first="1", second="99")
+    for value in ("0", "-1", "two", "1" * 40, "\N{SUPERSCRIPT TWO}"):
+        with pytest.raises(InputError):
+            ask(reader, iteration, iteration=value)
+    for value in ("yesterday", "9999-99-99", "<script>"):
+        with pytest.raises(InputError):
+            ask(reader, iterations, older=value)
+
+
+def test_the_pages_lead_to_real_runs(standing: ReleasesBench) -> None:
+    """What a page links to in MLflow is what the server has: the runs of the assembly and of the project."""
+    client, reader = standing.bench.client, reader_of(standing)
+    recorded = standing.bench.tracking.assemblies.recorded(2)
+    assert recorded is not None
+    run = client.get_run(recorded.run_id)
+    origin = pairs(section(ask(reader, iteration, iteration="2"), "origin"))
+    assert origin["Assembly run"].href == AT.ui_run(run.info.experiment_id, run.info.run_id)
+    behind = pairs(section(ask(reader, project, project="p01"), "evidence"))["Run"]
+    assert behind.href == AT.ui_run(client.get_run(behind.text).info.experiment_id, behind.text)
+
+
+def test_the_kept_comparison_judges(standing: ReleasesBench) -> None:
+    """The KPIs of two iterations that were compared have drift's own verdicts; otherwise they are computed."""
+    reader = reader_of(standing)
+    kept = ask(reader, compare, first="1", second="2")
+    assert ["p01.quality", "worse"] in [row[:2] for row in texts(section(kept, "kpis"))]
+    assert "kept on the run" in section(kept, "kpis").notes[0].text
+    computed = ask(reader, compare, first="2", second="1")
+    assert ["p01.quality", "better"] in [row[:2] for row in texts(section(computed, "kpis"))]
+    assert "computed here" in section(computed, "kpis").notes[0].text
+    assert "Nobody has compared them by `flywheel drift` yet" in links(section(computed, "origin"))
+
+
+def test_a_version_has_its_past(standing: ReleasesBench) -> None:
+    """The page of an interface has its versions of both iterations, its profile, and says that there is no card."""
+    found = ask(reader_of(standing), interface, interface=INTERFACE)
+    rows = section(found, "versions").tables[0].rows
+    assert [row[0].text for row in rows] == ["2", "1"]
+    assert rows[0][1].text != rows[1][1].text
+    assert section(found, "profile").image is not None
+    assert section(found, "card").notes[0].tone is Tone.UNKNOWN
+    earlier = ask(reader_of(standing), interface, interface=INTERFACE, iteration="1")
+    assert [row[0].text for row in section(earlier, "versions").tables[0].rows] == ["1"]
+
+
+def test_a_new_assembly_is_seen_at_once(home: ReleasesBench, tmp_path: Path) -> None:
+    """Pages whose reader remembers the past show an iteration the moment it is assembled, and its re-assembly."""
+    two_iterations(home, tmp_path)
+    reader = reader_of(home)
+    assert "Iteration 2" in ask(reader, overview).subtitle
+    home.log(tmp_path, 3)
+    home.assemble(3)
+    assert "Iteration 3" in ask(reader, overview).subtitle
+    before = pairs(section(ask(reader, iteration, iteration="1"), "origin"))["Assembly run"].text
+    home.log(tmp_path, 1, quality=0.7)
+    home.assemble(1)
+    after = pairs(section(ask(reader, iteration, iteration="1"), "origin"))["Assembly run"].text
+    assert after != before
+    assert "Iteration 3" in ask(reader, overview).subtitle
+
+
+def test_deleted_assemblies_leave(home: ReleasesBench, tmp_path: Path) -> None:
+    """The newest assembly is gone the moment it is deleted, another one from the lists a few minutes later."""
+    two_iterations(home, tmp_path)
+    clock = Clock(datetime.now(UTC))
+    reader = reader_of(home, clock)
+    newest, oldest = list_turns(reader)
+    home.bench.client.delete_run(oldest.run_id)
+    with pytest.raises(UnknownName):
+        ask(reader, iteration, iteration="1")
+    clock.at += BELIEVED + timedelta(seconds=1)
+    assert list_turns(reader) == (newest,)
+    home.bench.client.restore_run(oldest.run_id)
+    home.bench.client.delete_run(newest.run_id)
+    assert [item.iteration for item in list_turns(reader)] == [1]
+
+
+def test_changed_files_are_told_and_not_remembered(home: ReleasesBench, tmp_path: Path) -> None:
+    """Files that were changed on the server are told at every request, until they are what was assembled again."""
+    two_iterations(home, tmp_path)
+    recorded = home.bench.tracking.assemblies.recorded(2)
+    assert recorded is not None
+    place = Path(home.bench.tracking.artifacts.address(recorded.run_id).removeprefix("file://"))
+    report = place / "reports" / "p10_report.md"
+    whole = report.read_text()
+    report.write_text(whole + "and more\n")
+    reader = reader_of(home)
+    for _ in range(2):
+        origin = pairs(section(ask(reader, iteration, iteration="2"), "origin"))
+        assert origin["Its files"].tone is Tone.BAD
+    report.write_text(whole)
+    assert pairs(section(ask(reader, iteration, iteration="2"), "origin"))["Its files"].tone is Tone.GOOD
+
+
+def test_broken_files_beside_the_data_are_said(home: ReleasesBench, tmp_path: Path) -> None:
+    """Checks, card and profile that cannot be read are unknown with the reason, and the page is there."""
+    two_iterations(home, tmp_path)
+    reader = reader_of(home)
+    run_id = pairs(section(ask(reader, project, project="p01"), "evidence"))["Run"].text
+    folder = Path(home.bench.tracking.artifacts.address(run_id).removeprefix("file://")) / "flywheel"
+    (folder / "checks.json").write_text('[{"name": 1}]')
+    (folder / "profiles" / f"{INTERFACE}.json").write_text("{")
+    (folder / "cards").mkdir(exist_ok=True)
+    (folder / "cards" / f"{INTERFACE}.json").write_text('{"source": "<script>"}')
+    checks = section(ask(reader, project, project="p01"), "checks")
+    assert checks.notes[0].tone is Tone.UNKNOWN
+    assert ["ready", "passed"] in texts(checks)
+    page = ask(reader, interface, interface=INTERFACE)
+    for name in ("card", "profile"):
+        assert section(page, name).notes[0].tone is Tone.UNKNOWN
+    assert cells(section(page, "schema"))
+
+
+def test_older_iterations_are_a_page_further(standing: ReleasesBench) -> None:
+    """Asked for what was assembled before a moment, the list starts there; before the first there is none."""
+    reader = reader_of(standing)
+    recorded = standing.bench.tracking.assemblies.recorded(2)
+    assert recorded is not None
+    assert recorded.ended is not None
+    page = ask(reader, iterations, older=recorded.ended.isoformat())
+    assert [row[0].text for row in section(page, "iterations").tables[0].rows] == ["1"]
+    with pytest.raises(UnknownName):
+        ask(reader, iterations, older="2001-01-01")
+
+
+def test_a_page_asks_a_bounded_number_of_times(tmp_path: Path, tracking_server: TrackingServerProcess) -> None:
+    """More iterations and more runs cost no more requests, on each kind of server; what cannot change is asked once."""
+    found = releases_on(tmp_path / "flywheel", tracking_server.uri)
+    two_iterations(found, tmp_path)
+    with CountingProxy(tracking_server.uri).running() as proxy:
+        reader = reader_of(ReleasesBench(bench_on(found.bench.flywheel, proxy.url)))
+        counts: list[dict[str, int]] = []
+        for _ in range(2):
+            for make, asked in EVERY:  # what is kept is read
+                make(reader, Asked(asked))
+            counts.append({})
+            for number, (make, asked) in enumerate(EVERY):
+                proxy.reset()
+                make(reader, Asked(asked))
+                counts[-1][f"{number} {make.__name__}"] = len(proxy.exchanges)
+            for turn in (3, 4):
+                found.log(tmp_path, turn)
+                found.assemble(turn)
+    assert counts[1].keys() == counts[0].keys()
+    for name, count in counts[1].items():
+        assert count <= counts[0][name] + 2, name  # an iteration that is not the newest any more is looked up
+    assert max(counts[1].values()) < 40
+    assert MOST_ASSEMBLIES < 50
