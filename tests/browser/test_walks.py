@@ -1,0 +1,106 @@
+"""People's ways through the console in a real browser, in the order in which they go them."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+from releases_bench import MANAGER, REVIEWER
+from servers.browser import NARROW, SignedIn
+from servers.console import SHUT_OUT, VIEWER, ConsoleServer
+from servers.plugin import ADMIN
+from servers.plugin import signed_in as acting_as
+
+REASON = "I read the report and the drift"
+
+
+def sent(page: Page, title: str, **fields: str) -> None:
+    """Fill the form of this title, and send it."""
+    form = page.get_by_role("form", name=title)
+    for label, value in fields.items():
+        form.get_by_label(re.compile(label, re.IGNORECASE)).fill(value)
+    form.get_by_role("button").click()
+
+
+def aliases(console: ConsoleServer) -> dict[str, int]:
+    """Where the server points."""
+    with acting_as(ADMIN):
+        return dict(console.plugin.bench().world().aliases)
+
+
+def test_a_manager_reads_the_overview(signed_in: SignedIn) -> None:
+    """Somebody without a role sees on the first screen whether the flywheel is healthy, and reaches what is behind."""
+    page = signed_in(VIEWER)
+    page.goto("/flywheel/")
+    expect(page.get_by_role("heading", name="Is the flywheel healthy?")).to_be_visible()
+    assert page.locator(".verdict").bounding_box()["y"] < 700  # type: ignore[index]  # it is visible
+    page.get_by_label("governance").check()
+    expect(page.get_by_role("heading", name="Releases", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Stages", exact=True, level=2)).to_be_hidden()
+    for part in ("Iterations", "Projects", "Interfaces", "Drift", "Feedback", "Risks", "Releases", "Overview"):
+        page.get_by_role("navigation", name="Console").get_by_role("link", name=part).click()
+        expect(page.locator("[aria-current=page]")).to_have_text(part)
+    expect(page.locator("footer")).to_contain_text(f"Signed in as {VIEWER}")
+
+
+def test_a_reviewer_decides(signed_in: SignedIn, console: ConsoleServer) -> None:
+    """A reviewer reads drift and verdict and approves; a manager evaluates the gate, promotes, and rolls back."""
+    reviewer = signed_in(REVIEWER)
+    reviewer.goto("/flywheel/drift?iteration=3&against=2")
+    expect(reviewer.locator("main")).to_contain_text("iteration 2")
+    report = reviewer.frame_locator("iframe.embedded").locator("body")
+    expect(report).to_contain_text("iteration 3", timeout=20_000)
+    reviewer.goto("/flywheel/releases/3")
+    sent(reviewer, "Approve", reason=REASON)
+    expect(reviewer).to_have_url(re.compile(r"/flywheel/releases/3\?event=\d+"))
+    expect(reviewer.get_by_role("status")).to_contain_text(f"by {REVIEWER}")
+    expect(reviewer.locator("main")).to_contain_text(REASON)
+
+    manager = signed_in(MANAGER)
+    for stage in ("staging", "production"):
+        manager.goto("/flywheel/releases/3")
+        sent(manager, f"Evaluate the gate to {stage}")
+        expect(manager.get_by_role("status")).to_contain_text("PASS")
+        sent(manager, f"Promote to {stage}")
+        expect(manager.get_by_role("status")).to_contain_text(stage)
+    assert aliases(console) == {"staging": 3, "production": 3}
+
+    manager.goto("/flywheel/releases")
+    manager.get_by_role("button", name="Work out a rollback").click()
+    sent(manager, "Roll production back to release 2", reason="wrong answers were reported")
+    expect(manager.get_by_role("status")).to_contain_text("by ana")
+    assert aliases(console)["production"] == 2
+
+
+def test_a_person_without_rights_is_refused(signed_in: SignedIn) -> None:
+    """Who may not read sees nothing of the flywheel, and who has no role is told so in place of a button."""
+    page = signed_in(SHUT_OUT)
+    answer = page.goto("/flywheel/releases/3")
+    assert answer is not None
+    assert answer.status == 403
+    expect(page.locator("main")).to_contain_text("READ")
+    expect(page.get_by_role("button")).to_have_count(0)
+    viewer = signed_in(VIEWER)
+    viewer.goto("/flywheel/releases/3")
+    expect(viewer.get_by_role("button", name="Approve")).to_have_count(0)
+    expect(viewer.get_by_role("button", name="Promote")).to_have_count(0)
+
+
+def test_nobody_is_let_in_without_an_account(signed_in: SignedIn) -> None:
+    """Without a name and a password the server answers 401, and shows no page."""
+    answer = signed_in().request.get("/flywheel/")
+    assert answer.status == 401
+    assert "healthy" not in answer.text()
+
+
+def test_everything_is_reached_by_keyboard(signed_in: SignedIn) -> None:
+    """The first tab leads past the navigation, and what has the focus is seen to have it."""
+    page = signed_in(VIEWER, width=NARROW, dark=True)
+    page.goto("/flywheel/")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("To the content")
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none"
