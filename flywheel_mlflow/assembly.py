@@ -34,7 +34,8 @@ from flywheel_mlflow.track_record import NO_RECORD, TrackRecord
 class RecordedAssembly:
     """What an earlier assembly said, as its run on the server holds it.
 
-    ``metrics`` are the numbers of that run by name; ``statuses`` the stage statuses by stage id.
+    ``metrics`` are the numbers of that run by name; ``statuses`` the stage statuses by stage id; ``sound`` is False
+    where it contradicts itself; ``ended`` is UTC, None while unknown.
     """
 
     iteration: int
@@ -42,6 +43,9 @@ class RecordedAssembly:
     digest: str
     metrics: Mapping[str, float]
     statuses: Mapping[str, str] = field(default_factory=dict)
+    sound: bool = True
+    experiment_id: str = ""
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from flywheel_mlflow.errors import DocumentError, InputError
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gates import Measured
 from flywheel_mlflow.metrics import LOWER_IS_BETTER
+from flywheel_mlflow.pins import Pin
 from flywheel_mlflow.releases import Kind
 from flywheel_mlflow.risks import Risk
 
@@ -35,27 +36,6 @@ _COPIED = {
     METRICS: deliverables.METRICS,
     CHECKS: deliverables.TEST_RESULTS,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """One interface version of a release: where it is, what it is, who made it, under which licence.
-
-    ``uri`` names it by run, ``address`` is where the artifact store keeps it, which saves asking for the run.
-    ``digest`` and ``schema_digest`` are the first 32 hex digits of a sha256; ``licence`` and ``rows`` are None where
-    nobody stated them; ``iteration`` is the one whose run made it, which an older one may be.
-    """
-
-    interface: str
-    project: str
-    uri: str
-    digest: str
-    schema_digest: str
-    licence: str | None
-    rows: int | None
-    iteration: int
-    run_id: str
-    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,10 @@ class FlywheelError(Exception):
     def __str__(self) -> str:
         return self.diagnostics()
 
+    def _render_traceback_(self) -> list[str]:
+        # What notebooks show in place of a traceback: a message for the person who reads it.
+        return self.diagnostics().splitlines()
+
 
 class Refused(FlywheelError):
     """A rule says no to an act.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from flywheel_mlflow.blueprint import BLUEPRINT_FILE, Blueprint, read_blueprint
 from flywheel_mlflow.contract import CONTRACT_FILE, Contract, contracts_by_id, read_contract
@@ -13,6 +15,8 @@ from flywheel_mlflow.documents import Document
 from flywheel_mlflow.errors import DocumentError, Fault, UnknownName
 
 PROJECTS_FOLDER = "projects"
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,48 @@ def load_flywheel(root: Path) -> Flywheel:
         contracts=contracts_by_id(contract for _, contract, _ in parsed),
         folders={contract.id: folder for folder, contract, _ in sorted(parsed, key=lambda item: item[1].id)},
     )
+
+
+def load_blueprint_only(root: Path) -> Flywheel:
+    """The flywheel at ``root`` for what needs its blueprint alone, such as moving a release.
+
+    Its contracts, which take longer to read than such an act does, are read when somebody asks for one.
+
+    Raises:
+        DocumentError: every fault of the blueprint; later, those of every file. StorageError: a file cannot be read.
+    """
+    late = _LateFlywheel(root)
+    return Flywheel(
+        root=root,
+        blueprint=read_blueprint(root)[0],
+        contracts=_Late(lambda: late.whole.contracts),
+        folders=_Late(lambda: late.whole.folders),
+    )
+
+
+class _LateFlywheel:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @cached_property
+    def whole(self) -> Flywheel:
+        return load_flywheel(self._root)
+
+
+class _Late(Mapping[str, Value]):
+    """A mapping that is read on first use."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Value]]) -> None:
+        self._read = read
+
+    def __getitem__(self, key: str) -> Value:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 def contract_folders(root: Path) -> list[Path]:

@@ -8,9 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeGuard
 
+from pydantic import TypeAdapter, ValidationError
+
 from flywheel_mlflow.approvals import JudgedApproval
 from flywheel_mlflow.blueprint import Blueprint, Criterion, Gate
-from flywheel_mlflow.drift.intervals import MOST_SAMPLES, newcombe_difference
+from flywheel_mlflow.documents import parse_json
+from flywheel_mlflow.errors import DocumentError, Fault
 from flywheel_mlflow.releases import Basis, Release
 from flywheel_mlflow.risks import Risk
 
@@ -58,6 +61,7 @@ class GateFacts:
     """All the evidence a gate is evaluated on, collected beforehand; ``now`` is the moment of judging.
 
     ``reference`` is what the release is compared with (``release 3``, ``iteration 2``), empty when there is nothing.
+    ``named`` are the projects the evidence names, by kind of criterion or by metric; no verdict depends on them.
     """
 
     release: Release
@@ -72,6 +76,7 @@ class GateFacts:
     approvals: tuple[JudgedApproval, ...]
     risks: tuple[Risk, ...]
     now: datetime
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,24 @@ class GateResult:
     criteria: tuple[CriterionResult, ...] = field(default=())
 
 
+_RESULT: TypeAdapter[GateResult] = TypeAdapter(GateResult)
+
+
+def gate_result_from_json(text: str, *, name: str = "gate.json") -> GateResult:
+    """The verdict in a text that a gate run keeps; ``name`` is where it comes from, for errors.
+
+    Raises:
+        DocumentError: it is no such document.
+    """
+    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
+    try:
+        return _RESULT.validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DocumentError([Fault(name, 0, place, first["msg"])], hint="evaluate the gate again") from error
+
+
 def evaluate(gate: Gate, facts: GateFacts, blueprint: Blueprint) -> GateResult:
     """The gate's verdict: the worst of its criteria.
 
@@ -139,7 +162,7 @@ def _judge(criterion: Criterion, facts: GateFacts) -> CriterionResult:
         case "max_drop":
             return _max_drop(criterion, facts)
         case "drift":
-            command = f"flywheel drift --iteration {facts.release.iteration} --against production"
+            command = compare_command(facts.release.iteration, facts.reference)
             return _answer(criterion, facts.drift, next_command=command)
         case "consistency":
             command = f"flywheel check --iteration {facts.release.iteration}"
@@ -151,6 +174,17 @@ def _judge(criterion: Criterion, facts: GateFacts) -> CriterionResult:
             return _approval(criterion, facts)
         case _:
             return _risks(criterion, facts)
+
+
+def compare_command(iteration: int, reference: str) -> str:
+    """The command that compares an iteration with a reference (``release 3``, ``iteration 2``) and shows every finding.
+
+    Without a reference the iteration after it is the first that can be compared.
+    """
+    if not reference:
+        return f"flywheel assemble --iteration {iteration + 1}"
+    kind, _, number = reference.partition(" ")
+    return f"flywheel drift --iteration {iteration} --against {number if kind == 'iteration' else 'production'}"
 
 
 def _limit(criterion: Criterion, facts: GateFacts, *, at_least: bool) -> CriterionResult:
@@ -235,6 +269,8 @@ def _non_inferior(confidence: float, limit: float, now: Measured, before: Measur
         return Verdict.INCONCLUSIVE, "the sample size of one of the two is unknown"
     if not (0 <= now.value <= 1 and 0 <= before.value <= 1):
         return Verdict.INCONCLUSIVE, "it is no share of a sample, so no interval of a share fits it"
+    from flywheel_mlflow.drift.intervals import newcombe_difference
+
     # No rounding to whole successes: 9.6 of 10 are not 10.
     low, high = newcombe_difference(before.value * before.n, before.n, now.value * now.n, now.n, confidence=confidence)
     least, most = (low, high) if sign > 0 else (-high, -low)
@@ -249,6 +285,8 @@ def _non_inferior(confidence: float, limit: float, now: Measured, before: Measur
 
 
 def _is_size(n: int | None) -> TypeGuard[int]:
+    from flywheel_mlflow.drift.intervals import MOST_SAMPLES
+
     return n is not None and 1 <= n <= MOST_SAMPLES
 
 
@@ -303,6 +341,7 @@ def _risks(criterion: Criterion, facts: GateFacts) -> CriterionResult:
 
 def _boundaries(criterion: Criterion, judged: Mapping[str, CriterionResult], blueprint: Blueprint) -> CriterionResult:
     told: list[str] = []
+    commands: list[str] = []
     verdicts: list[Verdict] = []
     for boundary in blueprint.boundaries:
         found = [judged[name] for name in boundary.enforced_by if name in judged]
@@ -313,6 +352,7 @@ def _boundaries(criterion: Criterion, judged: Mapping[str, CriterionResult], blu
             told.append(
                 f"{boundary.id}: {first.id}: {first.reason}" if first else f"{boundary.id}: nothing enforces it"
             )
+            commands.append(first.next if first else "flywheel validate")
     held = sum(verdict is Verdict.PASS for verdict in verdicts)
     return _result(
         criterion,
@@ -320,7 +360,7 @@ def _boundaries(criterion: Criterion, judged: Mapping[str, CriterionResult], blu
         "; ".join(told) or (f"all {held} boundaries hold" if verdicts else "flywheel.yaml names no boundary"),
         value=float(held),
         n=len(verdicts),
-        next="see the criteria named" if told else "",
+        next=commands[0] if commands else "",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
@@ -38,6 +39,11 @@ def label_fault(value: str) -> str | None:
     if _UNSHOWABLE.search(value):
         return "contains control characters"
     return None
+
+
+def unshowable(text: str) -> Iterator[str]:
+    """The characters of a text that hide, reverse or break what is shown, in order."""
+    return (found.group() for found in _UNSHOWABLE.finditer(text))
 
 
 Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)]

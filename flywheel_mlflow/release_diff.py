@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flywheel_mlflow.bundle import BLUEPRINT, MANIFEST, METRICS, REGISTRY, Bundle, Pin
+from flywheel_mlflow.bundle import BLUEPRINT, MANIFEST, METRICS, REGISTRY, Bundle
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.drift.intervals import newcombe_difference
+from flywheel_mlflow.pins import Pin
 
 #: Two shares whose 95 % interval of the difference holds 0 are not told apart.
 CONFIDENCE = 0.95

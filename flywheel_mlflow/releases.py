@@ -238,15 +238,16 @@ class ReleaseState:
 
 
 class _Fold:
-    """Applies events one by one."""
+    """Applies events one by one, to the state after those before."""
 
-    def __init__(self) -> None:
-        self.releases: dict[int, Release] = {}
-        self.current: dict[str, int | None] = dict.fromkeys(STAGES)
-        self.moves: dict[int, Move] = {}
-        self.overrides: list[Override] = []
-        self.disputed: list[tuple[int, str]] = []
-        self.events = 0
+    def __init__(self, before: ReleaseState) -> None:
+        self.releases = dict(before.releases)
+        self.current = dict(before.current)
+        self.moves = {move.number: move for move in before.moves}
+        self.overrides = list(before.overrides)
+        self.disputed = list(before.disputed)
+        self.is_moving = before.open_move is not None
+        self.events = before.events
 
     def take(self, event: Event) -> None:
         self.events = event.number + 1
@@ -319,12 +320,13 @@ class _Fold:
             self.disputed.append((event.number, f"moves version {move.version}, which nobody registered"))
         elif release.rejected or release.retired:
             self.disputed.append((event.number, f"moves version {move.version}, which was rejected or retired"))
-        elif any(item.ended is None for item in self.moves.values()):
+        elif self.is_moving:
             self.disputed.append((event.number, "starts a move while another one is open"))
         elif self.current[move.to] != move.came_from:
             self.disputed.append((event.number, f"moves {move.to} from {move.came_from}, which is not where it was"))
         else:
             self.moves[event.number] = move
+            self.is_moving = True
 
     def _end(self, event: Event) -> None:
         started = whole(event.body["move"], least=0)
@@ -334,6 +336,7 @@ class _Fold:
             return
         done = event.kind in ENDS
         self.moves[started] = replace(move, ended=event.at, done=done, ended_by=event.number)
+        self.is_moving = False
         if done:
             self.current[move.to] = move.version
             release = self.releases[move.version]
@@ -350,9 +353,9 @@ class _Fold:
         )
 
 
-def fold(events: Iterable[Event]) -> ReleaseState:
-    """The state after the events; any sequence of events has one."""
-    folding = _Fold()
+def fold(events: Iterable[Event], *, before: ReleaseState | None = None) -> ReleaseState:
+    """The state after the events; any sequence of events has one. ``before`` is the state after those before them."""
+    folding = _Fold(before or ReleaseState())
     for event in events:
         folding.take(event)
     return folding.state()

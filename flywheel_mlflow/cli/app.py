@@ -162,11 +162,13 @@ def adopt(
 @app.command()
 def collect(context: Context, iteration: Iteration, as_json: AsJson = False) -> None:
     """Show an iteration's evidence: which runs count, which are carried, which are skipped and why."""
-    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.cli import progress, show
     from flywheel_mlflow.operations.assembling import collect_iteration
 
     session = _session(context)
-    show.collected(session.flywheel, collect_iteration(session.flywheel, session.tracking, iteration), as_json=as_json)
+    with progress.working(f"collecting iteration {iteration}"):
+        found = collect_iteration(session.flywheel, session.tracking, iteration)
+    show.collected(session.flywheel, found, as_json=as_json)
 
 
 @app.command()
@@ -185,15 +187,19 @@ def assemble(
     drift: Annotated[
         bool, typer.Option("--drift/--no-drift", help="Compare with the release in production or the iteration before.")
     ] = True,
+    findings: Annotated[
+        bool, typer.Option("--findings/--no-findings", help="Take failed checks, drift and rollbacks in as feedback.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Assemble an iteration: registry, stage runs, metrics, report, checks; fifteen deliverables."""
-    from flywheel_mlflow.cli import progress, show, show_drift
+    from flywheel_mlflow.cli import progress, show, show_drift, show_feedback
     from flywheel_mlflow.cli.session import log_first, record_absorbed, watch_risks
     from flywheel_mlflow.errors import ExitCode
     from flywheel_mlflow.operations.assembling import assemble_iteration
     from flywheel_mlflow.operations.checking import read_sources
     from flywheel_mlflow.operations.drifting import drift_after_assembly
+    from flywheel_mlflow.operations.noticing import notice_after_assembly
 
     session = _session(context)
     with progress.steps() as step:
@@ -216,8 +222,12 @@ def assemble(
     if not assembled.contradictions:
         record_absorbed(session, assembled)
         watch_risks(session, iteration)
+    noticed = None
+    if findings and not assembled.contradictions:
+        noticed = notice_after_assembly(session.flywheel, session.tracking, iteration)
     show.assembled(assembled, session.settings, failed, as_json=as_json)
     show_drift.after_assembly(followed)
+    show_feedback.noticed_after_assembly(noticed)
     if assembled.contradictions or failed:
         raise typer.Exit(ExitCode.BLOCK)
 
@@ -273,17 +283,19 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check the newest assembly of an iteration against its files, the contracts and the server."""
-    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.cli import progress, show
     from flywheel_mlflow.errors import ExitCode
     from flywheel_mlflow.operations.checking import check_iteration, prove_checks
 
     session = _session(context)
     turn = session.iteration(iteration)
     if prove:
-        proofs = prove_checks(session.flywheel, session.tracking, turn, seed=seed)
+        with progress.working("breaking the assembly in every way a check must notice"):
+            proofs = prove_checks(session.flywheel, session.tracking, turn, seed=seed)
         held = show.proofs(proofs, as_json=as_json)
     else:
-        checked = check_iteration(session.flywheel, session.tracking, turn)
+        with progress.working(f"assembling iteration {turn} again"):
+            checked = check_iteration(session.flywheel, session.tracking, turn)
         held = show.checked(checked, junit=junit, as_json=as_json)
     if not held:
         raise typer.Exit(ExitCode.BLOCK)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +16,8 @@ from flywheel_mlflow.canonical import document_json
 
 #: Width of tables when nobody looks at them: a pipe or a file has no width of its own.
 PIPE_WIDTH = 160
+#: Characters a column keeps at least of what it holds: text in narrower ones is a letter heap.
+READABLE_WIDTH = 18
 STYLES = {
     "passed": "green",
     "completed": "green",
@@ -48,9 +50,34 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
+class FittedTable(Table):
+    """A table; where the terminal is too narrow for its columns, each row stands as lines of heading and text."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Rich's hook: what is drawn on this console."""
+        if self._fits(options.max_width):
+            yield from super().__rich_console__(console, options)
+            return
+        yield Text.assemble(self.title or "")
+        for cells in zip(*(column.cells for column in self.columns), strict=True):
+            lines = Table.grid(padding=(0, 2, 0, 0))
+            lines.add_column(style="dim", no_wrap=True)
+            lines.add_column(overflow="fold")
+            for column, cell in zip(self.columns, cells, strict=True):
+                if str(cell):
+                    lines.add_row(column.header, cell)
+            yield lines
+            yield ""
+
+    def _fits(self, width: int) -> bool:
+        wanted = (max(cell_len(str(text)) for text in (item.header, *item.cells)) for item in self.columns)
+        # Each column has a border and two blanks.
+        return sum(min(one, READABLE_WIDTH) + 3 for one in wanted) < width
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table of texts that may come from anybody."""
-    table = Table(title=clean(title), title_justify="left", show_lines=False)
+    table = FittedTable(title=clean(title), title_justify="left", show_lines=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:

@@ -25,12 +25,12 @@ def drift(
     """Compare an iteration with another: KPIs, distributions, filters; exit code 0, 1 or 3 as the verdict says."""
     from flywheel_mlflow.cli import progress, show_drift
     from flywheel_mlflow.cli.session import Session
-    from flywheel_mlflow.operations.drifting import drift_iteration, reference_named
+    from flywheel_mlflow.operations.drifting import drift_iteration, reference_of
 
     root, tracking_uri, _ = context.obj
     session = Session(root, tracking_uri)
     turn = session.iteration(iteration)
-    reference = reference_named(session.tracking, against or str(turn - 1))
+    reference = reference_of(session.tracking, turn, against)
     with progress.steps() as step:
         step(f"comparing iteration {turn} with iteration {reference.iteration}")
         found = drift_iteration(session.flywheel, session.tracking, turn, against=reference, full=full, dry_run=dry_run)

@@ -57,13 +57,15 @@ def pull_traces_command(
     as_json: AsJson = False,
 ) -> None:
     """Take in what people and judges said about MLflow traces."""
-    from flywheel_mlflow.cli import show_feedback
+    from flywheel_mlflow.cli import progress, show_feedback
     from flywheel_mlflow.operations.feedback import pull_traces
 
     session = open_session(context)
-    pulled, done = pull_traces(
-        session.flywheel, session.tracking, experiment, iteration, since=show_feedback.moment(since), dry_run=dry_run
-    )
+    moment = show_feedback.moment(since)
+    with progress.working(f"reading the traces of {experiment}"):
+        pulled, done = pull_traces(
+            session.flywheel, session.tracking, experiment, iteration, since=moment, dry_run=dry_run
+        )
     show_feedback.pulled(pulled, done, dry_run=dry_run, as_json=as_json)
 
 
@@ -71,15 +73,14 @@ def pull_traces_command(
 def pull_findings_command(
     context: Context, iteration: Iteration, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Take in the flywheel's own findings: the failed checks of an iteration's evidence."""
-    from flywheel_mlflow.cli import show_feedback
-    from flywheel_mlflow.operations.assembling import collect_iteration
-    from flywheel_mlflow.operations.feedback import pull_findings
+    """Take in the flywheel's own findings: failed checks, drift, rollbacks, overrides; `assemble` does it by itself."""
+    from flywheel_mlflow.cli import progress, show_feedback
+    from flywheel_mlflow.operations.noticing import pull_findings
 
     session = open_session(context)
-    collected = collect_iteration(session.flywheel, session.tracking, iteration)
-    done = pull_findings(session.flywheel, session.tracking, collected, dry_run=dry_run)
-    show_feedback.ingested((done,), dry_run=dry_run, as_json=as_json)
+    with progress.working(f"looking for findings of iteration {iteration}"):
+        noticed = pull_findings(session.flywheel, session.tracking, iteration, dry_run=dry_run)
+    show_feedback.noticed(noticed, dry_run=dry_run, as_json=as_json)
 
 
 @feedback.command()
@@ -156,12 +157,13 @@ def themes_command(
     as_json: AsJson = False,
 ) -> None:
     """Group what an iteration's events say into themes, with what speaks for each and what was decided."""
-    from flywheel_mlflow.cli import show_feedback, show_tasks
+    from flywheel_mlflow.cli import progress, show_feedback, show_tasks
     from flywheel_mlflow.operations.theming import find_themes
 
     session = open_session(context)
     wanted = session.flywheel.project_of(project) if project else None
-    found = find_themes(session.flywheel, session.tracking, iteration, now=show_feedback.now(), dry_run=dry_run)
+    with progress.working(f"grouping the events of iteration {iteration}"):
+        found = find_themes(session.flywheel, session.tracking, iteration, now=show_feedback.now(), dry_run=dry_run)
     if not dry_run:
         watch_risks(session, iteration)
     show_tasks.themes(found, limit=limit, project=wanted, as_json=as_json)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.running import Ran
 
 
-def _silent(_: object) -> None:
+def _silent(*_: object) -> None:
     """Progress nobody watches."""
 
 
@@ -39,9 +39,20 @@ def steps() -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
+def working(text: str) -> Iterator[None]:
+    """One piece of work that does not tell how far it is, shown on a terminal only."""
+    with steps() as step:
+        step(text)
+        yield
+
+
+@contextmanager
 def pipelines() -> Iterator[Callable[[str, Ran | None], None]]:
-    """A line on standard error when a pipeline starts, one when it has ended."""
+    """A line when a pipeline starts, one when it has ended, shown on a terminal only."""
     console = open_console(stderr=True)
+    if not console.is_terminal:
+        yield _silent
+        return
 
     def tell(name: str, ran: Ran | None) -> None:
         if ran is None:

@@ -15,7 +15,7 @@ keys = typer.Typer(name="keys", help="Keys with which people and servers sign.",
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-Version = Annotated[int, typer.Argument(min=1, help="The release's number.")]
+Version = Annotated[int, typer.Argument(min=1, max=999_999_999, help="The release's number.")]
 Reason = Annotated[str, typer.Option(help="Why; kept for good.")]
 RoleName = Annotated[str, typer.Option(help="A role of flywheel.yaml that you hold.")]
 Stage = Annotated[str, typer.Option("--to", help="staging or production.")]
@@ -41,7 +41,7 @@ def list_command(context: Context, as_json: AsJson = False) -> None:
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.telling import list_releases
 
-    show_releases.listed(list_releases(open_session(context).desk), as_json=as_json)
+    show_releases.listed(list_releases(open_session(context, whole=False).desk), as_json=as_json)
 
 
 @releases.command("show")
@@ -80,7 +80,8 @@ def history_command(
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.telling import history
 
-    show_releases.story(history(open_session(context).desk, version=version, last=last), as_json=as_json)
+    desk = open_session(context, whole=False).desk
+    show_releases.story(history(desk, version=version, last=last), as_json=as_json)
 
 
 @releases.command("who")
@@ -94,7 +95,7 @@ def who_command(
     from flywheel_mlflow.operations.telling import who_at
 
     when = moment(at, end_of_day=True)
-    show_releases.tenure(who_at(open_session(context).desk, when), when, as_json=as_json)
+    show_releases.tenure(who_at(open_session(context, whole=False).desk, when), when, as_json=as_json)
 
 
 @releases.command("retire")
@@ -183,7 +184,7 @@ def promote(context: Context, version: Version, to: Stage, dry_run: DryRun = Fal
     """Move a release to a stage; needs a current PASS of its gate."""
     from flywheel_mlflow.cli import show_releases
 
-    answer = open_session(context).act("promote", version=version, to=to, dry_run=dry_run)
+    answer = open_session(context, whole=False).act("promote", version=version, to=to, dry_run=dry_run)
     show_releases.moved(answer, as_json=as_json)
 
 
@@ -197,7 +198,7 @@ def rollback(
     """Take production back to a release that was there before and whose data are whole."""
     from flywheel_mlflow.cli import show_releases
 
-    answer = open_session(context).act("rollback", reason=reason, to=to, dry_run=dry_run)
+    answer = open_session(context, whole=False).act("rollback", reason=reason, to=to, dry_run=dry_run)
     show_releases.moved(answer, as_json=as_json)
 
 
@@ -230,7 +231,7 @@ def reconcile(
     """Make the server agree with the ledger: end an open move, put aliases and stages back."""
     from flywheel_mlflow.cli import show_releases
 
-    answer = open_session(context).act("reconcile", force=force, dry_run=dry_run)
+    answer = open_session(context, whole=False).act("reconcile", force=force, dry_run=dry_run)
     show_releases.reconciled(answer, as_json=as_json)
 
 
@@ -240,10 +241,13 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Replay the ledger against the server: moves nobody decided, data that changed, forged decisions."""
-    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.cli import progress, show_releases
     from flywheel_mlflow.operations.auditing import audit as run_audit
 
-    raise typer.Exit(show_releases.audited(run_audit(open_session(context).desk, full=full), as_json=as_json))
+    desk = open_session(context).desk
+    with progress.working("replaying the ledger against the server"):
+        found = run_audit(desk, full=full)
+    raise typer.Exit(show_releases.audited(found, as_json=as_json))
 
 
 def doctor(context: Context, as_json: AsJson = False) -> None:
@@ -300,7 +304,7 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Download the data of an interface as released, and compare them with their digest."""
-    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.cli import progress, show_releases
     from flywheel_mlflow.operations.resolving import consumer_settings, pull_interface, resolve_interface
     from flywheel_mlflow.tracking import connect
 
@@ -308,7 +312,9 @@ def pull(
     settings, name = consumer_settings(flywheel or None, root, tracking_uri)
     tracking = connect(settings, name)
     found = resolve_interface(tracking, interface, at)
-    show_releases.pulled(found, pull_interface(tracking, found, out), as_json=as_json)
+    with progress.working(f"downloading {interface} of release {found.release}"):
+        path = pull_interface(tracking, found, out)
+    show_releases.pulled(found, path, as_json=as_json)
 
 
 @keys.command("new")
@@ -332,13 +338,13 @@ def moment(text: str, *, end_of_day: bool) -> datetime:
 
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        if len(text) <= len("2026-12-01") and end_of_day:
+            found = datetime.combine(found.date(), time(23, 59, 59))
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the first day of all, east of Greenwich, lies before all time
         raise InputError(
             f"cannot read {text[:80]!r} as a time", hint="write 2026-12-01 or 2026-12-01T15:30, in UTC"
         ) from error
-    if len(text) <= len("2026-12-01") and end_of_day:
-        found = datetime.combine(found.date(), time(23, 59, 59))
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def add_to(app: typer.Typer) -> None:

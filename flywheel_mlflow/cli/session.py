@@ -14,7 +14,7 @@ import typer
 
 from flywheel_mlflow.blueprint import BLUEPRINT_FILE
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.flywheel import Flywheel, find_root, load_flywheel
+from flywheel_mlflow.flywheel import Flywheel, find_root, load_blueprint_only, load_flywheel
 from flywheel_mlflow.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -27,19 +27,30 @@ if TYPE_CHECKING:
 
 Context = typer.Context
 
+#: What the longer acts do meanwhile, for people who wait.
+ACTS = {
+    "create": "making the release",
+    "gate": "collecting the gate's evidence",
+    "promote": "checking and moving the release",
+    "reconcile": "comparing the server with the ledger",
+    "risk-watch": "looking for risks",
+    "rollback": "checking the data of the release before",
+}
+
 
 class Session:
     """One command's surroundings."""
 
-    def __init__(self, root: Path | None, tracking_uri: str | None) -> None:
+    def __init__(self, root: Path | None, tracking_uri: str | None, *, whole: bool = True) -> None:
         self._root = root
+        self._whole = whole
         self._tracking_uri = tracking_uri
 
     @cached_property
     def flywheel(self) -> Flywheel:
         """The flywheel of ``--root`` or of the nearest folder upward."""
         root = self._root.resolve() if self._root else find_root(Path.cwd())
-        return load_flywheel(root)
+        return load_flywheel(root) if self._whole else load_blueprint_only(root)
 
     @cached_property
     def settings(self) -> Settings:
@@ -82,9 +93,11 @@ class Session:
 
     def act(self, name: str, **arguments: object) -> dict[str, Any]:
         """Do an act: by the server's plugin where there is one, else here."""
+        from flywheel_mlflow.cli import progress
         from flywheel_mlflow.operations.acting import act_somewhere
 
-        return act_somewhere(self.desk, name, arguments)
+        with progress.working(ACTS.get(name, "writing the decision")):
+            return act_somewhere(self.desk, name, arguments)
 
     def approve(
         self, version: int, role: str, reason: str, *, until: datetime | None, key: Path | None, dry_run: bool
@@ -105,10 +118,13 @@ class Session:
         return self.tracking.runs.prepared(self.settings.run_id, self.settings.experiment_id, project_id)
 
 
-def open_session(context: Context) -> Session:
-    """The surroundings of a command, from the options before it."""
+def open_session(context: Context, *, whole: bool = True) -> Session:
+    """The surroundings of a command, from the options before it.
+
+    Not ``whole`` is for what needs the blueprint alone: contracts are read only when somebody asks for one.
+    """
     root, tracking_uri, _ = context.obj
-    return Session(root, tracking_uri)
+    return Session(root, tracking_uri, whole=whole)
 
 
 def root_or_none(root: Path | None) -> Path | None:

@@ -295,10 +295,12 @@ def _closing_lines(found: Assembled, settings: Settings) -> Iterator[str]:
     page = f"/#/experiments/{found.experiment_id}/runs/{found.run_id}?workflowType=machine_learning"
     if settings.is_server:
         yield f"open it:  {settings.shown_uri.rstrip('/')}{page}"
+        yield f"compare:  {settings.shown_uri.rstrip('/')}/{found.table}"
     else:
         store = quote(settings.shown_uri)
         yield f"open it:  mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri {store}"
         yield f"          then http://127.0.0.1:5000{page}"
+        yield f"compare:  http://127.0.0.1:5000/{found.table}"
 
 
 def checked(found: Checked, *, junit: Path | None, as_json: bool) -> bool:

@@ -17,6 +17,7 @@ from flywheel_mlflow.reports.escaping import fit, visible
 if TYPE_CHECKING:
     from flywheel_mlflow.feedback.routing import Asked
     from flywheel_mlflow.operations.feedback import Ingested
+    from flywheel_mlflow.operations.noticing import Noticed, NoticedAfter
     from flywheel_mlflow.operations.routing import Explained, Routed, RulesTried
     from flywheel_mlflow.tracking import PulledTraces
 
@@ -58,6 +59,36 @@ def ingested(done: Sequence[Ingested], *, dry_run: bool, as_json: bool) -> None:
             say(console, line)
 
 
+def noticed(found: Noticed, *, dry_run: bool, as_json: bool) -> None:
+    """What became of the flywheel's own findings, and what could not be looked at."""
+    if as_json:
+        print_json(_ingested_document(found.ingested) | {"dry_run": dry_run, "unread": list(found.unread)})
+    else:
+        ingested((found.ingested,), dry_run=dry_run, as_json=False)
+    for line in found.unread:
+        say(open_console(stderr=True), f"warning: not looked at: {line}")
+
+
+def noticed_after_assembly(after: NoticedAfter | None) -> None:
+    """One line on the findings an assembly told, on standard error: standard output is the assembly's."""
+    console = open_console(stderr=True)
+    if after is not None and after.failure is not None:
+        say(console, f"warning: findings did not become feedback: {after.failure.what}")
+        say(console, "  try `flywheel feedback pull-findings` once that is mended")
+    if after is None or after.noticed is None:
+        return
+    taken = after.noticed.ingested.taken
+    if taken.new:
+        say(console, f"findings that became feedback: {counted(taken.new, 'new event')}: {_routed(taken.to)}")
+    for line in after.noticed.unread:
+        say(console, f"warning: not looked at for feedback: {line}")
+
+
+def _routed(to: Mapping[str, int]) -> str:
+    ordered = sorted(to.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{project} {count}" for project, count in ordered)
+
+
 def _ingested_document(item: Ingested) -> dict[str, Any]:
     return {
         "file": item.file,
@@ -87,13 +118,12 @@ def _ingested_lines(item: Ingested, *, dry_run: bool) -> Iterator[str]:
         f"{counted(item.dead, 'dead letter')}"
         + (f" ({counted(taken.conflicts, 'conflict')})" if taken.conflicts else "")
     )
-    for letter in item.first:
+    for letter in sorted(item.first, key=lambda letter: letter.line):
         yield f"  line {letter.line}: {letter.reason}"
     if item.dead > len(item.first):
         yield f"  and {item.dead - len(item.first)} more"
     if taken.new:
-        ordered = sorted(taken.to.items(), key=lambda pair: (-pair[1], pair[0]))
-        yield "  routed: " + ", ".join(f"{to} {count}" for to, count in ordered)
+        yield f"  routed: {_routed(taken.to)}"
     if item.run_id:
         yield f"  run {item.run_id}"
     elif dry_run:
@@ -128,6 +158,10 @@ def routed(found: Routed, *, as_json: bool) -> None:
         print_json(asdict(found))
         return
     console = open_console()
+    if not found.total:
+        say(console, f"no feedback of iteration {found.iteration} yet")
+        say(console, f"next: flywheel feedback ingest FILE --iteration {found.iteration}")
+        return
     rows = [(to, count, f"{count / found.total:.1%}") for to, count in found.to.items()]
     console.print(table(f"feedback of iteration {found.iteration}", ("to", "events", "share"), rows))
     rules = [(rule, count) for rule, count in found.rules.items() if rule != UNROUTABLE]
@@ -172,6 +206,9 @@ def listed(total: int, rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> N
         for row in rows
     ]
     console = open_console()
+    if not total:
+        say(console, "no such feedback: 0 events")
+        return
     console.print(table("feedback", ("event", "to", "rule", "source", "severity", "text"), cells))
     say(console, f"{len(rows)} of {counted(total, 'event')}")
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: What a verdict means to whoever called the command.
 EXIT = {"PASS": ExitCode.PASS, "BLOCK": ExitCode.BLOCK, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
+#: Decisions whose kind alone makes no sentence with the release behind it.
+DECISIONS = {"drift_explained": "drift explained of", "override": "override for"}
 
 
 def day(moment: datetime) -> str:
@@ -85,7 +87,7 @@ def listed(found: Sequence[Listed], *, as_json: bool) -> None:
         )
         for item in found
     ]
-    listing("releases", ("release", "stands", "iteration", "made by", "at (UTC)", "gates", "approvals"), rows)
+    listing("releases", ("release", "stands", "iteration", "made by", "at (UTC)", "gates", "approvals given"), rows)
 
 
 def shown(found: Shown, *, as_json: bool) -> None:
@@ -119,6 +121,9 @@ def shown(found: Shown, *, as_json: bool) -> None:
         proof = "verified" if judged.verified else "unverified"
         state = "; ".join(judged.against) or f"counts until {day(approval.until)}"
         say(console, f"approved by {approval.actor.name} ({proof}) as {approval.role}: {approval.reason} -- {state}")
+    for explained in release.explanations:
+        subjects = ", ".join(explained.subjects)
+        say(console, f"drift explained by {explained.actor.name} ({subjects}): {explained.reason}")
     for item in found.overrides:
         say(
             console,
@@ -128,6 +133,9 @@ def shown(found: Shown, *, as_json: bool) -> None:
         end = "open" if move.ended is None else "done" if move.done else "undone"
         word = "rolled back" if move.rollback else "promoted"
         say(console, f"{word} to {move.to} by {move.actor.name} on {day(move.at)} ({end}, event {move.number})")
+    for word, event in (("rejected", release.rejected), ("retired", release.retired)):
+        if event is not None:
+            say(console, f"{word} by {event.actor.name} on {day(event.at)}: {event.body.get('reason', '')}")
 
 
 def differing(found: ReleaseDiff, *, before: int, after: int, as_json: bool) -> None:
@@ -162,6 +170,9 @@ def story(found: Sequence[Told], *, as_json: bool) -> None:
     if as_json:
         print_json({"events": found})
         return
+    if not found:
+        say(open_console(), "nothing was decided yet; next: flywheel release create --iteration N")
+        return
     rows = [(item.number, day(item.at), item.actor, item.level, item.text) for item in found]
     listing("the ledger", ("event", "at (UTC)", "who", "name is", "what"), rows)
 
@@ -189,11 +200,8 @@ def decided(answer: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
         print_json(answer)
         return
     console = open_console()
-    words = str(answer["kind"]).replace("_", " ")
-    if dry_run:
-        say(console, f"would write: {words} release {answer['version']}")
-    else:
-        say(console, f"written as event {answer['event']}: {words} release {answer['version']}")
+    words = f"{DECISIONS.get(answer['kind'], answer['kind'])} release {answer['version']}"
+    say(console, f"would write: {words}" if dry_run else f"written as event {answer['event']}: {words}")
     for note in answer.get("notes", ()):
         say(console, f"note: {note}")
 
@@ -267,7 +275,7 @@ def audited(found: Audit, *, as_json: bool) -> ExitCode:
         console.print(table(f"{counted(len(rows), 'finding')}", ("kind", "what", "what to do"), rows))
     for line in found.not_looked_at:
         say(console, f"not looked at: {line}")
-    looked = ", ".join(f"{count} {name}" for name, count in found.looked_at.items())
+    looked = ", ".join(counted(count, name.removesuffix("s")) for name, count in found.looked_at.items())
     say(console, f"{found.verdict.value}: looked at {looked}")
     return EXIT[found.verdict.value]
 

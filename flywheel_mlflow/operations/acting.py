@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, ValidationError
 
 from flywheel_mlflow import errors
 from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.contract import Strict
 from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, Refused, ServerError, UnknownName
 from flywheel_mlflow.feedback.tasks import TaskKind
+from flywheel_mlflow.names import unshowable
 from flywheel_mlflow.operations.deciding import Desk
-from flywheel_mlflow.operations.decisions import approve, explain_drift, override, reject, retire
-from flywheel_mlflow.operations.gating import run_gate
-from flywheel_mlflow.operations.moving import promote, reconcile, rollback
-from flywheel_mlflow.operations.releasing import create_release
-from flywheel_mlflow.operations.reviewing import record_review
-from flywheel_mlflow.operations.risking import close_risk, open_risk, update_risk
-from flywheel_mlflow.operations.routing import reroute_event
-from flywheel_mlflow.operations.tasking import absorb_task, accept_task, decide_theme
-from flywheel_mlflow.operations.watching import watch_risks
-from flywheel_mlflow.reports.gate import criterion_rows
 from flywheel_mlflow.signing import Signature
 from flywheel_mlflow.tracking import Tracking
 
 Version = Annotated[int, Field(ge=1, le=999_999_999)]
-Words = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+
+
+def _shown(text: str) -> str:
+    hidden = next(unshowable(" ".join(text.split())), None)
+    if hidden is not None:
+        raise ValueError(f"U+{ord(hidden):04X} hides or reverses text; say it in plain words")
+    return text
+
+
+Words = Annotated[str, StringConstraints(min_length=1, max_length=2_000), AfterValidator(_shown)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=250)]
 OneToFive = Annotated[int, Field(ge=1, le=5)]
 
@@ -200,17 +200,70 @@ class RecordReview(_Act):
     digest: Name
 
 
+# Each act imports what does it when it is done: promoting needs nothing of themes, drift or reports, whose import takes
+# longer than the promotion.
+
+
 def _approve(desk: Desk, act: Approve) -> Any:
+    from flywheel_mlflow.operations.decisions import approve
+
     signed = Signature(act.signature.public_key, act.signature.value) if act.signature else None
     return approve(desk, act.version, act.role, act.reason, until=act.until, signature=signed, dry_run=act.dry_run)
 
 
+def _explain_drift(desk: Desk, act: ExplainDrift) -> Any:
+    from flywheel_mlflow.operations.decisions import explain_drift
+
+    return explain_drift(desk, act.version, act.findings, act.reason, dry_run=act.dry_run)
+
+
+def _reject(desk: Desk, act: Reject) -> Any:
+    from flywheel_mlflow.operations.decisions import reject
+
+    return reject(desk, act.version, act.role, act.reason, dry_run=act.dry_run)
+
+
+def _retire(desk: Desk, act: Retire) -> Any:
+    from flywheel_mlflow.operations.decisions import retire
+
+    return retire(desk, act.version, act.reason, dry_run=act.dry_run)
+
+
+def _override(desk: Desk, act: Override) -> Any:
+    from flywheel_mlflow.operations.decisions import override
+
+    return override(desk, act.version, act.to, act.reason, until=act.until, second=act.second, dry_run=act.dry_run)
+
+
 def _gate(desk: Desk, act: RunGate) -> dict[str, Any]:
+    from flywheel_mlflow.operations.gating import run_gate
+    from flywheel_mlflow.reports.gate import criterion_rows
+
     ran = run_gate(desk, act.version, act.to, dry_run=act.dry_run)
     return {**plain(ran), "rows": plain(criterion_rows(ran.result))}
 
 
+def _promote(desk: Desk, act: Promote) -> Any:
+    from flywheel_mlflow.operations.moving import promote
+
+    return promote(desk, act.version, act.to, dry_run=act.dry_run)
+
+
+def _rollback(desk: Desk, act: Rollback) -> Any:
+    from flywheel_mlflow.operations.moving import rollback
+
+    return rollback(desk, act.reason, to=act.to, dry_run=act.dry_run)
+
+
+def _reconcile(desk: Desk, act: Reconcile) -> Any:
+    from flywheel_mlflow.operations.moving import reconcile
+
+    return reconcile(desk, force=act.force, dry_run=act.dry_run)
+
+
 def _create(desk: Desk, act: CreateRelease) -> dict[str, Any]:
+    from flywheel_mlflow.operations.releasing import create_release
+
     made = create_release(desk, act.iteration, dry_run=act.dry_run)
     # The bundle's files can be large, and lie on the server.
     return {
@@ -224,7 +277,25 @@ def _create(desk: Desk, act: CreateRelease) -> dict[str, Any]:
     }
 
 
+def _open_risk(desk: Desk, act: OpenRisk) -> Any:
+    from flywheel_mlflow.operations.risking import open_risk
+
+    return open_risk(
+        desk,
+        act.title,
+        owner=act.owner,
+        due=act.due,
+        likelihood=act.likelihood,
+        impact=act.impact,
+        mitigation=act.mitigation,
+        projects=act.projects,
+        dry_run=act.dry_run,
+    )
+
+
 def _update_risk(desk: Desk, act: UpdateRisk) -> Any:
+    from flywheel_mlflow.operations.risking import update_risk
+
     changes = {
         name: getattr(act, name)
         for name in ("owner", "due", "likelihood", "impact", "mitigation")
@@ -233,7 +304,45 @@ def _update_risk(desk: Desk, act: UpdateRisk) -> Any:
     return update_risk(desk, act.risk, changes, dry_run=act.dry_run)
 
 
+def _close_risk(desk: Desk, act: CloseRisk) -> Any:
+    from flywheel_mlflow.operations.risking import close_risk
+
+    return close_risk(desk, act.risk, evidence=act.evidence, reason=act.reason, dry_run=act.dry_run)
+
+
+def _watch_risks(desk: Desk, act: WatchRisks) -> Any:
+    from flywheel_mlflow.operations.watching import watch_risks
+
+    return watch_risks(desk, act.iteration, dry_run=act.dry_run)
+
+
+def _review(desk: Desk, act: RecordReview) -> Any:
+    from flywheel_mlflow.operations.reviewing import record_review
+
+    return record_review(desk, act.quarter, run_id=act.run_id, digest=act.digest, dry_run=act.dry_run)
+
+
+def _reroute(desk: Desk, act: Reroute) -> Any:
+    from flywheel_mlflow.operations.routing import reroute_event
+
+    return reroute_event(desk, act.event, to=act.to, reason=act.reason, dry_run=act.dry_run)
+
+
+def _accept_task(desk: Desk, act: AcceptTask) -> Any:
+    from flywheel_mlflow.operations.tasking import accept_task
+
+    return accept_task(desk, act.run_id, act.digest, dry_run=act.dry_run)
+
+
+def _absorb_task(desk: Desk, act: AbsorbTask) -> Any:
+    from flywheel_mlflow.operations.tasking import absorb_task
+
+    return absorb_task(desk, act.task, iteration=act.iteration, evidence=act.evidence, dry_run=act.dry_run)
+
+
 def _theme(kind: TaskKind, desk: Desk, act: DecideTheme) -> Any:
+    from flywheel_mlflow.operations.tasking import decide_theme
+
     return decide_theme(desk, act.theme, kind, act.reason, found_in=act.iteration, dry_run=act.dry_run)
 
 
@@ -250,59 +359,23 @@ ACTS: Mapping[str, ActKind] = {
     "create": ActKind(CreateRelease, _create),
     "gate": ActKind(RunGate, _gate),
     "approve": ActKind(Approve, _approve),
-    "explain-drift": ActKind(
-        ExplainDrift,
-        lambda desk, act: explain_drift(desk, act.version, act.findings, act.reason, dry_run=act.dry_run),
-    ),
-    "reject": ActKind(Reject, lambda desk, act: reject(desk, act.version, act.role, act.reason, dry_run=act.dry_run)),
-    "retire": ActKind(Retire, lambda desk, act: retire(desk, act.version, act.reason, dry_run=act.dry_run)),
-    "override": ActKind(
-        Override,
-        lambda desk, act: override(
-            desk, act.version, act.to, act.reason, until=act.until, second=act.second, dry_run=act.dry_run
-        ),
-    ),
-    "promote": ActKind(Promote, lambda desk, act: promote(desk, act.version, act.to, dry_run=act.dry_run)),
-    "rollback": ActKind(Rollback, lambda desk, act: rollback(desk, act.reason, to=act.to, dry_run=act.dry_run)),
-    "reconcile": ActKind(Reconcile, lambda desk, act: reconcile(desk, force=act.force, dry_run=act.dry_run)),
-    "risk-open": ActKind(
-        OpenRisk,
-        lambda desk, act: open_risk(
-            desk,
-            act.title,
-            owner=act.owner,
-            due=act.due,
-            likelihood=act.likelihood,
-            impact=act.impact,
-            mitigation=act.mitigation,
-            projects=act.projects,
-            dry_run=act.dry_run,
-        ),
-    ),
+    "explain-drift": ActKind(ExplainDrift, _explain_drift),
+    "reject": ActKind(Reject, _reject),
+    "retire": ActKind(Retire, _retire),
+    "override": ActKind(Override, _override),
+    "promote": ActKind(Promote, _promote),
+    "rollback": ActKind(Rollback, _rollback),
+    "reconcile": ActKind(Reconcile, _reconcile),
+    "risk-open": ActKind(OpenRisk, _open_risk),
     "risk-update": ActKind(UpdateRisk, _update_risk),
-    "risk-close": ActKind(
-        CloseRisk,
-        lambda desk, act: close_risk(desk, act.risk, evidence=act.evidence, reason=act.reason, dry_run=act.dry_run),
-    ),
-    "risk-watch": ActKind(WatchRisks, lambda desk, act: watch_risks(desk, act.iteration, dry_run=act.dry_run)),
-    "review": ActKind(
-        RecordReview,
-        lambda desk, act: record_review(desk, act.quarter, run_id=act.run_id, digest=act.digest, dry_run=act.dry_run),
-    ),
-    "reroute": ActKind(
-        Reroute, lambda desk, act: reroute_event(desk, act.event, to=act.to, reason=act.reason, dry_run=act.dry_run)
-    ),
-    "task-accept": ActKind(
-        AcceptTask, lambda desk, act: accept_task(desk, act.run_id, act.digest, dry_run=act.dry_run)
-    ),
+    "risk-close": ActKind(CloseRisk, _close_risk),
+    "risk-watch": ActKind(WatchRisks, _watch_risks),
+    "review": ActKind(RecordReview, _review),
+    "reroute": ActKind(Reroute, _reroute),
+    "task-accept": ActKind(AcceptTask, _accept_task),
     "theme-queue": ActKind(DecideTheme, partial(_theme, TaskKind.QUEUED)),
     "theme-decline": ActKind(DecideTheme, partial(_theme, TaskKind.DECLINED)),
-    "task-absorb": ActKind(
-        AbsorbTask,
-        lambda desk, act: absorb_task(
-            desk, act.task, iteration=act.iteration, evidence=act.evidence, dry_run=act.dry_run
-        ),
-    ),
+    "task-absorb": ActKind(AbsorbTask, _absorb_task),
 }
 
 
@@ -327,13 +400,19 @@ def read_act(name: str, arguments: Mapping[str, Any]) -> _Act:
     try:
         return _kind(name).takes.model_validate_json(canonical_json(given).encode("utf-8"), strict=True)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
+        told = "; ".join(_fault(item["loc"], item["msg"], item["input"]) for item in error.errors()[:5])
         raise InputError(f"cannot {name}: {told}", hint="see the command's --help") from error
     except (TypeError, ValueError, RecursionError) as error:
         # NaN, half a character, a value that JSON has no form for.
         raise InputError(
             f"cannot {name}: its arguments are no plain values", hint="see the command's --help"
         ) from error
+
+
+def _fault(place: Sequence[int | str], message: str, given: object) -> str:
+    # A text that is too long is not shown, its length is.
+    value = f", not {len(given)}" if isinstance(given, str) and message.startswith("String should have at") else ""
+    return f"{'.'.join(map(str, place))}: {message}{value}"
 
 
 def _kind(name: str) -> ActKind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from flywheel_mlflow import consistency
 from flywheel_mlflow.assembly import Assembly, RecordedAssembly, assemble
 from flywheel_mlflow.canonical import digest_of, sha256_text
 from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.deliverables import REPORT
 from flywheel_mlflow.documents import parse_json, read_text, value_at
 from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.errors import AssemblyError, InputError
@@ -26,13 +28,14 @@ from flywheel_mlflow.operations.drifting import compare_evidence
 from flywheel_mlflow.operations.project_run import check_iteration_number
 from flywheel_mlflow.operations.self_evidence import own_files, self_evidence
 from flywheel_mlflow.reports.bundle import render_deliverables
+from flywheel_mlflow.reports.links import Place, assembly_links, with_links
 from flywheel_mlflow.reports.note import assembly_note, stage_note
 from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.track_record import NO_RECORD, TrackRecord, decided_until, track_record
 from flywheel_mlflow.writing import write_files
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.tracking import AssemblyContent, Tracking
+    from flywheel_mlflow.tracking import AssemblyContent, Tracking, WrittenAssembly
 
 PUBLISHED_FILE = "published_projects.json"
 #: The assembly's own checks judge an assembly that contains their result. Two rounds settle
@@ -57,6 +60,7 @@ class Gathered:
 class Assembled:
     """An assembly with its checks, its files, and where it was written.
 
+    ``table`` is the address of all iterations below that of the server's user interface.
     ``unchanged`` means that the newest assembly of the iteration has the same bytes, so no
     second run was made; ``run_id`` is then that one's.
     """
@@ -67,6 +71,7 @@ class Assembled:
     digest: str
     run_id: str
     experiment_id: str
+    table: str
     unchanged: bool
 
     @property
@@ -227,7 +232,8 @@ def assemble_iteration(
             tracking.assemblies.mark_unchanged(parent, iteration, present.run_id)
         run_id, unchanged = present.run_id, True
     else:
-        written = tracking.assemblies.write(_content(settled, digest), resume=parent)
+        linked = partial(_linked, tracking, iteration, gathered.previous)
+        written = tracking.assemblies.write(_content(settled, digest), resume=parent, linked=linked)
         run_id, unchanged = written.run_id, False
     if resume is not None and parent is None:
         tracking.assemblies.link(resume, run_id)
@@ -238,8 +244,17 @@ def assemble_iteration(
         digest=digest,
         run_id=run_id,
         experiment_id=experiment,
+        table=tracking.assemblies.table_address(experiment),
         unchanged=unchanged,
     )
+
+
+def _linked(
+    tracking: Tracking, iteration: int, previous: RecordedAssembly | None, written: WrittenAssembly, note: str
+) -> str:
+    place = Place(written.run_id, written.experiment_id, pages=tracking.server.about is not None)
+    table = tracking.assemblies.table_address(written.experiment_id)
+    return with_links(assembly_links(place, table, iteration, previous.run_id if previous else None), note, REPORT)
 
 
 def _content(settled: Settled, digest: str) -> AssemblyContent:

@@ -304,12 +304,16 @@ def _permissions(scene: _Scene) -> Iterator[Finding]:
             None,
         )
         allowed = (gate is not None and gate.verdict == Verdict.PASS and gate.until > move.at) or (
-            override is not None and override.until > move.at and override.number < move.number
+            override is not None
+            and override.until > move.at
+            and override.number < move.number
+            and not any(item.done and item.by == move.by and item.number < move.number for item in state.moves)
         )
         if not allowed:
             yield Finding(
                 "move-without-permission",
-                f"release {move.version} went to {move.to} (event {move.number}) without a passing gate or override",
+                f"release {move.version} went to {move.to} (event {move.number}) without a passing gate or an override "
+                "nobody had used",
                 "flywheel rollback --reason '...', then find out who wrote it",
             )
 

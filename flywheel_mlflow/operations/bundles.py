@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow import deliverables
 from flywheel_mlflow.assembly import RecordedAssembly
-from flywheel_mlflow.bundle import Bundle, Pin, read_bundle
+from flywheel_mlflow.bundle import Bundle, read_bundle
 from flywheel_mlflow.canonical import sha256_text
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import DocumentError
 from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.pins import Pin
 from flywheel_mlflow.releases import Release, ReleaseState
 
 if TYPE_CHECKING:

@@ -50,6 +50,14 @@ class World:
         """The risk ledger."""
         return fold_risks(self.ledger.events)
 
+    def after(self, event: Event) -> World:
+        """The world as it is when nothing came after ``event``, which was just written into its next slot.
+
+        Deciding on it is safe: whatever did come after has the slot that the decision needs.
+        """
+        ledger = Ledger((*self.ledger.events, event), self.ledger.faults)
+        return World(self.place, self.aliases, ledger, fold([event], before=self.state))
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -127,10 +135,15 @@ def sound_world(tracking: Tracking) -> World:
             rule="decisions are about releases",
             hint="run `flywheel release create --iteration N`",
         )
-    return _sound(world)
+    return refuse_unsound(world)
 
 
-def _sound(world: World) -> World:
+def refuse_unsound(world: World) -> World:
+    """The world, unless its ledger does not hold together.
+
+    Raises:
+        Refused: nothing is decided on it.
+    """
     if world.ledger.faults:
         fault = world.ledger.faults[0]
         raise Refused(
@@ -156,7 +169,7 @@ def decide(desk: Desk, choose: Callable[[World], Draft], *, seen: World | None =
         ServerError: the server is away for longer than the bounded retries.
     """
     for attempt in range(MAX_RACES):
-        world = _sound(seen) if seen and not attempt else persistently(desk, lambda: sound_world(desk.tracking))
+        world = refuse_unsound(seen) if seen and not attempt else persistently(desk, lambda: sound_world(desk.tracking))
         draft = choose(world)
         event = _write(desk, world, draft)
         if event is not None:
@@ -186,8 +199,10 @@ def _append(desk: Desk, world: World, draft: Draft) -> Event | None:
     return event if persistently(desk, lambda: desk.tracking.ledger.append(world.place, event)) else None
 
 
-def persistently(desk: Desk, step: Callable[[], Result]) -> Result:
+def persistently(desk: Desk, step: Callable[[], Result], *, until: float | None = None) -> Result:
     """The result of a step that can be repeated without harm, tried again while the server is away.
+
+    ``until``, by ``time.monotonic``, is when no other try begins any more.
 
     Raises:
         ServerError: the server stayed away, or refused.
@@ -196,7 +211,7 @@ def persistently(desk: Desk, step: Callable[[], Result]) -> Result:
         try:
             return step()
         except (ServerUnreachable, ServerRefused) as error:
-            if not is_trouble(error):
+            if not is_trouble(error) or (until is not None and time.monotonic() + pause >= until):
                 raise
             desk.sleep(pause)
     return step()
@@ -217,4 +232,4 @@ def begin(desk: Desk) -> World:
         world = persistently(desk, lambda: look(desk.tracking))
     if world is None:
         raise ServerError("the registered model was made and is not there", hint="run the command again")
-    return _sound(world)
+    return refuse_unsound(world)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flywheel_mlflow.approvals import holds_role, key_of, statement
 from flywheel_mlflow.canonical import plain
 from flywheel_mlflow.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.explanations import covers, explainable
-from flywheel_mlflow.moves import check_stage, refuse_final, refuse_stranger, refuse_unfit
-from flywheel_mlflow.names import check_label
+from flywheel_mlflow.gates import compare_command
+from flywheel_mlflow.moves import check_stage, refuse_final, refuse_skipped_stage, refuse_stranger, refuse_unfit
+from flywheel_mlflow.names import unshowable
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world
 from flywheel_mlflow.operations.gating import Weighed, weigh
 from flywheel_mlflow.releases import Kind, Release, ReleaseStage
@@ -78,12 +79,13 @@ def approve(
     told = _reason(reason)
     now = desk.now()
     longest = now + timedelta(days=desk.flywheel.blueprint.releases.approval_days)
+    _refuse_past(now, until, longest)
     ends = min(until, longest) if until is not None and signature is None else until or longest
     world = persistently(desk, lambda: sound_world(desk.tracking))
-    _refuse_approver(desk, world.state.release(version), role)
+    refuse_approver(desk, world.state.release(version), role)
     weighed = weigh(desk, world, version)
     words = statement(desk.flywheel.name, version, weighed.basis, role=role, reason=told, until=ends)
-    _refuse_signature(desk, words, signature)
+    refuse_unsigned(desk, words, signature)
     body: dict[str, object] = {
         "version": version,
         "role": role,
@@ -94,10 +96,10 @@ def approve(
     }
     body |= {"signature": plain(signature)} if signature else {}
     if dry_run:
-        return Decided(Kind.APPROVED, version, None, body)
+        return Decided(Kind.APPROVED, version, None, body, tuple(_notes(weighed, until, longest)))
 
     def choose(current: World) -> Draft:
-        _refuse_approver(desk, current.state.release(version), role)
+        refuse_approver(desk, current.state.release(version), role)
         if current.state.current != world.state.current:
             raise Refused(
                 "another release was moved meanwhile",
@@ -107,12 +109,35 @@ def approve(
         return Draft(Kind.APPROVED, body)
 
     event, _ = decide(desk, choose)
-    missing = weighed.drift.text is None and bool(weighed.reference.name)
-    note = f"nobody has compared it with {weighed.reference.name} yet; a comparison will void this approval"
-    return Decided(Kind.APPROVED, version, event.number, body, (note,) if missing else ())
+    return Decided(Kind.APPROVED, version, event.number, body, tuple(_notes(weighed, until, longest)))
 
 
-def _refuse_approver(desk: Desk, release: Release, role: str) -> None:
+def _refuse_past(now: datetime, until: datetime | None, longest: datetime) -> None:
+    # The ledger forgets nothing: one that is over before it begins would stand there as a fault for good.
+    if until is not None and until <= now:
+        raise Refused(
+            f"an approval until {until:%Y-%m-%d %H:%M} UTC is over before it begins",
+            rule="an approval ends in the future",
+            value=until.isoformat(timespec="minutes"),
+            limit=f"after {now.isoformat(timespec='minutes')}",
+            hint=f"leave --until out, or name a day up to {longest:%Y-%m-%d}",
+        )
+
+
+def _notes(weighed: Weighed, until: datetime | None, longest: datetime) -> Iterator[str]:
+    if weighed.drift.text is None and weighed.reference.name:
+        yield f"nobody has compared it with {weighed.reference.name} yet; a comparison will void this approval"
+    if until is not None and until > longest:
+        yield f"it counts until {longest:%Y-%m-%d %H:%M} UTC, the longest that releases.approval_days allows"
+
+
+def refuse_approver(desk: Desk, release: Release, role: str) -> None:
+    """Refuse whoever may not approve this release in this role.
+
+    Raises:
+        UnknownName: no such role.
+        Refused: the author, somebody without the role, a rejected or retired release.
+    """
     blueprint, name = desk.flywheel.blueprint, desk.actor.name
     if role not in {item.id for item in blueprint.roles}:
         raise UnknownName("role", role, [item.id for item in blueprint.roles], where="roles in flywheel.yaml")
@@ -142,7 +167,12 @@ def _refuse_approver(desk: Desk, release: Release, role: str) -> None:
         )
 
 
-def _refuse_signature(desk: Desk, words: str, signature: Signature | None) -> None:
+def refuse_unsigned(desk: Desk, words: str, signature: Signature | None) -> None:
+    """Refuse a missing or wrong signature of somebody who has a key; without a key there is nothing to sign with.
+
+    Raises:
+        Refused: words that are not signed as flywheel.yaml wants it.
+    """
     name = desk.actor.name
     key = key_of(desk.flywheel.blueprint, name)
     if key is None and signature is None:
@@ -178,7 +208,7 @@ def explain_drift(desk: Desk, version: int, findings: Sequence[str], reason: str
         Refused: nobody compared yet, or a person without any role of flywheel.yaml.
     """
     told = _reason(reason)
-    _refuse_roleless(desk)
+    refuse_roleless(desk)
     world = persistently(desk, lambda: sound_world(desk.tracking))
     weighed = weigh(desk, world, version)
     known = _explainable(weighed)
@@ -208,19 +238,25 @@ def _explainable(weighed: Weighed) -> list[str]:
         raise Refused(
             f"nobody has compared release {weighed.release.version} with {weighed.reference.name or 'anything'} yet",
             rule="what nobody found cannot be explained",
-            hint=f"flywheel drift --iteration {weighed.release.iteration} --against production",
+            hint=compare_command(weighed.release.iteration, weighed.reference.name),
         )
     return [item.subject for item in explainable(drift_report_from_json(weighed.drift.text))]
 
 
-def _refuse_roleless(desk: Desk) -> None:
+def refuse_roleless(desk: Desk) -> None:
+    """Refuse whoever holds no role at all.
+
+    Raises:
+        Refused: flywheel.yaml gives the actor none.
+    """
     name = desk.actor.name
     if not any(name in item.people for item in desk.flywheel.blueprint.roles):
         raise Refused(
             f"{name} holds no role",
             rule="drift is answered for by somebody with a role of flywheel.yaml",
             value=name,
-            hint="ask one of the people there",
+            limit=", ".join(sorted({person for role in desk.flywheel.blueprint.roles for person in role.people})),
+            hint="ask one of them; on a server without accounts the name is MLFLOW_TRACKING_USERNAME, else the login",
         )
 
 
@@ -235,20 +271,31 @@ def reject(desk: Desk, version: int, role: str, reason: str, *, dry_run: bool = 
     body: dict[str, object] = {"version": version, "role": role, "reason": told}
 
     def choose(world: World) -> Draft:
-        blueprint, name = desk.flywheel.blueprint, desk.actor.name
-        if role not in {item.id for item in blueprint.roles}:
-            raise UnknownName("role", role, [item.id for item in blueprint.roles], where="roles in flywheel.yaml")
-        if not holds_role(blueprint, name, role):
-            raise Refused(
-                f"{name} does not hold the role {role}",
-                rule="who decides stands in flywheel.yaml, under roles",
-                value=name,
-                hint="ask somebody who does",
-            )
-        _refuse_final(world, version, "rejected")
+        refuse_rejecter(desk, world, version, role)
         return Draft(Kind.REJECTED, body)
 
     return _written(desk, Kind.REJECTED, version, body, choose, dry_run=dry_run)
+
+
+def refuse_rejecter(desk: Desk, world: World, version: int, role: str) -> None:
+    """Refuse whoever may not reject this release in this role now.
+
+    Raises:
+        UnknownName: no such release or role.
+        Refused: somebody without the role, or the release is in staging or production.
+    """
+    blueprint, name = desk.flywheel.blueprint, desk.actor.name
+    if role not in {item.id for item in blueprint.roles}:
+        raise UnknownName("role", role, [item.id for item in blueprint.roles], where="roles in flywheel.yaml")
+    if not holds_role(blueprint, name, role):
+        raise Refused(
+            f"{name} does not hold the role {role}",
+            rule="who decides stands in flywheel.yaml, under roles",
+            value=name,
+            limit=", ".join(next(item.people for item in blueprint.roles if item.id == role)),
+            hint="ask one of them; on a server without accounts the name is MLFLOW_TRACKING_USERNAME, else the login",
+        )
+    _refuse_final(world, version, "rejected")
 
 
 def retire(desk: Desk, version: int, reason: str, *, dry_run: bool = False) -> Decided:
@@ -262,11 +309,21 @@ def retire(desk: Desk, version: int, reason: str, *, dry_run: bool = False) -> D
     body: dict[str, object] = {"version": version, "reason": told}
 
     def choose(world: World) -> Draft:
-        refuse_stranger(desk.flywheel.blueprint, desk.actor, "retire")
-        _refuse_final(world, version, "retired")
+        refuse_retirer(desk, world, version)
         return Draft(Kind.RETIRED, body)
 
     return _written(desk, Kind.RETIRED, version, body, choose, dry_run=dry_run)
+
+
+def refuse_retirer(desk: Desk, world: World, version: int) -> None:
+    """Refuse whoever may not retire this release now.
+
+    Raises:
+        UnknownName: no such release.
+        Refused: no right to move releases, it is in staging or production, or is retired already.
+    """
+    refuse_stranger(desk.flywheel.blueprint, desk.actor, "retire")
+    _refuse_final(world, version, "retired")
 
 
 def _refuse_final(world: World, version: int, word: str) -> None:
@@ -286,12 +343,30 @@ def _refuse_final(world: World, version: int, word: str) -> None:
             f"release {version} is in {stage.value}",
             rule=f"what consumers may be reading is not {word}",
             value=stage.value,
-            hint="flywheel rollback --reason '...' first"
-            if stage is ReleaseStage.PRODUCTION
-            else "promote another one",
+            limit="neither staging nor production",
+            hint=_way_out(world, version, stage),
         )
     if release.retired or (release.rejected and word == "rejected"):
-        raise Refused(f"release {version} was {word} before", rule=f"{word} once is enough", value=stage.value)
+        raise Refused(
+            f"release {version} was {word} before",
+            rule=f"{word} once is enough",
+            value=stage.value,
+            hint=f"flywheel release show {version} tells by whom and why",
+        )
+
+
+def _way_out(world: World, version: int, stage: ReleaseStage) -> str:
+    """The commands that take a release out of a stage: another one takes its place."""
+    live = [item.version for item in world.state.releases.values() if not (item.rejected or item.retired)]
+    others = [item for item in live if item != version]
+    if stage is ReleaseStage.PRODUCTION and any(item in others for item in world.state.was_in_production()):
+        return "first: flywheel rollback --reason '...'"
+    to = stage.value
+    if not others:
+        return f"make another release and put it there: flywheel release create --iteration N, then promote it to {to}"
+    other = world.state.current["production"] if to == "staging" else None
+    name = other if other in others else others[-1]
+    return f"put another one there: flywheel gate {name} --to {to}, then flywheel promote {name} --to {to}"
 
 
 def override(
@@ -301,7 +376,8 @@ def override(
 
     Raises:
         UnknownName: no such release; the second person stands nowhere in flywheel.yaml.
-        Refused: no right to move releases, the second person is the first, or the time has passed or is too far.
+        Refused: no right to move releases, the second person is the first, the time has passed or is too far, or the
+            release cannot go there with any permission.
     """
     told = _reason(reason)
     check_stage(to)
@@ -312,7 +388,11 @@ def override(
     refuse_stranger(blueprint, desk.actor, "override")
     if second == desk.actor.name:
         raise Refused(
-            "the second person is the first one", rule="an override needs two people", value=second, hint="--second"
+            "the second person is the first one",
+            rule="an override needs two people",
+            value=second,
+            limit=", ".join(name for name in people if name != second) or "somebody else",
+            hint="name one of them with --second",
         )
     longest = now + timedelta(days=blueprint.releases.approval_days)
     if not now < until <= longest:
@@ -321,7 +401,7 @@ def override(
             rule="an override lies in the future and ends with the approvals' time at the latest",
             value=until.isoformat(),
             limit=longest.isoformat(timespec="minutes"),
-            hint="--until YYYY-MM-DD",
+            hint=f"name a day before {longest:%Y-%m-%d} with --until",
         )
     world = persistently(desk, lambda: sound_world(desk.tracking))
     body: dict[str, object] = {
@@ -334,10 +414,15 @@ def override(
     }
 
     def choose(current: World) -> Draft:
-        refuse_unfit(current.state, current.state.release(version), to)
+        release = current.state.release(version)
+        refuse_unfit(current.state, release, to)
+        refuse_skipped_stage(current.state, release, to, blueprint=blueprint)
         return Draft(Kind.OVERRIDE, body)
 
-    return _written(desk, Kind.OVERRIDE, version, body, choose, dry_run=dry_run)
+    written = _written(desk, Kind.OVERRIDE, version, body, choose, dry_run=dry_run)
+    opened = "it would open" if dry_run else "it opened"
+    notes = (f"{opened} a high risk: flywheel risk list", f"it permits one: flywheel promote {version} --to {to}")
+    return replace(written, notes=notes)
 
 
 def _written(desk: Desk, kind: str, version: int, body: dict[str, object], choose: Choice, *, dry_run: bool) -> Decided:
@@ -354,5 +439,10 @@ def _reason(reason: str) -> str:
         raise InputError("a decision needs a reason", hint="say it with --reason")
     if len(told) > MAX_REASON:
         raise InputError(f"the reason has {len(told)} characters", hint=f"at most {MAX_REASON}; link the rest")
-    check_label("the reason's first words", told[:200])
+    hidden = next(unshowable(told), None)
+    if hidden is not None:
+        raise InputError(
+            f"the reason holds U+{ord(hidden):04X}, a character that hides or reverses text",
+            hint="say it in plain words, without control characters",
+        )
     return told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 
 from flywheel_mlflow.approvals import may_move
@@ -136,13 +136,17 @@ def _names(here: _Surroundings) -> Iterator[Diagnosis]:
         )
 
 
+def _counted(things: Sized, noun: str) -> str:
+    return f"{len(things)} {noun}" if len(things) == 1 else f"{len(things)} {noun}s"
+
+
 def _registry(here: _Surroundings) -> Iterator[Diagnosis]:
     world = look(here.desk.tracking)
     if world is None:
         yield Diagnosis("releases", Verdict.PASS, "no release yet", "flywheel release create --iteration N")
         return
     faults = [fault.what for fault in world.ledger.faults]
-    told = f"{len(world.ledger.events)} events, {len(world.state.releases)} releases"
+    told = f"{_counted(world.ledger.events, 'event')}, {_counted(world.state.releases, 'release')}"
     yield Diagnosis(
         "ledger",
         Verdict.BLOCK if faults else Verdict.PASS,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from flywheel_mlflow import consistency
 from flywheel_mlflow.approvals import JudgedApproval, judge_all
-from flywheel_mlflow.bundle import CHECKS, Bundle, measured
+from flywheel_mlflow.blueprint import Gate
+from flywheel_mlflow.bundle import CHECKS, REGISTRY, Bundle, measured
 from flywheel_mlflow.canonical import document_json, plain, sha256_text
+from flywheel_mlflow.culprits import culprits, named_in_drift, named_in_registry
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import FlywheelError, Refused
 from flywheel_mlflow.evidence import Outcome
@@ -25,7 +28,9 @@ from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, pers
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import Basis, Explained, Kind, Release
 from flywheel_mlflow.reports.gate import gate_report
+from flywheel_mlflow.reports.links import Place, gate_links, with_links
 from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.tracking.gate_runs import GATE_REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +71,9 @@ def run_gate(desk: Desk, version: int, to: str, *, dry_run: bool = False) -> Gat
         Refused: there is no such gate, the release cannot go there whatever the gate says, or the world changed while
             the evidence was being read.
     """
-    gate = desk.flywheel.blueprint.gate_to(check_stage(to))
-    if gate is None:
-        raise Refused(
-            f"flywheel.yaml has no gate to {to}",
-            rule="no gate, no decision",
-            hint="add one under `gates`, with at least one criterion",
-        )
+    gate = _gate_to(desk, to)
     world = persistently(desk, lambda: sound_world(desk.tracking))
-    release = world.state.release(version)
-    refuse_unfit(world.state, release, to)
+    release = refuse_ungated(desk, world, version, to)
     weighed = weigh(desk, world, version)
     facts = collect_facts(desk, world, weighed)
     result = evaluate(gate, facts, desk.flywheel.blueprint)
@@ -85,17 +83,49 @@ def run_gate(desk: Desk, version: int, to: str, *, dry_run: bool = False) -> Gat
     return _keep(desk, world, weighed, facts, result, report)
 
 
+def refuse_ungated(desk: Desk, world: World, version: int, to: str) -> Release:
+    """The release, unless there is no gate for it to be judged by.
+
+    Raises:
+        UnknownName: no such release.
+        Refused: flywheel.yaml has no such gate, or the release cannot go there whatever the gate says.
+    """
+    _gate_to(desk, to)
+    release = world.state.release(version)
+    refuse_unfit(world.state, release, to)
+    return release
+
+
+def _gate_to(desk: Desk, to: str) -> Gate:
+    gate = desk.flywheel.blueprint.gate_to(check_stage(to))
+    if gate is None:
+        raise Refused(
+            f"flywheel.yaml has no gate to {to}",
+            rule="no gate, no decision",
+            hint="add one under `gates`, with at least one criterion",
+        )
+    return gate
+
+
 def _keep(desk: Desk, world: World, weighed: Weighed, facts: GateFacts, result: GateResult, report: str) -> GateRan:
     document = document_json(result)
+
+    def note(run_id: str, experiment_id: str) -> str:
+        place = Place(run_id, experiment_id, pages=desk.tracking.server.about is not None)
+        links = gate_links(place, result.version, desk.flywheel.name, GATE_REPORT)
+        return with_links(links, report, GATE_REPORT)
+
     run_id = desk.tracking.gates.write(
         parent=weighed.release.run_id,
         version=result.version,
         to=result.to,
         verdict=result.verdict.value,
         actor=desk.actor.name,
+        bundle=weighed.release.bundle,
         counts=Counter(item.verdict.value.lower() for item in result.criteria),
         result=document,
         report=report,
+        note=note,
     )
     until = min(
         [facts.now + timedelta(days=desk.flywheel.blueprint.releases.verdict_days)]
@@ -110,6 +140,7 @@ def _keep(desk: Desk, world: World, weighed: Weighed, facts: GateFacts, result: 
         "run_id": run_id,
         "report": sha256_text(document),
         "criteria": {item.id: item.verdict.value for item in result.criteria},
+        "projects": list(culprits(result, facts, desk.flywheel.blueprint, desk.flywheel.contracts)),
     }
 
     def choose(current: World) -> Draft:
@@ -147,7 +178,22 @@ def collect_facts(desk: Desk, world: World, weighed: Weighed) -> GateFacts:
         approvals=approvals(desk, world, weighed),
         risks=tuple(world.risks.values()),
         now=now,
+        named=_named(desk, weighed, bundle),
     )
+
+
+def _named(desk: Desk, weighed: Weighed, bundle: Bundle) -> Mapping[str, tuple[str, ...]]:
+    """The projects the evidence names; what cannot be read names nobody, and is an answer without a verdict anyway."""
+    own = desk.flywheel.assembly_project
+    found = named_in_registry(parse_json(bundle.files[REGISTRY], name=REGISTRY), own.id if own else None)
+    if weighed.drift.text is None:
+        return found
+    from flywheel_mlflow.drift import drift_report_from_json
+
+    with suppress(FlywheelError):
+        report = drift_report_from_json(weighed.drift.text)
+        found["drift"] = named_in_drift(report, weighed.explanations, desk.flywheel.contracts)
+    return found
 
 
 def approvals(desk: Desk, world: World, weighed: Weighed) -> tuple[JudgedApproval, ...]:
@@ -250,4 +296,6 @@ def _drift(weighed: Weighed) -> Answer:
     if found.explained:
         people = ", ".join(sorted({item.actor.name for _, item in found.explained}))
         told += f"; {len(found.explained)} findings explained by {people}"
+    if found.left:
+        told += f"; what was wanted is answered for: flywheel explain-drift {weighed.release.version} --finding NAME"
     return Answer(found.verdict, told, weighed.release.run_id, n=len(report.findings))

@@ -262,6 +262,7 @@ class ProjectRun:
         return self._started
 
     def _finish(self) -> None:
+        from flywheel_mlflow.reports.links import Place, project_links, with_links
         from flywheel_mlflow.reports.note import project_note
         from flywheel_mlflow.tracking import RunContent
 
@@ -270,6 +271,8 @@ class ProjectRun:
             iteration=self.iteration, kind=self.kind, run_id=started.run_id, code_version=self._code
         )
         self._refuse_changed_data()
+        pages = self._tracking.server.about is not None
+        links = project_links(Place(started.run_id, started.experiment_id, pages), self.contract.id, self.iteration)
         with scratch_folder() as folder:
             self._write_own_files(folder, evidence)
             files = {OWN_FOLDER: folder} | {f"{DATA_FOLDER}/{name}": path for name, path in self._data.items()}
@@ -280,7 +283,7 @@ class ProjectRun:
                 params=gathering.params,
                 tags=gathering.tags,
                 files=files,
-                note=project_note(self.contract, evidence),
+                note=with_links(links, project_note(self.contract, evidence), "the files of this run"),
             )
             self._tracking.runs.finish(started, content)
         findings = tuple(check for check in gathering.checks if check.outcome is not Outcome.PASSED)

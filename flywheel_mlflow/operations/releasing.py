@@ -14,7 +14,9 @@ from flywheel_mlflow.operations.bundles import drift_of, licences, reference_of
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import Kind, ReleaseState
+from flywheel_mlflow.reports.links import Place, release_links
 from flywheel_mlflow.reports.release import release_description
+from flywheel_mlflow.tracking import tags
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking
@@ -66,9 +68,15 @@ def create_release(desk: Desk, iteration: int, *, dry_run: bool = False) -> Crea
         recorded.run_id,
         iteration=iteration,
         author=desk.actor.name,
-        description=release_description(desk.flywheel, iteration, recorded, bundle, desk.actor.name),
+        description=_description(desk, recorded, bundle),
     )
     return _registered(desk, recorded, bundle, version)
+
+
+def _description(desk: Desk, recorded: RecordedAssembly, bundle: Bundle) -> str:
+    place = Place(recorded.run_id, recorded.experiment_id, pages=desk.tracking.server.about is not None)
+    links = release_links(place, bundle.place, tags.BUNDLE, bundle.digest)
+    return release_description(desk.flywheel, recorded.iteration, recorded, bundle, desk.actor.name, links)
 
 
 def _registered(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, version: int) -> Created:

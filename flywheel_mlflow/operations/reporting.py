@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.errors import FlywheelError, InputError, ServerUnreachable
-from flywheel_mlflow.explanations import answer
+from flywheel_mlflow.errors import FlywheelError, InputError
+from flywheel_mlflow.explanations import answer, counting
 from flywheel_mlflow.feedback.tasks import fold_tasks
 from flywheel_mlflow.history import tell
 from flywheel_mlflow.operations.assembling import assembly_digest
-from flywheel_mlflow.operations.deciding import Desk, World, look, persistently
-from flywheel_mlflow.operations.drifting import default_reference
+from flywheel_mlflow.operations.browsing.reader import Memory
+from flywheel_mlflow.operations.deciding import Desk, World, is_trouble, look, persistently
+from flywheel_mlflow.operations.drifting import PRODUCTION
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import Explained
 from flywheel_mlflow.reports.dashboard import DashboardView, build_dashboard, render_dashboard
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, DriftFacts, FeedbackFacts, LedgerFacts
-from flywheel_mlflow.reports.dashboard_record import read_record
+from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, read_record
+from flywheel_mlflow.reports.pages.links import NO_LINKS, Links
 from flywheel_mlflow.writing import write_files
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.drift import DriftReport
     from flywheel_mlflow.feedback.recurring import Themes
-    from flywheel_mlflow.tracking import Tracking
+    from flywheel_mlflow.tracking import KeptDocument, Tracking
 
 Found = TypeVar("Found")
 
@@ -82,119 +86,261 @@ def collect_page_facts(desk: Desk, iteration: int) -> DashboardFacts:
         InputError: the iteration was never assembled, or its deliverables cannot be read.
         ServerUnreachable: nobody answers.
     """
-    tracking = desk.tracking
+    recorded = counted_assembly(desk.tracking, iteration)
+    earlier = desk.tracking.assemblies.earlier(iteration, most=MOST_ITERATIONS - 1)
+    return persistently(desk, lambda: gather_page_facts(desk, recorded, earlier, Memory()))
+
+
+def counted_assembly(tracking: Tracking, iteration: int) -> RecordedAssembly:
+    """The newest valid assembly of an iteration, else the newest that contradicts itself.
+
+    Raises:
+        InputError: it was never assembled.
+    """
     sound = tracking.assemblies.recorded(iteration)
     recorded = sound or tracking.assemblies.recorded(iteration, contradictory=True)
     if recorded is None:
         raise InputError(
             f"iteration {iteration} was never assembled", hint=f"run `flywheel assemble --iteration {iteration}`"
         )
-    with scratch_folder() as folder:
-        files = tracking.assemblies.files(recorded.run_id, folder)
-    ledger, world = _ledger(desk)
+    return recorded
+
+
+def gather_page_facts(
+    desk: Desk,
+    recorded: RecordedAssembly,
+    earlier: Iterable[RecordedAssembly],
+    memory: Memory,
+    *,
+    links: Links = NO_LINKS,
+) -> DashboardFacts:
+    """Everything a page about one assembly is computed from, at most :data:`MOST_ITERATIONS` lie in its history.
+
+    ``earlier`` are the assemblies of iterations before, oldest first; ``memory`` keeps what cannot change.
+
+    Raises:
+        InputError: the deliverables cannot be read.
+        ServerUnreachable: nobody answers.
+    """
+    before = tuple(earlier)
+    ledger, world = read_ledger(desk, memory)
+    return replace(
+        gather_record_facts(desk, recorded, before, memory, links=links),
+        drift=_drift(desk, recorded, before, world, memory),
+        ledger=ledger,
+        feedback=_feedback(desk.tracking, recorded.iteration, memory),
+    )
+
+
+def gather_record_facts(
+    desk: Desk,
+    recorded: RecordedAssembly,
+    earlier: Iterable[RecordedAssembly],
+    memory: Memory,
+    *,
+    links: Links = NO_LINKS,
+) -> DashboardFacts:
+    """The same without drift, ledger and feedback, which are unknown in it.
+
+    Raises:
+        InputError: the deliverables cannot be read.
+        ServerUnreachable: nobody answers.
+    """
+    read = read_assembly(desk.tracking, recorded, memory)
+    before = tuple(earlier)[-(MOST_ITERATIONS - 1) :]
+    unread = "it was not asked for"
     return DashboardFacts(
         flywheel=desk.flywheel.name,
         title=desk.flywheel.blueprint.title,
-        iteration=iteration,
+        iteration=recorded.iteration,
         run_id=recorded.run_id,
         digest=recorded.digest,
-        genuine=assembly_digest(files) == recorded.digest,
-        sound=sound is not None,
-        record=read_record(files),
-        history=_history(tracking, recorded),
-        drift=_drift(tracking, recorded, world),
-        ledger=ledger,
-        feedback=_feedback(tracking, iteration),
+        genuine=read.genuine,
+        sound=recorded.sound,
+        record=read.record,
+        history={item.iteration: item.metrics for item in (*before, recorded)},
+        drift=DriftFacts(unknown=unread),
+        ledger=LedgerFacts(unknown=unread),
+        feedback=FeedbackFacts(unknown=unread),
         now=desk.now(),
+        links=links,
     )
 
 
-def _history(tracking: Tracking, recorded: RecordedAssembly) -> dict[int, Mapping[str, float]]:
-    earlier = tracking.assemblies.earlier(recorded.iteration, most=MOST_ITERATIONS - 1)
-    return {item.iteration: item.metrics for item in (*earlier, recorded)}
+@dataclass(frozen=True, slots=True)
+class ReadAssembly:
+    """What an assembly recorded; ``genuine`` says whether its files still are those that were assembled."""
+
+    record: AssemblyRecord
+    genuine: bool
+
+
+def read_assembly(tracking: Tracking, recorded: RecordedAssembly, memory: Memory) -> ReadAssembly:
+    """An assembly's files; kept in ``memory`` once they have proved to be those that were assembled.
+
+    Raises:
+        InputError: a deliverable is missing, or is not what this package writes there.
+    """
+
+    def read() -> ReadAssembly:
+        with scratch_folder() as folder:
+            files = tracking.assemblies.files(recorded.run_id, folder)
+        return ReadAssembly(read_record(files), assembly_digest(files) == recorded.digest)
+
+    return memory.recall(("assembly", recorded.run_id, recorded.digest), read, keep=lambda found: found.genuine)
 
 
 def _known(step: Callable[[], Found]) -> tuple[Found | None, str]:
-    """What a step finds, or why it finds nothing; a server nobody reaches is no finding."""
+    """What a step finds, or why it finds nothing; a server that is away or in trouble is no finding."""
     try:
         return step(), ""
-    except ServerUnreachable:
-        raise
     except FlywheelError as error:
+        if is_trouble(error):
+            raise
         return None, error.what
 
 
-def _ledger(desk: Desk) -> tuple[LedgerFacts, World | None]:
-    world, unknown = _known(lambda: persistently(desk, lambda: look(desk.tracking)))
+def read_ledger(desk: Desk, memory: Memory) -> tuple[LedgerFacts, World | None]:
+    """What the ledger says now, and the world it is part of; None when there is none, or it cannot be read.
+
+    Raises:
+        ServerUnreachable, ServerRefused: the server is away or in trouble.
+    """
+    world, unknown = _known(lambda: look(desk.tracking))
     if world is None:
         return LedgerFacts(unknown=unknown), None
+    if world.ledger.faults:
+        faults = tuple(fault.what for fault in world.ledger.faults)
+        return replace(_told(world), aliases=world.aliases, faults=faults), world
+    # Without a fault the head, the digest of the last event, stands for all of them: each holds that of the one before.
+    told = memory.recall(("ledger", world.ledger.head), partial(_told, world))
+    return replace(told, aliases=world.aliases), world
+
+
+def _told(world: World) -> LedgerFacts:
     events = world.ledger.events
-    facts = LedgerFacts(
+    return LedgerFacts(
         state=world.state,
-        aliases=world.aliases,
         risks=tuple(world.risks.values()),
         tasks=fold_tasks(events),
         story=tell(events),
-        faults=tuple(fault.what for fault in world.ledger.faults),
     )
-    return facts, world
 
 
-def _drift(tracking: Tracking, recorded: RecordedAssembly, world: World | None) -> DriftFacts:
-    found, unknown = _known(lambda: _comparison(tracking, recorded, world))
+def _drift(
+    desk: Desk,
+    recorded: RecordedAssembly,
+    earlier: Sequence[RecordedAssembly],
+    world: World | None,
+    memory: Memory,
+) -> DriftFacts:
+    found, unknown = _known(lambda: _comparison(desk, recorded, earlier, world, memory))
     return found or DriftFacts(unknown=unknown)
 
 
-def _comparison(tracking: Tracking, recorded: RecordedAssembly, world: World | None) -> DriftFacts:
-    """The comparison a reviewer would ask for: with the release in production, else with the iteration before.
+@dataclass(frozen=True, slots=True)
+class Against:
+    """The assembly that an iteration is compared with."""
+
+    iteration: int
+    run_id: str
+
+
+def reviewed_against(
+    recorded: RecordedAssembly, earlier: Iterable[RecordedAssembly], world: World | None
+) -> Against | None:
+    """The reference a reviewer would ask for: the release in production, else the iteration before; or nothing.
 
     A release of a later iteration is no reference for an earlier one.
     """
-    from flywheel_mlflow.drift import drift_report_from_json
+    version = world.state.current[PRODUCTION] if world else None
+    if world is not None and version is not None:
+        release = world.state.release(version)
+        if release.iteration < recorded.iteration:
+            return Against(release.iteration, release.run_id)
+    sound = (item for item in earlier if item.sound and item.iteration == recorded.iteration - 1)
+    return next((Against(item.iteration, item.run_id) for item in sound), None)
 
-    reference = default_reference(tracking, recorded.iteration, recorded.run_id)
-    if reference is not None and reference.iteration >= recorded.iteration:
-        reference = tracking.assemblies.recorded(recorded.iteration - 1) if recorded.iteration > 1 else None
+
+def _comparison(
+    desk: Desk,
+    recorded: RecordedAssembly,
+    earlier: Sequence[RecordedAssembly],
+    world: World | None,
+    memory: Memory,
+) -> DriftFacts:
+    reference = reviewed_against(recorded, earlier, world)
     if reference is None:
         return DriftFacts(unknown="there is no earlier release in production and no iteration before")
-    with scratch_folder() as folder:
-        text = tracking.comparisons.text(recorded.run_id, reference.run_id, folder)
-    if text is None:
+    found = read_comparison(desk.tracking, recorded.run_id, reference.run_id, memory)
+    if found is None:
         return DriftFacts(unknown=f"nobody has compared it with iteration {reference.iteration} yet")
-    report = drift_report_from_json(text)
-    return DriftFacts(report, answer(report, _explanations(world, recorded.run_id, sha256_text(text))))
+    report, digest = found
+    return DriftFacts(report, answer(report, _explanations(desk, world, recorded.run_id, digest)))
 
 
-def _explanations(world: World | None, run_id: str, drift: str) -> tuple[Explained, ...]:
-    """What people answered for this very comparison, on any release of this assembly."""
-    releases = world.state.releases.values() if world else ()
-    return tuple(
-        item for release in releases if release.run_id == run_id for item in release.explanations if item.drift == drift
-    )
+def read_comparison(
+    tracking: Tracking, run_id: str, reference_run_id: str, memory: Memory
+) -> tuple[DriftReport, str] | None:
+    """The kept comparison of two assemblies with the sha256 of its text; None when nobody compared them.
+
+    Its text is read each time, since a comparison can be written again; a text is parsed once.
+
+    Raises:
+        DocumentError: it is no report, or does not follow from what it found.
+    """
+    from flywheel_mlflow.drift import drift_report_from_json
+
+    with scratch_folder() as folder:
+        text = tracking.comparisons.text(run_id, reference_run_id, folder)
+    if text is None:
+        return None
+    digest = sha256_text(text)
+    return memory.recall(("drift", digest), lambda: drift_report_from_json(text)), digest
 
 
-def _feedback(tracking: Tracking, iteration: int) -> FeedbackFacts:
+def _explanations(desk: Desk, world: World | None, run_id: str, drift: str) -> tuple[Explained, ...]:
+    """What people answered for this very comparison, on any release of this assembly, as far as it counts."""
+    if world is None:
+        return ()
+    events, blueprint = world.ledger.events, desk.flywheel.blueprint
+    mine = (release for release in world.state.releases.values() if release.run_id == run_id)
+    return tuple(item for release in mine for item in counting(release, drift, events, blueprint))
+
+
+def _feedback(tracking: Tracking, iteration: int, memory: Memory) -> FeedbackFacts:
     def step() -> FeedbackFacts:
         counts: Counter[str] = Counter()
-        batches = tracking.feedback.batches(iteration)
+        batches, themes = tracking.feedback.of_iteration(iteration)
         for batch in batches:
             counts.update(batch.counts)
-        return FeedbackFacts(len(batches), dict(counts), _themes(tracking, iteration))
+        return FeedbackFacts(len(batches), dict(counts), _themes(tracking, themes, memory))
 
     found, unknown = _known(step)
     return found or FeedbackFacts(unknown=unknown)
 
 
-def _themes(tracking: Tracking, iteration: int) -> Themes | None:
-    """The themes of the iteration as they were looked at last; None while nobody looked for any."""
-    from flywheel_mlflow.tracking.feedback import KIND_THEMES, THEMES_FILE
+def read_themes(tracking: Tracking, iteration: int, memory: Memory) -> Themes | None:
+    """The themes of an iteration as they were looked at last; None while nobody looked for any.
 
-    kept = tracking.feedback.kept(KIND_THEMES, iteration)
+    Raises:
+        InputError: they are gone, or not what was kept.
+    """
+    _, kept = tracking.feedback.of_iteration(iteration)
+    return _themes(tracking, kept, memory)
+
+
+def _themes(tracking: Tracking, kept: Sequence[KeptDocument], memory: Memory) -> Themes | None:
     if not kept:
         return None
     from flywheel_mlflow.feedback.recurring import themes_from_json
+    from flywheel_mlflow.tracking.feedback import THEMES_FILE
 
     newest = kept[-1]
-    with scratch_folder() as folder:
-        text = tracking.feedback.text(newest.run_id, THEMES_FILE, newest.digest, folder)
-    return themes_from_json(text, name=f"run {newest.run_id}")
+
+    def read() -> Themes:
+        with scratch_folder() as folder:
+            text = tracking.feedback.text(newest.run_id, THEMES_FILE, newest.digest, folder)
+        return themes_from_json(text, name=f"run {newest.run_id}")
+
+    return memory.recall(("themes", newest.run_id, newest.digest), read)

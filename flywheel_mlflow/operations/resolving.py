@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.canonical import short_digest
-from flywheel_mlflow.errors import InputError, Refused, UnknownName
+from flywheel_mlflow.errors import InputError, Refused, StorageError, UnknownName
 from flywheel_mlflow.releases import STAGES
 from flywheel_mlflow.settings import Settings, read_settings
 
@@ -93,18 +94,29 @@ def pull_interface(tracking: Tracking, found: Resolved, folder: Path) -> Path:
     Raises:
         Refused: the data are not what was released; they are left in place for looking at, under another name.
         InputError: this tool cannot fetch the address, or the folder is not empty.
+        StorageError: the folder cannot be written.
     """
     from flywheel_mlflow import records
 
     target = folder / found.interface
     if target.exists():
         raise InputError(f"there is a {found.interface} already", where=str(target), hint="choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write there: {error.strerror or error}",
+            where=str(folder),
+            hint="choose a folder you can write to with --out",
+        ) from error
     run_id, _, place = found.uri.removeprefix("runs:/").partition("/")
     if found.address and found.address.endswith(f"/{place}"):
         tracking.artifacts.known(run_id, found.address.removesuffix(f"/{place}"))
-    target.mkdir()
-    path = tracking.data.fetch_uri(found.interface, found.uri, target)
+    try:
+        path = tracking.data.fetch_uri(found.interface, found.uri, target)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)  # what came half would stand in the way of the next try
+        raise
     digest = short_digest(records.content_digest(path))
     if digest != found.digest:
         spoilt = target.rename(target.with_name(f"{target.name}.not-what-was-released"))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from flywheel_mlflow.approvals import JudgedApproval
-from flywheel_mlflow.bundle import Pin
 from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.history import Told, tell
-from flywheel_mlflow.operations.bundles import fetch_bundle
 from flywheel_mlflow.operations.deciding import Desk, look, sound_world
-from flywheel_mlflow.operations.gating import approvals, weigh
-from flywheel_mlflow.release_diff import ReleaseDiff, diff_bundles
 from flywheel_mlflow.releases import STAGES, Move, Override, Release, production_at
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.approvals import JudgedApproval
+    from flywheel_mlflow.pins import Pin
+    from flywheel_mlflow.release_diff import ReleaseDiff
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,9 @@ def show_release(desk: Desk, version: int) -> Shown:
     Raises:
         UnknownName: no such release.
     """
+    from flywheel_mlflow.operations.bundles import fetch_bundle
+    from flywheel_mlflow.operations.gating import approvals, weigh
+
     world = sound_world(desk.tracking)
     release = world.state.release(version)
     pins: tuple[Pin, ...] = ()
@@ -101,6 +105,9 @@ def diff_releases(desk: Desk, before: int, after: int) -> ReleaseDiff:
     Raises:
         UnknownName: no such release. InputError: a bundle is gone or was edited.
     """
+    from flywheel_mlflow.operations.bundles import fetch_bundle
+    from flywheel_mlflow.release_diff import diff_bundles
+
     state = sound_world(desk.tracking).state
     old, new = state.release(before), state.release(after)
     return diff_bundles(fetch_bundle(desk.tracking, old), fetch_bundle(desk.tracking, new))

@@ -88,6 +88,12 @@ def verify_export(folder: Path, trusted: Blueprint | None) -> Verification:
     Raises:
         InputError: the folder is no export.
     """
+    if not (folder / EXPORT).is_file():
+        raise InputError(
+            f"no exported release: there is no {EXPORT}",
+            where=str(folder),
+            hint="give a release's number, or a folder made by `flywheel release export V --out DIR`",
+        )
     document = parse_json(read_text(folder / EXPORT), name=EXPORT)
     version = document.get("version") if isinstance(document, dict) else None
     if not isinstance(version, int):

@@ -89,6 +89,8 @@ def _other(found: ReleasesBench) -> int:
 
 def _job(found: ReleasesBench, uri: str, act: str) -> Job:
     target = _other(found)
+    if act == "promote":
+        found.override(target, "production")  # it permits one promotion
     arguments = {
         "promote": {"version": target, "to": "production"},
         "rollback": {"to": target, "reason": "the process dies"},
@@ -146,7 +148,7 @@ def test_killed(standing: ReleasesBench, crew: Crew, act: str) -> None:
                 break
     assert outcome is not None
     assert outcome.answer is not None, outcome.told
-    assert (len(killer.seen), deaths) == ({"promote": 12, "rollback": 13}[act], {"promote": 17, "rollback": 18}[act])
+    assert (len(killer.seen), deaths) == ({"promote": 11, "rollback": 12}[act], {"promote": 16, "rollback": 17}[act])
 
 
 def test_both_ends_of_a_kill(standing: ReleasesBench, crew: Crew) -> None:

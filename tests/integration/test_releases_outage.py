@@ -82,7 +82,10 @@ def _fated(found: ReleasesBench, fate: Fate) -> Iterator[ReleasesBench]:
 
 
 def _other(found: ReleasesBench) -> int:
-    return 3 - found.world().aliases["staging"]
+    """The release that is not in staging, and may go there once more."""
+    other = 3 - found.world().aliases["staging"]
+    found.override(other, "staging")
+    return other
 
 
 def _kinds(found: ReleasesBench) -> list[str]:
@@ -97,7 +100,7 @@ def _kinds(found: ReleasesBench) -> list[str]:
 )
 def test_comes_back(standing: ReleasesBench, server: MortalServer, path: str, nth: int, late: bool) -> None:
     """A promotion outlives a restart of the server, and writes its start and its end once."""
-    before, target = _kinds(standing), _other(standing)
+    target, before = _other(standing), _kinds(standing)
     pauses: list[float] = []
 
     def restart(seconds: float) -> None:
@@ -117,7 +120,7 @@ def test_comes_back(standing: ReleasesBench, server: MortalServer, path: str, nt
 @pytest.mark.parametrize(("path", "nth"), [(PARAM, 1), (ALIAS, 1), (STAGE, 1), (PARAM, 2)])
 def test_lost_answers(standing: ReleasesBench, path: str, nth: int) -> None:
     """A request whose answer is lost is sent again and done once."""
-    before, target = _kinds(standing), _other(standing)
+    target, before = _other(standing), _kinds(standing)
     fate = Fate(path, nth=nth, late=True, event=lambda: None)
     with _fated(standing, fate) as behind:
         behind.act(MANAGER, "promote", version=target, to="staging")

@@ -91,6 +91,10 @@ def test_walk(fresh: ReleasesBench, tmp_path: Path) -> None:
     assert Path(pulled["path"]).is_file()
     back = _passed(do("rollback", "--reason", "answers got worse"))
     assert "production is release 1 now, it was release 2" in back.out
+    again = do("promote", "2", "--to", "production")
+    assert (again.code, "rolled back since the verdict" in again.err) == (1, True), again.err
+    stuck = do("reject", "2", "--role", "reviewer", "--reason", "wrong answers", who=REVIEWER)
+    assert "flywheel gate 1 --to staging, then flywheel promote 1 --to staging" in stuck.err
     assert _passed(do("resolve", INTERFACE, "--json")).json["release"] == 1
     assert _passed(do("resolve", INTERFACE, "--at", "2", "--json")).json["release"] == 2
 
@@ -217,6 +221,7 @@ BAD = [
     ("release export 9 --out nowhere", 2, "unknown release"),
     ("release create --iteration 9", 2, "no assembly"),
     ("release who --at yesterday", 2, "cannot read 'yesterday' as a time"),
+    ("release who --at 0001-01-01T00:00+23:00", 2, "as a time"),
     ("gate 9 --to staging", 2, "unknown release"),
     ("gate 3 --to somewhere", 2, "no release stage is called 'somewhere'"),
     ("gate 2 --to production", 1, "is in production already"),
@@ -230,10 +235,11 @@ BAD = [
     ("approve 3 --role king --reason why", 2, "unknown role 'king'"),
     ("approve 3 --role reviewer --reason why", 1, "ana does not hold the role reviewer"),
     ("reject 3 --role king --reason why", 2, "unknown role"),
-    ("release retire 2 --reason why", 1, "is in production"),
+    ("release retire 2 --reason why", 1, "first: flywheel rollback --reason '...'"),
     (f"override 3 --to staging --reason why --until {TOMORROW} --second eve", 2, "unknown person 'eve'"),
     (f"override 3 --to staging --reason why --until {TOMORROW} --second ana", 1, "the second person is the first"),
     ("override 3 --to staging --reason why --until 2020-01-01 --second ben", 1, "an override lies in the future"),
+    (f"override 3 --to production --reason why --until {TOMORROW} --second ben", 1, "was never in staging"),
     ("override 3 --to staging --reason why --until soon --second ben", 2, "cannot read 'soon'"),
     ("risk show R999", 2, "unknown risk"),
     ("risk close R999 --evidence none --reason why", 2, "unknown risk"),
@@ -241,7 +247,9 @@ BAD = [
     (f"resolve {INTERFACE} --at nowhere", 2, "nothing can be resolved at"),
     (f"resolve {INTERFACE} --at 9", 1, "there is no release 9"),
     ("verify 9", 2, "unknown release"),
-    ("verify nowhere", 2, ""),
+    ("verify nowhere", 2, "there is no export.json"),
+    (f"pull {INTERFACE} --out /dev/null/nowhere", 4, "cannot write there"),
+    ("keys new --out /dev/null/deeper/nowhere", 4, "cannot write the key"),
 ]
 
 
@@ -260,9 +268,17 @@ def test_reasons(standing: ReleasesBench, command: str) -> None:
     words = command.split()
     if words[0] == "promote":
         words = ["rollback"]
-    for reason in ("", "   ", "x" * 10_000):
+    for reason in ("", "   ", "x" * 10_000, "x" * 500 + "\x1b[31m", "x" * 500 + "\u202e"):
         ended = standing.command(*words, "--reason", reason, who=REVIEWER)
         assert ended.code == 2, ended.err + ended.out
+
+
+def test_approvals_of_the_past(standing: ReleasesBench) -> None:
+    """An approval that is over before it begins is not written; one that asks for too long says when it ends."""
+    line = ("approve", "3", "--role", "reviewer", "--reason", "why", "--dry-run", "--until")
+    over = standing.command(*line, "2020-01-01", who=REVIEWER)
+    assert (over.code, "an approval ends in the future" in over.err) == (1, True), over.err
+    assert "the longest that releases.approval_days allows" in standing.command(*line, "2099-01-01", who=REVIEWER).out
 
 
 def test_no_release_yet(lone: ReleasesBench, tmp_path: Path) -> None:

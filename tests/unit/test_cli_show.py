@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from flywheels import READY, collected_of, evidence_of, small_flywheel
+from rich.console import Console
 
 from flywheel_mlflow.assembly import Assembly, assemble
 from flywheel_mlflow.cli import progress, show
+from flywheel_mlflow.cli.console import table
 from flywheel_mlflow.errors import DocumentError, Fault, FlywheelError, UnknownName
 from flywheel_mlflow.evidence import Check, Collected, Outcome, SkippedRun
 from flywheel_mlflow.flywheel import Flywheel
@@ -68,7 +70,7 @@ def print_collected(as_json: bool) -> None:
 
 def print_assembled(as_json: bool) -> None:
     checks = (Check(EVIL, Outcome.FAILED, EVIL),)
-    found = Assembled(evil_assembly(), checks, {}, EVIL, EVIL, EVIL, unchanged=False)
+    found = Assembled(evil_assembly(), checks, {}, EVIL, EVIL, EVIL, EVIL, unchanged=False)
     show.assembled(found, read_settings(Path("/srv"), {}), as_json=as_json)
 
 
@@ -148,7 +150,7 @@ def test_a_defect_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]
 
 def test_lines_people_copy_are_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
     """The command that opens an assembly is one line, however long the path in it."""
-    found = Assembled(assemble(small_flywheel(), Collected(2, {})), (), {}, "d", "r" * 32, "3", unchanged=False)
+    found = Assembled(assemble(small_flywheel(), Collected(2, {})), (), {}, "d", "r" * 32, "3", "#/3", unchanged=False)
     show.assembled(found, read_settings(Path("/" + "long/" * 60), {}), as_json=False)
     out = capsys.readouterr().out
     assert f"--backend-store-uri sqlite:////{'long/' * 60}mlflow-data/mlflow.db\n" in out
@@ -163,6 +165,21 @@ def test_nothing_is_coloured_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     show.collected(wheel, collected_of(wheel), as_json=False)
     assert "tiny-flywheel: 4 contracts, no faults" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(("width", "drawn"), [(60, False), (160, True)])
+def test_a_narrow_terminal_gets_lines_for_a_table(width: int, drawn: bool) -> None:
+    """Where columns would be heaps of letters each row stands as headings and texts, and nothing of it is lost."""
+    columns = ("verdict", "criterion", "value", "why", "next")
+    rows = [("BLOCK", "staging_drift", "", "nine KPIs regressed " * 5, "flywheel drift --iteration 2 --against 1")]
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(table("a gate", columns, rows))
+    out = stream.getvalue()
+    assert ("\u2503" in out) is drawn
+    assert drawn or "flywheel drift --iteration 2 --against 1" in out
+    assert out.count("regressed") == 5
+    assert out.splitlines()[0].strip() == "a gate"
+    assert max(map(len, out.splitlines())) <= width
 
 
 def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from flywheels import blueprint_document, contract_documents, put, write_flywheel
 
 from flywheel_mlflow.errors import DocumentError, UnknownName
-from flywheel_mlflow.flywheel import find_root, load_flywheel
+from flywheel_mlflow.flywheel import find_root, load_blueprint_only, load_flywheel
 
 
 def test_every_fault_of_every_file_comes_in_one_go(tmp_path: Path) -> None:
@@ -75,3 +75,26 @@ def test_contracts_come_by_id(tmp_path: Path) -> None:
     assert wheel.name == "tiny-flywheel"
     with pytest.raises(UnknownName, match="unknown project 'p99'"):
         wheel.contract("p99")
+
+
+def test_contracts_are_read_when_somebody_asks(tmp_path: Path) -> None:
+    """What needs the blueprint alone works beside a broken contract, which is told as soon as one is asked for."""
+    contracts = contract_documents()
+    whole = load_flywheel(write_flywheel(tmp_path / "good", blueprint=blueprint_document(), contracts=contracts))
+    late = load_blueprint_only(whole.root)
+    assert (late.name, dict(late.contracts), dict(late.folders)) == (whole.name, whole.contracts, whole.folders)
+    assert len(late.contracts) == len(contracts)
+    contracts["p01"]["nose"] = 1
+    broken = load_blueprint_only(write_flywheel(tmp_path / "bad", blueprint=blueprint_document(), contracts=contracts))
+    assert broken.blueprint == whole.blueprint
+    with pytest.raises(DocumentError) as caught:
+        broken.contract("p01")
+    assert [fault.path for fault in caught.value.faults] == ["nose"]
+
+
+def test_a_broken_blueprint_is_told_at_once(tmp_path: Path) -> None:
+    """The blueprint itself is read strictly, contracts or not."""
+    write_flywheel(tmp_path, blueprint=blueprint_document() | {"title": ""}, contracts=contract_documents())
+    with pytest.raises(DocumentError) as caught:
+        load_blueprint_only(tmp_path)
+    assert [fault.path for fault in caught.value.faults] == ["title"]

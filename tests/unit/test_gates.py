@@ -14,7 +14,17 @@ from releases_ledger import BO, NOON, Story, release_blueprint, release_plan
 
 from flywheel_mlflow.approvals import judge_all
 from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.gates import Answer, CriterionResult, GateFacts, GateResult, Measured, Verdict, evaluate, worst
+from flywheel_mlflow.gates import (
+    Answer,
+    CriterionResult,
+    GateFacts,
+    GateResult,
+    Measured,
+    Verdict,
+    compare_command,
+    evaluate,
+    worst,
+)
 from flywheel_mlflow.releases import Kind
 
 PASS, BLOCK, INCONCLUSIVE = Verdict.PASS, Verdict.BLOCK, Verdict.INCONCLUSIVE
@@ -413,8 +423,22 @@ def test_boundaries_are_judged_by_criteria_of_both_gates(verdict: Verdict) -> No
     found = criterion("bounds", facts)
     assert found.verdict is verdict
     assert found.reason == "privacy: green: 39 of 40"
+    assert found.next == criterion("green", facts).next != ""
     assert (found.value, found.n) == (1.0, 2)
     assert judged(facts, "production").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("reference", "command"),
+    [
+        ("release 3", "flywheel drift --iteration 7 --against production"),
+        ("iteration 6", "flywheel drift --iteration 7 --against 6"),
+        ("", "flywheel assemble --iteration 8"),
+    ],
+)
+def test_the_next_command_compares_with_what_the_gate_compares_with(reference: str, command: str) -> None:
+    """Production where a release is there, the iteration before where none is, and where there is none the next."""
+    assert compare_command(7, reference) == command
 
 
 def test_a_blocking_boundary_outweighs_an_open_one() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_identifier, check_label, label_fault
+from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_identifier, check_label, label_fault, unshowable
 
 HOSTILE = ["", "../x", "a/b", "A", "1a", "a b", "a\n", "\na", "a\x00", "a" * 64, "ä", "a-b", "a.b", "٣a", "a٣"]
 
@@ -57,3 +57,9 @@ def test_a_label_may_be_in_any_language(label: str) -> None:
 def test_a_label_is_not_blank(blank: str) -> None:
     """Only spaces of any kind are no name."""
     assert label_fault(blank) == "is empty"
+
+
+def test_what_hides_is_found_wherever_it_stands() -> None:
+    """In a text of any length, in order; emoji of several parts and other scripts hide nothing."""
+    assert list(unshowable("x" * 999 + "\x1b[31m\u202e")) == ["\x1b", "\u202e"]
+    assert list(unshowable("\U0001f469\u200d\U0001f52c \u0645\u0631\u062d\u0628\u0627")) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -58,6 +59,19 @@ def test_a_server_that_stays_away_is_told() -> None:
         persistently(desk(slept), failing(*[AWAY] * (len(PAUSES_S) + 1)))
     assert slept == list(PAUSES_S)
     assert 20 < sum(slept) < 60
+
+
+def test_no_try_begins_after_its_time() -> None:
+    """Where there is an end, a pause that would reach it is not taken any more: the error comes at once."""
+    slept: list[float] = []
+    with pytest.raises(ServerUnreachable):
+        persistently(desk(slept), failing(*[AWAY] * 6), until=time.monotonic() + (PAUSES_S[3] + PAUSES_S[4]) / 2)
+    assert slept == list(PAUSES_S[:4])
+    slept.clear()
+    with pytest.raises(ServerUnreachable):
+        persistently(desk(slept), failing(AWAY), until=time.monotonic())
+    assert slept == []
+    assert persistently(desk(slept), failing(), until=time.monotonic()) == "done"
 
 
 @pytest.mark.parametrize("error", [NO, Refused("no", rule="never"), ServerError("odd"), AssemblyError("odd")])

@@ -92,6 +92,12 @@ def stories(draw: st.DrawFn) -> tuple[Event, ...]:
     return story.ledger.events
 
 
+@given(stories(), st.integers(min_value=0, max_value=30))
+def test_a_fold_can_go_on(events: tuple[Event, ...], at: int) -> None:
+    """Folding the later events onto the state after the earlier ones is folding all of them."""
+    assert fold(events[at:], before=fold(events[:at])) == fold(events)
+
+
 @given(stories())
 def test_any_sequence_of_events_has_a_sane_state(events: tuple[Event, ...]) -> None:
     """At every point: one open move at most, each stage where its last done move went, every moved release known."""
