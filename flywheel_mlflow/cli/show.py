@@ -294,13 +294,21 @@ def _closing_lines(found: Assembled, settings: Settings) -> Iterator[str]:
     yield f"{word} run {found.run_id}"
     page = f"/#/experiments/{found.experiment_id}/runs/{found.run_id}?workflowType=machine_learning"
     if settings.is_server:
-        yield f"open it:  {settings.shown_uri.rstrip('/')}{page}"
-        yield f"compare:  {settings.shown_uri.rstrip('/')}/{found.table}"
+        yield from _addresses(settings.shown_uri.rstrip("/"), page, found.table, pages=found.pages)
     else:
-        store = quote(settings.shown_uri)
-        yield f"open it:  mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri {store}"
-        yield f"          then http://127.0.0.1:5000{page}"
-        yield f"compare:  http://127.0.0.1:5000/{found.table}"
+        yield f"serve it: FLYWHEEL_ROOT={quote(str(settings.root.absolute()))} mlflow server --app-name flywheel \\"
+        yield f"          --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri {quote(settings.shown_uri)} \\"
+        yield f"          --artifacts-destination {quote(str(settings.artifact_root))}"
+        yield from _addresses("http://127.0.0.1:5000", page, found.table, pages=True)
+
+
+def _addresses(server: str, run: str, table: str, *, pages: bool) -> Iterator[str]:
+    from flywheel_mlflow.reports.pages.addresses import Addresses
+
+    yield f"open it:  {server}{run}"
+    yield f"compare:  {server}/{table}"
+    if pages:
+        yield f"console:  {server}{Addresses().overview()}"
 
 
 def checked(found: Checked, *, junit: Path | None, as_json: bool) -> bool:

@@ -60,7 +60,8 @@ class Gathered:
 class Assembled:
     """An assembly with its checks, its files, and where it was written.
 
-    ``table`` is the address of all iterations below that of the server's user interface.
+    ``table`` is the address of all iterations below that of the server's user interface; ``pages`` says whether the
+    server shows the flywheel's own pages too.
     ``unchanged`` means that the newest assembly of the iteration has the same bytes, so no
     second run was made; ``run_id`` is then that one's.
     """
@@ -72,6 +73,7 @@ class Assembled:
     run_id: str
     experiment_id: str
     table: str
+    pages: bool
     unchanged: bool
 
     @property
@@ -245,6 +247,7 @@ def assemble_iteration(
         run_id=run_id,
         experiment_id=experiment,
         table=tracking.assemblies.table_address(experiment),
+        pages=tracking.server.about is not None,
         unchanged=unchanged,
     )
 

@@ -70,7 +70,7 @@ def print_collected(as_json: bool) -> None:
 
 def print_assembled(as_json: bool) -> None:
     checks = (Check(EVIL, Outcome.FAILED, EVIL),)
-    found = Assembled(evil_assembly(), checks, {}, EVIL, EVIL, EVIL, EVIL, unchanged=False)
+    found = Assembled(evil_assembly(), checks, {}, EVIL, EVIL, EVIL, EVIL, pages=True, unchanged=False)
     show.assembled(found, read_settings(Path("/srv"), {}), as_json=as_json)
 
 
@@ -149,11 +149,13 @@ def test_a_defect_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]
 
 
 def test_lines_people_copy_are_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
-    """The command that opens an assembly is one line, however long the path in it."""
-    found = Assembled(assemble(small_flywheel(), Collected(2, {})), (), {}, "d", "r" * 32, "3", "#/3", unchanged=False)
+    """The command that serves an assembly breaks where a shell goes on reading, however long the paths in it."""
+    found = Assembled(
+        assemble(small_flywheel(), Collected(2, {})), (), {}, "d", "r" * 32, "3", "#/3", pages=True, unchanged=False
+    )
     show.assembled(found, read_settings(Path("/" + "long/" * 60), {}), as_json=False)
     out = capsys.readouterr().out
-    assert f"--backend-store-uri sqlite:////{'long/' * 60}mlflow-data/mlflow.db\n" in out
+    assert f"--backend-store-uri sqlite:////{'long/' * 60}mlflow-data/mlflow.db \\\n" in out
 
 
 def test_nothing_is_coloured_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
