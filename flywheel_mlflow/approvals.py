@@ -80,10 +80,14 @@ def judge(
     blueprint: Blueprint,
     basis: Basis,
     now: datetime,
+    current: bool = True,
 ) -> JudgedApproval:
-    """What speaks for and against one approval at the moment ``now``."""
-    forgery = tuple(_forgery(approval, event, release, blueprint))
-    plain = tuple(_objections(approval, release, blueprint, basis, now))
+    """What speaks for and against one approval at the moment ``now``.
+
+    Not ``current`` leaves out what roles and people's keys of flywheel.yaml say: they were others when it was given.
+    """
+    forgery = tuple(_forgery(approval, event, release, blueprint, current=current))
+    plain = tuple(_objections(approval, release, blueprint, basis, now, current=current))
     signed = key_of(blueprint, approval.actor.name) is not None and not forgery
     return JudgedApproval(
         approval=approval,
@@ -94,8 +98,15 @@ def judge(
     )
 
 
-def _forgery(approval: Approval, event: Event, release: Release, blueprint: Blueprint) -> Iterable[str]:
-    key = key_of(blueprint, approval.actor.name)
+def was_given_under(approval: Approval, blueprint: Blueprint) -> bool:
+    """Whether gates, roles, people and keys in flywheel.yaml are those under which the approval was given."""
+    return approval.basis.gates == blueprint.gates_digest
+
+
+def _forgery(
+    approval: Approval, event: Event, release: Release, blueprint: Blueprint, *, current: bool
+) -> Iterable[str]:
+    key = key_of(blueprint, approval.actor.name) if current else None
     if key is not None and not is_signed(approval.statement, approval.signature, [key]):
         yield f"{approval.actor.name} signs approvals, and this one does not carry the signature"
     if unwitnessed([event], blueprint.releases.server_keys):
@@ -124,10 +135,10 @@ def _ends(approval: Approval, blueprint: Blueprint) -> datetime:
 
 
 def _objections(
-    approval: Approval, release: Release, blueprint: Blueprint, basis: Basis, now: datetime
+    approval: Approval, release: Release, blueprint: Blueprint, basis: Basis, now: datetime, *, current: bool
 ) -> Iterable[str]:
     name = approval.actor.name
-    if not holds_role(blueprint, name, approval.role):
+    if current and not holds_role(blueprint, name, approval.role):
         yield f"{name} does not hold the role {approval.role}"
     if name == release.author.name:
         yield f"{name} made the release, and nobody approves what they made"

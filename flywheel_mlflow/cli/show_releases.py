@@ -266,6 +266,7 @@ def audited(found: Audit, *, as_json: bool) -> ExitCode:
                 "findings": found.findings,
                 "looked_at": found.looked_at,
                 "not_looked_at": found.not_looked_at,
+                "outlived": found.outlived,
             }
         )
         return EXIT[found.verdict.value]
@@ -275,6 +276,8 @@ def audited(found: Audit, *, as_json: bool) -> ExitCode:
         console.print(table(f"{counted(len(rows), 'finding')}", ("kind", "what", "what to do"), rows))
     for line in found.not_looked_at:
         say(console, f"not looked at: {line}")
+    for line in found.outlived:
+        say(console, f"cannot be judged any more: {line}")
     looked = ", ".join(counted(count, name.removesuffix("s")) for name, count in found.looked_at.items())
     say(console, f"{found.verdict.value}: looked at {looked}")
     return EXIT[found.verdict.value]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.approvals import holds_role, judge, may_move
+from flywheel_mlflow.approvals import holds_role, judge, may_move, was_given_under
 from flywheel_mlflow.bundle import bundle_faults, pins_digest, read_bundle
 from flywheel_mlflow.canonical import canonical_json, digest_of, sha256_text
 from flywheel_mlflow.documents import parse_json, value_at
@@ -44,11 +44,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """All findings, how many things were looked at, and what could not be looked at."""
+    """All findings, how many things were looked at, and what could not be looked at.
+
+    ``outlived`` are decisions made under other roles or keys than flywheel.yaml has now: they count for nothing at
+    the gates, and only a history of that file could say whether they were anybody's to make. They change no verdict,
+    since otherwise every change of people would.
+    """
 
     findings: tuple[Finding, ...]
     looked_at: Mapping[str, int]
     not_looked_at: tuple[str, ...]
+    outlived: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -109,7 +115,7 @@ def audit(desk: Desk, *, full: bool = False) -> Audit:
         "moves": len(world.state.moves),
         "bundles": sum(1 for _ in _looked_into(scene)),
     }
-    return Audit(tuple(findings), counts, tuple(failed))
+    return Audit(tuple(findings), counts, tuple(failed), tuple(_outlived(scene)))
 
 
 def _ledger(scene: _Scene) -> Iterator[Finding]:
@@ -260,12 +266,23 @@ def _approvals(scene: _Scene) -> Iterator[Finding]:
                 blueprint=scene.flywheel.blueprint,
                 basis=approval.basis,
                 now=approval.at,
+                current=was_given_under(approval, scene.flywheel.blueprint),
             )
             for why in judged.against:
                 yield Finding(
                     "forged-approval" if judged.forged else "wrong-approval",
                     f"event {approval.number}, {approval.actor.name} approves release {release.version}: {why}",
                     "it counts for nothing; find out who wrote it",
+                )
+
+
+def _outlived(scene: _Scene) -> Iterator[str]:
+    for release in scene.world.state.releases.values():
+        for approval in release.approvals:
+            if not was_given_under(approval, scene.flywheel.blueprint):
+                yield (
+                    f"event {approval.number}: {approval.actor.name} approved release {release.version} as "
+                    f"{approval.role} under other roles or keys than flywheel.yaml has now"
                 )
 
 

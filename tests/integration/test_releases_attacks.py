@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from flywheel_mlflow.approvals import statement
 from flywheel_mlflow.canonical import canonical_json, digest_of, plain
 from flywheel_mlflow.errors import InputError, Refused
 from flywheel_mlflow.ledger import AUTHENTICATED, Identity
+from flywheel_mlflow.operations.auditing import audit
 from flywheel_mlflow.operations.gating import weigh
 from flywheel_mlflow.signing import new_key
 from flywheel_mlflow.tracking import tags
@@ -364,6 +366,17 @@ def test_forged_approval(
         assert (ended.code, _checks(ended)[f"approval of {who.name} as reviewer"]) == (1, False)
         shown = standing.command("release", "show", "3", "--json").json["approvals"]
         assert [bool(judged["against"]) for judged in shown] == [False, True]
+
+
+def test_a_reviewer_leaves(standing: ReleasesBench) -> None:
+    """Taking somebody out of a role accuses nobody: `audit` tells which approvals it cannot judge any more."""
+    wheel = standing.bench.flywheel
+    roles = tuple(item.model_copy(update={"people": (OTHER,)}) for item in wheel.blueprint.roles)
+    changed = replace(wheel, blueprint=wheel.blueprint.model_copy(update={"roles": roles}))
+    told = audit(replace(standing.desk(), flywheel=changed))
+    assert not [item for item in told.findings if item.code.endswith("approval")]
+    assert [line for line in told.outlived if f"{REVIEWER} approved release 3 as reviewer" in line]
+    assert audit(standing.desk()).outlived == ()
 
 
 @pytest.mark.parametrize("who", [Identity("eve"), Identity("ana", AUTHENTICATED)], ids=["no role", "unsealed"])
