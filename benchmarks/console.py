@@ -242,7 +242,8 @@ def _cpu(pid: int) -> float:
     """Seconds of CPU of a process and all below it."""
     folder = Path("/proc", str(pid))
     fields = (folder / "stat").read_text().rpartition(")")[2].split()
-    below = [child for task in (folder / "task").iterdir() for child in (task / "children").read_text().split()]
+    # The first thread starts the server's processes; others come and go meanwhile.
+    below = (folder / "task" / str(pid) / "children").read_text().split()
     own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return own + sum(_cpu(int(child)) for child in below)
 
@@ -268,9 +269,8 @@ def show(kind: str, ready: Prepared, pages: Sequence[Asked]) -> None:
     print("|---|---|---|---|---|---|")
     for page in pages:
         failed = "" if page.status == 200 else f" (status {page.status})"
-        print(
-            f"| `{page.address}`{failed} | {page.cold:.0f} | {page.p50:.0f} | {page.p95:.0f} | {page.size / 1e3:.0f} |"
-        )
+        times = f"{page.cold:.0f} | {page.p50:.0f} | {page.p95:.0f} | {page.cpu:.0f}"
+        print(f"| `{page.address}`{failed} | {times} | {page.size / 1e3:.0f} |", flush=True)
     missing = [kind.path for kind in PAGES if kind.path not in SAMPLES]
     if missing:
         print(f"not measured, for want of an address: {json.dumps(missing)}")
