@@ -21,7 +21,7 @@ Rows = npt.NDArray[np.int64]
 Hits = npt.NDArray[np.bool_]
 
 #: Bytes of text looked at together: the arrays made on the way stay small, whatever the texts hold.
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 17
 #: The table of hashed four-byte pieces has 2**18 places: a few thousand pieces fill one in a hundred.
 _TABLE_BITS = 18
 _MIX = np.uint32(2654435761)  # Knuth's multiplier, 2**32 divided by the golden ratio
@@ -68,18 +68,14 @@ class KeywordIndex:
         self._offsets = np.array([_rarest_piece(word) for word in words], dtype=np.int64)
         self._apart_before = np.array([is_spaced(word[0]) for word in folded], dtype=bool)
         self._apart_after = np.array([is_spaced(word[-1]) for word in folded], dtype=bool)
-        found: dict[int, list[int]] = {}
-        for number, word in enumerate(words):
-            offset = int(self._offsets[number])
-            for piece in _pieces(word[offset : offset + 4]):
-                found.setdefault(piece, []).append(number)
-        self._pieces = np.array(sorted(found), dtype=np.uint32)
-        # The keywords of piece i are members[first[i] : first[i + 1]].
-        self._members = np.array([number for piece in sorted(found) for number in found[piece]], dtype=np.int64)
-        sizes = [len(found[piece]) for piece in sorted(found)]
-        self._first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes, dtype=np.int64)])
-        self._table = np.zeros(1 << _TABLE_BITS, dtype=bool)
-        self._table[_hashed(self._pieces)] = True
+        slots = [_hashed(_pieces(word[offset : offset + 4])) for word, offset in zip(words, self._offsets, strict=True)]
+        owners = np.repeat(np.arange(len(words)), [len(some) for some in slots])
+        places = np.concatenate([np.zeros(0, dtype=np.int64), *slots])
+        # The keywords that have a piece in place i of the table are members[first[i] : first[i + 1]].
+        self._members = owners[np.argsort(places, kind="stable")]
+        sizes = np.bincount(places, minlength=1 << _TABLE_BITS)
+        self._first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
+        self._table = sizes > 0
 
     def hits(self, texts: pa.Array) -> Hits:
         """Which keyword is in which text: one row for each keyword, one column for each text; null has none."""
@@ -122,16 +118,14 @@ class KeywordIndex:
     def _candidates(self, padded: Bytes, start: int, length: int) -> tuple[Rows, Rows]:
         """Keywords, by number, with the places where each would begin: wherever its rarest piece is."""
         pieces = np.ndarray((length,), dtype="<u4", buffer=padded, offset=start, strides=(1,))
-        places = np.flatnonzero(self._table[_hashed(pieces)])
-        known = np.searchsorted(self._pieces, pieces[places])
-        known[known == len(self._pieces)] = 0
-        same = self._pieces[known] == pieces[places]
-        known, places = known[same], places[same] + start
-        many = self._first[known + 1] - self._first[known]
-        # One entry for each keyword of a piece, the second of them one further along the members, and so on.
+        slots = _hashed(pieces)
+        places = np.flatnonzero(self._table.take(slots))
+        first = self._first[slots[places]]
+        many = self._first[slots[places] + 1] - first
+        # One entry for each keyword of a place, the second of them one further along the members, and so on.
         within = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
-        numbers = self._members[np.repeat(self._first[known], many) + within]
-        return numbers, np.repeat(places, many) - self._offsets[numbers]
+        numbers = self._members[np.repeat(first, many) + within]
+        return numbers, np.repeat(places + start, many) - self._offsets[numbers]
 
     def _equal(self, numbers: Rows, starts: Rows, padded: Bytes) -> tuple[Rows, Rows]:
         """The candidates whose every byte is there, eight compared at once."""
@@ -163,11 +157,12 @@ def _rarest_piece(word: bytes) -> int:
     return min(places, key=lambda place: sum(weights[place : place + 4]))
 
 
-def _pieces(piece: bytes) -> list[int]:
-    """A piece as a little-endian number; one of three bytes with every byte that may follow."""
-    if len(piece) == 4:
-        return [int.from_bytes(piece, "little")]
-    return [int.from_bytes(piece + bytes([last]), "little") for last in range(256)]
+def _pieces(piece: bytes) -> npt.NDArray[np.uint32]:
+    """A piece as a little-endian number; one of fewer than four bytes with everything that may follow."""
+    ends = np.arange(256 ** (4 - len(piece)), dtype=np.uint32)
+    ends = ends[_BEGINS_CHARACTER[ends & 0xFF]]
+    result: npt.NDArray[np.uint32] = np.uint32(int.from_bytes(piece, "little")) | ends << np.uint32(8 * len(piece))
+    return result
 
 
 def _hashed(pieces: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
@@ -230,3 +225,7 @@ def _joined_after(data: Bytes, ends: Rows, upper: Rows, asked: Hits) -> Hits:
 
 #: For each byte whether it is an ASCII letter, digit or underscore.
 _WORD_BYTE = np.array([chr(byte).isalnum() or byte == ord("_") for byte in range(128)] + [False] * 128, dtype=bool)
+#: For each byte whether a character of folded UTF-8 may begin with it.
+_BEGINS_CHARACTER = np.array(
+    [not ord("A") <= byte <= ord("Z") and not 0x80 <= byte < 0xC2 and byte < 0xF5 for byte in range(256)], dtype=bool
+)

@@ -103,6 +103,14 @@ def test_a_text_may_lie_across_two_chunks(texts: list[str | None], chunk: int) -
         matching._CHUNK_BYTES = before
 
 
+@pytest.mark.parametrize("keyword", ["ǰ", "工", "pii", "é1"])
+def test_short_keywords_are_found_whatever_follows(keyword: str) -> None:
+    """Two or three bytes when folded: at the end, before a letter of their script, before any other character."""
+    texts = [keyword, f"{keyword}.", f"{keyword} x", f"{keyword}工", f"{keyword}é", f"{keyword}X", f"x{keyword}", "x"]
+    column = pa.array([*texts, *(f"x {text}" for text in texts)])
+    assert KeywordIndex([keyword]).hits(column)[0].tolist() == [holds(keyword, text) for text in column.to_pylist()]
+
+
 def test_no_keywords_and_no_texts_are_no_hits() -> None:
     """Empty on either side."""
     assert KeywordIndex([]).hits(pa.array(["x"])).shape == (0, 1)
