@@ -6,8 +6,10 @@ in it are compared byte for byte. The cost grows with the bytes of the texts, ha
 
 from __future__ import annotations
 
+import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,24 +81,14 @@ class KeywordIndex:
 
     def hits(self, texts: pa.Array) -> Hits:
         """Which keyword is in which text: one row for each keyword, one column for each text; null has none."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
         found = np.zeros((len(self.keywords), len(texts)), dtype=bool)
         if not self.keywords or not len(texts):
             return found
         column = pc.fill_null(texts, "") if texts.null_count else texts
-        plain = pc.string_is_ascii(column)
-        is_plain = plain.to_numpy(zero_copy_only=False)
-        everything = np.arange(len(texts), dtype=np.int64)
-        if is_plain.any():
-            some = column if is_plain.all() else column.filter(plain)
-            data, offsets = _buffers(pc.ascii_lower(some))
-            self._search(data, offsets, everything[is_plain], found)
-        if not is_plain.all():
-            some = column.filter(pa.array(~is_plain))
-            data, offsets = _folded_together(some)
-            self._search(data, offsets, everything[~is_plain], found)
+        for data, offsets, rows in fold_column(column):
+            self._search(data, offsets, rows, found)
         return found
 
     def _search(self, data: Bytes, offsets: Rows, rows: Rows, found: Hits) -> None:
@@ -180,21 +172,86 @@ def _buffers(column: pa.Array) -> tuple[Bytes, Rows]:
     return raw, places.astype(np.int64) - first
 
 
-def _folded_together(column: pa.Array) -> tuple[Bytes, Rows]:
-    """Texts beyond ASCII folded as one text, each with a NUL behind it: one call instead of one for each."""
+def fold_column(column: pa.Array) -> Iterator[tuple[Bytes, Rows, Rows]]:
+    """Texts as they are compared, in up to three parts: ASCII, characters that fold alone, all others.
+
+    Each part is its bytes, where each text begins in them with the end behind the last, and the row of each text.
+    A NUL in a text beyond ASCII becomes a space.
+    """
     import pyarrow.compute as pc
 
-    data, _ = _buffers(column)
+    plain = pc.string_is_ascii(column).to_numpy(zero_copy_only=False)
+    if plain.any():
+        yield *_buffers(pc.ascii_lower(_where(column, plain))), np.flatnonzero(plain)
+    if plain.all():
+        return
+    others, rows = _where(column, ~plain), np.flatnonzero(~plain)
+    data, _ = _buffers(others)
     if (data == 0).any():
-        column = pc.replace_substring(column, "\0", " ")
-    # NUL joins with nothing before or behind it, so folding the whole folds the parts. Arrow takes characters apart
-    # faster than Python; asked for NFKC it forgets to put them together again (tried on 25.0.1).
-    normal = pc.binary_join_element_wise(pc.utf8_normalize(column, "NFKD"), "", "\0")
-    data, _ = _buffers(normal)
-    text = data.tobytes().decode("utf-8").casefold()
-    folded = np.frombuffer(unicodedata.normalize("NFKC", text).encode("utf-8"), dtype=np.uint8)
-    ends = np.flatnonzero(folded == 0) + 1
-    return folded, np.concatenate([np.zeros(1, dtype=np.int64), ends])
+        others = pc.replace_substring(others, "\0", " ")
+    codes = np.frombuffer(_together(others).encode("utf-32-le"), dtype="<u4")
+    folded = _looked_up(codes)
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.flatnonzero(codes == 0) + 1])
+    easy = np.minimum.reduceat(folded, starts[:-1]) >= 0
+    if easy.any():
+        some = folded if easy.all() else folded[np.repeat(easy, np.diff(starts))]
+        yield *_parted(some.astype("<u4").tobytes().decode("utf-32-le")), rows[easy]
+    if not easy.all():
+        yield *_parted(_folded_any(_where(others, ~easy))), rows[~easy]
+
+
+def _where(column: pa.Array, mask: Hits) -> pa.Array:
+    import pyarrow as pa
+
+    return column if mask.all() else column.filter(pa.array(mask))
+
+
+def _together(column: pa.Array) -> str:
+    """All texts as one, each with a NUL behind it: one call for all instead of one for each."""
+    import pyarrow.compute as pc
+
+    data, _ = _buffers(pc.binary_join_element_wise(column, "", "\0"))
+    return data.tobytes().decode("utf-8")
+
+
+def _parted(text: str) -> tuple[Bytes, Rows]:
+    """The bytes of such a text, and where each of its parts begins, with the end behind the last."""
+    data = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+    return data, np.concatenate([np.zeros(1, dtype=np.int64), np.flatnonzero(data == 0) + 1])
+
+
+def _folded_any(column: pa.Array) -> str:
+    """Any texts folded, each with a NUL behind it, which joins with nothing: folding the whole folds the parts."""
+    import pyarrow.compute as pc
+
+    # Arrow takes characters apart faster than Python; asked for NFKC it forgets to put them together again (25.0.1).
+    text = _together(pc.utf8_normalize(column, "NFKD"))
+    return unicodedata.normalize("NFKC", text.casefold())
+
+
+def _looked_up(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
+    """For each character what :func:`fold_alone` says, asked once for each different one."""
+    there = np.zeros(sys.maxunicode + 1, dtype=bool)
+    there[codes] = True
+    different = np.flatnonzero(there)
+    table = np.empty(sys.maxunicode + 1, dtype=np.int32)
+    table[different] = [fold_alone(code) for code in different.tolist()]
+    return table.take(codes)
+
+
+@cache
+def fold_alone(code: int) -> int:
+    """The character that a character folds to whatever stands beside it; -1 where it is several, or that depends."""
+    char = chr(code)
+    folded = fold(char)
+    if len(folded) != 1 or any(_joins(unicodedata.normalize("NFKD", some)[0]) for some in (char, folded)):
+        return -1
+    return ord(folded)
+
+
+def _joins(char: str) -> bool:
+    """Whether a character may become one with what stands before it: marks, vowels and finals of Hangul."""
+    return unicodedata.category(char).startswith("M") or 0x1160 <= ord(char) <= 0x11FF
 
 
 def _joined_before(data: Bytes, starts: Rows, lower: Rows, asked: Hits) -> Hits:

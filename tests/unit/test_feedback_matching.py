@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import pyarrow as pa
 import pytest
 from feedback_columns import holds
@@ -9,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.feedback import matching
-from flywheel_mlflow.feedback.matching import KeywordIndex
+from flywheel_mlflow.feedback.matching import KeywordIndex, fold, fold_alone
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,43 @@ def test_a_text_may_lie_across_two_chunks(texts: list[str | None], chunk: int) -
         assert (index.hits(column.slice(1)) == whole[:, 1:]).all()
     finally:
         matching._CHUNK_BYTES = before
+
+
+ALONE = st.characters(min_codepoint=1, exclude_categories=["Cs"]).filter(lambda char: fold_alone(ord(char)) >= 0)
+DIFFICULT = st.sampled_from([*"ßİŉﬁㄱᅡᆨ한가ﾞᾳ", "e\u0301", "\u0345", "か\u3099", "ｶﾞ", "ไม้"])
+
+
+@given(text=st.text(ALONE))
+def test_characters_folded_alone_are_the_text_folded(text: str) -> None:
+    """Whatever stands beside them."""
+    assert "".join(chr(fold_alone(ord(char))) for char in text) == fold(text)
+
+
+@given(texts=st.lists(st.lists(st.one_of(ALONE, DIFFICULT), max_size=5).map("".join), max_size=5))
+def test_both_ways_of_folding_columns_agree_with_fold(texts: list[str]) -> None:
+    """ASCII, characters folded alone and all others: every text is folded once, as it is by itself."""
+    found: dict[int, str] = {}
+    for data, offsets, rows in matching.fold_column(pa.array(texts, pa.string())) if texts else ():
+        for number, place in enumerate(rows.tolist()):
+            assert place not in found
+            found[place] = data[offsets[number] : offsets[number + 1]].tobytes().decode().removesuffix("\0")
+    assert [found[place] for place in range(len(texts))] == [fold(text) for text in texts]
+
+
+def test_no_character_folded_alone_joins_with_one_before_it() -> None:
+    """Neither is it the second of two that have a common form in Unicode, nor does it move before others."""
+    written = [
+        char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) not in ("Cn", "Co", "Cs")
+    ]
+    pairs = [unicodedata.decomposition(char).split() for char in written]
+    second = {chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}
+    second |= set(map(chr, [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]))  # Hangul is put together by arithmetic
+    alone = {char: chr(fold_alone(ord(char))) for char in written if fold_alone(ord(char)) >= 0}
+    begins = {unicodedata.normalize("NFKD", char)[0] for char in [*alone, *alone.values()]}
+    assert len(alone) > 100_000
+    assert not begins & second
+    assert not [char for char in begins if unicodedata.combining(char)]
+    assert not [char for char in alone.values() if "A" <= char <= "Z"]
 
 
 @pytest.mark.parametrize("keyword", ["ǰ", "工", "pii", "é1"])
