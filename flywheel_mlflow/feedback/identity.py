@@ -70,7 +70,13 @@ def _hashes(column: pa.Array) -> Hashes:
     _, offsets, data = column.buffers()
     places = np.frombuffer(offsets, dtype=np.int32, count=len(column) + 1, offset=4 * column.offset).tolist()
     view = memoryview(data) if data is not None else memoryview(b"")
-    digests = [blake2b(view[start:end], digest_size=_HASH_BYTES).digest() for start, end in pairwise(places)]
+    # A copy of a fresh hash costs half of making one, with its dozen parameters (Python 3.11).
+    fresh = blake2b(digest_size=_HASH_BYTES)
+    digests = []
+    for start, end in pairwise(places):
+        digest = fresh.copy()
+        digest.update(view[start:end])
+        digests.append(digest.digest())
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64, copy=False)
 
 
