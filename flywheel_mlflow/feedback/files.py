@@ -76,10 +76,18 @@ class EventFiles:
     def _opened(self) -> tuple[Any, Any]:
         import pyarrow.parquet as pq
 
+        # Nobody asks for the smallest and largest values: these files are read from end to end.
         events = pq.ParquetWriter(
-            self.events, stored_schema(), compression="zstd", compression_level=1, use_dictionary=_FEW_VALUES
+            self.events,
+            stored_schema(),
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=_FEW_VALUES,
+            write_statistics=False,
         )
-        index = pq.ParquetWriter(self.index, _index_schema(), compression="none", use_dictionary=False)
+        index = pq.ParquetWriter(
+            self.index, _index_schema(), compression="none", use_dictionary=False, write_statistics=False
+        )
         return events, index
 
 
