@@ -50,8 +50,9 @@ def sort_rows(table: pa.Table, lines: npt.NDArray[np.int64]) -> tuple[pa.RecordB
     rows = table.num_rows
     sure = np.ones(rows, dtype=bool)
     arrays = []
+    given = frozenset(table.column_names)
     for field in event_schema():
-        if field.name not in table.column_names:
+        if field.name not in given:
             sure &= field.name not in REQUIRED
             arrays.append(pa.nulls(rows, field.type))
             continue
@@ -104,12 +105,24 @@ def _sure(name: str, column: pa.Array) -> Mask:
 def _sure_labels(column: pa.Array) -> Mask:
     import pyarrow.compute as pc
 
-    short = _filled(pc.less_equal(pc.binary_length(column), MAX_LABEL_LENGTH))
+    size = pc.binary_length(column)
+    short: Mask = _filled(pc.and_(pc.greater(size, 0), pc.less_equal(size, MAX_LABEL_LENGTH)))
+    if _holds_only_visible(column):
+        return short
     fine = _filled(pc.match_substring_regex(column, _ASCII_LABEL))
     if not fine.all():
         fine = _filled(pc.match_substring_regex(column, _SURE_LABEL))
     result: Mask = short & fine
     return result
+
+
+def _holds_only_visible(column: pa.Array) -> bool:
+    """Whether no byte of a column is anything but visible ASCII, as in most columns of labels: no need to look at each.
+
+    A slice is judged with its surroundings.
+    """
+    data = np.frombuffer(column.buffers()[2] or b"", dtype=np.uint8)
+    return bool(data.min(initial=0xFF) >= ord("!") and data.max(initial=0) <= ord("~"))
 
 
 def _sure_lists(column: pa.Array) -> Mask:

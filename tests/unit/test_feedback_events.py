@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from feedback_columns import event, read, row, write_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel_mlflow.feedback.columns import sort_rows
 from flywheel_mlflow.feedback.events import COLUMNS, event_schema, events_table, parse_event
+from flywheel_mlflow.names import label_fault
 
 
 @pytest.mark.parametrize(
@@ -121,6 +125,22 @@ def test_a_line_is_judged_alike_whatever_stands_beside_it(
     assert dead == refused
     blank = sum(isinstance(line, bytes) and not line.strip() for line in lines)
     assert len(together) + len(dead) + blank == len(lines)
+
+
+@given(labels=st.lists(st.one_of(st.none(), st.text(max_size=4), st.text("aZ!~ ", min_size=249, max_size=251))))
+def test_labels_are_sure_alike_whatever_stands_beside_them(labels: list[str | None]) -> None:
+    """A column of nothing but visible ASCII is judged by its bytes, others label by label: with the same outcome."""
+
+    def sure(values: list[str | None]) -> list[bool]:
+        rows = [row(1, reporter=label) for label in values]
+        table = pa.table({name: pa.array([item[name] for item in rows], pa.string()) for name in row(1, reporter="")})
+        return [bool(fine) for fine in sort_rows(table, np.arange(len(values)))[1]]
+
+    clean = [label if label is None else label.encode("utf-8", "replace").decode() for label in labels]
+    together = sure(clean)
+    assert together == [sure([label])[0] for label in clean]
+    assert together == [sure([label, "é 1"])[0] for label in clean]
+    assert all(label is None or label_fault(label) is None for label, fine in zip(clean, together, strict=True) if fine)
 
 
 @given(rows=st.lists(ROWS, max_size=4))
