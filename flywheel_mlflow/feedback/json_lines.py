@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Read and parsed at once; about 20,000 events.
 BLOCK_BYTES = 8 * 1024 * 1024
+#: Of the first block so much is searched for the columns that the file uses; each absent one costs a pass over it.
+_FIRST_BYTES = 1024 * 1024
 #: Pieces of a refused block are halved until they have so few lines; then each line is looked at.
 FEW_LINES = 32
 
@@ -92,7 +94,7 @@ class JsonLines:
                         skipped, rest, data = 0, b"", data[end:]
                         end = data.rfind(b"\n") + 1
                     if end:
-                        yield rest + data[:end]
+                        yield b"".join([rest, memoryview(data)[:end]])
                         rest = data[end:]
                     else:
                         rest += data
@@ -173,14 +175,16 @@ class JsonLines:
         import pyarrow as pa
 
         if self._known is None:
-            self._known = frozenset(name for name in COLUMNS if b'"%s"' % name.encode() in block)
+            self._known = _named(block[:_FIRST_BYTES])
         try:
             return _read(piece, _own_schema(self._known), "error")
         except pa.ArrowInvalid:
             if len(self._known) == len(COLUMNS):
                 raise
         table = _read(piece, _own_schema(frozenset(COLUMNS)), "error")
-        self._known = frozenset(COLUMNS)
+        late = _named(block) - self._known
+        # None found and yet there: its name is written with escapes, and may be again.
+        self._known = self._known | late if late else frozenset(COLUMNS)
         return table
 
     def _by_lines(self, block: bytes, starts: Places, ends: Places, lines: Places) -> pa.RecordBatch | None:
@@ -211,6 +215,11 @@ class JsonLines:
         if not isinstance(value, dict):
             return "not a JSON object"
         return parse_event(value if self._mapping is None else self._mapping.row(value, nested=True))
+
+
+def _named(block: bytes) -> frozenset[str]:
+    """The columns whose names stand in a block, be it as a value."""
+    return frozenset(name for name in COLUMNS if b'"%s"' % name.encode() in block)
 
 
 def joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch | None:

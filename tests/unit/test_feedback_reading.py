@@ -92,6 +92,17 @@ def test_a_field_that_comes_late_is_not_lost(tmp_path: Path, monkeypatch: pytest
     assert dead == []
 
 
+def test_fields_that_come_late_join_those_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first bytes name the id only: each further field is found when it comes, and none is forgotten again."""
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(json_lines, "_FIRST_BYTES", 6)
+    said: list[Row] = [{}, {"severity": "high"}, {}, {"scope": "chain"}, {"severity": "low", "scope": "project"}, {}]
+    lines: list[bytes | Row] = [row(number, **fields) for number, fields in enumerate(said)]
+    events, dead = read(write_lines(tmp_path / "e.jsonl", lines))
+    assert [{name: item[name] for name in fields} for item, fields in zip(events, said, strict=True)] == said
+    assert dead == []
+
+
 def test_another_format_is_told(tmp_path: Path) -> None:
     """By its first bytes, by its name, or because it is not there."""
     (tmp_path / "x.jsonl").write_bytes(b"PAR1....")
