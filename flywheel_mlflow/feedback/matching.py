@@ -23,7 +23,7 @@ Rows = npt.NDArray[np.int64]
 Hits = npt.NDArray[np.bool_]
 
 #: Bytes of text looked at together: the arrays made on the way stay small, whatever the texts hold.
-_CHUNK_BYTES = 1 << 17
+_CHUNK_BYTES = 1 << 18
 #: The table of hashed four-byte pieces has 2**18 places: a few thousand pieces fill one in a hundred.
 _TABLE_BITS = 18
 _MIX = np.uint32(2654435761)  # Knuth's multiplier, 2**32 divided by the golden ratio
@@ -67,6 +67,7 @@ class KeywordIndex:
         words = [word.encode("utf-8") for word in folded]
         self._lengths = np.array([len(word) for word in words], dtype=np.int64)
         self._words = _eights(words)
+        self._masks = _eights([b"\xff" * len(word) for word in words])
         self._offsets = np.array([_rarest_piece(word) for word in words], dtype=np.int64)
         self._apart_before = np.array([is_spaced(word[0]) for word in folded], dtype=bool)
         self._apart_after = np.array([is_spaced(word[-1]) for word in folded], dtype=bool)
@@ -93,10 +94,11 @@ class KeywordIndex:
 
     def _search(self, data: Bytes, offsets: Rows, rows: Rows, found: Hits) -> None:
         """Mark what is in ``data``; text i is ``data[offsets[i]:offsets[i + 1]]`` and stands in row ``rows[i]``."""
+        # Wherever a keyword begins, its eights end within the zeros; `whole` says whether the text was long enough.
         padded = np.concatenate([data, np.zeros(8 * (self._words.shape[1] + 1), dtype=np.uint8)])
         for place in range(0, len(data), _CHUNK_BYTES):
             numbers, starts = self._candidates(padded, place, min(_CHUNK_BYTES, len(data) - place))
-            inside = (starts >= 0) & (starts + self._lengths[numbers] <= len(data))
+            inside = starts >= 0
             numbers, starts = self._equal(numbers[inside], starts[inside], padded)
             if not len(starts):
                 continue
@@ -123,8 +125,7 @@ class KeywordIndex:
         """The candidates whose every byte is there, eight compared at once."""
         eights = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
         for step in range(self._words.shape[1]):
-            rest = np.clip(self._lengths[numbers] - 8 * step, 0, 8)
-            same = (eights[starts + 8 * step] & _FIRST_BYTES[rest]) == self._words[numbers, step]
+            same = (eights[starts + 8 * step] & self._masks[numbers, step]) == self._words[numbers, step]
             numbers, starts = numbers[same], starts[same]
         return numbers, starts
 
@@ -134,10 +135,6 @@ def _eights(words: Sequence[bytes]) -> npt.NDArray[np.uint64]:
     width = max((len(word) + 7) // 8 for word in words) if words else 1
     joined = b"".join(word.ljust(8 * width, b"\0") for word in words)
     return np.frombuffer(joined, dtype="<u8").reshape(len(words), width)
-
-
-#: Masks that keep the first 0 to 8 bytes of a little-endian number.
-_FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], dtype=np.uint64)
 
 
 def _rarest_piece(word: bytes) -> int:
