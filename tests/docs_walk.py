@@ -1,4 +1,7 @@
-"""The documents, followed from top to bottom by somebody who copies every line."""
+"""Follows a document from top to bottom, as somebody who copies every line.
+
+Each document has a test file of its own, since the tests' workers share out whole files.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,6 @@ from workbench import TELEMETRY_OFF, flywheel_command
 
 #: A fenced block with its language and, for a file to write, its title.
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture
-def home(repository: Path, tmp_path: Path) -> Path:
-    """A copy of the flywheel, with a store of its own."""
-    shutil.copytree(repository / "projects", tmp_path / "projects")
-    shutil.copy(repository / "flywheel.yaml", tmp_path)
-    return tmp_path
 
 
 def _follow(words: list[str], home: Path, uri: str) -> tuple[int, str]:
@@ -48,18 +43,19 @@ def _run(words: list[str], home: Path, uri: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/commands.md", "docs/your-own-projects.md", "docs/releases.md"])
-def test_every_line_of_a_document_works(
-    document: str, repository: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Files written and commands run in the order of the page, each command ends as the page says, else with 0."""
-    monkeypatch.chdir(home)
-    uri = f"sqlite:///{home}/mlflow-data/mlflow.db"
+def follow(document: str, repository: Path, folder: Path) -> int:
+    """Follow a page in ``folder``, with a copy of the flywheel and a store of its own; how many commands were run.
+
+    Files are written and commands run in the order of the page; each command must end as the page says, else with 0.
+    """
+    shutil.copytree(repository / "projects", folder / "projects")
+    shutil.copy(repository / "flywheel.yaml", folder)
+    uri = f"sqlite:///{folder}/mlflow-data/mlflow.db"
     soon = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}"
     followed = 0
     for language, title, body in _BLOCK.findall((repository / document).read_text(encoding="utf-8")):
         if title:
-            target = home / title
+            target = folder / title
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(body, encoding="utf-8")
         elif language == "console":
@@ -67,7 +63,7 @@ def test_every_line_of_a_document_works(
                 if line.startswith("$ "):
                     command, _, promised = line[2:].partition("  # exits with ")
                     words = [word.replace("IN_3_DAYS", soon) for word in shlex.split(command)]
-                    code, said = _follow(words, home, uri)
+                    code, said = _follow(words, folder, uri)
                     assert code == int(promised or 0), f"{line}\n{said}"
                     followed += 1
-    assert followed
+    return followed
