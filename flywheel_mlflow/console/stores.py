@@ -27,8 +27,10 @@ def register_server_stores() -> None:
     from mlflow.tracking._model_registry.utils import _get_store_registry
     from mlflow.tracking._tracking_service.utils import _register
 
+    from flywheel_mlflow.console.light_runs import light_store
+
     # Opened here, not by the functions below: these are called under the lock that opening a store takes.
-    tracking = handlers._get_tracking_store()  # noqa: SLF001 - the handlers' own way to it
+    tracking = light_store(handlers._get_tracking_store())  # noqa: SLF001 - the handlers' own way to it
     registry = handlers._get_model_registry_store()  # noqa: SLF001 - likewise
 
     def tracking_store(**_: Any) -> Any:
@@ -54,7 +56,7 @@ def open_tracking(flywheel: str, *, root: Path, actor: str, addresses: ArtifactA
     settings = Settings(root=root, tracking_uri=f"{SCHEME}:", artifact_root=None, actor=actor)
     client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
     releases = AnnouncingReleases(client, uri=settings.shown_uri, flywheel=flywheel)
-    return connect(settings, flywheel, resolve=addresses.resolve, releases=releases)
+    return connect(settings, flywheel, client=client, resolve=addresses.resolve, releases=releases)
 
 
 def server_addresses(environ: Mapping[str, str]) -> ArtifactAddresses:

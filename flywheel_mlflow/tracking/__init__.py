@@ -118,7 +118,8 @@ def __getattr__(name: str) -> object:
 class Tracking:
     """The collaborators that work on one tracking server for one flywheel, each made on first use.
 
-    ``resolve`` is as :class:`Artifacts` takes it, ``releases`` another release store than the usual one.
+    ``resolve`` is as :class:`Artifacts` takes it, ``releases`` another release store than the usual one, ``client`` one
+    that is open already.
 
     Raises:
         ServerUnreachable: nobody answers, told within seconds.
@@ -130,6 +131,7 @@ class Tracking:
         settings: Settings,
         flywheel: str,
         *,
+        client: MlflowClient | None = None,
         resolve: Callable[[str], str] | None = None,
         releases: ReleaseStore | None = None,
     ) -> None:
@@ -140,7 +142,7 @@ class Tracking:
         self._uri, self._root = settings.shown_uri, settings.artifact_root
         self._wire: Wire | None = None
         self._about: dict[str, Any] | None = None
-        self._client, self._quick = self._open()
+        self._client, self._quick = (client, client) if client is not None else self._open()
 
     def _open(self) -> tuple[MlflowClient, MlflowClient | RestClient]:
         """MLflow's client, and one that answers without its import where there is a server."""
@@ -281,8 +283,9 @@ def connect(
     settings: Settings,
     flywheel: str,
     *,
+    client: MlflowClient | None = None,
     resolve: Callable[[str], str] | None = None,
     releases: ReleaseStore | None = None,
 ) -> Tracking:
     """Open the tracking server of ``settings``; arguments and errors are those of :class:`Tracking`."""
-    return Tracking(settings, flywheel, resolve=resolve, releases=releases)
+    return Tracking(settings, flywheel, client=client, resolve=resolve, releases=releases)

@@ -182,7 +182,7 @@ class AssemblyStore:
     ) -> tuple[RecordedAssembly, ...]:
         """The assemblies that ended last, at most ``most``, newest first; a half-written one is left out.
 
-        Reading one costs some 15 ms: MLflow brings every metric of a run, and its inputs (docs/benchmarks.md).
+        Reading one through MLflow costs some 15 ms: it brings every metric and input of a run (docs/benchmarks.md).
         """
         limits = [f"attributes.end_time < {_milliseconds(ended_before)}"] if ended_before else []
         limits += [f"attributes.end_time >= {_milliseconds(ended_from)}"] if ended_from else []
