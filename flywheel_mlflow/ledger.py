@@ -10,7 +10,7 @@ so an edit that mends its own digest breaks the chain behind it. A server's seal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -164,8 +164,13 @@ def _witness(value: object) -> Signature | None:
     return Signature(key, signed) if isinstance(key, str) and isinstance(signed, str) else None
 
 
-def read_ledger(texts: Mapping[int, str]) -> Ledger:
-    """The ledger that numbered texts hold; nothing is raised, everything wrong is in ``faults``."""
+def read_ledger(texts: Mapping[int, str], *, known: Ledger | None = None) -> Ledger:
+    """The ledger that numbered texts hold; nothing is raised, everything wrong is in ``faults``.
+
+    ``known`` is one that was read before: of an event whose text is letter for letter the same nothing is parsed and
+    reckoned again. Whether each event follows the one before is looked at every time.
+    """
+    before = known.events if known else ()
     events: list[Event] = []
     faults: list[LedgerFault] = []
     for number in range(len(texts)):
@@ -174,13 +179,18 @@ def read_ledger(texts: Mapping[int, str]) -> Ledger:
             faults.append(LedgerFault(number, f"event {number} is missing, {later} later ones exist"))
             break
         try:
-            event = read_event(number, texts[number])
+            event = _read_again(number, texts[number], before)
         except (DocumentError, ValueError, TypeError) as error:
             faults.append(LedgerFault(number, f"event {number} cannot be read: it {_reason(error)}"))
             break
         faults += _chain_faults(event, events[-1].digest if events else NO_EVENT)
         events.append(event)
     return Ledger(tuple(events), tuple(faults))
+
+
+def _read_again(number: int, text: str, known: Sequence[Event]) -> Event:
+    same = number < len(known) and known[number].text == text
+    return known[number] if same else read_event(number, text)
 
 
 def _reason(error: Exception) -> str:

@@ -82,8 +82,10 @@ class Desk:
     sleep: Callable[[float], None] = time.sleep
 
 
-def look(tracking: Tracking, *, deleted: bool = False) -> World | None:
+def look(tracking: Tracking, *, deleted: bool = False, known: World | None = None) -> World | None:
     """The world as the server has it, in two requests; None before the first release.
+
+    ``known`` is the world as it was before; what changed since is seen all the same.
 
     Aliases and ledger are read one after the other. When they disagree, a move may have come in between, so they are
     read again, at most :data:`LOOKS` times: what disagrees still was moved by hand.
@@ -91,12 +93,12 @@ def look(tracking: Tracking, *, deleted: bool = False) -> World | None:
     Raises:
         Refused: the registered model of our name does not say where its ledger is.
     """
-    world = None
+    world: World | None = None
     for _ in range(LOOKS):
         model = tracking.releases.look()
         if model is None:
             return None
-        world = world_of(tracking, model, deleted=deleted)
+        world = world_of(tracking, model, deleted=deleted, known=world or known)
         if world.state.open_move is not None or _agree(world):
             break
     return world
@@ -106,8 +108,8 @@ def _agree(world: World) -> bool:
     return all(world.aliases.get(name) == version for name, version in world.state.current.items())
 
 
-def world_of(tracking: Tracking, model: ModelView, *, deleted: bool = False) -> World:
-    """The world around a registered model that was just read, in one request.
+def world_of(tracking: Tracking, model: ModelView, *, deleted: bool = False, known: World | None = None) -> World:
+    """The world around a registered model that was just read, in one request; ``known`` as :func:`look` takes it.
 
     Raises:
         Refused: the registered model of our name does not say where its ledger is.
@@ -118,8 +120,15 @@ def world_of(tracking: Tracking, model: ModelView, *, deleted: bool = False) -> 
             rule="the registered model is made by `flywheel release create`, together with its ledger",
             hint="rename or delete that model, or give the flywheel another name; `flywheel doctor` tells more",
         )
-    ledger = tracking.ledger.read(model.ledger, deleted=deleted)
-    return World(model.ledger, model.aliases, ledger, fold(ledger.events))
+    ledger = tracking.ledger.read(model.ledger, deleted=deleted, known=known.ledger if known else None)
+    return World(model.ledger, model.aliases, ledger, _folded(ledger, known))
+
+
+def _folded(ledger: Ledger, known: World | None) -> ReleaseState:
+    """The state after the events; a ledger that begins as the known one goes on from the state of that one."""
+    if known is None or ledger.events[: len(known.ledger.events)] != known.ledger.events:
+        return fold(ledger.events)
+    return fold(ledger.events[len(known.ledger.events) :], before=known.state)
 
 
 def sound_world(tracking: Tracking) -> World:

@@ -200,13 +200,22 @@ def _known(step: Callable[[], Found]) -> tuple[Found | None, str]:
         return None, error.what
 
 
+@dataclass(slots=True)
+class _SeenWorld:
+    """The world as a process saw it last: every word of it is compared with the server's again, so any will do."""
+
+    world: World | None = None
+
+
 def read_ledger(desk: Desk, memory: Memory) -> tuple[LedgerFacts, World | None]:
     """What the ledger says now, and the world it is part of; None when there is none, or it cannot be read.
 
     Raises:
         ServerUnreachable, ServerRefused: the server is away or in trouble.
     """
-    world, unknown = _known(lambda: look(desk.tracking))
+    seen = memory.recall(("world", desk.flywheel.name), _SeenWorld)
+    world, unknown = _known(lambda: look(desk.tracking, known=seen.world))
+    seen.world = world
     if world is None:
         return LedgerFacts(unknown=unknown), None
     if world.ledger.faults:

@@ -74,10 +74,11 @@ class LedgerStore:
         with translated(self._uri):
             self._client.delete_run(run_id)
 
-    def read(self, place: LedgerPlace, *, deleted: bool = False) -> Ledger:
+    def read(self, place: LedgerPlace, *, deleted: bool = False, known: Ledger | None = None) -> Ledger:
         """Every event in one search; ``deleted`` looks at deleted runs too, as the audit does.
 
-        Nothing wrong with the ledger is raised: it is in the ledger's ``faults``.
+        ``known`` is the ledger as it was before: what still has the same text is not parsed again. Nothing wrong with
+        the ledger is raised: it is in the ledger's ``faults``.
         """
         runs = {str(run.info.run_id): run for run in self._runs(place, deleted=deleted)}
         texts: dict[int, str] = {}
@@ -105,7 +106,7 @@ class LedgerStore:
             for name, run in runs.items()
             if _texts(run)
         ]
-        ledger = read_ledger(texts)
+        ledger = read_ledger(texts, known=known)
         return Ledger(ledger.events, (*faults, *ledger.faults))
 
     def append(self, place: LedgerPlace, event: Event) -> bool:

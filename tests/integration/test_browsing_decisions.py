@@ -15,6 +15,7 @@ from page_cases import framed
 from releases_bench import INTERFACE, MANAGER, OTHER, REVIEWER, ROLES, ReleasesBench, reconnected, releases_on
 from servers.embedded import EmbeddedStore, copy_store
 from servers.proxy import CountingProxy
+from servers.spoiling import spoilt_params
 from servers.tracking import TrackingServerProcess
 
 from flywheel_mlflow.drift import drift_report_from_json
@@ -371,6 +372,59 @@ def test_a_theme_is_decided_from_the_board(board: Console) -> None:
     assert declined == set(themes[0].events)
     rows = {row[0].text: row[4].text for row in section(page, "themes").tables[0].rows}
     assert rows[themes[0].id].startswith(f"declined by {REVIEWER}")
+
+
+def _edited(params: dict[str, str]) -> dict[str, str]:
+    return params | {"event.000001": params["event.000001"].replace("seen 1", "seen 7")}
+
+
+def _shortened(params: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in params.items() if key != max(params)}
+
+
+def _gapped(params: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in params.items() if key != "event.000001"}
+
+
+def _swapped(params: dict[str, str]) -> dict[str, str]:
+    return params | {"event.000001": params["event.000002"], "event.000002": params["event.000001"]}
+
+
+def test_the_ledger_is_told_as_it_is_now(sqlite_server: TrackingServerProcess, tmp_path: Path) -> None:
+    """A process that read the ledger before tells of it what one does that never did: after each decision, and while
+    events are edited, dropped or exchanged behind the server's back.
+    """
+    found = releases_on(tmp_path / "flywheel", sqlite_server.uri)
+    moment = datetime.now(UTC)
+    knowing = Console(found, Memory(), lambda: moment)
+
+    def same() -> str:
+        told = []
+        for make, asked in ((releases, {}), (release, {"version": "1"}), (risks, {})):
+            page = knowing.page(make, **asked)
+            assert framed(page) == framed(Console(found, Memory(), lambda: moment).page(make, **asked))
+            told.append(text(page))
+        return "\n".join(told)
+
+    found.release(tmp_path, 1)
+    before = same()
+    for number in (1, 2, 3):
+        found.act(REVIEWER, "approve", version=1, role="reviewer", reason=f"seen {number}")
+        told = same()
+        assert f"seen {number}" in told
+        assert f"seen {number}" not in before
+        before = told
+    for spoil, words in (
+        (_edited, "event 1 was edited"),
+        (_gapped, "event 1 is missing"),
+        (_swapped, "event 1 does not follow"),
+        (_shortened, ""),
+    ):
+        with spoilt_params(sqlite_server, found.ledger_run(), spoil):
+            told = same()
+            assert told != before
+            assert words in told
+        assert same() == before
 
 
 def test_requests_do_not_grow_with_runs(sqlite_server: TrackingServerProcess, tmp_path: Path) -> None:

@@ -325,3 +325,38 @@ def test_a_sealed_event_is_smaller_than_the_limit_by_far(seal: SigningKey, tmp_p
     story.register()
     event = story.approve(key=new_key(tmp_path / "k"), seal=seal, reason="x" * 500)
     assert len(event.text) < MAX_EVENT_LENGTH / 2
+
+
+def variants() -> st.SearchStrategy[dict[int, str]]:
+    """The ledger as it may stand at two moments: whole, shorter, in another order, with an event edited or resigned."""
+    edits = st.sampled_from(
+        [
+            TEXTS,
+            TEXTS | {1: TEXTS[1].replace("gut", "schlecht")},
+            TEXTS | {4: TEXTS[4].replace('"reason":""', '"reason":"x"')},
+            TEXTS | {2: resigned(TEXTS[2], actor="mallory")},
+            TEXTS | {3: "[]"},
+            TEXTS | {0: TEXTS[0] + " "},
+        ]
+    )
+    orders = st.permutations(range(5)) | st.just(list(range(5)))
+    drawn = st.tuples(edits, orders, st.sets(st.sampled_from(range(5)), max_size=1), st.integers(0, 5))
+    return drawn.map(
+        lambda given: {
+            number: given[0][old] for number, old in enumerate(given[1]) if number not in given[2] and number < given[3]
+        }
+    )
+
+
+@given(variants(), variants())
+def test_knowing_another_ledger_changes_nothing(now: dict[int, str], before: dict[int, str]) -> None:
+    """Whatever was read before, with faults or without, the same events and the same faults are found."""
+    assert read_ledger(now, known=read_ledger(before)) == read_ledger(now)
+
+
+def test_a_known_event_is_not_parsed_again() -> None:
+    """Of a ledger that grew the events known before are the very same objects."""
+    known = read_ledger({number: TEXTS[number] for number in range(3)})
+    found = read_ledger(TEXTS, known=known)
+    assert all(new is old for new, old in zip(found.events, known.events, strict=False))
+    assert found == read_ledger(TEXTS)

@@ -14,7 +14,8 @@ from flywheel_mlflow.reports.pages.addresses import Addresses
 
 Found = TypeVar("Found")
 
-#: Things kept in memory, each some hundred kilobytes at most: the files of iterations, folded ledgers.
+#: Things kept in memory, each some hundred kilobytes at most, the files of iterations, folded ledgers; and one ledger,
+#: some four kilobytes an event.
 MOST_REMEMBERED = 64
 #: Iterations and versions people ask for.
 LARGEST = 999_999
@@ -22,6 +23,9 @@ LARGEST = 999_999
 
 class Memory:
     """Keeps what cannot change, under a key that names its content: a run with a digest, a ledger of a length.
+
+    What is seen last of things that do change is kept beside it, to be compared with what is there now: the ledger, and
+    which assemblies are the newest.
 
     Safe to use from several threads; the least recently used is forgotten first.
     """
