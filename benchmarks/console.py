@@ -52,6 +52,12 @@ PROJECTS = 15
 #: Iterations that are assembled one by one; older ones are copies of the first assembly.
 NEWEST = 3
 GATES, RISKS, EVENTS = 600, 30, 2_000
+#: As docs/server.md starts a server on PostgreSQL, where a new connection costs as much as what a page asks on it.
+POOLED = {
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "QueuePool",
+    "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "5",
+    "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "-1",
+}
 #: What MLflow's own pages ask for: its experiments, and its cheapest answer.
 YARDSTICKS = ("/ajax-api/2.0/mlflow/experiments/search?max_results=100", "/health")
 #: What each page is asked for; ``{newest}`` is the newest iteration, ``{risk}`` a risk of the ledger.
@@ -290,7 +296,7 @@ def main() -> None:
             began = time.monotonic()
             ready = prepare(folder, database, given.runs)
             print(f"prepared in {time.monotonic() - began:.0f} s", file=sys.stderr)
-            environ = {"FLYWHEEL_ROOT": str(folder / "flywheel")}
+            environ = {"FLYWHEEL_ROOT": str(folder / "flywheel")} | (POOLED if kind == "postgresql" else {})
             with running_tracking_server(folder, backend=database, app_name="flywheel", environ=environ) as server:
                 show(kind, ready, measure(server, ready, given.rounds, given.page))
                 if given.keep:
