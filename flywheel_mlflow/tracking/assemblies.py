@@ -177,15 +177,12 @@ class AssemblyStore:
                 found[turn] = _recorded(run, turn)
         return tuple(found[turn] for turn in sorted(found)[-most:])
 
-    def listed(
-        self, *, most: int, ended_before: datetime | None = None, ended_from: datetime | None = None
-    ) -> tuple[RecordedAssembly, ...]:
+    def listed(self, *, most: int, ended_before: datetime | None = None) -> tuple[RecordedAssembly, ...]:
         """The assemblies that ended last, at most ``most``, newest first; a half-written one is left out.
 
         Reading one through MLflow costs some 15 ms: it brings every metric and input of a run (docs/benchmarks.md).
         """
         limits = [f"attributes.end_time < {_milliseconds(ended_before)}"] if ended_before else []
-        limits += [f"attributes.end_time >= {_milliseconds(ended_from)}"] if ended_from else []
         with translated(self._uri):
             experiment = self._client.get_experiment_by_name(self._flywheel)
             if experiment is None:

@@ -24,8 +24,7 @@ LARGEST = 999_999
 class Memory:
     """Keeps what cannot change, under a key that names its content: a run with a digest, a ledger of a length.
 
-    What is seen last of things that do change is kept beside it, to be compared with what is there now: the ledger, and
-    which assemblies are the newest.
+    What is seen last of the ledger, which does change, is kept beside it, to be compared with what is there now.
 
     Safe to use from several threads; the least recently used is forgotten first.
     """

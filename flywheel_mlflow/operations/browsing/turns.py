@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.errors import UnknownName
@@ -23,11 +21,6 @@ from flywheel_mlflow.reports.pages.links import Links
 #: Assemblies read to find the newest iterations: a page tells at most :data:`MOST_ITERATIONS` of them, and an iteration
 #: is seldom assembled more than twice.
 MOST_ASSEMBLIES = 2 * MOST_ITERATIONS
-#: For how long assemblies other than the newest are believed to be there still. New ones are seen at once; one that
-#: somebody deletes leaves the lists of iterations after this time.
-BELIEVED = timedelta(minutes=5)
-#: An assembly ends a moment before it gets the mark by which it counts.
-MARKED_WITHIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,45 +40,9 @@ class Turn:
         return self.recorded.iteration >= self.newest
 
 
-class _Seen:
-    """The newest assemblies of a flywheel as a process saw them last."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._found: dict[str, RecordedAssembly] = {}
-        self._read_at: datetime | None = None
-
-    def look(self, reader: Reader) -> tuple[RecordedAssembly, ...]:
-        """The newest assemblies: those that ended lately are asked for each time, all of them now and then."""
-        store, now = reader.desk.tracking.assemblies, reader.desk.now()
-        with self._lock:
-            known, read_at = dict(self._found), self._read_at
-        newest = max((item.ended for item in known.values() if item.ended), default=None)
-        if newest is not None and read_at is not None and now - read_at < BELIEVED:
-            fresh = {
-                item.run_id: item for item in store.listed(most=MOST_ASSEMBLIES, ended_from=newest - MARKED_WITHIN)
-            }
-            late = {name for name, item in known.items() if item.ended and item.ended >= newest - MARKED_WITHIN}
-            if late <= fresh.keys() and len(fresh) < MOST_ASSEMBLIES:
-                with self._lock:
-                    self._found = _newest({**known, **fresh})
-                    return tuple(self._found.values())
-        # The first time, after a while, or where the newest one is gone: then others may be as well.
-        whole = {item.run_id: item for item in store.listed(most=MOST_ASSEMBLIES)}
-        with self._lock:
-            self._found, self._read_at = whole, now
-        return tuple(whole.values())
-
-
-def _newest(found: dict[str, RecordedAssembly]) -> dict[str, RecordedAssembly]:
-    ordered = sorted(found.values(), key=lambda item: item.ended.timestamp() if item.ended else 0.0, reverse=True)
-    return {item.run_id: item for item in ordered[:MOST_ASSEMBLIES]}
-
-
 def list_turns(reader: Reader) -> tuple[RecordedAssembly, ...]:
     """The assembly that counts of each of the newest iterations, newest iteration first."""
-    seen = reader.memory.recall(("assemblies", reader.desk.flywheel.name), _Seen)
-    return counted(seen.look(reader))
+    return counted(reader.desk.tracking.assemblies.listed(most=MOST_ASSEMBLIES))
 
 
 def counted(found: Iterable[RecordedAssembly]) -> tuple[RecordedAssembly, ...]:
@@ -120,7 +77,7 @@ def find_turn(reader: Reader, iteration: int | None) -> Turn | None:
         raise UnknownName("iteration", str(iteration), [str(item.iteration) for item in listed])
     before = _before(listed, iteration)
     if len(before) < MOST_ITERATIONS - 1 and min(item.iteration for item in listed) > 1:
-        before = reader.memory.recall(("before", found.run_id), lambda: _older(reader, found))
+        before = _older(reader, found)
     return Turn(found, before, newest)
 
 
