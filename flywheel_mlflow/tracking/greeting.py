@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from flywheel_mlflow.errors import ServerUnreachable
 from flywheel_mlflow.settings import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Settings
 from flywheel_mlflow.tracking.connection import ROUTES, unreachable
 from flywheel_mlflow.tracking.rest import Wire
@@ -15,16 +16,25 @@ from flywheel_mlflow.tracking.rest import Wire
 def greet(settings: Settings, wire: Wire) -> dict[str, Any] | None:
     """What the flywheel's plugin in the server says about itself; None without plugin.
 
-    Fails within seconds when something listens and never answers; any answer at all will do, so a server without
-    the plugin costs no second request.
+    Fails within seconds when something listens and never answers; an MLflow server without the plugin says that there
+    is no such address, and costs no second request.
 
     Raises:
-        ServerUnreachable.
+        ServerUnreachable: also when what answers is no MLflow server: one that says yes to everything, and no more,
+            would look like an empty flywheel.
     """
     _knock(settings)
     answer = wire.ask("GET", f"{ROUTES}/about", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True)
-    document = answer.document() if answer.status == 200 else None
-    return document if document is not None and document.get("plugin") == "flywheel" else None
+    if answer.status != 200:
+        return None
+    document = answer.document()
+    if document is None or document.get("plugin") != "flywheel":
+        raise ServerUnreachable(
+            "what answers there is no MLflow server: it knows an address that MLflow does not have",
+            where=settings.shown_uri,
+            hint="correct MLFLOW_TRACKING_URI, or what stands between you and the server (a proxy, a sign-in page)",
+        )
+    return document
 
 
 def _knock(settings: Settings) -> None:

@@ -111,6 +111,8 @@ ANSWERS = {
     "500 HTML": (500, b"<html>Internal Server Error</html>", "text/html"),
     "502": (502, b"", "text/html"),
     "200 HTML": (200, b"<html>Welcome to nginx</html>", "text/html"),
+    "200 and nothing": (200, b"", "text/html"),
+    "200 empty JSON": (200, b"{}", "application/json"),
     "200 JSON list": (200, b"[1, 2]", "application/json"),
     "200 JSON of another kind": (200, b'{"runs": 3, "experiments": "x"}', "application/json"),
     "401": (401, b"You are not authenticated", "text/html"),
