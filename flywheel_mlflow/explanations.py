@@ -10,7 +10,7 @@ from flywheel_mlflow.drift.findings import Finding, Kind
 from flywheel_mlflow.drift.report import DriftReport
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.ledger import Event, unwitnessed
-from flywheel_mlflow.releases import Explained, Release
+from flywheel_mlflow.releases import Explained, Release, ReleaseState
 
 
 def covers(subject: str, found: str) -> bool:
@@ -36,6 +36,16 @@ def counting(release: Release, drift: str, events: Sequence[Event], blueprint: B
         for item in release.explanations
         if item.drift == drift and not objections(item, events[item.number], blueprint)
     )
+
+
+def spoken_for(state: ReleaseState, run_id: str) -> Release | None:
+    """The release of an assembly that its comparisons are explained for: the newest that stands, else the newest.
+
+    Explanations are part of a release's evidence; what was said for one is not said for another of the same assembly.
+    """
+    mine = [item for item in state.releases.values() if item.run_id == run_id]
+    standing = [item for item in mine if not item.rejected and not item.retired]
+    return max(standing or mine, key=lambda item: item.version, default=None)
 
 
 def explainable(report: DriftReport) -> tuple[Finding, ...]:

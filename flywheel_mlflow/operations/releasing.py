@@ -43,7 +43,8 @@ class Created:
 def create_release(desk: Desk, iteration: int, *, dry_run: bool = False) -> Created:
     """Make a release of an assembled iteration: bundle, model version, ledger event.
 
-    The same bundle is the same release: a second call finds the first one's.
+    The same bundle is the same release: a second call finds the first one's. So is what is in production already: a
+    bundle of the same assembly would differ only in that there is nothing to compare it with.
 
     Raises:
         InputError: the iteration has no valid assembly.
@@ -57,7 +58,7 @@ def create_release(desk: Desk, iteration: int, *, dry_run: bool = False) -> Crea
         )
     world = persistently(desk, lambda: look(desk.tracking)) if dry_run else begin(desk)
     bundle = _bundle(desk, world, recorded)
-    known = _known(world.state if world else ReleaseState(), bundle)
+    known = _known(world.state if world else ReleaseState(), bundle, recorded)
     if dry_run or known is not None:
         return Created(known, bundle, iteration, recorded.run_id, None, known is not None, dry_run)
     with scratch_folder() as folder:
@@ -83,7 +84,7 @@ def _registered(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, version:
     others: list[int] = []
 
     def choose(world: World) -> Draft:
-        known = _known(world.state, bundle)
+        known = _known(world.state, bundle, recorded)
         others[:] = [known] if known is not None else []
         if known is not None:
             raise Refused(f"release {known} has the same bundle", rule="the same bundle is the same release")
@@ -127,12 +128,15 @@ def _bundle(desk: Desk, world: World | None, recorded: RecordedAssembly) -> Bund
     )
 
 
-def _known(state: ReleaseState, bundle: Bundle) -> int | None:
-    """The release that has this very bundle.
+def _known(state: ReleaseState, bundle: Bundle, recorded: RecordedAssembly) -> int | None:
+    """The release that has this very bundle, or that has this very assembly and is in production.
 
     Raises:
         Refused: it was rejected or retired, which is final.
     """
+    current = state.current["production"]
+    if current is not None and state.release(current).run_id == recorded.run_id:
+        return current
     for release in state.releases.values():
         if release.bundle != bundle.digest:
             continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.canonical import sha256_text
 from flywheel_mlflow.errors import FlywheelError, InputError
-from flywheel_mlflow.explanations import answer, counting
+from flywheel_mlflow.explanations import answer, counting, spoken_for
 from flywheel_mlflow.feedback.tasks import fold_tasks
 from flywheel_mlflow.history import tell
 from flywheel_mlflow.operations.assembling import assembly_digest
@@ -309,12 +309,11 @@ def read_comparison(
 
 
 def _explanations(desk: Desk, world: World | None, run_id: str, drift: str) -> tuple[Explained, ...]:
-    """What people answered for this very comparison, on any release of this assembly, as far as it counts."""
-    if world is None:
+    """What people answered for this very comparison and the release of this assembly, as far as it counts."""
+    release = spoken_for(world.state, run_id) if world else None
+    if world is None or release is None:
         return ()
-    events, blueprint = world.ledger.events, desk.flywheel.blueprint
-    mine = (release for release in world.state.releases.values() if release.run_id == run_id)
-    return tuple(item for release in mine for item in counting(release, drift, events, blueprint))
+    return counting(release, drift, world.ledger.events, desk.flywheel.blueprint)
 
 
 def _feedback(tracking: Tracking, iteration: int, memory: Memory) -> FeedbackFacts:

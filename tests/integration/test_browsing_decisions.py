@@ -289,6 +289,16 @@ def test_an_explanation_is_told_and_counts(fresh: Console, tmp_path: Path) -> No
     assert (Tone.ATTENTION, "With that it is PASS") in [(cell.tone, cell.text.split(":")[0]) for cell in after.lead]
     assert [row[4].text for row in section(after, "explanations").tables[0].rows] == ["yes"]
     assert [row[3].text for row in section(fresh.page(release, version="2"), "drift").tables[0].rows] == ["yes"]
+    # What was said for one release is not said for another of the same assembly: the gate asks it anew.
+    (another,) = found.alike(2, 1)
+    again = fresh.page(drift, iteration="2")
+    assert "PASS" not in [cell.text.split(":")[0].split(" ")[-1] for cell in again.lead]
+    assert [row[4].text for row in section(again, "explanations").tables[0].rows] == [
+        "no: it speaks of release 2 alone"
+    ]
+    assert [
+        choice.value for field in forms(again)[form.title.replace("2", str(another))].fields for choice in field.choices
+    ]
 
 
 def test_a_risk_is_told_from_the_ledger(standing: Console) -> None:

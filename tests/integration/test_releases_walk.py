@@ -59,6 +59,17 @@ def standing(tmp_path_factory: pytest.TempPathFactory, sqlite_server: TrackingSe
     assert found.world().ledger.head == before, "a test that only looks has written to the ledger"
 
 
+def test_what_is_in_production_is_not_released_again(lone: ReleasesBench, tmp_path: Path) -> None:
+    """Its bundle would differ in that there is nothing to compare it with; a release beside it says nothing new."""
+    first = lone.release(tmp_path, 1)
+    second = lone.release(tmp_path, 2)
+    for version in (first, second):
+        lone.through(version, "staging", "production")
+    again = _passed(lone.command("release", "create", "--iteration", "2"))
+    assert f"this is release {second} already" in again.out
+    assert sorted(lone.world().state.releases) == [first, second]
+
+
 def test_walk(fresh: ReleasesBench, tmp_path: Path) -> None:
     """Two releases go all the way to production and one back, and every command on the way says what it did."""
     do = fresh.command

@@ -9,7 +9,7 @@ from drift_cases import compared, kpi, normal, profile, promise, side
 from releases_ledger import ANA, BLUEPRINT, STRANGER, Story
 
 from flywheel_mlflow.drift import DriftReport, LoggedData, error_finding
-from flywheel_mlflow.explanations import answer, counting, covers, explainable, objections
+from flywheel_mlflow.explanations import answer, counting, covers, explainable, objections, spoken_for
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.releases import Explained, Kind
@@ -110,3 +110,17 @@ def test_half_an_explanation_decides_nothing(change: dict[str, Any]) -> None:
     event = story.write(Kind.DRIFT_EXPLAINED, body, actor=ANA)
     assert story.state.release(1).explanations == ()
     assert [number for number, _ in story.state.disputed] == [event.number]
+
+
+def test_comparisons_are_explained_for_the_newest_release_that_stands() -> None:
+    """Of several releases of one assembly the newest that can still move; when none can, the newest; else nobody."""
+    story = Story()
+    assert spoken_for(story.state, "run1") is None
+    story.register(1)
+    story.register(2, run_id="run1", iteration=1)
+    story.register(3)
+    assert spoken_for(story.state, "run1") == story.state.release(2)
+    story.write(Kind.REJECTED, {"version": 2, "reason": "wrong"})
+    assert spoken_for(story.state, "run1") == story.state.release(1)
+    story.write(Kind.REJECTED, {"version": 1, "reason": "wrong too"})
+    assert spoken_for(story.state, "run1") == story.state.release(2)

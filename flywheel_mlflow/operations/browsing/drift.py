@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.errors import FlywheelError, InputError
-from flywheel_mlflow.explanations import answer, objections
+from flywheel_mlflow.explanations import answer, objections, spoken_for
 from flywheel_mlflow.moves import refuse_final
 from flywheel_mlflow.operations.browsing.reader import Asked, Reader
 from flywheel_mlflow.operations.browsing.refusals import refusal, unsound
@@ -132,11 +132,12 @@ def _read(
     report, digest = found
     if world is None:
         return report, "", ()
+    release = spoken_for(world.state, run_id)
     judged = (
-        (item.version, *one)
+        (item.version, said, objected if item == release else (*objected, f"it speaks of release {item.version} alone"))
         for item in world.state.releases.values()
         if item.run_id == run_id
-        for one in judged_explanations(reader, world, item, digest)
+        for said, objected in judged_explanations(reader, world, item, digest)
     )
     return report, "", tuple(judged)
 
@@ -155,12 +156,10 @@ def judged_explanations(
 
 def _explain(reader: Reader, world: World | None, turn: Turn, reference: Against) -> ExplainFacts:
     """The release for which this comparison can be explained: the act speaks of the one its reference gives."""
-    mine = [item for item in (world.state.releases.values() if world else ()) if item.run_id == turn.recorded.run_id]
-    fit = [item for item in mine if not item.rejected and not item.retired]
-    if world is None or not fit:
+    release = spoken_for(world.state, turn.recorded.run_id) if world else None
+    if world is None or release is None or release.rejected or release.retired:
         command = f"flywheel release create --iteration {turn.recorded.iteration}"
         return ExplainFacts(None, f"Findings are explained for a release, and none stands of this assembly: {command}")
-    release = max(fit, key=lambda item: item.version)
     named = reference_of(reader.desk.tracking, world.state, release.iteration, release.version)
     if named.recorded is None or named.recorded.run_id != reference.run_id:
         told = f"Release {release.version} is compared with {named.name or 'nothing'} now, so findings of another "
