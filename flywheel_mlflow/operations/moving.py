@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -202,20 +203,32 @@ def _move(desk: Desk, choose: Choice, seen: World, *, notes: tuple[str, ...] = (
 
     started, world = decide(desk, start, seen=seen)
     plan = chosen[0]
-    _refuse_moved_meanwhile(desk, started, plan)
     until = begun + plan.lease_s * LEASE_SHARE
-    if time.monotonic() > until:
-        undo(desk, started.number, "its process was too slow to be sure that nobody mended it meanwhile")
-        raise Refused(
-            f"the move of release {plan.version} took too long and was undone",
-            rule=f"a move takes at most {plan.lease_s * LEASE_SHARE:g} s (releases.move_lease_s in flywheel.yaml)",
-            hint="try again; `flywheel doctor` looks at the server",
-        )
-    _point(desk, started, plan, until=until)
-    after = after_move(world.state, plan.version, plan.to)
-    told = mirror(desk, after, (plan.version, plan.came_from), until=until)
-    event = end(desk, started.number, rollback=plan.rollback, mirrored=not told, seen=world.after(started))
+    with _told_as_open(started):
+        _refuse_moved_meanwhile(desk, started, plan)
+        if time.monotonic() > until:
+            undo(desk, started.number, "its process was too slow to be sure that nobody mended it meanwhile")
+            raise Refused(
+                f"the move of release {plan.version} took too long and was undone",
+                rule=f"a move takes at most {plan.lease_s * LEASE_SHARE:g} s (releases.move_lease_s in flywheel.yaml)",
+                hint="try again; `flywheel doctor` looks at the server",
+            )
+        _point(desk, started, plan, until=until)
+        after = after_move(world.state, plan.version, plan.to)
+        told = mirror(desk, after, (plan.version, plan.came_from), until=until)
+        event = end(desk, started.number, rollback=plan.rollback, mirrored=not told, seen=world.after(started))
     return _told(plan, event.number, dry_run=False, notes=notes + told)
+
+
+@contextmanager
+def _told_as_open(started: Event) -> Iterator[None]:
+    """Let an error of the server say that the move it interrupted was started, and what ends it."""
+    try:
+        yield
+    except ServerError as error:
+        told = f"the move is open (event {started.number}): then `flywheel audit` and `flywheel reconcile`"
+        error.hint = f"{error.hint}; {told}" if error.hint else told
+        raise
 
 
 def _refuse_moved_meanwhile(desk: Desk, started: Event, plan: MovePlan) -> None:
@@ -248,9 +261,7 @@ def _point(desk: Desk, started: Event, plan: MovePlan, *, until: float) -> None:
             raise _deleted(plan.version) from error
         raise
     if model is None or model.aliases.get(plan.to) != plan.version:
-        raise ServerError(
-            f"the server took the move of {plan.to} and did not keep it", hint="flywheel audit, then flywheel reconcile"
-        )
+        raise ServerError(f"the server took the move of {plan.to} and did not keep it")
 
 
 def _deleted(version: int) -> Refused:

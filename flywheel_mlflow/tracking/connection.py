@@ -58,6 +58,8 @@ _HINTS_BY_ENDING = {
     "MAINTENANCE": "the server is under maintenance: try again later",
     "UNAVAILABLE": "the server is busy: try again in a moment",
 }
+#: What PostgreSQL and SQLite say to a write they may not do; MLflow hands it on as a bad request.
+_READ_ONLY = ("ReadOnlySqlTransaction", "attempt to write a readonly database")
 _FALLBACK_HINT = "look into the server's log"
 
 
@@ -190,8 +192,12 @@ def _kind(module: str, name: str) -> type[BaseException] | tuple[()]:
 
 
 def refusal(code: str, text: str, uri: str) -> ServerRefused:
-    """What MLflow's server said, by its error code."""
-    return ServerRefused(f"MLflow: {text[:500]}", code=code, where=uri, hint=hint_for(code))
+    """What MLflow's server said, by its error code, without the statement its database refused."""
+    if any(sign in text for sign in _READ_ONLY):
+        told = "the server's database takes no writes: it is read-only"
+        return ServerRefused(told, code=code, where=uri, hint="ask its administrator; what was to be written was not")
+    told = text.split(" [SQL: ", maxsplit=1)[0]
+    return ServerRefused(f"MLflow: {told[:500]}", code=code, where=uri, hint=hint_for(code))
 
 
 def not_mlflow(text: str, uri: str) -> ServerError:

@@ -138,6 +138,8 @@ def test_stays_away(standing: ReleasesBench, server: MortalServer, monkeypatch: 
     with _fated(standing, fate) as behind, pytest.raises(ServerUnreachable) as raised:
         promote(replace(behind.desk(), sleep=pauses.append), _other(standing), "staging")
     assert raised.value.exit_code == 4
+    assert "the move is open (event" in (raised.value.hint or "")
+    assert "`flywheel reconcile`" in (raised.value.hint or "")
     assert pauses == list(deciding.PAUSES_S)
 
     monkeypatch.setattr(deciding, "PAUSES_S", (0.01, 0.01))

@@ -22,7 +22,7 @@ from flywheel_mlflow.errors import (
     ServerUnreachable,
     StorageError,
 )
-from flywheel_mlflow.tracking.connection import hint_for, translate, translated
+from flywheel_mlflow.tracking.connection import hint_for, refusal, translate, translated
 
 URI = "http://mlflow.example.org"
 
@@ -112,3 +112,25 @@ def test_an_http_error_is_an_answer(status: int, code: str) -> None:
     ours = translate(requests.HTTPError("no", response=response), "http://h")
     assert isinstance(ours, ServerRefused)
     assert (ours.code, ours.hint is not None) == (code, True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "(psycopg.errors.ReadOnlySqlTransaction) cannot execute INSERT in a read-only transaction [SQL: INSERT x]",
+        "(sqlite3.OperationalError) attempt to write a readonly database [SQL: INSERT INTO params]",
+    ],
+)
+def test_a_database_that_takes_no_writes_is_told_as_that(said: str) -> None:
+    """Neither the database's words nor the statement with its values, and nothing about versions of MLflow."""
+    told = refusal("BAD_REQUEST", said, URI).diagnostics()
+    assert "read-only" in told
+    assert "SQL" not in told.replace("read-only", "")
+    assert "version" not in told
+
+
+def test_statements_stay_out_of_messages() -> None:
+    """What the database refused is told, not what was to be written."""
+    told = refusal("BAD_REQUEST", "(IntegrityError) duplicate key [SQL: INSERT secret] [parameters: secret]", URI)
+    assert "duplicate key" in told.what
+    assert "secret" not in told.what
