@@ -28,7 +28,8 @@ def compared(found: DriftFound, *, as_json: bool) -> None:
             if item.next:
                 say(console, f"   {item.next}")
         if len(report.findings) > len(shown):
-            say(console, f"and {len(report.findings) - len(shown)} more in drift.json")
+            where = "in drift.json" if found.artifacts else "with --json"
+            say(console, f"and {len(report.findings) - len(shown)} more {where}")
     if report.untested_signals:
         say(console, f"not tested for want of rows or profiles: {report.untested_signals} distributions")
     if found.unrendered:

@@ -114,8 +114,9 @@ def drift_iteration(
     current = _assembly(tracking, iteration)
     reference = _assembly(tracking, against) if isinstance(against, int) else against
     if current.run_id == reference.run_id:
+        named = "" if isinstance(against, int) else ": the release in production is of that very assembly"
         raise InputError(
-            f"iteration {iteration} cannot be compared with itself", hint="name an earlier one with --against"
+            f"iteration {iteration} cannot be compared with itself{named}", hint="name an earlier one with --against"
         )
     report = _compare_recorded(flywheel, tracking, current, reference, full=full)
     if dry_run:
