@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -231,6 +231,36 @@ def kpi_findings(pair: Pair, settings: DriftSettings) -> tuple[KpiFound, ...]:
         )
         for kpi in pair.contract.kpis
     ]
+    return compare_kpis(cases, settings)
+
+
+def recorded_findings(
+    contracts: Iterable[Contract],
+    before: Mapping[str, KpiValue],
+    now: Mapping[str, KpiValue],
+    settings: DriftSettings,
+    *,
+    history: Sequence[Mapping[str, float]] = (),
+) -> tuple[KpiFound, ...]:
+    """Drift's verdict on each KPI by what was recorded of it; outcomes of single samples are not asked.
+
+    Args:
+        contracts: as they declare the KPIs; an assembly's own are left out.
+        before: values by their full name (``p05.hit_rate``), those of the reference.
+        now: those judged.
+        settings: the rules.
+        history: numbers by their full name of iterations before the reference, oldest first.
+    """
+    unknown = KpiValue(None)
+    cases = []
+    for contract in contracts:
+        for kpi in () if contract.is_assembly else contract.kpis:
+            name = f"{contract.id}.{kpi.name}"
+            reference = before.get(name, unknown)
+            values = [numbers[name] for numbers in history if name in numbers]
+            values += [] if reference.value is None else [reference.value]
+            known = tuple(values[-settings.history :])
+            cases.append(KpiCase(name, kpi, now.get(name, unknown), reference, known))
     return compare_kpis(cases, settings)
 
 

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from flywheel_mlflow.bundle import BLUEPRINT, MANIFEST, METRICS, REGISTRY, Bundle
+from flywheel_mlflow.bundle import BLUEPRINT, MANIFEST, METRICS, Bundle, measured
 from flywheel_mlflow.documents import parse_json, value_at
-from flywheel_mlflow.drift.intervals import newcombe_difference
+from flywheel_mlflow.drift import KpiFound
+from flywheel_mlflow.evidence import KpiValue
 from flywheel_mlflow.pins import Pin
-
-#: Two shares whose 95 % interval of the difference holds 0 are not told apart.
-CONFIDENCE = 0.95
-#: Below this share of the larger value a difference is the rounding of floating point numbers.
-ROUNDING = 1e-9
+from flywheel_mlflow.wording import (
+    KPI_WORDS,
+    NUMBER_WORDS,
+    kpi_differs,
+    kpi_order,
+    number_word,
+    own_direction,
+    same_number,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class NumberChange:
-    """A number that differs: ``word`` is better, worse, within noise, up, down, appeared or vanished."""
+    """A number that differs.
+
+    ``word`` is one of :data:`~flywheel_mlflow.wording.KPI_WORDS` for a KPI, which drift's rules judge, and one of
+    :data:`~flywheel_mlflow.wording.NUMBER_WORDS` for any other number, where it is only the direction of the change.
+    ``why`` is what a KPI's verdict rests on.
+    """
 
     name: str
     before: float | None
     after: float | None
     word: str
     why: str = ""
+    unit: str = ""
+    kpi: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +51,16 @@ class InterfaceChange:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDiff:
-    """What differs between two releases, each part empty when nothing does."""
+    """What differs between two releases, each part empty when nothing does.
+
+    ``judged`` says where the verdicts on KPIs come from.
+    """
 
     numbers: tuple[NumberChange, ...]
     interfaces: tuple[InterfaceChange, ...]
     contracts: tuple[str, ...]
     blueprint: bool
+    judged: str = ""
 
     @property
     def empty(self) -> bool:
@@ -53,67 +68,77 @@ class ReleaseDiff:
         return not (self.numbers or self.interfaces or self.contracts or self.blueprint)
 
 
-def diff_bundles(before: Bundle, after: Bundle) -> ReleaseDiff:
-    """What differs from ``before`` to ``after``; direction and tolerance of a KPI are those of ``after``."""
-    return ReleaseDiff(
-        numbers=tuple(_numbers(before, after)),
+@dataclass(frozen=True, slots=True)
+class BundleNumbers:
+    """Every number of a bundle by its full name, with its sample size where that is known; and the units of all."""
+
+    values: Mapping[str, KpiValue]
+    units: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BundleDiff:
+    """What two bundles say, before anybody judges: two digests have one, and it never changes."""
+
+    before: BundleNumbers
+    after: BundleNumbers
+    interfaces: tuple[InterfaceChange, ...]
+    contracts: tuple[str, ...]
+    blueprint: bool
+
+    def judged(self, kpis: Iterable[KpiFound], told: str = "") -> ReleaseDiff:
+        """What differs, its KPIs judged by ``kpis``; ``told`` says where these verdicts come from."""
+        found = tuple(kpis)
+        return ReleaseDiff(
+            numbers=(*self._kpis(found), *self._others({item.subject for item in found})),
+            interfaces=self.interfaces,
+            contracts=self.contracts,
+            blueprint=self.blueprint,
+            judged=told,
+        )
+
+    def _unit(self, name: str) -> str:
+        return self.after.units.get(name) or self.before.units.get(name, "")
+
+    def _kpis(self, found: Iterable[KpiFound]) -> Iterator[NumberChange]:
+        for item in sorted(filter(kpi_differs, found), key=kpi_order):
+            word = KPI_WORDS[item.verdict]
+            yield NumberChange(item.subject, item.reference, item.value, word, item.text, item.unit, kpi=True)
+
+    def _others(self, judged: set[str]) -> list[NumberChange]:
+        found = []
+        for name in {*self.before.values, *self.after.values} - judged:
+            before, after = (side.values.get(name, KpiValue(None)).value for side in (self.before, self.after))
+            if not same_number(before, after):
+                word = number_word(before, after, own_direction(name))
+                found.append(NumberChange(name, before, after, word, unit=self._unit(name)))
+        return sorted(found, key=_place)
+
+
+def _place(item: NumberChange) -> tuple[bool, int, str]:
+    return not item.name.startswith("flywheel."), NUMBER_WORDS.index(item.word), item.name
+
+
+def diff_bundles(before: Bundle, after: Bundle) -> BundleDiff:
+    """What differs from ``before`` to ``after``, and the numbers of both.
+
+    Raises:
+        InputError: a bundle is not shaped as a release's; no number is guessed.
+    """
+    return BundleDiff(
+        before=_numbers(before),
+        after=_numbers(after),
         interfaces=tuple(_interfaces(before, after)),
         contracts=tuple(_contracts(before, after)),
         blueprint=before.files.get(BLUEPRINT) != after.files.get(BLUEPRINT),
     )
 
 
-def _numbers(before: Bundle, after: Bundle) -> list[NumberChange]:
-    old, new = _metrics(before), _metrics(after)
-    old_kpis, kpis = _kpis(before), _kpis(after)
-    found = []
-    for name in sorted(old | new):
-        change = _change(name, old.get(name), new.get(name), old_kpis.get(name, {}), kpis.get(name, {}))
-        if change is not None:
-            found.append(change)
-    order = {"worse": 0, "vanished": 1, "better": 2}
-    return sorted(found, key=lambda item: (order.get(item.word, 3), item.name))
-
-
-def _change(
-    name: str, old: float | None, new: float | None, old_kpi: Mapping[str, Any], kpi: Mapping[str, Any]
-) -> NumberChange | None:
-    if old is None or new is None:
-        return None if old == new else NumberChange(name, old, new, "appeared" if old is None else "vanished")
-    difference = new - old
-    if abs(difference) <= ROUNDING * max(abs(old), abs(new)):
-        return None
-    noise = _noise(old, new, old_kpi, kpi)
-    if noise:
-        return NumberChange(name, old, new, "within noise", noise)
-    direction = kpi.get("direction")
-    if direction is None:
-        return NumberChange(name, old, new, "up" if difference > 0 else "down")
-    better = (difference > 0) == (direction == "higher")
-    return NumberChange(name, old, new, "better" if better else "worse")
-
-
-def _noise(old: float, new: float, old_kpi: Mapping[str, Any], kpi: Mapping[str, Any]) -> str:
-    """Why a difference is none; empty when it is one."""
-    tolerance = kpi.get("tolerance")
-    if tolerance and abs(new - old) <= tolerance:
-        return f"tolerance {tolerance:g}"
-    n_old, n_new = old_kpi.get("n"), kpi.get("n")
-    if n_old and n_new and 0 <= old <= 1 and 0 <= new <= 1 and kpi.get("unit") == "ratio":
-        low, high = newcombe_difference(round(new * n_new), n_new, round(old * n_old), n_old, confidence=CONFIDENCE)
-        if low <= 0 <= high:
-            return f"n {n_old} and {n_new}: the 95 % interval of the difference holds 0"
-    return ""
-
-
-def _metrics(bundle: Bundle) -> dict[str, float | None]:
-    document = parse_json(bundle.files[METRICS], name=METRICS)
-    return {name: metric["value"] for name, metric in document["metrics"].items()}
-
-
-def _kpis(bundle: Bundle) -> dict[str, Mapping[str, Any]]:
-    registry = parse_json(bundle.files[REGISTRY], name=REGISTRY)
-    return {f"{entry['project_id']}.{name}": kpi for entry in registry for name, kpi in entry["kpis"].items()}
+def _numbers(bundle: Bundle) -> BundleNumbers:
+    values = {name: KpiValue(item.value, item.n) for name, item in measured(bundle).items()}
+    metrics = parse_json(bundle.files[METRICS], name=METRICS)["metrics"]
+    units = {name: metric.get("unit") for name, metric in metrics.items()}
+    return BundleNumbers(values, {name: unit for name, unit in units.items() if isinstance(unit, str)})
 
 
 def _interfaces(before: Bundle, after: Bundle) -> list[InterfaceChange]:

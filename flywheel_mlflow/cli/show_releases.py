@@ -148,13 +148,15 @@ def differing(found: ReleaseDiff, *, before: int, after: int, as_json: bool) -> 
         say(console, f"releases {before} and {after} do not differ")
         return
     numbers = [
-        (item.word, item.name, format_value(item.before, "score"), format_value(item.after, "score"), item.why)
+        (item.word, item.name, format_value(item.before, item.unit), format_value(item.after, item.unit), item.why)
         for item in found.numbers
     ]
     if numbers:
         console.print(
             table("numbers that differ", ("", "name", f"release {before}", f"release {after}", "why"), numbers)
         )
+    if any(item.kpi for item in found.numbers):
+        say(console, found.judged)
     interfaces = [(item.word, item.name, item.before, item.after) for item in found.interfaces]
     if interfaces:
         headings = ("", "interface", f"release {before}", f"release {after}")

@@ -29,7 +29,7 @@ from flywheel_mlflow.drift.findings import (
     Verdict,
 )
 from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, samples_needed, wilson_interval
-from flywheel_mlflow.drift.kpis import KpiCase, compare_kpis
+from flywheel_mlflow.drift.kpis import Allowance, KpiCase, allowance_of, compare_kpis
 from flywheel_mlflow.drift.paired import Paired, compare_pairs, mcnemar
 from flywheel_mlflow.drift.report import DriftReport, Reference, drift_report_from_json, error_finding, with_identity
 from flywheel_mlflow.drift.sides import (
@@ -45,6 +45,7 @@ from flywheel_mlflow.drift.signals import DataFound, compare_data
 from flywheel_mlflow.drift.trend import sparkline, trend_of
 
 __all__ = [
+    "Allowance",
     "Comparison",
     "DataFound",
     "DataVerdict",
@@ -67,6 +68,7 @@ __all__ = [
     "Trend",
     "Verdict",
     "VersionRef",
+    "allowance_of",
     "benjamini_hochberg",
     "compare",
     "compare_counts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from flywheel_mlflow.contract import Kpi
 from flywheel_mlflow.drift.distributions import benjamini_hochberg
@@ -60,18 +61,40 @@ def compare_kpis(cases: Sequence[KpiCase], settings: DriftSettings) -> tuple[Kpi
     return tuple(_judge(*item, settings) for item in zip(measured, losses, p_values, strict=True))
 
 
-def tolerance_of(case: KpiCase, settings: DriftSettings) -> float:
-    """How much worse the KPI may get, in its unit.
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much worse a KPI may get: ``amount`` in its unit, or a ``share`` of the reference value; the other is None.
+
+    ``origin`` says who states it: the contract, an exception of ``flywheel.yaml``, or nobody ("default"). ``judged``
+    is False where such an exception has the KPI shown, and never regressed.
+    """
+
+    amount: float | None
+    share: float | None
+    origin: Literal["contract", "exception", "default"]
+    judged: bool = True
+
+
+def allowance_of(subject: str, declared: float, settings: DriftSettings) -> Allowance:
+    """How much worse a KPI (``p05.latency_ms``) may get, of whose contract ``declared`` is the tolerance.
 
     An exception's tolerance, else the contract's, else a share of the reference value.
     """
-    rule = settings.kpi_rule(case.subject)
-    reference = abs(case.reference.value or 0.0)
+    rule = settings.kpi_rule(subject)
+    judged = rule is None or rule.judged
     if rule is not None and rule.tolerance is not None:
-        return rule.tolerance
+        return Allowance(rule.tolerance, None, "exception", judged)
     if rule is not None and rule.relative_tolerance is not None:
-        return rule.relative_tolerance * reference
-    return case.kpi.tolerance or settings.kpi_tolerance * reference
+        return Allowance(None, rule.relative_tolerance, "exception", judged)
+    if declared:
+        return Allowance(declared, None, "contract", judged)
+    return Allowance(None, settings.kpi_tolerance, "default", judged)
+
+
+def tolerance_of(case: KpiCase, settings: DriftSettings) -> float:
+    """How much worse the KPI may get, in its unit; see :func:`allowance_of`."""
+    found = allowance_of(case.subject, case.kpi.tolerance, settings)
+    return found.amount if found.amount is not None else (found.share or 0.0) * abs(case.reference.value or 0.0)
 
 
 def _loss(case: KpiCase, settings: DriftSettings) -> _Loss | None:

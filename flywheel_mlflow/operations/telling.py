@@ -13,6 +13,7 @@ from flywheel_mlflow.releases import STAGES, Move, Override, Release, production
 
 if TYPE_CHECKING:
     from flywheel_mlflow.approvals import JudgedApproval
+    from flywheel_mlflow.operations.browsing.reader import Memory
     from flywheel_mlflow.pins import Pin
     from flywheel_mlflow.release_diff import ReleaseDiff
 
@@ -105,12 +106,30 @@ def diff_releases(desk: Desk, before: int, after: int) -> ReleaseDiff:
     Raises:
         UnknownName: no such release. InputError: a bundle is gone or was edited.
     """
-    from flywheel_mlflow.operations.bundles import fetch_bundle
-    from flywheel_mlflow.release_diff import diff_bundles
+    from flywheel_mlflow.operations.browsing.reader import Memory
 
     state = sound_world(desk.tracking).state
-    old, new = state.release(before), state.release(after)
-    return diff_bundles(fetch_bundle(desk.tracking, old), fetch_bundle(desk.tracking, new))
+    return diff_of(desk, state.release(before), state.release(after), Memory())
+
+
+def diff_of(desk: Desk, before: Release, after: Release, memory: Memory) -> ReleaseDiff:
+    """What differs between two releases, their KPIs judged as every comparison of their assemblies judges them.
+
+    Raises:
+        InputError: a bundle is gone or was edited.
+    """
+    from flywheel_mlflow.operations.bundles import fetch_bundle
+    from flywheel_mlflow.operations.verdicts import Recorded, judge_recorded
+    from flywheel_mlflow.release_diff import BundleDiff, diff_bundles
+
+    def read() -> BundleDiff:
+        return diff_bundles(fetch_bundle(desk.tracking, before), fetch_bundle(desk.tracking, after))
+
+    found = memory.recall(("release diff", before.bundle, after.bundle), read)
+    first = Recorded(before.iteration, before.run_id, found.before.values)
+    second = Recorded(after.iteration, after.run_id, found.after.values)
+    judged = judge_recorded(desk, first, second, memory)
+    return found.judged(judged.kpis, judged.told)
 
 
 def history(desk: Desk, *, version: int | None = None, last: int | None = None) -> tuple[Told, ...]:

@@ -2,52 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flywheel_mlflow.assembly import Assembly
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value
-
-#: Metrics this package computes whose better direction is part of their definition.
-_HIGHER_ENDINGS = (".score", ".check_pass_rate", ".kpi_attainment", ".contract_conformity")
-_HIGHER = frozenset(
-    f"flywheel.{name}"
-    for name in (
-        "asset_coverage",
-        "consumable_count",
-        "consumable_share",
-        "evidenced_count",
-        "feedback_reflux_rate",
-        "interface_mapping",
-        "interface_version_count",
-        "mean_stage_score",
-        "milestone_completion_rate",
-        "milestone_done_count",
-        "registry_completeness",
-        "regression_localisation_rate",
-        "release_pass_rate",
-        "risk_closure_rate",
-        "stage_completion_rate",
-        "upstream_check_pass_rate",
-        "upstream_consumable_count",
-        "upstream_evidenced_count",
-    )
-)
-_LOWER = frozenset(
-    f"flywheel.{name}"
-    for name in (
-        "bottleneck_count",
-        "carried_count",
-        "drift_error_count",
-        "drifted_filter_count",
-        "drifted_signal_count",
-        "inconclusive_kpi_count",
-        "iteration_cycle_days",
-        "regressed_kpi_count",
-    )
-)
+from flywheel_mlflow.wording import number_word, own_direction, same_number
 
 #: The order in which readers of a review want to meet them.
 _ORDER = ("now unknown", "worse", "better", "newly known", "moved")
@@ -83,13 +44,6 @@ def direction_of(name: str, assembly: Assembly) -> str | None:
     return declared[name] if name in declared else own_direction(name)
 
 
-def own_direction(name: str) -> str | None:
-    """Which way is better for a metric this package computes; None where its definition does not say."""
-    if name in _LOWER:
-        return "lower"
-    return "higher" if name in _HIGHER or name.endswith(_HIGHER_ENDINGS) else None
-
-
 def changes(assembly: Assembly) -> tuple[Change, ...]:
     """Every number that moved since the previous assembly, those that matter most to a review first.
 
@@ -105,23 +59,13 @@ def changes(assembly: Assembly) -> tuple[Change, ...]:
             continue
         difference, size = "", 0.0
         if before is not None and now is not None:
-            if math.isclose(before, now, rel_tol=1e-12):
+            if same_number(before, now):
                 continue
             difference, size = format_change(before, now, metric.unit), abs(now - before) / (abs(before) or 1.0)
-        judgement = _judge(before, now, direction_of(name, assembly))
+        judgement = number_word(before, now, direction_of(name, assembly))
         change = Change(name, format_value(before, metric.unit), format_value(now, metric.unit), difference, judgement)
         found.append((_ORDER.index(judgement), -size, change))
     return tuple(change for *_, change in sorted(found, key=lambda item: (item[0], item[1], item[2].name)))
-
-
-def _judge(before: float | None, now: float | None, direction: str | None) -> str:
-    if now is None:
-        return "now unknown"
-    if before is None:
-        return "newly known"
-    if direction is None:
-        return "moved"
-    return "better" if (now > before) == (direction == "higher") else "worse"
 
 
 def status_changes(assembly: Assembly) -> tuple[StatusChange, ...]:

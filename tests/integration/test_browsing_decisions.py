@@ -20,6 +20,7 @@ from servers.tracking import TrackingServerProcess
 
 from flywheel_mlflow.drift import drift_report_from_json
 from flywheel_mlflow.errors import InputError, Refused, UnknownName
+from flywheel_mlflow.operations.browsing.comparing import compare
 from flywheel_mlflow.operations.browsing.drift import drift
 from flywheel_mlflow.operations.browsing.feedback import feedback
 from flywheel_mlflow.operations.browsing.reader import Asked, Memory, Reader
@@ -31,6 +32,7 @@ from flywheel_mlflow.operations.browsing.risks import risks
 from flywheel_mlflow.operations.drifting import drift_iteration
 from flywheel_mlflow.operations.feedback import ingest_files
 from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.operations.telling import diff_releases
 from flywheel_mlflow.operations.theming import find_themes
 from flywheel_mlflow.reports.dashboard_blocks import Form, Section, Tone
 from flywheel_mlflow.reports.pages.addresses import Addresses
@@ -152,6 +154,18 @@ def test_the_verdict_is_the_one_in_the_ledger(standing: Console) -> None:
     told = {row[0].text: row[1].text for row in section(page, "gate-staging").tables[0].rows}
     assert told == {"green": "PASS", "consistent": "PASS", "signed": "INCONCLUSIVE"}
     assert (Tone.UNKNOWN, "The gate to staging said INCONCLUSIVE.") in [(cell.tone, cell.text) for cell in page.lead]
+
+
+@pytest.mark.parametrize(("first", "second", "kept"), [("2", "3", True), ("3", "2", False)])
+def test_a_diff_says_what_the_comparison_says(standing: Console, first: str, second: str, kept: bool) -> None:
+    """The diff of two releases and the comparison of their iterations judge KPIs alike, kept or computed."""
+    diff, both = (standing.page(make, first=first, second=second) for make in (release_diff, compare))
+    mine = [[cell.text for cell in row[:2]] for table in section(diff, "numbers").tables[:2] for row in table.rows]
+    theirs = [[cell.text for cell in row[:2]] for row in section(both, "kpis").tables[0].rows]
+    assert mine == theirs == [["p01.quality", "worse" if kept else "better"]]
+    assert ("kept on the run" in section(diff, "numbers").notes[0].text) is kept
+    told = diff_releases(standing.found.desk(), int(first), int(second))
+    assert [[item.name, item.word] for item in told.numbers if item.kpi] == mine
 
 
 def test_a_changed_report_is_not_shown(standing: Console) -> None:

@@ -62,7 +62,11 @@ def full_story() -> Story:
 
 def diff_facts() -> ReleaseDiffFacts:
     """Two releases that differ in everything."""
-    numbers = (NumberChange(HOSTILE, 0.9, 0.2, "worse"), NumberChange("p01.n", 1.0, 2.0, "within noise", HOSTILE))
+    numbers = (
+        NumberChange(HOSTILE, 0.9, 0.2, "worse", HOSTILE, "ratio", kpi=True),
+        NumberChange("p01.n", 1.0, 2.0, "within noise", HOSTILE, HOSTILE, kpi=True),
+        NumberChange("flywheel.mean_stage_score", 0.5, 0.6, "better", unit="score 0..1"),
+    )
     found = ReleaseDiff(numbers, (InterfaceChange(HOSTILE, "gone", "d1 (5 rows)", "not there"),), ("p01",), True)
     story = full_story()
     return ReleaseDiffFacts(ledger_of(story), 1, 2, found, "", releases_facts(story).addresses)

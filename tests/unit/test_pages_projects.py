@@ -18,6 +18,7 @@ from flywheel_mlflow.reports.dashboard_record import RecordedCheck
 from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.project import ProjectFacts, project_page, promised_project_page
 from flywheel_mlflow.reports.pages.projects import projects_page, promised_projects_page
+from flywheel_mlflow.thresholds import DriftSettings
 
 TEAMS = {"data_team": "Data team"}
 
@@ -29,7 +30,7 @@ def linked(**changed: Any) -> DashboardFacts:
 
 def about(project_id: str, **changed: Any) -> ProjectFacts:
     """What the page of a project is made of, with some of it changed."""
-    plain = ProjectFacts(project_id, contracts().get(project_id), linked(), (), "nobody asked", TEAMS)
+    plain = ProjectFacts(project_id, contracts().get(project_id), linked(), (), "nobody asked", TEAMS, DriftSettings())
     return replace(plain, **changed)
 
 
@@ -70,6 +71,21 @@ def test_before_the_first_assembly_contracts_alone_speak() -> None:
     assert pairs(section(one, "promise"))["Owner"].text == "Data team (data_team)"
     for page in (whole, one):
         assert "flywheel assemble" in shown(page).text
+
+
+def test_the_tolerance_is_the_one_a_comparison_applies() -> None:
+    """Where the contract states none the default is shown, never 0.0000; an exception is told as one."""
+
+    def tolerance(**rule: Any) -> str:
+        rules = [{"kpi": "p01.retention", "why": "it is noisy"} | rule] if rule else []
+        page = project_page(about("p01", drift=DriftSettings.model_validate({"kpis": rules})), AT)
+        table = section(page, "kpis").tables[0]
+        return table.rows[0][table.columns.index("tolerance")].text
+
+    assert tolerance() == "5 % (default)"
+    assert tolerance(relative_tolerance=0.75) == "75 % (flywheel.yaml)"
+    assert tolerance(tolerance=0.02) == "0.0200 (flywheel.yaml)"
+    assert tolerance(judged=False) == "5 % (default), not judged"
 
 
 def test_a_project_is_told_whole() -> None:

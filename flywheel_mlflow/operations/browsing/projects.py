@@ -37,7 +37,8 @@ def project(reader: Reader, asked: Asked) -> Page:
     if found is None and contract is None:
         raise UnknownName("project", name, {*flywheel.contracts, *(item.project_id for item in facts.record.projects)})
     checks, unknown = _checks(reader, facts, found)
-    return project_page(ProjectFacts(name, contract, facts, checks, unknown, teams), reader.addresses)
+    drift = flywheel.blueprint.drift
+    return project_page(ProjectFacts(name, contract, facts, checks, unknown, teams, drift), reader.addresses)
 
 
 def _checks(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flywheel_mlflow.errors import FlywheelError
 from flywheel_mlflow.operations.browsing.reader import Asked, Reader
-from flywheel_mlflow.operations.bundles import fetch_bundle
 from flywheel_mlflow.operations.deciding import World, is_trouble
 from flywheel_mlflow.operations.reporting import read_ledger
-from flywheel_mlflow.release_diff import ReleaseDiff, diff_bundles
+from flywheel_mlflow.operations.telling import diff_of
+from flywheel_mlflow.release_diff import ReleaseDiff
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.release_diff import ReleaseDiffFacts, release_diff_page
 from flywheel_mlflow.reports.pages.releases import default_pair
@@ -27,16 +27,13 @@ def release_diff(reader: Reader, asked: Asked) -> Page:
 
 
 def _diff(reader: Reader, world: World | None, first: int | None, second: int | None) -> tuple[ReleaseDiff | None, str]:
-    """The difference, or why there is none to tell; what two digests differ in never changes."""
+    """The difference, or why there is none to tell; what two digests differ in never changes, its verdicts may."""
     if world is None or first is None or second is None:
         return None, "there are no two releases"
     before, after = world.state.release(first), world.state.release(second)
 
-    def read() -> ReleaseDiff:
-        return diff_bundles(fetch_bundle(reader.desk.tracking, before), fetch_bundle(reader.desk.tracking, after))
-
     try:
-        return reader.memory.recall(("release diff", before.bundle, after.bundle), read), ""
+        return diff_of(reader.desk, before, after, reader.memory), ""
     except FlywheelError as error:
         if is_trouble(error):
             raise

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from flywheel_mlflow.assembly import RecordedAssembly
-from flywheel_mlflow.drift import KpiFound, KpiVerdict
+from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.evidence import FieldType
-from flywheel_mlflow.reports.changes import own_direction
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, Tone, code, number
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, RecordedInterface, RecordedProject
@@ -20,22 +19,24 @@ from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.iterations import compare_section
 from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.schemas import change_class
+from flywheel_mlflow.wording import (
+    KPI_WORDS,
+    NUMBER_WORDS,
+    kpi_differs,
+    kpi_order,
+    number_word,
+    own_direction,
+    same_number,
+)
 
-#: A share of the larger value below which a difference is the rounding of floating point numbers.
-ROUNDING = 1e-12
-
-#: What drift's verdict on a KPI is called when two iterations are compared, worst first.
-KPI_WORDS = {
-    KpiVerdict.REGRESSED: ("worse", Tone.BAD),
-    KpiVerdict.VANISHED: ("vanished", Tone.BAD),
-    KpiVerdict.INCONCLUSIVE: ("cannot be told", Tone.UNKNOWN),
-    KpiVerdict.IMPROVED: ("better", Tone.GOOD),
-    KpiVerdict.NEW: ("appeared", Tone.NONE),
-    KpiVerdict.WITHIN: ("within noise", Tone.NONE),
+#: The tone of each word for a difference.
+WORD_TONES = {
+    "worse": Tone.BAD,
+    "vanished": Tone.BAD,
+    "cannot be told": Tone.UNKNOWN,
+    "now unknown": Tone.UNKNOWN,
+    "better": Tone.GOOD,
 }
-_KPI_ORDER = tuple(KPI_WORDS)
-_WORD_TONES = {"worse": Tone.BAD, "now unknown": Tone.UNKNOWN, "better": Tone.GOOD}
-_WORD_ORDER = ("worse", "now unknown", "better", "newly known", "moved")
 #: How interface versions are classed, for people.
 VERSION_RULE = "MAJOR: a field is gone, of another type, or no longer in every row. MINOR: one was added. PATCH: none."
 CLASS_TONES = {"MAJOR": Tone.BAD, "MINOR": Tone.ATTENTION, "PATCH": Tone.NONE}
@@ -97,15 +98,8 @@ def _lead(facts: ComparisonFacts, found: Iterable[Section]) -> Iterator[Cell]:
     elif not differing:
         yield Cell("Nothing differs between the two.", Tone.GOOD)
     else:
-        moved = [item for item in facts.kpis if _differs(item)]
-        words = [KPI_WORDS[verdict] for verdict in _KPI_ORDER]
-        counts = ((sum(KPI_WORDS[item.verdict][0] == word for item in moved), word) for word, _ in words)
-        told = ", ".join(f"{count} {word}" for count, word in counts if count)
-        worst = min((_KPI_ORDER.index(item.verdict) for item in moved), default=None)
-        yield Cell(
-            f"KPIs that differ: {told}." if moved else "No KPI differs.",
-            Tone.NONE if worst is None else KPI_WORDS[_KPI_ORDER[worst]][1],
-        )
+        told, tone = told_kpis(KPI_WORDS[item.verdict] for item in facts.kpis if kpi_differs(item))
+        yield Cell(f"KPIs that differ: {told}." if told else "No KPI differs.", tone)
     for side in (facts.first, facts.second):
         if not side.recorded.sound:
             yield Cell(f"The assembly of iteration {side.recorded.iteration} contradicts itself.", Tone.BAD)
@@ -114,20 +108,23 @@ def _lead(facts: ComparisonFacts, found: Iterable[Section]) -> Iterator[Cell]:
             yield Cell(told, Tone.BAD)
 
 
-def _differs(item: KpiFound) -> bool:
-    return item.value != item.reference or item.n != item.reference_n
+def told_kpis(words: Iterable[str]) -> tuple[str, Tone]:
+    """How many KPIs differ in which way, by the word of each, and the tone of the worst; empty when none does."""
+    counts = Counter(words)
+    found = [word for word in KPI_WORDS.values() if counts[word]]
+    tone = WORD_TONES.get(found[0], Tone.NONE) if found else Tone.NONE
+    return ", ".join(f"{counts[word]} {word}" for word in found), tone
 
 
 def _kpis(facts: ComparisonFacts, links: Links) -> Section:
-    moved = sorted((i for i in facts.kpis if _differs(i)), key=lambda i: (_KPI_ORDER.index(i.verdict), -i.severity))
     rows = []
-    for item in moved:
-        word, tone = KPI_WORDS[item.verdict]
+    for item in sorted(filter(kpi_differs, facts.kpis), key=kpi_order):
+        word = KPI_WORDS[item.verdict]
         n = " \N{RIGHTWARDS ARROW} ".join(format_value(size, "count") for size in (item.reference_n, item.n))
         rows.append(
             (
                 Cell(item.subject, href=links.project(item.subject.partition(".")[0])),
-                Cell(word, tone),
+                Cell(word, WORD_TONES.get(word, Tone.NONE)),
                 _amount(item.reference, item.unit),
                 _amount(item.value, item.unit),
                 number(with_unit(item.tolerance, item.unit)) if item.tolerance is not None else Cell("none"),
@@ -163,40 +160,24 @@ def _numbers(facts: ComparisonFacts) -> Section:
     rows = []
     for name in [*new, *(name for name in old if name not in new)]:
         before, after = facts.first.record.value(name), facts.second.record.value(name)
-        if name in judged or _same(before, after):
+        if name in judged or same_number(before, after):
             continue
         unit = (new.get(name) or old[name]).unit
-        word = _word(before, after, own_direction(name))
+        word = number_word(before, after, own_direction(name))
         change = "" if before is None or after is None else format_change(before, after, unit)
         row = (
             Cell(name.removeprefix("flywheel.")),
-            Cell(word, _WORD_TONES.get(word, Tone.NONE)),
+            Cell(word, WORD_TONES.get(word, Tone.NONE)),
             _amount(before, unit),
             _amount(after, unit),
             number(change),
         )
-        rows.append((not name.startswith("flywheel."), _WORD_ORDER.index(word), row))
+        rows.append((not name.startswith("flywheel."), NUMBER_WORDS.index(word), row))
     rows.sort(key=lambda item: item[:2])
     columns = ("number", "direction", *_turns(facts), "change")
     note = "Better and worse here are only the direction of the change; these numbers have no sample size."
     caption = "The flywheel's own, then those of stages and projects"
     return _section("numbers", "Computed numbers", caption, columns, (row for *_, row in rows), note=note)
-
-
-def _same(before: float | None, after: float | None) -> bool:
-    if before is None or after is None:
-        return before is after
-    return before == after or math.isclose(before, after, rel_tol=ROUNDING)
-
-
-def _word(before: float | None, after: float | None, direction: str | None) -> str:
-    if after is None:
-        return "now unknown"
-    if before is None:
-        return "newly known"
-    if direction is None:
-        return "moved"
-    return "better" if (after > before) == (direction == "higher") else "worse"
 
 
 def _stages(facts: ComparisonFacts) -> Section:
@@ -207,7 +188,7 @@ def _stages(facts: ComparisonFacts) -> Section:
         was, now = old.get(stage_id), new.get(stage_id)
         statuses = [item.status if item else "not there" for item in (was, now)]
         scores = [item.score if item else None for item in (was, now)]
-        if statuses[0] == statuses[1] and _same(*scores):
+        if statuses[0] == statuses[1] and same_number(*scores):
             continue
         rows.append(
             (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flywheel_mlflow.contract import Contract, InterfaceIn
+from flywheel_mlflow.drift import allowance_of
 from flywheel_mlflow.evidence import CheckSeverity, Outcome
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Table, Tone, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
@@ -29,6 +30,7 @@ from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.reports.pages.projects import attained, consumable, score_history
 from flywheel_mlflow.rules import parse_rule
+from flywheel_mlflow.thresholds import DriftSettings
 
 _OUTCOME_TONES = {
     Outcome.FAILED.value: Tone.BAD,
@@ -37,6 +39,8 @@ _OUTCOME_TONES = {
     Outcome.PASSED.value: Tone.GOOD,
 }
 _OUTCOME_ORDER = tuple(_OUTCOME_TONES)
+#: Who states a tolerance, behind it.
+_STATED = {"contract": "", "exception": " (flywheel.yaml)", "default": " (default)"}
 #: Passed checks are folded away from here on: a reader looks for those that did not pass.
 FOLD_FROM = 12
 
@@ -46,7 +50,8 @@ class ProjectFacts:
     """One project in one iteration.
 
     ``contract`` is today's, None when no file promises it any more; ``checks`` are those its run logged, empty with
-    ``checks_unknown`` where they cannot be told. ``teams`` maps owners to their titles.
+    ``checks_unknown`` where they cannot be told. ``teams`` maps owners to their titles; ``drift`` are the rules of
+    comparisons.
     """
 
     project_id: str
@@ -55,6 +60,7 @@ class ProjectFacts:
     checks: tuple[RecordedCheck, ...]
     checks_unknown: str
     teams: Mapping[str, str]
+    drift: DriftSettings
 
     @property
     def recorded(self) -> RecordedProject | None:
@@ -165,10 +171,17 @@ def _kpi(name: str, kpi: RecordedKpi, facts: ProjectFacts) -> tuple[Cell, ...]:
         *kpi_over_iterations(full, kpi, facts.page),
         number("not stated" if kpi.n is None else format_value(kpi.n, "count")),
         number(kpi_target(kpi)),
-        number(with_unit(kpi.tolerance, kpi.unit)),
+        number(_tolerance(full, kpi, facts.drift)),
         number(said, Tone.NONE if kpi.target is None else tone),
         drift_says(full, facts.page),
     )
+
+
+def _tolerance(full: str, kpi: RecordedKpi, drift: DriftSettings) -> str:
+    """What a comparison with another iteration lets the KPI lose, and who says so where it is not the contract."""
+    found = allowance_of(full, kpi.tolerance, drift)
+    amount = f"{(found.share or 0.0) * 100:g} %" if found.amount is None else with_unit(found.amount, kpi.unit)
+    return f"{amount}{_STATED[found.origin]}" + ("" if found.judged else ", not judged")
 
 
 def _checks(facts: ProjectFacts, found: RecordedProject) -> Section:

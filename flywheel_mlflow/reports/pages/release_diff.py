@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,8 +9,9 @@ from flywheel_mlflow.release_diff import InterfaceChange, NumberChange, ReleaseD
 from flywheel_mlflow.releases import ReleaseState
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section, Table, Tone, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
-from flywheel_mlflow.reports.numbers import format_change, format_value
+from flywheel_mlflow.reports.numbers import format_change, with_unit
 from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.pages.comparison import WORD_TONES, told_kpis
 from flywheel_mlflow.reports.pages.deciding import ledger_notes
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.releases import diff_filter
@@ -19,9 +19,8 @@ from flywheel_mlflow.reports.pages.releases import diff_filter
 #: Numbers of one table; `flywheel release diff --json` has all of them.
 MOST_NUMBERS = 200
 
-_TONES = {"better": Tone.GOOD, "worse": Tone.BAD, "vanished": Tone.BAD, "within noise": Tone.NONE}
-_DIRECTED = ("worse", "vanished", "better")
-_OTHERS = ("up", "down", "appeared")
+#: What a reader need not act on.
+_OPEN = ("cannot be told", "within noise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +65,27 @@ def _lead(facts: ReleaseDiffFacts) -> Iterator[Cell]:
     if facts.diff.empty:
         yield Cell(f"Releases {facts.first} and {facts.second} do not differ.", Tone.GOOD)
         return
-    counts = Counter(item.word for item in facts.diff.numbers)
-    told = ", ".join(f"{counts[word]} {word}" for word in (*_DIRECTED, "within noise", *_OTHERS) if counts[word])
-    worse = counts["worse"] + counts["vanished"]
-    tone = Tone.BAD if worse else Tone.GOOD if counts["better"] else Tone.NONE
-    yield Cell(f"From release {facts.first} to release {facts.second}, numbers: {told or 'none differs'}.", tone)
-    yield Cell(f"Interfaces that differ: {len(facts.diff.interfaces)}; contracts: {len(facts.diff.contracts)}.")
+    told, tone = told_kpis(item.word for item in facts.diff.numbers if item.kpi)
+    yield Cell(f"From release {facts.first} to release {facts.second}, KPIs: {told or 'none differs'}.", tone)
+    others = sum(not item.kpi for item in facts.diff.numbers)
+    counts = f"interfaces: {len(facts.diff.interfaces)}; contracts: {len(facts.diff.contracts)}"
+    yield Cell(f"Computed numbers that differ: {others}; {counts}.")
 
 
 def _found(facts: ReleaseDiffFacts, diff: ReleaseDiff) -> Iterator[Section]:
-    judged = tuple(item for item in diff.numbers if item.word in _DIRECTED)
-    noise = tuple(item for item in diff.numbers if item.word == "within noise")
-    others = tuple(item for item in diff.numbers if item.word not in (*_DIRECTED, "within noise"))
+    kpis = tuple(item for item in diff.numbers if item.kpi)
+    judged = tuple(item for item in kpis if item.word not in _OPEN)
+    left = tuple(item for item in kpis if item.word in _OPEN)
+    others = tuple(item for item in diff.numbers if not item.kpi)
+    direction = "Better and worse of computed numbers are only the direction of the change; they have no sample size."
     yield Section(
         "numbers",
         "Numbers",
+        notes=(*((Cell(diff.judged),) if diff.judged else ()), *((Cell(direction),) if others else ())),
         tables=(
-            _numbers("Better or worse", judged, facts, "no number with a direction differs beyond noise."),
-            _numbers("Within noise", noise, facts, "none."),
-            _numbers("Without a direction of their own", others, facts, "none.", folded=True),
+            _numbers("KPIs better, worse, come or gone", judged, facts, "no KPI differs beyond noise."),
+            _numbers("KPIs within noise, or that cannot be told", left, facts, "none."),
+            _numbers("Computed numbers", others, facts, "none.", folded=True),
         ),
     )
     yield _interfaces(diff.interfaces, facts)
@@ -95,13 +96,13 @@ def _numbers(
     caption: str, found: tuple[NumberChange, ...], facts: ReleaseDiffFacts, empty: str, *, folded: bool = False
 ) -> Table:
     more = f"; {len(found) - MOST_NUMBERS} more in `flywheel release diff --json`" if len(found) > MOST_NUMBERS else ""
-    columns = ("number", "is", f"release {facts.first}", f"release {facts.second}", "change", "why it is noise")
+    columns = ("number", "is", f"release {facts.first}", f"release {facts.second}", "change", "why")
     rows = tuple(
         (
             Cell(item.name),
-            Cell(item.word, _TONES.get(item.word, Tone.NONE)),
-            number(_value(item.before), Tone.UNKNOWN if item.before is None else Tone.NONE),
-            number(_value(item.after), Tone.UNKNOWN if item.after is None else Tone.NONE),
+            Cell(item.word, WORD_TONES.get(item.word, Tone.NONE)),
+            number(with_unit(item.before, item.unit), Tone.UNKNOWN if item.before is None else Tone.NONE),
+            number(with_unit(item.after, item.unit), Tone.UNKNOWN if item.after is None else Tone.NONE),
             number(_difference(item)),
             Cell(item.why),
         )
@@ -111,11 +112,7 @@ def _numbers(
 
 
 def _difference(item: NumberChange) -> str:
-    return "" if item.before is None or item.after is None else format_change(item.before, item.after, "")
-
-
-def _value(value: float | None) -> str:
-    return format_value(value, "")
+    return "" if item.before is None or item.after is None else format_change(item.before, item.after, item.unit)
 
 
 def _interfaces(found: tuple[InterfaceChange, ...], facts: ReleaseDiffFacts) -> Section:
