@@ -77,7 +77,7 @@ def trouble_answer(
     """The page that says what went wrong; without a ``title`` it has that of its status."""
     title = title or _TITLES.get(status, "Something went wrong")
     way_back = trail or (Cell("Overview", href=framing.addresses.overview()),)
-    page = trouble_page(error, title, trail=way_back, typed=typed, again=again)
+    page = trouble_page(error, title, trail=way_back, typed=typed, again=again, reader=framing.reader)
     return page_answer(page, framing, status, headers=CHALLENGE if status == 401 else None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from flywheel_mlflow.console.answers import HEADERS, status_of, trouble_answer
 from flywheel_mlflow.console.callers import MAX_BODY_BYTES, authenticated, bounded_body, foreign_origin, wrong_type
@@ -14,7 +14,7 @@ from flywheel_mlflow.console.tokens import Standing
 from flywheel_mlflow.errors import FlywheelError, InputError, Refused, UnknownName
 from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.operations.acting import perform
-from flywheel_mlflow.operations.forms import FORMS, fields_of, read_form
+from flywheel_mlflow.operations.forms import FORMS, fields_of, needed_by, read_form
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, sentence
 from flywheel_mlflow.reports.pages.addresses import FORMS as PLACE
 from flywheel_mlflow.reports.pages.addresses import Addresses
@@ -143,22 +143,29 @@ class FormRoutes:
         desk = front.desk(who, sealed=True)
         tokens, typed = read_body(body)
         standing = front.judge(tokens, who, desk.now())
+        not_done = partial(self._not_done, name=name, typed=typed, who=who, came_from=page_before(request.headers))
         if standing is not Standing.GOOD:
-            return self._not_done(
-                _untrusted(standing), 403, name, typed, who, desk.now() if standing is Standing.EXPIRED else None
-            )
+            return not_done(_untrusted(standing), 403, now=desk.now() if standing is Standing.EXPIRED else None)
         try:
             given = read_form(name, typed)
             result = perform(desk, name, given)
         except FlywheelError as error:
             status = 400 if isinstance(error, InputError) else status_of(error)
-            return self._not_done(error, status, name, typed, who, desk.now())
+            return not_done(error, status, now=desk.now())
         event = result.get("event")
         place = LEADS_TO[name](front.addresses, given, event if isinstance(event, int) else None)
         return RedirectResponse(place, 303, HEADERS)
 
     def _not_done(
-        self, error: FlywheelError, status: int, name: str, typed: Pairs, who: Identity, now: datetime | None
+        self,
+        error: FlywheelError,
+        status: int,
+        *,
+        name: str,
+        typed: Pairs,
+        who: Identity,
+        now: datetime | None,
+        came_from: str,
     ) -> Response:
         """Why nothing was decided, with what was typed; ``now`` lets it be sent again."""
         front = self._front
@@ -167,9 +174,9 @@ class FormRoutes:
             front.framing(who, now),
             status,
             title=NOT_DONE if status in (400, 403) else "",
-            trail=_way_back(front.addresses, name, typed),
+            trail=way_back(front.addresses, name, typed, came_from),
             typed={sentence(key): value for key, value in typed if key in _TYPED},
-            again=_again(front.addresses, name, typed) if now else None,
+            again=sent_again(front.addresses, name, typed) if now else None,
         )
 
 
@@ -189,6 +196,17 @@ def read_body(body: bytes) -> tuple[tuple[str, ...], Pairs]:
     return tuple(value for key, value in pairs if key == TOKEN), [pair for pair in pairs if pair[0] != TOKEN]
 
 
+def page_before(headers: Mapping[str, str]) -> str:
+    """The page of this server that a browser says the form was on, without scheme and host; empty where it does not."""
+    try:
+        found = urlsplit(headers.get("referer", ""))
+    except ValueError:
+        return ""
+    if found.netloc.casefold() != headers.get("host", "").casefold() or ".." in unquote(found.path):
+        return ""
+    return f"{found.path}?{found.query}" if found.query else found.path
+
+
 def _untrusted(standing: Standing) -> Refused:
     expired = standing is Standing.EXPIRED
     return Refused(
@@ -200,18 +218,22 @@ def _untrusted(standing: Standing) -> Refused:
     )
 
 
-def _way_back(addresses: Addresses, name: str, typed: Pairs) -> tuple[Cell, ...]:
-    """The page the form was on, as far as its fields tell."""
+def way_back(addresses: Addresses, name: str, typed: Pairs, came_from: str) -> tuple[Cell, ...]:
+    """The page the form was on: the one the browser names, else the one its fields lead to."""
     overview = Cell("Overview", href=addresses.overview())
-    try:
-        place = LEADS_TO[name](addresses, dict(typed), None)
-    except (KeyError, ValueError):
-        return (overview,)
+    place = came_from if came_from.startswith(addresses.overview()) else ""
+    if not place:
+        try:
+            place = LEADS_TO[name](addresses, dict(typed), None)
+        except (KeyError, ValueError):
+            return (overview,)
     return (overview, Cell("Back to the page of the form", href=place))
 
 
-def _again(addresses: Addresses, name: str, typed: Pairs) -> Form:
-    """The form as it was sent, to be mended and sent once more."""
+def sent_again(addresses: Addresses, name: str, typed: Pairs) -> Form | None:
+    """The form as it was sent, to be mended and sent once more; none where it lacks what only its own page can show."""
+    if not set(needed_by(name)) <= {key for key, value in typed if value.strip() or key in _TYPED}:
+        return None
     known = fields_of(name)
     fields = tuple(
         Field(

@@ -412,7 +412,7 @@ def read_act(name: str, arguments: Mapping[str, Any]) -> _Act:
 def _fault(place: Sequence[int | str], message: str, given: object) -> str:
     # A text that is too long is not shown, its length is.
     value = f", not {len(given)}" if isinstance(given, str) and message.startswith("String should have at") else ""
-    return f"{'.'.join(map(str, place))}: {message}{value}"
+    return f"{'.'.join(map(str, place))}: {message.removeprefix('Value error, ')}{value}"
 
 
 def _kind(name: str) -> ActKind:

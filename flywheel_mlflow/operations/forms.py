@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, ValidationError
 from pydantic.fields import FieldInfo
 
 from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.operations.acting import ACTS, read_act
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _HINT = "fill in the form again"
 
@@ -68,11 +71,54 @@ def read_form(name: str, fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
             found.setdefault(key, []).append(_line_ends(text))
         elif text.strip() or takes[key].is_required():
             found[key] = _value(key, kind, _line_ends(text))
-    missing = [key for key in FORMS[name].needs if key not in found]
+    missing = [key for key in needed_by(name) if key not in found]
     if missing:
-        raise InputError(f"the form of {name} lacks {', '.join(missing)}", hint=_HINT)
-    read_act(name, found)
+        raise _lacking(missing, takes)
+    try:
+        read_act(name, found)
+    except InputError as error:
+        raise _in_words(error) from error
     return found
+
+
+def needed_by(name: str) -> tuple[str, ...]:
+    """The fields without which the form of an act is not taken."""
+    needs = FORMS[name].needs
+    return tuple(key for key, field in fields_of(name).items() if field.is_required() or key in needs)
+
+
+def _lacking(missing: list[str], takes: Mapping[str, FieldInfo]) -> InputError:
+    """What is missing, for somebody in front of a browser."""
+    boxes = [key for key in missing if _kind(takes[key].annotation) is tuple]
+    told = [f"{key}: none is ticked" if key in boxes else f"{key} is missing" for key in missing]
+    ticked = f"tick at least one of the {', '.join(boxes)}" if boxes else ""
+    filled = f"fill in {', '.join(key for key in missing if key not in boxes)}" if len(boxes) < len(missing) else ""
+    do = " and ".join(filter(None, (ticked, filled)))
+    return InputError("; ".join(told), hint=f"go back to the page of the form, and {do}")
+
+
+def _in_words(error: InputError) -> InputError:
+    """The same fault for somebody in front of a browser, who knows neither a command nor the names of types."""
+    cause = error.__cause__
+    if not isinstance(cause, ValidationError):
+        return InputError("the form holds characters that cannot be kept", hint=_HINT)
+    return InputError("; ".join(_fault(item) for item in cause.errors()[:5]), hint="correct it, then send it again")
+
+
+def _fault(item: ErrorDetails) -> str:
+    key = str(item["loc"][0]) if item["loc"] else "the form"
+    kind, limits, given = item["type"], item.get("ctx", {}), item["input"]
+    if kind == "string_too_short":
+        return f"{key} is empty"
+    if kind == "string_too_long":
+        return f"{key} has {len(given):,} characters, at most {limits['max_length']:,} are kept"
+    if kind == "greater_than_equal":
+        return f"{key} is {given}, and must be at least {limits['ge']:,}"
+    if kind == "less_than_equal":
+        return f"{key} is {given}, and must be at most {limits['le']:,}"
+    if kind == "value_error":
+        return f"{key}: {limits['error']}"
+    return f"{key}: {item['msg']}"
 
 
 def fields_of(name: str) -> dict[str, FieldInfo]:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flywheel_mlflow.console.answers import HEADERS, defect, page_answer, status_of, trouble_answer
-from flywheel_mlflow.console.forms import LEADS_TO, NOT_DONE, read_body
+from flywheel_mlflow.console.forms import LEADS_TO, NOT_DONE, page_before, read_body, sent_again, way_back
 from flywheel_mlflow.console.front import MOST_ASKED, NO_ACCOUNTS, Front, asked
 from flywheel_mlflow.console.pages import shown_experiments
 from flywheel_mlflow.errors import (
@@ -33,6 +33,7 @@ from flywheel_mlflow.operations.forms import FORMS
 from flywheel_mlflow.reports.dashboard_blocks import Embedded, Field, Form, Section
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Framing, Page
+from flywheel_mlflow.reports.pages.trouble import trouble_page
 
 FRAMING = Framing("fw", Addresses("/ml"), "ana", "", "the-token")
 HOSTILE = "</main><script>alert(1)</script>\u202e"
@@ -129,6 +130,57 @@ def test_trouble_is_told_as_text() -> None:
         assert word in text
     assert "<script" not in text
     assert "\u202e" not in text
+
+
+@pytest.mark.parametrize(
+    ("error", "lead"),
+    [
+        (ServerRefused("you are not signed in", code="UNAUTHENTICATED"), "You are not signed in"),
+        (Refused("mal may not read fw", rule="r", value="mal"), "mal may not read fw"),
+        (FlywheelError("ana signs approvals"), "ana signs approvals"),
+        (FlywheelError("iteration 3 is gone"), "Iteration 3 is gone"),
+        (FlywheelError("findings: none is ticked"), "Findings: none is ticked"),
+        (FlywheelError("events.parquet is gone"), "events.parquet is gone"),
+        (FlywheelError(""), ""),
+    ],
+)
+def test_trouble_begins_as_a_sentence(error: FlywheelError, lead: str) -> None:
+    """With a capital letter, unless it begins with a name: of a person, of a file."""
+    assert trouble_page(error, "x", reader="ana").lead[0].text == lead
+
+
+@pytest.mark.parametrize(
+    ("referer", "place"),
+    [
+        ("http://flow:5000/ml/flywheel/drift?iteration=2&against=1", "/ml/flywheel/drift?iteration=2&against=1"),
+        ("https://FLOW:5000/ml/flywheel/releases/3", "/ml/flywheel/releases/3"),
+        ("http://evil/ml/flywheel/drift", "/ml/flywheel/releases/3"),
+        ("http://flow:5000/ml/flywheel/../logout", "/ml/flywheel/releases/3"),
+        ("http://flow:5000/ml/flywheel/%2e%2e/logout", "/ml/flywheel/releases/3"),
+        ("http://flow:5000/ml/ajax-api/2.0/flywheel/forms/approve", "/ml/flywheel/releases/3"),
+        ("http://[::1/ml/flywheel/drift", "/ml/flywheel/releases/3"),
+        ("", "/ml/flywheel/releases/3"),
+    ],
+)
+def test_the_way_back_is_to_the_page_of_the_form(referer: str, place: str) -> None:
+    """The page that the browser names if it is one of the console's, else the one that the fields lead to."""
+    came_from = page_before({"host": "flow:5000", "referer": referer})
+    assert way_back(Addresses("/ml"), "explain-drift", [("version", "3")], came_from)[-1].href == place
+
+
+def test_a_form_that_lacks_a_field_is_not_shown_again() -> None:
+    """What the page of the trouble cannot ask for, it does not pretend to: boxes to tick, a release to go back to."""
+    addresses = Addresses("/ml")
+    reason = ("reason", "it is fine")
+    assert sent_again(addresses, "explain-drift", [("version", "3"), reason]) is None
+    assert sent_again(addresses, "rollback", [("to", ""), reason]) is None
+    form = sent_again(addresses, "explain-drift", [("version", "3"), ("findings", "p01.n"), ("reason", "")])
+    assert form is not None
+    assert [(field.name, field.kind) for field in form.fields] == [
+        ("version", "hidden"),
+        ("findings", "hidden"),
+        ("reason", "area"),
+    ]
 
 
 def test_the_sign_in_is_asked_for() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.operations.acting import ACTS, read_act
-from flywheel_mlflow.operations.forms import FORMS, fields_of, read_form
+from flywheel_mlflow.operations.forms import FORMS, fields_of, needed_by, read_form
 
 #: For every form what a browser sends, and the arguments it means.
 GOOD: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {
@@ -65,8 +65,8 @@ def test_a_filled_in_form_is_read(name: str) -> None:
     ("name", "sent", "told"),
     [
         ("gate", [("version", "3"), ("version", "4"), ("to", "staging")], "sent twice"),
-        ("gate", [("version", "3")], "to"),
-        ("gate", [("version", "0"), ("to", "staging")], "greater than or equal to 1"),
+        ("gate", [("version", "3")], "to is missing"),
+        ("gate", [("version", "0"), ("to", "staging")], "version is 0, and must be at least 1"),
         ("gate", [("version", "1_0"), ("to", "staging")], "no whole number"),
         ("gate", [("version", "\u0663"), ("to", "staging")], "no whole number"),
         ("gate", [("version", ""), ("to", "staging")], "no whole number"),
@@ -74,20 +74,45 @@ def test_a_filled_in_form_is_read(name: str) -> None:
         ("gate", [("version", "3"), ("to", "staging"), ("dry_run", "true")], "no field 'dry_run'"),
         ("gate", [("version", "3"), ("to", "staging"), ("surprise", "1")], "no field 'surprise'"),
         ("approve", [("version", "3"), ("role", "r"), ("reason", "r"), ("signature", "x")], "no field 'signature'"),
-        ("approve", [("version", "3"), ("role", "r"), ("reason", "")], "at least 1 character"),
-        ("approve", [("version", "3"), ("role", "r"), ("reason", "x" * 2_001)], "at most 2000 characters"),
+        ("approve", [("version", "3"), ("role", "r"), ("reason", "")], "reason is empty"),
+        (
+            "approve",
+            [("version", "3"), ("role", "r"), ("reason", "x" * 2_001)],
+            "reason has 2,001 characters, at most 2,000 are kept",
+        ),
         ("approve", [("version", "3"), ("role", "r"), ("reason", "r"), ("until", "soon")], "no time"),
         ("approve", [("version", "3"), ("role", "r"), ("reason", "r"), ("until", "1700000000")], "no time"),
         ("approve", [("version", "3"), ("role", "r"), ("reason", "r"), ("until", "0001-01-01T00:00+23:59")], "no time"),
+        (
+            "approve",
+            [("version", "3"), ("role", "r"), ("reason", "\u202eevil")],
+            r"^reason: U\+202E hides or reverses text",
+        ),
+        ("explain-drift", [("version", "3"), ("reason", "r")], "^findings: none is ticked"),
+        ("explain-drift", [("version", "3")], "^findings: none is ticked; reason is missing"),
+        ("reroute", [("event", "e" * 251), ("to", "p01"), ("reason", "r")], "event has 251 characters"),
+        ("risk-update", [("risk", "R1"), ("impact", "6")], "impact is 6, and must be at most 5"),
+        ("risk-close", [("risk", "R1"), ("evidence", "e"), ("reason", "\ud800")], "characters that cannot be kept"),
         ("reconcile", [("force", "on")], "neither true nor false"),
-        ("rollback", [("reason", "r")], "lacks to"),
-        ("rollback", [("reason", "r"), ("to", "")], "lacks to"),
+        ("rollback", [("reason", "r")], "to is missing"),
+        ("rollback", [("reason", "r"), ("to", "")], "to is missing"),
     ],
 )
 def test_what_cannot_be_read_is_refused(name: str, sent: list[tuple[str, str]], told: str) -> None:
-    """Each with what is wrong; the limits are those of the act."""
-    with pytest.raises(InputError, match=told):
+    """Each with what is wrong, for somebody who knows no command; the limits are those of the act."""
+    with pytest.raises(InputError, match=told) as caught:
         read_form(name, sent)
+    for word in ("--help", "Field required", "Value error", "cannot "):
+        assert word not in str(caught.value).replace("characters that cannot be kept", "")
+
+
+def test_a_box_that_nobody_ticked_is_asked_for() -> None:
+    """What to do says to tick one, and what else to fill in."""
+    with pytest.raises(InputError) as caught:
+        read_form("explain-drift", [("version", "3"), ("reason", "r")])
+    assert caught.value.hint == "go back to the page of the form, and tick at least one of the findings"
+    assert needed_by("explain-drift") == ("version", "findings", "reason")
+    assert needed_by("rollback") == ("reason", "to")
 
 
 @given(st.data(), st.sampled_from(sorted(FORMS)))

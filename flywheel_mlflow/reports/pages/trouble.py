@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flywheel_mlflow.errors import DocumentError, FlywheelError, Refused
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, Pair, Section, Tone, code
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, Pair, Section, Tone, code, sentence
 from flywheel_mlflow.reports.pages.frame import Page
 
 
@@ -16,6 +16,7 @@ def trouble_page(
     trail: tuple[Cell, ...] = (),
     typed: Mapping[str, str] | None = None,
     again: Form | None = None,
+    reader: str = "",
 ) -> Page:
     """What went wrong, for the person who asked.
 
@@ -25,6 +26,7 @@ def trouble_page(
         trail: the way back.
         typed: what they had filled in, by label, so that it is not lost.
         again: the same form with all that, to be sent once more.
+        reader: who asked; a name is never written in another way.
     """
     sections = [Section("trouble", "What is known", pairs=tuple(_facts(error)))]
     if typed and again is None:
@@ -36,10 +38,17 @@ def trouble_page(
         title=title,
         part="",
         trail=trail,
-        # As it was said: it can begin with somebody's name.
-        lead=(Cell(error.what, Tone.BAD),),
+        lead=(Cell(_first(error, reader), Tone.BAD),),
         sections=tuple(section for section in sections if section.pairs or section.forms),
     )
+
+
+def _first(error: FlywheelError, reader: str) -> str:
+    """What happened, as a sentence; what begins with a person, an id or a file stays as it is spelt."""
+    word = error.what.partition(" ")[0]
+    found = error.value if isinstance(error, Refused) else ""
+    named = any(name and error.what.startswith(f"{name} ") for name in (reader, found))
+    return error.what if named or not word.rstrip(",:;").isalpha() else sentence(error.what)
 
 
 def _facts(error: FlywheelError) -> list[Pair]:

@@ -145,6 +145,30 @@ def test_what_cannot_be_done_is_told(console: ConsoleServer, act: str, fields: d
     assert events(console) == before
 
 
+@pytest.mark.parametrize(
+    ("fields", "told", "again"),
+    [
+        ({"version": 3, "reason": "it is fine"}, "Findings: none is ticked", False),
+        ({"version": 3, "findings": "p01.quality", "reason": "\u202eenif"}, "Reason: U+202E hides", True),
+        ({"version": 3, "findings": "p01.quality", "reason": ""}, "Reason is empty", True),
+    ],
+)
+def test_a_form_is_asked_for_what_it_lacks(
+    console: ConsoleServer, fields: dict[str, Any], told: str, again: bool
+) -> None:
+    """In words for a browser; what can be mended here can be sent again, for the rest a link leads to the page."""
+    page = "/ml/flywheel/drift?iteration=2&against=1"
+    headers = {"Referer": f"{console.uri}{page}"}
+    answer = console.send(REVIEWER, "explain-drift", fields, token=console.token(REVIEWER), headers=headers)
+    assert answer.status_code == 400
+    assert told in answer.text
+    assert page.replace("&", "&amp;") in answer.text
+    assert ("Send it again" in answer.text) == again
+    assert again or "it is fine" in answer.text
+    for word in ("--help", "Field required", "Value error"):
+        assert word not in answer.text
+
+
 def test_too_much_is_not_read(console: ConsoleServer) -> None:
     """A body over the limit, or with too many fields, or that is no form, is refused."""
     token = console.token(REVIEWER)
