@@ -136,7 +136,8 @@ def _evaluate(facts: GateFacts, version: int, addresses: Addresses) -> Form:
         addresses.act("gate"),
         f"Evaluate the gate to {facts.to}",
         "Evaluate",
-        "Collects the evidence as it is now, and writes the verdict into the ledger. It takes some seconds.",
+        "Collects the evidence as it is now, and writes the verdict with your name into the ledger. "
+        "Anybody who may read this may do it, since it decides nothing. It takes some seconds.",
         (hidden("version", version), hidden("to", facts.to)),
         refused=facts.gate_refused,
     )
