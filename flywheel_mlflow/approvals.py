@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -165,3 +165,14 @@ def may_move(blueprint: Blueprint, actor: Identity) -> bool:
     """Whether flywheel.yaml lets a person promote, roll back and override."""
     roles = blueprint.releases.may_move
     return not roles or any(holds_role(blueprint, actor.name, role) for role in roles)
+
+
+def ask_instead(people: Sequence[str], actor: Identity) -> str:
+    """What to do for somebody who may not act: ask the people who may.
+
+    Whose name nobody proved may be somebody else than they meant to be, so that they learn where it comes from.
+    """
+    told = f"ask {'one of ' if len(people) > 1 else ''}{', '.join(people)}" if people else "name somebody for the role"
+    if actor.level == AUTHENTICATED:
+        return told
+    return f"{told}; who acts is named by MLFLOW_TRACKING_USERNAME, else by the login"

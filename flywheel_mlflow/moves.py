@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.approvals import may_move
+from flywheel_mlflow.approvals import ask_instead, may_move
 from flywheel_mlflow.blueprint import Blueprint
 from flywheel_mlflow.errors import InputError, Refused
 from flywheel_mlflow.gates import Verdict
@@ -141,7 +141,7 @@ def refuse_stranger(blueprint: Blueprint, actor: Identity, act: str) -> None:
         rule=f"releases.may_move in flywheel.yaml: {', '.join(roles)}",
         value=actor.name,
         limit=", ".join(people) or "nobody",
-        hint="ask one of them; on a server without accounts the name is MLFLOW_TRACKING_USERNAME, else the login",
+        hint=ask_instead(people, actor),
     )
 
 

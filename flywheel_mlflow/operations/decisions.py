@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from flywheel_mlflow.approvals import holds_role, key_of, statement
+from flywheel_mlflow.approvals import ask_instead, holds_role, key_of, statement
 from flywheel_mlflow.canonical import plain
 from flywheel_mlflow.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.explanations import covers, explainable
@@ -155,7 +155,7 @@ def refuse_approver(desk: Desk, release: Release, role: str) -> None:
             rule="who decides stands in flywheel.yaml, under roles",
             value=name,
             limit=", ".join(people),
-            hint="ask one of them; on a server without accounts the name is MLFLOW_TRACKING_USERNAME, else the login",
+            hint=ask_instead(people, desk.actor),
         )
     if name == release.author.name:
         raise Refused(
@@ -165,6 +165,25 @@ def refuse_approver(desk: Desk, release: Release, role: str) -> None:
             limit=", ".join(item for item in people if item != name) or "somebody else",
             hint="ask one of the others",
         )
+
+
+def refuse_outsider(desk: Desk, act: str, roles: Collection[str]) -> None:
+    """Refuse whoever holds none of the roles, and say who holds which.
+
+    Raises:
+        Refused: flywheel.yaml gives the actor none of them.
+    """
+    name, known = desk.actor.name, [item for item in desk.flywheel.blueprint.roles if item.id in roles]
+    if any(name in item.people for item in known):
+        return
+    held = [f"{item.id} ({', '.join(item.people)})" for item in known]
+    raise Refused(
+        f"{name} holds no role in which to {act} a release",
+        rule="who decides stands in flywheel.yaml, under roles",
+        value=name,
+        limit=", ".join(held) or "nobody",
+        hint=ask_instead(held, desk.actor),
+    )
 
 
 def refuse_unsigned(desk: Desk, words: str, signature: Signature | None) -> None:
@@ -249,14 +268,15 @@ def refuse_roleless(desk: Desk) -> None:
     Raises:
         Refused: flywheel.yaml gives the actor none.
     """
-    name = desk.actor.name
-    if not any(name in item.people for item in desk.flywheel.blueprint.roles):
+    name, roles = desk.actor.name, desk.flywheel.blueprint.roles
+    people = sorted({person for role in roles for person in role.people})
+    if name not in people:
         raise Refused(
             f"{name} holds no role",
             rule="drift is answered for by somebody with a role of flywheel.yaml",
             value=name,
-            limit=", ".join(sorted({person for role in desk.flywheel.blueprint.roles for person in role.people})),
-            hint="ask one of them; on a server without accounts the name is MLFLOW_TRACKING_USERNAME, else the login",
+            limit=", ".join(people),
+            hint=ask_instead(people, desk.actor),
         )
 
 
@@ -287,13 +307,14 @@ def refuse_rejecter(desk: Desk, world: World, version: int, role: str) -> None:
     blueprint, name = desk.flywheel.blueprint, desk.actor.name
     if role not in {item.id for item in blueprint.roles}:
         raise UnknownName("role", role, [item.id for item in blueprint.roles], where="roles in flywheel.yaml")
+    people = next(item.people for item in blueprint.roles if item.id == role)
     if not holds_role(blueprint, name, role):
         raise Refused(
             f"{name} does not hold the role {role}",
             rule="who decides stands in flywheel.yaml, under roles",
             value=name,
-            limit=", ".join(next(item.people for item in blueprint.roles if item.id == role)),
-            hint="ask one of them; on a server without accounts the name is MLFLOW_TRACKING_USERNAME, else the login",
+            limit=", ".join(people),
+            hint=ask_instead(people, desk.actor),
         )
     _refuse_final(world, version, "rejected")
 

@@ -200,7 +200,7 @@ ACTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 @pytest.mark.parametrize("title", ACTS)
 @pytest.mark.parametrize("who", [MANAGER, REVIEWER, OTHER, "nobody"])
 def test_refusals_are_those_of_the_acts(standing: Console, who: str, title: str) -> None:
-    """A form is refused exactly when its act would be, in the act's own words."""
+    """A form is refused exactly when its act would be, in the act's own words; who holds no role learns who does."""
     version, act, arguments = ACTS[title]
     form = forms(standing.page(release, who, version=version))[title]
     roles = [role["id"] for role in ROLES] if "role" in arguments else [None]
@@ -209,6 +209,10 @@ def test_refusals_are_those_of_the_acts(standing: Console, who: str, title: str)
     if fit:
         assert form.refused == ""
         assert {choice.value for field in form.fields for choice in field.choices} == {role for role in fit if role}
+    elif who == "nobody" and "role" in arguments:
+        assert form.refused.startswith(f"nobody holds no role in which to {act} a release; rule: ")
+        assert f"reviewer ({REVIEWER}, {OTHER})" in form.refused
+        assert ("release_manager" in form.refused) == (act == "reject"), "no gate asks for the manager's approval"
     else:
         assert form.refused.split("; rule: ")[0] in said.values()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from releases_ledger import ANA, BO, MAKER, NOON, STRANGER, Story, bundle_of, release_blueprint, release_plan
 
-from flywheel_mlflow.approvals import JudgedApproval, judge_all, key_of, may_move, statement
+from flywheel_mlflow.approvals import JudgedApproval, ask_instead, judge_all, key_of, may_move, statement
 from flywheel_mlflow.blueprint import Blueprint
 from flywheel_mlflow.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.releases import Basis
@@ -258,3 +258,14 @@ def test_who_may_move_releases() -> None:
     assert may_move(open_, STRANGER)
     assert key_of(strict, "ana") is None
     assert key_of(strict, "nobody") is None
+
+
+def test_people_are_asked_by_name() -> None:
+    """Who may not act learns who may; and where their own name comes from, unless a server proved it."""
+    proven = Identity("eve", AUTHENTICATED)
+    assert ask_instead(["ben"], proven) == "ask ben"
+    assert ask_instead(["ben", "chen"], proven) == "ask one of ben, chen"
+    assert ask_instead([], proven) == "name somebody for the role"
+    assert ask_instead(["ben"], Identity("eve")) == (
+        "ask ben; who acts is named by MLFLOW_TRACKING_USERNAME, else by the login"
+    )

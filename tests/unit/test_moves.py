@@ -143,6 +143,7 @@ def test_strangers_do_not_move_releases() -> None:
     story = passed()
     error = refused(promotion, story, actor=STRANGER)
     assert (error.value, error.limit) == ("stranger", "ana, bo, maker")
+    assert (error.hint or "").startswith("ask one of ana, bo, maker")
     story.reach(2)
     story.reach(3)
     assert "roll back" in refused(rolling_back, story, 2, actor=STRANGER).what

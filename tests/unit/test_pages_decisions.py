@@ -26,6 +26,7 @@ from page_cases import (
 )
 from releases_ledger import BO, MAKER, NOON, Story
 
+from flywheel_mlflow.errors import FlywheelError, InputError, Refused
 from flywheel_mlflow.feedback.absorption import Help
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.operations.forms import FORMS, fields_of
@@ -33,7 +34,7 @@ from flywheel_mlflow.release_diff import InterfaceChange, NumberChange, ReleaseD
 from flywheel_mlflow.releases import Kind
 from flywheel_mlflow.reports.dashboard_blocks import Form, Tone
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
-from flywheel_mlflow.reports.pages.deciding import said
+from flywheel_mlflow.reports.pages.deciding import refusal_text, said
 from flywheel_mlflow.reports.pages.drift import ExplainFacts, drift_page
 from flywheel_mlflow.reports.pages.feedback import feedback_page
 from flywheel_mlflow.reports.pages.feedback_events import Wanted, event_section
@@ -453,6 +454,29 @@ def test_an_iteration_without_feedback_says_so() -> None:
     assert lead(page) == [(Tone.UNKNOWN, "No feedback of iteration 2 was taken in yet.")]
     unread = feedback_page(board_facts(Story(), queues=None, events=None, unknown="events.parquet is gone"))
     assert lead(unread)[0] == (Tone.UNKNOWN, "Where the events go is unknown: events.parquet is gone.")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (InputError("no such thing", hint="look"), "no such thing; next: look"),
+        (
+            Refused("eve may not", rule="people only", value="eve", limit="ben, chen", hint="ask one of ben, chen"),
+            "eve may not; rule: people only; next: ask one of ben, chen",
+        ),
+        (Refused("too late", rule="in time", value=0, limit=3), "too late; rule: in time; found: 0; demanded: 3"),
+    ],
+)
+def test_a_refusal_says_who_and_how_much(error: FlywheelError, told: str) -> None:
+    """Value and limit are told, unless they stand in the sentence, the rule or the hint already."""
+    assert refusal_text(error) == told
+
+
+def test_anybody_may_evaluate_a_gate() -> None:
+    """The form says so, and that the verdict bears the reader's name."""
+    (form,) = [form for form in forms(gated(full_story())) if form.button == "Evaluate"][:1]
+    assert "with your name" in form.why
+    assert "Anybody who may read this may do it, since it decides nothing." in form.why
 
 
 def test_verdicts_of_a_gate_are_counted() -> None:

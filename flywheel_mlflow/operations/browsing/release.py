@@ -9,13 +9,19 @@ from flywheel_mlflow.canonical import sha256_text
 from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, UnknownName
 from flywheel_mlflow.explanations import answer
 from flywheel_mlflow.gates import GateResult, gate_result_from_json
-from flywheel_mlflow.moves import not_current, plan_promotion
+from flywheel_mlflow.moves import not_current, plan_promotion, refuse_final
 from flywheel_mlflow.operations.browsing.drift import judged_explanations
 from flywheel_mlflow.operations.browsing.reader import Asked, Reader
 from flywheel_mlflow.operations.browsing.refusals import refusal, refusals, unsound
 from flywheel_mlflow.operations.bundles import fetch_bundle
 from flywheel_mlflow.operations.deciding import World, is_trouble
-from flywheel_mlflow.operations.decisions import refuse_approver, refuse_rejecter, refuse_retirer, refuse_unsigned
+from flywheel_mlflow.operations.decisions import (
+    refuse_approver,
+    refuse_outsider,
+    refuse_rejecter,
+    refuse_retirer,
+    refuse_unsigned,
+)
 from flywheel_mlflow.operations.gating import Weighed, refuse_ungated, weigh
 from flywheel_mlflow.operations.reporting import read_ledger
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -173,18 +179,27 @@ def _asking(reader: Reader, world: World, found: Release) -> Asking:
     roles = [role.id for role in desk.flywheel.blueprint.roles]
     held = [role.id for role in desk.flywheel.blueprint.roles if desk.actor.name in role.people]
     # Gates ask for some roles alone: a reader who holds one of these means it.
-    asked = [item.role for item in desk.flywheel.blueprint.criteria if item.role in held]
+    asked = list(dict.fromkeys(item.role for item in desk.flywheel.blueprint.criteria if item.role))
     # What holds in a role that the reader has is told before what holds for everybody.
-    ordered = list(dict.fromkeys([*asked, *held, *roles]))
+    ordered = list(dict.fromkeys([*(role for role in asked if role in held), *held, *roles]))
 
     def approve(role: str) -> None:
+        if not held:
+            refuse_final(found)
+            refuse_outsider(desk, "approve", asked or roles)
         refuse_approver(desk, found, role)
         refuse_unsigned(desk, "", None)
+
+    def reject(role: str) -> None:
+        if not held:
+            refuse_final(found)
+            refuse_outsider(desk, "reject", roles)
+        refuse_rejecter(desk, world, found.version, role)
 
     if closed:
         return Asking(dict.fromkeys(ordered, closed), dict.fromkeys(ordered, closed), closed)
     return Asking(
         approve=refusals(ordered, approve),
-        reject=refusals(ordered, lambda role: refuse_rejecter(desk, world, found.version, role)),
+        reject=refusals(ordered, reject),
         retire=refusal(lambda: refuse_retirer(desk, world, found.version)),
     )

@@ -19,12 +19,19 @@ LONGEST_REASON = 2_000
 
 
 def refusal_text(error: FlywheelError) -> str:
-    """Why an act would be refused now, by which rule, and what to do, as one text."""
+    """Why an act would be refused now, by which rule, what was found and demanded, and what to do, as one text.
+
+    What stands in another part already is not said again: a value in the first sentence, people in the hint.
+    """
+    hint = error.hint or ""
     parts = [error.what]
     if isinstance(error, Refused):
+        said = f"{error.what} {error.rule} {hint}"
         parts.append(f"rule: {error.rule}")
-    if error.hint:
-        parts.append(f"next: {error.hint}")
+        known = (("found", error.value), ("demanded", error.limit))
+        parts += [f"{name}: {value}" for name, value in known if value is not None and str(value) not in said]
+    if hint:
+        parts.append(f"next: {hint}")
     return "; ".join(parts)
 
 
