@@ -408,15 +408,24 @@ def test_the_board_tells_what_nobody_takes() -> None:
 
 
 def test_a_theme_shows_its_factors() -> None:
-    """Scope and severity, reuse, risk and cost stand beside their product, with where each comes from."""
+    """Scope and severity, reuse, risk and cost stand below their product, with where each comes from."""
     page = feedback_page(board_facts(Story()))
     (section,) = [section for section in page.sections if section.id == "themes"]
-    row = section.tables[0].rows[0]
-    impact, reuse, risk, cost = (float(cell.text) for cell in row[8:12])
+    row, factors = section.tables[0].rows[0], section.tables[1].rows[0]
+    impact, reuse, risk, cost = (float(cell.text) for cell in factors[1:5])
     assert float(row[6].text) == pytest.approx(impact * reuse * risk, rel=0.01)
     assert float(row[7].text) == pytest.approx(impact * reuse * risk / cost, rel=0.01)
-    assert "worst severity high" in row[12].text
-    assert row[13].text == "iteration 1: nobody decided"
+    assert factors[0] == row[0]
+    assert "worst severity high" in factors[5].text
+    assert row[8].text == "iteration 1: nobody decided"
+
+
+def test_the_words_of_an_event_come_first() -> None:
+    """What somebody said stands right after the event's id, before what was made of it."""
+    table = event_section(events_facts()).tables[0]
+    assert table.columns[:3] == ("event", "text", "goes to")
+    assert [row[1].text for row in table.rows] == [HOSTILE, "x" * 5_000]
+    assert [row[5].text for row in table.rows] == ["data_gap, unknown", "unknown, unknown"]
 
 
 def test_what_became_a_task_is_not_offered() -> None:

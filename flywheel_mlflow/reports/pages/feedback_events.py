@@ -90,7 +90,7 @@ def event_section(facts: EventsFacts) -> Section:
     first = (facts.wanted.page - 1) * PAGE_SIZE
     last = first + len(facts.rows)
     shown = f"Events {first + 1:,} to {last:,} of {facts.total:,}" if facts.rows else f"Events: {facts.total:,}"
-    columns = ("event", "goes to", "state", "severity", "observed", "at", "type", "scope", "by rule", "text")
+    columns = ("event", "text", "goes to", "state", "severity", "type and scope", "observed", "by rule")
     return Section(
         "events",
         "Events",
@@ -105,15 +105,13 @@ def _row(item: EventRow, facts: EventsFacts) -> tuple[Cell, ...]:
     goes = Cell(item.to, href=facts.addresses.project(item.to)) if item.to else Cell("nobody", Tone.ATTENTION)
     return (
         code(item.id),
+        Cell(item.text),
         goes,
         Cell(item.state.value, _STATE_TONES.get(item.state, Tone.NONE)),
         Cell(item.severity or UNKNOWN_SEVERITY, Tone.BAD if item.severity == "high" else Tone.NONE),
-        Cell(item.source),
-        Cell(moment_text(item.at)),
-        Cell(item.type or "unknown"),
-        Cell(item.scope or "unknown"),
+        Cell(f"{item.type or 'unknown'}, {item.scope or 'unknown'}"),
+        Cell(f"{item.source}, {moment_text(item.at)}"),
         Cell(f"{item.rule or 'none'}: {item.reason or 'no rule takes it'}"),
-        Cell(item.text),
     )
 
 

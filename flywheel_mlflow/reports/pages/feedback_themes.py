@@ -60,13 +60,9 @@ def theme_section(facts: ThemesFacts, iteration: int) -> Section:
         "urgency",
         "benefit",
         "benefit each hour",
-        "scope and severity",
-        "reuse",
-        "risk",
-        "cost (hours)",
-        "where these four come from",
         "seen before in",
     )
+    shown = ranked[:MOST_THEMES]
     empty = "nobody looked for any yet." if facts.unknown else "there is none."
     return Section(
         "themes",
@@ -77,9 +73,10 @@ def theme_section(facts: ThemesFacts, iteration: int) -> Section:
                 f"Themes, the most pressing first: benefit = scope and severity \N{MULTIPLICATION SIGN} reuse "
                 f"\N{MULTIPLICATION SIGN} risk{more}",
                 columns,
-                tuple(_theme(theme, item, facts) for theme, item in ranked[:MOST_THEMES]),
+                tuple(_theme(theme, item, facts) for theme, item in shown),
                 empty,
             ),
+            *((_factor_table(shown),) if shown else ()),
         ),
         commands=tuple(_commands(facts, ranked, iteration)),
         forms=_decide(facts, [theme for theme, _ in ranked], iteration),
@@ -106,12 +103,20 @@ def _theme(theme: Theme, item: Priority, facts: ThemesFacts) -> tuple[Cell, ...]
         Cell(f"{item.urgency}: {item.why}", Tone.BAD) if item.urgency == "block now" else Cell(item.urgency),
         _value(item.benefit),
         _value(item.product),
-        *(_value(factor.value) for factor in _factors(item)),
-        Cell(_origins(item)),
         Cell(
             "; ".join(f"iteration {turn}: {_handled(theme.id, turn, facts.state)}" for turn in theme.seen_in) or "never"
         ),
     )
+
+
+def _factor_table(shown: list[tuple[Theme, Priority]]) -> Table:
+    """What the benefit and its hours come from, for whoever doubts the order."""
+    columns = ("theme", "scope and severity", "reuse", "risk", "cost (hours)", "where these four come from")
+    rows = tuple(
+        (code(theme.id), *(_value(factor.value) for factor in _factors(item)), Cell(_origins(item)))
+        for theme, item in shown
+    )
+    return Table("Where the benefit of each theme comes from", columns, rows, "there is none.", folded=True)
 
 
 def _value(value: float | None) -> Cell:
