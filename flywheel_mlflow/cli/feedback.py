@@ -34,7 +34,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Take events in, each once, and route them; lines that are no events become dead letters."""
-    from flywheel_mlflow.cli import progress, show_feedback
+    from flywheel_mlflow.cli import progress, show, show_feedback
     from flywheel_mlflow.feedback.mapping import read_mapping
     from flywheel_mlflow.operations.feedback import ingest_files
 
@@ -45,6 +45,11 @@ def ingest(
             session.flywheel, session.tracking, files, iteration, mapping=how, dry_run=dry_run, progress=tell
         )
     show_feedback.ingested(done, dry_run=dry_run, as_json=as_json)
+    failures = list(dict.fromkeys(item.failure for item in done if item.failure is not None))
+    for failure in failures:
+        show.show_error(failure, verbose=context.obj[2])
+    if failures:
+        raise typer.Exit(max(failure.exit_code for failure in failures))
 
 
 @feedback.command("pull-traces")

@@ -11,10 +11,12 @@ from rich.console import Console
 
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE
 from flywheel_mlflow.feedback.routing import REASON, RULE, TO, UNROUTABLE
 from flywheel_mlflow.reports.escaping import fit, visible
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.feedback.dead_letters import DeadLetter
     from flywheel_mlflow.feedback.routing import Asked
     from flywheel_mlflow.operations.feedback import Ingested
     from flywheel_mlflow.operations.noticing import Noticed, NoticedAfter
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 #: Columns of a table that a text may fill: users paste whole logs.
 TEXT_CELLS = 70
 ID_CELLS = 44
+#: Dead letters of a file that are shown; `--json` lists more.
+MOST_LETTERS = 5
 
 
 def now() -> datetime:
@@ -90,6 +94,10 @@ def _routed(to: Mapping[str, int]) -> str:
 
 
 def _ingested_document(item: Ingested) -> dict[str, Any]:
+    if item.failure is not None:
+        from flywheel_mlflow.operations.acting import error_document
+
+        return {"file": item.file, "iteration": item.iteration, "run_id": None} | error_document(item.failure)
     return {
         "file": item.file,
         "iteration": item.iteration,
@@ -99,29 +107,44 @@ def _ingested_document(item: Ingested) -> dict[str, Any]:
         "new": item.taken.new,
         "repeated": item.taken.repeated,
         "conflicts": item.taken.conflicts,
-        "dead_letters": item.dead,
+        "dead_letter_count": item.dead,
+        "dead_letters": [{"line": letter.line, "reason": letter.reason} for letter in _letters(item)],
         "to": dict(item.taken.to),
     }
 
 
+def _letters(item: Ingested) -> list[DeadLetter]:
+    return sorted(item.first, key=lambda letter: letter.line)
+
+
 def _ingested_lines(item: Ingested, *, dry_run: bool) -> Iterator[str]:
     name = visible(item.file)
-    if item.already is not None:
+    if item.failure is not None:
+        yield f"{name}: not taken in: {item.failure.what}"
+        return
+    taken = item.taken
+    told = (
+        f"{counted(taken.new, 'new event')}, {taken.repeated} known already, {counted(item.dead, 'dead letter')}"
+        + (f" ({counted(taken.conflicts, 'conflict')})" if taken.conflicts else "")
+    )  # fmt: skip
+    if item.already is None:
+        yield f"{name}: {told}"
+    else:
         yield (
             f"{name}: nothing to add, the same file was ingested into iteration {item.iteration} "
             f"(run {item.already.run_id})"
         )
-        return
-    taken = item.taken
-    yield (
-        f"{name}: {counted(taken.new, 'new event')}, {taken.repeated} known already, "
-        f"{counted(item.dead, 'dead letter')}"
-        + (f" ({counted(taken.conflicts, 'conflict')})" if taken.conflicts else "")
-    )
-    for letter in sorted(item.first, key=lambda letter: letter.line):
+        yield f"  it had {told}"
+    shown = _letters(item)[:MOST_LETTERS]
+    for letter in shown:
         yield f"  line {letter.line}: {letter.reason}"
-    if item.dead > len(item.first):
-        yield f"  and {item.dead - len(item.first)} more"
+    if item.dead > len(shown):
+        yield f"  and {item.dead - len(shown)} more"
+    run = item.already.run_id if item.already else item.run_id
+    if item.dead and run:
+        yield f"  what they said: artifact {DEAD_LETTERS_FILE} of run {run}"
+    if item.already is not None:
+        return
     if taken.new:
         yield f"  routed: {_routed(taken.to)}"
     if item.run_id:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -13,6 +14,9 @@ from flywheel_mlflow.errors import StorageError
 #: So much of a refused line is kept; the rest stays in the file, whose digest is on the run.
 MAX_RAW_CHARACTERS = 4000
 MAX_REASON_CHARACTERS = 500
+
+#: So many of a file are held in memory, to be shown.
+MAX_FIRST = 100
 
 DEAD_LETTERS_FILE = "dead_letters.jsonl"
 
@@ -25,6 +29,12 @@ class DeadLetter:
     reason: str
     raw: str
     size: int
+
+
+def read_letters(path: Path) -> tuple[DeadLetter, ...]:
+    """The first dead letters of a file that :class:`DeadLetters` wrote, at most :data:`MAX_FIRST`."""
+    with path.open(encoding="ascii") as stream:
+        return tuple(DeadLetter(**json.loads(line)) for line in islice(stream, MAX_FIRST))
 
 
 def as_text(raw: bytes) -> str:
@@ -42,7 +52,7 @@ class DeadLetters:
         self._path = path
         self._stream: IO[str] | None = None
         self.count = 0
-        #: The first ones, to be shown.
+        #: The first ones to come, at most :data:`MAX_FIRST`.
         self.first: list[DeadLetter] = []
 
     def __enter__(self) -> Self:
@@ -65,7 +75,7 @@ class DeadLetters:
             line, reason[:MAX_REASON_CHARACTERS], as_text(data), size if size is not None else len(data)
         )
         self.count += 1
-        if len(self.first) < 5:
+        if len(self.first) < MAX_FIRST:
             self.first.append(letter)
         document = {"line": letter.line, "reason": letter.reason, "raw": letter.raw, "size": letter.size}
         try:

@@ -88,6 +88,13 @@ class IdIndex:
         self._parts: list[tuple[Hashes, Hashes]] = [(empty, empty)] * (1 << _PART_BITS)
         self._recent: tuple[Hashes, Hashes] = (empty, empty)
 
+    def copy(self) -> IdIndex:
+        """Another index that knows the same events; what one of the two learns later, the other does not know."""
+        other = IdIndex()
+        # The arrays are shared: growing a part makes new ones.
+        other._parts, other._recent = list(self._parts), self._recent
+        return other
+
     def __len__(self) -> int:
         return len(self._recent[0]) + sum(len(ids) for ids, _ in self._parts)
 

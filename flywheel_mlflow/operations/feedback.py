@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.canonical import digest_of
-from flywheel_mlflow.errors import InputError, StorageError
+from flywheel_mlflow.errors import FlywheelError, InputError, ServerError, StorageError
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE, DeadLetter, DeadLetters
 from flywheel_mlflow.feedback.events import FeedbackEvent, events_table
 from flywheel_mlflow.feedback.files import EventFiles
@@ -37,8 +38,10 @@ OWN_FINDINGS = "findings of the flywheel"
 class Ingested:
     """What became of one file (or of what was pulled, by its name).
 
-    ``already`` is the ingestion of the very same bytes, and then nothing else happened. ``run_id`` is None when nothing
-    was written: on a dry run, or because nothing was new. ``dead`` counts dead letters, ``first`` shows some.
+    ``already`` is the ingestion of the very same bytes: then nothing was done now, and ``taken`` and ``dead`` say what
+    became of them at that time. ``run_id`` is None when nothing was written: on a dry run, or because nothing was new.
+    ``dead`` counts dead letters, ``first`` are the first of them. ``failure`` is what kept the file out: then nothing
+    of it was taken in, and nothing is counted.
     """
 
     file: str
@@ -48,6 +51,7 @@ class Ingested:
     first: tuple[DeadLetter, ...]
     run_id: str | None
     already: StoredBatch | None = None
+    failure: FlywheelError | None = None
 
 
 def router_of(flywheel: Flywheel) -> Router:
@@ -68,12 +72,22 @@ def ingest_files(
 ) -> tuple[Ingested, ...]:
     """Take the events of some files into an iteration: each event once, over all files and iterations.
 
-    Raises:
-        InputError: a file that is missing, of another format, or changed while it was read. Files before it are in.
-        StorageError: it cannot be read, or there is no room for what it holds.
+    A file that is missing, of another format, changed while it was read, or for which there is no room, has its
+    ``failure`` in the answer, and the others are taken in all the same. When the server fails, those after it are not
+    tried, and have that failure.
     """
     intake = Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
-    return tuple(intake.file(path, mapping, progress) for path in paths)
+    found: list[Ingested] = []
+    away: ServerError | None = None
+    for path in paths:
+        try:
+            if away is not None:
+                raise away
+            found.append(intake.file(path, mapping, progress))
+        except FlywheelError as error:
+            away = error if isinstance(error, ServerError) else None
+            found.append(Ingested(path.name, iteration, Taken(), 0, (), None, failure=error))
+    return tuple(found)
 
 
 def pull_traces(
@@ -113,7 +127,7 @@ class Intake:
         known_as = mapping.digest if mapping else ""
         already = self._store.ingested(digest, known_as)
         if already is not None:
-            return Ingested(path.name, already.iteration, Taken(), 0, (), None, already)
+            return self._earlier(path.name, already)
 
         def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
             reader = open_events(path, mapping, dead)
@@ -152,7 +166,8 @@ class Intake:
     ) -> Ingested:
         with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
             folder = Path(scratch)
-            index = self._known(folder, name if own else None)
+            # A copy: events of a file that fails in the middle are not stored, and must not be known to the next one.
+            index = self._known(folder, name if own else None).copy()
             letters = folder / DEAD_LETTERS_FILE
             with DeadLetters(letters) as dead, EventFiles(folder) as files:
                 taken = take_in(batches(dead), index, self._router, files, dead, own=own, progress=progress)
@@ -160,19 +175,36 @@ class Intake:
             if not self._dry_run and (always or taken.new or taken.conflicts):
                 kept = tuple(path for path in (files.events, files.index, letters) if path.exists())
                 run_id = self._store.write(self._content(name, digest, mapping, taken, dead.count, kept)).run_id
+        self._index = index
         return Ingested(name, self._iteration, taken, dead.count, tuple(dead.first), run_id)
+
+    def _earlier(self, name: str, stored: StoredBatch) -> Ingested:
+        """What became of a file that is in already, by its run."""
+        counts = stored.counts
+        to = Counter({key.removeprefix("to."): count for key, count in counts.items() if key.startswith("to.")})
+        if counts.get("unroutable"):
+            to[UNROUTABLE] = counts["unroutable"]
+        new, repeated, conflicts = (counts.get(key, 0) for key in ("events", "repeated", "conflicts"))
+        taken = Taken(new=new, repeated=repeated, conflicts=conflicts, to=to)
+        taken.read = counts.get("read", new + repeated + conflicts)
+        dead = counts.get("dead_letters", 0)
+        with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
+            first = self._store.first_dead_letters(stored.run_id, Path(scratch)) if dead else ()
+        return Ingested(name, stored.iteration, taken, dead, first, None, stored)
 
     def _known(self, folder: Path, file: str | None) -> IdIndex:
         """What is stored: all of it, or what ingestions of this name brought."""
         if self._index is None:
-            self._index = IdIndex()
-            self._store.load_index(self._index, folder, file=file)
+            index = IdIndex()
+            self._store.load_index(index, folder, file=file)
+            self._index = index
         return self._index
 
     def _content(
         self, name: str, digest: str, mapping: str, taken: Taken, dead: int, files: tuple[Path, ...]
     ) -> BatchContent:
         counts = {
+            "read": taken.read,
             "events": taken.new,
             "repeated": taken.repeated,
             "conflicts": taken.conflicts,

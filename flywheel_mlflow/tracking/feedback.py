@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.errors import FlywheelError, InputError
-from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE
+from flywheel_mlflow.errors import FlywheelError, InputError, ServerRefused, StorageError
+from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE, DeadLetter, read_letters
 from flywheel_mlflow.feedback.files import EVENTS_FILE, INDEX_FILE, read_events, read_index
 from flywheel_mlflow.feedback.identity import NEW, IdIndex, content_hashes, id_hash, id_hashes
 from flywheel_mlflow.settings import redacted
@@ -225,6 +225,15 @@ class FeedbackStore:
     def dead_letters(self, run_id: str, folder: Path) -> str | None:
         """The dead letters of one ingestion as JSON lines; None when there are none."""
         return self._artifacts.text(run_id, DEAD_LETTERS_FILE, folder)
+
+    def first_dead_letters(self, run_id: str, folder: Path) -> tuple[DeadLetter, ...]:
+        """The first dead letters of one ingestion that has some; none when the server does not have them any more."""
+        try:
+            path = self._artifacts.fetch(run_id, DEAD_LETTERS_FILE, folder)
+        except (ServerRefused, StorageError):
+            # What an earlier ingestion counted is told all the same.
+            return ()
+        return read_letters(path)
 
     def keep(self, document: FeedbackDocument) -> str:
         """Keep a document as the artifact of a run of its own, the same one once; the run's id."""

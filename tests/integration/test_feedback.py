@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,6 +54,7 @@ def test_a_file_is_taken_in_once(bench: Bench, tmp_path: Path) -> None:
     (again,) = ingest_files(bench.flywheel, bench.tracking, [path], 3)
     assert again.already is not None
     assert (again.already.run_id, again.already.iteration, again.run_id) == (done.run_id, 2, None)
+    assert (again.taken, again.dead, again.first) == (replace(done.taken, rules=Counter()), done.dead, done.first)
     (stored,) = bench.tracking.feedback.batches()
     rows = [item for part in bench.tracking.feedback.events([stored], tmp_path) for item in part.to_pylist()]
     assert [(item["id"], item["line"], item["to"]) for item in rows] == [
@@ -80,6 +82,27 @@ def test_an_event_is_known_over_files_formats_and_iterations(local_bench: Bench,
     assert [item["id"] for item in list_events(local_bench.flywheel, local_bench.tracking, 2, to="", limit=9)[1]] == [
         "e3"
     ]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_file_that_fails_keeps_no_other_out(local_bench: Bench, tmp_path: Path, dry_run: bool) -> None:
+    """What fails in the middle leaves nothing: its events are new to the next file, and those before it are known."""
+    first = write_lines(tmp_path / "a.jsonl", [row(1)])
+    broken = tmp_path / "b.csv"
+    lines = "".join(f"e{n},human,2026-10-01T12:00:00Z,word {n}\n" for n in range(2, 9000))
+    broken.write_text("id,source,time,text\n" + lines)
+
+    def change(read: int) -> None:
+        if read > 1:
+            broken.write_text(broken.read_text().replace("human", "robot"))
+
+    paths = [first, broken, tmp_path / "none.jsonl", write_lines(tmp_path / "c.jsonl", [row(1), row(2)])]
+    done = ingest_files(local_bench.flywheel, local_bench.tracking, paths, 1, dry_run=dry_run, progress=change)
+    assert [item.failure.what if item.failure else None for item in done] == [
+        None, "the file changed while it was read", "no such file", None,
+    ]  # fmt: skip
+    assert [(item.taken.new, item.taken.repeated) for item in done] == [(1, 0), (0, 0), (0, 0), (1, 1)]
+    assert list_events(local_bench.flywheel, local_bench.tracking, None, to="", limit=9)[0] == (0 if dry_run else 2)
 
 
 def test_a_dry_run_writes_nothing(local_bench: Bench, tmp_path: Path) -> None:
@@ -229,8 +252,20 @@ def test_the_commands_tell_what_happened(
     assert (done.code, done.err) == (0, "")
     assert "3 new events, 1 known already, 2 dead letters (1 conflict)" in done.out
     assert "\x1b" not in done.out
-    assert "nothing to add" in run("ingest", path, "-i", "1").out
+    again = run("ingest", path, "-i", "1").out
+    assert "nothing to add" in again
+    assert "3 new events, 1 known already, 2 dead letters (1 conflict)" in again
     assert run("ingest", tmp_path / "none.jsonl", "-i", "1").code == 2
+    wrong = write_lines(tmp_path / "bad.jsonl", [b"x"] * 120)
+    both = run("ingest", tmp_path / "none.jsonl", path, wrong, "-i", "1", "--json")
+    missing, known, bad = both.json["files"]
+    assert (both.code, missing["error"]["what"], "none.jsonl" in both.err) == (2, "no such file", True)
+    assert (known["already_ingested"], known["read"], known["new"], known["dead_letter_count"]) == (True, 5, 3, 2)
+    assert [item["line"] for item in known["dead_letters"]] == [4, 6]
+    assert (bad["dead_letter_count"], len(bad["dead_letters"]), bad["dead_letters"][0]["line"]) == (120, 100, 1)
+    told = run("ingest", wrong, tmp_path / "none.jsonl", "-i", "1")
+    assert (told.code, "none.jsonl: not taken in: no such file" in told.out) == (2, True)
+    assert f"and 115 more\n  what they said: artifact dead_letters.jsonl of run {bad['run_id']}" in told.out
     queue = run("list", "--unroutable", "--json").json
     assert (queue["total"], queue["events"][0]["id"]) == (1, "e2")
     assert run("list", "--to", "p99").code == 2
