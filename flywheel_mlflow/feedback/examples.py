@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, ValidationError
 
 from flywheel_mlflow.contract import Strict, Text
-from flywheel_mlflow.documents import parse_json, read_text
+from flywheel_mlflow.documents import Document, faults_of, parse_json, read_text
 from flywheel_mlflow.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.feedback.events import FeedbackEvent, events_table, parse_event
 from flywheel_mlflow.feedback.routing import RULE, TO, UNROUTABLE, Router
@@ -87,13 +87,21 @@ def read_examples(paths: Iterable[Path]) -> tuple[tuple[str, Example], ...]:
         DocumentError: every fault of every file together.
         InputError: no example at all, which would pass any test.
     """
-    found, faults = [], []
+    found: list[tuple[str, Example]] = []
+    faults: list[Fault] = []
     for path in paths:
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
+        try:
+            text = read_text(path)
+        except DocumentError as error:
+            faults += error.faults
+            continue
+        for number, line in enumerate(text.splitlines(), start=1):
             if not line.strip():
                 continue
+            value = None
             try:
-                example = Example.model_validate(parse_json(line, name=path.name))
+                value = parse_json(line, name=path.name)
+                example = Example.model_validate(value)
                 event = example.event(number)
                 if isinstance(event, str):
                     faults.append(Fault(path.name, number, "", event))
@@ -101,9 +109,10 @@ def read_examples(paths: Iterable[Path]) -> tuple[tuple[str, Example], ...]:
             except DocumentError as error:
                 faults += [Fault(path.name, number, "", fault.message) for fault in error.faults]
             except ValidationError as error:
-                faults += [Fault(path.name, number, str(item["loc"]), item["msg"]) for item in error.errors()]
+                found_here = faults_of(error, Document(path.name, value, {}))
+                faults += [Fault(path.name, number, fault.path, fault.message) for fault in found_here]
     if faults:
-        raise DocumentError(faults, hint="correct the lines listed")
+        raise DocumentError(faults, hint="a labelled example is one JSON object a line, with text, to and lang")
     if not found:
         raise InputError("no labelled example", hint="one JSON object a line: text, to, lang")
     return tuple(found)

@@ -30,6 +30,8 @@ PIPELINE_FILE = "pipeline.py"
 
 Build = Callable[["Workspace"], None]
 
+_TASK_FILE = "a task file is one JSON object with id, project, iteration, theme, request and payload"
+
 
 def read_tasks(folder: Path | None, project: str, iteration: int) -> tuple[Task, ...]:
     """The tasks of a project for an iteration, sorted by id; see :func:`all_tasks`."""
@@ -74,11 +76,14 @@ def read_task(path: Path) -> Task:
     Raises:
         DocumentError: it is none; every fault is listed.
     """
-    value = parse_json(read_text(path), name=str(path))
+    try:
+        value = parse_json(read_text(path), name=str(path))
+    except DocumentError as error:
+        raise DocumentError(error.faults, hint=_TASK_FILE) from error
     try:
         return Task.model_validate(value)
     except ValidationError as error:
-        raise DocumentError(faults_of(error, Document(str(path), value, {}))) from error
+        raise DocumentError(faults_of(error, Document(str(path), value, {})), hint=_TASK_FILE) from error
 
 
 def sample_record(

@@ -123,6 +123,9 @@ def test_faulty_examples_are_told_together(flywheel: Flywheel, tmp_path: Path) -
     with pytest.raises(DocumentError) as caught:
         read_examples([path])
     assert {fault.line for fault in caught.value.faults} == {1, 2, 3}
+    assert "examples.jsonl:1: to: missing" in [str(fault) for fault in caught.value.faults]
+    with pytest.raises(DocumentError, match="one JSON object a line"):
+        read_examples([tmp_path / "nosuch.jsonl", path])
     path.write_text("\n")
     with pytest.raises(InputError, match="no labelled example"):
         read_examples([path])
