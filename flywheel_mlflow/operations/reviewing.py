@@ -58,7 +58,10 @@ def write_review(desk: Desk, quarter: str, *, out: Path | None = None, dry_run: 
         _leverage(desk, world, wanted),
     )
     if not recorded and not any(wanted.holds(event.at) for event in (world.ledger.events if world else ())):
-        raise InputError(f"{wanted} has neither an assembly nor a decision", hint="name a quarter such as 2026Q4")
+        raise InputError(
+            f"nothing was assembled or decided in {wanted}",
+            hint="run `flywheel assemble --iteration N`, or name another quarter",
+        )
     text = render_review(review)
     files = {f"{wanted}.md": text, f"{wanted}.json": document_json(review)}
     if out is not None:
@@ -115,7 +118,10 @@ def _turn(desk: Desk, recorded: RecordedAssembly) -> Turn:
 
 
 def _leverage(desk: Desk, world: World | None, quarter: Quarter) -> Statement | None:
-    """The most pressing theme of the newest feedback that nobody accepted or declined."""
+    """The most pressing theme of the newest feedback that nobody accepted or declined.
+
+    Urgency is judged at the quarter's end, or now while the quarter runs: nothing is overdue ahead of time.
+    """
     known = known_themes(desk.tracking)
     if not known:
         return None
@@ -130,7 +136,7 @@ def _leverage(desk: Desk, world: World | None, quarter: Quarter) -> Statement | 
         edges=edges(desk.flywheel.contracts, {}, {}),
         risks=world.risks.values() if world else (),
         hours={},
-        now=quarter.end,
+        now=min(quarter.end, desk.now()),
     )
     if not ordered:
         return None

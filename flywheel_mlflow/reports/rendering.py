@@ -9,6 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flywheel_mlflow.reports.escaping import Markdown, markdown_code, markdown_text, visible
 
+#: What a sentence ends with, in the languages that feedback comes in.
+_ENDS = (".", "!", "?", "…", "。", "！", "？")
+
 
 def render_markdown(template: str, **values: object) -> str:
     """The Markdown template filled; every value passes ``markdown_text``, there is no way around it."""
@@ -34,6 +37,7 @@ def _markdown() -> Environment:
     )
     environment.filters["code"] = markdown_code
     environment.filters["codes"] = _codes
+    environment.filters["sentence"] = _sentence
     return environment
 
 
@@ -57,6 +61,12 @@ def _xml_value(value: object) -> object:
 
 def _loader() -> PackageLoader:
     return PackageLoader("flywheel_mlflow.reports")
+
+
+def _sentence(text: str) -> str:
+    """A text with a full stop, unless it ends as a sentence does."""
+    told = text.rstrip()
+    return told if told.endswith(_ENDS) else f"{told}."
 
 
 def _codes(values: Iterable[object]) -> Markdown:

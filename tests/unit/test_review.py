@@ -66,6 +66,13 @@ def test_every_statement_has_a_source() -> None:
     assert "Thin \\| corpus" in render_review(review)
 
 
+@pytest.mark.parametrize(("text", "shown"), [("It was misread.", "misread. S"), ("Why?", "Why? S"), ("so", "so. S")])
+def test_a_sentence_ends_once(text: str, shown: str) -> None:
+    """Whatever a theme or an advice ends with, one mark stands before its source, and one behind."""
+    told = render_review(reviewed(Story(), leverage=Statement(text, "run 1")))
+    assert f"{shown}ource: run 1.\n" in told
+
+
 def test_recovery_is_measured_from_the_rollback() -> None:
     """To its end, and to the next release in production; what has not happened is said."""
     story = Story()
