@@ -11,7 +11,7 @@ from flywheel_mlflow.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.history import Told, tell
 from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.names import check_label
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently, sound_world
+from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently, refuse_unsound
 from flywheel_mlflow.risk_paths import Propagation, in_layers, propagation
 from flywheel_mlflow.risks import Risk, RiskKind
 
@@ -68,7 +68,7 @@ def show_risk(desk: Desk, risk: str) -> ShownRisk:
     Raises:
         UnknownName: no such risk.
     """
-    return shown_risk(desk.flywheel.contracts, persistently(desk, lambda: sound_world(desk.tracking)), risk)
+    return shown_risk(desk.flywheel.contracts, _decided_world(desk, risk), risk)
 
 
 def shown_risk(contracts: Mapping[str, Contract], world: World, risk: str) -> ShownRisk:
@@ -189,6 +189,14 @@ def refuse_closer(actor: Identity, risk: Risk) -> None:
         )
 
 
+def _decided_world(desk: Desk, risk: str) -> World:
+    """The world, for a look at a risk that is in it; before the first decision no risk is."""
+    world = persistently(desk, lambda: look(desk.tracking))
+    if world is None:
+        raise UnknownName("risk", risk, ())
+    return refuse_unsound(world)
+
+
 def _known(world: World, risk: str) -> Risk:
     risks = world.risks
     if risk not in risks:
@@ -205,10 +213,11 @@ def _written(
     *,
     dry_run: bool,
 ) -> RiskDecided:
+    world = _decided_world(desk, risk)
     if dry_run:
-        choose(persistently(desk, lambda: sound_world(desk.tracking)))
+        choose(world)
         return RiskDecided(kind, risk, None, body)
-    event, _ = decide(desk, choose)
+    event, _ = decide(desk, choose, seen=world)
     return RiskDecided(kind, risk, event.number, body)
 
 

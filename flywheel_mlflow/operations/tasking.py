@@ -24,7 +24,7 @@ from flywheel_mlflow.feedback.tasks import (
     ThemeDecision,
     fold_tasks,
 )
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently, sound_world
+from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently, refuse_unsound
 from flywheel_mlflow.operations.pipeline import all_tasks, read_task
 from flywheel_mlflow.operations.project_run import check_iteration_number
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -253,6 +253,8 @@ def absorb_task(desk: Desk, task_id: str, *, iteration: int, evidence: str, dry_
         UnknownName: no such task. Refused: it was absorbed before, the run is gone, or it came too early.
     """
     body: dict[str, object] = {"task": task_id, "iteration": iteration, "run_id": evidence}
+    if persistently(desk, lambda: look(desk.tracking)) is None:
+        raise UnknownName("task", task_id, ())
 
     def choose(world: World) -> Draft:
         task = known_task(fold_tasks(world.ledger.events), task_id)
@@ -356,8 +358,9 @@ def show_task(desk: Desk, task_id: str) -> ShownTask:
     Raises:
         UnknownName: no such task.
     """
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    state = task_state(world)
+    world = persistently(desk, lambda: look(desk.tracking))
+    # Before the first decision there is no task, and that is what people are told.
+    state = task_state(refuse_unsound(world) if world else None)
     accepted = known_task(state, task_id)
     release = releases_of(world, [accepted]).get(task_id)
     return ShownTask(accepted, task_document(desk.tracking, accepted), release, state.about(accepted.theme))
