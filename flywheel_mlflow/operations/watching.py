@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from functools import partial
 
+from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.deliverables import DRIFT
 from flywheel_mlflow.drift import Verdict, drift_report_from_json
+from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.feedback.findings import project_of
-from flywheel_mlflow.feedback.recurring import Theme
+from flywheel_mlflow.feedback.recurring import Theme, Themes
 from flywheel_mlflow.feedback.tasks import TaskState
 from flywheel_mlflow.lineage import producers
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently
@@ -41,9 +43,24 @@ class Watched:
 
 
 def watch_risks(desk: Desk, iteration: int, *, dry_run: bool = False) -> Watched:
-    """Write down the risks an iteration shows; what is known for this iteration is not written again."""
+    """Write down the risks an iteration shows; what is known for this iteration is not written again.
+
+    Raises:
+        InputError: the iteration has neither a valid assembly nor themes, so that there is nothing to look at.
+    """
+    recorded = desk.tracking.assemblies.recorded(iteration)
+    themes = known_themes(desk.tracking, until=iteration).get(iteration)
+    if recorded is None and themes is None:
+        raise InputError(
+            f"iteration {iteration} has no valid assembly, and no themes of feedback",
+            hint=f"run `flywheel assemble --iteration {iteration}`",
+        )
     world = persistently(desk, lambda: look(desk.tracking)) if dry_run else begin(desk)
-    bodies = [*_drift(desk, iteration), *_themes(desk, iteration, task_state(world)), *_review(desk, iteration, world)]
+    bodies = [
+        *(_drift(desk, recorded) if recorded else ()),
+        *(_themes(desk, themes, task_state(world)) if themes else ()),
+        *_review(desk, iteration, world),
+    ]
     fresh = [body for body in bodies if not _is_known(world, body)]
     if dry_run:
         return Watched(iteration, tuple(fresh), ())
@@ -75,11 +92,8 @@ def _body(desk: Desk, cause: str, topic: str, title: str, iteration: int, **more
     } | more
 
 
-def _drift(desk: Desk, iteration: int) -> Iterator[dict[str, object]]:
+def _drift(desk: Desk, recorded: RecordedAssembly) -> Iterator[dict[str, object]]:
     """One finding for each project with drift that blocks, from the newest assembly's own comparison."""
-    recorded = desk.tracking.assemblies.recorded(iteration)
-    if recorded is None:
-        return
     with scratch_folder() as folder:
         text = desk.tracking.artifacts.text(recorded.run_id, DRIFT, folder)
     if text is None:
@@ -92,13 +106,12 @@ def _drift(desk: Desk, iteration: int) -> Iterator[dict[str, object]]:
             told.setdefault(project, f"Drift of {project}: {finding.subject} {finding.text}")
     for project, title in told.items():
         owner = desk.flywheel.contracts[project].owner
-        yield _body(desk, "drift", f"drift/{project}", title, iteration, owner=owner, projects=[project])
+        yield _body(desk, "drift", f"drift/{project}", title, recorded.iteration, owner=owner, projects=[project])
 
 
-def _themes(desk: Desk, iteration: int, state: TaskState) -> Iterator[dict[str, object]]:
+def _themes(desk: Desk, themes: Themes, state: TaskState) -> Iterator[dict[str, object]]:
     """One finding for each theme that was seen before, unless people declined it."""
-    themes = known_themes(desk.tracking, until=iteration).get(iteration)
-    for theme in themes.themes if themes else ():
+    for theme in themes.themes:
         contract = desk.flywheel.contracts.get(theme.project)
         declined = [item.kind for item in state.about(theme.id)][-1:] == ["declined"]
         if theme.seen_in and contract is not None and not declined:
@@ -107,7 +120,7 @@ def _themes(desk: Desk, iteration: int, state: TaskState) -> Iterator[dict[str, 
                 "theme",
                 f"theme/{theme.id}",
                 f"Feedback came back, seen in {_turns(theme)} before: {theme.title} ({theme.id})",
-                iteration,
+                themes.iteration,
                 owner=contract.owner,
                 projects=[theme.project],
                 likelihood=CAME_BACK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,45 @@ def test_the_whole_loop(wheel: Wheel, tmp_path: Path) -> None:
     }  # fmt: skip
     wheel("release", "create", "-i", "2")
     assert wheel.json("task", "show", task)["release"] == 1
+
+
+def test_nothing_is_said_of_what_is_not_there(wheel: Wheel, tmp_path: Path) -> None:
+    """Before the first decision no risk and no task is known; an iteration nobody made is not looked at."""
+    ask: tuple[tuple[str, ...], ...] = (
+        ("risk", "show", "R1"),
+        ("risk", "update", "R1", "--impact", "2"),
+        ("task", "show", "x"),
+        ("task", "absorb", "x", "-i", "2", "--evidence", "r"),
+        ("task", "absorb", "x", "-i", "2", "--evidence", "r", "--dry-run"),
+    )
+    for words in ask:
+        assert f"no {words[0]} is known yet" in wheel(*words, code=2).err
+    for more in ((), ("--dry-run",)):
+        assert "iteration 99 has no valid assembly" in wheel("risk", "watch", "-i", "99", *more, code=2).err
+    assert "nothing was assembled or decided in 2026Q4" in wheel("review", "--quarter", "2026Q4", code=2).err
+    assert "no release yet" in wheel("release", "list").out
+
+    wheel("feedback", "ingest", write_lines(tmp_path / "said.jsonl", [row(1, text="no answer")]), "-i", "1")
+    theme = wheel.json("feedback", "themes", "-i", "1")["themes"][0]["id"]
+    told = wheel("task", "accept", theme, "--category", "growth", "--file", tmp_path / "nosuch.json", code=2).err
+    assert "no such file" in told
+    assert "flywheel validate" not in told
+
+
+def test_what_is_due_later_in_the_quarter_is_not_overdue(wheel: Wheel, tmp_path: Path) -> None:
+    """The review of a quarter that still runs judges a theme as `feedback themes` does: today."""
+    said = write_lines(tmp_path / "said.jsonl", [row(1, text="no answer", severity="high")])
+    wheel("feedback", "ingest", said, "-i", "1")
+    wheel("run-projects", "-i", "1", "--jobs", "1")
+    wheel("assemble", "-i", "1")
+    quarter = quarter_of(datetime.now(UTC))
+    due = (quarter.end - timedelta(seconds=1)).isoformat()
+    wheel("risk", "open", "It leaks", "--owner", "ana", "--due", due, "--likelihood", "5", "--impact", "5",
+          "--project", "p01")  # fmt: skip
+    assert wheel.json("feedback", "themes", "-i", "1")["themes"][0]["priority"]["urgency"] == "schedule"
+    told = wheel("review", "--quarter", str(quarter), "--dry-run").out
+    assert "schedule: no answer" in told
+    assert "block now" not in told
 
 
 def test_what_comes_back_is_a_risk(wheel: Wheel, tmp_path: Path) -> None:
