@@ -119,8 +119,14 @@ def list_command(
 ) -> None:
     """List events with where they go."""
     from flywheel_mlflow.cli import show_feedback
+    from flywheel_mlflow.errors import InputError
     from flywheel_mlflow.operations.routing import list_events
 
+    if to and unroutable:
+        raise InputError(
+            "--to and --unroutable exclude each other: what no rule takes goes to no project",
+            hint="leave one of them out",
+        )
     session = open_session(context)
     total, rows = list_events(session.flywheel, session.tracking, iteration, to=None if unroutable else to, limit=limit)
     show_feedback.listed(total, rows, as_json=as_json)

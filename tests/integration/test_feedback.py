@@ -269,6 +269,8 @@ def test_the_commands_tell_what_happened(
     queue = run("list", "--unroutable", "--json").json
     assert (queue["total"], queue["events"][0]["id"]) == (1, "e2")
     assert run("list", "--to", "p99").code == 2
+    refused = run("list", "--to", "p05", "--unroutable")
+    assert (refused.code, refused.out) == (2, "")
     assert "words: chart" in run("explain", "e1").out
     assert run("explain", "e1", "--json").json["rule"] == "retrieval_error"
     assert "would go to p15" in run("reroute", "e1", "--to", "p15", "--reason", "so", "--dry-run").out
@@ -284,6 +286,7 @@ def test_the_commands_tell_what_happened(
     ended = run("test-rules", wrong, "--json")
     assert (ended.code, ended.json["sets"][0]["wrong"][0]["got"]) == (1, "p05")
     assert run("test-rules").code == 2
+    assert "flywheel validate" not in run("test-rules", tmp_path / "nosuch.jsonl").err
 
 
 def test_events_of_code_are_batches_too() -> None:
