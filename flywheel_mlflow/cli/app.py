@@ -73,8 +73,10 @@ def validate(context: Context, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def schema(kind: Annotated[str, typer.Argument(help="contract or blueprint")]) -> None:
-    """Print the JSON Schema of a contract or of the blueprint, for editors."""
+def schema(
+    kind: Annotated[str, typer.Argument(help="contract, blueprint, feedback_event or feedback_mapping.")],
+) -> None:
+    """Print the JSON Schema of a kind of file, for editors and for programs that send feedback."""
     from flywheel_mlflow.operations.schemas import json_schema
 
     typer.echo(json_schema(kind), nl=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
 
+from flywheel_mlflow.cli.app import schema
 from flywheel_mlflow.errors import UnknownName
 from flywheel_mlflow.operations.schemas import MODELS, json_schema
 
@@ -66,3 +67,9 @@ def test_only_these_kinds_of_file_have_a_schema() -> None:
     """Any other kind is an unknown name."""
     with pytest.raises(UnknownName, match="known: blueprint, contract, feedback_event, feedback_mapping"):
         json_schema("run")
+
+
+def test_the_command_names_every_kind() -> None:
+    """Its help lists what it takes."""
+    told = get_type_hints(schema, include_extras=True)["kind"].__metadata__[0].help
+    assert all(kind in told for kind in MODELS)
