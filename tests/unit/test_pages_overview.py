@@ -18,6 +18,7 @@ from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, FeedbackFact
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.iterations import IterationsFacts, compare_section, iteration_page, iterations_page
 from flywheel_mlflow.reports.pages.overview import overview_page
+from flywheel_mlflow.tracking.views import view_address
 
 
 def linked(**changed: Any) -> DashboardFacts:
@@ -137,7 +138,8 @@ def test_iterations_lead_to_mlflows_own_pages() -> None:
     assert found["MLflow's own comparison of all shown"] == AT.ui_compare(runs, ["1"])
     assert found["Older iterations"] == AT.iterations("2026-03-01T00:00:00+00:00")
     alone = links(section(iterations_page(listed(listed=(recorded(1),)), LINKS, AT), "iterations"))
-    assert list(alone) == ["MLflow's table of all runs of the assembly"]
+    assert list(alone) == ["MLflow's table of all iterations"]
+    assert list(alone.values()) == [f"{AT.prefix}/{view_address('1')}"], "the saved view with the flywheel's columns"
 
 
 def test_unknown_releases_are_said() -> None:

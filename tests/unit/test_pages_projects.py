@@ -145,7 +145,7 @@ def test_its_evidence_leads_to_mlflow() -> None:
     """The run behind the entry and the table of its experiment are one click away; no run is said."""
     found = section(project_page(about("p01"), AT), "evidence")
     assert pairs(found)["Run"].href == AT.ui_run("2", "run-p01")
-    assert links(found) == {"MLflow's table of this project's runs": AT.ui_experiment("2")}
+    assert links(found) == {"MLflow's table of this project's runs": AT.ui_iterations("2")}
     assert section(project_page(about("p03"), AT), "evidence").notes[0].tone is Tone.UNKNOWN
 
 

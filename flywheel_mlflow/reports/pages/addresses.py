@@ -13,6 +13,8 @@ PAGES = "/flywheel"
 FORMS = "/ajax-api/2.0/flywheel/forms"
 #: MLflow's UI opens in a mode for agents, without the model registry; this asks for the other one.
 _MODE = "workflowType=machine_learning"
+#: The saved view of one line an iteration, by the key that ``tracking.views`` gives it.
+_VIEW = "flywheel-iterations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,10 @@ class Addresses:
     def ui_experiment(self, experiment_id: str) -> str:
         """The table of runs of an experiment."""
         return f"{self.prefix}/#/experiments/{_part(experiment_id)}/runs?{_MODE}"
+
+    def ui_iterations(self, experiment_id: str) -> str:
+        """The same in the saved view with the flywheel's columns, which logging and assembling keep there."""
+        return f"{self.ui_experiment(experiment_id)}&viewStateShareKey={_VIEW}"
 
     def ui_runs(self, experiment_id: str, search: str) -> str:
         """The runs of an experiment that MLflow's filter ``search`` finds, children not folded below their parents.

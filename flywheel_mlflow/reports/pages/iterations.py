@@ -70,7 +70,7 @@ def _list(facts: IterationsFacts, links: Links, addresses: Addresses) -> Section
         "in MLflow",
     )
     rows = tuple(_row(item, facts, links, addresses) for item in facts.listed)
-    more = [Cell("MLflow's table of all runs of the assembly", href=links.experiment())]
+    more = [Cell("MLflow's table of all iterations", href=links.experiment())]
     if len(facts.listed) > 1:
         experiments = sorted({item.experiment_id for item in facts.listed if item.experiment_id})
         address = addresses.ui_compare([item.run_id for item in facts.listed], experiments)

@@ -49,9 +49,9 @@ class Links:
         return self.addresses.ui_run(experiment, run_id)
 
     def experiment(self, project_id: str = "") -> str:
-        """MLflow's table of a project's runs, of the assembly's without one."""
+        """MLflow's table of a project's iterations, of the assembly's without one."""
         found = self.experiments.get(project_id)
-        return self.addresses.ui_experiment(found) if self.addresses and found is not None else ""
+        return self.addresses.ui_iterations(found) if self.addresses and found is not None else ""
 
     def at(self, iteration: int | None) -> Links:
         """The same, opening projects and interfaces at an iteration."""
