@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from flywheel_mlflow.contract import Contract, InterfaceIn
 from flywheel_mlflow.differences import LEAST, OWN, Change, ChangeKind, relative
 from flywheel_mlflow.errors import InputError, UnknownName
-from flywheel_mlflow.evidence import ProjectEvidence
+from flywheel_mlflow.evidence import EvidenceKind, ProjectEvidence
 from flywheel_mlflow.lineage import producers, run_order, version_of
 from flywheel_mlflow.provenance import Metrics
 
@@ -41,6 +41,21 @@ class Step:
     def holds(self, project: str) -> bool:
         """Whether a project has evidence on both sides."""
         return project in self.before and project in self.now
+
+    def turned(self) -> frozenset[str]:
+        """The projects whose published figures gave way to a run's, or the other way, where most did so together.
+
+        Nothing of theirs can be compared: that everything about them differs is the turn's doing, and says nothing
+        about which of them it was. One that did so while most did not is a cause like any other.
+        """
+        both = [name for name in self.now if self.holds(name)]
+        found = {
+            name
+            for name in both
+            if EvidenceKind.PUBLISHED in (self.before[name].kind, self.now[name].kind)
+            and self.before[name].kind is not self.now[name].kind
+        }
+        return frozenset(found if 2 * len(found) > len(both) else ())
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -99,20 +114,27 @@ class _Node:
     through: tuple[str, ...] = ()
     heaviest: float = 0.0
     inputs: tuple[Input, ...] = ()
+    unweighed: tuple[str, ...] = ()
     own: tuple[tuple[Change, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The contracts, and the comparisons from the newest backward: ``steps[1]`` is one turn before ``steps[0]``."""
+    """The contracts, and the comparisons from the newest backward: ``steps[1]`` is one turn before ``steps[0]``.
+
+    ``turned`` are the places nothing can be compared at (:meth:`Step.turned`): no suspicion goes there.
+    """
 
     contracts: Mapping[str, Contract]
     steps: Sequence[Step]
     makers: Mapping[str, str] = field(init=False)
+    turned: frozenset[Place] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Find out who makes what."""
+        """Find out who makes what, and where nothing can be compared."""
         object.__setattr__(self, "makers", producers(self.contracts.values()))
+        turned = (Place(lag, name) for lag, step in enumerate(self.steps) for name in step.turned())
+        object.__setattr__(self, "turned", frozenset(turned))
 
     def step(self, lag: int) -> Step | None:
         """The comparison so many turns back, where there is one."""
@@ -122,6 +144,10 @@ class Lineage:
         """What differs at a place."""
         step = self.step(place.lag)
         return step.changes.get(place.project, ()) if step else ()
+
+    def mute(self, reader: Place, maker: Place) -> bool:
+        """Whether an input says nothing, since nothing can be compared at its reader or at its maker."""
+        return reader in self.turned or maker in self.turned
 
     def changed_inputs(self, place: Place) -> Iterator[tuple[InterfaceIn, Place, str | None, str | None]]:
         """The inputs of a project that are other versions than before, with their makers and both digests."""
@@ -162,7 +188,7 @@ def reachable(lineage: Lineage, start: Iterable[str]) -> frozenset[Place]:
         place = todo.pop()
         if place not in found:
             found.add(place)
-            todo += [maker for _, maker, _, _ in lineage.changed_inputs(place)]
+            todo += [maker for _, maker, _, _ in lineage.changed_inputs(place) if not lineage.mute(place, maker)]
     return frozenset(found)
 
 
@@ -234,6 +260,8 @@ def _visit(lineage: Lineage, place: Place, nodes: dict[Place, _Node], anyway: fl
     node = nodes[place]
     node.own = tuple((item, item.size * _own_odds(lineage, place, item)) for item in _own_changes(lineage, place))
     node.inputs = tuple(_inputs(lineage, place, anyway))
+    changed = lineage.changed_inputs(place)
+    node.unweighed = tuple(wanted.name for wanted, maker, *_ in changed if lineage.mute(place, maker))
     kept = UNSEEN + sum(weight for _, weight in node.own)
     passed = sum(item.weight for item in node.inputs)
     node.kept = node.blame * kept / (kept + passed)
@@ -255,6 +283,8 @@ def _own_changes(lineage: Lineage, place: Place) -> Iterator[Change]:
 
 def _inputs(lineage: Lineage, place: Place, anyway: float) -> Iterator[Input]:
     for wanted, maker, before, now in lineage.changed_inputs(place):
+        if lineage.mute(place, maker):
+            continue
         sizes = [item.size for item in lineage.changes(maker) if item.interface == wanted.name]
         moved, trials = _trials(lineage, wanted.name, but=place)
         # So many would have moved anyway, and say nothing of this input.
@@ -308,9 +338,11 @@ def _own_odds(lineage: Lineage, place: Place, change: Change) -> float:
 
 
 def _places(lineage: Lineage) -> Iterator[Place]:
+    """Where a project can be compared."""
     for lag, step in enumerate(lineage.steps):
         for project in sorted(step.now.keys() & step.before.keys()):
-            yield Place(lag, project)
+            if (place := Place(lag, project)) not in lineage.turned:
+                yield place
 
 
 def _moved(lineage: Lineage, place: Place) -> bool:
@@ -352,8 +384,10 @@ def _why(lineage: Lineage, place: Place, node: _Node) -> str:
     if not step.holds(place.project):
         return "it has evidence on one side only"
     parts = [_told_own(item) for item, _ in node.own]
+    if node.unweighed:
+        parts.append(f"not weighed: {', '.join(node.unweighed)} (published figures on one side)")
     if not node.inputs:
-        parts.append("none of the inputs it read changed")
+        parts += [] if node.unweighed else ["none of the inputs it read changed"]
     elif node.kept < node.blame / 2:
         parts.append(f"more likely a consequence: {_told(node.inputs)}")
     else:

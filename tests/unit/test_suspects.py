@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.differences import Pair, differences
 from flywheel_mlflow.errors import InputError, UnknownName
-from flywheel_mlflow.evidence import ConsumedInterface, KpiValue, ProjectEvidence
+from flywheel_mlflow.evidence import ConsumedInterface, EvidenceKind, KpiValue, ProjectEvidence
 from flywheel_mlflow.provenance import Metric, Metrics
 from flywheel_mlflow.suspects import Lineage, Place, Step, Suspect, rank, reachable, starting_suspicion
 
@@ -305,3 +305,67 @@ def test_a_project_with_a_task_proves_nothing_about_what_it_read() -> None:
     (silent,) = [item for item in suspects(CHAIN, digits, "p02", more=more) if item.project == "p02"]
     assert "p01_data (moved 1 of 2 other readers)" in told.why
     assert "p01_data (moved 0 of 1 other readers)" in silent.why
+
+
+PUBLISHED: dict[str, Any] = {"kind": EvidenceKind.PUBLISHED, "interfaces_out": {}, "interfaces_in": ()}
+
+
+def published(found: dict[str, ProjectEvidence], *names: str) -> dict[str, ProjectEvidence]:
+    """The same turn with published figures, and no data, of these projects."""
+    return {name: replace(item, **PUBLISHED) if name in names else item for name, item in found.items()}
+
+
+def after_published(*names: str) -> Lineage:
+    """Three turns: these projects rest on published figures in the first; in the third all hear of p09 and move."""
+    turns = [
+        published(turn(CHAIN, {}, {}, name="1"), *names),
+        turn(CHAIN, {}, {}, name="2"),
+        turn(CHAIN, dict.fromkeys(("p02", "p03", "p04", "p05"), "b"), {}, name="3"),
+    ]
+    # Nothing of p09 could be read in the second turn: in the first it had made nothing.
+    turns[1] = {name: replace(item, interfaces_in=item.interfaces_in[:1]) for name, item in turns[1].items()}
+    return Lineage(CHAIN, [step(CHAIN, turns[1], turns[2], 3), step(CHAIN, turns[0], turns[1], 2)])
+
+
+def test_a_turn_of_published_figures_suspects_nobody() -> None:
+    """Where a whole turn went from published to measured figures nothing in it is suspected, and the reader is told."""
+    lineage = after_published(*CHAIN)
+    assert reachable(lineage, ["p04"]) == {Place(0, "p04")}
+    (only,) = rank(lineage, {"p04": 1.0})
+    assert (only.project, only.lag, only.suspicion) == ("p04", 0, 1.0)
+    assert "not weighed: p09_data" in only.why
+    assert "published figures" in only.why
+    assert "none of the inputs" not in only.why
+
+
+def test_a_project_that_alone_had_published_figures_is_suspected() -> None:
+    """The first data of a project that joined while the others went on are a cause like any other."""
+    found = rank(after_published("p09"), {"p04": 1.0})
+    assert (found[0].project, found[0].lag) == ("p09", 1)
+    assert not any("not weighed" in item.why for item in found)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_between_published_and_measured_figures_the_number_stands_alone(backward: bool) -> None:
+    """Asked about the very step in which the figures were measured first, or back, a project explains itself alone."""
+    pair = [published(turn(CHAIN, {}, {}, name="1"), *CHAIN), turn(CHAIN, {}, {}, name="2")]
+    before, now = reversed(pair) if backward else pair
+    (only,) = rank(Lineage(CHAIN, [step(CHAIN, before, now, 2)]), {"p03": 1.0})
+    assert (only.project, only.suspicion) == ("p03", 1.0)
+    assert "its own evidence changed" in only.why
+
+
+def test_projects_with_published_figures_are_no_trial() -> None:
+    """A reader in a turn that went from published to measured figures says nothing of what its input does to others."""
+    digits = {"p01": "b", "p02": "b"}
+    compared = step(CHAIN, turn(CHAIN, {}, {}, name="before"), turn(CHAIN, digits, {}))
+    first = {
+        name: replace(item, kind=EvidenceKind.PUBLISHED)
+        for name, item in turn(CHAIN, {"p01": "c"}, {}, name="1").items()
+    }
+    turned = step(CHAIN, first, turn(CHAIN, {}, {}, name="2"), 2)
+    alone = rank(Lineage(CHAIN, [compared]), {"p02": 1.0})
+    both = rank(Lineage(CHAIN, [compared, turned]), {"p02": 1.0})
+    assert [(item.project, item.suspicion, item.why) for item in both] == [
+        (item.project, item.suspicion, item.why) for item in alone
+    ]
