@@ -79,10 +79,17 @@ class Pair:
     now: ProjectEvidence | None
 
 
-def differences(pair: Pair, settings: DriftSettings, data: DataFound | None = None) -> tuple[Change, ...]:
+def differences(
+    pair: Pair,
+    settings: DriftSettings,
+    data: DataFound | None = None,
+    judged: Mapping[str, KpiFound] | None = None,
+) -> tuple[Change, ...]:
     """All that differs between the two sides of a project, what weighs most first within each kind.
 
     ``data`` is what comparing profiles and data cards found; without it, digests and row counts speak alone.
+    ``judged`` are verdicts on KPIs that rest on more than both values, by name: they are told in place of those by
+    values and sample sizes. Whether a KPI differs follows from values and sizes always.
     Parameters are not read: what a run says about its settings is its own story, what it did is here.
     """
     before, now = pair.before, pair.now
@@ -95,7 +102,7 @@ def differences(pair: Pair, settings: DriftSettings, data: DataFound | None = No
         *_interfaces(pair.contract, before, now),
         *_data(pair.contract, data),
         *_checks(before, now),
-        *_kpis(pair.contract, before, now, settings),
+        *_kpis(pair, settings, judged or {}),
     ]
     return tuple(sorted(found, key=lambda item: (_ORDER[item.kind], -item.size, item.subject)))
 
@@ -219,7 +226,7 @@ def _bad(evidence: ProjectEvidence) -> Mapping[str, Outcome]:
 
 
 def kpi_findings(pair: Pair, settings: DriftSettings) -> tuple[KpiFound, ...]:
-    """The verdict on each KPI of a project, by its tolerance and its sample size; no history is asked."""
+    """The verdict on each KPI of a project, by its tolerance and its sample size; no history, no samples are asked."""
     before = pair.before.kpis if pair.before else {}
     now = pair.now.kpis if pair.now else {}
     cases = [
@@ -264,13 +271,12 @@ def recorded_findings(
     return compare_kpis(cases, settings)
 
 
-def _kpis(
-    contract: Contract, before: ProjectEvidence, now: ProjectEvidence, settings: DriftSettings
-) -> Iterator[Change]:
-    for found in kpi_findings(Pair(contract, before, now), settings):
+def _kpis(pair: Pair, settings: DriftSettings, judged: Mapping[str, KpiFound]) -> Iterator[Change]:
+    for found in kpi_findings(pair, settings):
         # Too few samples to be sure leave a change a change: it is only not a verdict.
         if found.verdict in _MOVED_KPIS or found.decides:
-            text = f"{_number(found.reference)} → {_number(found.value)}, {found.verdict.value}"
+            verdict = judged.get(found.subject, found).verdict
+            text = f"{_number(found.reference)} → {_number(found.value)}, {verdict.value}"
             yield Change(ChangeKind.KPI, found.subject, text, _size(relative(found.reference, found.value)))
 
 

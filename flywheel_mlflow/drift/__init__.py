@@ -6,7 +6,7 @@ Example::
     report.verdict, [finding.text for finding in report.findings[:5]]
 """
 
-from flywheel_mlflow.drift.comparing import History, compare
+from flywheel_mlflow.drift.comparing import History, absent, compare, judge_kpis
 from flywheel_mlflow.drift.distributions import (
     Comparison,
     Method,
@@ -68,6 +68,7 @@ __all__ = [
     "Trend",
     "Verdict",
     "VersionRef",
+    "absent",
     "allowance_of",
     "benjamini_hochberg",
     "compare",
@@ -81,6 +82,7 @@ __all__ = [
     "drift_report_from_json",
     "error_finding",
     "holm",
+    "judge_kpis",
     "mcnemar",
     "newcombe_difference",
     "project_side",

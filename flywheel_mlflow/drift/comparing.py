@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.drift.findings import Finding, Trend
+from flywheel_mlflow.drift.findings import Finding, KpiFound, Trend
 from flywheel_mlflow.drift.kpis import KpiCase, compare_kpis
 from flywheel_mlflow.drift.report import DriftReport, Reference, error_finding, findings_of, verdict_of
 from flywheel_mlflow.drift.sides import Side
@@ -43,8 +43,8 @@ def compare(
     """
     upstream = [contract for _, contract in sorted(contracts.items()) if not contract.is_assembly]
     earlier = dict(history or {})
-    found_errors = [*errors, *_absent(upstream, current, reference)]
-    kpis = compare_kpis(list(_cases(upstream, current, reference, earlier, settings)), settings)
+    found_errors = [*errors, *absent(upstream, current, reference)]
+    kpis = judge_kpis(upstream, current, reference, settings=settings, history=earlier)
     data = compare_data(upstream, current, reference, settings)
     found_errors += [
         error_finding(name, fault, f"flywheel collect --iteration {current.iteration}")
@@ -75,7 +75,23 @@ def compare(
     )
 
 
-def _absent(contracts: Sequence[Contract], current: Side, reference: Side) -> Iterator[Finding]:
+def judge_kpis(
+    contracts: Sequence[Contract],
+    current: Side,
+    reference: Side,
+    *,
+    settings: DriftSettings,
+    history: History | None = None,
+) -> tuple[KpiFound, ...]:
+    """The verdict on each KPI of these contracts, the same wherever it is asked for.
+
+    Noise is judged over all KPIs together, so give all contracts even where one verdict is wanted; samples decide
+    only about the KPI they belong to. ``history`` is as :func:`compare` takes it.
+    """
+    return compare_kpis(list(_cases(contracts, current, reference, history or {}, settings)), settings)
+
+
+def absent(contracts: Sequence[Contract], current: Side, reference: Side) -> Iterator[Finding]:
     """Projects that have evidence in the reference and none now: nothing of theirs can be compared."""
     for contract in contracts:
         if contract.id in reference.projects and contract.id not in current.projects:

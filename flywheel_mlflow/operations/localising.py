@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly import Assembly, assemble
 from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.differences import Pair, differences, kpi_findings
-from flywheel_mlflow.drift import DataFound, Side, compare_data, sides_of_evidence
+from flywheel_mlflow.differences import Pair, differences
+from flywheel_mlflow.drift import (
+    DataFound,
+    History,
+    KpiFound,
+    KpiVerdict,
+    Side,
+    absent,
+    compare_data,
+    judge_kpis,
+    sides_of_evidence,
+)
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.evidence import Collected, ProjectEvidence
+from flywheel_mlflow.evidence import Collected
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.operations.assembling import collect_iteration
 from flywheel_mlflow.operations.sides import read_data
@@ -28,8 +38,8 @@ TURNS_BACK = 1
 class Localised:
     """A number in two iterations, and who may have changed it, most suspected first.
 
-    ``verdict`` is a KPI's, empty for other numbers; ``value`` and ``before`` are None where unknown. ``notes`` say
-    what the reader should know besides: what could not be read, which assembly is older than the evidence.
+    ``verdict`` is a KPI's, as a drift report has it, empty for other numbers; ``value`` and ``before`` are None where
+    unknown. ``notes`` say what the reader should know besides: what could not be read or compared.
     """
 
     name: str
@@ -41,6 +51,14 @@ class Localised:
     verdict: str
     suspects: tuple[Suspect, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What comparing two iterations found besides digests: in the data, and on KPIs by name."""
+
+    data: DataFound
+    kpis: Mapping[str, KpiFound]
 
 
 def localise(flywheel: Flywheel, tracking: Tracking, name: str, reference: int, iteration: int) -> Localised:
@@ -92,7 +110,7 @@ def localise_collected(
     name = name if name in now.metrics else f"flywheel.{name}" if f"flywheel.{name}" in now.metrics else name
     start = starting_suspicion(name, now.metrics, before.metrics, flywheel.contracts)
     notes: list[str] = []
-    lineage = _lineage(flywheel, tracking, collected, start, reference, iteration, notes)
+    lineage, verdicts = _lineage(flywheel, tracking, collected, start, reference, iteration, notes)
     metric = now.metrics[name]
     return Localised(
         name=name,
@@ -101,7 +119,7 @@ def localise_collected(
         iteration=iteration,
         before=before.metrics.value(name),
         value=metric.value,
-        verdict=_verdict(flywheel, collected, name, reference, iteration),
+        verdict=verdicts.get(name, ""),
         suspects=rank(lineage, start),
         notes=tuple(notes),
     )
@@ -119,8 +137,11 @@ def _lineage(
     reference: int,
     iteration: int,
     notes: list[str],
-) -> Lineage:
-    """The lineage with what differs: profiles are read only where suspicion can come to."""
+) -> tuple[Lineage, dict[str, str]]:
+    """The lineage with what differs, and the verdicts on KPIs of the places suspicion can come to in these iterations.
+
+    Profiles and samples are read only where suspicion can come to.
+    """
     settings = flywheel.blueprint.drift
     upstream = {name: item for name, item in flywheel.contracts.items() if not item.is_assembly}
     pairs: list[tuple[int, int]] = [
@@ -132,50 +153,65 @@ def _lineage(
         upstream, [Step(old, new, collected[old].evidence, collected[new].evidence, {}) for old, new in pairs]
     )
     places = reachable(bare, start)
-    steps = []
+    steps: list[Step] = []
+    verdicts: dict[str, str] = {}
     for lag, step in enumerate(bare.steps):
         near = [upstream[place.project] for place in sorted(places) if place.lag == lag]
-        data = _data(tracking, near, step, flywheel, notes)
+        now, before = (
+            Side(turn, "", "", sides_of_evidence(evidence))
+            for turn, evidence in ((step.iteration, step.now), (step.reference, step.before))
+        )
+        compared = _compared(flywheel, tracking, near, now, before, notes)
         names = sorted({*step.before, *step.now} & upstream.keys())
         found = {
-            item: differences(Pair(upstream[item], step.before.get(item), step.now.get(item)), settings, data)
+            item: differences(
+                Pair(upstream[item], step.before.get(item), step.now.get(item)),
+                settings,
+                compared.data,
+                compared.kpis,
+            )
             for item in names
         }
         steps.append(Step(step.reference, step.iteration, step.before, step.now, found))
-    return Lineage(upstream, steps)
+        if lag == 0:
+            verdicts = _verdicts(near, now, before, compared)
+    return Lineage(upstream, steps), verdicts
 
 
-def _data(
-    tracking: Tracking, contracts: Collection[Contract], step: Step, flywheel: Flywheel, notes: list[str]
-) -> DataFound:
-    now, before = (
-        Side(turn, "", "", sides_of_evidence(_of(contracts, evidence)))
-        for turn, evidence in ((step.iteration, step.now), (step.reference, step.before))
-    )
-    both = read_data(tracking, contracts, now, before)
+def _compared(
+    flywheel: Flywheel, tracking: Tracking, near: Collection[Contract], now: Side, before: Side, notes: list[str]
+) -> _Compared:
+    """The comparison of a drift report, which judges KPIs of ``near`` and reads no data of others."""
+    if not near:
+        return _Compared(DataFound((), (), {}), {})
+    settings = flywheel.blueprint.drift
+    both = read_data(tracking, near, now, before)
     notes += [f"could not be read: {item.subject}: {item.text}" for item in both.errors]
-    found = compare_data(contracts, both.current, both.reference, flywheel.blueprint.drift)
+    found = compare_data(near, both.current, both.reference, settings)
     notes += [f"could not be compared: {name}: {fault}" for name, fault in found.faults.items()]
+    # All of them, since noise is judged over all; without their samples those of others are not told.
+    upstream = [item for _, item in sorted(flywheel.contracts.items()) if not item.is_assembly]
+    history = _history(tracking, now.iteration, before.iteration, settings.history)
+    kpis = judge_kpis(upstream, both.current, both.reference, settings=settings, history=history)
+    told = {f"{item.id}.{kpi.name}" for item in near for kpi in item.kpis}
+    return _Compared(found, {item.subject: item for item in kpis if item.subject in told})
+
+
+def _history(tracking: Tracking, iteration: int, reference: int, most: int) -> History:
+    """What a drift report holds a loss against: earlier assemblies, of which the reference is one."""
+    if reference > iteration:
+        return {}  # nothing is earlier than a later reference
+    found = {item.iteration: item.metrics for item in tracking.assemblies.earlier(iteration, most=most)}
+    if reference not in found and (recorded := tracking.assemblies.recorded(reference)) is not None:
+        found[reference] = recorded.metrics
     return found
 
 
-def _of(contracts: Collection[Contract], evidence: Mapping[str, ProjectEvidence]) -> dict[str, ProjectEvidence]:
-    wanted = {contract.id for contract in contracts}
-    return {name: item for name, item in evidence.items() if name in wanted}
-
-
-def _verdict(flywheel: Flywheel, collected: Mapping[int, Collected], name: str, reference: int, iteration: int) -> str:
-    """The verdict on a KPI by its tolerance and sample size; empty for a number that is none."""
-    project = name.partition(".")[0]
-    contract = flywheel.contracts.get(project)
-    if contract is None:
-        return ""
-    pair = Pair(contract, collected[reference].evidence.get(project), collected[iteration].evidence.get(project))
-    return next(
-        (
-            f"{item.verdict.value}: {item.text}"
-            for item in kpi_findings(pair, flywheel.blueprint.drift)
-            if item.subject == name
-        ),
-        "",
-    )
+def _verdicts(near: Collection[Contract], now: Side, before: Side, compared: _Compared) -> dict[str, str]:
+    """The verdict on each KPI of the projects suspicion can come to, in the words of a drift report."""
+    found = {name: f"{item.verdict.value}: {item.text}" for name, item in compared.kpis.items()}
+    for item in near:
+        for lost in absent([item], now, before):
+            told = f"{KpiVerdict.INCONCLUSIVE.value}: {lost.text}"
+            found |= {f"{item.id}.{kpi.name}": told for kpi in item.kpis}
+    return found

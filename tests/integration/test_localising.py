@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from workbench import Bench, Ended, bench_on, copy_flywheel, flywheel_command, f
 from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.flywheel import load_flywheel
 from flywheel_mlflow.operations.assembling import assemble_iteration
+from flywheel_mlflow.operations.drifting import drift_iteration
 from flywheel_mlflow.operations.localising import localise, localise_collected
 
 SOURCES = {"flywheel_mlflow/__init__.py": ""}
@@ -143,3 +145,49 @@ def test_a_profile_that_cannot_be_read_is_told(bench: Bench) -> None:
     assert found.suspects[0].project == "p04"
     assert {item.kind.value for item in found.suspects[0].changes} == {"data"}
     assert any("teaching_corpus" in note for note in found.notes), found.notes
+
+
+SAMPLED = "p04.verification_pass_rate"
+
+
+def _log_samples(bench: Bench, folder: Path, iteration: int, rate: float, right: range) -> None:
+    """A turn of p04 with this pass rate, whose single samples q0 to q59 are right where told."""
+    with bench.open("p04", iteration) as run:
+        run.log_document({"verification_pass_rate": rate, "synthesized_count": 60, "num_books": 2})
+        run.log_interface(
+            "teaching_corpus", write_records(folder / f"sampled-{iteration}.jsonl", records(40 + iteration))
+        )
+        run.log_samples("verification_pass_rate", {f"q{number}": float(number in right) for number in range(60)})
+
+
+def test_the_verdict_is_that_of_the_drift_report(home: Path, store: EmbeddedStore, tmp_path: Path) -> None:
+    """Samples of single questions and earlier values decide here as they do there, word for word, whichever way round
+    the iterations are named; so do the verdicts of the KPIs that are listed.
+    """
+    bench = bench_on(load_flywheel(home), store.uri)
+    turns = [(0.8, range(48)), (0.9, range(54)), (0.8, range(54)), (0.4, range(24)), (0.85, range(6, 60))]
+    for iteration, (rate, right) in enumerate(turns, start=1):
+        _log_samples(bench, tmp_path, iteration, rate, right)
+        assemble_iteration(bench.flywheel, bench.tracking, iteration, sources=SOURCES)
+    texts = {}
+    for before, now in ((1, 2), (2, 3), (3, 4), (2, 5), (4, 2)):
+        report = drift_iteration(bench.flywheel, bench.tracking, now, against=before, dry_run=True).report
+        (kpi,) = (item for item in report.kpis if item.subject == SAMPLED)
+        found = localise(bench.flywheel, bench.tracking, SAMPLED, before, now)
+        texts[before, now] = found.verdict
+        assert found.verdict == f"{kpi.verdict.value}: {kpi.text}"
+        assert "same samples" in found.verdict
+        for item in found.suspects[0].changes:
+            if item.subject == SAMPLED:
+                assert item.text.endswith(f", {kpi.verdict.value}")
+    # The share fell by 0.1, and of the same samples none was lost; the loss of turn 4 is beyond all that was seen.
+    assert "0.9 → 0.8, unchanged on the same samples" in texts[2, 3]
+    assert texts[3, 4].startswith("regressed")
+
+
+def test_a_project_without_evidence_has_no_verdict(bench: Bench) -> None:
+    """Where a project logged nothing this time its KPI cannot be compared, said as the drift report says it."""
+    collected = {turn: bench.collect(turn) for turn in (1, 2)}
+    gone = replace(collected[2], evidence={"p04": collected[2].evidence["p04"]})
+    found = localise_collected(bench.flywheel, bench.tracking, {1: collected[1], 2: gone}, NUMBER, 1, 2)
+    assert found.verdict == "inconclusive: no evidence in this iteration: nothing of this project can be compared"

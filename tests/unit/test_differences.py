@@ -9,8 +9,8 @@ import pytest
 from drift_cases import SETTINGS, card, normal, profile
 from flywheels import FIELDS, contract, evidence_of, kpi_document, version
 
-from flywheel_mlflow.differences import LEAST, OWN, Change, ChangeKind, Pair, differences, relative
-from flywheel_mlflow.drift import LoggedData, Side, compare_data, sides_of_evidence
+from flywheel_mlflow.differences import LEAST, OWN, Change, ChangeKind, Pair, differences, kpi_findings, relative
+from flywheel_mlflow.drift import KpiVerdict, LoggedData, Side, compare_data, sides_of_evidence
 from flywheel_mlflow.evidence import (
     Check,
     EvidenceKind,
@@ -159,3 +159,15 @@ def test_drift_of_signals_and_filters() -> None:
 def test_relative_change(before: float | None, now: float | None, share: float) -> None:
     """A relative change lies between 0 and 1 whatever the signs, and what became unknown changed wholly."""
     assert relative(before, now) == share
+
+
+def test_the_verdict_of_a_better_comparison_is_told() -> None:
+    """A KPI that was judged with more than its two values is told with that verdict, and stays the same difference."""
+    before, now = (evidence(run_id=f"run-{value}", kpis={"quality": KpiValue(value)}) for value in (0.9, 0.5))
+    (plain,) = differences(Pair(MADE, before, now), SETTINGS)
+    assert plain.text == "0.9 → 0.5, regressed"
+    (judged,) = kpi_findings(Pair(MADE, before, now), SETTINGS)
+    told = {judged.subject: replace(judged, verdict=KpiVerdict.INCONCLUSIVE)}
+    assert differences(Pair(MADE, before, now), SETTINGS, judged=told) == (
+        replace(plain, text="0.9 → 0.5, inconclusive"),
+    )
