@@ -12,6 +12,7 @@ from rich.console import Console
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE
+from flywheel_mlflow.feedback.intake import EARLIEST
 from flywheel_mlflow.feedback.routing import REASON, RULE, TO, UNROUTABLE
 from flywheel_mlflow.reports.escaping import fit, visible
 
@@ -107,6 +108,7 @@ def _ingested_document(item: Ingested) -> dict[str, Any]:
         "new": item.taken.new,
         "repeated": item.taken.repeated,
         "conflicts": item.taken.conflicts,
+        "misdated": item.already.counts.get("misdated") if item.already else item.taken.misdated,
         "dead_letter_count": item.dead,
         "dead_letters": [{"line": letter.line, "reason": letter.reason} for letter in _letters(item)],
         "to": dict(item.taken.to),
@@ -140,6 +142,9 @@ def _ingested_lines(item: Ingested, *, dry_run: bool) -> Iterator[str]:
         yield f"  line {letter.line}: {letter.reason}"
     if item.dead > len(shown):
         yield f"  and {item.dead - len(shown)} more"
+    if taken.misdated:
+        odd = "1 event is" if taken.misdated == 1 else f"{taken.misdated} events are"
+        yield f"  {odd} dated in the future or before {EARLIEST.year}: is the time right (time_format of a mapping)?"
     run = item.already.run_id if item.already else item.run_id
     if item.dead and run:
         yield f"  what they said: artifact {DEAD_LETTERS_FILE} of run {run}"

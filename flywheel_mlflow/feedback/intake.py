@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 Mask = npt.NDArray[np.bool_]
 
+#: What is older was hardly observed then: seconds read as milliseconds lie in January 1970.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
 CONFLICTING = "another event has this id and says something else"
 CLAIMS_TO_BE_OWN = f"only the flywheel itself reports as {REPORTER!r}, under ids that begin with {OWN_ID!r}"
 
@@ -32,7 +36,8 @@ class Taken:
     """What became of the events of one file.
 
     ``read`` are lines that are events: ``new``, ``repeated`` (known already, the same), ``conflicts`` (known already,
-    but saying something else; these are dead letters). ``to`` and ``rules`` count the new ones.
+    but saying something else; these are dead letters). ``to`` and ``rules`` count the new ones. ``misdated`` are new
+    ones of a time before :data:`EARLIEST` or more than a day ahead, as a wrong unit of time makes them.
     """
 
     read: int = 0
@@ -41,6 +46,7 @@ class Taken:
     conflicts: int = 0
     to: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
+    misdated: int = 0
 
     @property
     def unroutable(self) -> int:
@@ -83,9 +89,18 @@ def take_in(
             taken.new += routed.num_rows
             taken.to.update(column_counts(routed.column(TO)))
             taken.rules.update(column_counts(routed.column(RULE)))
+            taken.misdated += _misdated(routed)
         if progress is not None:
             progress(taken.read)
     return taken
+
+
+def _misdated(batch: pa.RecordBatch) -> int:
+    import pyarrow.compute as pc
+
+    times = batch.column("time")
+    latest = datetime.now(UTC) + timedelta(days=1)
+    return int(pc.sum(pc.or_(pc.less(times, EARLIEST), pc.greater(times, latest)), min_count=0).as_py())
 
 
 def _filtered(batch: pa.RecordBatch, mask: np.ndarray) -> pa.RecordBatch:

@@ -187,6 +187,7 @@ class Intake:
         new, repeated, conflicts = (counts.get(key, 0) for key in ("events", "repeated", "conflicts"))
         taken = Taken(new=new, repeated=repeated, conflicts=conflicts, to=to)
         taken.read = counts.get("read", new + repeated + conflicts)
+        taken.misdated = counts.get("misdated", 0)
         dead = counts.get("dead_letters", 0)
         with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
             first = self._store.first_dead_letters(stored.run_id, Path(scratch)) if dead else ()
@@ -210,6 +211,7 @@ class Intake:
             "conflicts": taken.conflicts,
             "dead_letters": dead,
             "unroutable": taken.unroutable,
+            "misdated": taken.misdated,
         }
         counts |= {f"to.{to}": count for to, count in sorted(taken.to.items()) if to != UNROUTABLE}
         lines = [f"Feedback from **{markdown_text(name)}**.", "", "| what | events |", "|---|---|"]

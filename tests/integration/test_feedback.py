@@ -263,6 +263,9 @@ def test_the_commands_tell_what_happened(
     assert (known["already_ingested"], known["read"], known["new"], known["dead_letter_count"]) == (True, 5, 3, 2)
     assert [item["line"] for item in known["dead_letters"]] == [4, 6]
     assert (bad["dead_letter_count"], len(bad["dead_letters"]), bad["dead_letters"][0]["line"]) == (120, 100, 1)
+    early = write_lines(tmp_path / "odd.jsonl", [row(7, time="1970-01-21T00:00:00Z")])
+    odd = run("ingest", early, "-i", "1", "--dry-run").out
+    assert "1 event is dated in the future or before 2000" in odd
     told = run("ingest", wrong, tmp_path / "none.jsonl", "-i", "1")
     assert (told.code, "none.jsonl: not taken in: no such file" in told.out) == (2, True)
     assert f"and 115 more\n  what they said: artifact dead_letters.jsonl of run {bad['run_id']}" in told.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,15 @@ def test_nobody_else_speaks_as_the_flywheel(claim: Row, tmp_path: Path) -> None:
     assert (taken.new, taken.conflicts, dead) == (1, 0, 1)
     taken, dead = take(tmp_path, IdIndex(), row(1, **claim), own=True)
     assert (taken.new, dead) == (1, 0)
+
+
+def test_times_that_nobody_can_have_seen_are_counted(tmp_path: Path) -> None:
+    """The future beyond a day and what was before 2000, of new events alone; they are taken in all the same."""
+    soon, late = (datetime.now(UTC) + timedelta(hours=hours) for hours in (23, 25))
+    times = ["1970-01-21T00:00:00Z", "1999-12-31T23:59:59Z", "2000-01-01T00:00:00Z", soon.isoformat(), late.isoformat()]
+    rows = [row(n, time=time) for n, time in enumerate(times)]
+    taken, dead = take(tmp_path, IdIndex(), *rows, rows[0])
+    assert (taken.new, taken.repeated, taken.misdated, dead) == (5, 1, 3, 0)
 
 
 def test_an_own_finding_in_other_words_is_a_repetition(tmp_path: Path) -> None:
