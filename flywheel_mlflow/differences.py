@@ -256,7 +256,7 @@ def recorded_findings(
         before: values by their full name (``p05.hit_rate``), those of the reference.
         now: those judged.
         settings: the rules.
-        history: numbers by their full name of iterations before the reference, oldest first.
+        history: numbers by their full name of the iterations up to the reference, itself the last.
     """
     unknown = KpiValue(None)
     cases = []
@@ -264,10 +264,8 @@ def recorded_findings(
         for kpi in () if contract.is_assembly else contract.kpis:
             name = f"{contract.id}.{kpi.name}"
             reference = before.get(name, unknown)
-            values = [numbers[name] for numbers in history if name in numbers]
-            values += [] if reference.value is None else [reference.value]
-            known = tuple(values[-settings.history :])
-            cases.append(KpiCase(name, kpi, now.get(name, unknown), reference, known))
+            known = tuple(numbers[name] for numbers in history if name in numbers)
+            cases.append(KpiCase(name, kpi, now.get(name, unknown), reference, known[-settings.history :]))
     return compare_kpis(cases, settings)
 
 

@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly import RecordedAssembly
-from flywheel_mlflow.drift import DriftReport, Finding, ProjectSide, Side, compare, error_finding, sides_of_evidence
+from flywheel_mlflow.drift import (
+    DriftReport,
+    Finding,
+    History,
+    ProjectSide,
+    Side,
+    compare,
+    error_finding,
+    sides_of_evidence,
+)
 from flywheel_mlflow.errors import FlywheelError, InputError
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.operations.sides import BothSides, read_data, recorded_side
+from flywheel_mlflow.operations.sides import BothSides, kpi_history, read_data, recorded_side
 from flywheel_mlflow.reports.drift import render_drift
 
 if TYPE_CHECKING:
@@ -158,18 +167,25 @@ def _compare_recorded(
     if not errors:
         both = read_data(tracking, flywheel.contracts.values(), both.current, both.reference, full=full)
     settings = flywheel.blueprint.drift
-    earlier = tracking.assemblies.earlier(current.iteration, most=settings.history)
-    history = {item.iteration: item.metrics for item in earlier} | {reference.iteration: reference.metrics}
+    history = kpi_history(tracking, reference, current.iteration, settings.history)
     return compare(
         flywheel.name,
         flywheel.contracts,
         both.current,
         both.reference,
         settings=settings,
-        history=history,
+        history={**_trend(tracking, current, reference, settings.trend), **history},
         errors=[*errors, *both.errors],
         full=full,
     )
+
+
+def _trend(tracking: Tracking, current: RecordedAssembly, reference: RecordedAssembly, most: int) -> History:
+    """The numbers a trend shows and no verdict counts: of iterations after the reference, before the one judged."""
+    since = reference.iteration if reference.iteration < current.iteration else 0
+    most = min(most, current.iteration - 1 - since)
+    earlier = tracking.assemblies.earlier(current.iteration, most=most, ended_before=current.ended)
+    return {item.iteration: item.metrics for item in earlier if item.iteration > since}
 
 
 def _side(tracking: Tracking, recorded: RecordedAssembly, errors: list[Finding]) -> Side:
@@ -236,12 +252,15 @@ def compare_evidence(
     )
     settings = flywheel.blueprint.drift
     errors: list[Finding] = []
-    history: dict[int, Mapping[str, float]] = {}
+    history: History = {}
     both = BothSides(current, reference)
     try:
         both = read_data(tracking, flywheel.contracts.values(), current, reference)
-        earlier = tracking.assemblies.earlier(collected.iteration, most=settings.history)
-        history = {item.iteration: item.metrics for item in earlier}
+        if previous is not None:
+            history = kpi_history(tracking, previous, collected.iteration, settings.history)
+        else:
+            earlier = tracking.assemblies.earlier(before.iteration, most=settings.history)
+            history = {item.iteration: item.metrics for item in earlier}
     except FlywheelError as error:
         command = f"flywheel drift --iteration {collected.iteration} --against {before.iteration}"
         errors.append(error_finding(f"iteration {before.iteration}", error.what, command))

@@ -11,7 +11,6 @@ from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.differences import Pair, differences
 from flywheel_mlflow.drift import (
     DataFound,
-    History,
     KpiFound,
     KpiVerdict,
     Side,
@@ -24,7 +23,7 @@ from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.evidence import Collected
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.operations.assembling import collect_iteration
-from flywheel_mlflow.operations.sides import read_data
+from flywheel_mlflow.operations.sides import kpi_history, read_data
 from flywheel_mlflow.suspects import Lineage, Step, Suspect, rank, reachable, starting_suspicion
 
 if TYPE_CHECKING:
@@ -191,20 +190,11 @@ def _compared(
     notes += [f"could not be compared: {name}: {fault}" for name, fault in found.faults.items()]
     # All of them, since noise is judged over all; without their samples those of others are not told.
     upstream = [item for _, item in sorted(flywheel.contracts.items()) if not item.is_assembly]
-    history = _history(tracking, now.iteration, before.iteration, settings.history)
+    recorded = tracking.assemblies.recorded(before.iteration)
+    history = kpi_history(tracking, recorded, now.iteration, settings.history) if recorded else {}
     kpis = judge_kpis(upstream, both.current, both.reference, settings=settings, history=history)
     told = {f"{item.id}.{kpi.name}" for item in near for kpi in item.kpis}
     return _Compared(found, {item.subject: item for item in kpis if item.subject in told})
-
-
-def _history(tracking: Tracking, iteration: int, reference: int, most: int) -> History:
-    """What a drift report holds a loss against: earlier assemblies, of which the reference is one."""
-    if reference > iteration:
-        return {}  # nothing is earlier than a later reference
-    found = {item.iteration: item.metrics for item in tracking.assemblies.earlier(iteration, most=most)}
-    if reference not in found and (recorded := tracking.assemblies.recorded(reference)) is not None:
-        found[reference] = recorded.metrics
-    return found
 
 
 def _verdicts(near: Collection[Contract], now: Side, before: Side, compared: _Compared) -> dict[str, str]:

@@ -11,7 +11,7 @@ from flywheel_mlflow import deliverables
 from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.canonical import short_digest
 from flywheel_mlflow.contract import Contract, InterfaceOut
-from flywheel_mlflow.drift import Finding, LoggedData, Side, error_finding, sides_of_registry
+from flywheel_mlflow.drift import Finding, History, LoggedData, Side, error_finding, sides_of_registry
 from flywheel_mlflow.drift.sides import ProjectSide, VersionRef
 from flywheel_mlflow.errors import FlywheelError, InputError
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -43,6 +43,18 @@ def recorded_side(tracking: Tracking, recorded: RecordedAssembly) -> Side:
     if text is None:
         raise InputError(f"{name} is gone", hint=f"run `flywheel assemble --iteration {recorded.iteration} --force`")
     return Side(recorded.iteration, recorded.run_id, recorded.digest, sides_of_registry(text, name=name))
+
+
+def kpi_history(tracking: Tracking, reference: RecordedAssembly, iteration: int, most: int) -> History:
+    """What a loss of ``iteration`` against ``reference`` is held against: ``most`` iterations, the reference the last.
+
+    The earlier ones are taken as they stood when the reference was assembled, so that comparing the same two assemblies
+    gives the same verdicts for ever. Nothing is earlier than a reference that is itself later.
+    """
+    if reference.iteration >= iteration:
+        return {}
+    earlier = tracking.assemblies.earlier(reference.iteration, most=most - 1, ended_before=reference.ended)
+    return {item.iteration: item.metrics for item in (*earlier, reference)}
 
 
 def read_data(

@@ -13,6 +13,7 @@ from flywheel_mlflow.evidence import KpiValue
 from flywheel_mlflow.operations.browsing.reader import Memory
 from flywheel_mlflow.operations.deciding import Desk, is_trouble
 from flywheel_mlflow.operations.reporting import read_comparison
+from flywheel_mlflow.operations.sides import kpi_history
 
 if TYPE_CHECKING:
     from flywheel_mlflow.drift import DriftReport
@@ -46,13 +47,14 @@ def judge_recorded(desk: Desk, before: Recorded, after: Recorded, memory: Memory
         told = "The verdicts are those of the comparison that `flywheel drift` kept on the run."
         return Judged(kept.kpis, told, kept=True)
     settings = desk.flywheel.blueprint.drift
-    earlier = desk.tracking.assemblies.earlier(before.iteration, most=settings.history)
+    reference = desk.tracking.assemblies.recorded_run(before.run_id, before.iteration)
+    history = kpi_history(desk.tracking, reference, after.iteration, settings.history) if reference else {}
     kpis = recorded_findings(
         desk.flywheel.contracts.values(),
         before.values,
         after.values,
         settings,
-        history=[item.metrics for item in earlier],
+        history=list(history.values()),
     )
     told = (
         "Nobody kept a comparison of these two, so the verdicts are computed here from the recorded values and sample "

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ ASSEMBLY_FOLDERS = ("console", "interfaces", "processed", "reports")
 #: of its digest, or of what its checks compare.
 DASHBOARD_PAGE = "console/dashboard.html"
 
-#: Assemblies of each iteration that are read to find the newest valid one of many.
+#: How many times more assemblies than iterations are looked through to find the newest valid one of each.
 RUNS_AN_ITERATION = 10
 
 #: Assemblies of one iteration that are looked through for a valid one, newest first.
@@ -155,26 +156,38 @@ class AssemblyStore:
             )
         return next((run for run in runs if run.data.tags.get(tags.VALID) in marks and _has_ended(run)), None)
 
-    def earlier(self, iteration: int, *, most: int) -> tuple[RecordedAssembly, ...]:
-        """The newest valid assembly of each of the last ``most`` iterations before one, oldest first."""
-        if iteration < 2:
-            return ()
+    def earlier(
+        self, iteration: int, *, most: int, ended_before: datetime | None = None
+    ) -> tuple[RecordedAssembly, ...]:
+        """The newest valid assembly of each of the last ``most`` iterations before one, oldest first.
+
+        ``ended_before`` asks what these were at a moment in the past. Assemblies are read newest first until each
+        iteration has one, at most :data:`RUNS_AN_ITERATION` times ``most``: ask for what lies far back with a moment.
+        """
+        missing = set(range(max(iteration - most, 1), iteration))
+        limits = [f"attributes.end_time < {_milliseconds(ended_before)}"] if ended_before else []
+        found: dict[int, RecordedAssembly] = {}
         with translated(self._uri):
-            experiment = self._client.get_experiment_by_name(self._flywheel)
+            experiment = self._client.get_experiment_by_name(self._flywheel) if missing else None
             if experiment is None:
                 return ()
-            runs = self._client.search_runs(
-                [experiment.experiment_id],
-                filter_string=f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}'",
-                order_by=["attributes.end_time DESC"],
-                max_results=most * RUNS_AN_ITERATION,
+            runs = pages(
+                lambda token: self._client.search_runs(
+                    [experiment.experiment_id],
+                    filter_string=" and ".join([*limits, f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}'"]),
+                    order_by=["attributes.end_time DESC"],
+                    max_results=most,
+                    page_token=token,
+                )
             )
-        found: dict[int, RecordedAssembly] = {}
-        for run in runs:
-            number = run.data.tags.get(tags.ITERATION, "")
-            turn = int(number) if number.isdecimal() else 0
-            if 0 < turn < iteration and turn not in found and run.data.tags.get(tags.VALID) == tags.TRUE:
-                found[turn] = _recorded(run, turn)
+            for run in islice(runs, most * RUNS_AN_ITERATION):
+                number = run.data.tags.get(tags.ITERATION, "")
+                turn = int(number) if number.isdecimal() else 0
+                if 0 < turn < iteration and turn not in found and run.data.tags.get(tags.VALID) == tags.TRUE:
+                    found[turn] = _recorded(run, turn)
+                    missing.discard(turn)
+                if not missing:
+                    break
         return tuple(found[turn] for turn in sorted(found)[-most:])
 
     def listed(self, *, most: int, ended_before: datetime | None = None) -> tuple[RecordedAssembly, ...]:

@@ -6,24 +6,40 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from drift_cases import compared, profile, side
+from releases_bench import ReleasesBench
 from workbench import Bench, flywheel_command, records, write_records
 
-from flywheel_mlflow.drift import DriftReport, LoggedData, Verdict, drift_report_from_json, error_finding
+from flywheel_mlflow.drift import (
+    DriftReport,
+    KpiFound,
+    KpiVerdict,
+    LoggedData,
+    Verdict,
+    drift_report_from_json,
+    error_finding,
+)
 from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.evidence import KpiValue
 from flywheel_mlflow.monitoring import render_html
 from flywheel_mlflow.operations.assembling import assemble_iteration
+from flywheel_mlflow.operations.browsing.reader import Memory
 from flywheel_mlflow.operations.checking import check_iteration
 from flywheel_mlflow.operations.drifting import DriftFound, drift_iteration
+from flywheel_mlflow.operations.verdicts import Recorded, judge_recorded
 
 SOURCES = {"flywheel_mlflow/__init__.py": ""}
 HOSTILE = "</script><script>document.title='PWNED'</script>"
 
 
-def log_turn(bench: Bench, iteration: int, folder: Path, *, length: int, right: int) -> None:
+PASS_RATE = "p04.verification_pass_rate"
+
+
+def log_turn(bench: Bench, iteration: int, folder: Path, *, length: int, right: int, samples: bool = True) -> None:
     """A run of p04: 200 records whose signal starts at ``length``, ``right`` of 60 answers verified."""
     rows = records(200)
     for number, row in enumerate(rows):
@@ -32,7 +48,8 @@ def log_turn(bench: Bench, iteration: int, folder: Path, *, length: int, right: 
     with bench.open("p04", iteration) as run:
         run.log_document({"verification_pass_rate": right / 60, "synthesized_count": 60, "num_books": 2})
         run.log_interface("teaching_corpus", write_records(folder / f"data-{iteration}.jsonl", rows))
-        run.log_samples("verification_pass_rate", outcomes)
+        if samples:
+            run.log_samples("verification_pass_rate", outcomes)
 
 
 @pytest.fixture
@@ -68,6 +85,64 @@ def test_a_comparison_is_kept_on_the_run(two_turns: Bench) -> None:
     again = drift_iteration(two_turns.flywheel, two_turns.tracking, 2, against=1)
     assert kept(two_turns, again, "drift.json") == text
     assert check_iteration(two_turns.flywheel, two_turns.tracking, 2).checks  # other folders of the run do no harm
+
+
+@pytest.fixture
+def five_turns(local_bench: Bench, tmp_path: Path) -> Bench:
+    """Five assembled iterations of p04, in each fewer answers are right; 1 was assembled once more after 3."""
+    for iteration, right in ((1, 60), (2, 58), (3, 56), (1, 10), (4, 50), (5, 30)):
+        log_turn(local_bench, iteration, tmp_path, length=60, right=right, samples=False)
+        assemble_iteration(local_bench.flywheel, local_bench.tracking, iteration, sources=SOURCES)
+    return local_bench
+
+
+def values_of(bench: Bench, iteration: int) -> Recorded:
+    """What the newest assembly of an iteration recorded of the pass rate."""
+    found = bench.tracking.assemblies.recorded(iteration)
+    assert found is not None
+    return Recorded(iteration, found.run_id, {PASS_RATE: KpiValue(found.metrics[PASS_RATE])})
+
+
+def judged(kpis: Iterable[KpiFound]) -> tuple[KpiVerdict, int]:
+    """The verdict on the pass rate, and how many values it was held against."""
+    return next((item.verdict, item.history) for item in kpis if item.subject == PASS_RATE)
+
+
+def test_history_ends_with_the_reference(five_turns: Bench) -> None:
+    """Noise is judged by the iterations up to the reference as they then stood; the trend shows the later ones too."""
+    for against, first_value in ((3, 1.0), (4, 10 / 60)):
+        report = drift_iteration(five_turns.flywheel, five_turns.tracking, 5, against=against).report
+        assert judged(report.kpis)[1] == against
+        trend = next(item for item in report.trend if item.subject == PASS_RATE)
+        assert trend.iterations == (1, 2, 3, 4, 5)
+        assert trend.values[0] == pytest.approx(first_value)
+    back = drift_iteration(five_turns.flywheel, five_turns.tracking, 2, against=5, dry_run=True).report
+    assert judged(back.kpis)[1] == 0
+
+
+def test_a_verdict_is_the_same_wherever_it_is_asked(five_turns: Bench) -> None:
+    """What nobody kept is judged with the history `flywheel drift` takes, near and far, forward and back."""
+    desk = ReleasesBench(five_turns).desk()
+    for before, after in ((2, 5), (3, 5), (1, 4), (5, 2)):
+        drift = drift_iteration(five_turns.flywheel, five_turns.tracking, after, against=before, dry_run=True)
+        told = judge_recorded(desk, values_of(five_turns, before), values_of(five_turns, after), Memory())
+        assert not told.kept
+        assert judged(told.kpis) == judged(drift.report.kpis)
+
+
+def test_earlier_assemblies_are_found_whatever_was_assembled_since(five_turns: Bench) -> None:
+    """The newest valid assembly of each iteration before one: read in pages, now or at a moment."""
+    store = five_turns.tracking.assemblies
+    newest = {turn: store.recorded(turn) for turn in range(1, 6)}
+    assert store.earlier(6, most=20) == tuple(newest.values())
+    assert store.earlier(5, most=2) == (newest[3], newest[4])
+    assert store.earlier(4, most=1) == (newest[3],)
+    assert store.earlier(9, most=1) == (newest[5],), "iterations may be missing"
+    assert store.earlier(1, most=3) == store.earlier(3, most=0) == ()
+    assert newest[3] is not None
+    first, second = store.earlier(3, most=5, ended_before=newest[3].ended)
+    assert second == newest[2]
+    assert first != newest[1], "iteration 1 was assembled again later"
 
 
 def test_samples_are_compared_one_by_one(two_turns: Bench) -> None:
