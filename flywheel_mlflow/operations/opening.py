@@ -20,7 +20,8 @@ from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk, World, look
 from flywheel_mlflow.operations.drifting import drift_iteration, reference_named
 from flywheel_mlflow.operations.gating import approvals, weigh
-from flywheel_mlflow.operations.reporting import MOST_ITERATIONS, collect_page_facts
+from flywheel_mlflow.operations.iterations import MOST_ITERATIONS, newest_assemblies
+from flywheel_mlflow.operations.reporting import collect_page_facts
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.operations.sides import recorded_side
 from flywheel_mlflow.operations.telling import diff_releases
@@ -73,9 +74,7 @@ class OpenFlywheel:
         Raises:
             InputError: there is none.
         """
-        # An iteration can have been assembled several times.
-        found = self.desk.tracking.assemblies.listed(most=MOST_ITERATIONS * 10)
-        sound = [item for item in found if item.sound][:MOST_ITERATIONS]
+        sound = [item for item in newest_assemblies(self.desk.tracking) if item.sound][:MOST_ITERATIONS]
         if not sound:
             raise InputError(
                 "nothing was assembled yet",

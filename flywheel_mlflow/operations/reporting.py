@@ -19,6 +19,7 @@ from flywheel_mlflow.operations.assembling import assembly_digest
 from flywheel_mlflow.operations.browsing.reader import Memory
 from flywheel_mlflow.operations.deciding import Desk, World, is_trouble, look, persistently
 from flywheel_mlflow.operations.drifting import PRODUCTION
+from flywheel_mlflow.operations.iterations import MOST_ITERATIONS, assemblies_before, newest_assemblies
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import Explained
 from flywheel_mlflow.reports.dashboard import DashboardView, build_dashboard, render_dashboard
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 PAGE = "dashboard.html"
-#: Iterations whose numbers are drawn: a line of more is not read.
-MOST_ITERATIONS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ def collect_page_facts(desk: Desk, iteration: int) -> DashboardFacts:
         ServerUnreachable: nobody answers.
     """
     recorded = counted_assembly(desk.tracking, iteration)
-    earlier = desk.tracking.assemblies.earlier(iteration, most=MOST_ITERATIONS - 1)
+    earlier = assemblies_before(desk.tracking, recorded, newest_assemblies(desk.tracking))
     return persistently(desk, lambda: gather_page_facts(desk, recorded, earlier, Memory()))
 
 

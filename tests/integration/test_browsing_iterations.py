@@ -22,8 +22,8 @@ from flywheel_mlflow.operations.browsing.iterations import iteration, iterations
 from flywheel_mlflow.operations.browsing.overview import overview
 from flywheel_mlflow.operations.browsing.projects import project, projects
 from flywheel_mlflow.operations.browsing.reader import Asked, Memory, Reader
-from flywheel_mlflow.operations.browsing.turns import MOST_ASSEMBLIES, list_turns
 from flywheel_mlflow.operations.drifting import drift_iteration
+from flywheel_mlflow.operations.iterations import MOST_ASSEMBLIES, newest_assemblies
 from flywheel_mlflow.reports.dashboard_blocks import Tone
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
@@ -183,14 +183,14 @@ def test_deleted_assemblies_leave(home: ReleasesBench, tmp_path: Path) -> None:
     """An assembly is gone from its page and from the lists the moment it is deleted, and back when it is restored."""
     two_iterations(home, tmp_path)
     reader = reader_of(home)
-    newest, oldest = list_turns(reader)
+    newest, oldest = newest_assemblies(reader.desk.tracking)
     home.bench.client.delete_run(oldest.run_id)
     with pytest.raises(UnknownName):
         ask(reader, iteration, iteration="1")
-    assert list_turns(reader) == (newest,)
+    assert newest_assemblies(reader.desk.tracking) == (newest,)
     home.bench.client.restore_run(oldest.run_id)
     home.bench.client.delete_run(newest.run_id)
-    assert [item.iteration for item in list_turns(reader)] == [1]
+    assert [item.iteration for item in newest_assemblies(reader.desk.tracking)] == [1]
 
 
 def test_changed_files_are_told_and_not_remembered(home: ReleasesBench, tmp_path: Path) -> None:

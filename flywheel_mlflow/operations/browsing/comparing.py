@@ -6,6 +6,7 @@ from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.evidence import KpiValue
 from flywheel_mlflow.operations.browsing.reader import Asked, Reader
 from flywheel_mlflow.operations.browsing.turns import Turn, find_turn, links_at, record_at
+from flywheel_mlflow.operations.iterations import newest_assemblies
 from flywheel_mlflow.operations.verdicts import Recorded, judge_recorded
 from flywheel_mlflow.reports.pages.comparison import Compared, ComparisonFacts, comparison_page
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
@@ -14,7 +15,8 @@ from flywheel_mlflow.reports.pages.frame import Page
 
 def compare(reader: Reader, asked: Asked) -> Page:
     """What differs between two iterations; unasked the newest and the one before it."""
-    after = find_turn(reader, asked.whole("second"))
+    newest = newest_assemblies(reader.desk.tracking)
+    after = find_turn(reader, asked.whole("second"), newest)
     if after is None:
         return nothing_assembled("Compare two iterations", "iterations")
     wanted = asked.whole("first")
@@ -25,7 +27,7 @@ def compare(reader: Reader, asked: Asked) -> Page:
                 hint=f"run `flywheel assemble --iteration {after.recorded.iteration + 1}`, or name one: ?first=N",
             )
         wanted = after.earlier[-1].iteration
-    before = find_turn(reader, wanted)
+    before = find_turn(reader, wanted, newest)
     if before is None:
         return nothing_assembled("Compare two iterations", "iterations")
     first, second = _side(reader, before), _side(reader, after)

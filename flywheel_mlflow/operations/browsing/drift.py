@@ -9,10 +9,11 @@ from flywheel_mlflow.explanations import answer, objections, spoken_for
 from flywheel_mlflow.moves import refuse_final
 from flywheel_mlflow.operations.browsing.reader import Asked, Reader
 from flywheel_mlflow.operations.browsing.refusals import refusal, unsound
-from flywheel_mlflow.operations.browsing.turns import Turn, find_turn, list_turns
+from flywheel_mlflow.operations.browsing.turns import Turn, find_turn
 from flywheel_mlflow.operations.bundles import reference_of
 from flywheel_mlflow.operations.deciding import World, is_trouble
 from flywheel_mlflow.operations.decisions import refuse_roleless
+from flywheel_mlflow.operations.iterations import newest_assemblies
 from flywheel_mlflow.operations.reporting import Against, read_comparison, read_ledger, reviewed_against
 from flywheel_mlflow.releases import Explained, Release
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
@@ -77,7 +78,7 @@ def _iterations(reader: Reader, turn: Turn) -> tuple[int, ...]:
     """The iterations that can be chosen, newest first."""
     if turn.is_newest:
         return (turn.recorded.iteration, *(item.iteration for item in reversed(turn.earlier)))
-    listed = list_turns(reader)
+    listed = newest_assemblies(reader.desk.tracking)
     return tuple(item.iteration for item in listed)
 
 

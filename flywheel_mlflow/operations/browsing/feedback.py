@@ -13,8 +13,8 @@ from flywheel_mlflow.feedback.tasks import AcceptedTask, TaskKind
 from flywheel_mlflow.operations.browsing.feedback_events import Stored, check_wanted, page_of, queues_of, stored_events
 from flywheel_mlflow.operations.browsing.reader import Asked, Reader
 from flywheel_mlflow.operations.browsing.refusals import unsound
-from flywheel_mlflow.operations.browsing.turns import list_turns
 from flywheel_mlflow.operations.deciding import World, is_trouble
+from flywheel_mlflow.operations.iterations import newest_assemblies
 from flywheel_mlflow.operations.reporting import read_assembly, read_ledger, read_themes
 from flywheel_mlflow.operations.tasking import releases_of
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
@@ -47,7 +47,7 @@ def feedback(reader: Reader, asked: Asked) -> Page:
     turns = sorted({item.iteration for item in everything}, reverse=True)
     iteration = asked.whole("iteration") or (turns[0] if turns else None)
     mine = tuple(item for item in everything if item.iteration == iteration)
-    listed = list_turns(reader)
+    listed = newest_assemblies(reader.desk.tracking)
     themes = _themes(reader, ledger, world, iteration, listed)
     wanted = check_wanted(
         reader.desk.flywheel,

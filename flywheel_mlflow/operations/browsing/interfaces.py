@@ -15,7 +15,7 @@ from flywheel_mlflow.lineage import producers
 from flywheel_mlflow.operations.browsing.reader import Asked, Reader
 from flywheel_mlflow.operations.browsing.turns import Turn, find_turn, record_facts_at
 from flywheel_mlflow.operations.deciding import is_trouble
-from flywheel_mlflow.operations.reporting import MOST_ITERATIONS
+from flywheel_mlflow.operations.iterations import MOST_ITERATIONS
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.records.cards import card_from_json
 from flywheel_mlflow.records.profiles import Profile, profile_from_json

@@ -7,14 +7,8 @@ from datetime import UTC, datetime
 
 from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.operations.browsing.reader import Asked, Reader
-from flywheel_mlflow.operations.browsing.turns import (
-    MOST_ASSEMBLIES,
-    counted,
-    facts_at,
-    find_turn,
-    links_of,
-    list_turns,
-)
+from flywheel_mlflow.operations.browsing.turns import facts_at, find_turn, links_of
+from flywheel_mlflow.operations.iterations import newest_assemblies
 from flywheel_mlflow.operations.reporting import read_assembly, read_ledger
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
@@ -24,10 +18,7 @@ from flywheel_mlflow.reports.pages.iterations import IterationsFacts, iteration_
 def iterations(reader: Reader, asked: Asked) -> Page:
     """The newest iterations, or those assembled before the moment that was asked for."""
     older = _moment(asked.word("older"))
-    if older is None:
-        listed = list_turns(reader)
-    else:
-        listed = counted(reader.desk.tracking.assemblies.listed(most=MOST_ASSEMBLIES, ended_before=older))
+    listed = newest_assemblies(reader.desk.tracking, ended_before=older)
     if not listed:
         if older is not None:
             raise UnknownName("iteration assembled before", older.isoformat(), ())

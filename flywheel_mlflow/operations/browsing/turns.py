@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.errors import UnknownName
 from flywheel_mlflow.operations.browsing.reader import Reader
-from flywheel_mlflow.operations.reporting import (
-    MOST_ITERATIONS,
-    ReadAssembly,
-    gather_page_facts,
-    gather_record_facts,
-    read_assembly,
-)
+from flywheel_mlflow.operations.iterations import assemblies_before, newest_assemblies
+from flywheel_mlflow.operations.reporting import ReadAssembly, gather_page_facts, gather_record_facts, read_assembly
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.pages.links import Links
-
-#: Assemblies read to find the newest iterations: a page tells at most :data:`MOST_ITERATIONS` of them, and an iteration
-#: is seldom assembled more than twice.
-MOST_ASSEMBLIES = 2 * MOST_ITERATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,57 +30,28 @@ class Turn:
         return self.recorded.iteration >= self.newest
 
 
-def list_turns(reader: Reader) -> tuple[RecordedAssembly, ...]:
-    """The assembly that counts of each of the newest iterations, newest iteration first."""
-    return counted(reader.desk.tracking.assemblies.listed(most=MOST_ASSEMBLIES))
-
-
-def counted(found: Iterable[RecordedAssembly]) -> tuple[RecordedAssembly, ...]:
-    """Of each iteration the newest valid assembly, else the newest that contradicts itself; newest iteration first.
-
-    ``found`` is newest first.
-    """
-    chosen: dict[int, RecordedAssembly] = {}
-    for item in found:
-        if item.iteration not in chosen or (item.sound and not chosen[item.iteration].sound):
-            chosen[item.iteration] = item
-    return tuple(chosen[turn] for turn in sorted(chosen, reverse=True))
-
-
-def find_turn(reader: Reader, iteration: int | None) -> Turn | None:
+def find_turn(reader: Reader, iteration: int | None, newest: tuple[RecordedAssembly, ...] | None = None) -> Turn | None:
     """An iteration, the newest one unasked; None when nothing was assembled yet.
+
+    ``newest`` are those of :func:`newest_assemblies`, where the page asked for them already.
 
     Raises:
         UnknownName: that iteration was never assembled.
     """
-    listed = list_turns(reader)
+    tracking = reader.desk.tracking
+    listed = newest_assemblies(tracking) if newest is None else newest
     if not listed:
         if iteration is not None:
             raise UnknownName("iteration", str(iteration), ())
         return None
-    newest = listed[0].iteration
-    if iteration is None or iteration == newest:
-        return Turn(listed[0], _before(listed, newest), newest)
-    store = reader.desk.tracking.assemblies
-    found = store.recorded(iteration) or store.recorded(iteration, contradictory=True)
+    if iteration is None or iteration == listed[0].iteration:
+        found: RecordedAssembly | None = listed[0]
+    else:
+        store = tracking.assemblies
+        found = store.recorded(iteration) or store.recorded(iteration, contradictory=True)
     if found is None:
         raise UnknownName("iteration", str(iteration), [str(item.iteration) for item in listed])
-    before = _before(listed, iteration)
-    if len(before) < MOST_ITERATIONS - 1 and min(item.iteration for item in listed) > 1:
-        before = _older(reader, found)
-    return Turn(found, before, newest)
-
-
-def _before(listed: Iterable[RecordedAssembly], iteration: int) -> tuple[RecordedAssembly, ...]:
-    return tuple(
-        item for item in sorted(listed, key=lambda i: i.iteration) if item.iteration < iteration and item.sound
-    )
-
-
-def _older(reader: Reader, found: RecordedAssembly) -> tuple[RecordedAssembly, ...]:
-    """The iterations before one that is not among the newest: those assembled before it was."""
-    listed = reader.desk.tracking.assemblies.listed(most=MOST_ASSEMBLIES, ended_before=found.ended)
-    return _before(counted(listed), found.iteration)
+    return Turn(found, assemblies_before(tracking, found, listed), listed[0].iteration)
 
 
 def links_of(reader: Reader, experiment: str = "", *, iteration: int | None = None) -> Links:
