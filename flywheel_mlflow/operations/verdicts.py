@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.differences import recorded_findings
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.errors import FlywheelError
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One of two assemblies: its iteration, its run, and the values of its KPIs by their full name."""
+    """One of two assemblies: its iteration, its run, and the values of its KPIs by their full name.
+
+    ``assembly`` is what the run said, where that was read already.
+    """
 
     iteration: int
     run_id: str
     values: Mapping[str, KpiValue]
+    assembly: RecordedAssembly | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ def judge_recorded(desk: Desk, before: Recorded, after: Recorded, memory: Memory
         told = "The verdicts are those of the comparison that `flywheel drift` kept on the run."
         return Judged(kept.kpis, told, kept=True)
     settings = desk.flywheel.blueprint.drift
-    reference = desk.tracking.assemblies.recorded_run(before.run_id, before.iteration)
+    reference = before.assembly or desk.tracking.assemblies.recorded_run(before.run_id, before.iteration)
     history = kpi_history(desk.tracking, reference, after.iteration, settings.history) if reference else {}
     kpis = recorded_findings(
         desk.flywheel.contracts.values(),

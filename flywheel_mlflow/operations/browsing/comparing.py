@@ -48,4 +48,4 @@ def _values(side: Compared) -> Recorded:
         for project in side.record.projects
         for name, kpi in project.kpis.items()
     }
-    return Recorded(side.recorded.iteration, side.recorded.run_id, found)
+    return Recorded(side.recorded.iteration, side.recorded.run_id, found, side.recorded)
