@@ -78,7 +78,7 @@ def listed(found: Sequence[Listed], *, as_json: bool) -> None:
     rows = [
         (
             item.version,
-            item.stage + (" (override)" if item.override else ""),
+            item.stage + "".join(f" (override to {to})" for to in item.overrides),
             item.iteration,
             item.author,
             day(item.at),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One release in a line: ``verdicts`` are the newest ones by stage, ``override`` tells one that still runs."""
+    """One release in a line: ``verdicts`` are the newest by stage, ``overrides`` the stages of those that still run."""
 
     version: int
     stage: str
@@ -30,7 +30,7 @@ class Listed:
     bundle: str
     verdicts: dict[str, str]
     approvals: int
-    override: bool
+    overrides: tuple[str, ...]
 
 
 def list_releases(desk: Desk) -> tuple[Listed, ...]:
@@ -49,7 +49,13 @@ def list_releases(desk: Desk) -> tuple[Listed, ...]:
             bundle=release.bundle,
             verdicts={to: gate.verdict for to in STAGES if (gate := release.last_gate(to)) is not None},
             approvals=len(release.approvals),
-            override=any(item.version == release.version and item.until > now for item in state.overrides),
+            overrides=tuple(
+                to
+                for to in STAGES
+                if any(
+                    item.version == release.version and item.to == to and item.until > now for item in state.overrides
+                )
+            ),
         )
         for release in sorted(state.releases.values(), key=lambda item: -item.version)
     )

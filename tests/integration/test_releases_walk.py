@@ -134,7 +134,7 @@ def test_walk_without_a_pass(lone: ReleasesBench, tmp_path: Path) -> None:
     blocked = do("gate", "1", "--to", "staging")
     assert (blocked.code, "BLOCK" in blocked.out) == (1, True)
     _passed(do("override", "1", "--to", "staging", "--reason", "a trial", "--until", TOMORROW, "--second", REVIEWER))
-    assert "override" in do("release", "list").out
+    assert "override to staging" in do("release", "list").out
     _passed(do("promote", "1", "--to", "staging"))
     assert "OVERRIDE" in _passed(do("release", "show", "1")).out
     assert "without a passing gate" in _passed(do("risk", "list", "--json")).json["risks"][0]["title"]
