@@ -129,7 +129,8 @@ class DriftReport:
     def headline(self) -> str:
         """The verdict with its counts in one line."""
         parts = [
-            _counted(self.regressed_kpis, "regressed KPI"),
+            _counted(self.count(Kind.KPI, KpiVerdict.REGRESSED), "regressed KPI"),
+            _counted(self.count(Kind.KPI, KpiVerdict.VANISHED), "vanished KPI"),
             _counted(self.drifted_signals, "drifted signal"),
             _counted(self.drifted_filters, "drifted filter"),
             _counted(self.errors, "error"),
