@@ -38,7 +38,7 @@ HINTS = {
     "MALFORMED_REQUEST": "check that client and server have the same MLflow version",
     "UNPARSEABLE_HTTP_ERROR": "the address may not be an MLflow server: check the tracking URI",
     "INVALID_STATE": "the object changed meanwhile: run the command again",
-    "PERMISSION_DENIED": "ask the server's administrator for the permission",
+    "PERMISSION_DENIED": "ask the server's administrator: reading needs READ, writing EDIT on the experiment or model",
     "FEATURE_DISABLED": "the server has this feature switched off",
     "CUSTOMER_UNAUTHORIZED": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
     "UNAUTHENTICATED": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
