@@ -54,6 +54,8 @@ _TABLES = """
   }
   .MuiTableCell-root { padding: 4px 2px !important; font-size: 10px !important; line-height: 1.3 !important }
   .MuiTableBody-root .MuiTableCell-root:nth-child(3) { min-width: 6em }
+  .MuiTableBody-root .MuiTableCell-root:nth-child(n+5) { overflow-wrap: anywhere; min-width: 5em }
+  .MuiTableBody-root .MuiTableCell-root:nth-child(8) { min-width: 3em }
   .MuiGrid-grid-xs-grow:has(.MuiTypography-alignCenter) { flex-basis: 30% !important }
   .MuiTableSortLabel-root ~ span, .MuiTableSortLabel-root svg { display: none }
   .MuiCardContent-root .MuiTypography-root { font-size: 14px !important; line-height: 1.3 !important }
