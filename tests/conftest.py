@@ -25,6 +25,25 @@ settings.register_profile("ci", deadline=None, derandomize=True, database=None, 
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+#: Servers, with people and releases, that take half a minute to make: all files that use one are one worker's.
+_SHARED = ("console", "accounts", "trusting", "released")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What one worker gets as a whole: a file, or the files of a folder that share a server.
+
+    Files start servers and turn flywheels once for all of their tests.
+    """
+    groups: dict[Path, str] = {}
+    for item in items:
+        for name in _SHARED:
+            if name in getattr(item, "fixturenames", ()):
+                groups.setdefault(item.path, f"{item.path.parent.relative_to(ROOT)} {name}")
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups.get(item.path, str(item.path.relative_to(ROOT)))))
+
+
 class _NetworkGuard:
     """Refuses connections while ``closed``; local sockets of the operating system stay open.
 

@@ -115,17 +115,6 @@ def home(repository: Path, tmp_path: Path) -> Path:
     return copy_flywheel(repository, tmp_path / "home", fresh_name())
 
 
-@pytest.mark.slow
-def test_readme_runs(home: Path, embedded_store: Callable[[], EmbeddedStore], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's `flywheel` lines run in their order, each with exit code 0."""
-    store = embedded_store()
-    monkeypatch.chdir(home)
-    for words in _command_lines(ROOT / "README.md", "flywheel"):
-        ended = flywheel_command(*words[1:], root=home, uri=store.uri)
-        assert ended.code == 0, (words, ended.err, ended.out[-2000:])
-        assert "Traceback" not in ended.err
-
-
 def test_readme_python_runs(
     home: Path, embedded_store: Callable[[], EmbeddedStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
