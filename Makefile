@@ -57,10 +57,10 @@ lint: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/python -m pytest -m "not integration" --numprocesses 2
 
-# Whole files, and files that share a server, go to one worker (tests/conftest.py): the small files of the projects come
-# last, as they are collected, and fill the gaps. More workers than cores use the time in which others wait for a server.
+# Whole files, and folders that share servers, go to one worker (tests/conftest.py): the small files of the projects come
+# last, as they are collected, and fill the gaps. A third worker uses the time in which others wait for a server.
 integration: $(STAMP)
-	$(BIN)/python -m pytest -m integration --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m integration --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # The comment that opens the file would otherwise quote the command line with this machine's paths.
 lock: export CUSTOM_COMPILE_COMMAND := make lock
