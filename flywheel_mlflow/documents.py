@@ -13,18 +13,21 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.constructor import SafeConstructor
 
 from flywheel_mlflow.errors import DocumentError, Fault, StorageError
 
 #: A contract, blueprint or metrics document is written by people or by one pipeline; one
 #: that is larger is a mistake or an attack, and is refused before it is parsed.
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
-#: PyYAML reads about 100,000 characters a second: ten seconds are enough for a slip.
+#: Without libyaml PyYAML reads about 100,000 characters a second: ten seconds are enough for a slip.
 MAX_YAML_CHARACTERS = 1_000_000
 #: Deeper than any of our files by far, and shallow enough that no later walk over the value
 #: exhausts Python's stack.
 MAX_DEPTH = 100
 
+#: PyYAML's safe loader on libyaml, which takes a tenth of the time; its wheels have it, a build without gets the other.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _COLLECTION_TAGS = frozenset({f"{_TAG}map", f"{_TAG}seq"})
 #: A plain key such as ``2026-01-01`` or ``on`` resolves to one of these, and is read as its text.
@@ -158,9 +161,11 @@ def parse_yaml(text: str, *, name: str) -> Document:
     if len(text) > MAX_YAML_CHARACTERS:
         message = f"{len(text)} characters, at most {MAX_YAML_CHARACTERS} are read as YAML"
         raise DocumentError([Fault(name, 0, "", message)])
+    if half := _SURROGATE.search(text):  # libyaml reads UTF-8
+        raise DocumentError([Fault(name, text.count("\n", 0, half.start()) + 1, "", _HALF_CHARACTER)])
     try:
         _refuse_tricks(text, name)
-        loader = yaml.SafeLoader(text)
+        loader = _LOADER(text)
         try:
             node = loader.get_single_node()
             lines: dict[Location, int] = {}
@@ -181,7 +186,7 @@ def parse_yaml(text: str, *, name: str) -> Document:
 def _refuse_tricks(text: str, name: str) -> None:
     """Look through the events, which cost little, before anything is built from them."""
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_LOADER):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
             # An alias lets a small file expand without bound; contracts need none.
@@ -193,7 +198,7 @@ def _refuse_tricks(text: str, name: str) -> None:
 
 
 def _construct(
-    loader: yaml.SafeLoader,
+    loader: SafeConstructor,
     node: yaml.Node,
     location: Location,
     name: str,
@@ -229,7 +234,7 @@ def _construct(
     return result
 
 
-def _scalar(loader: yaml.SafeLoader, node: yaml.ScalarNode, refuse: Callable[[str], None]) -> Any:
+def _scalar(loader: SafeConstructor, node: yaml.ScalarNode, refuse: Callable[[str], None]) -> Any:
     """The text, number, truth value or None a node says; anything else is refused."""
     try:
         value = loader.construct_object(node)
