@@ -6,6 +6,7 @@ import random
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from flywheel_mlflow import deliverables as names
 from flywheel_mlflow.consistency.checking import ConsistencyCheck
@@ -22,14 +23,26 @@ def _compiles(view: AssemblyView) -> Iterator[str]:
     if not view.sources:
         raise InputError("no Python source was given to compile")
     for name, text in sorted(view.sources.items()):
-        try:
-            with warnings.catch_warnings():
-                # A warning about somebody's regular expression is not a broken file.
-                warnings.simplefilter("ignore")
-                compile(text, name, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            line = getattr(error, "lineno", None)
-            yield f"{name}:{line or 1}: {getattr(error, 'msg', None) or error}"
+        fault = _syntax_fault(text)
+        if fault:
+            yield f"{name}:{fault}"
+
+
+@lru_cache(maxsize=2048)
+def _syntax_fault(text: str) -> str:
+    """Line and fault of a source that does not compile, else empty.
+
+    Checks are repeated until they agree, and compiling all sources takes longer than the other checks together: a text
+    has one answer.
+    """
+    try:
+        with warnings.catch_warnings():
+            # A warning about somebody's regular expression is not a broken file.
+            warnings.simplefilter("ignore")
+            compile(text, "source", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return f"{getattr(error, 'lineno', None) or 1}: {getattr(error, 'msg', None) or error}"
+    return ""
 
 
 def _break_source(view: AssemblyView, rng: random.Random) -> tuple[str, AssemblyView]:
