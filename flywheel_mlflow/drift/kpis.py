@@ -203,8 +203,8 @@ def _judge(case: KpiCase, loss: _Loss | None, p: float | None, settings: DriftSe
         verdict, why, decides = KpiVerdict.WITHIN, f"shown, not judged: {rule.why}", False
     needed = _needed(case, loss, settings) if verdict is KpiVerdict.INCONCLUSIVE else None
     if needed is not None:
-        more = max(0, needed - (loss.n or 0))
-        why += f"; about {needed:,} samples on each side would decide it, {more:,} more than now"
+        have, had = (f"{value.n or 0:,}" for value in (case.current, case.reference))
+        why += f"; about {needed:,} samples on each side would decide it: there are {have}, and {had} in the reference"
     text = "; ".join(part for part in (_change(found, paired=bool(loss.remark)), why, loss.remark) if part)
     return replace(found, verdict=verdict, text=text, decides=decides, needed=needed)
 
@@ -267,7 +267,7 @@ def _needed(case: KpiCase, loss: _Loss, settings: DriftSettings) -> int | None:
         confidence=settings.kpi_confidence,
         higher=case.kpi.direction == "higher",
     )
-    return found if found is not None and found > current.n else None
+    return found if found is not None and found > min(current.n, reference.n) else None
 
 
 def _change(found: KpiFound, *, paired: bool) -> str:

@@ -66,11 +66,19 @@ def test_a_new_kpi_is_only_told() -> None:
 
 def test_a_small_sample_is_inconclusive_and_says_how_many_are_needed() -> None:
     """Seven of eight against eight of eight says nothing; the report says how many samples would."""
-    found = judged(case(7 / 8, 1.0, n=(8, 8), tolerance=0.05))
+    found = judged(case(7 / 8, 1.0, n=(8, 16), tolerance=0.05))
     assert found.verdict is KpiVerdict.INCONCLUSIVE
     assert found.decides
     assert found.needed is not None
-    assert f"{found.needed - 8:,} more than now" in found.text
+    assert f"about {found.needed:,} samples on each side would decide it: there are 8, and 16 in the" in found.text
+
+
+def test_a_small_reference_is_what_is_missing() -> None:
+    """Many samples now do not decide against eight: the report says so too."""
+    found = judged(case(7 / 8, 1.0, n=(8_000, 8), tolerance=0.05))
+    assert found.verdict is KpiVerdict.INCONCLUSIVE
+    assert found.needed is not None
+    assert "there are 8,000, and 8 in the reference" in found.text
 
 
 def test_a_large_sample_decides() -> None:
