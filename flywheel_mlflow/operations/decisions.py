@@ -457,7 +457,7 @@ def _written(desk: Desk, kind: str, version: int, body: dict[str, object], choos
 def _reason(reason: str) -> str:
     told = " ".join(reason.split())
     if not told:
-        raise InputError("a decision needs a reason", hint="say it with --reason")
+        raise InputError("a decision needs a reason", hint="give one: --reason, or the field of the form")
     if len(told) > MAX_REASON:
         raise InputError(f"the reason has {len(told)} characters", hint=f"at most {MAX_REASON}; link the rest")
     hidden = next(unshowable(told), None)

@@ -95,7 +95,7 @@ def rollback(desk: Desk, reason: str, *, to: int | None = None, dry_run: bool = 
             older good one is then named), or somebody else moved first.
     """
     if not reason.strip():
-        raise InputError("a rollback needs a reason", hint="say it with --reason")
+        raise InputError("a rollback needs a reason", hint="give one: --reason, or the field of the form")
     world = persistently(desk, lambda: sound_world(desk.tracking))
     target, notes = _target(desk, world, to)
 

@@ -155,7 +155,7 @@ def close_risk(desk: Desk, risk: str, *, evidence: str, reason: str, dry_run: bo
         Refused: somebody else than the owner, no such run, or it is closed already.
     """
     if not reason.strip():
-        raise InputError("closing a risk needs a reason", hint="say it with --reason")
+        raise InputError("closing a risk needs a reason", hint="give one: --reason, or the field of the form")
     body = {"risk": risk, "evidence": evidence, "reason": reason.strip()[:2000]}
 
     def choose(world: World) -> Draft:

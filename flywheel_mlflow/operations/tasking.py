@@ -223,7 +223,7 @@ def decide_theme(
     """
     told = " ".join(reason.split())[:MAX_REASON]
     if not told:
-        raise InputError("a decision needs a reason", hint="say it with --reason")
+        raise InputError("a decision needs a reason", hint="give one: --reason, or the field of the form")
     theme = theme_of(desk.tracking, theme_id, found_in)
     body: dict[str, object] = {
         "theme": theme.id,
