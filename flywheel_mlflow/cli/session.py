@@ -1,4 +1,4 @@
-"""What the commands share: the flywheel, the settings and the server, each opened on first use."""
+"""What the commands share: the flywheel, the settings and the server, each imported and opened on first use."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from flywheel_mlflow.blueprint import BLUEPRINT_FILE
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.flywheel import Flywheel, find_root, load_blueprint_only, load_flywheel
-from flywheel_mlflow.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.flywheel import Flywheel
     from flywheel_mlflow.operations.assembling import Assembled
     from flywheel_mlflow.operations.deciding import Desk
     from flywheel_mlflow.operations.running import Ran
     from flywheel_mlflow.operations.tasking import Handed
+    from flywheel_mlflow.settings import Settings
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -49,12 +48,16 @@ class Session:
     @cached_property
     def flywheel(self) -> Flywheel:
         """The flywheel of ``--root`` or of the nearest folder upward."""
+        from flywheel_mlflow.flywheel import find_root, load_blueprint_only, load_flywheel
+
         root = self._root.resolve() if self._root else find_root(Path.cwd())
         return load_flywheel(root) if self._whole else load_blueprint_only(root)
 
     @cached_property
     def settings(self) -> Settings:
         """The settings from the environment and ``--tracking-uri``."""
+        from flywheel_mlflow.settings import read_settings
+
         return read_settings(self.flywheel.root, os.environ, tracking_uri=self._tracking_uri)
 
     @cached_property
@@ -129,6 +132,8 @@ def open_session(context: Context, *, whole: bool = True) -> Session:
 
 def root_or_none(root: Path | None) -> Path | None:
     """The flywheel's folder, or None where there is none yet."""
+    from flywheel_mlflow.blueprint import BLUEPRINT_FILE
+
     if root is not None:
         return root
     return next((folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / BLUEPRINT_FILE).is_file()), None)

@@ -202,15 +202,17 @@ def test_the_command_is_a_program(tmp_path: Path, repository: Path) -> None:
         assert b"Traceback" not in reading.stderr.read()
 
 
-def test_the_command_line_needs_no_heavy_library(repository: Path) -> None:
-    """Validating loads neither mlflow, pandas, pyarrow nor evidently."""
+@pytest.mark.parametrize(("word", "heavy"), [("validate", ""), ("--help", "pydantic yaml")])
+def test_the_command_line_needs_no_heavy_library(repository: Path, word: str, heavy: str) -> None:
+    """Validating loads no mlflow, pandas, pyarrow or evidently, and help not even what contracts are read with."""
     code = (
-        "import sys; sys.argv = ['flywheel', '--root', sys.argv[1], 'validate']\n"
+        "import sys; root, word, *heavy = sys.argv[1:]; sys.argv = ['flywheel', '--root', root, word]\n"
         "from flywheel_mlflow.cli import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
-        "print(sorted({'mlflow', 'pandas', 'pyarrow', 'evidently', 'jinja2'} & set(sys.modules)))"
+        "print(sorted({'mlflow', 'pandas', 'pyarrow', 'evidently', 'jinja2', *heavy} & set(sys.modules)))"
     )
+    given = [str(repository), word, *heavy.split()]
     done = subprocess.run(
-        [sys.executable, "-c", code, str(repository)], cwd=repository, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, *given], cwd=repository, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
