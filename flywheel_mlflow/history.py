@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flywheel_mlflow.feedback.decisions import REROUTED
@@ -70,6 +70,16 @@ def _from(get: Mapping[str, Any]) -> str:
     return "nothing" if get["from"] is None else f"release {get['from']}"
 
 
+def _until(get: Mapping[str, Any]) -> str:
+    """The end of an override as people write it; what is no moment stands as it was written."""
+    text = str(get.get("until", "?"))
+    try:
+        moment = datetime.fromisoformat(text)
+        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment.tzinfo else text
+    except (ValueError, OverflowError):
+        return text
+
+
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     Kind.REGISTERED: lambda get: f"{_release(get)} made from iteration {get.get('iteration', '?')}",
     Kind.GATE: lambda get: f"gate to {get['to']} says {get.get('verdict', '?')} for {_release(get)}",
@@ -80,7 +90,7 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"drift of {_release(get)} explained ({', '.join(map(str, get.get('subjects', ())))}): {get['reason']}"
     ),
     Kind.OVERRIDE: lambda get: (
-        f"override: {_release(get)} may go to {get['to']} without a passing gate until {get.get('until', '?')}, "
+        f"override: {_release(get)} may go to {get['to']} without a passing gate until {_until(get)}, "
         f"with {get.get('second', '?')}: {get['reason']}"
     ),
     Kind.PROMOTION_STARTED: lambda get: f"promotion of {_release(get)} to {get['to']} starts, from {_from(get)}",

@@ -15,6 +15,7 @@ from releases_ledger import ANA, NOON, Story
 
 from flywheel_mlflow.canonical import canonical_json, digest_of
 from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.history import tell
 from flywheel_mlflow.ledger import (
     AUTHENTICATED,
     MAX_EVENT_LENGTH,
@@ -360,3 +361,22 @@ def test_a_known_event_is_not_parsed_again() -> None:
     found = read_ledger(TEXTS, known=known)
     assert all(new is old for new, old in zip(found.events, known.events, strict=False))
     assert found == read_ledger(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("until", "told"),
+    [
+        ("2026-12-05T23:59:59+00:00", "2026-12-05 23:59 UTC"),
+        ("2026-12-05T23:59:59+08:00", "2026-12-05 15:59 UTC"),
+        ("2026-12-05T23:59:59", "2026-12-05T23:59:59"),
+        ("next week", "next week"),
+        ("0001-01-01T00:00:00+08:00", "0001-01-01T00:00:00+08:00"),
+        (None, "None"),
+    ],
+)
+def test_the_end_of_an_override_is_told_as_people_write_it(until: str | None, told: str) -> None:
+    """A moment in UTC without seconds; an event written by hand that states none is told as it is."""
+    story = Story()
+    story.write("override", {"version": 1, "to": "staging", "until": until, "second": "ben", "reason": "a trial"})
+    (override,) = tell(story.ledger.events)
+    assert f"without a passing gate until {told}, with ben: a trial" in override.text
