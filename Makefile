@@ -54,8 +54,9 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/interrogate flywheel_mlflow
 
+# The folders of the other tests are not even collected, which takes seconds; projects have both kinds.
 unit: $(STAMP)
-	$(BIN)/python -m pytest -m "not integration" --numprocesses 2
+	$(BIN)/python -m pytest -m "not integration" --numprocesses 2 tests/unit tests/architecture tests/projects
 
 # Whole files, and folders that share servers, go to one worker (tests/conftest.py): the small files of the projects come
 # last, as they are collected, and fill the gaps. A third worker uses the time in which others wait for a server.
