@@ -36,7 +36,8 @@ def drift(reader: Reader, asked: Asked) -> Page:
     Raises:
         UnknownName: that iteration was never assembled. InputError: ``against`` is neither.
     """
-    turn = find_turn(reader, asked.whole("iteration"))
+    newest = newest_assemblies(reader.desk.tracking)
+    turn = find_turn(reader, asked.whole("iteration"), newest)
     ledger, world = read_ledger(reader.desk, reader.memory)
     word = asked.word("against", 20) or ""
     if turn is None:
@@ -51,7 +52,7 @@ def drift(reader: Reader, asked: Asked) -> Page:
     events = {item.number for _, item, _ in judged}
     return drift_page(
         DriftReviewFacts(
-            iterations=_iterations(reader, turn),
+            iterations=tuple(item.iteration for item in newest),
             iteration=turn.recorded.iteration,
             asked=word,
             in_production=world.state.release(production).iteration if world and production else None,
@@ -72,14 +73,6 @@ def _nothing(reader: Reader, word: str) -> DriftReviewFacts:
     return DriftReviewFacts(
         (), None, word, None, None, found, (), ExplainFacts(None), False, reader.desk.now(), reader.addresses
     )
-
-
-def _iterations(reader: Reader, turn: Turn) -> tuple[int, ...]:
-    """The iterations that can be chosen, newest first."""
-    if turn.is_newest:
-        return (turn.recorded.iteration, *(item.iteration for item in reversed(turn.earlier)))
-    listed = newest_assemblies(reader.desk.tracking)
-    return tuple(item.iteration for item in listed)
 
 
 def _sides(turn: Turn, reference: Against) -> Sides:
