@@ -244,6 +244,7 @@ def _measured(bundle: Bundle) -> dict[str, Measured]:
             n=kpi.get("n") if type(kpi.get("n")) is int else None,
             run_id=run_id or manifest["assembly"]["run_id"],
             lower_is_better=kpi.get("direction") == "lower" or name in LOWER_IS_BETTER,
+            stderr=_number(kpi.get("stderr")),
         )
     return found
 

@@ -51,6 +51,23 @@ SELF_GRADING = frozenset(
 )
 
 
+#: Units of shares and how large the whole is in them. No F1: it is a ratio of counts, but no mean over samples.
+SHARE_SCALES = {
+    **dict.fromkeys(
+        ("ratio", "accuracy", "share", "rate", "fraction", "proportion", "probability", "recall", "precision"), 1.0
+    ),
+    **dict.fromkeys(("percent", "%", "pct", "percentage"), 100.0),
+}
+
+
+def share_scale(unit: str) -> float | None:
+    """The whole in a unit of shares: 1 for values 0..1, 100 for percent; None when the unit is no share.
+
+    The sample size says how exact a share is; of any other value it says nothing.
+    """
+    return SHARE_SCALES.get(unit.strip().lower())
+
+
 class Strict(BaseModel):
     """A frozen model that refuses keys it does not know."""
 
@@ -112,11 +129,24 @@ class Kpi(Strict):
     path: MetricPath = Field(description="Dotted path in the metrics document.")
     direction: Literal["higher", "lower"] = Field(description="Which way is better.")
     target: Finite | None = Field(default=None, description="The value that counts as fully attained.")
-    tolerance: Finite = Field(
-        default=0.0, ge=0, description="How far from the target still attains it, in the KPI's unit."
+    tolerance: Finite | None = Field(
+        default=None,
+        ge=0,
+        description="How far from the target still attains it, and how much worse than the reference is no drift, "
+        "in the KPI's unit. Left out: nothing for the target, drift.kpi_tolerance of the reference for drift.",
     )
-    unit: Label = Field(description="ratio, records, ms, hours, rmb ...")
-    n_path: MetricPath | None = Field(default=None, description="Path of the sample size behind a rate.")
+    unit: Label = Field(description="ratio, %, records, ms, hours, rmb ...")
+    n_path: MetricPath | None = Field(
+        default=None, description="Path of the sample size behind a share (unit ratio, accuracy, % ...)."
+    )
+    stderr_path: MetricPath | None = Field(
+        default=None, description="Path of the value's standard error, in the KPI's unit."
+    )
+    noise: Finite | None = Field(
+        default=None,
+        gt=0,
+        description="Standard deviation of the value between runs when nothing changed, in the KPI's unit.",
+    )
     required: Flag = Field(default=False, description="A run without this value is refused; otherwise it is unknown.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.contract import COMPUTED_NAMES, Contract
+from flywheel_mlflow.contract import COMPUTED_NAMES, Contract, share_scale
 from flywheel_mlflow.documents import Document, Location
 from flywheel_mlflow.errors import Fault
 from flywheel_mlflow.lineage import circle_of, producers
@@ -35,6 +35,19 @@ def contract_faults(contracts: Sequence[ReadContract], *, complete: bool) -> Ite
         document = next(document for contract, document in contracts if contract.id == circle[0])
         way = " -> ".join(circle)
         yield document.fault(("interfaces_in",), f"waits on itself: {way}; make one of them from_iteration: previous")
+
+
+def contract_warnings(contracts: Iterable[ReadContract]) -> Iterator[Fault]:
+    """What a contract says without effect: the sample size of a KPI that is no share."""
+    for contract, document in contracts:
+        for index, kpi in enumerate(contract.kpis):
+            stated = kpi.stderr_path is not None or kpi.noise is not None
+            if kpi.n_path is not None and share_scale(kpi.unit) is None and not stated:
+                yield document.fault(
+                    ("kpis", index, "n_path"),
+                    f"a sample size says how exact a share is, and {kpi.unit!r} is no share: no verdict rests on it; "
+                    "give stderr_path or noise, or a unit of shares (ratio, accuracy, percent ...)",
+                )
 
 
 def _taken_twice(contracts: Iterable[ReadContract]) -> Iterator[Fault]:

@@ -143,6 +143,7 @@ def _entry(entry: RegistryEntry, assembly: Assembly) -> dict[str, Any]:
             item.kpi.name: {
                 "value": item.value,
                 "n": item.n,
+                "stderr": item.stderr,
                 "unit": item.kpi.unit,
                 "direction": item.kpi.direction,
                 "target": item.kpi.target,

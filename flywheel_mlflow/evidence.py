@@ -109,10 +109,11 @@ def _only_warns(check: Check, demanded: set[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class KpiValue:
-    """A KPI as measured: ``value`` None means unknown; ``n`` is the sample size where known."""
+    """A KPI as measured: ``value`` None means unknown; sample size and standard error of the value where known."""
 
     value: float | None
     n: int | None = None
+    stderr: float | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from flywheel_mlflow.blueprint import BLUEPRINT_FILE, Blueprint, read_blueprint
 from flywheel_mlflow.contract import CONTRACT_FILE, Contract, contracts_by_id, read_contract
-from flywheel_mlflow.crosscheck import blueprint_faults, contract_faults
+from flywheel_mlflow.crosscheck import blueprint_faults, contract_faults, contract_warnings
 from flywheel_mlflow.documents import Document
 from flywheel_mlflow.errors import DocumentError, Fault, UnknownName
 
@@ -21,12 +21,16 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Flywheel:
-    """One flywheel as its files promise it: blueprint, contracts by id, folders by id."""
+    """One flywheel as its files promise it: blueprint, contracts by id, folders by id.
+
+    ``warnings`` are what the files say without effect; a flywheel with faults cannot be loaded at all.
+    """
 
     root: Path
     blueprint: Blueprint
     contracts: Mapping[str, Contract]
     folders: Mapping[str, Path]
+    warnings: tuple[Fault, ...] = ()
 
     @property
     def name(self) -> str:
@@ -114,6 +118,7 @@ def load_flywheel(root: Path) -> Flywheel:
         blueprint=blueprint[0],
         contracts=contracts_by_id(contract for _, contract, _ in parsed),
         folders={contract.id: folder for folder, contract, _ in sorted(parsed, key=lambda item: item[1].id)},
+        warnings=tuple(contract_warnings(readable)),
     )
 
 

@@ -43,6 +43,7 @@ class Measured:
     n: int | None = None
     run_id: str = ""
     lower_is_better: bool = False
+    stderr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,10 @@ class Gathering:
         size = self._number_at(kpi.n_path)
         if size is not None and (size < 0 or int(size) != size):
             raise InputError(f"the sample size at {kpi.n_path} is {size}, not a count", where=self._place)
-        return KpiValue(value, None if size is None else int(size))
+        stderr = self._number_at(kpi.stderr_path)
+        if stderr is not None and stderr < 0:
+            raise InputError(f"the standard error at {kpi.stderr_path} is {stderr}, below 0", where=self._place)
+        return KpiValue(value, None if size is None else int(size), stderr)
 
     def _number_at(self, path: str | None) -> float | None:
         if path is None:

@@ -32,6 +32,7 @@ class RegisteredKpi:
     value: float | None
     n: int | None
     attainment: float | None
+    stderr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,9 @@ def _interface(
 def register_kpi(kpi: Kpi, evidence: ProjectEvidence | None) -> RegisteredKpi:
     """The KPI's value in the evidence, judged against its target."""
     measured = evidence.kpis.get(kpi.name) if evidence else None
-    value = measured.value if measured else None
-    return RegisteredKpi(kpi, value, measured.n if measured else None, attainment(kpi, value))
+    if measured is None:
+        return RegisteredKpi(kpi, None, None, None)
+    return RegisteredKpi(kpi, measured.value, measured.n, attainment(kpi, measured.value), measured.stderr)
 
 
 def attainment(kpi: Kpi, value: float | None) -> float | None:
@@ -156,7 +158,8 @@ def attainment(kpi: Kpi, value: float | None) -> float | None:
         return None
     short = kpi.target - value if kpi.direction == "higher" else value - kpi.target
     # A tolerance of 0.1 must take 0.3 for 0.4, whatever binary fractions make of the difference.
-    if short <= kpi.tolerance or isclose(short, kpi.tolerance, rel_tol=1e-9):
+    allowed = kpi.tolerance or 0.0
+    if short <= allowed or isclose(short, allowed, rel_tol=1e-9):
         return 1.0
     part, whole = (value, kpi.target) if kpi.direction == "higher" else (kpi.target, value)
     if whole < 0 and part < 0:

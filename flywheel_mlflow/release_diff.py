@@ -135,7 +135,7 @@ def diff_bundles(before: Bundle, after: Bundle) -> BundleDiff:
 
 
 def _numbers(bundle: Bundle) -> BundleNumbers:
-    values = {name: KpiValue(item.value, item.n) for name, item in measured(bundle).items()}
+    values = {name: KpiValue(item.value, item.n, item.stderr) for name, item in measured(bundle).items()}
     metrics = parse_json(bundle.files[METRICS], name=METRICS)["metrics"]
     units = {name: metric.get("unit") for name, metric in metrics.items()}
     return BundleNumbers(values, {name: unit for name, unit in units.items() if isinstance(unit, str)})

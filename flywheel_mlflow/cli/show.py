@@ -81,9 +81,12 @@ def flywheel(found: Flywheel, *, as_json: bool) -> None:
             "flywheel": found.name,
             "blueprint_digest": found.blueprint.digest,
             "projects": {name: contract.digest for name, contract in found.contracts.items()},
+            "warnings": list(map(str, found.warnings)),
         }
         print_json(document)
         return
+    for warning in found.warnings:
+        say(open_console(stderr=True), f"warning: {warning}")
     rows = [
         (
             contract.id,

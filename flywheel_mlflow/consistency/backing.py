@@ -70,9 +70,11 @@ def _entry(entry: Entry, live: RegistryEntry) -> Iterator[str]:
     yield from _evidence(entry.evidence, evidence)
     for kpi in live.kpis:
         stated = entry.kpis.get(kpi.kpi.name)
-        expected_kpi = [kpi.value, kpi.n, kpi.attainment]
+        expected_kpi = [kpi.value, kpi.n, kpi.stderr, kpi.attainment]
         yield from unequal(
-            f"KPI {kpi.kpi.name}", [stated.value, stated.n, stated.attainment] if stated else None, expected_kpi
+            f"KPI {kpi.kpi.name}",
+            [stated.value, stated.n, stated.stderr, stated.attainment] if stated else None,
+            expected_kpi,
         )
     yield from _versions(entry, live)
 

@@ -52,7 +52,7 @@ def attainment(kpi: Kpi) -> float | None:
     if kpi.value is None or kpi.target is None:
         return None
     short = kpi.target - kpi.value if kpi.direction == "higher" else kpi.value - kpi.target
-    if short <= kpi.tolerance * (1 + 1e-9):
+    if short <= (kpi.tolerance or 0.0) * (1 + 1e-9):
         return 1.0
     if kpi.value * kpi.target <= 0:
         return 0.0

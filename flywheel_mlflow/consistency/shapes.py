@@ -57,8 +57,9 @@ class Kpi(Shape):
     unit: str
     direction: Literal["higher", "lower"]
     target: Number
-    tolerance: int | float
+    tolerance: Number
     attainment: Number
+    stderr: Number = None
 
 
 class Output(Shape):

@@ -75,7 +75,7 @@ class Allowance:
     judged: bool = True
 
 
-def allowance_of(subject: str, declared: float, settings: DriftSettings) -> Allowance:
+def allowance_of(subject: str, declared: float | None, settings: DriftSettings) -> Allowance:
     """How much worse a KPI (``p05.latency_ms``) may get, of whose contract ``declared`` is the tolerance.
 
     An exception's tolerance, else the contract's, else a share of the reference value.
@@ -86,7 +86,7 @@ def allowance_of(subject: str, declared: float, settings: DriftSettings) -> Allo
         return Allowance(rule.tolerance, None, "exception", judged)
     if rule is not None and rule.relative_tolerance is not None:
         return Allowance(None, rule.relative_tolerance, "exception", judged)
-    if declared:
+    if declared is not None:
         return Allowance(declared, None, "contract", judged)
     return Allowance(None, settings.kpi_tolerance, "default", judged)
 

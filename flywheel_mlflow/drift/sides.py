@@ -107,6 +107,7 @@ class _Interface:
 class _Kpi:
     value: float | None
     n: _Count | None
+    stderr: Annotated[float, Field(ge=0)] | None = None
     __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
 
 
@@ -150,7 +151,7 @@ def _registered(entry: _Entry) -> ProjectSide:
     run_id = entry.evidence.run_id if entry.evidence else None
     return ProjectSide(
         run_id=run_id,
-        kpis={name: KpiValue(item.value, item.n) for name, item in entry.kpis.items()},
+        kpis={name: KpiValue(item.value, item.n, item.stderr) for name, item in entry.kpis.items()},
         versions={
             item.name: VersionRef(item.version.digest, run_id, item.version.uri)
             for item in entry.interfaces_out

@@ -31,8 +31,9 @@ class RecordedKpi:
     unit: str
     direction: str
     target: float | None
-    tolerance: float
+    tolerance: float | None
     attainment: float | None
+    stderr: float | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = _READ
 

@@ -274,7 +274,10 @@ def _kpi(name: str, path: str, metrics: Mapping[str, float]) -> KpiValue:
     """A KPI by its name, or by its path, under which other tools may have logged it."""
     value = _finite(metrics.get(name, metrics.get(path)))
     size = _finite(metrics.get(name + tags.SAMPLE_SIZE_SUFFIX))
-    return KpiValue(_whole(value), None if size is None or size < 0 else int(size))
+    stderr = _finite(metrics.get(name + tags.STANDARD_ERROR_SUFFIX))
+    return KpiValue(
+        _whole(value), None if size is None or size < 0 else int(size), None if stderr is None or stderr < 0 else stderr
+    )
 
 
 def _whole(value: float | None) -> float | None:

@@ -291,7 +291,7 @@ def end_run(client: MlflowClient, run_id: str, status: str) -> None:
 
 
 def summary_metrics(evidence: ProjectEvidence) -> dict[str, float]:
-    """Check counts, costs and sample sizes as metrics."""
+    """Check counts, costs, sample sizes and standard errors as metrics."""
     summary = evidence.checks
     found: dict[str, float | None] = {
         tags.CHECKS_PASSED: summary.passed,
@@ -305,6 +305,7 @@ def summary_metrics(evidence: ProjectEvidence) -> dict[str, float]:
     for name, kpi in evidence.kpis.items():
         found[name] = kpi.value
         found[name + tags.SAMPLE_SIZE_SUFFIX] = kpi.n
+        found[name + tags.STANDARD_ERROR_SUFFIX] = kpi.stderr
     return {key: float(value) for key, value in found.items() if value is not None}
 
 

@@ -62,6 +62,7 @@ CHECKS_WARNED = "checks.warned"
 REVIEW_HOURS = "cost.review_hours"
 REVIEW_COST_RMB = "cost.review_cost_rmb"
 SAMPLE_SIZE_SUFFIX = ".n"
+STANDARD_ERROR_SUFFIX = ".stderr"
 
 CONTEXT_OUT = "interface_out"
 CONTEXT_IN = "interface_in"

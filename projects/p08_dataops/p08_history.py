@@ -163,7 +163,7 @@ def is_worse(kpi: Kpi, evidence: ProjectEvidence, before: ProjectEvidence) -> bo
         slower, faster = (now, then) if kpi.direction == "lower" else (then, now)
         return slower > faster * (1 + TIME_ALLOWANCE)
     loss = then - now if kpi.direction == "higher" else now - then
-    return loss > max(kpi.tolerance, RELATIVE_ALLOWANCE * abs(then))
+    return loss > max(kpi.tolerance or 0.0, RELATIVE_ALLOWANCE * abs(then))
 
 
 class Catalogue:

@@ -12,7 +12,7 @@ from flywheels import contract, contract_document, dump, kpi_document, put
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.contract import COMPUTED_NAMES, load_contract
+from flywheel_mlflow.contract import COMPUTED_NAMES, load_contract, share_scale
 from flywheel_mlflow.errors import DocumentError
 
 Change = Callable[[dict[str, Any]], object]
@@ -123,3 +123,27 @@ def test_any_change_of_content_changes_the_digest() -> None:
     """A consumer can tell that the promise is another one."""
     digests = {contract("p01", **more).digest for more in ({}, {"weight": 2}, {"title": "Other"}, {"phase": "late"})}
     assert len(digests) == 4
+
+
+def test_a_tolerance_of_nothing_is_not_a_missing_one() -> None:
+    """0 is what was said; left out nothing was said."""
+    assert contract("p01", kpis=[kpi_document("quality", tolerance=0)]).kpis[0].tolerance == 0
+    assert contract("p01", kpis=[kpi_document("quality")]).kpis[0].tolerance is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale"),
+    [
+        ("ratio", 1.0),
+        ("accuracy", 1.0),
+        ("Recall ", 1.0),
+        ("%", 100.0),
+        ("Percent", 100.0),
+        ("f1", None),
+        ("ms", None),
+        ("points of 5", None),
+    ],
+)
+def test_the_unit_says_whether_a_kpi_is_a_share(unit: str, scale: float | None) -> None:
+    """Whatever the spelling, shares of 1 and of 100 are told from everything else."""
+    assert share_scale(unit) == scale

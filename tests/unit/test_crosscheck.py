@@ -128,3 +128,23 @@ def test_the_assembly_layer_does_not_grade_itself(tmp_path: Path) -> None:
         contracts["p10"]["kpis"].append(kpi_document("mean_stage_score"))
 
     assert any("contain the assembly layer's own evidence" in message for _, _, message in found(tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    ("kpi", "warned"),
+    [
+        ({"unit": "points of 5", "n_path": "n"}, True),
+        ({"unit": "points of 5", "n_path": "n", "stderr_path": "error"}, False),
+        ({"unit": "points of 5", "n_path": "n", "noise": 0.1}, False),
+        ({"unit": "points of 5"}, False),
+        ({"unit": "accuracy", "n_path": "n"}, False),
+        ({"unit": "Percent", "n_path": "n"}, False),
+    ],
+)
+def test_a_sample_size_no_verdict_can_use_is_a_warning(tmp_path: Path, kpi: dict[str, Any], warned: bool) -> None:
+    """The flywheel loads, and the line of the n_path is named."""
+    contracts = contract_documents()
+    contracts["p02"]["kpis"].append(kpi_document("more", **kpi))
+    write_flywheel(tmp_path, contracts=contracts)
+    found = [fault.path for fault in load_flywheel(tmp_path).warnings]
+    assert found == (["kpis[2].n_path"] if warned else [])

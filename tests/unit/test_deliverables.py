@@ -14,8 +14,10 @@ from flywheels import evidence_of, small_flywheel
 from flywheel_mlflow import deliverables as names
 from flywheel_mlflow.assembly import Assembly, RecordedAssembly, assemble
 from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.drift import sides_of_registry
 from flywheel_mlflow.evidence import Check, Collected, Costs, KpiValue, Outcome, summarize_checks
 from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.tracking.project_runs import summary_metrics
 
 WHEEL = small_flywheel()
 
@@ -138,3 +140,16 @@ def test_the_plan_is_told_whole(files: dict[str, str]) -> None:
     assert organisation["teams"][0]["milestones"] == ["first_done", "last_done"]
     phases = json.loads(files[names.PHASES])
     assert (phases["project_count"], phases["all_evidenced_projects_passed"]) == (4, False)
+
+
+def test_sample_size_and_standard_error_reach_the_comparison() -> None:
+    """What the run logged beside a KPI comes back from the registry; an older registry has no error."""
+    evidence = evidence_of(WHEEL.contracts["p02"], kpis={"accuracy": KpiValue(0.9, 40, 0.02)})
+    assert summary_metrics(evidence)["accuracy.stderr"] == 0.02
+    text = names.json_files(assemble(WHEEL, Collected(2, {"p02": evidence})))[names.REGISTRY]
+    assert sides_of_registry(text, name="registry")["p02"].kpis["accuracy"] == KpiValue(0.9, 40, 0.02)
+    document = json.loads(text)
+    for entry in document:
+        for kpi in entry["kpis"].values():
+            del kpi["stderr"]
+    assert sides_of_registry(json.dumps(document), name="old")["p02"].kpis["accuracy"] == KpiValue(0.9, 40)

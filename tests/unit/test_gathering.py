@@ -27,7 +27,7 @@ PROMISE = contract(
     "p01",
     interfaces_in=[{"name": "p00_data"}],
     kpis=[
-        kpi_document("rate", path="counts.rate", n_path="counts.rows", required=True),
+        kpi_document("rate", path="counts.rate", n_path="counts.rows", stderr_path="counts.error", required=True),
         kpi_document("speed"),
     ],
     costs={"review_hours": "effort.hours"},
@@ -48,12 +48,12 @@ def given_document(**more: Any) -> Gathering:
 
 def test_the_evidence_is_what_was_handed_in() -> None:
     """KPIs by their paths, sample sizes, costs, checks, interfaces and inputs, each where it belongs."""
-    gathering = given_document(effort={"hours": 2.5}, speed=7)
+    gathering = given_document(effort={"hours": 2.5}, speed=7, counts={"rate": 0.5, "rows": 20, "error": 0.01})
     gathering.add_checks([READY, Check("b", Outcome.SKIPPED)])
     gathering.add_interface(version("p01_data"))
     gathering.add_input(ConsumedInterface("p00_data", "a" * 32))
     found = evidence(gathering)
-    assert found.kpis == {"rate": KpiValue(0.5, 20), "speed": KpiValue(7)}
+    assert found.kpis == {"rate": KpiValue(0.5, 20, 0.01), "speed": KpiValue(7)}
     assert found.costs == Costs(2.5, None)
     assert (found.checks.passed, found.checks.required) == (1, {"ready": Outcome.PASSED})
     assert list(found.interfaces_out) == ["p01_data"]

@@ -172,7 +172,7 @@ def test_a_change_of_schema_has_a_class() -> None:
     assert changes == ["first", "patch", "minor", "major"]
 
 
-def kpi(direction: str, target: float | None, tolerance: float = 0.0) -> Kpi:
+def kpi(direction: str, target: float | None, tolerance: float | None = None) -> Kpi:
     return Kpi.model_validate(kpi_document("k", direction=direction, target=target, tolerance=tolerance))
 
 
@@ -205,6 +205,8 @@ def test_attainment_misses_by_the_ratio_of_the_two(direction: str, target: float
 @pytest.mark.parametrize(
     ("direction", "target", "tolerance", "value", "expected"),
     [
+        ("higher", 100, None, 100, 1.0),
+        ("higher", 100, None, 50, 0.5),
         ("higher", 100, 0, 50, 0.5),
         ("lower", 100, 0, 200, 0.5),
         ("higher", 0.25, 0.005, 0.245, 1.0),
@@ -219,7 +221,7 @@ def test_attainment_misses_by_the_ratio_of_the_two(direction: str, target: float
     ],
 )
 def test_attainment_by_hand(
-    direction: str, target: float | None, tolerance: float, value: float | None, expected: float | None
+    direction: str, target: float | None, tolerance: float | None, value: float | None, expected: float | None
 ) -> None:
     """Targets of 0, negative numbers, limits of the tolerance and unknown values, each as documented."""
     assert attainment(kpi(direction, target, tolerance), value) == expected

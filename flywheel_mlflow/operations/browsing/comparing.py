@@ -44,7 +44,7 @@ def _side(reader: Reader, turn: Turn) -> Compared:
 
 def _values(side: Compared) -> Recorded:
     found = {
-        f"{project.project_id}.{name}": KpiValue(kpi.value, kpi.n)
+        f"{project.project_id}.{name}": KpiValue(kpi.value, kpi.n, kpi.stderr)
         for project in side.record.projects
         for name, kpi in project.kpis.items()
     }
