@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from benchmarks.drift_samples import column, contract, side
 from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.drift import DataVerdict, DriftReport, KpiVerdict, compare
+from flywheel_mlflow.drift import DataVerdict, DriftReport, Earlier, KpiVerdict, compare
+from flywheel_mlflow.evidence import KpiValue
 from flywheel_mlflow.thresholds import DriftSettings
 
 COLUMNS = 100
 MOVED = 10
 SIZES = (50, 500, 5000)
 POWERS = ((500, 0.5), (500, 0.3), (200, 0.5), (50, 0.5))
-
-#: Of these KPIs every 25th loses 6 %; the rest only scatter by 0.8 % of their value.
-KPIS = 500
-EVERY = 25
-NOISE = 0.008
-LOSS = 0.06
 
 
 def distributions(random: np.random.Generator, rows: int, shift: float, settings: DriftSettings) -> DriftReport:
@@ -37,7 +33,7 @@ def distributions(random: np.random.Generator, rows: int, shift: float, settings
         side(
             iteration,
             contracts,
-            {"p01.kpi_0": 1.0},
+            {"p01": {"kpi_0": KpiValue(1.0)}},
             {"corpus": [_column(random, index, rows, iteration, shift) for index in range(COLUMNS)]},
         )
         for iteration in (1, 2)
@@ -80,47 +76,114 @@ def _drifted(report: DriftReport, moved: bool) -> int:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """KPIs of one kind: what is known about each value, and how much may be lost."""
+
+    name: str
+    unit: str
+    tolerance: float | None
+    known: str  # counts, stderr, or history
+
+    def contract(self, count: int) -> Contract:
+        """A project with so many of them."""
+        return contract("p01", count, ["corpus"], tolerance=self.tolerance, unit=self.unit)
+
+
+FAMILIES = (
+    Family("ratio, default tolerance", "ratio", None, "counts"),
+    Family("ratio, tolerance 0", "ratio", 0.0, "counts"),
+    Family("percent, tolerance 0", "percent", 0.0, "counts"),
+    Family("stated error, tolerance 0", "score", 0.0, "stderr"),
+    Family("history of 8 quiet differences, tolerance 0", "score", 0.0, "history"),
+    Family("history of 20 quiet differences, tolerance 0", "score", 0.0, "history"),
+)
+COUNTS = (1, 20, 65, 500, 1600)
+SAMPLE_SIZES = (100, 150, 200, 300, 500, 1000, 1300, 5000)
+LOSSES = (0.02, 0.05, 0.10)
+
+
+def kpi_report(random: np.random.Generator, family: Family, count: int, lost: np.ndarray) -> DriftReport:
+    """One comparison of two draws of the same true values, from which ``lost`` is taken on the current side."""
+    made = family.contract(count)
+    truth = random.uniform(0.2, 0.8, count)
+    sizes = random.choice(SAMPLE_SIZES, count)
+    better = np.array([1 if kpi.direction == "higher" else -1 for kpi in made.kpis])
+    scale = 100.0 if family.unit == "percent" else 1.0
+    turns = 22 if "20" in family.name else 10 if family.known == "history" else 2
+    values = random.binomial(sizes, np.tile(truth, (turns, 1))) / sizes
+    values[-1] = random.binomial(sizes, np.clip(truth - better * lost, 0, 1)) / sizes
+    errors = np.sqrt(truth * (1 - truth) / sizes)
+    names = [kpi.name for kpi in made.kpis]
+
+    def known(row: np.ndarray) -> dict[str, KpiValue]:
+        return {
+            name: KpiValue(
+                float(value * scale),
+                int(size) if family.known == "counts" else None,
+                float(error * scale) if family.known == "stderr" else None,
+            )
+            for name, value, size, error in zip(names, row, sizes, errors, strict=True)
+        }
+
+    history = {
+        number: Earlier(
+            {f"p01.{name}": float(v) for name, v in zip(names, row, strict=True)}, {"p01": f"same/{number}"}
+        )
+        for number, row in enumerate(values[:-1], start=1)
+        if family.known == "history"
+    }
+    sides = [
+        side(number, [made], {"p01": known(row)}, {}) for number, row in ((turns, values[-1]), (turns - 1, values[-2]))
+    ]
+    return compare("bench", {"p01": made}, sides[0], sides[1], settings=DriftSettings(), history=history)
+
+
 def measure_kpis(random: np.random.Generator, repetitions: int) -> None:
-    """Print how often a KPI that only scatters is called regressed, and how often a loss is found."""
-    contracts = [contract("p01", KPIS, ["corpus"], tolerance=0.0)]
-    for history in (1, 3, 5, 8, 20):
-        for tolerance in (0.01, 0.02, 0.05):
-            settings = DriftSettings.model_validate({"kpi_tolerance": tolerance, "history": 20})
-            counts = np.zeros(4)
-            for _ in range(repetitions):
-                counts += _kpi_round(random, contracts, history, settings)
-            clean, lost, wrong, found = counts
+    """Print the share of comparisons that BLOCK where nothing changed, for each kind of KPI and each count."""
+    for family in FAMILIES:
+        for count in COUNTS:
+            rounds = max(100, min(repetitions, 65 * repetitions // count))
+            reports = [kpi_report(random, family, count, np.zeros(count)) for _ in range(rounds)]
+            blocked = sum(report.regressed_kpis > 0 for report in reports)
+            better = sum(report.better > 0 for report in reports)
             print(
-                f"{history} earlier values, tolerance {tolerance:.0%}: {wrong / clean:.2%} of clean KPIs called "
-                f"regressed, {found / lost:.0%} of losses of {LOSS:.0%} found"
+                f"{family.name}, {count} KPIs, nothing changed: {blocked / rounds:.2%} of {rounds} comparisons BLOCK, "
+                f"{better / rounds:.1%} call one better",
+                flush=True,
             )
 
 
-def _kpi_round(
-    random: np.random.Generator, contracts: list[Contract], history: int, settings: DriftSettings
-) -> np.ndarray:
-    names = [f"p01.{kpi.name}" for kpi in contracts[0].kpis]
-    better = np.array([1 if kpi.direction == "higher" else -1 for kpi in contracts[0].kpis])
-    values = random.normal(1.0, NOISE, (history + 1, KPIS))
-    lost = np.arange(KPIS) % EVERY == 0
-    values[-1] -= better * LOSS * lost
-    turns = {turn + 1: dict(zip(names, row.tolist(), strict=True)) for turn, row in enumerate(values)}
-    current = side(history + 1, contracts, turns.pop(history + 1), {})
-    reference = side(history, contracts, turns[history], {})
-    report = compare("bench", {"p01": contracts[0]}, current, reference, settings=settings, history=turns)
-    bad = np.array([item.verdict is KpiVerdict.REGRESSED for item in report.kpis])
-    return np.array([(~lost).sum(), lost.sum(), (bad & ~lost).sum(), (bad & lost).sum()], dtype=float)
+def measure_kpi_power(random: np.random.Generator, repetitions: int) -> None:
+    """Print how many of 7 real losses among 65 KPIs are found, by size of the loss and of the sample."""
+    family = FAMILIES[0]
+    lost_ones = np.arange(65) % 10 == 3
+    for loss in LOSSES:
+        hits: dict[int, list[bool]] = {size: [] for size in SAMPLE_SIZES}
+        false = 0
+        for _ in range(repetitions):
+            report = kpi_report(random, family, 65, loss * lost_ones)
+            for index, item in enumerate(report.kpis):
+                if lost_ones[index]:
+                    hits[item.n or 0].append(item.verdict is KpiVerdict.REGRESSED)
+                else:
+                    false += item.verdict is KpiVerdict.REGRESSED
+        shown = ", ".join(f"n = {size}: {np.mean(found):.0%}" for size, found in hits.items() if found)
+        print(
+            f"7 of 65 ratios lost {loss:.0%}: found {shown}; {false / repetitions:.3f} false ones a report", flush=True
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--repetitions", type=int, default=400)
-    parser.add_argument("--kpi-repetitions", type=int, default=20)
+    parser.add_argument("--kpi-repetitions", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=11)
     arguments = parser.parse_args()
     random = np.random.default_rng(arguments.seed)
     measure_distributions(random, arguments.repetitions, DriftSettings())
     measure_kpis(random, arguments.kpi_repetitions)
+    measure_kpi_power(random, arguments.kpi_repetitions // 10)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from flywheel_mlflow.records.profiles import Profile, Signal
 LABELS = {8: 3, 9: 10}
 
 
-def contract(project: str, kpis: int, interfaces: list[str], *, tolerance: float = 0.05) -> Contract:
+def contract(
+    project: str, kpis: int, interfaces: list[str], *, tolerance: float | None = 0.05, unit: str = "points"
+) -> Contract:
     """A contract with so many KPIs, every second one better when lower, and these interfaces."""
     return Contract.model_validate(
         {
@@ -32,7 +34,7 @@ def contract(project: str, kpis: int, interfaces: list[str], *, tolerance: float
                     "name": f"kpi_{index}",
                     "path": f"kpi_{index}",
                     "direction": ("higher", "lower")[index % 2],
-                    "unit": "points",
+                    "unit": unit,
                     "tolerance": tolerance,
                 }
                 for index in range(kpis)
@@ -62,13 +64,16 @@ def profile(columns: list[list[Any]]) -> Profile:
 
 
 def side(
-    iteration: int, contracts: list[Contract], kpis: dict[str, float], columns: dict[str, list[list[Any]]]
+    iteration: int,
+    contracts: list[Contract],
+    kpis: dict[str, dict[str, KpiValue]],
+    columns: dict[str, list[list[Any]]],
 ) -> Side:
-    """One iteration: KPI values by full name, and the columns of each interface."""
+    """One iteration: KPI values by project and name, and the columns of each interface."""
     projects = {
         item.id: ProjectSide(
             run_id=f"run-{iteration}-{item.id}",
-            kpis={kpi.name: KpiValue(kpis.get(f"{item.id}.{kpi.name}")) for kpi in item.kpis},
+            kpis=kpis.get(item.id, {}),
             versions={
                 promise.name: VersionRef(f"digest-{iteration}-{promise.name}", f"run-{iteration}-{item.id}")
                 for promise in item.interfaces_out

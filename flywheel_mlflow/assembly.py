@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flywheel_mlflow.blueprint import BottleneckRule
-from flywheel_mlflow.drift import DriftReport
+from flywheel_mlflow.drift import DriftReport, Earlier
 from flywheel_mlflow.evidence import Collected, Overlap, ProjectEvidence
 from flywheel_mlflow.feedback.absorption import NO_REFLUX, NOTHING_ABSORBED, Absorption, Reflux, absorption
 from flywheel_mlflow.flywheel import Flywheel
@@ -35,7 +35,8 @@ class RecordedAssembly:
     """What an earlier assembly said, as its run on the server holds it.
 
     ``metrics`` are the numbers of that run by name; ``statuses`` the stage statuses by stage id; ``sound`` is False
-    where it contradicts itself; ``ended`` is UTC, None while unknown.
+    where it contradicts itself; ``ended`` is UTC, None while unknown. ``causes`` is what each project's numbers rested
+    on (:class:`flywheel_mlflow.drift.Earlier`), empty where an earlier version wrote the run.
     """
 
     iteration: int
@@ -46,6 +47,11 @@ class RecordedAssembly:
     sound: bool = True
     experiment_id: str = ""
     ended: datetime | None = None
+    causes: Mapping[str, str] = field(default_factory=dict)
+
+    def as_history(self) -> Earlier:
+        """What a later comparison learns from it about noise and trends."""
+        return Earlier(self.metrics, self.causes)
 
 
 @dataclass(frozen=True, slots=True)

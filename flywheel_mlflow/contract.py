@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -150,6 +151,22 @@ class Kpi(Strict):
     required: Flag = Field(default=False, description="A run without this value is refused; otherwise it is unknown.")
 
 
+class Suite(Strict):
+    """KPIs that are judged together: one pooled verdict, and each of them a detail of it."""
+
+    name: Identifier
+    title: Label | None = None
+    kpis: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_*?\[\]]+$", max_length=250)], ...] = Field(
+        min_length=1, description="Names of KPIs, or patterns such as mmlu_*."
+    )
+    direction: Literal["higher", "lower"] = Field(description="Which way is better, the same for all of them.")
+    tolerance: Finite | None = Field(
+        default=None,
+        ge=0,
+        description="How much worse the whole may get, in the KPIs' unit. Left out: drift.kpi_tolerance.",
+    )
+
+
 class Results(Strict):
     """Where a project's result files are, relative to the project's folder or ``--results``."""
 
@@ -235,6 +252,7 @@ class Contract(Strict):
     interfaces_out: tuple[InterfaceOut, ...] = Field(min_length=1)
     interfaces_in: tuple[InterfaceIn, ...] = ()
     kpis: tuple[Kpi, ...] = Field(min_length=1)
+    suites: tuple[Suite, ...] = Field(default=(), description="Groups of KPIs with one pooled verdict each.")
     checks: CheckPolicy
     costs: Costs = Costs()
     review: Review
@@ -249,6 +267,7 @@ class Contract(Strict):
             ("interfaces_out", [item.name for item in self.interfaces_out]),
             ("interfaces_in", [item.name for item in self.interfaces_in]),
             ("kpis", [item.name for item in self.kpis]),
+            ("suites", [item.name for item in self.suites]),
             ("layers", list(self.layers)),
             ("stages", list(self.stages)),
             ("checks.required", list(self.checks.required)),
@@ -259,10 +278,31 @@ class Contract(Strict):
         return self
 
     @model_validator(mode="after")
+    def _suites_hold_alike(self) -> Self:
+        taken: dict[str, str] = {}
+        if both := sorted({kpi.name for kpi in self.kpis} & {suite.name for suite in self.suites}):
+            raise ValueError(f"suites: a KPI has the same name: {', '.join(both)}")
+        for suite in self.suites:
+            members = self.members(suite)
+            for pattern in suite.kpis:
+                if not any(fnmatchcase(kpi.name, pattern) for kpi in self.kpis):
+                    raise ValueError(f"suites: {suite.name}: no KPI is named {pattern!r}")
+            if wrong := [kpi.name for kpi in members if kpi.direction != suite.direction]:
+                raise ValueError(f"suites: {suite.name}: {', '.join(wrong)} is not better {suite.direction}")
+            if len({kpi.unit for kpi in members}) > 1:
+                units = ", ".join(sorted({kpi.unit for kpi in members}))
+                raise ValueError(f"suites: {suite.name}: its KPIs have several units ({units})")
+            for kpi in members:
+                if kpi.name in taken:
+                    raise ValueError(f"suites: {kpi.name} is in {taken[kpi.name]} and in {suite.name}")
+                taken[kpi.name] = suite.name
+        return self
+
+    @model_validator(mode="after")
     def _leaves_our_names_alone(self) -> Self:
         if self.id in RESERVED_IDS:
             raise ValueError(f"id: {self.id!r} is kept for the flywheel's own numbers")
-        taken = sorted(COMPUTED_NAMES & {kpi.name for kpi in self.kpis})
+        taken = sorted(COMPUTED_NAMES & ({kpi.name for kpi in self.kpis} | {suite.name for suite in self.suites}))
         if taken:
             raise ValueError(f"kpis: computed for every project, choose other names: {', '.join(taken)}")
         parts = {part for kpi in self.kpis for part in kpi.path.split(".")}
@@ -292,6 +332,10 @@ class Contract(Strict):
     def is_assembly(self) -> bool:
         """Whether this project is the assembly layer itself, whose evidence is our own checks."""
         return self.registry_role == "assembly_layer"
+
+    def members(self, suite: Suite) -> tuple[Kpi, ...]:
+        """The KPIs of a suite, in the contract's order."""
+        return tuple(kpi for kpi in self.kpis if any(fnmatchcase(kpi.name, pattern) for pattern in suite.kpis))
 
     def interface(self, name: str) -> InterfaceOut | None:
         """The promised output of that name, if any."""

@@ -185,6 +185,7 @@ def _evidence(evidence: ProjectEvidence | None) -> dict[str, Any] | None:
         "contract_digest": evidence.contract_digest,
         "evidence_digest": evidence.evidence_digest,
         "code_version": evidence.code_version,
+        "tasks": list(evidence.tasks),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,11 +11,14 @@ from flywheel_mlflow.drift import (
     DataFound,
     DataVerdict,
     FilterFound,
+    History,
     KpiCase,
     KpiFound,
     KpiVerdict,
     SignalFound,
     compare_kpis,
+    quiet_differences,
+    suites_of,
 )
 from flywheel_mlflow.evidence import InterfaceVersion, KpiValue, Outcome, ProjectEvidence
 from flywheel_mlflow.schemas import change_class
@@ -247,26 +250,32 @@ def recorded_findings(
     now: Mapping[str, KpiValue],
     settings: DriftSettings,
     *,
-    history: Sequence[Mapping[str, float]] = (),
+    history: History | None = None,
 ) -> tuple[KpiFound, ...]:
-    """Drift's verdict on each KPI by what was recorded of it; outcomes of single samples are not asked.
+    """Drift's verdict on each suite and KPI by what was recorded of it; outcomes of single samples are not asked.
 
     Args:
         contracts: as they declare the KPIs; an assembly's own are left out.
         before: values by their full name (``p05.hit_rate``), those of the reference.
         now: those judged.
         settings: the rules.
-        history: numbers by their full name of the iterations up to the reference, itself the last.
+        history: the iterations up to the reference.
     """
     unknown = KpiValue(None)
-    cases = []
-    for contract in contracts:
-        for kpi in () if contract.is_assembly else contract.kpis:
-            name = f"{contract.id}.{kpi.name}"
-            reference = before.get(name, unknown)
-            known = tuple(numbers[name] for numbers in history if name in numbers)
-            cases.append(KpiCase(name, kpi, now.get(name, unknown), reference, known[-settings.history :]))
-    return compare_kpis(cases, settings)
+    judged = [contract for contract in contracts if not contract.is_assembly]
+    cases = [
+        KpiCase(
+            name,
+            kpi,
+            now.get(name, unknown),
+            before.get(name, unknown),
+            tuple(quiet_differences(history or {}, name, higher=kpi.direction == "higher")),
+        )
+        for contract in judged
+        for kpi in contract.kpis
+        for name in [f"{contract.id}.{kpi.name}"]
+    ]
+    return compare_kpis(cases, settings, [suite for contract in judged for suite in suites_of(contract)])
 
 
 def _kpis(pair: Pair, settings: DriftSettings, judged: Mapping[str, KpiFound]) -> Iterator[Change]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.blueprint import Blueprint, BottleneckRule
-from flywheel_mlflow.drift import DataVerdict, DriftReport, KpiVerdict
+from flywheel_mlflow.drift import DataVerdict, DriftReport
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Reflux, absorbed_events
 from flywheel_mlflow.lineage import Edge, EdgeState, reach
 from flywheel_mlflow.provenance import Metric, Metrics, Source, share
@@ -22,15 +22,13 @@ SECONDS_PER_DAY = 86_400
 DRIFT_COUNTS = (
     ("flywheel.regressed_kpi_count", "regressed_kpis", "KPIs that got worse than they may, or vanished"),
     ("flywheel.inconclusive_kpi_count", "inconclusive_kpis", "KPIs that few samples or a noisy history leave open"),
-    ("flywheel.drifted_signal_count", "drifted_signals", "quality signals that drifted or vanished"),
-    ("flywheel.drifted_filter_count", "drifted_filters", "filters whose drop rate drifted, or that vanished"),
+    ("flywheel.drifted_signal_count", "drifted_signals", "quality signals that changed or vanished, not as intended"),
+    ("flywheel.drifted_filter_count", "drifted_filters", "filters that changed or vanished, not as intended"),
     ("flywheel.drift_error_count", "errors", "what could not be compared"),
 )
 
 #: The share of regressed KPIs for which something upstream changed; it rests on the same comparison.
 LOCALISED = "flywheel.regression_localisation_rate"
-#: Verdicts of a KPI that got worse.
-LOST = frozenset({KpiVerdict.REGRESSED, KpiVerdict.VANISHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +362,7 @@ def add_drift(drift: DriftReport | None, found: Iterable[Edge], metrics: Metrics
                 note="" if drift is not None else "nothing to compare with",
             )
         )
-    regressed = [item.subject.partition(".")[0] for item in drift.kpis if item.verdict in LOST] if drift else []
+    regressed = [item.subject.partition(".")[0] for item in drift.kpis if item.stops] if drift else []
     changed = _changed_projects(drift) if drift else frozenset()
     feeds = tuple(found)
     localised = sum(not changed.isdisjoint(_with_upstream(project, feeds)) for project in regressed)

@@ -67,10 +67,18 @@ class DriftSettings(Strict):
         description="How much worse a KPI may get where its contract states no tolerance, as a share of the reference.",
     )
     kpi_false_alarms: Finite = Field(
-        default=0.05, gt=0, le=0.5, description="The false discovery rate over the KPIs with enough history."
+        default=0.04,
+        gt=0,
+        le=0.5,
+        description="The false discovery rate over all KPIs and suites of one report (Benjamini-Hochberg). Where "
+        "nothing changed and no loss is tolerated it is the share of reports that say otherwise.",
     )
     noise_history: int = Field(
-        default=8, strict=True, ge=3, description="Earlier values from which on a KPI's own noise is estimated."
+        default=8,
+        strict=True,
+        ge=3,
+        description="Differences between iterations in which nothing upstream changed, from which on they are a KPI's "
+        "noise.",
     )
     history: int = Field(default=20, strict=True, ge=1, le=200, description="Earlier iterations that are looked at.")
     trend: int = Field(default=10, strict=True, ge=2, le=200, description="Iterations a trend is drawn over.")

@@ -9,7 +9,7 @@ from typing import Any
 from flywheels import contract
 
 from flywheel_mlflow.contract import Contract, Kpi
-from flywheel_mlflow.drift import DriftReport, KpiCase, LoggedData, ProjectSide, Side, VersionRef, compare
+from flywheel_mlflow.drift import DriftReport, Earlier, KpiCase, LoggedData, ProjectSide, Side, VersionRef, compare
 from flywheel_mlflow.evidence import KpiValue
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile, Signal, Value
@@ -28,15 +28,20 @@ def case(
     before: float | None,
     *,
     n: tuple[int | None, int | None] = (None, None),
-    history: Iterable[float] = (),
+    stderr: tuple[float | None, float | None] = (None, None),
+    quiet: Iterable[float] = (),
     samples: tuple[Mapping[str, float], Mapping[str, float]] | None = None,
     **more: Any,
 ) -> KpiCase:
     """One KPI, now and before."""
     current, reference = samples or (None, None)
-    return KpiCase(
-        "p01.hit_rate", kpi(**more), KpiValue(now, n[0]), KpiValue(before, n[1]), tuple(history), current, reference
-    )
+    values = KpiValue(now, n[0], stderr[0]), KpiValue(before, n[1], stderr[1])
+    return KpiCase(f"p01.{more.get('name', 'hit_rate')}", kpi(**more), *values, tuple(quiet), current, reference)
+
+
+def quiet_turns(values: Mapping[int, Mapping[str, float]]) -> dict[int, Earlier]:
+    """Earlier iterations in which nothing but the runs differs."""
+    return {number: Earlier(found, {"p01": f"same/{number}"}) for number, found in values.items()}
 
 
 def signal(name: str, values: Iterable[Value | None]) -> Signal:
@@ -80,15 +85,18 @@ def side(
     digests: Mapping[str, str] | None = None,
     data: Mapping[str, LoggedData] | None = None,
     samples: Mapping[str, Mapping[str, float]] | None = None,
+    tasks: Iterable[str] = (),
 ) -> Side:
     """One iteration of the project p01."""
     versions = {name: VersionRef(digest, f"run-{iteration}") for name, digest in (digests or {}).items()}
     values = {name: KpiValue(value) for name, value in (kpis or {"hit_rate": 0.9}).items()}
-    projects = {"p01": ProjectSide(f"run-{iteration}", values, versions)}
+    projects = {"p01": ProjectSide(f"run-{iteration}", values, versions, tuple(tasks))}
     return Side(iteration, f"assembly-{iteration}", str(iteration) * 8, projects, data or {}, samples or {})
 
 
 def compared(current: Side, reference: Side, *, made: Contract | None = None, **more: Any) -> DriftReport:
     """The report of two sides of the project p01."""
     contracts = {"p01": made or promise()}
-    return compare("test", contracts, current, reference, settings=more.pop("settings", SETTINGS), **more)
+    history = quiet_turns(more.pop("history", {}))
+    settings = more.pop("settings", SETTINGS)
+    return compare("test", contracts, current, reference, settings=settings, history=history, **more)

@@ -189,18 +189,19 @@ def _compared(view: AssemblyView) -> dict[str, Number]:
     if DRIFT not in view.files:
         return dict.fromkeys([*(f"{name}_count" for name in names), "regression_localisation_rate"])
     report = drift_report_from_json(view.text(DRIFT), name=DRIFT)
-    bad = {"regressed", "vanished", "drifted"}
+    bad = {"vanished", "drifted"}
+    worse = [item for item in report.kpis if item.outcome == "worse" and (not item.suite or item.verdict == "vanished")]
     counts = (
-        sum(item.verdict.value in bad for item in report.kpis),
-        sum(item.verdict.value == "inconclusive" for item in report.kpis),
-        sum(item.verdict.value in bad for item in report.distributions),
-        sum(item.verdict.value in bad for item in report.filters),
+        len(worse),
+        sum(item.verdict.value == "inconclusive" and not item.suite for item in report.kpis),
+        sum(item.verdict.value in bad and not item.task for item in report.distributions),
+        sum(item.verdict.value in bad and not item.task for item in report.filters),
         sum(item.kind.value == "error" for item in report.findings),
     )
     found: dict[str, Number] = {f"{name}_count": count for name, count in zip(names, counts, strict=True)}
     moved = {item.project for item in report.distributions if item.verdict.value != "unchanged"}
     moved |= {item.project for item in report.filters if item.verdict.value in bad}
-    lost = [item.subject.split(".")[0] for item in report.kpis if item.verdict.value in bad]
+    lost = [item.subject.split(".")[0] for item in worse]
     located = [name for name in lost if moved & _sources(name, view)]
     return found | {"regression_localisation_rate": _ratio(len(located), len(lost))}
 

@@ -28,6 +28,7 @@ class Evidence(Shape):
     contract_digest: str
     evidence_digest: str
     code_version: str
+    tasks: list[str]
 
 
 class FieldOfVersion(Shape):

@@ -6,7 +6,8 @@ Example::
     report.verdict, [finding.text for finding in report.findings[:5]]
 """
 
-from flywheel_mlflow.drift.comparing import History, absent, compare, judge_kpis
+from flywheel_mlflow.drift.allowances import Allowance, allowance_of
+from flywheel_mlflow.drift.comparing import absent, compare, judge_kpis
 from flywheel_mlflow.drift.distributions import (
     Comparison,
     Method,
@@ -18,6 +19,7 @@ from flywheel_mlflow.drift.distributions import (
     holm,
 )
 from flywheel_mlflow.drift.findings import (
+    ChangeOutcome,
     DataVerdict,
     FilterFound,
     Finding,
@@ -28,8 +30,11 @@ from flywheel_mlflow.drift.findings import (
     Trend,
     Verdict,
 )
+from flywheel_mlflow.drift.history import Earlier, History, causes_of, quiet_differences
+from flywheel_mlflow.drift.intentions import TaskChanges, TaskEffect, covers
 from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, samples_needed, wilson_interval
-from flywheel_mlflow.drift.kpis import Allowance, KpiCase, allowance_of, compare_kpis
+from flywheel_mlflow.drift.kpis import compare_kpis
+from flywheel_mlflow.drift.losses import KpiCase
 from flywheel_mlflow.drift.paired import Paired, compare_pairs, mcnemar
 from flywheel_mlflow.drift.report import DriftReport, Reference, drift_report_from_json, error_finding, with_identity
 from flywheel_mlflow.drift.sides import (
@@ -42,14 +47,17 @@ from flywheel_mlflow.drift.sides import (
     sides_of_registry,
 )
 from flywheel_mlflow.drift.signals import DataFound, compare_data
+from flywheel_mlflow.drift.suites import SuiteCase, suites_of
 from flywheel_mlflow.drift.trend import sparkline, trend_of
 
 __all__ = [
     "Allowance",
+    "ChangeOutcome",
     "Comparison",
     "DataFound",
     "DataVerdict",
     "DriftReport",
+    "Earlier",
     "FilterFound",
     "Finding",
     "History",
@@ -65,12 +73,16 @@ __all__ = [
     "Reference",
     "Side",
     "SignalFound",
+    "SuiteCase",
+    "TaskChanges",
+    "TaskEffect",
     "Trend",
     "Verdict",
     "VersionRef",
     "absent",
     "allowance_of",
     "benjamini_hochberg",
+    "causes_of",
     "compare",
     "compare_counts",
     "compare_data",
@@ -78,6 +90,7 @@ __all__ = [
     "compare_pairs",
     "compare_signals",
     "compare_values",
+    "covers",
     "detectable_shift",
     "drift_report_from_json",
     "error_finding",
@@ -86,10 +99,12 @@ __all__ = [
     "mcnemar",
     "newcombe_difference",
     "project_side",
+    "quiet_differences",
     "samples_needed",
     "sides_of_evidence",
     "sides_of_registry",
     "sparkline",
+    "suites_of",
     "trend_of",
     "wilson_interval",
     "with_identity",

@@ -44,6 +44,15 @@ class DataVerdict(StrEnum):
     NEW = "new"
 
 
+class ChangeOutcome(StrEnum):
+    """What a difference means to people; what did not change has none."""
+
+    WORSE = "worse"
+    CHANGED = "changed"  # nobody can say for better or worse
+    INTENDED = "as intended"  # a task said so beforehand, and its KPI did not get worse
+    BETTER = "better"
+
+
 class Kind(StrEnum):
     """What a finding is about."""
 
@@ -55,12 +64,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KpiFound:
-    """One KPI compared.
+    """One KPI, or one suite of them, compared.
 
-    ``worse`` is how much worse it got, in its unit, negative when it got better; ``tolerance`` is
-    the most it may; ``low`` and ``high`` enclose ``worse`` where a sample size is known; ``needed`` samples on each
-    side would decide an inconclusive one; ``history`` counts earlier values, ``p`` is the adjusted p-value against
-    them. ``decides`` marks an inconclusive KPI whose value is worse than the tolerance: the whole is then not a pass.
+    ``worse`` is how much worse it got, in its unit, negative when it got better; ``tolerance`` is the most it may;
+    ``low`` and ``high`` enclose ``worse`` where it is known how exact it is; ``needed`` samples on each side would
+    decide an inconclusive one; ``history`` counts the differences between quiet iterations that are known; ``p`` is the
+    p-value of "it lost no more than the tolerance", adjusted over all KPIs and suites. ``decides`` marks an
+    inconclusive KPI whose value is worse than the tolerance: the whole is then not a pass. ``suite`` is the suite it is
+    a detail of; ``members`` counts the KPIs of a suite, 0 for a KPI. ``outcome`` is what the difference means, None
+    where there is none; ``task`` is the task that intended it.
     """
 
     subject: str
@@ -81,8 +93,17 @@ class KpiFound:
     history: int = 0
     p: float | None = None
     decides: bool = False
+    suite: str = ""
+    members: int = 0
+    task: str = ""
+    outcome: ChangeOutcome | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    @property
+    def stops(self) -> bool:
+        """Whether it keeps a release from moving: worse or gone; of a suite's member only its absence counts."""
+        return self.outcome is ChangeOutcome.WORSE and (not self.suite or self.verdict is KpiVerdict.VANISHED)
 
     @property
     def severity(self) -> float:
@@ -101,7 +122,8 @@ class SignalFound:
 
     ``effect`` (D or V, 0..1) must reach ``limit`` for a drift; ``detectable`` is the shift of a normal signal, in
     standard deviations, that samples of this size show four times out of five. ``reference`` and ``value``
-    describe the two samples in a few words.
+    describe the two samples in a few words. ``outcome`` is what the difference means, ``task`` the task that
+    intended it.
     """
 
     subject: str
@@ -118,8 +140,15 @@ class SignalFound:
     detectable: float | None = None
     value: str = ""
     reference: str = ""
+    task: str = ""
+    outcome: ChangeOutcome | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    @property
+    def stops(self) -> bool:
+        """Whether it keeps a release from moving: it changed, and nobody can say for better or worse."""
+        return self.outcome is ChangeOutcome.CHANGED
 
     @property
     def severity(self) -> float:
@@ -134,6 +163,7 @@ class FilterFound:
     """One filter of a data card compared by the share of rows it drops; ``p`` is adjusted as for signals.
 
     ``change`` is the drop rate now minus the reference's; it must reach ``limit`` either way.
+    ``outcome`` is what the difference means, ``task`` the task that intended it.
     """
 
     subject: str
@@ -148,8 +178,15 @@ class FilterFound:
     change: float | None = None
     limit: float | None = None
     p: float | None = None
+    task: str = ""
+    outcome: ChangeOutcome | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    @property
+    def stops(self) -> bool:
+        """Whether it keeps a release from moving: it changed, and nobody can say for better or worse."""
+        return self.outcome is ChangeOutcome.CHANGED
 
     @property
     def severity(self) -> float:
@@ -182,7 +219,7 @@ class Trend:
 class Finding:
     """One thing a reviewer must know, with its numbers, its method and the command to look closer.
 
-    ``decides`` says that it keeps the whole from being a pass.
+    ``decides`` says that it keeps the whole from being a pass; ``outcome`` is what the difference means.
     """
 
     kind: Kind
@@ -196,5 +233,6 @@ class Finding:
     n: int | None = None
     method: str = ""
     next: str = ""
+    outcome: ChangeOutcome | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT

@@ -1,8 +1,9 @@
-"""Intervals of a difference of two proportions, exact enough for small samples."""
+"""Intervals and p-values of a difference of two proportions, exact enough for small samples."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -44,9 +45,11 @@ def wilson_interval(successes: float, n: int, *, confidence: float) -> tuple[flo
     Raises:
         InputError: no sample, more successes than samples, or a confidence outside 0..1.
     """
-    rate = Rate(successes, n)
-    z = _quantile(confidence)
-    share = rate.value
+    return _wilson(Rate(successes, n), two_sided_z(confidence))
+
+
+def _wilson(rate: Rate, z: float) -> tuple[float, float]:
+    n, share = rate.n, rate.value
     centre = share + z * z / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
@@ -64,13 +67,45 @@ def newcombe_difference(x1: float, n1: int, x2: float, n2: int, *, confidence: f
     Raises:
         InputError: no sample, more successes than samples, or a confidence outside 0..1.
     """
-    p1, p2 = Rate(x1, n1).value, Rate(x2, n2).value
-    low1, high1 = wilson_interval(x1, n1, confidence=confidence)
-    low2, high2 = wilson_interval(x2, n2, confidence=confidence)
+    return _newcombe(Rate(x1, n1), Rate(x2, n2), two_sided_z(confidence))
+
+
+def _newcombe(first: Rate, second: Rate, z: float) -> tuple[float, float]:
+    p1, p2 = first.value, second.value
+    low1, high1 = _wilson(first, z)
+    low2, high2 = _wilson(second, z)
     difference = p1 - p2
     low = difference - math.sqrt((p1 - low1) ** 2 + (high2 - p2) ** 2)
     high = difference + math.sqrt((high1 - p1) ** 2 + (p2 - low2) ** 2)
     return max(-1.0, low), min(1.0, high)
+
+
+def newcombe_p(first: Rate, second: Rate, *, margin: float) -> float:
+    """One-sided p-value of "``first - second`` is at most ``margin``" (0 or more), by inverting Newcombe's interval.
+
+    It is the level at which the end of the interval reaches the margin, so interval and p-value never disagree.
+    """
+    below = first.value - second.value <= margin
+    end = 1 if below else 0
+    z = bisect(lambda z: (margin - _newcombe(first, second, z)[end]) * (-1 if below else 1), 0.0, FARTHEST_Z)
+    return upper_tail(-z if below else z)
+
+
+#: Beyond this many standard errors a p-value is 0 for every purpose.
+FARTHEST_Z = 38.0
+
+
+def upper_tail(z: float) -> float:
+    """The standard normal's probability above ``z``, exact far out as well."""
+    return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+def bisect(rising: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function that rises from below 0 to above crosses 0; the nearer end where it does not."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
+    return (low + high) / 2
 
 
 def decides(low: float, high: float, margin: float) -> bool:
@@ -101,8 +136,12 @@ def samples_needed(current: Rate, reference: Rate, *, margin: float, confidence:
     return enough
 
 
-def _quantile(confidence: float) -> float:
-    """The standard normal's two-sided quantile."""
+def two_sided_z(confidence: float) -> float:
+    """How many standard errors a two-sided interval of this confidence reaches, each way.
+
+    Raises:
+        InputError: a confidence outside 0..1.
+    """
     if not 0 < confidence < 1:
         raise InputError(f"{confidence} is no confidence", hint="give a share between 0 and 1, such as 0.95")
     return NormalDist().inv_cdf((1 + confidence) / 2)

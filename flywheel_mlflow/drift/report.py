@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from flywheel_mlflow.canonical import document_json, plain
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.drift.findings import (
+    ChangeOutcome,
     DataVerdict,
     FilterFound,
     Finding,
@@ -21,10 +22,12 @@ from flywheel_mlflow.drift.findings import (
     Trend,
     Verdict,
 )
+from flywheel_mlflow.drift.intentions import NO_TASK_CHANGES, TaskChanges, with_outcomes
 from flywheel_mlflow.errors import DocumentError, ExitCode, Fault
 from flywheel_mlflow.thresholds import DriftSettings
 
-FORMAT_VERSION = 1
+#: Of drift.json; 1 knew neither outcomes nor suites, and its verdicts followed from other rules.
+FORMAT_VERSION = 2
 
 #: Findings a reader meets before anything else.
 FIRST = 5
@@ -51,7 +54,8 @@ class DriftReport:
     """One iteration compared with a reference.
 
     ``run_id`` and ``digest`` are those of the assembly that was compared, empty inside the assembly itself, which
-    cannot know them. ``full`` says that whole data were read, not the samples logged with the runs.
+    cannot know them. ``full`` says that whole data were read, not the samples logged with the runs; ``tasks`` are those
+    that only one side's runs read.
     """
 
     flywheel: str
@@ -67,7 +71,8 @@ class DriftReport:
     trend: tuple[Trend, ...]
     settings: DriftSettings
     full: bool = False
-    format_version: Literal[1] = 1
+    tasks: TaskChanges = NO_TASK_CHANGES
+    format_version: Literal[2] = 2
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -91,23 +96,33 @@ class DriftReport:
 
     @property
     def regressed_kpis(self) -> int:
-        """KPIs that got worse than they may, or vanished."""
-        return self.count(Kind.KPI, *_BAD_KPIS)
+        """KPIs and suites that got worse than they may, or vanished."""
+        return sum(item.stops for item in self.kpis)
 
     @property
     def drifted_signals(self) -> int:
-        """Distributions that drifted or vanished."""
-        return self.count(Kind.DISTRIBUTION, *_BAD_DATA)
+        """Distributions that changed or vanished."""
+        return sum(item.stops for item in self.distributions)
 
     @property
     def drifted_filters(self) -> int:
-        """Filters whose drop rate drifted, or that vanished."""
-        return self.count(Kind.FILTER, *_BAD_DATA)
+        """Filters whose drop rate changed, or that vanished."""
+        return sum(item.stops for item in self.filters)
+
+    @property
+    def intended(self) -> tuple[Finding, ...]:
+        """What changed as tasks intended: a person confirms it for a release."""
+        return tuple(item for item in self.findings if item.outcome is ChangeOutcome.INTENDED)
+
+    @property
+    def better(self) -> int:
+        """KPIs and suites that got better; a member of a suite is a detail of it."""
+        return sum(item.outcome is ChangeOutcome.BETTER and not item.suite for item in self.kpis)
 
     @property
     def inconclusive_kpis(self) -> int:
-        """KPIs too few samples, or a noisy history, leave open."""
-        return self.count(Kind.KPI, KpiVerdict.INCONCLUSIVE)
+        """KPIs and suites that too few samples, or too much noise, leave open."""
+        return sum(item.verdict is KpiVerdict.INCONCLUSIVE and not item.suite for item in self.kpis)
 
     @property
     def untested_signals(self) -> int:
@@ -127,14 +142,17 @@ class DriftReport:
 
     @property
     def headline(self) -> str:
-        """The verdict with its counts in one line."""
+        """What changed in one line, by outcome."""
+        vanished = sum(item.verdict is KpiVerdict.VANISHED and not item.task for item in self.kpis)
         parts = [
-            _counted(self.count(Kind.KPI, KpiVerdict.REGRESSED), "regressed KPI"),
-            _counted(self.count(Kind.KPI, KpiVerdict.VANISHED), "vanished KPI"),
-            _counted(self.drifted_signals, "drifted signal"),
-            _counted(self.drifted_filters, "drifted filter"),
-            _counted(self.errors, "error"),
-            _counted(self.inconclusive_kpis, "inconclusive KPI"),
+            _counted(self.regressed_kpis - vanished, "KPI", "worse"),
+            _counted(vanished, "KPI", "vanished"),
+            _counted(self.drifted_signals, "signal", "changed"),
+            _counted(self.drifted_filters, "filter", "changed"),
+            f"{len(self.intended)} as intended" if self.intended else "",
+            _counted(self.better, "KPI", "better"),
+            _counted(self.errors, "error", ""),
+            _counted(self.inconclusive_kpis, "KPI", "cannot be told"),
         ]
         compared = (
             f"{len(self.kpis)} KPIs, {len(self.distributions)} distributions, {len(self.filters)} filters compared"
@@ -142,8 +160,8 @@ class DriftReport:
         return ", ".join(part for part in parts if part) + ("; " if any(parts) else "") + compared
 
 
-def _counted(count: int, noun: str) -> str:
-    return "" if not count else f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _counted(count: int, noun: str, outcome: str) -> str:
+    return "" if not count else f"{count} {noun if count == 1 else noun + 's'} {outcome}".rstrip()
 
 
 def verdict_of(
@@ -154,8 +172,9 @@ def verdict_of(
 ) -> Verdict:
     """What the whole means.
 
-    BLOCK when anything regressed, drifted or vanished. Else INCONCLUSIVE when something could not be compared, when
-    a KPI looks worse than its tolerance and cannot be told from chance, or when nothing at all could be tested.
+    BLOCK when anything is worse, changed or vanished that no task intended. Else INCONCLUSIVE when something could not
+    be compared, when a KPI looks worse than its tolerance and cannot be told from chance, or when nothing at all could
+    be tested.
     What is merely too small to test is shown and counted, and decides nothing.
     """
     deciding = {item.verdict for item in findings if item.decides}
@@ -188,38 +207,46 @@ def findings_of(
     What blocks, by size; errors; then KPIs left open, those that decide before those that do not.
     """
     against = f"--iteration {iteration} --against {reference}"
-    ranked: list[tuple[int, float, Finding]] = [(1, 0.0, finding) for finding in errors]
+    ranked: list[tuple[int, float, Finding]] = [(_ERRORS, 0.0, finding) for finding in errors]
     for kpi in kpis:
-        if kpi.verdict in _BAD_KPIS:
-            ranked.append((0, kpi.severity, _kpi_finding(kpi, Verdict.BLOCK, iteration, reference)))
-        elif kpi.verdict is KpiVerdict.INCONCLUSIVE:
-            finding = _kpi_finding(kpi, Verdict.INCONCLUSIVE, iteration, reference)
-            ranked.append((2 if kpi.decides else 3, kpi.severity, finding))
+        if kpi.verdict in _BAD_KPIS or kpi.verdict is KpiVerdict.INCONCLUSIVE:
+            rank = _STOPS if kpi.stops else _OPEN if kpi.decides else _DETAIL
+            ranked.append((rank, kpi.severity, _kpi_finding(kpi, iteration, reference)))
     for item in distributions:
         if item.verdict in _BAD_DATA:
             command = f"flywheel impact {item.subject.partition('/')[0]} --iteration {iteration}"
-            ranked.append((0, item.severity, _data_finding(Kind.DISTRIBUTION, item, item.effect, command)))
+            ranked.append((_STOPS, item.severity, _data_finding(Kind.DISTRIBUTION, item, item.effect, command)))
     for step in filters:
         if step.verdict in _BAD_DATA:
             command = f"flywheel drift {against} --full"
-            ranked.append((0, step.severity, _data_finding(Kind.FILTER, step, step.value, command)))
+            ranked.append((_STOPS, step.severity, _data_finding(Kind.FILTER, step, step.value, command)))
+    ranked = [
+        (_INTENDED if finding.outcome is ChangeOutcome.INTENDED else rank, size, finding)
+        for rank, size, finding in ranked
+    ]
     ranked.sort(key=lambda item: (item[0], -item[1], item[2].kind.value, item[2].subject))
     return tuple(finding for _, _, finding in ranked)
 
 
-def _kpi_finding(kpi: KpiFound, verdict: Verdict, iteration: int, reference: int) -> Finding:
+#: The order of findings: what tasks intended comes last, it asks for a confirmation and not for an answer.
+_STOPS, _ERRORS, _OPEN, _DETAIL, _INTENDED = range(5)
+
+
+def _kpi_finding(kpi: KpiFound, iteration: int, reference: int) -> Finding:
+    verdict = Verdict.BLOCK if kpi.stops else Verdict.INCONCLUSIVE
     return Finding(
         kind=Kind.KPI,
         subject=kpi.subject,
-        verdict=verdict,
-        text=f"{kpi.verdict.value}: {kpi.text}",
-        decides=verdict is Verdict.BLOCK or kpi.decides,
+        verdict=Verdict.PASS if kpi.outcome is ChangeOutcome.INTENDED else verdict,
+        text=f"{_word(kpi)}: {kpi.text}",
+        decides=kpi.stops or kpi.decides,
         value=kpi.value,
         reference=kpi.reference,
         limit=kpi.tolerance,
         n=kpi.n,
         method=kpi.method,
         next=f"flywheel explain {kpi.subject} --between {reference} {iteration}",
+        outcome=kpi.outcome,
     )
 
 
@@ -227,16 +254,26 @@ def _data_finding(kind: Kind, item: SignalFound | FilterFound, value: float | No
     return Finding(
         kind=kind,
         subject=item.subject,
-        verdict=Verdict.BLOCK,
-        text=f"{item.verdict.value}: {item.text}",
-        decides=True,
+        verdict=Verdict.BLOCK if item.stops else Verdict.PASS,
+        text=f"{_word(item)}: {item.text}",
+        decides=item.stops,
         value=item.value if item.value != "" else value,
         reference=item.reference if item.reference != "" else None,
         limit=item.limit,
         n=item.n,
         method=item.method,
         next=command,
+        outcome=item.outcome,
     )
+
+
+def _word(item: KpiFound | SignalFound | FilterFound) -> str:
+    """What became of it, in the words of the outcomes."""
+    if item.outcome is ChangeOutcome.INTENDED:
+        return f"as intended by {item.task}"
+    if item.verdict in (KpiVerdict.VANISHED, DataVerdict.VANISHED):
+        return "vanished"
+    return item.outcome.value if item.outcome else item.verdict.value
 
 
 _REPORT: TypeAdapter[DriftReport] = TypeAdapter(DriftReport)
@@ -248,13 +285,18 @@ def drift_report_from_json(text: str, *, name: str = "drift.json") -> DriftRepor
     Raises:
         DocumentError: it is no such report, or its verdict and findings do not follow from what it found.
     """
-    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
+    document = parse_json(text, name=name)  # refuses what the reader takes: doubled keys, depth without end
+    if isinstance(document, dict) and document.get("format_version") == 1:
+        raise _refused(name, "format_version", "an earlier version wrote it, by other rules")
     try:
         report = _REPORT.validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise _refused(name, place, first["msg"]) from error
+    outcomes = with_outcomes(report.kpis, report.distributions, report.filters, report.tasks)
+    if (outcomes.kpis, outcomes.signals, outcomes.filters) != (report.kpis, report.distributions, report.filters):
+        raise _refused(name, "kpis", "an outcome does not follow from the verdicts and the tasks")
     errors = [item for item in report.findings if item.kind is Kind.ERROR]
     expected = findings_of(
         report.kpis,

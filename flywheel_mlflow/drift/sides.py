@@ -35,11 +35,12 @@ class VersionRef:
 
 @dataclass(frozen=True, slots=True)
 class ProjectSide:
-    """One project on one side: KPI values by name, interface versions by name."""
+    """One project on one side: KPI values by name, interface versions by name, the ids of the tasks its run read."""
 
     run_id: str | None
     kpis: Mapping[str, KpiValue]
     versions: Mapping[str, VersionRef]
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def project_side(evidence: ProjectEvidence) -> ProjectSide:
             name: VersionRef(version.digest, evidence.run_id, version.uri)
             for name, version in evidence.interfaces_out.items()
         },
+        tasks=evidence.tasks,
     )
 
 
@@ -114,6 +116,7 @@ class _Kpi:
 @dataclass(frozen=True, slots=True)
 class _Evidence:
     run_id: str | None
+    tasks: list[str] = field(default_factory=list)
     __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
 
 
@@ -157,4 +160,5 @@ def _registered(entry: _Entry) -> ProjectSide:
             for item in entry.interfaces_out
             if item.version is not None
         },
+        tasks=tuple(entry.evidence.tasks) if entry.evidence else (),
     )

@@ -15,7 +15,7 @@ from flywheel_mlflow.canonical import digest_of, sha256_text
 from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.deliverables import REPORT
 from flywheel_mlflow.documents import parse_json, read_text, value_at
-from flywheel_mlflow.drift import DriftReport
+from flywheel_mlflow.drift import DriftReport, causes_of
 from flywheel_mlflow.errors import AssemblyError, InputError
 from flywheel_mlflow.evidence import Check, Collected, Outcome, Overlap, ProjectEvidence
 from flywheel_mlflow.feedback.absorption import NO_REFLUX, Reflux
@@ -274,6 +274,7 @@ def _content(settled: Settled, digest: str) -> AssemblyContent:
         valid=bool(settled.checks) and all(check.outcome is Outcome.PASSED for check in settled.checks),
         project_id=own.id if own else None,
         metrics={name: float(value) for name, value in values.items() if value is not None},
+        causes={name: causes_of(item) for name, item in assembly.collected.evidence.items()},
         note=assembly_note(assembly),
         files=settled.files,
         stages=tuple(

@@ -185,7 +185,7 @@ def _trend(tracking: Tracking, current: RecordedAssembly, reference: RecordedAss
     since = reference.iteration if reference.iteration < current.iteration else 0
     most = min(most, current.iteration - 1 - since)
     earlier = tracking.assemblies.earlier(current.iteration, most=most, ended_before=current.ended)
-    return {item.iteration: item.metrics for item in earlier if item.iteration > since}
+    return {item.iteration: item.as_history() for item in earlier if item.iteration > since}
 
 
 def _side(tracking: Tracking, recorded: RecordedAssembly, errors: list[Finding]) -> Side:
@@ -260,7 +260,7 @@ def compare_evidence(
             history = kpi_history(tracking, previous, collected.iteration, settings.history)
         else:
             earlier = tracking.assemblies.earlier(before.iteration, most=settings.history)
-            history = {item.iteration: item.metrics for item in earlier}
+            history = {item.iteration: item.as_history() for item in earlier}
     except FlywheelError as error:
         command = f"flywheel drift --iteration {collected.iteration} --against {before.iteration}"
         errors.append(error_finding(f"iteration {before.iteration}", error.what, command))

@@ -54,7 +54,7 @@ def kpi_history(tracking: Tracking, reference: RecordedAssembly, iteration: int,
     if reference.iteration >= iteration:
         return {}
     earlier = tracking.assemblies.earlier(reference.iteration, most=most - 1, ended_before=reference.ended)
-    return {item.iteration: item.metrics for item in (*earlier, reference)}
+    return {item.iteration: item.as_history() for item in (*earlier, reference)}
 
 
 def read_data(

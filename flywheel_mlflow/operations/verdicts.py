@@ -59,7 +59,7 @@ def judge_recorded(desk: Desk, before: Recorded, after: Recorded, memory: Memory
         before.values,
         after.values,
         settings,
-        history=list(history.values()),
+        history=history,
     )
     told = (
         "Nobody kept a comparison of these two, so the verdicts are computed here from the recorded values and sample "

@@ -65,8 +65,8 @@ class StageRunContent:
 class AssemblyContent:
     """All that an assembly's runs hold.
 
-    ``digest`` is the sha256 over the deliverables; ``files`` maps artifact paths to text;
-    ``valid`` is False when the assembly contradicts itself, and then readers do not count it.
+    ``causes`` say what each project's numbers rest on. ``digest`` is the sha256 over the deliverables; ``files`` maps
+    artifact paths to text; ``valid`` is False when the assembly contradicts itself, and then readers do not count it.
     """
 
     iteration: int
@@ -74,6 +74,7 @@ class AssemblyContent:
     valid: bool
     project_id: str | None
     metrics: Mapping[str, float]
+    causes: Mapping[str, str]
     note: str
     files: Mapping[str, str]
     stages: tuple[StageRunContent, ...]
@@ -341,6 +342,7 @@ class AssemblyStore:
             tags.KIND: tags.KIND_ASSEMBLY,
             tags.ITERATION: str(content.iteration),
             tags.ASSEMBLY_DIGEST: content.digest,
+            tags.CAUSES: tags.write_pairs(content.causes),
             tags.RUN_NAME: f"iteration-{content.iteration:03d}",
             tags.USER: self._actor,
             tags.SOURCE_NAME: self._flywheel,
@@ -409,4 +411,5 @@ def _recorded(run: Run, iteration: int) -> RecordedAssembly:
         sound=labels.get(tags.VALID) == tags.TRUE,
         experiment_id=str(run.info.experiment_id),
         ended=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.end_time else None,
+        causes=tags.read_pairs(labels.get(tags.CAUSES, "")),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 SCHEMA_VERSION = "1"
 
 SCHEMA = "flywheel.schema"
@@ -23,6 +25,8 @@ ERROR = "flywheel.error"
 STAGE = "flywheel.stage"
 STATUS = "flywheel.status"
 ASSEMBLY_DIGEST = "flywheel.assembly_digest"
+#: What each project's numbers rest on, by project id (:func:`write_pairs`).
+CAUSES = "flywheel.causes"
 SAME_AS = "flywheel.same_as"
 ASSEMBLY_RUN = "flywheel.assembly_run"
 SEGMENT = "flywheel.segment"
@@ -77,3 +81,24 @@ PARENT = "mlflow.parentRunId"
 SOURCE_NAME = "mlflow.source.name"
 SOURCE_TYPE = "mlflow.source.type"
 GIT_COMMIT = "mlflow.source.git.commit"
+
+
+#: The characters that MLflow keeps of a tag's value are 8,000; a pair that no longer fits is left out, and unknown.
+MAX_PAIRS = 8_000
+
+
+def write_pairs(pairs: Mapping[str, str]) -> str:
+    """Short values by id as one tag: ``p01=3f2a/91bc,p02=...``; what does not fit is left out."""
+    text = ""
+    for name, value in sorted(pairs.items()):
+        longer = f"{text},{name}={value}" if text else f"{name}={value}"
+        if len(longer) > MAX_PAIRS:
+            break
+        text = longer
+    return text
+
+
+def read_pairs(text: str) -> dict[str, str]:
+    """The values in a tag that :func:`write_pairs` wrote; what is no pair is skipped."""
+    pairs = (part.partition("=") for part in text.split(","))
+    return {name: value for name, found, value in pairs if found}

@@ -18,11 +18,39 @@ outcomes = st.dictionaries(st.text(min_size=1, max_size=8), st.floats(-1e6, 1e6)
 
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_mcnemar_is_the_exact_binomial_test(lost: int, won: int) -> None:
-    """The p-value is scipy's binomial test of one half, 1 when nothing changed."""
+    """The p-value is scipy's one-sided binomial test of one half, 1 when nothing changed."""
     from scipy.stats import binomtest
 
-    expected = binomtest(lost, lost + won, 0.5).pvalue if lost + won else 1.0
+    expected = binomtest(lost, lost + won, 0.5, alternative="greater").pvalue if lost + won else 1.0
     assert mcnemar(lost, won) == pytest.approx(float(expected), rel=1e-6)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 200), st.floats(0, 0.5))
+def test_a_paired_interval_and_its_p_value_agree(lost: int, won: int, still: int, tolerance: float) -> None:
+    """The interval holds the loss that was seen, and a tolerance below it is refused by the p-value of its level."""
+    before = {f"l{n}": 1.0 for n in range(lost)} | {f"w{n}": 0.0 for n in range(won)}
+    before |= {f"s{n}": 1.0 for n in range(still + 20)}
+    now = before | {f"l{n}": 0.0 for n in range(lost)} | {f"w{n}": 1.0 for n in range(won)}
+    pairs = compare_pairs(now, before, higher=True, confidence=0.95, seed=1, tolerance=tolerance)
+    assert pairs is not None
+    assert pairs.binary
+    assert pairs.low - 1e-9 <= pairs.worse <= pairs.high + 1e-9
+    if pairs.p_worse < 0.025:
+        assert pairs.low > tolerance - 1e-9
+    assert (pairs.lost, pairs.won) == (lost, won)
+
+
+def test_a_loss_within_the_tolerance_is_no_evidence_of_more() -> None:
+    """Ten of a hundred lost: surely more than none, surely not more than a third."""
+    before = {f"s{n}": 1.0 for n in range(100)}
+    now = before | {f"s{n}": 0.0 for n in range(10)}
+    p_values = []
+    for tolerance in (0.0, 0.33):
+        pairs = compare_pairs(now, before, higher=True, confidence=0.95, seed=1, tolerance=tolerance)
+        assert pairs is not None
+        p_values.append(pairs.p_worse)
+    assert p_values[0] == pytest.approx(2.0**-10)
+    assert p_values[1] > 0.999
 
 
 def test_the_bootstrap_repeats_itself() -> None:
@@ -32,7 +60,7 @@ def test_the_bootstrap_repeats_itself() -> None:
     one = compare_pairs(now, before, higher=True, confidence=0.95, seed=3)
     assert one == compare_pairs(now, before, higher=True, confidence=0.95, seed=3)
     assert one is not None
-    assert one.p is None
+    assert not one.binary
     assert one.low <= one.worse <= one.high
 
 

@@ -56,7 +56,7 @@ def test_findings_come_worst_first(report: DriftReport) -> None:
 def test_counts_are_those_of_the_verdicts(report: DriftReport) -> None:
     """The headline counts what was found."""
     assert (report.regressed_kpis, report.drifted_signals, report.errors) == (1, 1, 1)
-    assert report.headline.startswith("1 regressed KPI, 1 drifted signal, 1 error; 2 KPIs")
+    assert report.headline.startswith("1 KPI worse, 1 signal changed, 1 error; 2 KPIs")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,11 @@ def _edit(path: str, value: object) -> Callable[[Any], None]:
         _edit("distributions.0.p", True),
         _edit("settings.min_rows", 1),
         _edit("iteration", "3"),
-        _edit("format_version", 2),
+        _edit("format_version", 1),
+        _edit("format_version", 3),
+        _edit("kpis.0.outcome", "as intended"),
+        _edit("kpis.0.task", "p01-3-more"),
+        _edit("distributions.0.outcome", None),
         _edit("more", 1),
         _edit("reference", None),
     ],

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from console_cases import AT, LINKS, compared_side, recorded, section, texts
+from drift_cases import quiet_turns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from releases_ledger import Story
@@ -140,9 +141,10 @@ def test_exceptions_of_the_blueprint_count() -> None:
 
 
 def test_history_counts() -> None:
-    """A loss that is no worse than the range of earlier values allows cannot be told."""
+    """A loss no larger than what moves while nothing upstream changes cannot be told."""
     found = diff_bundles(bundle_of(measuring(retention=KpiValue(0.8))), bundle_of(measuring(retention=KpiValue(0.7))))
-    history = [{"p01.retention": value} for value in (0.9, 0.7, 0.8)]
+    values = {number + 1: {"p01.retention": value} for number, value in enumerate([0.9, 0.7] * 4 + [0.8])}
+    history = quiet_turns(values)
     (told,) = (
         item
         for item in recorded_findings(
@@ -150,7 +152,7 @@ def test_history_counts() -> None:
         )
         if item.subject == "p01.retention"
     )
-    assert told.history == 3
+    assert told.history == 8
     assert next(item for item in found.judged([told]).numbers if item.kpi).word == "cannot be told"
 
 

@@ -119,8 +119,7 @@ def _kpi(item: KpiFound, report: DriftReport, addresses: Addresses) -> tuple[Cel
 
 
 def _how(item: KpiFound) -> str:
-    noise = f"; p {item.p:.2g} against {item.history} earlier values" if item.p is not None else ""
-    return f"{item.method}{noise}"
+    return item.method if item.p is None else f"{item.method}; p {item.p:.2g}"
 
 
 def _distributions(report: DriftReport, addresses: Addresses) -> Section:
