@@ -13,17 +13,38 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from flywheel_mlflow.canonical import digest_of
 from flywheel_mlflow.documents import Document, load_model
 from flywheel_mlflow.names import Identifier, Label
+from flywheel_mlflow.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
 
 CONTRACT_FILE = "project.yaml"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-MetricPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$", max_length=250)]
-FieldPath = MetricPath
+
+
+def _path(value: str) -> str:
+    parse_path(value)
+    return value
+
+
+MetricPath = Annotated[
+    str,
+    AfterValidator(_path),
+    WithJsonSchema({"type": "string", "pattern": PATH_PATTERN, "maxLength": MAX_PATH_LENGTH}),
+]
+FieldPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$", max_length=250)]
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=250)]
 # Strict: YAML's `target: yes` and `target: "5"` are slips of the pen, not 1.0 and 5.0.
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -126,7 +147,7 @@ class Kpi(Strict):
 
     name: Identifier
     title: Label | None = None
-    path: MetricPath = Field(description="Dotted path in the metrics document.")
+    path: MetricPath = Field(description='Path in the metrics document: a.b, a["b.c"], a[0].')
     direction: Literal["higher", "lower"] = Field(description="Which way is better.")
     target: Finite | None = Field(default=None, description="The value that counts as fully attained.")
     tolerance: Finite | None = Field(
@@ -265,7 +286,7 @@ class Contract(Strict):
         taken = sorted(COMPUTED_NAMES & {kpi.name for kpi in self.kpis})
         if taken:
             raise ValueError(f"kpis: computed for every project, choose other names: {', '.join(taken)}")
-        parts = {part for kpi in self.kpis for part in kpi.path.split(".")}
+        parts = {part for kpi in self.kpis for part in parse_path(kpi.path)}
         circular = sorted(SELF_GRADING & parts) if self.is_assembly else []
         if circular:
             raise ValueError(f"kpis: contain the assembly layer's own evidence: {', '.join(circular)}")
