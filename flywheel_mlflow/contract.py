@@ -9,7 +9,8 @@ A contract is the file ``project.yaml`` in the project's folder::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -26,7 +27,7 @@ from pydantic import (
 
 from flywheel_mlflow.canonical import digest_of
 from flywheel_mlflow.documents import Document, load_model
-from flywheel_mlflow.names import Identifier, Label
+from flywheel_mlflow.names import Identifier, Label, label_fault
 from flywheel_mlflow.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
 
 CONTRACT_FILE = "project.yaml"
@@ -36,6 +37,8 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 def _path(value: str) -> str:
     parse_path(value)
+    if fault := label_fault(value):  # it is shown, and names metrics
+        raise ValueError(fault)
     return value
 
 
@@ -240,6 +243,18 @@ class Decision(Strict):
     why: Text
 
 
+@dataclass(frozen=True, slots=True)
+class MetricUse:
+    """What a path into the metrics document is for: a key of the KPI ``owner``, or of ``costs``."""
+
+    owner: str
+    key: str
+    path: str
+
+    def __str__(self) -> str:
+        return self.owner if self.key == "path" else f"{self.owner} {self.key}"
+
+
 class Contract(Strict):
     """One project's promise to the flywheel."""
 
@@ -313,6 +328,14 @@ class Contract(Strict):
     def is_assembly(self) -> bool:
         """Whether this project is the assembly layer itself, whose evidence is our own checks."""
         return self.registry_role == "assembly_layer"
+
+    def metric_paths(self) -> Iterator[MetricUse]:
+        """Every path into the metrics document: of KPIs, their sizes and standard errors, of costs."""
+        owners = [(kpi.name, kpi, ("path", "n_path", "stderr_path")) for kpi in self.kpis]
+        for owner, model, keys in (*owners, ("costs", self.costs, tuple(Costs.model_fields))):
+            for key in keys:
+                if path := getattr(model, key):
+                    yield MetricUse(owner, key, path)
 
     def interface(self, name: str) -> InterfaceOut | None:
         """The promised output of that name, if any."""
