@@ -13,8 +13,8 @@ from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import DocumentError, InputError
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gates import Measured
-from flywheel_mlflow.metrics import LOWER_IS_BETTER
 from flywheel_mlflow.pins import Pin
+from flywheel_mlflow.provenance import Direction, own_direction
 from flywheel_mlflow.releases import Kind
 from flywheel_mlflow.risks import Risk
 
@@ -243,9 +243,18 @@ def _measured(bundle: Bundle) -> dict[str, Measured]:
             value=_number(metric["value"]),
             n=kpi.get("n") if type(kpi.get("n")) is int else None,
             run_id=run_id or manifest["assembly"]["run_id"],
-            lower_is_better=kpi.get("direction") == "lower" or name in LOWER_IS_BETTER,
+            direction=_direction(name, {**metric, **kpi}),
             stderr=_number(kpi.get("stderr")),
+            unit=str(metric.get("unit") or ""),
         )
+    return found
+
+
+def _direction(name: str, stated: Mapping[str, Any]) -> Direction | None:
+    """The better direction as the bundle states it; bundles of before it was stated have it by the number's name."""
+    found: Direction | None = stated.get("direction", own_direction(name))
+    if found not in ("higher", "lower", None):
+        raise TypeError("no direction")
     return found
 
 

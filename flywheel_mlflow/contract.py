@@ -9,22 +9,46 @@ A contract is the file ``project.yaml`` in the project's folder::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from flywheel_mlflow.canonical import digest_of
 from flywheel_mlflow.documents import Document, load_model
-from flywheel_mlflow.names import Identifier, Label
+from flywheel_mlflow.names import Identifier, Label, label_fault
+from flywheel_mlflow.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
 
 CONTRACT_FILE = "project.yaml"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-MetricPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$", max_length=250)]
-FieldPath = MetricPath
+
+
+def _path(value: str) -> str:
+    parse_path(value)
+    if fault := label_fault(value):  # it is shown, and names metrics
+        raise ValueError(fault)
+    return value
+
+
+MetricPath = Annotated[
+    str,
+    AfterValidator(_path),
+    WithJsonSchema({"type": "string", "pattern": PATH_PATTERN, "maxLength": MAX_PATH_LENGTH}),
+]
+FieldPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$", max_length=250)]
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=250)]
 # Strict: YAML's `target: yes` and `target: "5"` are slips of the pen, not 1.0 and 5.0.
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -127,7 +151,7 @@ class Kpi(Strict):
 
     name: Identifier
     title: Label | None = None
-    path: MetricPath = Field(description="Dotted path in the metrics document.")
+    path: MetricPath = Field(description='Path in the metrics document: a.b, a["b.c"], a[0].')
     direction: Literal["higher", "lower"] = Field(description="Which way is better.")
     target: Finite | None = Field(default=None, description="The value that counts as fully attained.")
     tolerance: Finite | None = Field(
@@ -236,6 +260,18 @@ class Decision(Strict):
     why: Text
 
 
+@dataclass(frozen=True, slots=True)
+class MetricUse:
+    """What a path into the metrics document is for: a key of the KPI ``owner``, or of ``costs``."""
+
+    owner: str
+    key: str
+    path: str
+
+    def __str__(self) -> str:
+        return self.owner if self.key == "path" else f"{self.owner} {self.key}"
+
+
 class Contract(Strict):
     """One project's promise to the flywheel."""
 
@@ -305,7 +341,7 @@ class Contract(Strict):
         taken = sorted(COMPUTED_NAMES & ({kpi.name for kpi in self.kpis} | {suite.name for suite in self.suites}))
         if taken:
             raise ValueError(f"kpis: computed for every project, choose other names: {', '.join(taken)}")
-        parts = {part for kpi in self.kpis for part in kpi.path.split(".")}
+        parts = {part for kpi in self.kpis for part in parse_path(kpi.path)}
         circular = sorted(SELF_GRADING & parts) if self.is_assembly else []
         if circular:
             raise ValueError(f"kpis: contain the assembly layer's own evidence: {', '.join(circular)}")
@@ -336,6 +372,14 @@ class Contract(Strict):
     def members(self, suite: Suite) -> tuple[Kpi, ...]:
         """The KPIs of a suite, in the contract's order."""
         return tuple(kpi for kpi in self.kpis if any(fnmatchcase(kpi.name, pattern) for pattern in suite.kpis))
+
+    def metric_paths(self) -> Iterator[MetricUse]:
+        """Every path into the metrics document: of KPIs, their sizes and standard errors, of costs."""
+        owners = [(kpi.name, kpi, ("path", "n_path", "stderr_path")) for kpi in self.kpis]
+        for owner, model, keys in (*owners, ("costs", self.costs, tuple(Costs.model_fields))):
+            for key in keys:
+                if path := getattr(model, key):
+                    yield MetricUse(owner, key, path)
 
     def interface(self, name: str) -> InterfaceOut | None:
         """The promised output of that name, if any."""

@@ -9,6 +9,7 @@ from flywheel_mlflow.contract import COMPUTED_NAMES, Contract, share_scale
 from flywheel_mlflow.documents import Document, Location
 from flywheel_mlflow.errors import Fault
 from flywheel_mlflow.lineage import circle_of, producers
+from flywheel_mlflow.provenance import own_direction
 from flywheel_mlflow.routes import KNOWN_FROM_EVENT
 from flywheel_mlflow.rules import parse_rule
 
@@ -135,9 +136,13 @@ def _unknown_projects(plan: Blueprint, document: Document, contracts: Sequence[R
     for index, gate in enumerate(plan.gates):
         for position, criterion in enumerate(gate.criteria):
             metric = criterion.metric or ""
+            place = ("gates", index, "criteria", position, "metric")
             if metric.split(".")[0] in ids and metric not in numbers:
-                place = ("gates", index, "criteria", position, "metric")
                 yield document.fault(place, f"no contract declares the KPI {metric}")
+            elif criterion.kind == "max_drop" and metric not in kpis and own_direction(metric) is None:
+                yield document.fault(
+                    place, f"nobody says whether {metric} is better higher or lower: demand a floor or a ceiling of it"
+                )
     for index in range(len(plan.routing)):
         yield from _unknown_in_route(plan, index, document, contracts)
     made = set(producers(contract for contract, _ in contracts))

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from yaml.constructor import SafeConstructor
 
 from flywheel_mlflow.errors import DocumentError, Fault, StorageError
+from flywheel_mlflow.paths import parse_path
 
 #: A contract, blueprint or metrics document is written by people or by one pipeline; one
 #: that is larger is a mistake or an attack, and is refused before it is parsed.
@@ -287,11 +288,31 @@ def load_model(path: Path, model: type[Model], *, name: str | None = None) -> tu
         raise DocumentError(faults_of(error, document)) from error
 
 
-def value_at(document: Any, path: str) -> Any:
-    """The value at a dotted path of nested mappings, or None when any part is missing."""
+_ABSENT = object()
+
+
+def value_at(document: Any, path: str | Sequence[str | int]) -> Any:
+    """The value at a path of nested mappings and lists, or None when any part is missing.
+
+    Raises:
+        ValueError: a text that is no path, see :func:`~flywheel_mlflow.paths.parse_path`.
+    """
+    found = _look_up(document, path)
+    return None if found is _ABSENT else found
+
+
+def is_there(document: Any, path: str | Sequence[str | int]) -> bool:
+    """Whether a path leads somewhere, be it to a value that is known to be unknown (null)."""
+    return _look_up(document, path) is not _ABSENT
+
+
+def _look_up(document: Any, path: str | Sequence[str | int]) -> Any:
     current = document
-    for part in path.split("."):
-        if not isinstance(current, Mapping) or part not in current:
-            return None
+    for part in parse_path(path) if isinstance(path, str) else path:
+        if isinstance(part, int):
+            if not isinstance(current, list | tuple) or part >= len(current):
+                return _ABSENT
+        elif not isinstance(current, Mapping) or part not in current:
+            return _ABSENT
         current = current[part]
     return current

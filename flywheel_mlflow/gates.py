@@ -12,8 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from flywheel_mlflow.approvals import JudgedApproval
 from flywheel_mlflow.blueprint import Blueprint, Criterion, Gate
+from flywheel_mlflow.contract import share_scale
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, Fault
+from flywheel_mlflow.provenance import Direction
 from flywheel_mlflow.releases import Basis, Release
 from flywheel_mlflow.risks import Risk
 
@@ -37,13 +39,17 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A number a criterion reads: None is unknown; ``n`` the sample size; ``lower_is_better`` from the contract."""
+    """A number a criterion reads: None is unknown; ``n`` the sample size.
+
+    ``direction`` is the better one, None for neither; ``unit`` says whether the value is a share.
+    """
 
     value: float | None
     n: int | None = None
     run_id: str = ""
-    lower_is_better: bool = False
+    direction: Direction | None = None
     stderr: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +246,10 @@ def _max_drop(criterion: Criterion, facts: GateFacts) -> CriterionResult:
         return _result(
             criterion, Verdict.INCONCLUSIVE, f"{name} is unknown in {whose}", value=now.value, n=now.n, next=command
         )
-    sign = -1.0 if now.lower_is_better else 1.0
+    if now.direction is None:
+        reason = f"nobody has said whether {name} is better higher or lower, so nothing is a drop"
+        return _result(criterion, Verdict.INCONCLUSIVE, reason, value=now.value, n=now.n, next="flywheel validate")
+    sign = -1.0 if now.direction == "lower" else 1.0
     drop = sign * (before.value - now.value)
     word = "worse" if drop > 0 else "better"
     told = f"{name} was {before.value:g} in {facts.reference} and is {now.value:g}: {word} by {abs(drop):g}"
@@ -268,13 +277,15 @@ def _non_inferior(confidence: float, limit: float, now: Measured, before: Measur
     """Whether a share dropped by less than the margin, as far as its samples can tell."""
     if now.value is None or before.value is None or not _is_size(now.n) or not _is_size(before.n):
         return Verdict.INCONCLUSIVE, "the sample size of one of the two is unknown"
-    if not (0 <= now.value <= 1 and 0 <= before.value <= 1):
+    whole = share_scale(now.unit)
+    if whole is None or not (0 <= now.value <= whole and 0 <= before.value <= whole):
         return Verdict.INCONCLUSIVE, "it is no share of a sample, so no interval of a share fits it"
     from flywheel_mlflow.drift.intervals import newcombe_difference
 
     # No rounding to whole successes: 9.6 of 10 are not 10.
-    low, high = newcombe_difference(before.value * before.n, before.n, now.value * now.n, now.n, confidence=confidence)
-    least, most = (low, high) if sign > 0 else (-high, -low)
+    successes, hits = before.value / whole * before.n, now.value / whole * now.n
+    low, high = newcombe_difference(successes, before.n, hits, now.n, confidence=confidence)
+    least, most = (low * whole, high * whole) if sign > 0 else (-high * whole, -low * whole)
     if most <= limit:
         return Verdict.PASS, f"with its samples it is worse by {most:.3g} at the most, {limit:g} is allowed"
     if least > limit:

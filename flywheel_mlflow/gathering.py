@@ -10,8 +10,8 @@ from numbers import Integral, Real
 from typing import Any
 
 from flywheel_mlflow.canonical import digest_of
-from flywheel_mlflow.contract import Contract, Kpi
-from flywheel_mlflow.documents import value_at
+from flywheel_mlflow.contract import Contract, Kpi, MetricUse
+from flywheel_mlflow.documents import is_there, value_at
 from flywheel_mlflow.drift.samples import MAX_SAMPLES, KpiSamples
 from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.evidence import (
@@ -27,6 +27,7 @@ from flywheel_mlflow.evidence import (
     summarize_checks,
 )
 from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_label
+from flywheel_mlflow.paths import metric_names
 
 #: MLflow's grammar of keys (mlflow/utils/validation.py, 3.17.2), without the paths it refuses.
 _KEY = re.compile(r"^[A-Za-z0-9_\-. :/]+$")
@@ -213,6 +214,15 @@ class Gathering:
         """Names of the passed checks, in the order they came."""
         return tuple(check.name for check in self.checks if check.outcome is Outcome.PASSED)
 
+    def missing_paths(self) -> tuple[str, ...]:
+        """What of the contract's paths leads nowhere, one sentence each; a null is an answer."""
+
+        def is_given(use: MetricUse) -> bool:
+            names = (*metric_names(use.path), *([use.owner] if use.key == "path" else ()))
+            return is_there(self.document, use.path) or any(name in self.metrics for name in names)
+
+        return tuple(f"{use}: nothing at {use.path}" for use in self.contract.metric_paths() if not is_given(use))
+
     def _kpi(self, kpi: Kpi) -> KpiValue:
         value = self._number_at(kpi.path)
         if value is None and kpi.name in self.metrics:
@@ -243,7 +253,7 @@ class Gathering:
             return None
         value = value_at(self.document, path)
         if value is None:
-            value = self.metrics.get(path)
+            value = next((self.metrics[name] for name in metric_names(path) if name in self.metrics), None)
         return None if value is None else number(path, value, place=self._place)
 
 

@@ -10,7 +10,7 @@ from flywheel_mlflow.blueprint import Blueprint, BottleneckRule
 from flywheel_mlflow.drift import DataVerdict, DriftReport
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Reflux, absorbed_events
 from flywheel_mlflow.lineage import Edge, EdgeState, reach
-from flywheel_mlflow.provenance import Metric, Metrics, Source, share
+from flywheel_mlflow.provenance import Metrics, Source, computed, share
 from flywheel_mlflow.registry import EvidenceState, RegistryEntry
 from flywheel_mlflow.rules import parse_rule
 from flywheel_mlflow.stages import MilestoneStatus, StageRun, StageStatus, evidence_source, obligations
@@ -67,7 +67,7 @@ def add_counts(registry: Mapping[str, RegistryEntry], blueprint: Blueprint, metr
     plan = Source("blueprint", "flywheel.yaml", digest=blueprint.digest)
 
     def count(name: str, value: int, rule: str, source: Source, unit: str = "count") -> None:
-        metrics.add(Metric(f"flywheel.{name}", value, unit, rule, source=source))
+        metrics.add(computed(f"flywheel.{name}", value, unit, rule, source=source))
 
     def interfaces(items: Iterable[RegistryEntry]) -> int:
         return sum(len(entry.interfaces) for entry in items)
@@ -114,7 +114,7 @@ def _add_checks(evidenced: Iterable[RegistryEntry], metrics: Metrics) -> None:
         ("upstream_check_pass_rate", share(passed, due), "ratio", "passed checks / checks that were due, upstream"),
     ):
         note = "" if value is not None else "no upstream check was due"
-        metrics.add(Metric(f"flywheel.{name}", value, unit, rule, inputs=inputs, note=note))
+        metrics.add(computed(f"flywheel.{name}", value, unit, rule, inputs=inputs, note=note))
 
 
 def add_acceptance(
@@ -135,7 +135,7 @@ def add_acceptance(
 
     def add(name: str, value: float | None, unit: str, rule: str, *inputs: str, note: str = "") -> None:
         metrics.add(
-            Metric(f"flywheel.{name}", value, unit, rule, tuple(f"flywheel.{item}" for item in inputs), note=note)
+            computed(f"flywheel.{name}", value, unit, rule, tuple(f"flywheel.{item}" for item in inputs), note=note)
         )
 
     projects = len(entries)
@@ -175,7 +175,7 @@ def add_acceptance(
     completed = sum(run.status is StageStatus.COMPLETED for run in stages)
     scores = tuple(f"stage.{run.stage.id}.score" for run in stages)
     metrics.add(
-        Metric(
+        computed(
             "flywheel.stage_completion_rate",
             share(completed, len(stages)),
             "ratio",
@@ -185,7 +185,7 @@ def add_acceptance(
     )
     known = [run.score for run in stages if run.score is not None]
     metrics.add(
-        Metric(
+        computed(
             "flywheel.mean_stage_score",
             sum(known) / len(known) if known else None,
             "score 0..1",
@@ -219,22 +219,6 @@ def add_acceptance(
     )
 
 
-#: Numbers of the whole of which less is better; of the others more is.
-LOWER_IS_BETTER = frozenset(
-    f"flywheel.{name}"
-    for name in (
-        "bottleneck_count",
-        "drifted_filter_count",
-        "drifted_signal_count",
-        "inconclusive_kpi_count",
-        "iteration_cycle_days",
-        "regressed_kpi_count",
-        "review_cost_rmb",
-        "review_hours",
-    )
-)
-
-
 def add_track_record(record: TrackRecord, metrics: Metrics) -> None:
     """Add the acceptance metrics that the ledger answers, as it was when this iteration's evidence ended."""
     for name, value, rule, note in (
@@ -252,14 +236,14 @@ def add_track_record(record: TrackRecord, metrics: Metrics) -> None:
         ),
     ):
         source = Source("ledger", "the decisions by then")
-        metrics.add(Metric(f"flywheel.{name}", value, "ratio", rule, source=source, note=note))
+        metrics.add(computed(f"flywheel.{name}", value, "ratio", rule, source=source, note=note))
 
 
 def add_reflux(reflux: Reflux, absorbed: Iterable[AbsorbedTask], metrics: Metrics) -> None:
     """Add the share of feedback that came back as absorbed tasks, as it was when this iteration's evidence ended."""
     taken_in = reflux.taken_in or 0
     metrics.add(
-        Metric(
+        computed(
             "flywheel.feedback_reflux_rate",
             share(absorbed_events(reflux, absorbed), taken_in),
             "ratio",
@@ -292,7 +276,9 @@ def find_bottlenecks(
         elif holds:
             fired.append(_bottleneck(rule, values, blueprint, edges))
     inputs = tuple(dict.fromkeys(name for item in fired for name in item.values if name in metrics))
-    metrics.add(Metric("flywheel.bottleneck_count", len(fired), "count", "bottleneck rules that fired", inputs=inputs))
+    metrics.add(
+        computed("flywheel.bottleneck_count", len(fired), "count", "bottleneck rules that fired", inputs=inputs)
+    )
     return tuple(sorted(fired, key=lambda item: (-item.rank, item.rule.id))), tuple(undecided)
 
 
@@ -318,7 +304,7 @@ def add_costs(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
             value = getattr(entry.evidence.costs, key) if entry.evidence else None
             path = getattr(entry.contract.costs, key)
             metric = metrics.add(
-                Metric(
+                computed(
                     f"{entry.project_id}.cost.{key}",
                     value,
                     unit,
@@ -332,7 +318,7 @@ def add_costs(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
                 total += value
         silent = len(registry) - len(stated)
         metrics.add(
-            Metric(
+            computed(
                 f"flywheel.{key}",
                 round(total, 6) if stated else None,
                 unit,
@@ -353,7 +339,7 @@ def add_drift(drift: DriftReport | None, found: Iterable[Edge], metrics: Metrics
     """
     for name, value, rule in DRIFT_COUNTS:
         metrics.add(
-            Metric(
+            computed(
                 name,
                 None if drift is None else int(getattr(drift, value)),
                 "count",
@@ -367,7 +353,7 @@ def add_drift(drift: DriftReport | None, found: Iterable[Edge], metrics: Metrics
     feeds = tuple(found)
     localised = sum(not changed.isdisjoint(_with_upstream(project, feeds)) for project in regressed)
     metrics.add(
-        Metric(
+        computed(
             LOCALISED,
             share(localised, len(regressed)),
             "ratio",

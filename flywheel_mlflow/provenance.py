@@ -5,9 +5,91 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from flywheel_mlflow.errors import AssemblyError, UnknownName
+
+#: Which way is better.
+Direction = Literal["higher", "lower"]
+
+_HIGHER: Direction = "higher"
+_LOWER: Direction = "lower"
+#: Which way is better for every number this package computes; None is neither. Those of the whole have their full
+#: names, those of projects and stages what follows the project or stage. A KPI's direction is in its contract.
+DIRECTIONS: Mapping[str, Direction | None] = {
+    **dict.fromkeys((".score", ".check_pass_rate", ".kpi_attainment", ".contract_conformity"), _HIGHER),
+    **dict.fromkeys((".cost.review_hours", ".cost.review_cost_rmb"), _LOWER),
+    **{
+        f"flywheel.{name}": _HIGHER
+        for name in (
+            "asset_coverage",
+            "consumable_count",
+            "consumable_share",
+            "evidenced_count",
+            "feedback_reflux_rate",
+            "interface_mapping",
+            "interface_version_count",
+            "mean_stage_score",
+            "milestone_completion_rate",
+            "milestone_done_count",
+            "registry_completeness",
+            "regression_localisation_rate",
+            "release_pass_rate",
+            "risk_closure_rate",
+            "stage_completion_rate",
+            "upstream_check_pass_rate",
+            "upstream_consumable_count",
+            "upstream_evidenced_count",
+        )
+    },
+    **{
+        f"flywheel.{name}": _LOWER
+        for name in (
+            "bottleneck_count",
+            "carried_count",
+            "drift_error_count",
+            "drifted_filter_count",
+            "drifted_signal_count",
+            "inconclusive_kpi_count",
+            "iteration_cycle_days",
+            "regressed_kpi_count",
+            "review_cost_rmb",
+            "review_hours",
+        )
+    },
+    # Sizes of the flywheel: more parts are neither better nor worse, nor are more checks.
+    **{
+        f"flywheel.{name}": None
+        for name in (
+            "boundary_count",
+            "control_point_count",
+            "interface_count",
+            "layer_count",
+            "mechanism_count",
+            "milestone_count",
+            "phase_count",
+            "project_count",
+            "stage_count",
+            "team_count",
+            "upstream_check_count",
+            "upstream_checks_passed",
+            "upstream_interface_count",
+        )
+    },
+}
+
+
+def own_direction(name: str) -> Direction | None:
+    """Which way is better for a number this package computes, by its full name; None: neither, or none of ours."""
+    return DIRECTIONS.get(_declared_as(name))
+
+
+def _declared_as(name: str) -> str:
+    """The key of a number in :data:`DIRECTIONS`: ``flywheel.x`` as it is, ``p05.score``, ``stage.x.score`` without."""
+    first, _, rest = name.partition(".")
+    if first == "flywheel":
+        return name
+    return "." + (rest.rpartition(".")[2] if first == "stage" else rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +111,7 @@ class Metric:
 
     ``rule`` is a sentence; ``inputs`` are names of other metrics; ``source`` is set on the
     leaves. ``note`` says why a value is unknown or where the reader should be careful.
+    ``direction`` is the better one, None for neither.
     """
 
     name: str
@@ -38,6 +121,7 @@ class Metric:
     inputs: tuple[str, ...] = ()
     source: Source | None = None
     note: str = ""
+    direction: Direction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +197,7 @@ class Metrics(Mapping[str, Metric]):
             metric.name: {
                 "value": metric.value,
                 "unit": metric.unit,
+                "direction": metric.direction,
                 "rule": metric.rule,
                 "inputs": list(metric.inputs),
                 "source": None
@@ -127,6 +212,26 @@ class Metrics(Mapping[str, Metric]):
             }
             for metric in self._by_name.values()
         }
+
+
+def computed(
+    name: str,
+    value: float | None,
+    unit: str,
+    rule: str,
+    inputs: tuple[str, ...] = (),
+    source: Source | None = None,
+    note: str = "",
+) -> Metric:
+    """A number this package computes, with its declared direction.
+
+    Raises:
+        AssemblyError: :data:`DIRECTIONS` does not name it.
+    """
+    key = _declared_as(name)
+    if key not in DIRECTIONS:
+        raise AssemblyError(f"nobody has said which way is better for the metric {name}")
+    return Metric(name, value, unit, rule, inputs, source, note, DIRECTIONS[key])
 
 
 def weighted_mean(pairs: Iterable[tuple[float | None, float]]) -> float | None:

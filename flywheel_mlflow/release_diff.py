@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from flywheel_mlflow.bundle import BLUEPRINT, MANIFEST, METRICS, Bundle, measured
+from flywheel_mlflow.bundle import BLUEPRINT, MANIFEST, Bundle, measured
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.evidence import KpiValue
 from flywheel_mlflow.pins import Pin
+from flywheel_mlflow.provenance import Direction
 from flywheel_mlflow.wording import (
     KPI_WORDS,
     NUMBER_WORDS,
     kpi_differs,
     kpi_order,
     number_word,
-    own_direction,
     same_number,
 )
 
@@ -70,10 +70,11 @@ class ReleaseDiff:
 
 @dataclass(frozen=True, slots=True)
 class BundleNumbers:
-    """Every number of a bundle by its full name, with its sample size where that is known; and the units of all."""
+    """Every number of a bundle by its full name, with its sample size where that is known; units and directions."""
 
     values: Mapping[str, KpiValue]
     units: Mapping[str, str]
+    directions: Mapping[str, Direction | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,9 @@ class BundleDiff:
     def _unit(self, name: str) -> str:
         return self.after.units.get(name) or self.before.units.get(name, "")
 
+    def _direction(self, name: str) -> Direction | None:
+        return (self.after if name in self.after.values else self.before).directions.get(name)
+
     def _kpis(self, found: Iterable[KpiFound]) -> Iterator[NumberChange]:
         for item in sorted(filter(kpi_differs, found), key=kpi_order):
             word = KPI_WORDS[item.verdict]
@@ -110,7 +114,7 @@ class BundleDiff:
         for name in {*self.before.values, *self.after.values} - judged:
             before, after = (side.values.get(name, KpiValue(None)).value for side in (self.before, self.after))
             if not same_number(before, after):
-                word = number_word(before, after, own_direction(name))
+                word = number_word(before, after, self._direction(name))
                 found.append(NumberChange(name, before, after, word, unit=self._unit(name)))
         return sorted(found, key=_place)
 
@@ -135,10 +139,12 @@ def diff_bundles(before: Bundle, after: Bundle) -> BundleDiff:
 
 
 def _numbers(bundle: Bundle) -> BundleNumbers:
-    values = {name: KpiValue(item.value, item.n, item.stderr) for name, item in measured(bundle).items()}
-    metrics = parse_json(bundle.files[METRICS], name=METRICS)["metrics"]
-    units = {name: metric.get("unit") for name, metric in metrics.items()}
-    return BundleNumbers(values, {name: unit for name, unit in units.items() if isinstance(unit, str)})
+    numbers = measured(bundle)
+    return BundleNumbers(
+        values={name: KpiValue(item.value, item.n, item.stderr) for name, item in numbers.items()},
+        units={name: item.unit for name, item in numbers.items()},
+        directions={name: item.direction for name, item in numbers.items()},
+    )
 
 
 def _interfaces(before: Bundle, after: Bundle) -> list[InterfaceChange]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from flywheel_mlflow.blueprint import Blueprint, Stage
 from flywheel_mlflow.evidence import Outcome
-from flywheel_mlflow.provenance import Metric, Metrics, Source, weighted_mean
+from flywheel_mlflow.provenance import Metric, Metrics, Source, computed, weighted_mean
 from flywheel_mlflow.registry import EvidenceState, RegistryEntry
 
 
@@ -76,6 +76,7 @@ def _add_kpis(entry: RegistryEntry, metrics: Metrics) -> None:
                 rule=f"read from the project's run, place {item.kpi.path}",
                 source=evidence_source(entry, item.kpi.path),
                 note="" if item.value is not None else "the project states no value",
+                direction=item.kpi.direction,
             )
         )
 
@@ -84,7 +85,7 @@ def _add_score(entry: RegistryEntry, blueprint: Blueprint, metrics: Metrics) -> 
     prefix, evidence = entry.project_id, entry.evidence
     summary = evidence.checks if evidence else None
     checks = metrics.add(
-        Metric(
+        computed(
             name=f"{prefix}.check_pass_rate",
             value=summary.pass_rate if summary else None,
             unit="ratio",
@@ -95,7 +96,7 @@ def _add_score(entry: RegistryEntry, blueprint: Blueprint, metrics: Metrics) -> 
     )
     known = [item for item in entry.kpis if item.attainment is not None]
     kpis = metrics.add(
-        Metric(
+        computed(
             name=f"{prefix}.kpi_attainment",
             value=weighted_mean((item.attainment, 1.0) for item in entry.kpis),
             unit="ratio",
@@ -108,7 +109,7 @@ def _add_score(entry: RegistryEntry, blueprint: Blueprint, metrics: Metrics) -> 
     )
     met, due = obligations(entry)
     contract = metrics.add(
-        Metric(
+        computed(
             name=f"{prefix}.contract_conformity",
             value=met / due if evidence and due else None,
             unit="ratio",
@@ -119,7 +120,7 @@ def _add_score(entry: RegistryEntry, blueprint: Blueprint, metrics: Metrics) -> 
     )
     weights = blueprint.scoring.weights
     metrics.add(
-        Metric(
+        computed(
             name=f"{prefix}.score",
             value=weighted_mean(
                 ((checks.value, weights.checks), (kpis.value, weights.kpis), (contract.value, weights.contract))
@@ -151,7 +152,7 @@ def _run_stage(stage: Stage, registry: Mapping[str, RegistryEntry], blueprint: B
     entries = [entry for entry in registry.values() if stage.id in entry.contract.stages]
     scored = [entry for entry in entries if metrics.value(f"{entry.project_id}.score") is not None]
     score = metrics.add(
-        Metric(
+        computed(
             name=f"stage.{stage.id}.score",
             value=weighted_mean((metrics.value(f"{item.project_id}.score"), item.contract.weight) for item in entries),
             unit="score 0..1",

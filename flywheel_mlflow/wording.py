@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from flywheel_mlflow.drift import KpiFound, KpiVerdict
+from flywheel_mlflow.provenance import Direction
 
 #: A share of the larger value below which a difference is the rounding of floating point numbers.
 ROUNDING = 1e-12
@@ -22,54 +23,8 @@ KPI_ORDER = tuple(KPI_WORDS)
 #: What the change of a number that nobody judges is called, in the order in which people want to hear of it.
 NUMBER_WORDS = ("worse", "now unknown", "better", "newly known", "moved")
 
-#: Metrics this package computes whose better direction is part of their definition.
-_HIGHER_ENDINGS = (".score", ".check_pass_rate", ".kpi_attainment", ".contract_conformity")
-_HIGHER = frozenset(
-    f"flywheel.{name}"
-    for name in (
-        "asset_coverage",
-        "consumable_count",
-        "consumable_share",
-        "evidenced_count",
-        "feedback_reflux_rate",
-        "interface_mapping",
-        "interface_version_count",
-        "mean_stage_score",
-        "milestone_completion_rate",
-        "milestone_done_count",
-        "registry_completeness",
-        "regression_localisation_rate",
-        "release_pass_rate",
-        "risk_closure_rate",
-        "stage_completion_rate",
-        "upstream_check_pass_rate",
-        "upstream_consumable_count",
-        "upstream_evidenced_count",
-    )
-)
-_LOWER = frozenset(
-    f"flywheel.{name}"
-    for name in (
-        "bottleneck_count",
-        "carried_count",
-        "drift_error_count",
-        "drifted_filter_count",
-        "drifted_signal_count",
-        "inconclusive_kpi_count",
-        "iteration_cycle_days",
-        "regressed_kpi_count",
-    )
-)
 
-
-def own_direction(name: str) -> str | None:
-    """Which way is better for a metric this package computes; None where its definition does not say."""
-    if name in _LOWER:
-        return "lower"
-    return "higher" if name in _HIGHER or name.endswith(_HIGHER_ENDINGS) else None
-
-
-def number_word(before: float | None, now: float | None, direction: str | None) -> str:
+def number_word(before: float | None, now: float | None, direction: Direction | None) -> str:
     """The word of :data:`NUMBER_WORDS` for a number that moved; ``direction`` is the better one, None where unknown."""
     if now is None:
         return "now unknown"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -85,8 +85,7 @@ def flywheel(found: Flywheel, *, as_json: bool) -> None:
         }
         print_json(document)
         return
-    for warning in found.warnings:
-        say(open_console(stderr=True), f"warning: {warning}")
+    warn(found.warnings)
     rows = [
         (
             contract.id,
@@ -102,6 +101,13 @@ def flywheel(found: Flywheel, *, as_json: bool) -> None:
     ]
     columns = ("id", "title", "owner", "phase", "stages", "makes", "reads", "KPIs")
     open_console().print(table(f"{found.name}: {len(rows)} contracts, no faults", columns, rows))
+
+
+def warn(lines: Iterable[object]) -> None:
+    """What a person should look at, a line each on standard error."""
+    console = open_console(stderr=True)
+    for line in lines:
+        say(console, f"warning: {line}")
 
 
 def ready(found: Flywheel, settings: Settings, experiment_id: str) -> None:
@@ -125,6 +131,7 @@ def logged(run: LoggedRun, *, as_json: bool) -> None:
             "findings": run.findings,
             "kpis": {item.kpi.name: item.value for item in entry.kpis},
             "interfaces": {item.promise.name: item.version for item in entry.interfaces},
+            "missing": run.missing,
         }
         print_json(document)
         return
@@ -158,14 +165,14 @@ def logged(run: LoggedRun, *, as_json: bool) -> None:
     say(console, "consumable: " + yes(entry.consumable))
     for reason in entry.reasons:
         say(console, f"  {reason}")
+    warn(run.missing)
 
 
 def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) -> None:
     """Which runs were tagged, and which were left alone."""
     if as_json:
-        print_json(
-            {"project_id": project_id, "dry_run": dry_run, "adopted": found.run_ids, "left_alone": found.left_alone}
-        )
+        document = {"project_id": project_id, "dry_run": dry_run, "adopted": found.run_ids}
+        print_json(document | {"left_alone": found.left_alone, "sources": found.sources, "missing": found.missing})
         return
     console = open_console()
     verb = "would adopt" if dry_run else "adopted"
@@ -174,6 +181,10 @@ def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) ->
         say(console, f"  {run_id}")
     for item in found.left_alone:
         say(console, f"  left alone {item.run_id}: {item.reason}")
+    for what, names in found.sources.items():
+        if names:
+            say(console, f"  {what} <- {', '.join(names)}")
+    warn(found.missing)
 
 
 def collected(found_for: Flywheel, found: Collected, *, as_json: bool) -> None:

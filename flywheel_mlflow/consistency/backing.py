@@ -22,8 +22,9 @@ from flywheel_mlflow.consistency.checking import (
 from flywheel_mlflow.consistency.shapes import Entry, Evidence
 from flywheel_mlflow.consistency.view import AssemblyView, parse
 from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.documents import value_at
+from flywheel_mlflow.documents import is_there, value_at
 from flywheel_mlflow.evidence import EvidenceKind, ProjectEvidence
+from flywheel_mlflow.paths import parse_path
 from flywheel_mlflow.registry import RegistryEntry
 
 
@@ -157,18 +158,11 @@ def _own_kpis(own: Contract, view: AssemblyView) -> Iterator[str]:
         return
     for kpi in own.kpis:
         value = value_at(metrics, kpi.path)
-        if value is None and not _is_there(metrics, kpi.path):
+        if not is_there(metrics, kpi.path):
             yield f"{own.id}.{kpi.name}: {names.METRICS} has nothing at {kpi.path}"
         elif entry.evidence is not None:
             stated = entry.kpis.get(kpi.name)
             yield from unequal(f"{own.id}.{kpi.name}", stated.value if stated else None, value)
-
-
-def _is_there(document: Any, path: str) -> bool:
-    """Whether a path leads to a value that is known to be unknown, rather than to nothing."""
-    *around, last = path.split(".")
-    place = value_at(document, ".".join(around)) if around else document
-    return isinstance(place, dict) and last in place
 
 
 def _kpi_path_gone(view: AssemblyView, rng: random.Random) -> tuple[str, AssemblyView] | None:
@@ -178,9 +172,8 @@ def _kpi_path_gone(view: AssemblyView, rng: random.Random) -> tuple[str, Assembl
     path = rng.choice([kpi.path for kpi in own.kpis])
 
     def change(document: Any, _rng: random.Random) -> str | None:
-        *around, last = path.split(".")
-        place = value_at(document, ".".join(around)) if around else document
-        del place[last]
+        *around, last = parse_path(path)
+        del value_at(document, around)[last]
         return f"{path} removed"
 
     return edited(names.METRICS, change)(view, rng)

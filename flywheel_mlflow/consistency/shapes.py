@@ -382,6 +382,7 @@ class MetricLine(Shape):
     inputs: list[str]
     source: SourceLine | None
     note: str
+    direction: Literal["higher", "lower"] | None = None
 
 
 class Acceptance(Shape):

@@ -69,7 +69,7 @@ class ColumnMapping(Strict):
         """The event's fields that one foreign row has, not yet judged; ``nested`` says that dots walk into objects."""
         found: dict[str, Any] = dict(self.constants)
         for name, path in self.columns.items():
-            value = value_at(foreign, path) if nested else foreign.get(path)
+            value = value_at(foreign, path.split(".")) if nested else foreign.get(path)
             if value is None or value == "":
                 continue
             found[name] = self._value(name, value)

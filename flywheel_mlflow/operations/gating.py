@@ -19,7 +19,6 @@ from flywheel_mlflow.errors import FlywheelError, Refused
 from flywheel_mlflow.evidence import Outcome
 from flywheel_mlflow.explanations import answer, counting
 from flywheel_mlflow.gates import Answer, GateFacts, GateResult, Measured, Verdict, evaluate
-from flywheel_mlflow.metrics import LOWER_IS_BETTER
 from flywheel_mlflow.moves import check_stage, refuse_unfit
 from flywheel_mlflow.operations.assembling import assembly_digest, gather, settle
 from flywheel_mlflow.operations.bundles import DriftDocument, Reference, drift_of, fetch_bundle, reference_of
@@ -217,17 +216,7 @@ def _reference_metrics(desk: Desk, reference: Reference) -> Mapping[str, Measure
     if reference.recorded is None:
         return {}
     run_id = reference.recorded.run_id
-    lower = {
-        f"{contract.id}.{kpi.name}"
-        for contract in desk.flywheel.contracts.values()
-        for kpi in contract.kpis
-        if kpi.direction == "lower"
-    }
-    lower |= LOWER_IS_BETTER
-    return {
-        name: Measured(value, run_id=run_id, lower_is_better=name in lower)
-        for name, value in reference.recorded.metrics.items()
-    }
+    return {name: Measured(value, run_id=run_id) for name, value in reference.recorded.metrics.items()}
 
 
 def _checks(bundle: Bundle) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from flywheel_mlflow.records import DataFile, Measurement
     from flywheel_mlflow.tracking import StartedRun, Tracking
 
+_LOG = logging.getLogger(__name__)
+
 #: Artifact folder of what this product writes itself, and of interface data.
 OWN_FOLDER = "flywheel"
 DATA_FOLDER = "interfaces"
@@ -46,19 +49,22 @@ class LoggedRun:
 
     ``entry`` judges this run alone: what its consumers read is the assembly's business.
     ``findings`` are the checks that did not pass. ``repeated`` is True when the project had a
-    valid run in this iteration already, so nothing was written.
+    valid run in this iteration already, so nothing was written. ``missing`` says which places the
+    contract names hold nothing, so that these values are unknown.
     """
 
     run_id: str
     entry: RegistryEntry
     findings: tuple[Check, ...] = ()
     repeated: bool = False
+    missing: tuple[str, ...] = ()
 
 
 class ProjectRun:
     """A project's run in the making; use it as a context manager.
 
-    Leaving the block writes everything and marks the run valid. An exception inside marks it
+    Leaving the block writes everything and marks the run valid; places of the contract that hold
+    nothing are logged as warnings (``warns``). An exception inside marks it
     FAILED with the reason on its page; a killed process leaves a run that is never counted.
     """
 
@@ -72,6 +78,7 @@ class ProjectRun:
         kind: EvidenceKind = EvidenceKind.MEASURED,
         resume: str | None = None,
         progress: Callable[[int], None] | None = None,
+        warns: bool = True,
     ) -> None:
         self.flywheel = flywheel
         self.contract: Contract = flywheel.contract(project_id)
@@ -82,6 +89,7 @@ class ProjectRun:
         self._tracking = tracking
         self._resume = resume
         self._progress = progress
+        self._warns = warns
         self._gathering = Gathering(self.contract)
         self._data: dict[str, Path] = {}
         self._files: dict[str, tuple[DataFile, ...]] = {}
@@ -287,7 +295,11 @@ class ProjectRun:
             )
             self._tracking.runs.finish(started, content)
         findings = tuple(check for check in gathering.checks if check.outcome is not Outcome.PASSED)
-        self.logged = LoggedRun(started.run_id, judge(self.flywheel, evidence), findings)
+        self.logged = LoggedRun(
+            started.run_id, judge(self.flywheel, evidence), findings, missing=gathering.missing_paths()
+        )
+        for line in self.logged.missing if self._warns else ():
+            _LOG.warning("%s: %s", self.contract.id, line)
 
     def _refuse_changed_data(self) -> None:
         """Refuse data rewritten after they were measured: what is uploaded would have another digest."""

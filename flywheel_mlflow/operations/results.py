@@ -76,6 +76,7 @@ def log_results(
         kind=EvidenceKind.PUBLISHED if is_published else EvidenceKind.MEASURED,
         resume=resume,
         progress=progress,
+        warns=False,  # the caller has them in the answer
     )
     rehearsal = Gathering(contract)
     rehearsal.add_document(document, place=str(folder / contract.results.metrics))

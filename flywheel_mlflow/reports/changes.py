@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.assembly import Assembly
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value
-from flywheel_mlflow.wording import number_word, own_direction, same_number
+from flywheel_mlflow.wording import number_word, same_number
 
 #: The order in which readers of a review want to meet them.
 _ORDER = ("now unknown", "worse", "better", "newly known", "moved")
@@ -34,16 +34,6 @@ class StatusChange:
     now: str
 
 
-def direction_of(name: str, assembly: Assembly) -> str | None:
-    """Which way is better for a metric, "higher" or "lower"; None where nobody has said."""
-    declared = {
-        f"{entry.project_id}.{item.kpi.name}": item.kpi.direction
-        for entry in assembly.registry.values()
-        for item in entry.kpis
-    }
-    return declared[name] if name in declared else own_direction(name)
-
-
 def changes(assembly: Assembly) -> tuple[Change, ...]:
     """Every number that moved since the previous assembly, those that matter most to a review first.
 
@@ -62,7 +52,7 @@ def changes(assembly: Assembly) -> tuple[Change, ...]:
             if same_number(before, now):
                 continue
             difference, size = format_change(before, now, metric.unit), abs(now - before) / (abs(before) or 1.0)
-        judgement = number_word(before, now, direction_of(name, assembly))
+        judgement = number_word(before, now, metric.direction)
         change = Change(name, format_value(before, metric.unit), format_value(now, metric.unit), difference, judgement)
         found.append((_ORDER.index(judgement), -size, change))
     return tuple(change for *_, change in sorted(found, key=lambda item: (item[0], item[1], item[2].name)))

@@ -14,6 +14,7 @@ from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.evidence import FieldType
 from flywheel_mlflow.feedback.absorption import Absorption
+from flywheel_mlflow.provenance import Direction, own_direction
 from flywheel_mlflow.reports.bundle import LINEAGE_CHART
 
 Found = TypeVar("Found")
@@ -29,7 +30,7 @@ class RecordedKpi:
     value: float | None
     n: int | None
     unit: str
-    direction: str
+    direction: Direction
     target: float | None
     tolerance: float | None
     attainment: float | None
@@ -222,6 +223,7 @@ class RecordedMetric:
     rule: str
     inputs: tuple[str, ...]
     source: RecordedSource | None
+    direction: Direction | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = _READ
 
@@ -282,6 +284,11 @@ class AssemblyRecord:
     def value(self, name: str) -> float | None:
         """A metric's value; None when it is unknown or nobody computes it."""
         return self.metrics[name].value if name in self.metrics else None
+
+    def direction(self, name: str) -> Direction | None:
+        """Which way is better for a metric; by its name where the assembly is older than this being recorded."""
+        recorded = self.metrics.get(name)
+        return recorded.direction if recorded and recorded.direction else own_direction(name)
 
     def project(self, project_id: str) -> RecordedProject | None:
         """A project's entry; None when it was not registered."""

@@ -7,10 +7,12 @@ from itertools import groupby
 
 from flywheel_mlflow.deliverables import ACCEPTANCE_METRICS
 from flywheel_mlflow.drift import KpiVerdict
+from flywheel_mlflow.provenance import Direction
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Spark, Table, Tone, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_record import RecordedKpi, RecordedMetric
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
+from flywheel_mlflow.wording import number_word
 
 #: The flywheel's own numbers over the iterations, before those it is accepted by.
 HEADLINE_METRICS = (
@@ -107,7 +109,7 @@ def _metric(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
     label = name.removeprefix("flywheel.").replace("_", " ")
     return (
         Cell(label),
-        *_moved(label, metric.unit, _over(name, metric.value, facts)),
+        *_moved(label, metric.unit, _over(name, metric.value, facts), facts.record.direction(name)),
         Cell(metric.note or metric.rule),
     )
 
@@ -127,7 +129,7 @@ def _kpis(facts: DashboardFacts) -> Iterator[tuple[Cell, ...]]:
 
 def kpi_over_iterations(name: str, kpi: RecordedKpi, facts: DashboardFacts) -> Sequence[Cell]:
     """A KPI's value now, the change, the line over the iterations, the value before."""
-    return _moved(name, kpi.unit, _over(name, kpi.value, facts), kpi)
+    return _moved(name, kpi.unit, _over(name, kpi.value, facts), kpi.direction)
 
 
 def drift_says(name: str, facts: DashboardFacts) -> Cell:
@@ -150,7 +152,7 @@ def _over(name: str, now: float | None, facts: DashboardFacts) -> dict[int, floa
     return found | {facts.iteration: now}
 
 
-def _moved(name: str, unit: str, values: Mapping[int, float | None], kpi: RecordedKpi | None = None) -> Sequence[Cell]:
+def _moved(name: str, unit: str, values: Mapping[int, float | None], direction: Direction | None) -> Sequence[Cell]:
     """The value now, the change with whether it is for the better, the line, the value before."""
     *_, before, now = (None, *values.values())
     now_cell = number(with_unit(now, unit), Tone.UNKNOWN if now is None else Tone.NONE)
@@ -162,5 +164,5 @@ def _moved(name: str, unit: str, values: Mapping[int, float | None], kpi: Record
         return now_cell, number(UNKNOWN, Tone.UNKNOWN), line, before_cell
     if before == now:
         return now_cell, number("same"), line, before_cell
-    better = "" if kpi is None else " better" if (now > before) == (kpi.direction == "higher") else " worse"
-    return now_cell, number(format_change(before, now, unit) + better), line, before_cell
+    word = "" if direction is None else f" {number_word(before, now, direction)}"
+    return now_cell, number(format_change(before, now, unit) + word), line, before_cell

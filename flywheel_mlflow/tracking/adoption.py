@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.errors import InputError, ServerRefused, UnknownName
 from flywheel_mlflow.evidence import EvidenceKind, SkippedRun
 from flywheel_mlflow.tracking import tags
-from flywheel_mlflow.tracking.collector import PAGE_SIZE
+from flywheel_mlflow.tracking.collector import PAGE_SIZE, metric_of
 from flywheel_mlflow.tracking.connection import pages, translated
 from flywheel_mlflow.tracking.project_runs import log_batch, project_labels
 
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """Which runs were tagged, and which were left alone with the reason."""
+    """Which runs were tagged, and which were left alone with the reason.
+
+    ``sources`` says for each path of the contract which metric of the runs holds the value; ``missing`` which paths
+    lead to none in some of them.
+    """
 
     run_ids: tuple[str, ...]
     left_alone: tuple[SkippedRun, ...]
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
 class Adopter:
@@ -69,7 +76,7 @@ class Adopter:
                     f"no run of {experiment} matches {filter_string!r}",
                     hint="try the same filter in the search box of the MLflow UI",
                 )
-            taken: list[str] = []
+            taken: list[Run] = []
             left: list[SkippedRun] = []
             for run in runs:
                 reason = _why_not(run, contract, iteration)
@@ -78,10 +85,10 @@ class Adopter:
                     continue
                 if not dry_run:
                     self._tag(run.info.run_id, contract, iteration)
-                taken.append(run.info.run_id)
+                taken.append(run)
             if taken and not dry_run:
                 self._client.set_experiment_tag(found.experiment_id, tags.NAME, self._flywheel)
-        return Adopted(tuple(taken), tuple(left))
+        return _adopted(taken, left, contract)
 
     def _matching(self, experiment_id: str, filter_string: str) -> list[Run]:
         def page_after(token: str | None) -> PagedList[Run]:
@@ -104,6 +111,19 @@ class Adopter:
         labels = project_labels(self._flywheel, contract, iteration, EvidenceKind.ADOPTED)
         log_batch(self._client, run_id, {}, {}, labels)
         self._client.set_tag(run_id, tags.VALID, tags.TRUE)
+
+
+def _adopted(taken: Sequence[Run], left: Sequence[SkippedRun], contract: Contract) -> Adopted:
+    """What became of the runs, with the metrics their values are read from."""
+    sources: dict[str, tuple[str, ...]] = {}
+    missing: list[str] = []
+    for use in contract.metric_paths():
+        ours = tags.COST_PREFIX + use.key if use.owner == "costs" else use.owner + tags.KPI_SUFFIXES[use.key]
+        names = [metric_of(ours, use.path, run.data.metrics, adopted=True) for run in taken]
+        sources[str(use)] = tuple(sorted({name for name in names if name is not None}))
+        if absent := names.count(None):
+            missing.append(f"{use}: no metric {use.path} in {absent} of {len(taken)} runs")
+    return Adopted(tuple(run.info.run_id for run in taken), tuple(left), sources, tuple(missing))
 
 
 def _why_not(run: Run, contract: Contract, iteration: int) -> str | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.contract import Contract, Kpi
 from flywheel_mlflow.evidence import (
     CheckSummary,
     Collected,
@@ -24,6 +24,7 @@ from flywheel_mlflow.evidence import (
     ProjectEvidence,
     SkippedRun,
 )
+from flywheel_mlflow.paths import metric_names
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
 
@@ -245,11 +246,11 @@ def read_evidence(run: Run, contract: Contract, iteration: int) -> ProjectEviden
         run_id=run.info.run_id,
         ended=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.end_time else None,
         contract_digest=labels.get(tags.CONTRACT, ""),
-        kpis={kpi.name: _kpi(kpi.name, kpi.path if adopted else kpi.name, metrics) for kpi in contract.kpis},
+        kpis={kpi.name: _kpi(kpi, metrics, adopted=adopted) for kpi in contract.kpis},
         checks=_checks(labels, metrics, contract.checks.required),
         interfaces_out={name: version for name, version in sorted(outs.items()) if name in promised},
         interfaces_in=tuple(sorted(ins)),
-        costs=Costs(_finite(metrics.get(tags.REVIEW_HOURS)), _finite(metrics.get(tags.REVIEW_COST_RMB))),
+        costs=_costs(contract, metrics, adopted=adopted),
         evidence_digest=labels.get(tags.EVIDENCE_DIGEST, ""),
         code_version=labels.get(tags.GIT_COMMIT, ""),
         tasks=_tasks(labels.get(tags.TASKS)),
@@ -270,14 +271,32 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
-def _kpi(name: str, path: str, metrics: Mapping[str, float]) -> KpiValue:
-    """A KPI by its name, or by its path, under which other tools may have logged it."""
-    value = _finite(metrics.get(name, metrics.get(path)))
-    size = _finite(metrics.get(name + tags.SAMPLE_SIZE_SUFFIX))
-    stderr = _finite(metrics.get(name + tags.STANDARD_ERROR_SUFFIX))
+def metric_of(ours: str, path: str | None, metrics: Mapping[str, float], *, adopted: bool) -> str | None:
+    """The name of the metric that holds a value; None when none does.
+
+    Runs of ours hold it under our name; one that another tool logged under the contract's path, or else under ours.
+    """
+    theirs = metric_names(path) if adopted and path is not None else ()
+    return next((name for name in (*theirs, ours) if name in metrics), None)
+
+
+def _kpi(kpi: Kpi, metrics: Mapping[str, float], *, adopted: bool) -> KpiValue:
+    def read(suffix: str, path: str | None) -> float | None:
+        name = metric_of(kpi.name + suffix, path, metrics, adopted=adopted)
+        return None if name is None else _finite(metrics[name])
+
+    value = read("", kpi.path)
+    size = read(tags.SAMPLE_SIZE_SUFFIX, kpi.n_path)
+    stderr = read(tags.STANDARD_ERROR_SUFFIX, kpi.stderr_path)
     return KpiValue(
         _whole(value), None if size is None or size < 0 else int(size), None if stderr is None or stderr < 0 else stderr
     )
+
+
+def _costs(contract: Contract, metrics: Mapping[str, float], *, adopted: bool) -> Costs:
+    hours = metric_of(tags.REVIEW_HOURS, contract.costs.review_hours, metrics, adopted=adopted)
+    rmb = metric_of(tags.REVIEW_COST_RMB, contract.costs.review_cost_rmb, metrics, adopted=adopted)
+    return Costs(*(None if name is None else _finite(metrics[name]) for name in (hours, rmb)))
 
 
 def _whole(value: float | None) -> float | None:

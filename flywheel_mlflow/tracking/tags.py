@@ -63,10 +63,13 @@ CHECKS_FAILED = "checks.failed"
 CHECKS_SKIPPED = "checks.skipped"
 CHECKS_ERROR = "checks.error"
 CHECKS_WARNED = "checks.warned"
-REVIEW_HOURS = "cost.review_hours"
-REVIEW_COST_RMB = "cost.review_cost_rmb"
+COST_PREFIX = "cost."
+REVIEW_HOURS = COST_PREFIX + "review_hours"
+REVIEW_COST_RMB = COST_PREFIX + "review_cost_rmb"
 SAMPLE_SIZE_SUFFIX = ".n"
 STANDARD_ERROR_SUFFIX = ".stderr"
+#: What the metric of a KPI's value, sample size and standard error is called after the KPI, by the key of the contract.
+KPI_SUFFIXES = {"path": "", "n_path": SAMPLE_SIZE_SUFFIX, "stderr_path": STANDARD_ERROR_SUFFIX}
 
 CONTEXT_OUT = "interface_out"
 CONTEXT_IN = "interface_in"

@@ -56,6 +56,10 @@ def test_foreign_runs_become_evidence(bench: Bench) -> None:
     assert bench.collect().evidence == {}
     adopted = _adopt(bench, experiment)
     assert (set(adopted.run_ids), adopted.left_alone) == ({old, new}, ())
+    assert adopted.sources["queries"] == ("num_queries", "queries")
+    assert adopted.sources["citation_accuracy"] == ("citation_accuracy",)
+    assert adopted.sources["latency_ms"] == ()
+    assert "citation_accuracy: no metric citation_accuracy in 1 of 2 runs" in adopted.missing
     collected = bench.collect()
     evidence = collected.evidence["p05"]
     assert (evidence.run_id, evidence.kind) == (new, EvidenceKind.ADOPTED)

@@ -252,10 +252,23 @@ def test_numbers_come_with_sample_and_direction() -> None:
     kpis = {"latency": KpiValue(120.0, 500)}
     found = measured(bundle_from(assembled(p03=evidence_of(WHEEL.contracts["p03"], kpis=kpis))))
     latency = found["p03.latency"]
-    assert (latency.value, latency.n, latency.run_id, latency.lower_is_better) == (120.0, 500, "run-p03", True)
+    assert (latency.value, latency.n, latency.run_id, latency.direction) == (120.0, 500, "run-p03", "lower")
     score = found["flywheel.mean_stage_score"]
-    assert (score.run_id, score.n, score.lower_is_better) == ("run-a", None, False)
-    assert not found["p01.retention"].lower_is_better
+    assert (score.run_id, score.n, score.direction) == ("run-a", None, "higher")
+    assert found["p01.retention"].direction == "higher"
+
+
+def test_an_older_bundle_has_directions_by_name() -> None:
+    """Before numbers were written with their direction, the declaration of this package says it."""
+    bundle = bundle_from()
+    document = json.loads(bundle.files["metrics.json"])
+    for metric in document["metrics"].values():
+        del metric["direction"]
+    old = replace(bundle, files={**bundle.files, "metrics.json": json.dumps(document)})
+    assert {name: item.direction for name, item in measured(old).items()} == {
+        name: item.direction for name, item in measured(bundle).items()
+    }
+    assert measured(old)["flywheel.carried_count"].direction == "lower"
 
 
 def test_unknown_numbers_stay_unknown() -> None:

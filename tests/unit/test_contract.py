@@ -56,8 +56,10 @@ def test_a_contract_reads_back_what_was_written(tmp_path: Path) -> None:
         (lambda it: it["checks"].update(required=[]), "checks.required: "),
         (lambda it: it["checks"].update(min_pass_rate=0), "checks.min_pass_rate: "),
         (lambda it: it["checks"].update(min_pass_rate=1.01), "checks.min_pass_rate: "),
-        (lambda it: it["kpis"][0].update(path="a..b"), "kpis[0].path: String should match"),
-        (lambda it: it["kpis"][0].update(path="a[0]"), "kpis[0].path: String should match"),
+        (lambda it: it["kpis"][0].update(path="a..b"), "kpis[0].path: no path at character 2"),
+        (lambda it: it["kpis"][0].update(path="a[x]"), "kpis[0].path: no path at character 2"),
+        (lambda it: it["kpis"][0].update(path="a b"), "kpis[0].path: no path at character 2"),
+        (lambda it: it["kpis"][0].update(n_path="x" * 251), "kpis[0].n_path: has 251 characters"),
         (lambda it: it["kpis"][0].update(target=True), "kpis[0].target: "),
         (lambda it: it["kpis"][0].update(target="1"), "kpis[0].target: "),
         (lambda it: it["kpis"][0].update(tolerance=-1), "kpis[0].tolerance: "),
@@ -102,7 +104,7 @@ def test_a_kpi_cannot_be_called_like_a_computed_number(tmp_path: Path, name: str
 def test_every_fault_of_a_contract_comes_at_once_with_its_line(tmp_path: Path) -> None:
     """Faults of five places are five faults, each on the line where the place is written."""
     document = contract_document("p01", title="", owner="a b", layers=[3]) | {"id": "P1"}
-    document["kpis"][0]["path"] = "/"
+    document["kpis"][0]["path"] = "."
     text = dump(document)
     found = faults(tmp_path, text).splitlines()
     lines = text.splitlines()

@@ -121,6 +121,37 @@ def test_a_gate_on_a_number_nobody_declares_is_found(tmp_path: Path) -> None:
     assert [message for _, _, message in found(tmp_path, change)] == ["no contract declares the KPI p01.nobody"]
 
 
+@pytest.mark.parametrize(
+    ("metric", "refused"),
+    [
+        ("flywheel.project_count", True),
+        ("flywheel.nonsense", True),
+        ("flywheel.carried_count", False),
+        ("p01.retention", False),
+        ("p01.score", False),
+        ("stage.first.score", False),
+    ],
+)
+def test_a_drop_needs_a_direction(tmp_path: Path, metric: str, refused: bool) -> None:
+    """A drop of a number nobody says is better higher or lower is a fault at its line; a floor is none."""
+    plan = blueprint_document()
+    for kind in ("max_drop", "floor"):
+        criterion = {"id": f"stray_{kind}", "kind": kind, "demand": "x", "metric": metric, "limit": 0}
+        plan["gates"][0]["criteria"].append(criterion)
+    write_flywheel(tmp_path, blueprint=plan)
+    if not refused:
+        load_flywheel(tmp_path)
+        return
+    with pytest.raises(DocumentError) as caught:
+        load_flywheel(tmp_path)
+    (fault,) = caught.value.faults
+    assert (fault.file, fault.path) == (
+        "flywheel.yaml",
+        f"gates[0].criteria[{len(plan['gates'][0]['criteria']) - 2}].metric",
+    )
+    assert "better higher or lower" in fault.message
+
+
 def test_the_assembly_layer_does_not_grade_itself(tmp_path: Path) -> None:
     """A KPI of the assembly layer that contains its own evidence is refused: the assembly could not settle."""
 

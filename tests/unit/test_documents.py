@@ -19,6 +19,7 @@ from flywheel_mlflow.documents import (
     MAX_DOCUMENT_BYTES,
     Document,
     dotted,
+    is_there,
     load_model,
     parse_json,
     parse_yaml,
@@ -218,8 +219,20 @@ def test_a_line_is_found_for_every_place() -> None:
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("a.b", 0), ("a", {"b": 0, "c": None}), ("a.c", None), ("a.x", None), ("a.b.c", None), ("", None), ("a..b", None)],
+    [
+        ("a.b", 0),
+        ("a", {"b": 0, "c": None}),
+        ("a.c", None),
+        ("a.x", None),
+        ("a.b.c", None),
+        ("list[1].x", 5),
+        ("list[2]", None),
+        ("a[0]", None),
+        ('["d.e"]', 7),
+    ],
 )
 def test_a_missing_part_of_a_path_is_none(path: str, value: object) -> None:
-    """Zero is a value, and nothing but mappings is walked into."""
-    assert value_at({"a": {"b": 0, "c": None}}, path) == value
+    """Zero is a value, and nothing but mappings and lists is walked into."""
+    document = {"a": {"b": 0, "c": None}, "list": [1, {"x": 5}], "d.e": 7}
+    assert value_at(document, path) == value
+    assert is_there(document, path) == (value is not None or path == "a.c")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from flywheel_mlflow.gates import (
     evaluate,
     worst,
 )
+from flywheel_mlflow.provenance import Direction, own_direction
 from flywheel_mlflow.releases import Kind
 
 PASS, BLOCK, INCONCLUSIVE = Verdict.PASS, Verdict.BLOCK, Verdict.INCONCLUSIVE
@@ -106,15 +108,15 @@ def facts_of(told: Story = TOLD, **more: Any) -> GateFacts:
         metrics={
             "flywheel.mapping": Measured(0.95, run_id="run-a"),
             "p01.size": Measured(100.0),
-            "p03.latency": Measured(120.0, lower_is_better=True),
+            "p03.latency": Measured(120.0, direction="lower"),
             "flywheel.check_rate": Measured(1.0, n=40, run_id="run-a"),
-            "p01.retention": Measured(0.31, run_id="run-b"),
-            "p02.accuracy": Measured(0.9, n=2_000, run_id="run-b"),
+            "p01.retention": Measured(0.31, run_id="run-b", direction="higher"),
+            "p02.accuracy": Measured(0.9, n=2_000, run_id="run-b", direction="higher", unit="accuracy"),
         },
         reference="release 7",
         reference_metrics={
             "p01.retention": Measured(0.32, run_id="run-c"),
-            "p03.latency": Measured(115.0, lower_is_better=True),
+            "p03.latency": Measured(115.0, direction="lower"),
             "p02.accuracy": Measured(0.9, n=2_000, run_id="run-c"),
         },
         checks=good,
@@ -282,7 +284,7 @@ def test_a_rate_of_checks_is_told_with_the_checks() -> None:
 )
 def test_a_drop_up_to_the_limit_is_allowed(now: float, before: float, expected: Verdict) -> None:
     """A rise and a drop within 0.02 pass, more blocks; both runs are named."""
-    facts = with_metric("p01.retention", Measured(now, run_id="run-b"))
+    facts = with_metric("p01.retention", Measured(now, run_id="run-b", direction="higher"))
     facts = replace(facts, reference_metrics={"p01.retention": Measured(before, run_id="run-c")})
     found = criterion("holds", facts)
     assert found.verdict is expected
@@ -294,7 +296,7 @@ def test_a_drop_up_to_the_limit_is_allowed(now: float, before: float, expected: 
 @pytest.mark.parametrize(("now", "expected"), [(90.0, PASS), (125.0, PASS), (125.5, BLOCK)])
 def test_where_lower_is_better_a_rise_is_the_drop(now: float, expected: Verdict) -> None:
     """Latency may rise by 10 and fall by anything."""
-    found = criterion("not_slower", with_metric("p03.latency", Measured(now, lower_is_better=True)))
+    found = criterion("not_slower", with_metric("p03.latency", Measured(now, direction="lower")))
     assert found.verdict is expected
     assert f"{'worse' if now > 115 else 'better'} by {abs(now - 115):g}" in found.reason
 
@@ -313,11 +315,15 @@ def test_where_lower_is_better_a_rise_is_the_drop(now: float, expected: Verdict)
 )
 def test_confidence_asks_what_the_samples_can_tell(now: float, before: float, n: int, expected: Verdict) -> None:
     """The same difference passes, blocks, or is open, by the interval of its samples; turned round it is the same."""
-    for lower in (False, True):
-        values = (1 - now, 1 - before) if lower else (now, before)
-        facts = with_metric("p02.accuracy", Measured(values[0], n=n, lower_is_better=lower))
-        facts = replace(facts, reference_metrics={"p02.accuracy": Measured(values[1], n=n, lower_is_better=lower)})
-        found = criterion("surely_holds", facts)
+    directions: tuple[Direction, ...] = ("higher", "lower")
+    for direction, unit in itertools.product(directions, ("ratio", "%")):
+        values = (now, before) if direction == "higher" else (1 - now, 1 - before)
+        whole = 1 if unit == "ratio" else 100
+        one, other = (Measured(value * whole, n=n, direction=direction, unit=unit) for value in values)
+        facts = replace(with_metric("p02.accuracy", one), reference_metrics={"p02.accuracy": other})
+        document = plan()
+        document["gates"][1]["criteria"][2]["limit"] = 0.05 * whole
+        found = criterion("surely_holds", facts, release_blueprint(document))
         assert found.verdict is expected, found.reason
         assert found.method == "Newcombe interval of the difference, 95%"
         assert found.n == n
@@ -335,7 +341,9 @@ def test_an_impossible_sample_size_is_none(n: int | None, before: bool) -> None:
 @pytest.mark.parametrize("value", [-0.1, 1.1, 90.0])
 def test_what_is_no_share_has_no_interval_of_one(value: float) -> None:
     """A percentage, or a number of something, is not judged as a share."""
-    found = criterion("surely_holds", with_metric("p02.accuracy", Measured(value, n=100)))
+    found = criterion(
+        "surely_holds", with_metric("p02.accuracy", Measured(value, n=100, direction="higher", unit="ratio"))
+    )
     assert found.verdict is INCONCLUSIVE
     assert "no share" in found.reason
 
@@ -345,9 +353,9 @@ def test_part_successes_are_not_rounded_up() -> None:
     document = plan()
     document["gates"][1]["criteria"][2] |= {"limit": 0.1, "confidence": 0.6}
     blueprint = release_blueprint(document)
-    facts = with_metric("p02.accuracy", Measured(0.96, n=10))
-    facts = replace(facts, reference_metrics={"p02.accuracy": Measured(1.0, n=10)})
-    whole = replace(facts, metrics={**facts.metrics, "p02.accuracy": Measured(1.0, n=10)})
+    facts = with_metric("p02.accuracy", Measured(0.96, n=10, direction="higher", unit="ratio"))
+    facts = replace(facts, reference_metrics={"p02.accuracy": Measured(1.0, n=10, unit="ratio")})
+    whole = replace(facts, metrics={**facts.metrics, "p02.accuracy": replace(facts.metrics["p02.accuracy"], value=1.0)})
     assert criterion("surely_holds", whole, blueprint).verdict is PASS
     assert criterion("surely_holds", facts, blueprint).verdict is not PASS
 
@@ -457,3 +465,27 @@ def test_a_boundary_that_only_names_boundaries_is_enforced_by_nothing() -> None:
     document["boundaries"] = []
     found = criterion("bounds", facts_of(), release_blueprint(document))
     assert (found.verdict, found.reason) == (INCONCLUSIVE, "flywheel.yaml names no boundary")
+
+
+@pytest.mark.parametrize("name", ["flywheel.drift_error_count", "flywheel.carried_count"])
+def test_more_errors_are_worse(name: str) -> None:
+    """0 -> 5 of what is better lower is a drop of 5: a limit of 0 blocks it."""
+    found = _dropped(name, Measured(5.0, direction=own_direction(name)))
+    assert found.verdict is BLOCK
+    assert "worse by 5" in found.reason
+
+
+def test_a_number_without_direction_is_never_a_pass() -> None:
+    """Nobody said what a drop of it would be, so the criterion is open, whichever way it moved."""
+    for value in (-5.0, 0.0, 5.0):
+        found = _dropped("flywheel.project_count", Measured(value, direction=own_direction("flywheel.project_count")))
+        assert found.verdict is INCONCLUSIVE
+        assert "better higher or lower" in found.reason
+
+
+def _dropped(name: str, now: Measured) -> CriterionResult:
+    """The verdict of a max_drop criterion of limit 0 on a number that was 0."""
+    document = plan()
+    document["gates"][1]["criteria"][0] |= {"metric": name, "limit": 0}
+    facts = replace(facts_of(), metrics={name: now}, reference_metrics={name: Measured(0.0)})
+    return criterion("holds", facts, release_blueprint(document))

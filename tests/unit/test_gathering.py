@@ -298,3 +298,18 @@ def test_a_kpi_given_twice_with_different_values_is_refused() -> None:
     run.add_metrics({"quality": 0.9})
     with pytest.raises(InputError, match="among the metrics"):
         run.evidence(iteration=1, kind=EvidenceKind.MEASURED, run_id=None, code_version="")
+
+
+def test_a_path_that_leads_nowhere_is_told() -> None:
+    """KPIs, sizes, standard errors and costs without a place are named; null is an answer, a number by name too."""
+    gathering = Gathering(PROMISE)
+    gathering.add_document({"counts": {"rate": None}}, place="m.json")
+    told = gathering.missing_paths()
+    assert told == (
+        "rate n_path: nothing at counts.rows",
+        "rate stderr_path: nothing at counts.error",
+        "speed: nothing at speed",
+        "costs review_hours: nothing at effort.hours",
+    )
+    gathering.add_metrics({"speed": 5, "counts.rows": 3})
+    assert gathering.missing_paths() == (told[1], told[3])

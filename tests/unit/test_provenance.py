@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.errors import AssemblyError, UnknownName
-from flywheel_mlflow.provenance import Explanation, Metric, Metrics, Source, share, weighted_mean
+from flywheel_mlflow.provenance import (
+    Explanation,
+    Metric,
+    Metrics,
+    Source,
+    computed,
+    own_direction,
+    share,
+    weighted_mean,
+)
 
 values = st.none() | st.floats(0, 1)
 weights = st.floats(0.001, 1000) | st.just(0.0)
@@ -107,3 +116,15 @@ def test_three_times_a_value_has_that_mean() -> None:
 def test_a_share_of_nothing_is_unknown(part: int, whole: int, expected: float | None) -> None:
     """0 of 3 is 0; 0 of 0 is unknown."""
     assert share(part, whole) == expected
+
+
+def test_every_number_says_which_way_is_better() -> None:
+    """What this package computes is declared once; a number nobody declared cannot be computed."""
+    assert computed("p05.score", 1, "score 0..1", "mean").direction == "higher"
+    assert computed("stage.first.score", 1, "score 0..1", "mean").direction == "higher"
+    assert computed("p05.cost.review_hours", 1, "hours", "stated").direction == "lower"
+    assert computed("flywheel.drift_error_count", 1, "count", "counted").direction == "lower"
+    assert computed("flywheel.project_count", 1, "count", "counted").direction is None
+    with pytest.raises(AssemblyError, match="which way is better"):
+        computed("flywheel.invented_count", 1, "count", "counted")
+    assert own_direction("flywheel.invented_count") is own_direction("p05.hit_rate") is None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from reports_flywheel import small_assembly
 
 from flywheel_mlflow.assembly import Assembly, RecordedAssembly
-from flywheel_mlflow.reports.changes import change_summary, changes, direction_of, status_changes
+from flywheel_mlflow.reports.changes import change_summary, changes, status_changes
 
 
 def _since(metrics: Mapping[str, float], statuses: Mapping[str, str] | None = None) -> Assembly:
@@ -19,13 +19,13 @@ def _since(metrics: Mapping[str, float], statuses: Mapping[str, str] | None = No
 
 def test_directions_decide() -> None:
     """Higher is better or worse as the contract says; without a direction a number only moved."""
-    assembly = _since({"p01.retention": 0.2, "p02.accuracy": 0.7, "flywheel.review_hours": 1.0, "p02.rejected": 4.0})
+    assembly = _since({"p01.retention": 0.2, "p02.accuracy": 0.7, "flywheel.layer_count": 1.0, "p02.rejected": 4.0})
     found = {change.name: change for change in changes(assembly)}
     assert {name: change.judgement for name, change in found.items()} == {
         "p02.rejected": "now unknown",
         "p01.retention": "worse",
         "p02.accuracy": "better",
-        "flywheel.review_hours": "moved",
+        "flywheel.layer_count": "moved",
     }
     assert [change.name for change in changes(assembly)][:2] == ["p02.rejected", "p01.retention"]
     assert (found["p01.retention"].before, found["p01.retention"].difference) == ("0.2000", "-0.0263")
@@ -34,8 +34,7 @@ def test_directions_decide() -> None:
 
 def test_lower_can_be_better() -> None:
     """A KPI declared lower-is-better improves by falling."""
-    assert direction_of("p03.latency", small_assembly()) == "lower"
-    assert direction_of("flywheel.bottleneck_count", small_assembly()) == "lower"
+    assert small_assembly().metrics["p03.latency"].direction == "lower"
     (change,) = changes(_since({"flywheel.bottleneck_count": 3.0}))
     assert change.judgement == "better"
 
@@ -48,7 +47,7 @@ def test_new_numbers_are_not_improvements() -> None:
 
 def test_summary_counts() -> None:
     """The sentence counts by judgement, and says when there is nothing to compare with."""
-    assembly = _since({"p01.retention": 0.2, "flywheel.review_hours": 1.0})
+    assembly = _since({"p01.retention": 0.2, "flywheel.layer_count": 1.0})
     assert change_summary(assembly, changes(assembly)) == (
         "Since iteration 1: 2 numbers moved: 1 worse, 1 without a declared direction."
     )

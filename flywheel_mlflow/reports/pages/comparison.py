@@ -25,7 +25,6 @@ from flywheel_mlflow.wording import (
     kpi_differs,
     kpi_order,
     number_word,
-    own_direction,
     same_number,
 )
 
@@ -163,7 +162,7 @@ def _numbers(facts: ComparisonFacts) -> Section:
         if name in judged or same_number(before, after):
             continue
         unit = (new.get(name) or old[name]).unit
-        word = number_word(before, after, own_direction(name))
+        word = number_word(before, after, (facts.second if name in new else facts.first).record.direction(name))
         change = "" if before is None or after is None else format_change(before, after, unit)
         row = (
             Cell(name.removeprefix("flywheel.")),
