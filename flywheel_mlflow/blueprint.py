@@ -110,7 +110,9 @@ class Criterion(Strict):
     ]
     demand: Text = Field(description="The demand as a sentence.")
     metric: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")] | None = None
-    limit: Finite | None = None
+    limit: Finite | None = Field(
+        default=None, description="Of drift: how many changes are allowed that nobody can judge; 0 if left out."
+    )
     role: Identifier | None = None
     confidence: Annotated[Finite, Field(gt=0.5, lt=1)] | None = Field(
         default=None,
@@ -125,6 +127,8 @@ class Criterion(Strict):
     def _has_what_its_kind_needs(self) -> Self:
         if self.kind in ("floor", "ceiling", "max_drop", "coverage") and (self.metric is None or self.limit is None):
             raise ValueError(f"a {self.kind} criterion needs a metric and a limit")
+        if self.kind == "drift" and self.limit is not None and (self.metric or self.limit != int(max(0, self.limit))):
+            raise ValueError("a drift criterion's limit counts changes that are allowed: 0, 1, 2 ..., and no metric")
         if self.kind == "approval" and self.role is None:
             raise ValueError("an approval criterion needs a role")
         if self.kind != "approval" and self.verified:

@@ -132,21 +132,25 @@ def _unknown_projects(plan: Blueprint, document: Document, contracts: Sequence[R
         for metric in parse_rule(rule.when).metrics:
             if metric not in kpis:
                 yield document.fault(("bottlenecks", index, "when"), f"no contract declares the KPI {metric}")
-    numbers = kpis | {f"{project_id}.{name}" for project_id in ids for name in COMPUTED_NAMES}
+    suites = {f"{contract.id}.{suite.name}" for contract, _ in contracts for suite in contract.suites}
+    judged = kpis | suites
+    numbers = judged | {f"{project_id}.{name}" for project_id in ids for name in COMPUTED_NAMES}
     for index, gate in enumerate(plan.gates):
         for position, criterion in enumerate(gate.criteria):
             metric = criterion.metric or ""
             place = ("gates", index, "criteria", position, "metric")
             if metric.split(".")[0] in ids and metric not in numbers:
                 yield document.fault(place, f"no contract declares the KPI {metric}")
-            elif criterion.kind == "max_drop" and metric not in kpis and own_direction(metric) is None:
+            elif criterion.kind == "drift" and metric and metric not in judged:
+                yield document.fault(place, f"drift judges KPIs and suites, and {metric} is neither")
+            elif criterion.kind == "max_drop" and metric not in judged and own_direction(metric) is None:
                 yield document.fault(
                     place, f"nobody says whether {metric} is better higher or lower: demand a floor or a ceiling of it"
                 )
     for index in range(len(plan.routing)):
         yield from _unknown_in_route(plan, index, document, contracts)
     made = set(producers(contract for contract, _ in contracts))
-    yield from _unknown_in_drift(plan, document, kpis, made)
+    yield from _unknown_in_drift(plan, document, judged, made)
     assemblies = sorted(contract.id for contract, _ in contracts if contract.is_assembly)
     if len(assemblies) > 1:
         yield document.fault((), f"more than one assembly layer: {', '.join(assemblies)}")

@@ -6,16 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.drift.findings import Finding, Kind
+from flywheel_mlflow.drift.findings import ChangeOutcome, Finding, Kind
+from flywheel_mlflow.drift.intentions import covers
 from flywheel_mlflow.drift.report import DriftReport
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.ledger import Event, unwitnessed
 from flywheel_mlflow.releases import Explained, Release, ReleaseState
-
-
-def covers(subject: str, found: str) -> bool:
-    """Whether an explanation of ``subject`` speaks of the finding: itself, or all below a project or interface."""
-    return found == subject or found.startswith((f"{subject}.", f"{subject}/"))
 
 
 def objections(explained: Explained, event: Event, blueprint: Blueprint) -> tuple[str, ...]:
@@ -59,11 +55,28 @@ def explainable(report: DriftReport) -> tuple[Finding, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a comparison says once the explanations are taken into account."""
+    """What a comparison says once the explanations are taken into account.
+
+    ``left`` are the findings nobody explained; ``explained`` those somebody did, and the changes that tasks intended
+    and somebody confirmed; ``unconfirmed`` the intended ones that wait for that. ``tolerant`` is the verdict if
+    whatever is merely changed were allowed.
+    """
 
     verdict: Verdict
     left: tuple[Finding, ...]
     explained: tuple[tuple[Finding, Explained], ...]
+    unconfirmed: tuple[Finding, ...]
+    tolerant: Verdict
+
+    def allowing(self, changes: int) -> Verdict:
+        """The verdict where so many changes that nobody can judge are allowed."""
+        changed = sum(item.outcome is ChangeOutcome.CHANGED for item in self.left)
+        return self.tolerant if changed <= changes else self.verdict
+
+    def for_release(self, changes: int = 0) -> Verdict:
+        """The verdict a release needs: what tasks intended has been confirmed as well."""
+        verdict = self.allowing(changes)
+        return Verdict.INCONCLUSIVE if verdict is Verdict.PASS and self.unconfirmed else verdict
 
 
 def answer(report: DriftReport, explanations: Iterable[Explained]) -> Answered:
@@ -72,19 +85,30 @@ def answer(report: DriftReport, explanations: Iterable[Explained]) -> Answered:
     An explanation takes a finding off; it never makes up for evidence that is missing.
     """
     given = tuple(explanations)
-    explained: list[tuple[Finding, Explained]] = []
-    left: list[Finding] = []
-    for item in explainable(report):
-        found = next((one for one in given if any(covers(subject, item.subject) for subject in one.subjects)), None)
-        if found is None:
-            left.append(item)
-        else:
-            explained.append((item, found))
-    if not explained:
-        return Answered(Verdict(report.verdict.value), tuple(left), ())
-    rest = {item.verdict.value for item in left}
-    rest |= {item.verdict.value for item in report.findings if item.kind == Kind.ERROR and item.decides}
+
+    def spoken_of(item: Finding) -> Explained | None:
+        return next((one for one in given if any(covers(subject, item.subject) for subject in one.subjects)), None)
+
+    about = [(item, spoken_of(item)) for item in (*explainable(report), *report.intended)]
+    explained = tuple((item, by) for item, by in about if by is not None)
+    left = tuple(item for item, by in about if by is None and item.outcome is not ChangeOutcome.INTENDED)
+    worse = tuple(item for item in left if item.outcome is not ChangeOutcome.CHANGED)
+    return Answered(
+        verdict=_verdict(report, left),
+        left=left,
+        explained=explained,
+        unconfirmed=tuple(item for item, by in about if by is None and item.outcome is ChangeOutcome.INTENDED),
+        tolerant=_verdict(report, worse),
+    )
+
+
+def _verdict(report: DriftReport, left: Iterable[Finding]) -> Verdict:
+    """The worst of what is left and of what could not be compared; a comparison of nothing stays open."""
+    verdicts = {item.verdict.value for item in left}
+    verdicts |= {item.verdict.value for item in report.findings if item.kind == Kind.ERROR and item.decides}
+    if report.verdict.value == Verdict.INCONCLUSIVE and not any(item.decides for item in report.findings):
+        verdicts.add(Verdict.INCONCLUSIVE.value)
     for verdict in (Verdict.BLOCK, Verdict.INCONCLUSIVE):
-        if verdict.value in rest:
-            return Answered(verdict, tuple(left), tuple(explained))
-    return Answered(Verdict.PASS, (), tuple(explained))
+        if verdict.value in verdicts:
+            return verdict
+    return Verdict.PASS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -54,13 +54,39 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict another part of the product gave, None when it could not be given; ``text`` says it in words."""
+    """A verdict another part of the product gave, None when it could not be given; ``text`` says it in words.
+
+    ``next`` is what to do about it, where the criterion has no better command.
+    """
 
     verdict: Verdict | None
     text: str
     run_id: str = ""
     value: float | None = None
     n: int | None = None
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftAnswer:
+    """What a comparison says for a release: as a whole, and of each KPI and suite by its name.
+
+    ``whole`` gives the answer where so many changes that nobody can judge are allowed.
+    """
+
+    whole: Callable[[int], Answer]
+    kpis: Mapping[str, Answer] = field(default_factory=dict)
+
+    @classmethod
+    def always(cls, answer: Answer) -> DriftAnswer:
+        """The same answer, however many changes are allowed."""
+        return cls(lambda _changes: answer)
+
+    def to(self, criterion: Criterion) -> Answer:
+        """The answer to a drift criterion: about one KPI or suite if it names one, else about the whole."""
+        if criterion.metric is not None:
+            return self.kpis.get(criterion.metric, Answer(None, f"{criterion.metric} was not compared"))
+        return self.whole(int(criterion.limit or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +105,7 @@ class GateFacts:
     checks: Answer
     consistency: Answer
     reproducible: Answer
-    drift: Answer
+    drift: DriftAnswer
     approvals: tuple[JudgedApproval, ...]
     risks: tuple[Risk, ...]
     now: datetime
@@ -170,7 +196,7 @@ def _judge(criterion: Criterion, facts: GateFacts) -> CriterionResult:
             return _max_drop(criterion, facts)
         case "drift":
             command = compare_command(facts.release.iteration, facts.reference)
-            return _answer(criterion, facts.drift, next_command=command)
+            return _answer(criterion, facts.drift.to(criterion), next_command=command)
         case "consistency":
             command = f"flywheel check --iteration {facts.release.iteration}"
             return _answer(criterion, facts.consistency, next_command=command)
@@ -310,7 +336,7 @@ def _answer(criterion: Criterion, answer: Answer, *, next_command: str) -> Crite
         value=answer.value,
         n=answer.n,
         evidence=_runs(answer.run_id),
-        next=next_command,
+        next=answer.next or next_command,
     )
 
 

@@ -11,23 +11,15 @@ from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.evidence import KpiValue
 from flywheel_mlflow.pins import Pin
 from flywheel_mlflow.provenance import Direction
-from flywheel_mlflow.wording import (
-    KPI_WORDS,
-    NUMBER_WORDS,
-    kpi_differs,
-    kpi_order,
-    number_word,
-    same_number,
-)
+from flywheel_mlflow.wording import compared_order, kpi_differs, number_word, same_number, word_of, word_order
 
 
 @dataclass(frozen=True, slots=True)
 class NumberChange:
     """A number that differs.
 
-    ``word`` is one of :data:`~flywheel_mlflow.wording.KPI_WORDS` for a KPI, which drift's rules judge, and one of
-    :data:`~flywheel_mlflow.wording.NUMBER_WORDS` for any other number, where it is only the direction of the change.
-    ``why`` is what a KPI's verdict rests on.
+    ``word`` is one of :data:`~flywheel_mlflow.wording.WORDS`: drift's verdict on a KPI, and for any other number only
+    the direction of the change. ``why`` is what a KPI's verdict rests on.
     """
 
     name: str
@@ -105,9 +97,8 @@ class BundleDiff:
         return (self.after if name in self.after.values else self.before).directions.get(name)
 
     def _kpis(self, found: Iterable[KpiFound]) -> Iterator[NumberChange]:
-        for item in sorted(filter(kpi_differs, found), key=kpi_order):
-            word = KPI_WORDS[item.verdict]
-            yield NumberChange(item.subject, item.reference, item.value, word, item.text, item.unit, kpi=True)
+        for item in sorted(filter(kpi_differs, found), key=compared_order):
+            yield NumberChange(item.subject, item.reference, item.value, word_of(item), item.text, item.unit, kpi=True)
 
     def _others(self, judged: set[str]) -> list[NumberChange]:
         found = []
@@ -120,7 +111,7 @@ class BundleDiff:
 
 
 def _place(item: NumberChange) -> tuple[bool, int, str]:
-    return not item.name.startswith("flywheel."), NUMBER_WORDS.index(item.word), item.name
+    return not item.name.startswith("flywheel."), word_order(item.word), item.name
 
 
 def diff_bundles(before: Bundle, after: Bundle) -> BundleDiff:

@@ -53,6 +53,7 @@ def score_projects(registry: Mapping[str, RegistryEntry], blueprint: Blueprint, 
     """Add every project's KPIs, score parts and score to ``metrics``."""
     for entry in registry.values():
         _add_kpis(entry, metrics)
+        _add_suites(entry, metrics)
         _add_score(entry, blueprint, metrics)
 
 
@@ -77,6 +78,25 @@ def _add_kpis(entry: RegistryEntry, metrics: Metrics) -> None:
                 source=evidence_source(entry, item.kpi.path),
                 note="" if item.value is not None else "the project states no value",
                 direction=item.kpi.direction,
+            )
+        )
+
+
+def _add_suites(entry: RegistryEntry, metrics: Metrics) -> None:
+    """The mean of each suite, so that gates and trends know it by its name."""
+    for suite in entry.contract.suites:
+        names = {kpi.name for kpi in entry.contract.members(suite)}
+        known = [item for item in entry.kpis if item.kpi.name in names and item.value is not None]
+        sized = all(item.n for item in known)
+        metrics.add(
+            Metric(
+                name=f"{entry.project_id}.{suite.name}",
+                value=weighted_mean((item.value, float(item.n or 0) if sized else 1.0) for item in known),
+                unit=next(item.kpi.unit for item in entry.kpis if item.kpi.name in names),
+                rule="mean of its KPIs, weighted by their samples where all are known",
+                inputs=tuple(f"{entry.project_id}.{item.kpi.name}" for item in known),
+                note=f"{len(names) - len(known)} of {len(names)} KPIs have no value" if len(known) < len(names) else "",
+                direction=suite.direction,
             )
         )
 

@@ -155,17 +155,24 @@ def explain_drift(
     context: Context,
     version: Version,
     finding: Annotated[
-        list[str], typer.Option(help="A finding, or a project or interface for all of its; several times if need be.")
-    ],
-    reason: Reason,
+        list[str] | None,
+        typer.Option(help="Finding to explain. A project or interface covers all of its findings. Repeatable."),
+    ] = None,
+    intended: Annotated[bool, typer.Option("--intended", help="Confirm every change that a task intended.")] = False,
+    reason: Annotated[str, typer.Option(help="Why. Kept for good. Not needed with --intended alone.")] = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Answer for drift that was wanted; the drift criterion then leaves these findings out."""
+    """Explain drift that is as it should be; the drift criterion then leaves these findings out."""
     from flywheel_mlflow.cli import show_releases
 
     answer = open_session(context).act(
-        "explain-drift", version=version, findings=finding, reason=reason, dry_run=dry_run
+        "explain-drift",
+        version=version,
+        findings=finding or [],
+        intended=intended,
+        reason=reason or None,
+        dry_run=dry_run,
     )
     show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
 

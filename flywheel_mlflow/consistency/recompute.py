@@ -102,6 +102,7 @@ def _project(entry: Entry, view: AssemblyView) -> Iterator[tuple[str, Number]]:
     name = entry.project_id
     for kpi, item in entry.kpis.items():
         yield f"{name}.{kpi}", item.value
+    yield from _suites(entry, view)
     weights = view.now.flywheel.blueprint.scoring.weights
     rate = _ratio(entry.passed_checks or 0, _due(entry, view)) if entry.evidence else None
     kpis = _mean((attainment(item), 1.0) for item in entry.kpis.values())
@@ -112,6 +113,16 @@ def _project(entry: Entry, view: AssemblyView) -> Iterator[tuple[str, Number]]:
     yield f"{name}.score", _mean(((rate, weights.checks), (kpis, weights.kpis), (conformity, weights.contract)))
     yield f"{name}.cost.review_hours", entry.estimated_manual_review_hours
     yield f"{name}.cost.review_cost_rmb", entry.estimated_manual_review_cost_rmb
+
+
+def _suites(entry: Entry, view: AssemblyView) -> Iterator[tuple[str, Number]]:
+    contract = view.now.flywheel.contracts[entry.project_id]
+    for suite in contract.suites:
+        members = [entry.kpis[kpi.name] for kpi in contract.members(suite)]
+        sizes = [item.n for item in members if item.value is not None]
+        weights = [float(item.n or 0) if all(sizes) else 1.0 for item in members]
+        pairs = zip((item.value for item in members), weights, strict=True)
+        yield f"{entry.project_id}.{suite.name}", _mean(pairs)
 
 
 def _registered(entries: list[Entry]) -> dict[str, Number]:

@@ -102,9 +102,9 @@ def with_outcomes(
     judged = {item.subject: item for item in kpis}
     confirmed = tuple(task for task in tasks.new if task.kpi and _agrees(judged.get(task.kpi)))
     return Outcomes(
-        tuple(_with_outcome(item, confirmed) for item in kpis),
-        tuple(_with_outcome(item, confirmed) for item in signals),
-        tuple(_with_outcome(item, confirmed) for item in filters),
+        tuple(with_outcome(item, confirmed) for item in kpis),
+        tuple(with_outcome(item, confirmed) for item in signals),
+        tuple(with_outcome(item, confirmed) for item in filters),
     )
 
 
@@ -117,14 +117,19 @@ def _agrees(kpi: KpiFound | None) -> bool:
     )
 
 
-def _with_outcome(item: Compared, confirmed: Iterable[TaskEffect]) -> Compared:
-    kpi = isinstance(item, KpiFound)
-    outcome = _KPI_OUTCOMES.get(item.verdict) if kpi else _DATA_OUTCOMES.get(item.verdict)
+def with_outcome(item: Compared, confirmed: Iterable[TaskEffect] = ()) -> Compared:
+    """What one difference means, given the tasks that intended anything and are confirmed by their KPIs."""
+    outcome = _outcome(item)
     if outcome in (ChangeOutcome.WORSE, ChangeOutcome.CHANGED):
         task = next((one.task for one in confirmed if any(covers(name, item.subject) for name in one.moves)), "")
         outcome = ChangeOutcome.INTENDED if task else outcome
         return replace(item, outcome=outcome, task=task)
     return replace(item, outcome=outcome, task="")
+
+
+def _outcome(item: KpiFound | SignalFound | FilterFound) -> ChangeOutcome | None:
+    """What the difference means where no task speaks of it."""
+    return _KPI_OUTCOMES.get(item.verdict) if isinstance(item, KpiFound) else _DATA_OUTCOMES.get(item.verdict)
 
 
 def cause_of_loss(subject: str, tasks: TaskChanges) -> str:

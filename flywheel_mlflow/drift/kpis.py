@@ -9,6 +9,7 @@ from flywheel_mlflow.contract import share_scale
 from flywheel_mlflow.drift.allowances import allowance_of
 from flywheel_mlflow.drift.distributions import benjamini_hochberg
 from flywheel_mlflow.drift.findings import KpiFound, KpiVerdict
+from flywheel_mlflow.drift.intentions import with_outcome
 from flywheel_mlflow.drift.intervals import samples_needed
 from flywheel_mlflow.drift.losses import KpiCase, Loss, loss_of, rate_of
 from flywheel_mlflow.drift.suites import SuiteCase, suite_of_each, suite_values
@@ -40,7 +41,7 @@ def compare_kpis(
     worse = _adjusted([loss.p_worse if loss else None for loss in tested])
     better = _adjusted([loss.p_better if loss else None for loss in tested])
     return tuple(
-        _judge(item, loss, case, p_worse, p_better, settings)
+        with_outcome(_judge(item, loss, case, p_worse, p_better, settings))
         for (item, loss, case), p_worse, p_better in zip(rows, worse, better, strict=True)
     )
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from flywheel_mlflow.drift import DataVerdict, DriftReport, Kind, SignalFound, Verdict
+from flywheel_mlflow.drift import DataVerdict, DriftReport, Kind, SignalFound
 from flywheel_mlflow.drift.distributions import values_of
 from flywheel_mlflow.figures import style
 from flywheel_mlflow.records.profiles import Signal
+from flywheel_mlflow.wording import COLOURS, WORDS, tone_of, word_of
 
 #: Findings and labels shown; the report has all of them.
 MOST_FINDINGS = 15
@@ -21,12 +22,14 @@ MOST_LABELS = 12
 LEAST_P = 1e-30
 _BINS = 30
 
-_MARKS: Mapping[DataVerdict, tuple[str, str]] = {
-    DataVerdict.DRIFTED: (style.VERMILION, "diamond"),
-    DataVerdict.STABLE: (style.BLUE, "circle"),
-    DataVerdict.NOT_TESTED: (style.GREY, "circle-open"),
+#: The marks of the words that are drawn, in the order in which they are drawn over each other.
+_SYMBOLS = {
+    "no difference seen": "circle",
+    "not tested": "circle-open",
+    "as intended": "square",
+    "changed": "diamond",
+    "vanished": "x",
 }
-_ROWS = {Verdict.BLOCK: style.BAD_ROW, Verdict.INCONCLUSIVE: style.OPEN_ROW, Verdict.PASS: style.GOOD_ROW}
 
 
 def effects(report: DriftReport) -> go.Figure:
@@ -36,14 +39,14 @@ def effects(report: DriftReport) -> go.Figure:
     if not tested:
         return style.nothing(title, _none(report))
     figure = go.Figure()
-    for verdict, items in _grouped(tested):
-        colour, symbol = _MARKS[verdict]
+    for word, items in _grouped(tested):
+        colour, symbol = COLOURS[WORDS[word]], _SYMBOLS[word]
         figure.add_trace(
             go.Scatter(
                 x=[item.effect for item in items],
                 y=[style.shown(item.subject, style.LABEL_WIDTH) for item in items],
                 mode="markers",
-                name=verdict.value,
+                name=word,
                 marker={"color": colour, "symbol": symbol, "size": 10},
                 hovertext=[style.shown(_told(item)) for item in items],
                 hoverinfo="text",
@@ -70,14 +73,14 @@ def p_values(report: DriftReport) -> go.Figure:
     if not tested:
         return style.nothing(title, _none(report))
     figure = go.Figure()
-    for verdict, items in _grouped(tested):
-        colour, symbol = _MARKS[verdict]
+    for word, items in _grouped(tested):
+        colour, symbol = COLOURS[WORDS[word]], _SYMBOLS[word]
         figure.add_trace(
             go.Scatter(
                 x=[max(item.p or 0.0, LEAST_P) for item in items],
                 y=[style.shown(item.subject, style.LABEL_WIDTH) for item in items],
                 mode="markers",
-                name=verdict.value,
+                name=word,
                 marker={"color": colour, "symbol": symbol, "size": 10},
                 hovertext=[style.shown(_told(item)) for item in items],
                 hoverinfo="text",
@@ -95,7 +98,7 @@ def worst_findings(report: DriftReport, *, most: int = MOST_FINDINGS) -> go.Figu
     more = f", the first {most} of {len(report.findings)}" if len(report.findings) > most else ""
     rows = [
         (
-            item.verdict.value,
+            word_of(item),
             item.kind.value,
             item.subject,
             item.text,
@@ -106,9 +109,9 @@ def worst_findings(report: DriftReport, *, most: int = MOST_FINDINGS) -> go.Figu
     ]
     return style.table(
         f"Findings, {_between(report)}: {report.verdict.value}{more}",
-        ("verdict", "about", "subject", "what was found", "n", "look closer"),
+        ("outcome", "about", "subject", "what was found", "n", "look closer"),
         rows,
-        fills=[_ROWS[item.verdict] for item in shown],
+        fills=[style.ROWS[tone_of(item)] for item in shown],
         widths=(14, 12, 40, 42, 8, 34),
         none=f"nothing to report: {report.headline}",
     )
@@ -203,19 +206,19 @@ def _counts(values: Iterable[float], edges: Sequence[float]) -> list[int]:
 
 
 def _tested(report: DriftReport) -> list[SignalFound]:
-    return [item for item in report.distributions if item.effect is not None and item.verdict in _MARKS]
+    return [item for item in report.distributions if item.effect is not None and word_of(item) in _SYMBOLS]
 
 
-def _grouped(items: Sequence[SignalFound]) -> list[tuple[DataVerdict, list[SignalFound]]]:
-    groups = [(verdict, [item for item in items if item.verdict is verdict]) for verdict in _MARKS]
-    return [(verdict, found) for verdict, found in groups if found]
+def _grouped(items: Sequence[SignalFound]) -> list[tuple[str, list[SignalFound]]]:
+    groups = [(word, [item for item in items if word_of(item) == word]) for word in _SYMBOLS]
+    return [(word, found) for word, found in groups if found]
 
 
 def _told(item: SignalFound) -> str:
     p = "unknown" if item.p is None else f"{item.p:.3g}"
     effect = "unknown" if item.effect is None else f"{item.effect:.3f}"
     return (
-        f"{item.subject}: {item.verdict.value}; {item.effect_name} {effect}, p {p}; "
+        f"{item.subject}: {word_of(item)}; {item.effect_name} {effect}, p {p}; "
         f"{item.reference} → {item.value}; n {item.reference_n} → {item.n}"
     )
 

@@ -7,18 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from flywheel_mlflow.drift import KpiFound, KpiVerdict
+from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.figures import style
 from flywheel_mlflow.reports.dashboard_record import RecordedBottlenecks
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
+from flywheel_mlflow.wording import COLOURS, WORDS, word_of
 
-_WORDS: Mapping[KpiVerdict, tuple[str, str]] = {
-    KpiVerdict.IMPROVED: ("better", style.BLUE),
-    KpiVerdict.WITHIN: ("within noise", style.GREY),
-    KpiVerdict.REGRESSED: ("worse", style.VERMILION),
-    KpiVerdict.INCONCLUSIVE: ("inconclusive", style.ORANGE),
+#: The marks of the words that are drawn, in the order in which they are drawn over each other.
+_SYMBOLS = {
+    "within noise": "circle",
+    "cannot be told": "diamond-open",
+    "as intended": "square",
+    "better": "triangle-up",
+    "worse": "triangle-down",
 }
-_SYMBOLS = {"better": "triangle-up", "worse": "triangle-down", "within noise": "circle", "inconclusive": "diamond-open"}
 _COLUMNS = 3
 _ROW_HEIGHT = 210
 
@@ -81,16 +83,16 @@ def kpi_changes(found: Iterable[KpiFound], *, iteration: int, against: int) -> g
     """
     title = f"KPIs of iteration {iteration} that differ from iteration {against}"
     items = [item for item in found if item.value != item.reference]
-    drawn = [item for item in items if item.worse is not None and item.verdict in _WORDS]
+    drawn = [item for item in items if item.worse is not None and word_of(item) in _SYMBOLS]
     left = [item for item in items if item not in drawn]
     if not drawn:
         return style.nothing(title, "no KPI differs" if not left else _untold(left))
     drawn.sort(key=_better)
     figure = go.Figure()
-    for verdict, (word, colour) in _WORDS.items():
-        mine = [item for item in drawn if item.verdict is verdict]
+    for word in _SYMBOLS:
+        mine = [item for item in drawn if word_of(item) == word]
         if mine:
-            figure.add_trace(_points(mine, word, colour))
+            figure.add_trace(_points(mine, word, COLOURS[WORDS[word]]))
     figure.add_vline(x=0, line={"color": style.BLACK, "width": 1})
     figure.update_yaxes(
         type="category", categoryorder="array", categoryarray=[style.shown(item.subject) for item in drawn]
@@ -135,7 +137,7 @@ def _points(items: Sequence[KpiFound], word: str, colour: str) -> go.Scatter:
 
 
 def _told(item: KpiFound) -> str:
-    return f"{with_unit(item.reference, item.unit)} → {with_unit(item.value, item.unit)}, {item.verdict.value}"
+    return f"{with_unit(item.reference, item.unit)} → {with_unit(item.value, item.unit)}, {word_of(item)}"
 
 
 def _better(item: KpiFound) -> float:
@@ -149,7 +151,7 @@ def _scaled(item: KpiFound, difference: float | None) -> float | None:
 
 
 def _untold(items: Sequence[KpiFound]) -> str:
-    told = ", ".join(f"{item.subject} ({item.verdict.value})" for item in items[:6])
+    told = ", ".join(f"{item.subject} ({word_of(item)})" for item in items[:6])
     return f"not drawn, a value is unknown: {told}" + (f" and {len(items) - 6} more" if len(items) > 6 else "")
 
 

@@ -13,13 +13,10 @@ from flywheel_mlflow.gates import GateResult, Verdict
 from flywheel_mlflow.history import Told
 from flywheel_mlflow.release_diff import ReleaseDiff
 from flywheel_mlflow.reports.numbers import UNKNOWN
-from flywheel_mlflow.wording import KPI_WORDS, NUMBER_WORDS
+from flywheel_mlflow.wording import WORDS, word_order
 
 _ROWS = {Verdict.PASS: style.GOOD_ROW, Verdict.BLOCK: style.BAD_ROW, Verdict.INCONCLUSIVE: style.OPEN_ROW}
 _MARKS = {Verdict.PASS: "✓", Verdict.BLOCK: "✗", Verdict.INCONCLUSIVE: "?"}
-_CHANGES = {"better": style.GOOD_ROW, "worse": style.BAD_ROW} | dict.fromkeys(
-    ("vanished", "appeared", "cannot be told", "now unknown", "newly known"), style.OPEN_ROW
-)
 #: Kinds of criteria that judge a number; one of these without a value is unknown.
 _NUMERIC = frozenset({"coverage", "checks", "floor", "ceiling", "max_drop", "consistency"})
 #: The kinds of decisions by the word that stands before their underscore, each on a line of the timeline.
@@ -119,12 +116,11 @@ def timeline(story: Iterable[Told], *, version: int | None = None) -> go.Figure:
 
 def differences(found: ReleaseDiff, *, before: int, after: int) -> go.Figure:
     """What differs between two releases: KPIs and other numbers, the worse first, then interfaces and contracts."""
-    order = tuple(dict.fromkeys((*KPI_WORDS.values(), *NUMBER_WORDS)))
-    numbers = sorted(found.numbers, key=lambda item: (not item.kpi, order.index(item.word), item.name))
+    numbers = sorted(found.numbers, key=lambda item: (not item.kpi, word_order(item.word), item.name))
     rows: list[tuple[object, ...]] = [
         (item.word, item.name, _number(item.before), _number(item.after), item.why) for item in numbers
     ]
-    fills = [_CHANGES.get(item.word, style.PLAIN_ROW) for item in numbers]
+    fills = [style.ROWS[WORDS[item.word]] for item in numbers]
     rows += [(item.word, f"interface {item.name}", item.before, item.after, "") for item in found.interfaces]
     rows += [("changed", f"contract of {name}", "", "", "") for name in found.contracts]
     rows += [("changed", "blueprint", "", "", "")] if found.blueprint else []

@@ -8,6 +8,7 @@ from textwrap import wrap
 import plotly.graph_objects as go
 
 from flywheel_mlflow.reports.escaping import fit
+from flywheel_mlflow.wording import Tone
 
 #: Okabe and Ito's colours, which people with any colour vision tell apart (jfly.uni-koeln.de/color, 2008).
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, BLACK = (
@@ -24,6 +25,14 @@ GREY = "#8C8C8C"
 SERIES = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK, GREY)
 #: Backgrounds of a row, light enough for black text, by what it says.
 GOOD_ROW, BAD_ROW, OPEN_ROW, PLAIN_ROW = "#D5E8F5", "#F9DCC8", "#FBF3C2", "#FFFFFF"
+ROWS = {
+    Tone.NONE: PLAIN_ROW,
+    Tone.GOOD: GOOD_ROW,
+    Tone.INTENDED: "#F3E1EC",
+    Tone.ATTENTION: "#FBE6BF",
+    Tone.UNKNOWN: OPEN_ROW,
+    Tone.BAD: BAD_ROW,
+}
 #: Columns of text in a cell; names and reasons are other people's, and of any length.
 CELL_WIDTH = 240
 LABEL_WIDTH = 60

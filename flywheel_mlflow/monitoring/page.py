@@ -15,6 +15,7 @@ from flywheel_mlflow.drift.report import FIRST, DriftReport
 from flywheel_mlflow.errors import MonitoringError
 from flywheel_mlflow.monitoring.importing import load_metrics
 from flywheel_mlflow.monitoring.tables import tables_of
+from flywheel_mlflow.wording import VERDICT_TONES, Tone
 
 #: Digits a number keeps in the page.
 _DIGITS = 5
@@ -25,7 +26,8 @@ _POLICY = (
     "font-src data:; img-src data: blob:"
 )
 
-_COLOURS = {Verdict.PASS: "#1a7f37", Verdict.BLOCK: "#b3261e", Verdict.INCONCLUSIVE: "#9a6700"}
+#: Shades of the tones' colours that white text can be read on.
+_BADGES = {Tone.GOOD: "#1a7f37", Tone.BAD: "#b3261e", Tone.UNKNOWN: "#9a6700"}
 
 _STYLE = """
 .flywheel { font-family: system-ui, sans-serif; color: #1f2328; padding: 12px 16px; max-width: 1100px }
@@ -158,7 +160,7 @@ def first_screen(report: DriftReport) -> str:
 
 
 def _badge(verdict: Verdict) -> str:
-    return f'<span class="verdict" style="background: {_COLOURS[verdict]}">{verdict.value}</span>'
+    return f'<span class="verdict" style="background: {_BADGES[VERDICT_TONES[verdict.value]]}">{verdict.value}</span>'
 
 
 def _findings(report: DriftReport) -> Iterable[str]:

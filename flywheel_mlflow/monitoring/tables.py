@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flywheel_mlflow.drift.findings import DataVerdict, FilterFound, KpiFound, KpiVerdict, SignalFound, Trend
-from flywheel_mlflow.drift.report import DriftReport
+from flywheel_mlflow.drift import DriftReport, FilterFound, KpiFound, SignalFound, Trend
+from flywheel_mlflow.wording import Tone, compared_order, tone_of, word_of, word_order
 
 #: Evidently's words for what its tests found.
 FAIL, WARNING, SUCCESS = "FAIL", "WARNING", "SUCCESS"
 
+# Evidently draws its own SKIPPED as information and does not count it: what was not tested must be seen.
 _STATUS = {
-    KpiVerdict.REGRESSED: FAIL,
-    KpiVerdict.VANISHED: FAIL,
-    KpiVerdict.INCONCLUSIVE: WARNING,
-    KpiVerdict.NEW: WARNING,
-    KpiVerdict.WITHIN: SUCCESS,
-    KpiVerdict.IMPROVED: SUCCESS,
-    DataVerdict.DRIFTED: FAIL,
-    DataVerdict.VANISHED: FAIL,
-    # Evidently draws its own SKIPPED as information and does not count it: what was not tested must be seen.
-    DataVerdict.NOT_TESTED: WARNING,
-    DataVerdict.NEW: WARNING,
-    DataVerdict.STABLE: SUCCESS,
-    DataVerdict.UNCHANGED: SUCCESS,
+    Tone.BAD: FAIL,
+    Tone.ATTENTION: FAIL,
+    Tone.UNKNOWN: WARNING,
+    Tone.INTENDED: SUCCESS,
+    Tone.GOOD: SUCCESS,
+    Tone.NONE: SUCCESS,
 }
-_ORDER = (FAIL, WARNING, SUCCESS)
 
 #: The line cell's fixed axes: x from 0 to 25, y from 0 to 1; points beyond are not drawn (evidently 0.7.23).
 _LINE_WIDTH = 24.5
@@ -59,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All comparisons of one kind, worst first, with how many there are of each verdict."""
+    """All comparisons of one kind, worst first, with how many there are of each word."""
 
     title: str
     counts: tuple[tuple[str, int], ...]
@@ -80,11 +73,11 @@ def _kpis(report: DriftReport) -> Table:
             # Evidently turns a label that looks like a number into one, and then cannot find it.
             label=f"kpi {kpi.subject}",
             value=0.0 if kpi.value is None else kpi.value,
-            status=_STATUS[kpi.verdict],
-            title=f"{kpi.subject}: {kpi.verdict.value}",
+            status=_STATUS[tone_of(kpi)],
+            title=f"{kpi.subject}: {word_of(kpi)}",
             text=f"{kpi.text}. Method: {kpi.method}",
             cells={
-                "verdict": kpi.verdict.value,
+                "verdict": word_of(kpi),
                 "name": kpi.subject,
                 "trend": _line(trends.get(kpi.subject)),
                 "reference": _shown(kpi.reference),
@@ -93,7 +86,7 @@ def _kpis(report: DriftReport) -> Table:
                 "n": "" if kpi.n is None else f"{kpi.n:,}",
             },
         )
-        for kpi in _worst_first(report.kpis)
+        for kpi in sorted(report.kpis, key=compared_order)
     ]
     columns = (
         Column("Verdict", "verdict"),
@@ -112,11 +105,11 @@ def _signals(report: DriftReport) -> Table:
         Row(
             label=f"signal {item.subject}",
             value=1.0 if item.p is None else item.p,
-            status=_STATUS[item.verdict],
-            title=f"{item.subject}: {item.verdict.value}",
+            status=_STATUS[tone_of(item)],
+            title=f"{item.subject}: {word_of(item)}",
             text=f"{item.text}. Method: {item.method}",
             cells={
-                "verdict": item.verdict.value,
+                "verdict": word_of(item),
                 "name": item.subject,
                 "effect": "" if item.effect is None else f"{item.effect_name} {item.effect:.3f}",
                 "p": "" if item.p is None else f"{item.p:.2g}",
@@ -125,7 +118,7 @@ def _signals(report: DriftReport) -> Table:
                 "n": _rows(item.reference_n, item.n),
             },
         )
-        for item in _worst_first(report.distributions)
+        for item in sorted(report.distributions, key=compared_order)
     ]
     columns = (
         Column("Verdict", "verdict"),
@@ -144,11 +137,11 @@ def _filters(report: DriftReport) -> Table:
         Row(
             label=f"filter {item.subject}",
             value=0.0 if item.value is None else item.value,
-            status=_STATUS[item.verdict],
-            title=f"{item.subject}: {item.verdict.value}",
+            status=_STATUS[tone_of(item)],
+            title=f"{item.subject}: {word_of(item)}",
             text=f"{item.text}. Method: {item.method}",
             cells={
-                "verdict": item.verdict.value,
+                "verdict": word_of(item),
                 "name": item.subject,
                 "reference": "" if item.reference is None else f"{item.reference:.1%}",
                 "value": "" if item.value is None else f"{item.value:.1%}",
@@ -156,7 +149,7 @@ def _filters(report: DriftReport) -> Table:
                 "n": _rows(item.reference_n, item.n),
             },
         )
-        for item in _worst_first(report.filters)
+        for item in sorted(report.filters, key=compared_order)
     ]
     columns = (
         Column("Verdict", "verdict"),
@@ -169,15 +162,9 @@ def _filters(report: DriftReport) -> Table:
     return Table("Filters", _counts(report.filters), columns, tuple(rows))
 
 
-def _worst_first(
-    items: Sequence[KpiFound] | Sequence[SignalFound] | Sequence[FilterFound],
-) -> list[Any]:
-    return sorted(items, key=lambda item: (_ORDER.index(_STATUS[item.verdict]), -item.severity, item.subject))
-
-
 def _counts(items: Iterable[KpiFound | SignalFound | FilterFound]) -> tuple[tuple[str, int], ...]:
-    counted = Counter((_ORDER.index(_STATUS[item.verdict]), item.verdict.value) for item in items)
-    return tuple((verdict, count) for (_, verdict), count in sorted(counted.items()))
+    counted = Counter(word_of(item) for item in items)
+    return tuple((word, counted[word]) for word in sorted(counted, key=word_order))
 
 
 def _line(trend: Trend | None) -> dict[str, list[float | None]]:

@@ -75,8 +75,9 @@ class ExplainDrift(_Act):
     """Answer for drift."""
 
     version: Version
-    findings: tuple[Name, ...]
-    reason: Words
+    findings: tuple[Name, ...] = ()
+    reason: Words | None = None
+    intended: bool = False
 
 
 class Reject(_Act):
@@ -214,7 +215,7 @@ def _approve(desk: Desk, act: Approve) -> Any:
 def _explain_drift(desk: Desk, act: ExplainDrift) -> Any:
     from flywheel_mlflow.operations.decisions import explain_drift
 
-    return explain_drift(desk, act.version, act.findings, act.reason, dry_run=act.dry_run)
+    return explain_drift(desk, act.version, act.findings, act.reason or "", intended=act.intended, dry_run=act.dry_run)
 
 
 def _reject(desk: Desk, act: Reject) -> Any:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from flywheel_mlflow.approvals import ask_instead, holds_role, key_of, statement
 from flywheel_mlflow.canonical import plain
+from flywheel_mlflow.drift import DriftReport, covers
 from flywheel_mlflow.errors import InputError, Refused, UnknownName
-from flywheel_mlflow.explanations import covers, explainable
+from flywheel_mlflow.explanations import explainable
 from flywheel_mlflow.gates import compare_command
 from flywheel_mlflow.moves import check_stage, refuse_final, refuse_skipped_stage, refuse_stranger, refuse_unfit
 from flywheel_mlflow.names import unshowable
@@ -211,7 +212,19 @@ def refuse_unsigned(desk: Desk, words: str, signature: Signature | None) -> None
         )
 
 
-def explain_drift(desk: Desk, version: int, findings: Sequence[str], reason: str, *, dry_run: bool = False) -> Decided:
+#: What a confirmation says that gives no reason of its own.
+AS_INTENDED = "as the tasks intended"
+
+
+def explain_drift(
+    desk: Desk,
+    version: int,
+    findings: Sequence[str],
+    reason: str,
+    *,
+    intended: bool = False,
+    dry_run: bool = False,
+) -> Decided:
     """Answer for drift that was wanted or is harmless: the drift criterion then leaves these findings out.
 
     Args:
@@ -220,17 +233,24 @@ def explain_drift(desk: Desk, version: int, findings: Sequence[str], reason: str
         findings: subjects of the comparison with the release in production, or projects or interfaces that stand
             for all their findings.
         reason: why they are as they should be; kept for good.
+        intended: confirm every change that a task intended, too.
         dry_run: only say what would be written.
 
     Raises:
         UnknownName: no such release, or a name under which nothing was found.
         Refused: nobody compared yet, or a person without any role of flywheel.yaml.
     """
-    told = _reason(reason)
+    told = _reason(reason or AS_INTENDED if intended and not findings else reason)
     refuse_roleless(desk)
     world = persistently(desk, lambda: sound_world(desk.tracking))
     weighed = weigh(desk, world, version)
-    known = _explainable(weighed)
+    report = _compared(weighed)
+    planned = [item.subject for item in report.intended]
+    known = [*(item.subject for item in explainable(report)), *planned]
+    if intended:
+        if not planned:
+            raise InputError("no change was intended by a task", where=f"the comparison with {weighed.reference.name}")
+        findings = [*findings, *planned]
     if not findings:
         raise InputError("nothing to explain", hint=f"name findings with --finding: {', '.join(known[:10])}")
     for subject in findings:
@@ -250,7 +270,7 @@ def explain_drift(desk: Desk, version: int, findings: Sequence[str], reason: str
     return _written(desk, Kind.DRIFT_EXPLAINED, version, body, choose, dry_run=dry_run)
 
 
-def _explainable(weighed: Weighed) -> list[str]:
+def _compared(weighed: Weighed) -> DriftReport:
     from flywheel_mlflow.drift import drift_report_from_json
 
     if weighed.drift.text is None:
@@ -259,7 +279,7 @@ def _explainable(weighed: Weighed) -> list[str]:
             rule="what nobody found cannot be explained",
             hint=compare_command(weighed.release.iteration, weighed.reference.name),
         )
-    return [item.subject for item in explainable(drift_report_from_json(weighed.drift.text))]
+    return drift_report_from_json(weighed.drift.text)
 
 
 def refuse_roleless(desk: Desk) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from flywheel_mlflow import consistency
 from flywheel_mlflow.approvals import JudgedApproval, judge_all
@@ -15,10 +16,11 @@ from flywheel_mlflow.bundle import CHECKS, REGISTRY, Bundle, measured
 from flywheel_mlflow.canonical import document_json, plain, sha256_text
 from flywheel_mlflow.culprits import culprits, named_in_drift, named_in_registry
 from flywheel_mlflow.documents import parse_json, value_at
+from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict
 from flywheel_mlflow.errors import FlywheelError, Refused
 from flywheel_mlflow.evidence import Outcome
 from flywheel_mlflow.explanations import answer, counting
-from flywheel_mlflow.gates import Answer, GateFacts, GateResult, Measured, Verdict, evaluate
+from flywheel_mlflow.gates import Answer, DriftAnswer, GateFacts, GateResult, Measured, Verdict, evaluate
 from flywheel_mlflow.moves import check_stage, refuse_unfit
 from flywheel_mlflow.operations.assembling import assembly_digest, gather, settle
 from flywheel_mlflow.operations.bundles import DriftDocument, Reference, drift_of, fetch_bundle, reference_of
@@ -265,26 +267,50 @@ def _assembled_again(desk: Desk, release: Release, bundle: Bundle) -> tuple[Answ
     return consistent, Answer(Verdict.PASS if same else Verdict.BLOCK, told, release.run_id)
 
 
-def _drift(weighed: Weighed) -> Answer:
+def _drift(weighed: Weighed) -> DriftAnswer:
     """What the drift comparison with the reference says; no comparison is no verdict."""
-    name = weighed.reference.name
+    name, run_id = weighed.reference.name, weighed.release.run_id
     if not name:
-        return Answer(None, "there is nothing to compare with: no release is in production, no iteration came before")
+        why = "there is nothing to compare with: no release is in production, no iteration came before"
+        return DriftAnswer.always(Answer(None, why))
     if weighed.drift.text is None:
-        return Answer(None, f"nobody has compared it with {name} yet", weighed.release.run_id)
+        return DriftAnswer.always(Answer(None, f"nobody has compared it with {name} yet", run_id))
     from flywheel_mlflow.drift import drift_report_from_json
 
     try:
         report = drift_report_from_json(weighed.drift.text)
     except FlywheelError as error:
-        return Answer(None, f"the comparison with {name} cannot be read: {error.what}", weighed.release.run_id)
+        return DriftAnswer.always(Answer(None, f"the comparison with {name} cannot be read: {error.what}", run_id))
+    return DriftAnswer(
+        partial(_drift_as_a_whole, report, weighed),
+        {item.subject: _drift_of_kpi(item, report, run_id) for item in report.kpis},
+    )
+
+
+def _drift_as_a_whole(report: DriftReport, weighed: Weighed, changes: int) -> Answer:
+    """The answer where so many changes that nobody can judge are allowed; the next command is what it waits for."""
     found = answer(report, weighed.explanations)
+    verdict, version = found.for_release(changes), weighed.release.version
     first = "; ".join(f"{item.subject} {item.text}" for item in found.left[:3])
     more = f" and {len(found.left) - 3} more" if len(found.left) > 3 else ""
-    told = f"against {name}: {report.headline}" + (f": {first}{more}" if first else "")
+    text = f"against {weighed.reference.name}: {report.headline}" + (f": {first}{more}" if first else "")
     if found.explained:
         people = ", ".join(sorted({item.actor.name for _, item in found.explained}))
-        told += f"; {len(found.explained)} findings explained by {people}"
-    if found.left:
-        told += f"; what was wanted is answered for: flywheel explain-drift {weighed.release.version} --finding NAME"
-    return Answer(found.verdict, told, weighed.release.run_id, n=len(report.findings))
+        text += f"; {len(found.explained)} findings explained or confirmed by {people}"
+    command = ""
+    if found.allowing(changes) is Verdict.PASS and found.unconfirmed:
+        text += f"; {len(found.unconfirmed)} changes that tasks intended wait for a confirmation"
+        command = f"flywheel explain-drift {version} --intended"
+    elif verdict is not Verdict.PASS and found.left:
+        text += "; if a change is intended, explain it"
+        command = f"flywheel explain-drift {version} --finding {found.left[0].subject!r} --reason '...'"
+    return Answer(verdict, text, weighed.release.run_id, n=len(report.findings), next=command)
+
+
+def _drift_of_kpi(item: KpiFound, report: DriftReport, run_id: str) -> Answer:
+    """The verdict on one KPI or suite: worse blocks, what cannot be told is open."""
+    verdicts = {KpiVerdict.IMPROVED: Verdict.PASS, KpiVerdict.WITHIN: Verdict.PASS}
+    bad = item.verdict in (KpiVerdict.REGRESSED, KpiVerdict.VANISHED)
+    verdict = Verdict.BLOCK if bad else verdicts.get(item.verdict, Verdict.INCONCLUSIVE)
+    command = f"flywheel explain {item.subject} --between {report.reference.iteration} {report.iteration}"
+    return Answer(verdict, f"{item.subject}: {item.text}", run_id, item.value, item.n, command)

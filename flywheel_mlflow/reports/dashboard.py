@@ -9,7 +9,7 @@ from typing import Any
 from flywheel_mlflow.canonical import plain
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.releases import Release, ReleaseStage, ReleaseState
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Tone, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, sentence
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, Health, Reason, health, regression
 from flywheel_mlflow.reports.dashboard_page import render_page
@@ -25,6 +25,7 @@ from flywheel_mlflow.reports.dashboard_sections import (
 )
 from flywheel_mlflow.reports.dashboard_trends import kpi_section
 from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.wording import Tone
 
 FORMAT_VERSION = 1
 #: Bottlenecks and findings of the executive view; the sections have all of them.

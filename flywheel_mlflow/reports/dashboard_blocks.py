@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+
+from flywheel_mlflow.wording import Tone
 
 #: Who a page is for; a section names the readers it serves.
 READERS = ("business", "governance", "engineering")
 
 
-class Tone(StrEnum):
-    """What a text means for the reader, said by a mark and a colour beside its words."""
-
-    NONE = "plain"
-    GOOD = "good"
-    ATTENTION = "attention"
-    UNKNOWN = "unknown"
-    BAD = "bad"
-
-
 _MARKS = {
     Tone.NONE: "",
     Tone.GOOD: "\N{CHECK MARK}",
+    Tone.INTENDED: "\N{BULLSEYE}",
     Tone.ATTENTION: "!",
     Tone.UNKNOWN: "?",
     Tone.BAD: "\N{MULTIPLICATION SIGN}",

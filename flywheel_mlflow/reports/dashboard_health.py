@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.drift import ChangeOutcome
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.releases import Override, ReleaseState
-from flywheel_mlflow.reports.dashboard_blocks import Tone
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, DriftFacts, LedgerFacts
 from flywheel_mlflow.risks import Risk
 from flywheel_mlflow.stages import StageStatus
+from flywheel_mlflow.wording import VERDICT_TONES, Tone
 
 #: Names listed in one reason; the section it leads to has all of them.
 MOST_NAMES = 3
@@ -31,12 +32,6 @@ STATUS_TONES = {
     StageStatus.AT_RISK.value: Tone.ATTENTION,
     StageStatus.MISSING.value: Tone.UNKNOWN,
     StageStatus.COMPLETED.value: Tone.GOOD,
-}
-
-VERDICT_TONES = {
-    Verdict.PASS.value: Tone.GOOD,
-    Verdict.BLOCK.value: Tone.BAD,
-    Verdict.INCONCLUSIVE.value: Tone.UNKNOWN,
 }
 
 
@@ -135,8 +130,10 @@ def regression(drift: DriftFacts, iteration: int) -> Reason:
         return Reason(Tone.UNKNOWN, f"regression risk unknown: {drift.unknown}", "drift", command)
     against = drift.report.reference.iteration
     left, verdict = drift.answered.left, drift.answered.verdict
-    explained = len(drift.answered.explained)
+    explained = sum(item.outcome is not ChangeOutcome.INTENDED for item, _ in drift.answered.explained)
     text = f"regression risk against iteration {against}: {drift.report.headline}"
+    if waiting := len(drift.answered.unconfirmed):
+        text += f"; a release asks to confirm the {_counted(waiting, 'change')} as intended"
     if explained:
         text += f"; {_counted(explained, 'finding')} explained by people, {len(left)} left"
         if verdict is Verdict.PASS:
@@ -151,9 +148,7 @@ def _governance(ledger: LedgerFacts, now: datetime) -> Iterator[Reason]:
         return
     if ledger.faults:
         yield Reason(Tone.BAD, f"the ledger has faults: {named(ledger.faults)}", "releases", "flywheel audit")
-    if ledger.state is None or not ledger.state.releases:
-        yield Reason(Tone.ATTENTION, "no release was made yet", "releases")
-    else:
+    if ledger.state is not None and ledger.state.releases:
         yield from _releases(ledger.state, ledger, now)
     yield from _risks(ledger, now)
 

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.lineage import EdgeState
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Image, Pair, Section, Table, Tone, code, number, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Image, Pair, Section, Table, code, number, sentence
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, VERDICT_TONES, regression
+from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, regression
 from flywheel_mlflow.reports.dashboard_record import RecordedBottleneck, RecordedProject, RecordedStage
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.reports.tasks import tasks_view
 from flywheel_mlflow.reports.view import text_bar
+from flywheel_mlflow.wording import VERDICT_TONES, Tone, tone_of, word_of
 
 #: Findings, themes and edges of one table; the command or file named beside it has all of them.
 MOST_ROWS = 100
@@ -238,7 +239,7 @@ def _findings(facts: DashboardFacts, report: DriftReport) -> Table:
     rows = tuple(
         (
             Cell(item.subject),
-            Cell(item.verdict.value, VERDICT_TONES[item.verdict.value]),
+            Cell(word_of(item), tone_of(item)),
             Cell(item.text),
             Cell(explained.get(item.subject, "nobody")),
             code(item.next),

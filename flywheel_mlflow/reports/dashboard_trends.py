@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from flywheel_mlflow.deliverables import ACCEPTANCE_METRICS
-from flywheel_mlflow.drift import KpiVerdict
 from flywheel_mlflow.provenance import Direction
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Spark, Table, Tone, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Spark, Table, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_record import RecordedKpi, RecordedMetric
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
-from flywheel_mlflow.wording import number_word
+from flywheel_mlflow.wording import Tone, number_word, tone_of, word_of
 
 #: The flywheel's own numbers over the iterations, before those it is accepted by.
 HEADLINE_METRICS = (
@@ -29,16 +28,6 @@ HEADLINE_METRICS = (
 COLUMNS = ("number", "now", "change", "over iterations", "before")
 
 _WIDTH, _HEIGHT, _EDGE = 96.0, 24.0, 3.0
-
-#: What a verdict on a KPI means for a reader.
-KPI_TONES = {
-    KpiVerdict.IMPROVED: Tone.GOOD,
-    KpiVerdict.WITHIN: Tone.GOOD,
-    KpiVerdict.REGRESSED: Tone.BAD,
-    KpiVerdict.VANISHED: Tone.BAD,
-    KpiVerdict.INCONCLUSIVE: Tone.UNKNOWN,
-    KpiVerdict.NEW: Tone.NONE,
-}
 
 
 def spark(name: str, unit: str, values: Mapping[int, float | None]) -> Spark:
@@ -135,8 +124,8 @@ def kpi_over_iterations(name: str, kpi: RecordedKpi, facts: DashboardFacts) -> S
 def drift_says(name: str, facts: DashboardFacts) -> Cell:
     """What the comparison of the iteration says about a KPI; unknown where there is none."""
     report = facts.drift.report
-    verdict = next((item.verdict for item in report.kpis if item.subject == name), None) if report else None
-    return Cell(verdict.value, KPI_TONES[verdict]) if verdict else Cell(UNKNOWN, Tone.UNKNOWN)
+    item = next((item for item in report.kpis if item.subject == name), None) if report else None
+    return Cell(word_of(item), tone_of(item)) if item else Cell(UNKNOWN, Tone.UNKNOWN)
 
 
 def kpi_target(kpi: RecordedKpi) -> str:

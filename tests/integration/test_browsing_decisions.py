@@ -34,9 +34,10 @@ from flywheel_mlflow.operations.feedback import ingest_files
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.operations.telling import diff_releases
 from flywheel_mlflow.operations.theming import find_themes
-from flywheel_mlflow.reports.dashboard_blocks import Form, Section, Tone
+from flywheel_mlflow.reports.dashboard_blocks import Form, Section
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.wording import Tone
 
 #: Hostile text as far as a decision takes it: characters that hide text are refused there.
 TYPED = HOSTILE.replace("\N{RIGHT-TO-LEFT OVERRIDE}", "")

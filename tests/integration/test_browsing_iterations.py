@@ -24,9 +24,9 @@ from flywheel_mlflow.operations.browsing.projects import project, projects
 from flywheel_mlflow.operations.browsing.reader import Asked, Memory, Reader
 from flywheel_mlflow.operations.drifting import drift_iteration
 from flywheel_mlflow.operations.iterations import MOST_ASSEMBLIES, newest_assemblies
-from flywheel_mlflow.reports.dashboard_blocks import Tone
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.wording import Tone
 
 AT = Addresses("/ml")
 Making = Callable[[Reader, Asked], Page]

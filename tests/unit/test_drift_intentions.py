@@ -45,8 +45,9 @@ def effect(kpi: str | None = "p01.hit_rate", moves: tuple[str, ...] = MOVED) -> 
 
 def outcomes(report: DriftReport) -> dict[str, ChangeOutcome | None]:
     """The outcome of everything that was compared, by subject."""
-    items = [*report.kpis, *report.distributions, *report.filters]
-    return {item.subject: item.outcome for item in items}
+    found = {item.subject: item.outcome for item in report.kpis}
+    found |= {item.subject: item.outcome for item in report.distributions}
+    return found | {item.subject: item.outcome for item in report.filters}
 
 
 def test_what_a_task_moved_and_its_kpi_confirms_is_as_intended() -> None:

@@ -8,8 +8,8 @@ import pytest
 from drift_cases import compared, kpi, normal, profile, promise, side
 from releases_ledger import ANA, BLUEPRINT, STRANGER, Story
 
-from flywheel_mlflow.drift import DriftReport, LoggedData, error_finding
-from flywheel_mlflow.explanations import answer, counting, covers, explainable, objections, spoken_for
+from flywheel_mlflow.drift import DriftReport, LoggedData, TaskEffect, covers, error_finding
+from flywheel_mlflow.explanations import answer, counting, explainable, objections, spoken_for
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.releases import Explained, Kind
@@ -70,6 +70,39 @@ def test_everything_explained_is_a_pass_and_less_is_none() -> None:
     assert (half.verdict, [item.subject for item in half.left]) == (Verdict.BLOCK, ["corpus/x"])
     whole = answer(found, [explained("p01")[1], explained("corpus")[1]])
     assert (whole.verdict, whole.left, len(whole.explained)) == (Verdict.PASS, (), 2)
+
+
+def intended() -> DriftReport:
+    """A signal of p01's corpus that moved as its new task said, and nothing else."""
+    made = promise("corpus", kpis=[kpi("hit_rate")])
+    before, after = (
+        side(
+            turn,
+            digests={"corpus": str(turn)},
+            data={"corpus": LoggedData(profile(x=normal(100, shift, seed=turn)))},
+            tasks=["more"] if shift else [],
+        )
+        for turn, shift in ((2, 0.0), (3, 2.0))
+    )
+    tasks = {"more": TaskEffect("more", "p01", "p01.hit_rate", ("corpus",))}
+    return compared(after, before, made=made, tasks=tasks)
+
+
+def test_what_tasks_intended_is_confirmed_once_for_a_release() -> None:
+    """The comparison passes; a release waits until a person has confirmed the change."""
+    found = intended()
+    waiting = answer(found, [])
+    assert (waiting.verdict, waiting.for_release()) == (Verdict.PASS, Verdict.INCONCLUSIVE)
+    assert [item.subject for item in waiting.unconfirmed] == ["corpus/x"]
+    confirmed = answer(found, [explained("corpus/x")[1]])
+    assert (confirmed.for_release(), confirmed.unconfirmed, len(confirmed.explained)) == (Verdict.PASS, (), 1)
+
+
+def test_a_gate_may_allow_changes_that_nobody_can_judge() -> None:
+    """One unexplained change passes where one is allowed; what got worse never does."""
+    only_changed = answer(report(), [explained("p01")[1]])
+    assert [only_changed.for_release(changes) for changes in (0, 1)] == [Verdict.BLOCK, Verdict.PASS]
+    assert answer(report(), []).for_release(5) is Verdict.BLOCK
 
 
 def test_missing_evidence_cannot_be_explained() -> None:

@@ -32,7 +32,7 @@ from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.operations.forms import FORMS, fields_of
 from flywheel_mlflow.release_diff import InterfaceChange, NumberChange, ReleaseDiff
 from flywheel_mlflow.releases import Kind
-from flywheel_mlflow.reports.dashboard_blocks import Form, Tone
+from flywheel_mlflow.reports.dashboard_blocks import Form
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
 from flywheel_mlflow.reports.pages.deciding import refusal_text, said
 from flywheel_mlflow.reports.pages.drift import ExplainFacts, drift_page
@@ -46,6 +46,7 @@ from flywheel_mlflow.reports.pages.releases import Mending, WayBack, releases_pa
 from flywheel_mlflow.reports.pages.risk import risk_page
 from flywheel_mlflow.reports.pages.risks import risks_page
 from flywheel_mlflow.risk_paths import Propagation
+from flywheel_mlflow.wording import Tone
 
 
 def full_story() -> Story:

@@ -20,12 +20,13 @@ from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.releases import Explained, ReleaseState
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.dashboard import DashboardView, build_dashboard, render_dashboard
-from flywheel_mlflow.reports.dashboard_blocks import READERS, Tone
+from flywheel_mlflow.reports.dashboard_blocks import READERS
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, DriftFacts, LedgerFacts
 from flywheel_mlflow.reports.dashboard_health import Health, health
 from flywheel_mlflow.reports.dashboard_page import MOST_CELLS, page_style
 from flywheel_mlflow.reports.dashboard_record import read_record
 from flywheel_mlflow.reports.dashboard_trends import spark
+from flywheel_mlflow.wording import Tone
 
 
 def page(view_facts: DashboardFacts) -> PageReader:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.evidence import FieldType
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, Tone, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, RecordedInterface, RecordedProject
 from flywheel_mlflow.reports.dashboard_sections import SHORT
@@ -20,22 +19,18 @@ from flywheel_mlflow.reports.pages.iterations import compare_section
 from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.schemas import change_class
 from flywheel_mlflow.wording import (
-    KPI_WORDS,
-    NUMBER_WORDS,
+    WORDS,
+    Tone,
+    compared_order,
+    counted_words,
     kpi_differs,
-    kpi_order,
     number_word,
     same_number,
+    tone_of,
+    word_of,
+    word_order,
 )
 
-#: The tone of each word for a difference.
-WORD_TONES = {
-    "worse": Tone.BAD,
-    "vanished": Tone.BAD,
-    "cannot be told": Tone.UNKNOWN,
-    "now unknown": Tone.UNKNOWN,
-    "better": Tone.GOOD,
-}
 #: How interface versions are classed, for people.
 VERSION_RULE = "MAJOR: a field is gone, of another type, or no longer in every row. MINOR: one was added. PATCH: none."
 CLASS_TONES = {"MAJOR": Tone.BAD, "MINOR": Tone.ATTENTION, "PATCH": Tone.NONE}
@@ -97,7 +92,7 @@ def _lead(facts: ComparisonFacts, found: Iterable[Section]) -> Iterator[Cell]:
     elif not differing:
         yield Cell("Nothing differs between the two.", Tone.GOOD)
     else:
-        told, tone = told_kpis(KPI_WORDS[item.verdict] for item in facts.kpis if kpi_differs(item))
+        told, tone = counted_words(word_of(item) for item in facts.kpis if kpi_differs(item))
         yield Cell(f"KPIs that differ: {told}." if told else "No KPI differs.", tone)
     for side in (facts.first, facts.second):
         if not side.recorded.sound:
@@ -107,23 +102,14 @@ def _lead(facts: ComparisonFacts, found: Iterable[Section]) -> Iterator[Cell]:
             yield Cell(told, Tone.BAD)
 
 
-def told_kpis(words: Iterable[str]) -> tuple[str, Tone]:
-    """How many KPIs differ in which way, by the word of each, and the tone of the worst; empty when none does."""
-    counts = Counter(words)
-    found = [word for word in KPI_WORDS.values() if counts[word]]
-    tone = WORD_TONES.get(found[0], Tone.NONE) if found else Tone.NONE
-    return ", ".join(f"{counts[word]} {word}" for word in found), tone
-
-
 def _kpis(facts: ComparisonFacts, links: Links) -> Section:
     rows = []
-    for item in sorted(filter(kpi_differs, facts.kpis), key=kpi_order):
-        word = KPI_WORDS[item.verdict]
+    for item in sorted(filter(kpi_differs, facts.kpis), key=compared_order):
         n = " \N{RIGHTWARDS ARROW} ".join(format_value(size, "count") for size in (item.reference_n, item.n))
         rows.append(
             (
                 Cell(item.subject, href=links.project(item.subject.partition(".")[0])),
-                Cell(word, WORD_TONES.get(word, Tone.NONE)),
+                Cell(word_of(item), tone_of(item)),
                 _amount(item.reference, item.unit),
                 _amount(item.value, item.unit),
                 number(with_unit(item.tolerance, item.unit)) if item.tolerance is not None else Cell("none"),
@@ -166,12 +152,12 @@ def _numbers(facts: ComparisonFacts) -> Section:
         change = "" if before is None or after is None else format_change(before, after, unit)
         row = (
             Cell(name.removeprefix("flywheel.")),
-            Cell(word, WORD_TONES.get(word, Tone.NONE)),
+            Cell(word, WORDS[word]),
             _amount(before, unit),
             _amount(after, unit),
             number(change),
         )
-        rows.append((not name.startswith("flywheel."), NUMBER_WORDS.index(word), row))
+        rows.append((not name.startswith("flywheel."), word_order(word), row))
     rows.sort(key=lambda item: item[:2])
     columns = ("number", "direction", *_turns(facts), "change")
     note = "Better and worse here are only the direction of the change; these numbers have no sample size."

@@ -19,18 +19,17 @@ from flywheel_mlflow.reports.dashboard_blocks import (
     Form,
     Section,
     Table,
-    Tone,
     code,
     sentence,
 )
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
-from flywheel_mlflow.reports.dashboard_health import VERDICT_TONES
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import choice_field, hidden, reason_field
 from flywheel_mlflow.reports.pages.drift_tables import finding_cell, found_tables
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.wording import VERDICT_TONES, Tone, tone_of, word_of
 
 #: Findings of one table; drift.json, kept on the iteration's run, has all of them.
 MOST_FINDINGS = 200
@@ -119,6 +118,8 @@ def _lead(facts: DriftReviewFacts) -> Iterator[Cell]:
         yield Cell(f"With that it is {answered.verdict.value}: {told}.", tone)
     elif answered.left:
         yield Cell(f"{_findings(len(answered.left))} wait for somebody to answer, by a better iteration or in words.")
+    if answered.unconfirmed:
+        yield Cell(f"{_changes(len(answered.unconfirmed))} as tasks intended: confirm them for a release.", Tone.INTENDED)
     if report.untested_signals:
         what = "distribution was" if report.untested_signals == 1 else "distributions were"
         yield Cell(f"{report.untested_signals} {what} not tested: too few rows, or nothing logged.", Tone.UNKNOWN)
@@ -129,6 +130,10 @@ def _lead(facts: DriftReviewFacts) -> Iterator[Cell]:
 
 def _findings(count: int) -> str:
     return "1 finding" if count == 1 else f"{count} findings"
+
+
+def _changes(count: int) -> str:
+    return "1 change" if count == 1 else f"{count} changes"
 
 
 def _choose(facts: DriftReviewFacts) -> Section:
@@ -206,11 +211,11 @@ def _worst(facts: DriftReviewFacts, report: DriftReport) -> Section:
 def _finding_table(
     caption: str, findings: Sequence[Finding], by: Mapping[str, str], facts: DriftReviewFacts, *, folded: bool = False
 ) -> Table:
-    columns = ("subject", "verdict", "decides", "what", "explained by", "look closer")
+    columns = ("subject", "outcome", "decides", "what", "explained by", "look closer")
     rows = tuple(
         (
             finding_cell(item, facts.addresses, facts.iteration),
-            Cell(item.verdict.value, VERDICT_TONES[item.verdict.value]),
+            Cell(word_of(item), tone_of(item)),
             Cell("yes" if item.decides else "no"),
             Cell(f"{item.text} ({item.method})" if item.method else item.text),
             Cell(by[item.subject], Tone.ATTENTION) if item.subject in by else Cell("nobody"),
@@ -252,7 +257,23 @@ def _explained(facts: DriftReviewFacts, report: DriftReport) -> Section:
                 folded=len(left) > FIRST,
             ),
         ),
-        forms=_explain_form(facts, left, report),
+        forms=(*_confirm_form(facts), *_explain_form(facts, left, report)),
+    )
+
+
+def _confirm_form(facts: DriftReviewFacts) -> Iterator[Form]:
+    """One button for all that tasks intended: a person says once that it is wanted."""
+    version, answered = facts.explain.version, facts.found.answered
+    if version is None or answered is None or not answered.unconfirmed:
+        return
+    tasks = sorted({item.text.partition(":")[0].removeprefix("as intended by ") for item in answered.unconfirmed})
+    yield Form(
+        facts.addresses.act("explain-drift"),
+        f"Confirm {_changes(len(answered.unconfirmed))} as intended, for release {version}",
+        "Confirm",
+        f"Says that what {', '.join(tasks)} changed is wanted; your name stays in the ledger.",
+        (hidden("version", version), hidden("intended", "true")),
+        refused=facts.explain.refused,
     )
 
 

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator
 
 from flywheel_mlflow.drift import DataVerdict, DriftReport, FilterFound, Finding, KpiFound, SignalFound, Trend
 from flywheel_mlflow.drift.findings import Kind
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, Tone, number
-from flywheel_mlflow.reports.dashboard_trends import KPI_TONES, spark
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, number
+from flywheel_mlflow.reports.dashboard_trends import spark
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
 from flywheel_mlflow.reports.pages.addresses import Addresses
-
-Compared = TypeVar("Compared", KpiFound, SignalFound, FilterFound)
+from flywheel_mlflow.wording import Tone, compared_order, tone_of, word_of
 
 #: Rows of one table; drift.json has all of them.
 MOST_ROWS = 300
-
-DATA_TONES = {
-    DataVerdict.UNCHANGED: Tone.GOOD,
-    DataVerdict.STABLE: Tone.GOOD,
-    DataVerdict.DRIFTED: Tone.BAD,
-    DataVerdict.NOT_TESTED: Tone.UNKNOWN,
-    DataVerdict.VANISHED: Tone.BAD,
-    DataVerdict.NEW: Tone.NONE,
-}
 
 
 def finding_cell(item: Finding, addresses: Addresses, iteration: int | None) -> Cell:
@@ -47,13 +36,6 @@ def found_tables(report: DriftReport, addresses: Addresses) -> Iterator[Section]
 
 def _cut(caption: str, count: int) -> str:
     return f"{caption}: {count}" + (f", of which {MOST_ROWS} are shown" if count > MOST_ROWS else "")
-
-
-def _worst_first(found: Iterable[Compared], tones: Mapping[Any, Tone]) -> list[Compared]:
-    """What is bad before what is unknown before all else, the largest first."""
-    order = (Tone.BAD, Tone.ATTENTION, Tone.UNKNOWN)
-    places = {tone: place for place, tone in enumerate(order)}
-    return sorted(found, key=lambda item: (places.get(tones[item.verdict], len(order)), -item.severity, item.subject))
 
 
 def _untested(report: DriftReport) -> Section:
@@ -94,7 +76,7 @@ def _count(value: int | None) -> Cell:
 
 def _kpis(report: DriftReport, addresses: Addresses) -> Section:
     columns = ("KPI", "verdict", "before", "now", "worse by", "tolerance", "n before", "n now", "n needed", "how")
-    ranked = _worst_first(report.kpis, KPI_TONES)
+    ranked = sorted(report.kpis, key=compared_order)
     rows = tuple(_kpi(item, report, addresses) for item in ranked[:MOST_ROWS])
     return Section(
         "kpis",
@@ -106,7 +88,7 @@ def _kpis(report: DriftReport, addresses: Addresses) -> Section:
 def _kpi(item: KpiFound, report: DriftReport, addresses: Addresses) -> tuple[Cell, ...]:
     return (
         Cell(item.subject, href=addresses.project(item.subject.partition(".")[0], report.iteration)),
-        Cell(item.verdict.value, KPI_TONES[item.verdict]),
+        Cell(word_of(item), tone_of(item)),
         number(with_unit(item.reference, item.unit)),
         number(with_unit(item.value, item.unit)),
         number(with_unit(item.worse, item.unit)),
@@ -136,7 +118,7 @@ def _distributions(report: DriftReport, addresses: Addresses) -> Section:
         "now",
         "how",
     )
-    ranked = _worst_first(report.distributions, DATA_TONES)
+    ranked = sorted(report.distributions, key=compared_order)
     rows = tuple(_signal(item, report, addresses) for item in ranked[:MOST_ROWS])
     return Section(
         "distributions",
@@ -157,7 +139,7 @@ def _signal(item: SignalFound, report: DriftReport, addresses: Addresses) -> tup
     effect = UNKNOWN if item.effect is None else f"{item.effect_name} {item.effect:.3f}".strip()
     return (
         Cell(item.subject, href=addresses.interface(item.subject.partition("/")[0], report.iteration)),
-        Cell(item.verdict.value, DATA_TONES[item.verdict]),
+        Cell(word_of(item), tone_of(item)),
         number(effect),
         number(UNKNOWN if item.limit is None else f"{item.limit:g}"),
         number(_p(item.p)),
@@ -186,7 +168,7 @@ def _filters(report: DriftReport, addresses: Addresses) -> Section:
         "rows",
         "what",
     )
-    ranked = _worst_first(report.filters, DATA_TONES)
+    ranked = sorted(report.filters, key=compared_order)
     rows = tuple(_filter(item, report, addresses) for item in ranked[:MOST_ROWS])
     return Section(
         "filters",
@@ -199,7 +181,7 @@ def _filters(report: DriftReport, addresses: Addresses) -> Section:
 def _filter(item: FilterFound, report: DriftReport, addresses: Addresses) -> tuple[Cell, ...]:
     return (
         Cell(item.subject, href=addresses.interface(item.subject.partition("/")[0], report.iteration)),
-        Cell(item.verdict.value, DATA_TONES[item.verdict]),
+        Cell(word_of(item), tone_of(item)),
         number(_share(item.reference)),
         number(_share(item.value)),
         number(UNKNOWN if item.change is None else f"{item.change:+.1%}"),

@@ -10,7 +10,7 @@ from flywheel_mlflow.evidence import FieldType
 from flywheel_mlflow.lineage import Edge, EdgeState, Impact, impact
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile, Signal
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Image, Pair, Section, Table, Tone, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Image, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_record import RecordedEdge, RecordedInterface, RecordedProject, RecordedVersion
 from flywheel_mlflow.reports.dashboard_releases import moment_text
@@ -24,6 +24,7 @@ from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.interfaces import change_cell, reading
 from flywheel_mlflow.reports.signals import MOST_DRAWN, signals_svg, told
 from flywheel_mlflow.reports.view import text_bar
+from flywheel_mlflow.wording import Tone
 
 #: Fields of a schema shown; a record has a dozen, a free row may have thousands.
 MOST_FIELDS = 200

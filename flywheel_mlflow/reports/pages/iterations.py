@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.reports.dashboard import build_executive, build_sections
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Form, Pair, Section, Table, Tone, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Form, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import health
 from flywheel_mlflow.reports.dashboard_record import RecordedMetric
@@ -18,6 +18,7 @@ from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.links import Links
+from flywheel_mlflow.wording import Tone
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 from flywheel_mlflow.releases import STAGES, ReleaseState
 from flywheel_mlflow.reports.dashboard import FIRST, build_executive, command_section
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, Tone, number, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, number, sentence
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_health import VERDICT_TONES, health, named, open_overrides, regression
+from flywheel_mlflow.reports.dashboard_health import health, named, open_overrides, regression
 from flywheel_mlflow.reports.dashboard_releases import RISK_COLUMNS, moment_text, pointed, risk_row
 from flywheel_mlflow.reports.dashboard_sections import bottleneck_section, stage_section
 from flywheel_mlflow.reports.dashboard_trends import own_numbers
 from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.wording import Tone, tone_of, word_of
 
 #: Findings and open risks of the overview; their pages have all of them.
 MOST = 5
@@ -91,10 +92,7 @@ def _drift(facts: DashboardFacts, addresses: Addresses) -> Section:
     reason = regression(facts.drift, facts.iteration)
     answered = facts.drift.answered
     left = answered.left if answered else ()
-    rows = tuple(
-        (Cell(item.subject), Cell(item.verdict.value, VERDICT_TONES[item.verdict.value]), Cell(item.text))
-        for item in left[:MOST]
-    )
+    rows = tuple((Cell(item.subject), Cell(word_of(item), tone_of(item)), Cell(item.text)) for item in left[:MOST])
     more = f"; {len(left) - MOST} more on their page" if len(left) > MOST else ""
     tables = (Table(f"Findings, worst first{more}", ("subject", "verdict", "what"), rows, "none is left."),)
     return Section(

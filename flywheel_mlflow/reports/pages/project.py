@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flywheel_mlflow.contract import Contract, InterfaceIn
 from flywheel_mlflow.drift import allowance_of
 from flywheel_mlflow.evidence import CheckSeverity, Outcome
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Table, Tone, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
 from flywheel_mlflow.reports.dashboard_record import RecordedCheck, RecordedEdge, RecordedKpi, RecordedProject
@@ -31,6 +31,7 @@ from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.reports.pages.projects import attained, consumable, score_history
 from flywheel_mlflow.rules import parse_rule
 from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.wording import Tone
 
 _OUTCOME_TONES = {
     Outcome.FAILED.value: Tone.BAD,

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.release_diff import InterfaceChange, NumberChange, ReleaseDiff
 from flywheel_mlflow.releases import ReleaseState
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section, Table, Tone, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section, Table, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.numbers import format_change, with_unit
 from flywheel_mlflow.reports.pages.addresses import Addresses
-from flywheel_mlflow.reports.pages.comparison import WORD_TONES, told_kpis
 from flywheel_mlflow.reports.pages.deciding import ledger_notes
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.releases import diff_filter
+from flywheel_mlflow.wording import WORDS, Tone, counted_words
 
 #: Numbers of one table; `flywheel release diff --json` has all of them.
 MOST_NUMBERS = 200
@@ -65,7 +65,7 @@ def _lead(facts: ReleaseDiffFacts) -> Iterator[Cell]:
     if facts.diff.empty:
         yield Cell(f"Releases {facts.first} and {facts.second} do not differ.", Tone.GOOD)
         return
-    told, tone = told_kpis(item.word for item in facts.diff.numbers if item.kpi)
+    told, tone = counted_words(item.word for item in facts.diff.numbers if item.kpi)
     yield Cell(f"From release {facts.first} to release {facts.second}, KPIs: {told or 'none differs'}.", tone)
     others = sum(not item.kpi for item in facts.diff.numbers)
     counts = f"interfaces: {len(facts.diff.interfaces)}; contracts: {len(facts.diff.contracts)}"
@@ -100,7 +100,7 @@ def _numbers(
     rows = tuple(
         (
             Cell(item.name),
-            Cell(item.word, WORD_TONES.get(item.word, Tone.NONE)),
+            Cell(item.word, WORDS[item.word]),
             number(with_unit(item.before, item.unit), Tone.UNKNOWN if item.before is None else Tone.NONE),
             number(with_unit(item.after, item.unit), Tone.UNKNOWN if item.after is None else Tone.NONE),
             number(_difference(item)),

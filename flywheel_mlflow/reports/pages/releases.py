@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.releases import STAGES, Move, Override, Release, ReleaseStage, ReleaseState
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Form, Section, Table, Tone, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Form, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
-from flywheel_mlflow.reports.dashboard_health import VERDICT_TONES, open_overrides
+from flywheel_mlflow.reports.dashboard_health import open_overrides
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import (
@@ -22,6 +22,7 @@ from flywheel_mlflow.reports.pages.deciding import (
     said,
 )
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.wording import VERDICT_TONES, Tone
 
 #: Releases on the page, the newest first; `flywheel release list` has all of them.
 MOST_RELEASES = 50

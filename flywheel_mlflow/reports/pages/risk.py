@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.history import Told
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, Pair, Section, Table, Tone, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, Pair, Section, Table, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.pages.addresses import Addresses
@@ -24,6 +24,7 @@ from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.risks import SEVERITY_TONES, risk_state, weight_text
 from flywheel_mlflow.risk_paths import Propagation, Reached
 from flywheel_mlflow.risks import Risk
+from flywheel_mlflow.wording import Tone
 
 _UNCHANGED = ("", "leave it")
 _LIKELIHOODS = {1: "hardly", 2: "unlikely", 3: "possible", 4: "likely", 5: "almost sure"}
