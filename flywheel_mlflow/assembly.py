@@ -118,7 +118,7 @@ def assemble(
     add_costs(registry, metrics)
     add_drift(drift, found, metrics)
     add_track_record(record, metrics)
-    done = absorption(collected.iteration, evidence, earlier, reflux.state, contracts, drift)
+    done = absorption(collected.iteration, evidence, earlier, reflux, contracts, drift)
     add_reflux(reflux, done.absorbed, metrics)
     return Assembly(
         flywheel=flywheel,

@@ -11,6 +11,7 @@ from flywheel_mlflow.canonical import digest_of, document_json, plain, sha256_te
 from flywheel_mlflow.contract import Strict
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import DocumentError, InputError
+from flywheel_mlflow.feedback.absorption import NOTHING_ABSORBED
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gates import Measured
 from flywheel_mlflow.pins import Pin
@@ -118,7 +119,7 @@ def make_bundle(
 
 def _tasks(text: str | None) -> Any:
     """What the iteration did with its tasks; one that was handed none has no document about them."""
-    return parse_json(text, name=deliverables.TASKS) if text else {"absorbed": [], "open": [], "kept": []}
+    return parse_json(text, name=deliverables.TASKS) if text else NOTHING_ABSORBED
 
 
 def _pins(

@@ -475,10 +475,4 @@ def _previous(assembly: Assembly) -> dict[str, Any] | None:
 
 def tasks_document(assembly: Assembly) -> dict[str, Any]:
     """What the iteration did with the tasks it was handed, and whether each absorbed one helped."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "iteration": assembly.iteration,
-        "absorbed": plain(assembly.absorption.absorbed),
-        "open": plain(assembly.absorption.open),
-        "kept": list(assembly.absorption.kept),
-    }
+    return {"format_version": FORMAT_VERSION, "iteration": assembly.iteration, **plain(assembly.absorption)}

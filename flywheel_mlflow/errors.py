@@ -171,6 +171,10 @@ class UnknownName(InputError):
         super().__init__(f"unknown {kind} {name!r}", where=where, hint=hint)
 
 
+class MissingVersion(InputError):
+    """An input interface has no version that a run of the iteration may read."""
+
+
 class RecordError(InputError):
     """Interface data that cannot be read as records."""
 

@@ -144,10 +144,11 @@ class InterfaceVersion:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ConsumedInterface:
-    """An interface version a run read."""
+    """An interface version a run read; ``carried_from`` is its iteration where it was carried from an earlier one."""
 
     name: str
     digest: str
+    carried_from: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ class ProjectEvidence:
 
     ``ended`` comes from the run, never from the reader's clock. ``carried_from`` is the
     iteration the run belongs to when it is not the one being assembled. ``tasks`` are the ids of
-    the tasks the run read.
+    the tasks the run read, ``task_documents`` the sha256 of the file that holds them, empty when it kept none.
     """
 
     project_id: str
@@ -182,6 +183,7 @@ class ProjectEvidence:
     evidence_digest: str = ""
     code_version: str = ""
     tasks: tuple[str, ...] = ()
+    task_documents: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

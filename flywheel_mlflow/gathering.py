@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from flywheel_mlflow.canonical import digest_of
+from flywheel_mlflow.canonical import digest_of, sha256_text
 from flywheel_mlflow.contract import Contract, Kpi, MetricUse
 from flywheel_mlflow.documents import is_there, value_at
 from flywheel_mlflow.drift.samples import MAX_SAMPLES, KpiSamples
@@ -26,6 +26,7 @@ from flywheel_mlflow.evidence import (
     ProjectEvidence,
     summarize_checks,
 )
+from flywheel_mlflow.feedback.tasks import Task, tasks_file
 from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_label
 from flywheel_mlflow.paths import metric_names
 
@@ -54,6 +55,7 @@ class Gathering:
         self.inputs: set[ConsumedInterface] = set()
         self.samples: dict[str, KpiSamples] = {}
         self.tasks: set[str] = set()
+        self.task_documents: dict[str, Task] = {}
         self._place = "the run's metrics"
 
     def add_document(self, document: Mapping[str, Any], *, place: str) -> None:
@@ -110,9 +112,12 @@ class Gathering:
                 raise InputError(f"the tag {name} is longer than the {MAX_TAG_LENGTH} characters MLflow keeps")
             self.tags[name] = text
 
-    def add_tasks(self, ids: Iterable[str]) -> None:
-        """Take the ids of tasks that were read; the same one twice is one."""
-        self.tasks |= {check_label("task", name) for name in ids}
+    def add_tasks(self, read: Iterable[str | Task]) -> None:
+        """Take tasks that were read, whole or by id alone; the same one twice is one."""
+        for item in read:
+            if isinstance(item, Task):
+                self.task_documents[item.id] = item
+            self.tasks.add(check_label("task", item.id if isinstance(item, Task) else item))
 
     def add_checks(self, checks: Iterable[Check]) -> None:
         """Take findings.
@@ -190,7 +195,7 @@ class Gathering:
                 "kpis": kpis,
                 "checks": summary.digest,
                 "interfaces": {name: version.digest for name, version in self.interfaces.items()},
-                "inputs": inputs,
+                "inputs": [{"name": item.name, "digest": item.digest} for item in inputs],
             }
         )
         return ProjectEvidence(
@@ -208,7 +213,12 @@ class Gathering:
             evidence_digest=digest,
             code_version=code_version,
             tasks=tuple(sorted(self.tasks)),
+            task_documents=sha256_text(self.tasks_file()) if self.task_documents else "",
         )
+
+    def tasks_file(self) -> str:
+        """The tasks that were read whole, as the file of the run that keeps them."""
+        return tasks_file(self.task_documents.values())
 
     def passed_checks(self) -> tuple[str, ...]:
         """Names of the passed checks, in the order they came."""

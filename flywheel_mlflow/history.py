@@ -117,4 +117,6 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     TaskKind.QUEUED: lambda get: f"theme {get.get('theme', '?')} queued ({get.get('title', '?')}): {get['reason']}",
     TaskKind.DECLINED: lambda get: f"theme {get.get('theme', '?')} declined ({get.get('title', '?')}): {get['reason']}",
     TaskKind.ABSORBED: lambda get: f"task {get.get('task', '?')} absorbed in iteration {get.get('iteration', '?')}",
+    TaskKind.WITHDRAWN: lambda get: f"task {get.get('task', '?')} withdrawn: {get['reason']}",
+    TaskKind.RESTORED: lambda get: f"task {get.get('task', '?')} restored: {get['reason']}",
 }

@@ -165,7 +165,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One version as the ledger knows it."""
+    """One version as the ledger knows it; ``tasks``: those it pins and none before it, None where nobody said."""
 
     version: int
     iteration: int
@@ -175,6 +175,7 @@ class Release:
     author: Identity
     at: datetime
     number: int
+    tasks: tuple[str, ...] | None = None
     gates: tuple[GateRecord, ...] = ()
     approvals: tuple[Approval, ...] = ()
     explanations: tuple[Explained, ...] = ()
@@ -270,8 +271,7 @@ class _Fold:
             self._end(event)
 
     def _register(self, event: Event) -> None:
-        body = event.body
-        version = whole(body["version"])
+        body, version = event.body, whole(event.body["version"])
         if version in self.releases:
             self.disputed.append((event.number, f"registers version {version}, which is registered already"))
             return
@@ -284,6 +284,7 @@ class _Fold:
             author=event.actor,
             at=event.at,
             number=event.number,
+            tasks=tuple(map(word, body["tasks"])) if "tasks" in body else None,
         )
 
     def _decide(self, event: Event) -> None:

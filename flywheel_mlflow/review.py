@@ -111,17 +111,30 @@ def _bottleneck(turns: tuple[Turn, ...]) -> Section:
     title = "Clearest bottleneck"
     if not turns:
         return Section(title, (), "no iteration was assembled in the quarter")
-    fired = Counter(str(item["name"]) for turn in turns for item in turn.bottlenecks["bottlenecks"])
-    last = turns[-1]
-    source = f"run {last.run_id}, processed/bottleneck_analysis.json"
-    if not last.bottlenecks["bottlenecks"]:
-        undecided = len(last.bottlenecks["rules_not_decidable"])
-        told = f"no rule fired in iteration {last.iteration}; {undecided} cannot be decided"
-        return Section(title, (Statement(told, source),))
-    first = last.bottlenecks["bottlenecks"][0]
-    times = fired[str(first["name"])]
-    told = f"{first['title']}: {first['rule']}, first in iteration {last.iteration}, fired in {times} of {len(turns)}"
-    return Section(title, (Statement(told, source),))
+    source = f"runs {', '.join(turn.run_id for turn in turns)}, processed/bottleneck_analysis.json"
+    fired: dict[str, list[tuple[Turn, Mapping[str, Any]]]] = {}
+    for turn in turns:
+        for item in turn.bottlenecks["bottlenecks"]:
+            fired.setdefault(str(item["name"]), []).append((turn, item))
+    undecided = Counter(str(rule["name"]) for turn in turns for rule in turn.bottlenecks["rules_not_decidable"])
+    count = f"{len(turns)} iteration{'s' if len(turns) > 1 else ''}"
+    if not fired:
+        text = f"no rule fired in {count}; {len(undecided)} could not be decided in at least one"
+        return Section(title, (Statement(text, source),))
+    # A rank is severity x reach x distance; summed over the iterations it says how often too.
+    ranks = {name: sum(item["rank"] for _, item in times) for name, times in fired.items()}
+    name = min(fired, key=lambda rule: (-ranks[rule], rule))
+    _, newest = fired[name][-1]
+    numbers = ", ".join(str(turn.iteration) for turn, _ in fired[name])
+    text = (
+        f"{newest['title']}: {newest['rule']} ({newest['severity']}), fired in {len(fired[name])} of {count}: {numbers}"
+    )
+    text += f"; rank {ranks[name]:.2f} in total"
+    if undecided[name]:
+        text += f"; could not be decided in {undecided[name]}"
+    if len(fired) > 1:
+        text += f"; highest of {len(fired)} rules that fired"
+    return Section(title, (Statement(text, source),))
 
 
 def _helped(turns: tuple[Turn, ...]) -> Iterator[Statement]:

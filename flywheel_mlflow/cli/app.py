@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from flywheel_mlflow.cli.review import review as review_command
 from flywheel_mlflow.cli.risks import risks
 from flywheel_mlflow.cli.session import open_session as _session
 from flywheel_mlflow.cli.tasks import tasks as tasks_commands
+from flywheel_mlflow.errors import FlywheelError
 
 app = typer.Typer(
     name="flywheel",
@@ -195,7 +197,7 @@ def assemble(
     as_json: AsJson = False,
 ) -> None:
     """Assemble an iteration: registry, stage runs, metrics, report, checks; fifteen deliverables."""
-    from flywheel_mlflow.cli import progress, show, show_drift, show_feedback
+    from flywheel_mlflow.cli import progress, show, show_drift, show_feedback, show_tasks
     from flywheel_mlflow.cli.session import log_first, record_absorbed, watch_risks
     from flywheel_mlflow.errors import ExitCode
     from flywheel_mlflow.operations.assembling import assemble_iteration
@@ -221,17 +223,21 @@ def assemble(
         if drift and not assembled.contradictions:
             step("comparing with the iteration before")
             followed = drift_after_assembly(session.flywheel, session.tracking, iteration, assembled.run_id)
+    unrecorded: Mapping[str, FlywheelError] = {}
     if not assembled.contradictions:
-        record_absorbed(session, assembled)
+        unrecorded = record_absorbed(session, assembled)
         watch_risks(session, iteration)
     noticed = None
     if findings and not assembled.contradictions:
         noticed = notice_after_assembly(session.flywheel, session.tracking, iteration)
-    show.assembled(assembled, session.settings, failed, as_json=as_json)
+    show.assembled(assembled, session.settings, failed, unrecorded, as_json=as_json)
     show_drift.after_assembly(followed)
     show_feedback.noticed_after_assembly(noticed)
+    show_tasks.after_assembly(assembled.assembly, unrecorded)
     if assembled.contradictions or failed:
         raise typer.Exit(ExitCode.BLOCK)
+    if unrecorded:
+        raise typer.Exit(next(iter(unrecorded.values())).exit_code)
 
 
 @app.command("run-projects")

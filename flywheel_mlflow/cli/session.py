@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.errors import FlywheelError, InputError
 
 if TYPE_CHECKING:
     from flywheel_mlflow.flywheel import Flywheel
     from flywheel_mlflow.operations.assembling import Assembled
     from flywheel_mlflow.operations.deciding import Desk
+    from flywheel_mlflow.operations.handing import Handed
     from flywheel_mlflow.operations.running import Ran
-    from flywheel_mlflow.operations.tasking import Handed
     from flywheel_mlflow.settings import Settings
     from flywheel_mlflow.tracking import Tracking
 
@@ -178,21 +178,26 @@ def run_pipelines(
 
 @contextmanager
 def handed_tasks(session: Session, iteration: int, given: Path | None) -> Iterator[tuple[Path | None, Handed]]:
-    """A folder with the tasks an iteration is handed (accepted ones, those of a folder), None when there are none."""
+    """A folder with the tasks an iteration is handed (the ledger's, those of a folder), None when there are none."""
+    from flywheel_mlflow.operations.handing import write_tasks
     from flywheel_mlflow.operations.scratch import scratch_folder
-    from flywheel_mlflow.operations.tasking import write_tasks
 
     with scratch_folder() as folder:
         found = write_tasks(session.desk, iteration, folder, given=given)
         yield folder if found.written else None, found
 
 
-def record_absorbed(session: Session, assembled: Assembled) -> None:
-    """Write the tasks an assembly found absorbed into the ledger; what stands there already stays."""
+def record_absorbed(session: Session, assembled: Assembled) -> Mapping[str, FlywheelError]:
+    """Write the tasks an assembly found absorbed into the ledger; those that could not be written, each with why."""
     from flywheel_mlflow.operations.tasking import unrecorded
 
+    iteration, failed = assembled.assembly.iteration, {}
     for item in unrecorded(session.desk, assembled.assembly.absorption):
-        session.act("task-absorb", task=item.task, iteration=assembled.assembly.iteration, evidence=item.run_id)
+        try:
+            session.act("task-absorb", task=item.task, iteration=iteration, evidence=item.run_id)
+        except FlywheelError as error:
+            failed[item.task] = error
+    return failed
 
 
 def watch_risks(session: Session, iteration: int) -> None:

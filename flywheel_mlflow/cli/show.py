@@ -216,7 +216,14 @@ def _state(entry: RegistryEntry) -> str:
     return entry.evidence.kind.value if entry.evidence and measured_now else entry.state.value
 
 
-def assembled(found: Assembled, settings: Settings, failed: Sequence[Ran] = (), *, as_json: bool) -> None:
+def assembled(
+    found: Assembled,
+    settings: Settings,
+    failed: Sequence[Ran] = (),
+    unrecorded: Mapping[str, FlywheelError] | None = None,
+    *,
+    as_json: bool,
+) -> None:
     """What was assembled, and how to open it."""
     assembly = found.assembly
     value = assembly.metrics.value
@@ -234,6 +241,8 @@ def assembled(found: Assembled, settings: Settings, failed: Sequence[Ran] = (), 
             "consumable": [item.project_id for item in assembly.registry.values() if item.consumable],
             "contradictions": [check.name for check in found.contradictions],
             "failed_pipelines": {item.project_id: item.reason for item in failed},
+            "lost_tasks": {item.task: item.why for item in assembly.absorption.lost},
+            "unrecorded_tasks": {name: error.what for name, error in (unrecorded or {}).items()},
         }
         print_json(document)
         return

@@ -10,13 +10,17 @@ from flywheel_mlflow.cli.console import counted, open_console, print_json, say, 
 from flywheel_mlflow.cli.show_releases import day
 from flywheel_mlflow.feedback.tasks import budget
 from flywheel_mlflow.reports.escaping import fit, visible
+from flywheel_mlflow.reports.tasks import run_again
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.assembly import Assembly
+    from flywheel_mlflow.errors import FlywheelError
     from flywheel_mlflow.feedback.priority import Factor, Priority
     from flywheel_mlflow.feedback.recurring import Theme
     from flywheel_mlflow.feedback.tasks import AcceptedTask, Budget, TaskState
+    from flywheel_mlflow.operations.handing import Handed
     from flywheel_mlflow.operations.reflux import FeedbackMetrics
-    from flywheel_mlflow.operations.tasking import Handed, PreparedTask, ShownTask
+    from flywheel_mlflow.operations.tasking import PreparedTask, ShownTask
     from flywheel_mlflow.operations.theming import FoundThemes
 
 TEXT_CELLS = 60
@@ -109,6 +113,8 @@ def accepted(prepared: PreparedTask, answer: Mapping[str, Any] | None, *, as_jso
     say(console, f"  {fit(task.request, 2 * TEXT_CELLS)}")
     say(console, f"  answers {counted(len(task.events), 'event')}, keeps {counted(len(task.records), 'record')} apart")
     say(console, f"  whether it helps shows {task.project}.{task.kpi}" if task.kpi else "  names no KPI: --kpi NAME")
+    if task.moves:
+        say(console, f"  is meant to move {', '.join(task.moves)}")
     if not task.payload:
         say(console, "  has no payload: no pipeline will read it, people do it (--file gives one)")
     if answer is not None:
@@ -148,7 +154,7 @@ def listed(
             task.id,
             task.project,
             task.iteration,
-            task.category,
+            task.category or "not said",
             task.events,
             fit(task.text, TEXT_CELLS),
             _became(task, releases.get(task.id)),
@@ -168,10 +174,10 @@ def _budget(lines: tuple[Budget, ...]) -> None:
 
 
 def _became(task: AcceptedTask, release: int | None) -> str:
-    if task.absorbed is None:
-        return "open"
-    where = f"absorbed in iteration {task.absorbed.iteration}"
-    return where if release is None else f"{where}, release {release}"
+    state = f"absorbed in iteration {task.absorbed.iteration}" if task.absorbed else "open"
+    if release is not None:
+        state += f", release {release}"
+    return state if task.withdrawn is None else f"{state}, withdrawn by {task.withdrawn.by}: {task.withdrawn.reason}"
 
 
 def shown(found: ShownTask, *, as_json: bool) -> None:
@@ -180,25 +186,26 @@ def shown(found: ShownTask, *, as_json: bool) -> None:
         print_json(found)
         return
     console, task, decision = open_console(), found.task, found.accepted
-    say(console, f"{task.id}: {visible(task.request)}")
-    say(console, f"for {task.project} in iteration {task.iteration}, {task.category}")
+    say(console, f"{decision.id}: {visible(task.request if task else decision.text)}")
     say(
-        console,
-        f"accepted by {decision.by} on {day(decision.at)} UTC; {_became(decision, found.release)}",
+        console, f"for {decision.project} in iteration {decision.iteration}, {decision.category or 'category not said'}"
     )
-    say(
-        console,
-        f"answers {counted(len(task.events), 'event')} of iteration {task.feedback_iteration}, theme {task.theme}",
-    )
-    for event in task.events[:5]:
-        say(console, f"  {fit(event, TEXT_CELLS)}")
-    if len(task.events) > 5:
-        say(console, f"  and {len(task.events) - 5} more")
-    say(
-        console,
-        f"measured by {task.project}.{task.kpi}" if task.kpi else "names no KPI: whether it helps stays unknown",
-    )
-    say(console, f"keeps {counted(len(task.records), 'record')} apart; run {decision.run_id}")
+    how = "came as a file, written down" if decision.from_file else "accepted"
+    say(console, f"{how} by {decision.by} on {day(decision.at)} UTC; {_became(decision, found.release)}")
+    if task is None:
+        say(console, "its run kept no document of it: later iterations need its file (--tasks)")
+    elif not decision.from_file:
+        about = f"iteration {task.feedback_iteration}, theme {task.theme}"
+        say(console, f"answers {counted(len(task.events), 'event')} of {about}")
+        for event in task.events[:5]:
+            say(console, f"  {fit(event, TEXT_CELLS)}")
+        if len(task.events) > 5:
+            say(console, f"  and {len(task.events) - 5} more")
+    measured = f"measured by {decision.project}.{decision.kpi}"
+    say(console, measured if decision.kpi else "names no KPI: whether it helps stays unknown")
+    if decision.moves:
+        say(console, f"is meant to move {', '.join(decision.moves)}")
+    say(console, f"keeps {counted(decision.records, 'record')} apart; run {decision.run_id}")
     for item in found.decisions:
         reason = f": {visible(item.reason)}" if item.reason else ""
         say(console, f"  event {item.number}: {item.kind} in iteration {item.iteration} by {item.by}{reason}")
@@ -217,6 +224,26 @@ def waiting(found: Handed) -> None:
     """The tasks of an iteration that no pipeline is handed."""
     for name, why in found.waiting.items():
         say(open_console(), f"task {name} waits: {why}")
+
+
+def after_assembly(assembly: Assembly, unrecorded: Mapping[str, FlywheelError]) -> None:
+    """What was lost, withdrawn or not written down, on standard error: standard output is the assembly's."""
+    console = open_console(stderr=True)
+    found = assembly.absorption
+    for lost in found.lost:
+        moved = f" ({lost.kpi})" if lost.kpi else ""
+        say(console, f"LOST: the gain of task {lost.task} for {lost.project}{moved}: {lost.why}")
+    if found.lost:
+        say(console, f"  hand it on: `{run_again(found.lost, assembly.iteration)}`")
+        say(console, "  or say that it is not wanted any more: `flywheel task withdraw TASK --reason TEXT`")
+    for gone in found.withdrawn:
+        say(console, f"task {gone.task} for {gone.project} was withdrawn by {gone.by}: {gone.reason}")
+    for name, error in unrecorded.items():
+        say(console, f"NOT RECORDED: the absorption of task {name}: {error.what}")
+    if unrecorded:
+        say(
+            console, "  later iterations are not handed these tasks; assemble again as somebody who may write decisions"
+        )
 
 
 def metrics(found: FeedbackMetrics, *, as_json: bool) -> None:

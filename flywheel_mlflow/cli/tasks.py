@@ -10,7 +10,9 @@ import typer
 from flywheel_mlflow.cli.session import Context, open_session
 
 tasks = typer.Typer(
-    name="task", help="Tasks that themes of feedback became: accept, queue, decline, absorb.", no_args_is_help=True
+    name="task",
+    help="Tasks that themes of feedback became: accept, queue, decline, absorb, withdraw.",
+    no_args_is_help=True,
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -36,6 +38,9 @@ def accept_command(
     kpi: Annotated[
         str, typer.Option(help="The project's KPI that will show whether it helped, on cases the task does not hold.")
     ] = "",
+    moves: Annotated[
+        list[str] | None, typer.Option(help="A finding it is meant to move besides the KPI. Repeatable.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="A task file (JSON) whose payload the project's pipeline understands.")
     ] = None,
@@ -55,6 +60,7 @@ def accept_command(
         iteration=turn,
         request=text,
         kpi=kpi,
+        moves=moves or (),
         file=file,
         dry_run=dry_run,
     )
@@ -108,6 +114,28 @@ def absorb_command(
     show_tasks.decided(answer, as_json=as_json)
 
 
+@tasks.command("withdraw")
+def withdraw_command(
+    context: Context, task: TaskId, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """Withdraw a task: no later iteration is handed it."""
+    from flywheel_mlflow.cli import show_tasks
+
+    answer = open_session(context).act("task-withdraw", task=task, reason=reason, dry_run=dry_run)
+    show_tasks.decided(answer, as_json=as_json)
+
+
+@tasks.command("restore")
+def restore_command(
+    context: Context, task: TaskId, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """Restore a withdrawn task: later iterations are handed it again."""
+    from flywheel_mlflow.cli import show_tasks
+
+    answer = open_session(context).act("task-restore", task=task, reason=reason, dry_run=dry_run)
+    show_tasks.decided(answer, as_json=as_json)
+
+
 @tasks.command("list")
 def list_command(
     context: Context,
@@ -145,6 +173,6 @@ def write_command(
 ) -> None:
     """Write an iteration's tasks as files, for pipelines that are run elsewhere."""
     from flywheel_mlflow.cli import show_tasks
-    from flywheel_mlflow.operations.tasking import write_tasks
+    from flywheel_mlflow.operations.handing import write_tasks
 
     show_tasks.handed(write_tasks(open_session(context).desk, iteration, out), str(out), as_json=as_json)

@@ -10,10 +10,16 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field
 
+from flywheel_mlflow.canonical import document_json, sha256_text
 from flywheel_mlflow.contract import Strict, Text
 from flywheel_mlflow.ledger import Event
 from flywheel_mlflow.names import Identifier, Label
 from flywheel_mlflow.releases import whole, word
+
+#: Characters of a request in the ledger; the whole of it is in the task's own document.
+MAX_TOLD = 500
+#: Findings a task may name: an event of the ledger holds them all.
+MAX_MOVES = 10
 
 Category = Literal["growth", "efficiency", "defence", "organisation"]
 #: What a budget is spent on: more or better capability, less effort, protection from harm, people and processes.
@@ -38,10 +44,44 @@ class Task(Strict):
         default=None,
         description="The project's KPI that shows whether it helped, on cases that the task does not hold.",
     )
+    moves: tuple[Label, ...] = Field(
+        default=(),
+        max_length=MAX_MOVES,
+        description="Findings it is meant to move besides its KPI: a KPI (p05.hit_rate), a signal "
+        "(knowledge_index/quality_signals.length), a filter (corpus/filter dedup), or an interface or project for all "
+        "of its.",
+    )
     feedback_iteration: int | None = Field(default=None, description="The iteration whose events it is made of.")
     events: tuple[Label, ...] = Field(default=(), description="The events it is made of.")
     records: tuple[Label, ...] = Field(
         default=(), description="The records these point at: nothing is measured on them any more."
+    )
+
+
+class TasksFile(Strict):
+    """The tasks a run read, as it keeps them."""
+
+    tasks: tuple[Task, ...]
+
+
+def task_file(task: Task) -> str:
+    """A task as pipelines are handed it: without the names of its events, which are none of their business.
+
+    A pipeline acts on the payload and keeps away from the records.
+    """
+    return document_json(task.model_dump(mode="json", exclude={"events"}, exclude_none=True))
+
+
+def task_digest(task: Task) -> str:
+    """sha256 of a task as pipelines are handed it."""
+    return sha256_text(task_file(task))
+
+
+def tasks_file(tasks: Iterable[Task]) -> str:
+    """The file in which a run keeps the tasks it read, by id; see :class:`TasksFile`."""
+    ordered = sorted(tasks, key=lambda task: task.id)
+    return document_json(
+        {"tasks": [task.model_dump(mode="json", exclude={"events"}, exclude_none=True) for task in ordered]}
     )
 
 
@@ -52,33 +92,50 @@ class TaskKind(StrEnum):
     QUEUED = "theme_queued"
     DECLINED = "theme_declined"
     ABSORBED = "task_absorbed"
+    WITHDRAWN = "task_withdrawn"
+    RESTORED = "task_restored"
 
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:
-    """That a task was absorbed: in which iteration, by which run, who said so. ``at`` is UTC."""
+    """That a task was absorbed: in which iteration, by which run, who said so. ``at`` is UTC.
+
+    ``read`` is True when that run read it, False when people did it.
+    """
 
     iteration: int
     run_id: str
     at: datetime
     by: str
+    read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """That a task is handed on no more: who said so, why. ``at`` is UTC."""
+
+    at: datetime
+    by: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedTask:
-    """A task as the ledger has it.
+    """A task as the ledger has it: a theme that was accepted, or a file that a run read.
 
-    ``events`` and ``records`` count what it is made of; the whole task is the artifact of run ``run_id`` with the
-    sha256 ``digest``. ``theme_iteration`` is the iteration whose feedback it answers, ``iteration`` the one to do it.
+    ``events`` and ``records`` count what it is made of. ``theme_iteration`` is the iteration whose feedback it answers,
+    None for a file; ``iteration`` the one to do it. The whole task is an artifact of run ``run_id`` with the sha256
+    ``digest``, empty when that run kept no document.
     """
 
     id: str
-    theme: str
-    theme_iteration: int
+    theme: str | None
+    theme_iteration: int | None
     project: str
     iteration: int
-    category: str
+    category: str | None
     text: str
+    moves: tuple[str, ...]
     kpi: str | None
     events: int
     records: int
@@ -89,6 +146,12 @@ class AcceptedTask:
     at: datetime
     by: str
     absorbed: Absorbed | None = None
+    withdrawn: Withdrawn | None = None
+
+    @property
+    def from_file(self) -> bool:
+        """Whether it came as a file, and no decision about a theme stands behind it."""
+        return self.theme_iteration is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +190,17 @@ class TaskState:
         return stands.task if stands else None
 
     def due(self, iteration: int) -> tuple[AcceptedTask, ...]:
-        """The tasks an iteration is handed, by id: its own and all earlier ones.
+        """The tasks an iteration is handed, by id: accepted for it or absorbed up to it, and not withdrawn.
 
         What was absorbed once is handed over again: a pipeline that builds its data anew would lose it otherwise.
         """
-        return tuple(sorted((item for item in self.tasks.values() if item.iteration <= iteration), key=lambda i: i.id))
+        return tuple(
+            item
+            for _, item in sorted(self.tasks.items())
+            if item.withdrawn is None
+            and item.iteration <= iteration
+            and (not item.from_file or (item.absorbed is not None and item.absorbed.iteration <= iteration))
+        )
 
 
 def fold_tasks(events: Iterable[Event]) -> TaskState:
@@ -144,13 +213,21 @@ def fold_tasks(events: Iterable[Event]) -> TaskState:
                 task = _accepted(event)
                 if task.id not in tasks:
                     tasks[task.id] = task
-                    decisions.append(_decision(event, task.theme_iteration, task.id))
+                    decisions.append(_decision(event, whole(event.body["theme_iteration"]), task.id))
             elif event.kind in (TaskKind.QUEUED, TaskKind.DECLINED):
                 decisions.append(_decision(event, whole(event.body["iteration"]), None))
             elif event.kind == TaskKind.ABSORBED:
-                found = tasks[word(event.body["task"])]
-                if found.absorbed is None:
-                    tasks[found.id] = replace(found, absorbed=_absorbed(event))
+                task = tasks.get(word(event.body["task"])) or _from_file(event)
+                if task.absorbed is None:
+                    tasks[task.id] = replace(task, absorbed=_absorbed(event, task))
+            elif event.kind == TaskKind.WITHDRAWN:
+                task = tasks[word(event.body["task"])]
+                if task.withdrawn is None:
+                    tasks[task.id] = replace(task, withdrawn=_withdrawn(event))
+            elif event.kind == TaskKind.RESTORED:
+                task = tasks[word(event.body["task"])]
+                word(event.body["reason"])
+                tasks[task.id] = replace(task, withdrawn=None)
         except (KeyError, TypeError, ValueError):
             continue  # the audit tells events that decide nothing
     return TaskState(tasks, tuple(decisions))
@@ -158,7 +235,6 @@ def fold_tasks(events: Iterable[Event]) -> TaskState:
 
 def _accepted(event: Event) -> AcceptedTask:
     body = event.body
-    kpi = body.get("kpi")
     if body["category"] not in CATEGORIES:
         raise ValueError("no category of a budget")
     return AcceptedTask(
@@ -169,7 +245,8 @@ def _accepted(event: Event) -> AcceptedTask:
         iteration=whole(body["iteration"]),
         category=word(body["category"]),
         text=word(body["text"]),
-        kpi=None if kpi is None else word(kpi),
+        moves=_moves(body),
+        kpi=_word_or_none(body.get("kpi")),
         events=whole(body["events"], least=0),
         records=whole(body["records"], least=0),
         payload=body["payload"] is True,
@@ -179,6 +256,44 @@ def _accepted(event: Event) -> AcceptedTask:
         at=event.at,
         by=event.actor.name,
     )
+
+
+def _from_file(event: Event) -> AcceptedTask:
+    """The task that came as a file, from the event that says that a run read it for the first time."""
+    body = event.body
+    category = _word_or_none(body.get("category"))
+    if category is not None and category not in CATEGORIES:
+        raise ValueError("no category of a budget")
+    return AcceptedTask(
+        id=word(body["task"]),
+        theme=_word_or_none(body.get("theme")),
+        theme_iteration=None,
+        project=word(body["project"]),
+        iteration=whole(body["asked_for"]),
+        category=category,
+        text=word(body["text"]),
+        moves=_moves(body),
+        kpi=_word_or_none(body.get("kpi")),
+        events=0,
+        records=whole(body["records"], least=0),
+        payload=body["payload"] is True,
+        run_id=word(body["run_id"]),
+        digest=word(body["digest"]),
+        number=event.number,
+        at=event.at,
+        by=event.actor.name,
+    )
+
+
+def _word_or_none(value: object) -> str | None:
+    return None if value is None else word(value)
+
+
+def _moves(body: Mapping[str, Any]) -> tuple[str, ...]:
+    named = body.get("moves", [])
+    if not isinstance(named, list | tuple):
+        raise TypeError("no list of findings")
+    return tuple(map(word, named))
 
 
 def _decision(event: Event, iteration: int, task: str | None) -> ThemeDecision:
@@ -194,8 +309,20 @@ def _decision(event: Event, iteration: int, task: str | None) -> ThemeDecision:
     )
 
 
-def _absorbed(event: Event) -> Absorbed:
-    return Absorbed(whole(event.body["iteration"]), word(event.body["run_id"]), event.at, event.actor.name)
+def _absorbed(event: Event, task: AcceptedTask) -> Absorbed:
+    body = event.body
+    return Absorbed(
+        iteration=whole(body["iteration"]),
+        run_id=word(body["run_id"]),
+        at=event.at,
+        by=event.actor.name,
+        # Earlier versions did not say it: only what has a payload can be read.
+        read=body.get("read", task.payload) is True,
+    )
+
+
+def _withdrawn(event: Event) -> Withdrawn:
+    return Withdrawn(event.at, event.actor.name, word(event.body["reason"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,13 @@ class AbsorbTask(_Act):
     evidence: Name
 
 
+class DecideTask(_Act):
+    """Withdraw or restore a task."""
+
+    task: Name
+    reason: Words
+
+
 class WatchRisks(_Act):
     """Open the risks an iteration shows."""
 
@@ -341,6 +348,12 @@ def _absorb_task(desk: Desk, act: AbsorbTask) -> Any:
     return absorb_task(desk, act.task, iteration=act.iteration, evidence=act.evidence, dry_run=act.dry_run)
 
 
+def _task(kind: TaskKind, desk: Desk, act: DecideTask) -> Any:
+    from flywheel_mlflow.operations.tasking import decide_task
+
+    return decide_task(desk, act.task, kind, act.reason, dry_run=act.dry_run)
+
+
 def _theme(kind: TaskKind, desk: Desk, act: DecideTheme) -> Any:
     from flywheel_mlflow.operations.tasking import decide_theme
 
@@ -377,6 +390,8 @@ ACTS: Mapping[str, ActKind] = {
     "theme-queue": ActKind(DecideTheme, partial(_theme, TaskKind.QUEUED)),
     "theme-decline": ActKind(DecideTheme, partial(_theme, TaskKind.DECLINED)),
     "task-absorb": ActKind(AbsorbTask, _absorb_task),
+    "task-withdraw": ActKind(DecideTask, partial(_task, TaskKind.WITHDRAWN)),
+    "task-restore": ActKind(DecideTask, partial(_task, TaskKind.RESTORED)),
 }
 
 

@@ -25,6 +25,7 @@ from flywheel_mlflow.ledger import Event
 from flywheel_mlflow.operations.contamination import find_overlaps
 from flywheel_mlflow.operations.deciding import look
 from flywheel_mlflow.operations.drifting import compare_evidence
+from flywheel_mlflow.operations.handing import unknown_documents
 from flywheel_mlflow.operations.project_run import check_iteration_number
 from flywheel_mlflow.operations.self_evidence import own_files, self_evidence
 from flywheel_mlflow.reports.bundle import render_deliverables
@@ -111,7 +112,7 @@ def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: 
         find_overlaps(flywheel, tracking, collected),
         drift,
         track_record(decided),
-        _reflux(tracking, decided, ended),
+        _reflux(tracking, decided, ended, collected),
     )
 
 
@@ -121,11 +122,12 @@ def _decisions(tracking: Tracking, ended: datetime | None) -> tuple[Event, ...]:
     return decided_until(world.ledger.events, ended) if world else ()
 
 
-def _reflux(tracking: Tracking, decided: tuple[Event, ...], ended: datetime | None) -> Reflux:
+def _reflux(tracking: Tracking, decided: tuple[Event, ...], ended: datetime | None, collected: Collected) -> Reflux:
     """The feedback as it was then; counts of ingestions stand on their runs, so no event is read."""
     batches = tracking.feedback.batches()
     taken = [batch.counts.get("events", 0) for batch in batches if ended is not None and batch.at <= ended]
-    return Reflux(fold_tasks(decided), sum(taken))
+    state = fold_tasks(decided)
+    return Reflux(state, sum(taken), unknown_documents(tracking, collected.evidence.values(), state))
 
 
 @dataclass(frozen=True, slots=True)

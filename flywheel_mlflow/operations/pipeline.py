@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from flywheel_mlflow.canonical import canonical_json, document_json
 from flywheel_mlflow.documents import Document, faults_of, parse_json, read_text
-from flywheel_mlflow.errors import DocumentError, Fault, InputError, UnknownName
+from flywheel_mlflow.errors import DocumentError, Fault, InputError, MissingVersion, UnknownName
 from flywheel_mlflow.evidence import Collected
 from flywheel_mlflow.feedback.tasks import Task
 
@@ -34,10 +34,10 @@ _TASK_FILE = "a task file is one JSON object with id, project, iteration, theme,
 
 
 def read_tasks(folder: Path | None, project: str, iteration: int) -> tuple[Task, ...]:
-    """The tasks of a project for an iteration, sorted by id; see :func:`all_tasks`."""
+    """The tasks of a project for an iteration and those before it, sorted by id; see :func:`all_tasks`."""
     if folder is None:
         return ()
-    return tuple(task for task in all_tasks(folder) if (task.project, task.iteration) == (project, iteration))
+    return tuple(task for task in all_tasks(folder) if task.project == project and task.iteration <= iteration)
 
 
 def all_tasks(folder: Path) -> tuple[Task, ...]:
@@ -133,8 +133,8 @@ class Workspace:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks for this project and iteration; asking for them is what the run's evidence counts as reading."""
-        self.run.log_tasks(task.id for task in self.offered)
+        """The tasks for this project; asking for them is what the run's evidence counts as reading."""
+        self.run.log_tasks(self.offered)
         return self.offered
 
     def random(self, *purpose: object) -> random.Random:
@@ -149,12 +149,12 @@ class Workspace:
         """The data of an input interface, verified by digest; None when an optional one has no version.
 
         Raises:
-            UnknownName: the contract names no such input, or a required one has no version.
+            UnknownName: the contract names no such input. MissingVersion: a required one has no version.
         """
         wanted = next((item for item in self.run.contract.interfaces_in if item.name == name), None)
         try:
             version = self.run.log_input(name)
-        except UnknownName:
+        except MissingVersion:
             if wanted is None or wanted.required:
                 raise
             return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flywheel_mlflow.canonical import document_json, short_digest
 from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.errors import FlywheelError, InputError, UnknownName
+from flywheel_mlflow.errors import FlywheelError, InputError, MissingVersion, UnknownName
 from flywheel_mlflow.evidence import (
     Check,
     CheckSeverity,
@@ -24,6 +24,7 @@ from flywheel_mlflow.evidence import (
     Outcome,
     ProjectEvidence,
 )
+from flywheel_mlflow.feedback.tasks import Task
 from flywheel_mlflow.flywheel import Flywheel, find_root, load_flywheel
 from flywheel_mlflow.gathering import Gathering, as_check
 from flywheel_mlflow.lineage import producers, version_of
@@ -41,6 +42,8 @@ _LOG = logging.getLogger(__name__)
 #: Artifact folder of what this product writes itself, and of interface data.
 OWN_FOLDER = "flywheel"
 DATA_FOLDER = "interfaces"
+#: The tasks a run read, in the folder of our own.
+TASKS_FILE = "tasks.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +144,13 @@ class ProjectRun:
         """Set tags outside the reserved prefixes."""
         self._gathering.add_tags(values)
 
-    def log_tasks(self, ids: Iterable[str]) -> None:
-        """Log which tasks this run read, by id: what an assembly counts as absorbed."""
-        self._gathering.add_tasks(ids)
+    def log_tasks(self, read: Iterable[str | Task]) -> None:
+        """Log which tasks this run read: what an assembly counts as absorbed.
+
+        The run keeps the documents of those given whole, so that later iterations can be handed them too; of a task
+        given by its id alone only that it was read is known.
+        """
+        self._gathering.add_tasks(read)
 
     def log_check(
         self,
@@ -200,11 +207,15 @@ class ProjectRun:
     def log_input(self, name: str, *, digest: str | None = None, release: str | None = None) -> InterfaceVersion:
         """Log that this run reads an interface: the version of this iteration unless told otherwise.
 
+        Where its producer has no run in the iteration, the version is carried from an earlier one as far as the
+        producer's contract allows, as ``collect`` carries it; the run's evidence names the iteration.
+
         ``release`` names the version a release pins (``production``, ``staging`` or a number), ``digest`` an exact
         one. Returns the version found; its data comes with ``fetch_input``.
 
         Raises:
-            UnknownName: the contract does not declare the input, or no such version exists.
+            UnknownName: the contract does not declare the input, or it has no version with this digest.
+            MissingVersion: there is no version that this run may read, with what to run.
             Refused: nothing is released there, or the release leaves the interface out.
         """
         wanted = next((item for item in self.contract.interfaces_in if item.name == name), None)
@@ -214,11 +225,15 @@ class ProjectRun:
         if release is not None:
             return self._log_released_input(name, release, digest)
         iteration = self.iteration - (wanted.from_iteration == "previous")
-        version = self._find_version(name, iteration)
-        if version is None or (digest is not None and version.digest != digest):
-            known = [version.digest] if version else []
-            raise UnknownName(f"version of {name} in iteration {iteration}", digest or "any", known)
-        self._gathering.add_input(ConsumedInterface(name, version.digest))
+        producer = self.flywheel.contracts[producers(self.flywheel.contracts.values())[name]]
+        evidence = self._evidence_of(producer, iteration)
+        version = version_of(evidence, name)
+        if version is None:
+            again = [producer.id, self.contract.id] if iteration == self.iteration else [producer.id]
+            raise _missing_version(name, producer, iteration, evidence, again)
+        if digest is not None and version.digest != digest:
+            raise UnknownName(f"version of {name} in iteration {iteration}", digest, [version.digest])
+        self._gathering.add_input(ConsumedInterface(name, version.digest, evidence.carried_from if evidence else None))
         return version
 
     def _log_released_input(self, name: str, release: str, digest: str | None) -> InterfaceVersion:
@@ -256,13 +271,12 @@ class ProjectRun:
         first = max(1, self.iteration - most)
         return tuple(self._tracking.collector.collect(contracts, turn) for turn in range(first, self.iteration))
 
-    def _find_version(self, name: str, iteration: int) -> InterfaceVersion | None:
-        maker = producers(self.flywheel.contracts.values())[name]
+    def _evidence_of(self, producer: Contract, iteration: int) -> ProjectEvidence | None:
+        """The evidence that stands for a producer in an iteration, carried where its contract allows that."""
         if iteration < 1:
             return None
-        contract = {maker: self.flywheel.contracts[maker]}
-        found = self._tracking.collector.collect(contract, iteration, only=frozenset(contract))
-        return version_of(found.evidence.get(maker), name)
+        only = frozenset({producer.id})
+        return self._tracking.collector.collect({producer.id: producer}, iteration, only=only).evidence.get(producer.id)
 
     def _open(self) -> StartedRun:
         if self._started is None:
@@ -328,6 +342,8 @@ class ProjectRun:
             "checks.json": self._gathering.checks,
             "evidence.json": replace(evidence, run_id=None),
         }
+        if self._gathering.task_documents:
+            (folder / TASKS_FILE).write_text(self._gathering.tasks_file(), encoding="utf-8")
         documents |= {f"samples/{name}.json": found for name, found in self._gathering.samples.items()}
         for name, measured in self._measured.items():
             if measured.profile is not None:
@@ -351,6 +367,30 @@ class ProjectRun:
         # only means that the run stays RUNNING, which readers do not count either.
         with contextlib.suppress(FlywheelError):
             self._tracking.runs.fail(self._started, error)
+
+
+def _missing_version(
+    name: str, producer: Contract, iteration: int, evidence: ProjectEvidence | None, again: list[str]
+) -> MissingVersion:
+    """Why an input has no version; ``again`` are the projects to run."""
+    carry = producer.carry
+    if iteration < 1:
+        why = "there is no iteration before the first"
+    elif evidence is not None:
+        why = f"run {evidence.run_id} of {producer.id} logged no version of it"
+        if evidence.carried_from is not None:
+            why += f" (carried from iteration {evidence.carried_from})"
+    elif not carry.allowed:
+        why = f"{producer.id} has no valid run in iteration {iteration}, and its contract allows no carrying"
+    else:
+        why = f"{producer.id} has no valid run in iteration {iteration} nor in the {carry.max_age} before"
+    return MissingVersion(
+        f"{name} has no version for iteration {iteration}: {why}",
+        where=f"interfaces_out of {producer.id}",
+        hint=f"run its producer first: `flywheel run-projects --iteration {iteration} --only {','.join(again)}`"
+        if iteration >= 1
+        else "declare the input as not required, for the first iteration",
+    )
 
 
 def check_iteration_number(iteration: int) -> int:

@@ -12,6 +12,7 @@ from flywheel_mlflow.errors import InputError, Refused
 from flywheel_mlflow.moves import refuse_final
 from flywheel_mlflow.operations.bundles import drift_of, licences, reference_of
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently
+from flywheel_mlflow.operations.pinned_tasks import new_tasks
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import Kind, ReleaseState
 from flywheel_mlflow.reports.links import Place, release_links
@@ -88,13 +89,15 @@ def _registered(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, version:
         others[:] = [known] if known is not None else []
         if known is not None:
             raise Refused(f"release {known} has the same bundle", rule="the same bundle is the same release")
-        body = {
+        body: dict[str, object] = {
             "version": version,
             "iteration": recorded.iteration,
             "run_id": recorded.run_id,
             "bundle": bundle.digest,
             "place": bundle.place,
         }
+        if (fresh := new_tasks(bundle, world.state)) is not None:
+            body["tasks"] = fresh
         return Draft(Kind.REGISTERED, body)
 
     try:

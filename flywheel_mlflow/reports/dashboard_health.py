@@ -11,6 +11,7 @@ from flywheel_mlflow.drift import ChangeOutcome
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.releases import Override, ReleaseState
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, DriftFacts, LedgerFacts
+from flywheel_mlflow.reports.tasks import run_again
 from flywheel_mlflow.risks import Risk
 from flywheel_mlflow.stages import StageStatus
 from flywheel_mlflow.wording import VERDICT_TONES, Tone
@@ -57,6 +58,7 @@ class Health:
 def health(facts: DashboardFacts) -> Health:
     """The verdict: that of the worst reason."""
     reasons = [
+        *_lost_tasks(facts),
         *_trust(facts),
         *_stages(facts),
         *_projects(facts),
@@ -203,6 +205,16 @@ def _risks(ledger: LedgerFacts, now: datetime) -> Iterator[Reason]:
 def _severities(risks: Iterable[Risk]) -> str:
     counts = Counter(risk.severity for risk in risks)
     return ", ".join(f"{counts[name]} {name}" for name in ("high", "medium", "low") if counts[name])
+
+
+def _lost_tasks(facts: DashboardFacts) -> Iterator[Reason]:
+    """Losing a gain is a regression like any other."""
+    lost = facts.record.tasks.lost if facts.record.tasks else ()
+    if lost:
+        text = (
+            f"{_counted(len(lost), 'absorbed task')} lost: {named(f'{item.task} of {item.project}' for item in lost)}"
+        )
+        yield Reason(Tone.BAD, text, "feedback", run_again(lost, facts.iteration))
 
 
 def _tasks(facts: DashboardFacts) -> Iterator[Reason]:

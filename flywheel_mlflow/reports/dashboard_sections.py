@@ -256,7 +256,11 @@ def feedback_section(facts: DashboardFacts) -> Section:
     notes = [] if not found.unknown else [Cell(f"Feedback unknown: {found.unknown}.", Tone.UNKNOWN)]
     if not found.unknown and not found.ingestions:
         notes.append(Cell("No feedback of this iteration was taken in.", Tone.UNKNOWN))
-    notes.append(Cell(tasks_view(absorbed).summary if absorbed else "This iteration was handed no task."))
+    notes.append(
+        Cell(tasks_view(absorbed, facts.iteration).summary if absorbed else "This iteration was handed no task.")
+    )
+    lost = absorbed.lost if absorbed else ()
+    notes += [Cell(f"Lost: {item.task} for {item.project}: {item.why}.", Tone.BAD) for item in lost]
     counts = (found.counts or {}).items()
     return Section(
         "feedback",
@@ -291,17 +295,21 @@ def theme_table(facts: DashboardFacts, project_id: str | None = None) -> Table:
 def task_table(facts: DashboardFacts, project_id: str | None = None) -> Table:
     """The tasks in the ledger, newest last, or those for one project."""
     columns = ("task", "for", "what", "due in iteration", "answers events", "absorbed in")
+    lost = {item.task for item in facts.record.tasks.lost} if facts.record.tasks else set()
     rows = []
     for task in facts.ledger.tasks.tasks.values():
         if project_id not in (None, task.project):
             continue
         absorbed = task.absorbed
         late = absorbed is None and task.iteration <= facts.iteration
-        state = (
-            Cell(f"iteration {absorbed.iteration}", Tone.GOOD)
-            if absorbed
-            else Cell("open", Tone.ATTENTION if late else Tone.NONE)
-        )
+        if task.withdrawn:
+            state = Cell(f"withdrawn by {task.withdrawn.by}: {task.withdrawn.reason}")
+        elif task.id in lost:
+            state = Cell(f"iteration {absorbed.iteration}, lost here" if absorbed else "lost here", Tone.BAD)
+        elif absorbed:
+            state = Cell(f"iteration {absorbed.iteration}", Tone.GOOD)
+        else:
+            state = Cell("open", Tone.ATTENTION if late else Tone.NONE)
         events, due = format_value(task.events, "count"), format_value(task.iteration, "count")
         project = Cell(task.project, href=facts.links.project(task.project))
         rows.append((Cell(task.id), project, Cell(task.text), number(due), number(events), state))

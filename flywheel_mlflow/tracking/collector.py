@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.contract import Contract, Kpi
+from flywheel_mlflow.errors import ServerRefused
 from flywheel_mlflow.evidence import (
     CheckSummary,
     Collected,
@@ -81,6 +82,20 @@ class Collector:
                 evidence[project_id] = carried(item)
                 del wanted[project_id]
         return Collected(iteration, dict(sorted(evidence.items())), tuple(sorted(skipped)))
+
+    def evidence_of(self, run_id: str, contracts: Mapping[str, Contract]) -> ProjectEvidence | None:
+        """The evidence of one run; None when there is no such run, or it does not count as evidence."""
+        try:
+            with translated(self._uri):
+                run = self._client.get_run(run_id)
+        except ServerRefused as error:
+            if error.code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE"):
+                raise
+            return None
+        turn = run.data.tags.get(tags.ITERATION, "")
+        if not turn.isdecimal():
+            return None
+        return next(iter(fold([run], contracts, int(turn), flywheel=self._flywheel).evidence.values()), None)
 
     def experiments(self) -> dict[str, str]:
         """The experiment of each project by project id, where a project has logged anything; one request."""
@@ -254,6 +269,7 @@ def read_evidence(run: Run, contract: Contract, iteration: int) -> ProjectEviden
         evidence_digest=labels.get(tags.EVIDENCE_DIGEST, ""),
         code_version=labels.get(tags.GIT_COMMIT, ""),
         tasks=_tasks(labels.get(tags.TASKS)),
+        task_documents=labels.get(tags.TASK_DOCUMENTS, ""),
     )
 
 
@@ -336,7 +352,8 @@ def _interfaces(run: Run) -> tuple[dict[str, InterfaceVersion], set[ConsumedInte
         labels = {tag.key: tag.value for tag in item.tags}
         context, dataset = labels.get(tags.CONTEXT), item.dataset
         if context == tags.CONTEXT_IN:
-            ins.add(ConsumedInterface(dataset.name, dataset.digest))
+            carried_from = labels.get(tags.CARRIED_FROM)
+            ins.add(ConsumedInterface(dataset.name, dataset.digest, int(carried_from) if carried_from else None))
         elif context == tags.CONTEXT_OUT:
             outs[dataset.name] = _version(dataset, labels.get(tags.URI, ""))
     return outs, ins

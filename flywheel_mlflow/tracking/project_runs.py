@@ -121,6 +121,8 @@ class ProjectRunWriter:
         }
         if evidence.tasks:
             labels[tags.TASKS] = canonical_json(evidence.tasks)
+        if evidence.task_documents:
+            labels[tags.TASK_DOCUMENTS] = evidence.task_documents
         with translated(self._uri):
             self._log(run.run_id, {**content.metrics, **summary_metrics(evidence)}, content.params, labels)
             log_datasets(self._client, run.run_id, evidence.interfaces_out.values(), evidence.interfaces_in)
@@ -381,7 +383,10 @@ def _read(item: ConsumedInterface) -> DatasetInput:
 
     return DatasetInput(
         Dataset(name=item.name, digest=item.digest, source_type="flywheel", source=canonical_json({"uri": ""})),
-        [InputTag(tags.CONTEXT, tags.CONTEXT_IN)],
+        [
+            InputTag(tags.CONTEXT, tags.CONTEXT_IN),
+            *([InputTag(tags.CARRIED_FROM, str(item.carried_from))] if item.carried_from else []),
+        ],
     )
 
 

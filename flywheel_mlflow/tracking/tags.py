@@ -21,6 +21,8 @@ EVIDENCE_DIGEST = "flywheel.evidence_digest"
 CHECKS = "flywheel.checks"
 #: The ids of the tasks a run read, as a JSON list.
 TASKS = "flywheel.tasks"
+#: The sha256 of the file in which a run keeps those tasks.
+TASK_DOCUMENTS = "flywheel.task_documents"
 ERROR = "flywheel.error"
 STAGE = "flywheel.stage"
 STATUS = "flywheel.status"
@@ -76,6 +78,8 @@ CONTEXT_IN = "interface_in"
 #: MLflow's own input tag for the context (mlflow/utils/mlflow_tags.py, 3.17.2).
 CONTEXT = "mlflow.data.context"
 URI = "flywheel.uri"
+#: On a dataset that a run read: the iteration it was carried from.
+CARRIED_FROM = "flywheel.carried_from"
 
 RUN_NAME = "mlflow.runName"
 USER = "mlflow.user"

@@ -50,6 +50,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "theme-queue": {"theme": "p01-0", "reason": "next quarter", "iteration": 2},
     "theme-decline": {"theme": "p01-0", "reason": "works as meant"},
     "task-absorb": {"task": "p01-0-3", "iteration": 3, "evidence": "run"},
+    "task-withdraw": {"task": "p01-0-3", "reason": "no longer wanted"},
+    "task-restore": {"task": "p01-0-3", "reason": "wanted after all"},
 }
 STRANGE: st.SearchStrategy[Any] = st.recursive(
     st.none()

@@ -49,7 +49,9 @@ def test_forms_are_the_declared_acts() -> None:
     """Every form is of an act; making a release, overriding, and what programs write are none."""
     assert set(FORMS) == set(GOOD)
     assert set(FORMS) < set(ACTS)
-    assert not {"create", "override", "risk-watch", "review", "task-accept", "task-absorb"} & set(FORMS)
+    assert not {"create", "override", "risk-watch", "review", "task-accept", "task-absorb", "task-withdraw"} & set(
+        FORMS
+    )
     with pytest.raises(UnknownName):
         read_form("override", [])
 

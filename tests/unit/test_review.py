@@ -18,12 +18,20 @@ from flywheel_mlflow.review import Review, Section, Statement, Turn, review_quar
 from flywheel_mlflow.risks import RiskKind
 
 QUARTER = quarter_of(NOON)
-THIN = {"name": "thin", "title": "Thin | corpus", "rule": "p01.retention < 0.25", "advice": "Look closer."}
+THIN = {
+    "name": "thin", "title": "Thin | corpus", "rule": "p01.retention < 0.25", "advice": "Look closer.",
+    "severity": "medium", "rank": 4.0,
+}  # fmt: skip
 
 
 def turn(iteration: int = 2, *fired: dict[str, Any], tasks: dict[str, Any] | None = None) -> Turn:
     return Turn(
-        iteration, f"run{iteration}", {"bottlenecks": list(fired), "rules_not_decidable": [{}]}, (), tasks or {}, None
+        iteration,
+        f"run{iteration}",
+        {"bottlenecks": list(fired), "rules_not_decidable": [{"name": "slow"}]},
+        (),
+        tasks or {},
+        None,
     )
 
 
@@ -59,11 +67,25 @@ def test_every_statement_has_a_source() -> None:
     review = reviewed(story, turn(2), turn(3, THIN, tasks={"absorbed": [absorbed]}), leverage=Statement("theme", "t"))
     told = [item for part in review.sections for item in part.statements]
     assert all(item.source for item in told)
-    assert "fired in 1 of 2" in section(review, "Clearest bottleneck").statements[0].text
+    assert "fired in 1 of 2 iterations: 3" in section(review, "Clearest bottleneck").statements[0].text
     assert "unknown before, 0.5 now" in section(review, "Did absorbed feedback help?").statements[0].text
     assert "in iterations 2, 3" in section(review, "Risks that came back").statements[0].text
     assert section(review, "Next leverage item").statements[0].text == "theme"
     assert "Thin \\| corpus" in render_review(review)
+
+
+def test_the_clearest_bottleneck_is_the_quarters() -> None:
+    """How often and how severe a rule fired over all iterations decides, not what the last one looked like."""
+    often = THIN | {"name": "often", "title": "Often", "rank": 3.0}
+    turns = turn(2, often), turn(3, often), turn(4, THIN, {**often, "rank": 1.0}), turn(5)
+    (told,) = section(reviewed(Story(), *turns), "Clearest bottleneck").statements
+    assert told.text.startswith("Often: p01.retention < 0.25 (medium), fired in 3 of 4 iterations: 2, 3, 4; rank 7.00")
+    assert all(f"run{number}" in told.source for number in (2, 3, 4, 5))
+    severe = turn(6, THIN | {"name": "severe", "title": "Severe", "rank": 20.0, "severity": "high"})
+    (told,) = section(reviewed(Story(), severe, *turns), "Clearest bottleneck").statements
+    assert told.text.startswith("Severe: p01.retention < 0.25 (high), fired in 1 of 5 iterations: 6")
+    (quiet,) = section(reviewed(Story(), turn(2), turn(3)), "Clearest bottleneck").statements
+    assert quiet.text == "no rule fired in 2 iterations; 1 could not be decided in at least one"
 
 
 @pytest.mark.parametrize(("text", "shown"), [("It was misread.", "misread. S"), ("Why?", "Why? S"), ("so", "so. S")])

@@ -15,8 +15,8 @@ from flywheel_mlflow.operations.browsing.reader import Asked, Reader
 from flywheel_mlflow.operations.browsing.refusals import unsound
 from flywheel_mlflow.operations.deciding import World, is_trouble
 from flywheel_mlflow.operations.iterations import newest_assemblies
+from flywheel_mlflow.operations.pinned_tasks import releases_of
 from flywheel_mlflow.operations.reporting import read_assembly, read_ledger, read_themes
-from flywheel_mlflow.operations.tasking import releases_of
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.pages.deciding import said
 from flywheel_mlflow.reports.pages.feedback import FeedbackBoardFacts, Ingestion, QueuesFacts, feedback_page
@@ -128,7 +128,7 @@ def _themes(
         state=ledger.tasks,
         tasks=tasks,
         helped=_helped(reader, tasks, listed),
-        releases=releases_of(world, tasks),
+        releases=releases_of(reader.desk.tracking, world),
         refused=_closed(world),
         addresses=reader.addresses,
     )

@@ -119,7 +119,8 @@ def _lead(facts: DriftReviewFacts) -> Iterator[Cell]:
     elif answered.left:
         yield Cell(f"{_findings(len(answered.left))} wait for somebody to answer, by a better iteration or in words.")
     if answered.unconfirmed:
-        yield Cell(f"{_changes(len(answered.unconfirmed))} as tasks intended: confirm them for a release.", Tone.INTENDED)
+        waiting = _changes(len(answered.unconfirmed))
+        yield Cell(f"{waiting} as tasks intended: confirm them for a release.", Tone.INTENDED)
     if report.untested_signals:
         what = "distribution was" if report.untested_signals == 1 else "distributions were"
         yield Cell(f"{report.untested_signals} {what} not tested: too few rows, or nothing logged.", Tone.UNKNOWN)

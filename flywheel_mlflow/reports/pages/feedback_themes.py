@@ -206,9 +206,9 @@ def _task(task: AcceptedTask, facts: ThemesFacts) -> tuple[Cell, ...]:
         Cell(task.id, kind="code", href=facts.addresses.ui_run_by_id(task.run_id)),
         Cell(task.project, href=facts.addresses.project(task.project)),
         Cell(task.text),
-        Cell(task.category),
+        Cell(task.category or "not said"),
         Cell(str(task.iteration), kind="number", href=facts.addresses.iteration(task.iteration)),
-        number(str(task.theme_iteration)),
+        number("" if task.theme_iteration is None else str(task.theme_iteration)),
         number(f"{task.events:,}"),
         _state(task, facts),
         *_helped(task, found),
@@ -216,6 +216,8 @@ def _task(task: AcceptedTask, facts: ThemesFacts) -> tuple[Cell, ...]:
 
 
 def _state(task: AcceptedTask, facts: ThemesFacts) -> Cell:
+    if task.withdrawn is not None:
+        return Cell(f"withdrawn by {task.withdrawn.by}: {task.withdrawn.reason}")
     if task.absorbed is None:
         return Cell("open", Tone.ATTENTION)
     release = facts.releases.get(task.id)
