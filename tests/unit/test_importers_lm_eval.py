@@ -101,7 +101,9 @@ def test_outcomes_are_truth_values_or_numbers(tmp_path: Path) -> None:
 
 
 @given(
-    st.dictionaries(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1), st.floats(-9, 9), min_size=1)
+    st.dictionaries(
+        st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1), st.floats(-9, 9), min_size=1
+    )
 )
 def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, values: dict[str, float]) -> None:
     """Every id and outcome comes back."""
