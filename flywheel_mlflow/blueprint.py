@@ -116,7 +116,7 @@ class Criterion(Strict):
     role: Identifier | None = None
     confidence: Annotated[Finite, Field(gt=0.5, lt=1)] | None = Field(
         default=None,
-        description="max_drop of a share whose sample size is known: demand non-inferiority at this confidence.",
+        description="max_drop of a share with sample size or a value with standard error: demand non-inferiority.",
     )
     verified: Flag = Field(
         default=False,

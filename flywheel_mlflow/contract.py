@@ -196,11 +196,21 @@ class Results(Strict):
 
     folder: RelativePath = "results"
     published: RelativePath | None = Field(default=None, description="Folder with figures published before any run.")
-    metrics: RelativePath = "metrics.json"
+    metrics: RelativePath = Field(
+        default="metrics.json", description="The metrics document; with a * the one file that fits."
+    )
+    metrics_format: Literal["json", "lm_eval"] = Field(
+        default="json",
+        description="lm_eval: results of lm-evaluation-harness as it writes them; a KPI's path is task.metric.",
+    )
     checks: RelativePath = "checks.json"
     checks_format: Literal["published", "junit", "great_expectations", "dbt", "openlineage"] = "published"
     interfaces: dict[Identifier, RelativePath] = Field(
         default_factory=dict, description="Where each interface's data lies below the results folder."
+    )
+    samples: dict[Identifier, RelativePath] = Field(
+        default_factory=dict,
+        description="The outcome of each sample behind a KPI, as JSONL; with a * the one file that fits.",
     )
 
     @field_validator("folder", "published", "metrics", "checks")
@@ -208,7 +218,7 @@ class Results(Strict):
     def _stays_inside(cls, value: str | None) -> str | None:
         return value if value is None else _inside(value)
 
-    @field_validator("interfaces")
+    @field_validator("interfaces", "samples")
     @classmethod
     def _each_stays_inside(cls, value: dict[str, str]) -> dict[str, str]:
         for path in value.values():
@@ -353,6 +363,9 @@ class Contract(Strict):
         strangers = sorted(set(self.results.interfaces) - outputs)
         if strangers:
             raise ValueError(f"results.interfaces: not among interfaces_out: {', '.join(strangers)}")
+        strangers = sorted(set(self.results.samples) - {kpi.name for kpi in self.kpis})
+        if strangers:
+            raise ValueError(f"results.samples: not among kpis: {', '.join(strangers)}")
         known = set(type(self).model_fields)
         for decision in self.decisions:
             if decision.field.split(".")[0].split("[")[0] not in known:

@@ -89,14 +89,18 @@ def read_text(path: Path, *, name: str | None = None) -> str:
         raise StorageError(f"cannot read {shown}: {error.strerror or error}", where=shown) from error
 
 
-def parse_json(text: str, *, name: str) -> Any:
+def parse_json(text: str, *, name: str, allow_nan: bool = False) -> Any:
     """The value of a JSON text; NaN, Infinity and repeated keys are faults, not values.
+
+    With ``allow_nan`` the NaN and Infinity of other tools are unknown (None).
 
     Raises:
         DocumentError: with the line of the first fault.
     """
 
     def refuse_constant(token: str) -> Any:
+        if allow_nan:
+            return None
         raise ValueError(f"{token} is not a number")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from statistics import NormalDist
 from typing import TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
@@ -293,25 +295,33 @@ def _max_drop(criterion: Criterion, facts: GateFacts) -> CriterionResult:
             next=command,
         )
     verdict, reason = _non_inferior(criterion.confidence, limit, now, before, sign)
-    method = f"Newcombe interval of the difference, {criterion.confidence:.0%}"
+    kind = "Newcombe interval" if _standard_error(now, before) is None else "normal interval"
+    method = f"{kind} of the difference, {criterion.confidence:.0%}"
     return _result(
         criterion, verdict, f"{told}; {reason}", value=now.value, n=now.n, method=method, evidence=runs, next=command
     )
 
 
 def _non_inferior(confidence: float, limit: float, now: Measured, before: Measured, sign: float) -> tuple[Verdict, str]:
-    """Whether a share dropped by less than the margin, as far as its samples can tell."""
-    if now.value is None or before.value is None or not _is_size(now.n) or not _is_size(before.n):
+    """Whether a value dropped by less than the margin, as far as its samples, or else its standard errors, can tell."""
+    if now.value is None or before.value is None:
+        return Verdict.INCONCLUSIVE, "one of the two is unknown"
+    whole, error = share_scale(now.unit), _standard_error(now, before)
+    if error is not None:
+        half = NormalDist().inv_cdf((1 + confidence) / 2) * error
+        low, high = before.value - now.value - half, before.value - now.value + half
+    elif not _is_size(now.n) or not _is_size(before.n):
         return Verdict.INCONCLUSIVE, "the sample size of one of the two is unknown"
-    whole = share_scale(now.unit)
-    if whole is None or not (0 <= now.value <= whole and 0 <= before.value <= whole):
+    elif whole is None or not (0 <= now.value <= whole and 0 <= before.value <= whole):
         return Verdict.INCONCLUSIVE, "it is no share of a sample, so no interval of a share fits it"
-    from flywheel_mlflow.drift.intervals import newcombe_difference
+    else:
+        from flywheel_mlflow.drift.intervals import newcombe_difference
 
-    # No rounding to whole successes: 9.6 of 10 are not 10.
-    successes, hits = before.value / whole * before.n, now.value / whole * now.n
-    low, high = newcombe_difference(successes, before.n, hits, now.n, confidence=confidence)
-    least, most = (low * whole, high * whole) if sign > 0 else (-high * whole, -low * whole)
+        # No rounding to whole successes: 9.6 of 10 are not 10.
+        successes, hits = before.value / whole * before.n, now.value / whole * now.n
+        low, high = newcombe_difference(successes, before.n, hits, now.n, confidence=confidence)
+        low, high = low * whole, high * whole
+    least, most = (low, high) if sign > 0 else (-high, -low)
     if most <= limit:
         return Verdict.PASS, f"with its samples it is worse by {most:.3g} at the most, {limit:g} is allowed"
     if least > limit:
@@ -320,6 +330,14 @@ def _non_inferior(confidence: float, limit: float, now: Measured, before: Measur
         Verdict.INCONCLUSIVE,
         f"with its samples it is worse by {least:.3g} to {most:.3g}, and {limit:g} lies within: measure more",
     )
+
+
+def _standard_error(now: Measured, before: Measured) -> float | None:
+    """The standard error of the difference; None where samples of a share say more, or one of the two is unknown."""
+    counted = share_scale(now.unit) is not None and _is_size(now.n) and _is_size(before.n)
+    if counted or now.stderr is None or before.stderr is None:
+        return None
+    return math.hypot(now.stderr, before.stderr)
 
 
 def _is_size(n: int | None) -> TypeGuard[int]:

@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from types import MappingProxyType
 from typing import Any
 
 from flywheel_mlflow.canonical import digest_of, sha256_text
@@ -54,12 +55,15 @@ class Gathering:
         self.interfaces: dict[str, InterfaceVersion] = {}
         self.inputs: set[ConsumedInterface] = set()
         self.samples: dict[str, KpiSamples] = {}
+        self.kpis: dict[str, KpiValue] = {}
         self.tasks: set[str] = set()
         self.task_documents: dict[str, Task] = {}
         self._place = "the run's metrics"
 
-    def add_document(self, document: Mapping[str, Any], *, place: str) -> None:
-        """Take a metrics document; KPIs are read from it by their paths.
+    def add_document(
+        self, document: Mapping[str, Any], *, place: str, kpis: Mapping[str, KpiValue] = MappingProxyType({})
+    ) -> None:
+        """Take a metrics document; KPIs are read from it by their paths, but those that were read already.
 
         Raises:
             InputError: a key given before with another value, or a value that is not JSON (NaN,
@@ -70,6 +74,7 @@ class Gathering:
             if key in self.document and self.document[key] != value:
                 raise InputError(f"{str(key)[:80]!r} was already given with another value", where=place)
         self.document.update(document)
+        self.kpis.update(kpis)
         self._place = place
 
     def add_metrics(self, values: Mapping[str, float]) -> None:
@@ -229,12 +234,15 @@ class Gathering:
 
         def is_given(use: MetricUse) -> bool:
             names = (*metric_names(use.path), *([use.owner] if use.key == "path" else ()))
+            if use.key == "path" and use.owner in self.kpis:
+                return True
             return is_there(self.document, use.path) or any(name in self.metrics for name in names)
 
         return tuple(f"{use}: nothing at {use.path}" for use in self.contract.metric_paths() if not is_given(use))
 
     def _kpi(self, kpi: Kpi) -> KpiValue:
-        value = self._number_at(kpi.path)
+        read = self.kpis.get(kpi.name, KpiValue(None))
+        value = read.value if kpi.name in self.kpis else self._number_at(kpi.path)
         if value is None and kpi.name in self.metrics:
             value = self.metrics[kpi.name]
         given = self.metrics.get(kpi.name)
@@ -256,7 +264,11 @@ class Gathering:
         stderr = self._number_at(kpi.stderr_path)
         if stderr is not None and stderr < 0:
             raise InputError(f"the standard error at {kpi.stderr_path} is {stderr}, below 0", where=self._place)
-        return KpiValue(value, None if size is None else int(size), stderr)
+        return KpiValue(
+            value,
+            int(size) if size is not None else read.n if kpi.n_path is None else None,
+            stderr if kpi.stderr_path is not None else read.stderr,
+        )
 
     def _number_at(self, path: str | None) -> float | None:
         if path is None:

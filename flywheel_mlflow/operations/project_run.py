@@ -133,8 +133,11 @@ class ProjectRun:
         self._gathering.add_metrics(values)
 
     def log_document(self, document: Mapping[str, Any], *, place: str = "the metrics document") -> None:
-        """Log a nested metrics document; KPIs and costs are read from it by the contract's paths."""
-        self._gathering.add_document(document, place=place)
+        """Log a nested metrics document, or what ``results.metrics_format`` says it is.
+
+        KPIs and costs are read from it by the contract's paths.
+        """
+        add_results(self._gathering, document, place=place)
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Log parameters."""
@@ -391,6 +394,20 @@ def _missing_version(
         if iteration >= 1
         else "declare the input as not required, for the first iteration",
     )
+
+
+def add_results(gathering: Gathering, document: Mapping[str, Any], *, place: str) -> None:
+    """Take a metrics document of the contract's format.
+
+    Raises:
+        InputError: a KPI's value in it is no number, or cannot be told from another.
+    """
+    if gathering.contract.results.metrics_format == "lm_eval":
+        from flywheel_mlflow.importers.lm_eval import kpi_values
+
+        gathering.add_document(document, place=place, kpis=kpi_values(document, gathering.contract.kpis, place=place))
+    else:
+        gathering.add_document(document, place=place)
 
 
 def check_iteration_number(iteration: int) -> int:

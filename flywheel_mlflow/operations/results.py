@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from flywheel_mlflow.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.evidence import Check, EvidenceKind
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gathering import Gathering
-from flywheel_mlflow.operations.project_run import LoggedRun, ProjectRun, judge, refuse_assembly
+from flywheel_mlflow.operations.project_run import LoggedRun, ProjectRun, add_results, judge, refuse_assembly
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking
@@ -67,7 +68,8 @@ def log_results(
     is_published = contract.results.published is not None and (
         folder.resolve() == (home / contract.results.published).resolve()
     )
-    document, checks = _read_results(contract, folder)
+    document, checks, place = _read_results(contract, folder)
+    samples, absent = _read_samples(contract, folder)
     run = ProjectRun(
         flywheel,
         project_id,
@@ -79,18 +81,22 @@ def log_results(
         warns=False,  # the caller has them in the answer
     )
     rehearsal = Gathering(contract)
-    rehearsal.add_document(document, place=str(folder / contract.results.metrics))
+    add_results(rehearsal, document, place=place)
     rehearsal.add_checks(checks)
+    for kpi, outcomes in samples.items():
+        rehearsal.add_samples(kpi, outcomes)
     rehearsal.evidence(iteration=iteration, kind=run.kind, run_id=None, code_version="")
     with run:
-        run.log_document(document, place=str(folder / contract.results.metrics))
+        run.log_document(document, place=place)
         run.log_checks(checks)
+        for kpi, outcomes in samples.items():
+            run.log_samples(kpi, outcomes)
         for name, place in contract.results.interfaces.items():
             if (folder / place).exists():
                 run.log_interface(name, folder / place, card=_card_beside(folder, name))
     if run.logged is None:
         raise InputError("the run ended without a result")
-    return run.logged
+    return replace(run.logged, missing=(*run.logged.missing, *absent))
 
 
 def _card_beside(folder: Path, name: str) -> Path | None:
@@ -98,12 +104,40 @@ def _card_beside(folder: Path, name: str) -> Path | None:
     return card if card.is_file() else None
 
 
-def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tuple[Check, ...]]:
+def _the_file(folder: Path, name: str) -> Path:
+    """The file of that name, or the one that fits it where it holds a ``*``: tools put the time into theirs.
+
+    Raises:
+        InputError: several fit.
+    """
+    fits = sorted(folder.glob(name)) if "*" in name else []
+    if len(fits) > 1:
+        names = ", ".join(str(path.relative_to(folder)) for path in fits[:5])
+        raise InputError(
+            f"{len(fits)} files fit {name}", where=str(folder), hint=f"leave the one of this run there: {names}"
+        )
+    return fits[0] if fits else folder / name
+
+
+def _read_samples(contract: Contract, folder: Path) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
+    """The outcomes by KPI and sample id, and which files of the contract are not there."""
+    from flywheel_mlflow.importers.samples import read_samples
+
+    kpis = {kpi.name: kpi for kpi in contract.kpis}
+    files = {name: _the_file(folder, place) for name, place in contract.results.samples.items()}
+    found = {name: read_samples(path, kpis[name]) for name, path in files.items() if path.is_file()}
+    absent = (f"{name} samples: no file {path}" for name, path in files.items() if name not in found)
+    return found, tuple(absent)
+
+
+def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tuple[Check, ...], str]:
+    """The metrics document, the checks, and where the document is."""
     from flywheel_mlflow.importers import read_checks
 
-    metrics_file = folder / contract.results.metrics
+    metrics_file = _the_file(folder, contract.results.metrics)
+    foreign = contract.results.metrics_format != "json"
     try:
-        document = parse_json(read_text(metrics_file), name=str(metrics_file))
+        document = parse_json(read_text(metrics_file), name=str(metrics_file), allow_nan=foreign)
         if not isinstance(document, dict):
             fault = Fault(str(metrics_file), 1, "", "a metrics document is an object of names and values")
             raise DocumentError([fault])
@@ -111,7 +145,7 @@ def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tup
         hint = f"let the project write it again, or correct results.metrics in the contract of {contract.id}"
         raise DocumentError(error.faults, hint=hint) from error
     checks_file = folder / contract.results.checks
-    return document, read_checks(checks_file, contract.results.checks_format, name=str(checks_file))
+    return document, read_checks(checks_file, contract.results.checks_format, name=str(checks_file)), str(metrics_file)
 
 
 def log_published(

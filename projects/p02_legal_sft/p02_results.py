@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 from p02_articles import Provision
@@ -106,6 +106,7 @@ def metrics(made: Made, measured: Mapping[str, Any], rng: Random) -> dict[str, A
         "task_distribution": counted(item.question.task for item in made.samples),
         "law_distribution": counted(item.question.provision.law for item in made.samples),
         "average_review_score": fmean(overall) if overall else None,
+        "average_review_score_stderr": stdev(overall) / len(overall) ** 0.5 if len(overall) > 1 else None,
         "downstream_validation": downstream(made, rng),
         "refusal_classifier": {"held_out": measured["held_out"]},
         "hidden_evaluation": measured["hidden"],

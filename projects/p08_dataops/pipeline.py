@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 from p08_checks import Picture, check_governance, check_history, version_of
@@ -250,6 +250,7 @@ def _metrics(
         "incident_count": len(picture.incidents),
         "open_incident_count": len(picture.open_incidents),
         "avg_incident_mttr_minutes": fmean(minutes) if minutes else None,
+        "avg_incident_mttr_minutes_stderr": stdev(minutes) / len(minutes) ** 0.5 if len(minutes) > 1 else None,
         "sla": picture.levels,
         "sla_met_rate": sum(met) / len(met) if met else None,
         "lineage_node_count": len(picture.graph["nodes"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import stdev
 from typing import Any
 
 from p13_checks import log_checks
@@ -130,6 +131,7 @@ def document(
         "quality": {
             "judged_count": len(tally.scores),
             "judge_score_mean": mean(tally.scores),
+            "judge_score_stderr": stdev(tally.scores) / len(tally.scores) ** 0.5 if len(tally.scores) > 1 else None,
             "consistency_score_mean": mean([item.consistency for item in answered]),
         },
         "task_distribution": counts(sample.answered.seed.task for sample in samples),

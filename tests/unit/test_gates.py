@@ -349,6 +349,23 @@ def test_what_is_no_share_has_no_interval_of_one(value: float) -> None:
     assert "no share" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("now", "error", "expected"),
+    [(4.2, 0.01, PASS), (4.2, 0.5, INCONCLUSIVE), (3.5, 0.01, BLOCK), (4.2, None, INCONCLUSIVE)],
+)
+def test_a_standard_error_tells_where_no_sample_of_a_share_does(
+    now: float, error: float | None, expected: Verdict
+) -> None:
+    """A mean of points is judged by the standard errors of both sides; without them it stays open."""
+    document = plan()
+    document["gates"][1]["criteria"][2]["limit"] = 0.1
+    mean = Measured(now, n=50, direction="higher", unit="points of 5", stderr=error)
+    facts = replace(with_metric("p02.accuracy", mean), reference_metrics={"p02.accuracy": replace(mean, value=4.2)})
+    found = criterion("surely_holds", facts, release_blueprint(document))
+    assert found.verdict is expected, found.reason
+    assert found.method.startswith("normal" if error else "Newcombe")
+
+
 def test_part_successes_are_not_rounded_up() -> None:
     """A mean of 0.96 over ten is not ten of ten: rounded, the loss would vanish and the gate pass."""
     document = plan()

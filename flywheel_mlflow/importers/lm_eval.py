@@ -1,0 +1,57 @@
+"""Reads results of EleutherAI's lm-evaluation-harness as it writes them.
+
+Its ``results_*.json`` (0.4) holds ``results.<task>["<metric>,<filter>"]``, the same with ``_stderr`` behind the
+metric, and ``n-samples.<task>.effective``; a KPI names ``task.metric``, and the filter where there are several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flywheel_mlflow.contract import Kpi
+from flywheel_mlflow.documents import value_at
+from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.evidence import KpiValue
+from flywheel_mlflow.gathering import number
+from flywheel_mlflow.paths import parse_path, quote_path
+
+#: What the harness writes where it knows no number.
+_UNKNOWN = (None, "N/A", "", " ")
+
+
+def kpi_values(document: Mapping[str, Any], kpis: Iterable[Kpi], *, place: str) -> dict[str, KpiValue]:
+    """Value, sample size and standard error of each KPI the harness measured, by the KPI's name.
+
+    Raises:
+        InputError: a KPI's path fits several filters, or a value is no finite number.
+    """
+    found = {kpi.name: _kpi_value(document, kpi, place) for kpi in kpis}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _kpi_value(document: Mapping[str, Any], kpi: Kpi, place: str) -> KpiValue | None:
+    parts = parse_path(kpi.path)
+    if parts[0] == "results" and len(parts) > 2:  # the whole path of the file
+        parts = parts[1:]
+    task, wanted = parts[0], ".".join(map(str, parts[1:]))
+    measured = value_at(document, ("results", task))
+    if not isinstance(measured, Mapping) or not wanted:
+        return None
+    keys = [wanted] if wanted in measured else [key for key in measured if key.partition(",")[0] == wanted]
+    if len(keys) > 1:
+        paths = ", ".join(quote_path((task, key)) for key in sorted(keys))
+        raise InputError(f"the KPI {kpi.name} is measured with several filters", where=place, hint=f"name one: {paths}")
+    if not keys:
+        return None
+    metric, comma, filtered = keys[0].partition(",")
+    size = _number(value_at(document, ("n-samples", task, "effective")), f"the sample size of {task}", place)
+    return KpiValue(
+        _number(measured[keys[0]], kpi.path, place),
+        None if size is None else int(size),
+        _number(measured.get(f"{metric}_stderr{comma}{filtered}"), f"the standard error of {kpi.path}", place),
+    )
+
+
+def _number(value: object, name: str, place: str) -> float | None:
+    return None if value in _UNKNOWN else number(name, value, place=place)
