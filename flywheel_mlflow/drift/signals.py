@@ -227,8 +227,18 @@ def _adjusted(
     )
 
 
+def _counts(p: float | None, settings: DriftSettings) -> bool:
+    """Whether an adjusted p-value says that there is a difference; an unknown one does not."""
+    return p is not None and p <= settings.false_alarms
+
+
+def _at_least(size: float | None, limit: float | None) -> bool:
+    """Whether a difference is as large as it must be; an unknown one is not."""
+    return size is not None and limit is not None and size >= limit
+
+
 def _decided(item: SignalFound, alpha: float, settings: DriftSettings) -> SignalFound:
-    drifted = (item.p or 0.0) <= settings.false_alarms and (item.effect or 0.0) >= (item.limit or 0.0)
+    drifted = _counts(item.p, settings) and _at_least(item.effect, item.limit)
     numbers = item.method == Method.KS.value
     shift = detectable_shift(item.reference_n or 0, item.n or 0, alpha=alpha) if numbers else None
     text = (
@@ -243,6 +253,7 @@ def _decided(item: SignalFound, alpha: float, settings: DriftSettings) -> Signal
 
 
 def _filter_decided(item: FilterFound, settings: DriftSettings) -> FilterFound:
-    drifted = (item.p or 0.0) <= settings.false_alarms and abs(item.change or 0.0) >= settings.min_filter_change
+    change = None if item.change is None else abs(item.change)
+    drifted = _counts(item.p, settings) and _at_least(change, settings.min_filter_change)
     text = f"{item.text}; adjusted p {item.p:.2g} (limit {settings.false_alarms:g})"
     return replace(item, verdict=DataVerdict.DRIFTED if drifted else DataVerdict.STABLE, text=text)

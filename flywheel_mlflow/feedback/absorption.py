@@ -8,10 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.drift import DriftReport, KpiVerdict
+from flywheel_mlflow.documents import parse_json
+from flywheel_mlflow.drift import DriftReport, KpiVerdict, TaskEffect
+from flywheel_mlflow.errors import DocumentError, Fault
 from flywheel_mlflow.evidence import KpiValue, ProjectEvidence
 from flywheel_mlflow.feedback.tasks import MAX_TOLD, AcceptedTask, Task, TaskState
 
@@ -137,6 +139,8 @@ class Absorption:
         """Whether there is anything to tell."""
         return bool(self.absorbed or self.open or self.kept or self.lost or self.withdrawn)
 
+
+_ABSORPTION = TypeAdapter(Absorption)
 
 #: Where nobody did anything.
 NOTHING_ABSORBED = Absorption()
@@ -292,6 +296,53 @@ def _withdrawn(state: TaskState) -> Iterator[WithdrawnTask]:
             since = task.absorbed.iteration if task.absorbed else None
             kpi, gone = _kpi(task, task.project), task.withdrawn
             yield WithdrawnTask(task.id, task.project, kpi, task.moves, since, gone.by, gone.at, gone.reason)
+
+
+def effects_known(reflux: Reflux) -> dict[str, TaskEffect]:
+    """What every task is meant to do that the ledger or a run of the iteration describes, by id."""
+    described: dict[str, AcceptedTask | Task] = {**reflux.documents, **reflux.state.tasks}
+    return {
+        name: TaskEffect(
+            name,
+            task.project,
+            _kpi(task, task.project),
+            task.moves,
+            withdrawn=isinstance(task, AcceptedTask) and task.withdrawn is not None,
+        )
+        for name, task in described.items()
+    }
+
+
+def effects_recorded(recorded: Absorption) -> dict[str, TaskEffect]:
+    """The same as an iteration's assembly recorded it."""
+    groups: tuple[Iterable[AbsorbedTask | KeptTask | LostTask | WithdrawnTask], ...] = (
+        recorded.absorbed,
+        recorded.kept,
+        recorded.lost,
+        recorded.withdrawn,
+    )
+    return {
+        item.task: TaskEffect(
+            item.task, item.project or "", item.kpi, item.moves, withdrawn=isinstance(item, WithdrawnTask)
+        )
+        for group in groups
+        for item in group
+    }
+
+
+def absorption_from_json(text: str, *, name: str) -> Absorption:
+    """What an assembly recorded about its tasks; ``name`` is where the text comes from, for errors.
+
+    Raises:
+        DocumentError: it is no such document.
+    """
+    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
+    try:
+        return _ABSORPTION.validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DocumentError([Fault(name, 0, place, first["msg"])], hint="assemble that iteration again") from error
 
 
 def absorbed_events(reflux: Reflux, absorbed: Iterable[AbsorbedTask]) -> int:

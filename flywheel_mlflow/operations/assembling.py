@@ -18,7 +18,7 @@ from flywheel_mlflow.documents import parse_json, read_text, value_at
 from flywheel_mlflow.drift import DriftReport, causes_of
 from flywheel_mlflow.errors import AssemblyError, InputError
 from flywheel_mlflow.evidence import Check, Collected, Outcome, Overlap, ProjectEvidence
-from flywheel_mlflow.feedback.absorption import NO_REFLUX, Reflux
+from flywheel_mlflow.feedback.absorption import NO_REFLUX, Reflux, effects_known
 from flywheel_mlflow.feedback.tasks import fold_tasks
 from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.ledger import Event
@@ -100,11 +100,12 @@ def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: 
     before = collect_iteration(flywheel, tracking, iteration - 1) if iteration > 1 else None
     collected = collect_iteration(flywheel, tracking, iteration)
     previous = tracking.assemblies.recorded(iteration - 1) if iteration > 1 else None
-    drift = None
-    if compared and before is not None and before.evidence and collected.evidence:
-        drift = compare_evidence(flywheel, tracking, collected, before, previous)
     ended = max((item.ended for item in collected.evidence.values() if item.ended), default=None)
     decided = _decisions(tracking, ended)
+    reflux = _reflux(tracking, decided, ended, collected)
+    drift = None
+    if compared and before is not None and before.evidence and collected.evidence:
+        drift = compare_evidence(flywheel, tracking, collected, before, previous, tasks=effects_known(reflux))
     return Gathered(
         collected,
         before,
@@ -112,7 +113,7 @@ def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: 
         find_overlaps(flywheel, tracking, collected),
         drift,
         track_record(decided),
-        _reflux(tracking, decided, ended, collected),
+        reflux,
     )
 
 

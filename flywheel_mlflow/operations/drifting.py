@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly import RecordedAssembly
+from flywheel_mlflow.deliverables import TASKS
 from flywheel_mlflow.drift import (
     DriftReport,
     Finding,
     History,
     ProjectSide,
     Side,
+    TaskEffect,
     compare,
     error_finding,
     sides_of_evidence,
 )
 from flywheel_mlflow.errors import FlywheelError, InputError
+from flywheel_mlflow.feedback.absorption import absorption_from_json, effects_recorded
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.operations.sides import BothSides, kpi_history, read_data, recorded_side
 from flywheel_mlflow.reports.drift import render_drift
@@ -175,6 +178,7 @@ def _compare_recorded(
         both.reference,
         settings=settings,
         history={**_trend(tracking, current, reference, settings.trend), **history},
+        tasks={**_tasks(tracking, reference, errors), **_tasks(tracking, current, errors)},
         errors=[*errors, *both.errors],
         full=full,
     )
@@ -186,6 +190,19 @@ def _trend(tracking: Tracking, current: RecordedAssembly, reference: RecordedAss
     most = min(most, current.iteration - 1 - since)
     earlier = tracking.assemblies.earlier(current.iteration, most=most, ended_before=current.ended)
     return {item.iteration: item.as_history() for item in earlier if item.iteration > since}
+
+
+def _tasks(tracking: Tracking, recorded: RecordedAssembly, errors: list[Finding]) -> dict[str, TaskEffect]:
+    """What an assembly's tasks were meant to do, as it recorded them; nothing where it was handed none."""
+    name = f"{TASKS} of run {recorded.run_id}"
+    try:
+        with scratch_folder() as folder:
+            text = tracking.artifacts.text(recorded.run_id, TASKS, folder)
+        return {} if text is None else effects_recorded(absorption_from_json(text, name=name))
+    except FlywheelError as error:
+        command = f"flywheel assemble --iteration {recorded.iteration} --force"
+        errors.append(error_finding(f"iteration {recorded.iteration}", error.what, command))
+        return {}
 
 
 def _side(tracking: Tracking, recorded: RecordedAssembly, errors: list[Finding]) -> Side:
@@ -238,10 +255,12 @@ def compare_evidence(
     collected: Collected,
     before: Collected,
     previous: RecordedAssembly | None,
+    *,
+    tasks: Mapping[str, TaskEffect],
 ) -> DriftReport:
     """The comparison an assembly contains: this iteration's evidence with that of the iteration before.
 
-    Never raises for what it cannot read: that is an error finding.
+    ``tasks`` are what both sides' tasks are meant to do. What cannot be read is an error finding, and raises nothing.
     """
     current = Side(collected.iteration, "", "", _upstream(flywheel, collected))
     reference = Side(
@@ -271,6 +290,7 @@ def compare_evidence(
         both.reference,
         settings=settings,
         history=history,
+        tasks=tasks,
         errors=[*errors, *both.errors],
     )
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
-
 from flywheel_mlflow import bundle as bundles
 from flywheel_mlflow.bundle import Bundle
-from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, InputError
-from flywheel_mlflow.feedback.absorption import Absorption
+from flywheel_mlflow.feedback.absorption import absorption_from_json
 from flywheel_mlflow.operations.bundles import fetch_bundle
 from flywheel_mlflow.operations.deciding import World
 from flywheel_mlflow.releases import Release, ReleaseState
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
 
 #: Characters that the ids of new tasks may take of an event's 6,000; a release that brings more has them in its bundle.
 MAX_IDS = 4_000
-
-_ABSORPTION = TypeAdapter(Absorption)
 
 
 def tasks_in(bundle: Bundle) -> frozenset[str]:
@@ -35,9 +30,8 @@ def tasks_in(bundle: Bundle) -> frozenset[str]:
     if text is None:
         return frozenset()
     try:
-        parse_json(text, name=bundles.TASKS)  # refuses doubled keys and depth without end
-        held = _ABSORPTION.validate_json(text, strict=True)
-    except (DocumentError, ValidationError) as error:
+        held = absorption_from_json(text, name=bundles.TASKS)
+    except DocumentError as error:
         raise InputError(f"{bundles.TASKS} of the bundle holds no tasks", hint="run `flywheel audit`") from error
     return frozenset([item.task for item in held.absorbed] + [item.task for item in held.kept])
 
