@@ -88,20 +88,22 @@ def find_leaks(cases: Sequence[HeldOutCase], texts: Mapping[str, Any]) -> Leakag
     """The parts of the cases that stand in the texts, the fullest place of each.
 
     A text is any JSON value; keys are read, too. Pairs of words that many cases share weigh little, so that a case
-    is known by what is its own.
+    is known by what is its own. What holds no number is found with any numbers between its words: a story told again.
     """
-    read = [_Text.of(name, value) for name, value in texts.items()]
+    whole = [_Text.of(name, value) for name, value in texts.items()]
+    bare = [_Text.of(name, value, numbers=False) for name, value in texts.items()]
     leaks: list[Leak] = []
     highest = 0.0
     for case, parts in zip(cases, _parts(cases), strict=True):
         for part in parts:
+            read = whole if part.numbers or part.verbatim else bare
             places = [(share, text.name, text.place(at)) for text in read for share, at in [part.best(text)]]
             share, name, place = max(places, default=(0.0, "", ""), key=lambda item: item[0])
             if share and share >= part.limit:
                 leaks.append(Leak(case.id, part.kind, name, place, round(share, 4)))
             else:
                 highest = max(highest, share)
-    return Leakage(len(cases), len(read), tuple(leaks), round(highest, 4))
+    return Leakage(len(cases), len(texts), tuple(leaks), round(highest, 4))
 
 
 def words_of(text: str) -> list[str]:
@@ -130,12 +132,12 @@ class _Text:
     index: Mapping[Gram, Sequence[int]] = field(repr=False)
 
     @classmethod
-    def of(cls, name: str, value: Any) -> _Text:
+    def of(cls, name: str, value: Any, *, numbers: bool = True) -> _Text:
         words: list[str] = []
         places: list[tuple[int, str]] = []
         for path, text in _strings(value, ""):
             places.append((len(words), path))
-            words += words_of(text)
+            words += [word for word in words_of(text) if numbers or not word[0].isdigit()]
         index: dict[Gram, list[int]] = {}
         for size in (1, 2):
             for at in range(len(words) - size + 1):
@@ -193,6 +195,11 @@ class _Wanted:
     limit: float
     context: frozenset[str] | None = None
     verbatim: bool = False
+
+    @property
+    def numbers(self) -> bool:
+        """Whether it holds a number."""
+        return any(word[0].isdigit() for word in self.words)
 
     def best(self, text: _Text) -> tuple[float, int]:
         """The largest share of it that stands in one place of a text, and where."""

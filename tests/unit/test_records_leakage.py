@@ -125,6 +125,12 @@ def test_a_question_rewritten_slightly_leaks(text: str) -> None:
     assert ("story", "question") in parts({"payload": {"cases": [{"text": text}]}})
 
 
+def test_a_story_leaks_with_other_numbers() -> None:
+    """A passage without numbers is found whatever numbers stand between its words."""
+    told = HeldOutCase("s", "Of 300 pupils, 25 percent walk.", passages=("Of pupils, percent walk. How many pupils walk?",))
+    assert parts("Of 480 pupils, 40 percent walk. How many pupils walk?", (told,)) == {("s", "passage")}
+
+
 def test_chinese_is_compared_in_pairs_of_characters() -> None:
     """Question, answer and term are found in running Chinese, and other sentences are not."""
     text = "据报道，清河乳业面临的主要风险是饲料价格上涨，毛利下降。"
