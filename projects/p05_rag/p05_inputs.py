@@ -73,7 +73,7 @@ def glossary_terms(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^([^:\n]+): ([^\n]+)\.$", text, re.MULTILINE)
 
 
-def held_out(questions: Iterable[Mapping[str, Any]], pages: Iterable[Mapping[str, str]]) -> list[HeldOutCase]:
+def held_out_cases(questions: Iterable[Mapping[str, Any]], pages: Iterable[Mapping[str, str]]) -> list[HeldOutCase]:
     """The hidden questions with all that no task may hold: answers, words, the pages and their names."""
     texts = {page["page"]: page["text"] for page in pages}
     return [

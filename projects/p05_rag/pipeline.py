@@ -11,7 +11,7 @@ from typing import Any
 
 from p05_answers import PAGES, Outcome, evaluate, latency_ms, rate, repair_hint
 from p05_index import SCANS, PageIndex, build_index, load_index, save_index
-from p05_inputs import Extension, extension_of, held_out, known_words, regressed_inputs
+from p05_inputs import Extension, extension_of, held_out_cases, known_words, regressed_inputs
 from p05_pages import Block, PersonalRule, personal_kinds, personal_rules, split_page, without_personal_data
 
 from flywheel_mlflow.pipelines import Workspace, check_held_out, main, read_jsonl, sample_record
@@ -72,7 +72,7 @@ def build(work: Workspace) -> None:
     _log_samples(work, outcomes, unseen)
     _check_index(work, index, folder, rules)
     _check_answers(work, outcomes, evaluate(load_index(folder), visible))
-    check_held_out(work, held_out(hidden, [*read_jsonl(work.data / "pages.jsonl"), *documents]))
+    check_held_out(work, held_out_cases(hidden, [*read_jsonl(work.data / "pages.jsonl"), *documents]))
     _check_sources(work)
 
 

@@ -50,15 +50,13 @@ def build(work: Workspace) -> None:
     found["unusable_seeds"] = sorted(seed.id for seed in unusable)
     work.log_document(found)
     work.log_samples("verifier_hidden_accuracy", right)
-    check_held_out(
-        work, [HeldOutCase(case["id"], case["text"], sources=(case["text"].partition(":")[0],)) for case in hidden]
-    )
+    check_held_out(work, [held_out_case(case) for case in hidden])
     log_checks(work, records, found, written)
     regressed = regressed_inputs(work, paths)
     work.check("inputs_not_regressed", not regressed, ", ".join(regressed))
 
 
-def held_out(case: Mapping[str, Any]) -> HeldOutCase:
+def held_out_case(case: Mapping[str, Any]) -> HeldOutCase:
     """A hidden step with the story it is told in, which no task may share."""
     story, _, _ = case["text"].partition(":")
     return HeldOutCase(case["id"], case["text"], sources=(story,))

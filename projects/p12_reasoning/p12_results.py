@@ -199,7 +199,7 @@ def _stated(judged: Judged, verifier: AnswerVerifier) -> bool:
     return isinstance(problem, MathProblem) and verifier.equal(judged.candidate.answer, problem.reference)
 
 
-def held_out(problems: Sequence[MathProblem], cases: Sequence[Case]) -> list[HeldOutCase]:
+def held_out_cases(problems: Sequence[MathProblem], cases: Sequence[Case]) -> list[HeldOutCase]:
     """The hidden problems with their stories, and the hidden answers, as no task may hold them."""
     told = [
         HeldOutCase(

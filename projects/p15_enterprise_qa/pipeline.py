@@ -269,10 +269,10 @@ def _check_assets(work: Workspace, office: Office, folder: Path, outcomes: Seque
     )
     again = [_replayed(office.assistant, item) for item in outcomes]
     work.check("gate_replay", bool(again) and all(again), f"{again.count(False)} of {len(again)} traces end otherwise")
-    check_held_out(work, [_held_out(office.reference, question) for question in office.hidden])
+    check_held_out(work, [held_out_case(office.reference, question) for question in office.hidden])
 
 
-def _held_out(reference: Warehouse, question: Mapping[str, Any]) -> HeldOutCase:
+def held_out_case(reference: Warehouse, question: Mapping[str, Any]) -> HeldOutCase:
     """A hidden question with all that no task may hold: SQL and number expected, words needed, where they come from."""
     rows = reference.read(question["reference_sql"], limit=2).rows
     number = (f"{rows[0][0]:.2f}",) if len(rows) == 1 and isinstance(rows[0][0], int | float) else ()
