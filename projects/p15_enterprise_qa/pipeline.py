@@ -76,6 +76,7 @@ def build(work: Workspace) -> None:
     work.log_samples("hidden_accuracy", {item.question["id"]: item.accurate for item in unseen})
     _check_gates(work, office, outcomes)
     _check_assets(work, office, folder, outcomes)
+    check_held_out(work, [held_out_case(office.reference, question) for question in office.hidden])
 
 
 def _office(work: Workspace) -> Office:
@@ -269,7 +270,6 @@ def _check_assets(work: Workspace, office: Office, folder: Path, outcomes: Seque
     )
     again = [_replayed(office.assistant, item) for item in outcomes]
     work.check("gate_replay", bool(again) and all(again), f"{again.count(False)} of {len(again)} traces end otherwise")
-    check_held_out(work, [held_out_case(office.reference, question) for question in office.hidden])
 
 
 def held_out_case(reference: Warehouse, question: Mapping[str, Any]) -> HeldOutCase:

@@ -100,7 +100,7 @@ def test_tasks_improve_the_hidden_part(clean: Trial, store: EmbeddedStore) -> No
     helped = run_trial(PROJECT, store.uri, iteration=3, tasks=TASKS)
     assert (without.kpis, without.digests) == (clean.kpis, clean.digests)
     assert value(helped, "hidden_accuracy") > value(clean, "hidden_accuracy") + 0.2
-    assert value(clean, "hidden_verifier_agreement") < 0.5 < value(helped, "hidden_verifier_agreement")
+    assert value(clean, "hidden_verifier_agreement") < 0.5 < value(helped, "hidden_verifier_agreement") < 1
     assert helped.failed == frozenset()
     assert "hidden_accuracy" in clean.short - helped.short
 
