@@ -16,13 +16,48 @@ main(__file__, build, FAULTS)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flywheel_mlflow.feedback.tasks import Task
 from flywheel_mlflow.operations.pipeline import Build, Workspace, read_jsonl, run_pipeline, sample_record
+from flywheel_mlflow.records import HeldOutCase, find_leaks
 
-__all__ = ["Build", "Task", "Workspace", "main", "read_jsonl", "run_pipeline", "sample_record"]
+__all__ = [
+    "Build",
+    "HeldOutCase",
+    "Task",
+    "Workspace",
+    "check_held_out",
+    "main",
+    "read_jsonl",
+    "run_pipeline",
+    "sample_record",
+]
+
+#: The fields of a task that may give a case away; its names and numbers are not its contents.
+_TASK_TEXTS = {"theme", "request", "payload", "records"}
+#: As many leaks are listed in a check; their count is always told.
+_LEAKS_LISTED = 10
+
+
+def check_held_out(work: Workspace, cases: Sequence[HeldOutCase]) -> None:
+    """Log the check ``tasks_hold_no_hidden_case``: no part of the cases stands in a task of this run.
+
+    Without cases it fails, for then nothing is held out.
+    """
+    texts = {task.id: task.model_dump(mode="json", include=_TASK_TEXTS) for task in work.tasks}
+    leakage = find_leaks(cases, texts)
+    work.check(
+        "tasks_hold_no_hidden_case",
+        bool(cases) and not leakage.leaks,
+        f"{leakage.cases} hidden cases compared with {leakage.texts} tasks, {len(leakage.leaked)} stand in one",
+        cases=leakage.cases,
+        tasks=leakage.texts,
+        leaked_share=leakage.share,
+        highest_share_below_limit=leakage.highest,
+        leaks=[str(leak) for leak in leakage.leaks[:_LEAKS_LISTED]],
+    )
 
 
 def main(file: str, build: Build, faults: Mapping[str, str]) -> None:

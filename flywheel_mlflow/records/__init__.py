@@ -15,6 +15,7 @@ from flywheel_mlflow.records.fingerprints import (
     fingerprints_from_parquet,
     fingerprints_to_parquet,
 )
+from flywheel_mlflow.records.leakage import HeldOutCase, Leak, Leakage, find_leaks
 from flywheel_mlflow.records.measuring import MeasuredFile, Measurement, VersionFields, measure
 from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges, profile_from_json
 from flywheel_mlflow.records.sources import DataFile, content_digest, find_files
@@ -24,6 +25,9 @@ __all__ = [
     "DataCard",
     "DataFile",
     "FilterNote",
+    "HeldOutCase",
+    "Leak",
+    "Leakage",
     "MeasuredFile",
     "Measurement",
     "Profile",
@@ -33,6 +37,7 @@ __all__ = [
     "contamination",
     "content_digest",
     "find_files",
+    "find_leaks",
     "fingerprints_from_parquet",
     "fingerprints_to_parquet",
     "load_card",

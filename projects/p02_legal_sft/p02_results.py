@@ -15,7 +15,7 @@ from p02_samples import Sample, counted
 from p02_teacher import TASKS
 
 from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.pipelines import Workspace
+from flywheel_mlflow.pipelines import HeldOutCase, Workspace
 
 #: A lawyer reviews a sample in a minute and a half; 120 RMB an hour. Both as in the published estimate (7,731
 #: samples: 193.28 hours, 23,193.60 RMB).
@@ -138,8 +138,17 @@ def log_samples(work: Workspace, made: Made, measured: Mapping[str, Any]) -> Non
         ("refusal_recall", [item for item in trained if item.risky]),
         ("false_refusal_rate", [item for item in trained if not item.risky]),
     ):
-        # By digest: what is hidden must not be read from the run.
-        work.log_samples(kpi, {sha256_text(item.text)[:16]: refused[item] for item in prompts})
+        work.log_samples(kpi, {sample_id(item): refused[item] for item in prompts})
+
+
+def sample_id(prompt: Prompt) -> str:
+    """The id of a hidden prompt, by digest: what is hidden must not be read from the run."""
+    return sha256_text(prompt.text)[:16]
+
+
+def held_out_cases(hidden: Sequence[Prompt]) -> list[HeldOutCase]:
+    """The hidden prompts with their acts, which no task may hold, asked in whatever way."""
+    return [HeldOutCase(sample_id(item), item.text, passages=(item.act,)) for item in hidden]
 
 
 def log_checks(work: Workspace, made: Made, document: Mapping[str, Any], hidden: Sequence[Prompt]) -> None:
@@ -171,5 +180,5 @@ def log_checks(work: Workspace, made: Made, document: Mapping[str, Any], hidden:
     worse = [item for item in made.pairs if item["quality_signals"]["margin"] > 0]
     work.check("rejected_candidates_present", bool(worse) and len(worse) == len(made.pairs), f"{len(worse)} pairs")
     trained = {item.text for item in made.prompts} | {str(item["metadata"]["instruction"]) for item in made.sft}
-    leaked = sorted(item.text for item in hidden if item.text in trained)
+    leaked = sorted(item.text for item in hidden if any(item.act in text for text in trained))
     work.check("hidden_part_not_in_training", bool(hidden) and not leaked, f"{len(leaked)} of them are trained on")

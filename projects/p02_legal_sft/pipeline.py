@@ -9,12 +9,12 @@ from typing import Any
 
 from p02_articles import Provision, parse
 from p02_refusals import Prompt, assign_articles, measure, prompts_of_tasks, read_prompts
-from p02_results import Made, log_checks, log_samples, metrics
+from p02_results import Made, held_out_cases, log_checks, log_samples, metrics
 from p02_samples import LICENCE, Sample, make_sample, pair_record, refusal_record, sft_record
 from p02_teacher import TASKS, ask
 
 from flywheel_mlflow.canonical import short_digest
-from flywheel_mlflow.pipelines import Workspace, main, read_jsonl
+from flywheel_mlflow.pipelines import Workspace, check_held_out, main, read_jsonl
 from flywheel_mlflow.records import content_digest
 from flywheel_mlflow.records.personal import kinds_in
 
@@ -98,6 +98,7 @@ def build(work: Workspace) -> None:
     work.log_document(document)
     log_samples(work, made, measured)
     log_checks(work, made, document, hidden)
+    check_held_out(work, held_out_cases(hidden))
     _check_inputs(work, [path for path in paths.values() if path])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,39 +12,81 @@ from typing import Any
 from p05_index import PageIndex, tokens_of
 
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.pipelines import Task
+from flywheel_mlflow.pipelines import HeldOutCase, Task
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What the tasks add to the index: users' words with what they mean, and pages it lacks."""
+    """What is added to the index: users' words with what they mean, and pages it lacks."""
 
     synonyms: Mapping[str, tuple[str, ...]]
     pages: tuple[Mapping[str, str], ...]
 
 
-def extension_of(tasks: Iterable[Task]) -> Extension:
-    """What all tasks ask for together.
+def extension_of(tasks: Iterable[Task], documents: Sequence[Mapping[str, str]]) -> Extension:
+    """What all tasks ask for together; of ``documents`` they may ask for whole kinds.
+
+    Glossaries add words, all other kinds pages.
 
     Raises:
-        InputError: a payload is not ``{"synonyms": {word: [words]}, "pages": [{"page", "text"}]}``.
+        InputError: a payload is not ``{"synonyms": {word: [words]}, "pages": [{"page", "text"}], "kinds": [kind]}``,
+            or there are no documents of a kind.
     """
     synonyms: dict[str, tuple[str, ...]] = {}
     pages: list[Mapping[str, str]] = []
+    kinds: set[str] = set()
     for task in tasks:
-        strange = sorted(set(task.payload) - {"synonyms", "pages"})
+        strange = sorted(set(task.payload) - {"synonyms", "pages", "kinds"})
         said, added = task.payload.get("synonyms", {}), task.payload.get("pages", [])
-        well_formed = isinstance(said, dict) and isinstance(added, list)
+        asked = task.payload.get("kinds", [])
+        well_formed = isinstance(said, dict) and isinstance(added, list) and isinstance(asked, list)
         if strange or not well_formed or not all(map(_is_words, said.values())) or not all(map(_is_page, added)):
             raise InputError(
                 "the payload is not what this project understands",
                 where=f"task {task.id}",
-                hint='give {"synonyms": {"word": ["words of the reports"]}, "pages": [{"page": ..., "text": ...}]}',
+                hint='give {"synonyms": {"word": ["words of the reports"]}, "pages": [{"page": ..., "text": ...}], '
+                '"kinds": ["notice"]}',
+            )
+        known = {document["kind"] for document in documents}
+        if unknown := [kind for kind in asked if kind not in known]:
+            raise InputError(
+                f"there are no documents of the kind {unknown[0]!r}",
+                where=f"task {task.id}",
+                hint=f"there are {', '.join(sorted(known))}",
             )
         for word, terms in said.items():
             synonyms[word] = (*synonyms.get(word, ()), *terms)
         pages += added
+        kinds |= set(asked)
+    for document in documents:
+        if document["kind"] not in kinds:
+            continue
+        if document["kind"] == "glossary":
+            synonyms |= {term: (*synonyms.get(term, ()), meaning) for term, meaning in glossary_terms(document["text"])}
+        else:
+            pages.append(document)
     return Extension(synonyms, tuple(pages))
+
+
+def glossary_terms(text: str) -> list[tuple[str, str]]:
+    """The entries of a glossary's page, written ``word: meaning.``"""
+    return re.findall(r"^([^:\n]+): ([^\n]+)\.$", text, re.MULTILINE)
+
+
+def held_out_cases(questions: Iterable[Mapping[str, Any]], pages: Iterable[Mapping[str, str]]) -> list[HeldOutCase]:
+    """The hidden questions with all that no task may hold: answers, words, the pages and their names."""
+    texts = {page["page"]: page["text"] for page in pages}
+    return [
+        HeldOutCase(
+            question["id"],
+            question["query"],
+            answers=tuple(question["answer_must_include"]),
+            terms=tuple(question.get("terms", ())),
+            passages=tuple(texts[page] for page in question["expected_pages"]),
+            sources=(*question["expected_pages"], *question.get("sources", ())),
+        )
+        for question in questions
+    ]
 
 
 def _is_words(value: Any) -> bool:
@@ -52,12 +95,6 @@ def _is_words(value: Any) -> bool:
 
 def _is_page(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(value.get(key), str) and value[key] for key in ("page", "text"))
-
-
-def held_by_tasks(tasks: Iterable[Task], questions: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Ids of the questions that stand in a task, word for word: improvement must not be measured on them."""
-    texts = [json.dumps(task.payload, ensure_ascii=False).lower() for task in tasks]
-    return [question["id"] for question in questions if any(question["query"].lower() in text for text in texts)]
 
 
 def regressed_inputs(control_plane: Path | None, read: Mapping[str, str]) -> list[str] | None:

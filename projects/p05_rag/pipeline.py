@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from p05_answers import PAGES, Outcome, evaluate, latency_ms, rate, repair_hint
 from p05_index import SCANS, PageIndex, build_index, load_index, save_index
-from p05_inputs import Extension, extension_of, held_by_tasks, known_words, regressed_inputs
+from p05_inputs import Extension, extension_of, held_out_cases, known_words, regressed_inputs
 from p05_pages import Block, PersonalRule, personal_kinds, personal_rules, split_page, without_personal_data
 
-from flywheel_mlflow.pipelines import Workspace, main, read_jsonl, sample_record
+from flywheel_mlflow.pipelines import Workspace, check_held_out, main, read_jsonl, sample_record
 
 FAULTS = {
     "slower_index": f"answers read every block {SCANS} times before they use the index: latency_ms rises",
@@ -35,7 +35,8 @@ def build(work: Workspace) -> None:
     questions = list(read_jsonl(work.data / "questions.jsonl"))
     visible = [question for question in questions if question["part"] != "hidden"]
     hidden = [question for question in questions if question["part"] == "hidden"]
-    added = extension_of(work.tasks)
+    documents = list(read_jsonl(work.data / "documents.jsonl"))
+    added = extension_of(work.tasks, documents)
     pages = _pages(work, added)
     blocks = [block for page in pages for block in split_page(page["page"], page["text"])]
     kept = blocks if work.fault == "leaked_pii" else without_personal_data(blocks, rules)
@@ -71,7 +72,8 @@ def build(work: Workspace) -> None:
     _log_samples(work, outcomes, unseen)
     _check_index(work, index, folder, rules)
     _check_answers(work, outcomes, evaluate(load_index(folder), visible))
-    _check_sources(work, hidden)
+    check_held_out(work, held_out_cases(hidden, [*read_jsonl(work.data / "pages.jsonl"), *documents]))
+    _check_sources(work)
 
 
 def _privacy_rules(work: Workspace) -> tuple[PersonalRule, ...]:
@@ -157,7 +159,9 @@ def _log_samples(work: Workspace, outcomes: Sequence[Outcome], unseen: Sequence[
 
 
 def _check_index(work: Workspace, index: PageIndex, folder: Path, rules: Sequence[PersonalRule]) -> None:
-    wanted = [work.data / name for name in ("pages.jsonl", "questions.jsonl")] + [folder / name for name in INDEX_FILES]
+    wanted = [work.data / name for name in ("pages.jsonl", "documents.jsonl", "questions.jsonl")] + [
+        folder / name for name in INDEX_FILES
+    ]
     lacking = [path.name for path in wanted if not path.is_file() or not path.stat().st_size]
     work.check(
         "required_files_exist", not lacking, f"{len(wanted) - len(lacking)} of {len(wanted)} files", lacking=lacking
@@ -191,13 +195,9 @@ def _check_answers(work: Workspace, outcomes: Sequence[Outcome], again: Sequence
     )
 
 
-def _check_sources(work: Workspace, hidden: Iterable[Mapping[str, Any]]) -> None:
+def _check_sources(work: Workspace) -> None:
     work.check(
         "py_compile", not (broken := _broken_sources(Path(__file__).parent)), f"{len(broken)} files do not compile"
-    )
-    held = held_by_tasks(work.tasks, hidden)
-    work.check(
-        "tasks_hold_no_hidden_question", not held, f"{len(held)} hidden questions stand in tasks", questions=held[:5]
     )
     read = {
         name: work.run.log_input(name).digest

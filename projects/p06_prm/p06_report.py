@@ -21,19 +21,23 @@ MINUTES_PER_TRACE, RMB_PER_HOUR = 1.5, 100.0
 CHARACTERS_PER_TOKEN = 4
 
 
-def hidden_figures(cases: Sequence[Mapping[str, Any]], admission: Admission) -> dict[str, Any]:
-    """The verifier on steps no task contains; a step it does not read is decided by nobody, so it is not right."""
+def hidden_outcomes(cases: Sequence[Mapping[str, Any]], admission: Admission) -> dict[str, bool]:
+    """Whether the verifier judges each hidden step rightly; one it does not read is decided by nobody, so it is not."""
     verdicts = verify_steps([case["text"] for case in cases], admission.rules)
-    right = [
-        verdict is (Verdict.RIGHT if case["valid"] else Verdict.WRONG)
+    return {
+        case["id"]: verdict is (Verdict.RIGHT if case["valid"] else Verdict.WRONG)
         for verdict, case in zip(verdicts, cases, strict=True)
-    ]
-    forms = Counter(case["form"] for case, good in zip(cases, right, strict=True) if good)
+    }
+
+
+def hidden_figures(
+    cases: Sequence[Mapping[str, Any]], right: Mapping[str, bool], admission: Admission
+) -> dict[str, Any]:
+    """What the outcomes of the hidden steps come to, and which rules gave them."""
     return {
         "hidden_count": len(cases),
-        "hidden_accuracy": sum(right) / len(cases) if cases else None,
-        "hidden_right_by_form": dict(sorted(forms.items())),
-        "hidden_unread": sum(verdict is Verdict.UNREAD for verdict in verdicts),
+        "hidden_accuracy": rate(sum(right.values()), len(cases)),
+        "hidden_right_by_form": counts(case["form"] for case in cases if right[case["id"]]),
         "rules": [rule.name for rule in admission.rules],
         "rules_refused": dict(admission.refused),
     }

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from p06_records import feedback_record, step_record, supervision
-from p06_report import SPLITS, document, feedback_card, hidden_figures, log_checks, step_card
+from p06_report import SPLITS, document, feedback_card, hidden_figures, hidden_outcomes, log_checks, step_card
 from p06_seeds import Seed, code_seeds, lesson_seeds, own_seeds, picture_seeds
 from p06_traces import Trace, code_traces, math_traces
 from p06_validation import Judged, judge_code, judge_math
 from p06_verifier import BASE_RULES, Rule, admit_rules, make_rule
 
 from flywheel_mlflow.canonical import short_digest
-from flywheel_mlflow.pipelines import Workspace, main, read_jsonl
+from flywheel_mlflow.pipelines import HeldOutCase, Workspace, check_held_out, main, read_jsonl
 from flywheel_mlflow.records import content_digest
 from flywheel_mlflow.records.personal import kinds_in
 
@@ -44,13 +44,22 @@ def build(work: Workspace) -> None:
     work.write_records(
         "reasoning_feedback", [feedback_record(item) for item in failed], card=feedback_card(judged, failed)
     )
-    hidden = hidden_figures(list(read_jsonl(work.data / "hidden_cases.jsonl")), admission)
-    found = document(kept, judged, steps, records, hidden)
+    hidden = list(read_jsonl(work.data / "hidden_cases.jsonl"))
+    right = hidden_outcomes(hidden, admission)
+    found = document(kept, judged, steps, records, hidden_figures(hidden, right, admission))
     found["unusable_seeds"] = sorted(seed.id for seed in unusable)
     work.log_document(found)
+    work.log_samples("verifier_hidden_accuracy", right)
+    check_held_out(work, [held_out_case(case) for case in hidden])
     log_checks(work, records, found, written)
     regressed = regressed_inputs(work, paths)
     work.check("inputs_not_regressed", not regressed, ", ".join(regressed))
+
+
+def held_out_case(case: Mapping[str, Any]) -> HeldOutCase:
+    """A hidden step with the story it is told in, which no task may share."""
+    story, _, _ = case["text"].partition(":")
+    return HeldOutCase(case["id"], case["text"], sources=(story,))
 
 
 def base_rules(work: Workspace) -> tuple[Rule, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,18 +10,25 @@ from typing import Any
 
 from p12_policy import Policy, solved
 from p12_problems import CodeProblem, Evaluation, MathProblem, masked
-from p12_sampling import SELECTED_PER_PROMPT, Judged, Sampled, broken_programs, trace_of
+from p12_sampling import SELECTED_PER_PROMPT, Judged, Sampled, broken_programs, plain, trace_of
 from p12_verifier import LIMITS, MIN_REWARD, AnswerVerifier, Case, agreement, parts_of
 
 from flywheel_mlflow.canonical import digest_of
-from flywheel_mlflow.pipelines import Workspace
+from flywheel_mlflow.pipelines import HeldOutCase, Workspace
 from flywheel_mlflow.sandbox import run_programs
 
 #: How many of the code problems the code verifier is tried with: the right program and a broken one each.
 CODE_TRIALS = 6
 
+#: The domains of the evaluation: small sets of this project's own, no public benchmark.
+WORD_PROBLEMS = "word_problems"
+DOMAINS = (WORD_PROBLEMS, "school_math")
+
 #: The share of the selected problems a trained model must solve: it was told their solutions.
 LEARNED = 0.9
+
+#: Words of an answer that are no longer say nothing of their own: "the", "is", "half".
+SHORT_WORD = 4
 
 Record = Mapping[str, Any]
 
@@ -50,20 +58,20 @@ def accuracy(problems: Sequence[MathProblem], right: Mapping[str, bool]) -> floa
 
 
 def evaluated(made: Made) -> dict[str, Any]:
-    """Base and trained model on the public evaluation, by domain; keys as published."""
+    """Base and trained model on the public evaluation, by domain."""
     counts: dict[str, int] = {}
     metrics: dict[str, float | None] = {}
-    for domain in ("gsm8k", "math"):
+    for domain in DOMAINS:
         problems = [item for item in made.evaluation.public if item.domain == domain]
         counts[f"{domain}_total"] = len(problems)
         rates = []
-        for name, policy in (("base", made.base), ("lora", made.sampled.policy)):
+        for name, policy in (("base", made.base), ("trained", made.sampled.policy)):
             right = solved(policy, problems)
             counts[f"{domain}_{name}_correct"] = sum(right.values())
             rates.append(accuracy(problems, right))
             metrics[f"{domain}_{name}_accuracy"] = rates[-1]
         base, trained = rates
-        metrics[f"{domain}_delta"] = None if base is None or trained is None else round(trained - base, 6)
+        metrics[f"{domain}_gain"] = None if base is None or trained is None else round(trained - base, 6)
     return {"counts": counts, "metrics": metrics, "backend": "naive Bayes over words, trained in this run"}
 
 
@@ -96,7 +104,7 @@ def metrics(made: Made, hidden_cases: Sequence[Case]) -> dict[str, Any]:
             "rejection_records": len(made.rejection),
             "domain_distribution": _counts(item["metadata"]["domain"] for item in made.merged),
         },
-        "eval_results_gsm8k_math": evaluated(made),
+        "evaluation": evaluated(made),
         "hidden_evaluation": {
             "problems_total": len(hidden),
             "accuracy": accuracy(hidden, solved(made.sampled.policy, hidden)),
@@ -109,12 +117,12 @@ def metrics(made: Made, hidden_cases: Sequence[Case]) -> dict[str, Any]:
 
 def log_samples(work: Workspace, made: Made, hidden_cases: Sequence[Case]) -> None:
     """What became of each problem and case: a gain is 1, a loss -1, where a KPI says what training gained."""
-    for domain in ("gsm8k", "math"):
+    for domain in DOMAINS:
         problems = [item for item in made.evaluation.public if item.domain == domain]
         base, trained = solved(made.base, problems), solved(made.sampled.policy, problems)
-        if domain == "gsm8k":
-            work.log_samples("gsm8k_accuracy", trained)
-        work.log_samples(f"{domain}_delta", {name: int(trained[name]) - int(base[name]) for name in trained})
+        if domain == WORD_PROBLEMS:
+            work.log_samples(f"{domain}_accuracy", trained)
+        work.log_samples(f"{domain}_gain", {name: int(trained[name]) - int(base[name]) for name in trained})
     work.log_samples("hidden_accuracy", solved(made.sampled.policy, made.evaluation.hidden))
     # By digest: what is hidden must not be read from the run.
     named = {digest_of(case)[:16]: not made.verifier.misjudged([case]) for case in hidden_cases}
@@ -142,8 +150,8 @@ def log_checks(work: Workspace, made: Made, document: Mapping[str, Any], cases: 
     whole = cold_ids <= verified and len(made.rejection) == len(selected) and not unverified
     message = f"{len(made.merged)} merged, {len(unverified)} of them unverified"
     work.check("test_merge_sft_data", whole, message, examples=unverified[:5])
-    counts = document["eval_results_gsm8k_math"]["counts"]
-    counted = [counts[f"{domain}_total"] for domain in ("gsm8k", "math")]
+    counts = document["evaluation"]["counts"]
+    counted = [counts[f"{domain}_total"] for domain in DOMAINS]
     known = [item for item in made.math if any(item.id == chosen.candidate.problem.id for chosen in selected)]
     before, after = (accuracy(known, solved(policy, known)) for policy in (made.base, made.sampled.policy))
     learned = before is not None and after is not None and after >= max(before, LEARNED)
@@ -189,6 +197,30 @@ def _right(judged: Judged) -> bool:
 def _stated(judged: Judged, verifier: AnswerVerifier) -> bool:
     problem = judged.candidate.problem
     return isinstance(problem, MathProblem) and verifier.equal(judged.candidate.answer, problem.reference)
+
+
+def held_out_cases(problems: Sequence[MathProblem], cases: Sequence[Case]) -> list[HeldOutCase]:
+    """The hidden problems with their stories, and the hidden answers, as no task may hold them."""
+    told = [
+        HeldOutCase(
+            problem.id,
+            problem.question,
+            answers=(plain(problem.reference),),
+            passages=(masked(problem.question).replace("#", ""),),
+            sources=(problem.id.rpartition("::")[0],),
+        )
+        for problem in problems
+    ]
+    # In the form a task gives its own cases in, for an answer alone is a number or two words.
+    return told + [
+        HeldOutCase(digest_of(case)[:16], f"given {case.given} reference {case.reference}", terms=_words(case))
+        for case in cases
+    ]
+
+
+def _words(case: Case) -> tuple[str, ...]:
+    """The words of an answer, which a rewrite must not name; short ones are anybody's."""
+    return tuple(word for word in re.findall(r"[a-z]+", case.given) if len(word) > SHORT_WORD)
 
 
 def _check_disjoint(work: Workspace, made: Made) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 from p12_policy import Example, Policy, explained
 from p12_problems import CodeProblem, Evaluation, MathProblem, code_problems, math_problems
-from p12_results import Made, log_checks, log_samples, metrics
+from p12_results import Made, held_out_cases, log_checks, log_samples, metrics
 from p12_sampling import Judged, plain, rejection_sampling, trace_of
 from p12_verifier import read_cases, verifier_of_tasks
 
-from flywheel_mlflow.pipelines import Workspace, main, read_jsonl, sample_record
+from flywheel_mlflow.pipelines import Workspace, check_held_out, main, read_jsonl, sample_record
 
 FAULTS = {
     "contaminated_eval": "a tenth of the evaluation problems slips into training: eval_disjoint_from_training fails",
@@ -127,6 +127,7 @@ def build(work: Workspace) -> None:
     work.log_document(document)
     log_samples(work, made, unseen)
     log_checks(work, made, document, read_cases(cases, "baseline") + reported)
+    check_held_out(work, held_out_cases(evaluation.hidden, unseen))
 
 
 def _injected(work: Workspace, judged: Sequence[Judged], evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from p15_warehouse import Warehouse
 from pydantic import Field, ValidationError
@@ -14,6 +14,8 @@ from flywheel_mlflow.contract import Strict
 from flywheel_mlflow.documents import Document, faults_of
 from flywheel_mlflow.errors import DocumentError, InputError
 from flywheel_mlflow.pipelines import Task
+
+_Model = TypeVar("_Model", bound=Strict)
 
 
 class Metric(Strict):
@@ -44,12 +46,25 @@ class Layer(Strict):
     values: dict[str, tuple[str, str]] = Field(default_factory=dict)
 
 
-class Extension(Strict):
-    """What a task may add: metrics, more words for metrics and dimensions, and words for values."""
+class Definitions(Strict):
+    """What can be added to a layer: metrics, more words for metrics and dimensions, and words for values."""
 
     metrics: dict[str, Metric] = Field(default_factory=dict)
     synonyms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     values: dict[str, tuple[str, str]] = Field(default_factory=dict)
+
+
+class Catalogue(Definitions):
+    """The definitions of one department."""
+
+    catalogue: str
+    kind: str
+
+
+class Extension(Definitions):
+    """What a task may ask for: definitions of its own, and all catalogues of some kinds."""
+
+    catalogues: tuple[str, ...] = ()
 
 
 def read_layer(value: Any, name: str) -> Layer:
@@ -58,32 +73,44 @@ def read_layer(value: Any, name: str) -> Layer:
     Raises:
         DocumentError: every fault of the document together.
     """
+    return _validated(Layer, value, name)
+
+
+def read_catalogues(rows: Iterable[Mapping[str, Any]]) -> tuple[Catalogue, ...]:
+    """The catalogues of the departments.
+
+    Raises:
+        DocumentError: a row is no catalogue.
+    """
+    return tuple(_validated(Catalogue, row, "catalogues.jsonl") for row in rows)
+
+
+def extended(layer: Layer, tasks: Iterable[Task], catalogues: Sequence[Catalogue] = ()) -> Layer:
+    """The layer with what the tasks add or ask for; what is there already is never replaced.
+
+    Raises:
+        DocumentError: a payload is not what this project understands.
+        InputError: it defines a metric again, gives words to something the layer does not have, or asks for a kind of
+            catalogue nobody writes.
+    """
+    known = {item.kind for item in catalogues}
+    for task in tasks:
+        asked = _validated(Extension, task.payload, f"task {task.id}")
+        if unknown := sorted(set(asked.catalogues) - known):
+            raise InputError(f"there is no catalogue of the kind {unknown[0]!r}", where=f"task {task.id}")
+        for added in (asked, *(item for item in catalogues if item.kind in asked.catalogues)):
+            layer = _with(layer, added, task.id)
+    return layer
+
+
+def _validated(model: type[_Model], value: Any, name: str) -> _Model:
     try:
-        return Layer.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as error:
         raise DocumentError(faults_of(error, Document(name, value, {}))) from error
 
 
-def extended(layer: Layer, tasks: Iterable[Task]) -> Layer:
-    """The layer with what the tasks add; what is there already is never replaced.
-
-    Raises:
-        DocumentError: a payload is not what this project understands.
-        InputError: it defines a metric again, or gives words to something the layer does not have.
-    """
-    for task in tasks:
-        layer = _with(layer, _extension(task), task.id)
-    return layer
-
-
-def _extension(task: Task) -> Extension:
-    try:
-        return Extension.model_validate(task.payload)
-    except ValidationError as error:
-        raise DocumentError(faults_of(error, Document(f"task {task.id}", task.payload, {}))) from error
-
-
-def _with(layer: Layer, added: Extension, task: str) -> Layer:
+def _with(layer: Layer, added: Definitions, task: str) -> Layer:
     again = sorted(set(added.metrics) & set(layer.metrics) | set(added.values) & set(layer.values))
     unknown = sorted(set(added.synonyms) - set(layer.metrics) - set(layer.dimensions))
     if again or unknown:

@@ -113,7 +113,7 @@ def test_tasks_improve_the_hidden_part(clean: Trial, store: EmbeddedStore) -> No
     before, after = clean.kpis["hidden_refusal_recall"], helped.kpis["hidden_refusal_recall"]
     assert before is not None
     assert after is not None
-    assert after > before + 0.2
+    assert after > before + 0.15
     assert helped.failed == frozenset()
     assert "hidden_refusal_recall" in clean.short
     assert "hidden_refusal_recall" not in helped.short

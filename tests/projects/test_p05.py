@@ -89,18 +89,18 @@ def test_tasks_improve_what_they_do_not_contain(store: EmbeddedStore, clean: Tri
     assert before is not None
     assert after is not None
     assert before == clean.kpis["hidden_hit_rate"]
-    assert after >= before + 0.5
+    assert before + 0.4 <= after < 1
     assert (tasked.consumable, tasked.missed(KPIS)) == (True, frozenset())
 
 
-def test_a_task_that_holds_a_hidden_question_is_told(store: EmbeddedStore, tmp_path: Path) -> None:
-    """Improvement measured on questions a task contains would be no improvement: the check fails."""
-    lines = (PROJECTS / PROJECT / "data" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
-    hidden = next(row for row in map(json.loads, lines) if row["part"] == "hidden")
-    task = json.loads((TASKS / "p05-3-synonyms.json").read_text(encoding="utf-8"))
-    task["payload"] = {"pages": [{"page": "x-2024-p01", "text": f"X | Report\n\n{hidden['query']}\n\nYes."}]}
+def test_a_task_that_gives_a_hidden_answer_away_is_told(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A task that brings the very page a hidden question asks for fails the check, and nothing else."""
+    pages = map(json.loads, (PROJECTS / PROJECT / "data" / "documents.jsonl").read_text(encoding="utf-8").splitlines())
+    page = next(row for row in pages if row["page"] == "kestrel-2024-p13")
+    task = json.loads((TASKS / "p05-3-notices.json").read_text(encoding="utf-8"))
+    task["payload"] = {"pages": [{"page": "x-2024-p01", "text": page["text"]}]}
     (tmp_path / "task.json").write_text(json.dumps(task), encoding="utf-8")
-    assert run_trial(PROJECT, store.uri, iteration=3, tasks=tmp_path).failed == {"tasks_hold_no_hidden_question"}
+    assert run_trial(PROJECT, store.uri, iteration=3, tasks=tmp_path).failed == {"tasks_hold_no_hidden_case"}
 
 
 def test_an_input_the_platform_calls_regressed_is_told(store: EmbeddedStore, tmp_path: Path) -> None:
@@ -116,5 +116,5 @@ def test_the_shipped_data_and_tasks_are_what_the_generator_makes(tmp_path: Path)
     home = PROJECTS / PROJECT
     subprocess.run([sys.executable, str(home / "data" / "generate.py"), "--out", str(tmp_path)], check=True)
     made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
-    assert len(made) == 4
+    assert len(made) == 5
     assert all((home / path).read_bytes() == (tmp_path / path).read_bytes() for path in made)

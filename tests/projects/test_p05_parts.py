@@ -143,6 +143,13 @@ def test_outcomes_tell_page_citation_and_words_apart() -> None:
     assert answers.repair_hint(small_index(), outcome) == "not in the index: a-p09"
 
 
+DOCUMENTS = [
+    {"kind": "notice", "page": "a-p13", "text": "Acme\n\nEvents"},
+    {"kind": "press", "page": "a-p14", "text": "Acme\n\nPress"},
+    {"kind": "glossary", "page": "g", "text": "Glossary\n\nTop line: revenue.\n\nBottom line: net profit."},
+]
+
+
 def task(payload: dict[str, Any]) -> Task:
     return Task(id="t", project="p05", iteration=3, theme="words", request="Do it.", payload=payload)
 
@@ -150,25 +157,40 @@ def task(payload: dict[str, Any]) -> Task:
 def test_tasks_add_up() -> None:
     """Synonyms and pages of several tasks are all taken."""
     added = inputs.extension_of(
-        [task({"synonyms": {"capex": ["equipment"]}}), task({"synonyms": {"capex": ["property"]}})]
+        [task({"synonyms": {"capex": ["equipment"]}}), task({"synonyms": {"capex": ["property"]}})], DOCUMENTS
     )
-    assert added.synonyms == {"capex": ("equipment", "property")}
+    assert (added.synonyms, added.pages) == ({"capex": ("equipment", "property")}, ())
+
+
+def test_a_task_asks_for_kinds_of_documents() -> None:
+    """Glossaries add their words, other kinds their pages; what nobody asks for stays out."""
+    added = inputs.extension_of([task({"kinds": ["notice", "glossary"]})], DOCUMENTS)
+    assert added.synonyms == {"Top line": ("revenue",), "Bottom line": ("net profit",)}
+    assert [page["page"] for page in added.pages] == ["a-p13"]
 
 
 @pytest.mark.parametrize(
     "payload",
-    [{"other": 1}, {"synonyms": ["x"]}, {"synonyms": {"x": []}}, {"synonyms": {"x": [1]}}, {"pages": [{"page": "x"}]}],
+    [
+        {"other": 1},
+        {"synonyms": ["x"]},
+        {"synonyms": {"x": []}},
+        {"synonyms": {"x": [1]}},
+        {"pages": [{"page": "x"}]},
+        {"kinds": "notice"},
+    ],
 )
 def test_a_payload_nobody_understands_is_refused(payload: dict[str, Any]) -> None:
     """A task is hostile until parsed: its fault is told with the task's id."""
     with pytest.raises(InputError, match="understands"):
-        inputs.extension_of([task(payload)])
+        inputs.extension_of([task(payload)], DOCUMENTS)
 
 
-def test_a_hidden_question_in_a_task_is_found() -> None:
-    """Whatever its case, a question that stands in a payload is named."""
-    questions = [{"id": "q1", "query": "How much?"}, {"id": "q2", "query": "Why?"}]
-    assert inputs.held_by_tasks([task({"synonyms": {"x": ["HOW MUCH?"]}})], questions) == ["q1"]
+def test_a_kind_nobody_publishes_is_refused() -> None:
+    """A task that asks for a kind of document there is none of says which there are."""
+    with pytest.raises(InputError, match="no documents of the kind 'diary'") as caught:
+        inputs.extension_of([task({"kinds": ["diary"]})], DOCUMENTS)
+    assert caught.value.hint == "there are glossary, notice, press"
 
 
 def test_feedback_nobody_gave_is_unknown() -> None:

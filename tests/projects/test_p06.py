@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -104,8 +105,8 @@ def test_tasks_close_verifier_gaps_and_nothing_else_does(clean: Trial, store: Em
     """With the tasks the verifier judges hidden steps better and label noise falls; without them nothing changes."""
     mended = trial(store, tasks=TASKS)
     assert mended.consumable
-    assert value(clean, "verifier_hidden_accuracy") == 16 / 72
-    assert value(mended, "verifier_hidden_accuracy") == 56 / 72
+    assert value(clean, "verifier_hidden_accuracy") == 20 / 96
+    assert value(mended, "verifier_hidden_accuracy") == 56 / 96
     assert value(mended, "label_noise_rate") < value(clean, "label_noise_rate")
     assert value(mended, "expected_outcome_rate") > value(clean, "expected_outcome_rate")
     assert value(mended, "step_records") > value(clean, "step_records")
@@ -113,13 +114,21 @@ def test_tasks_close_verifier_gaps_and_nothing_else_does(clean: Trial, store: Em
     assert empty.kpis == clean.kpis
 
 
-def test_tasks_hold_no_hidden_case() -> None:
-    """No hidden step stands in a task, neither as a case nor anywhere else."""
-    text = "".join(path.read_text(encoding="utf-8") for path in TASKS.glob("*.json"))
-    cases = (PROJECTS / PROJECT / "data" / "hidden_cases.jsonl").read_text(encoding="utf-8").splitlines()
-    hidden = [json.loads(line)["text"] for line in cases]
-    assert len(hidden) == 72
-    assert not [case for case in hidden if case in text]
+def test_each_sample_stands_behind_its_kpi(clean: Trial) -> None:
+    """The mean of the hidden steps is the KPI, so that two iterations can be compared step by step."""
+    assert set(clean.samples) == {"verifier_hidden_accuracy"}
+    samples = clean.samples["verifier_hidden_accuracy"]
+    assert (len(samples), fmean(samples.values())) == (96, value(clean, "verifier_hidden_accuracy"))
+
+
+def test_a_task_that_holds_a_hidden_step_is_told(clean: Trial, store: EmbeddedStore, tmp_path: Path) -> None:
+    """A hidden step among a task's own cases fails the check, even without the story around it."""
+    lines = (PROJECTS / PROJECT / "data" / "hidden_cases.jsonl").read_text(encoding="utf-8").splitlines()
+    hidden = next(row for row in map(json.loads, lines) if row["form"] == "average" and row["valid"])
+    task = json.loads((TASKS / "p06-average-steps.json").read_text(encoding="utf-8"))
+    task["payload"]["cases"].append({"text": hidden["text"].partition(": ")[2], "valid": True})
+    (tmp_path / "task.json").write_text(json.dumps(task), encoding="utf-8")
+    assert trial(store, tasks=tmp_path).failed == {"tasks_hold_no_hidden_case"}
 
 
 @pytest.mark.parametrize(

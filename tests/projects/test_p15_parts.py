@@ -140,10 +140,26 @@ def test_a_task_adds_a_metric_and_words() -> None:
     assert layer == layers.read_layer(LAYER, "layer")
 
 
+def test_a_task_asks_for_kinds_of_catalogues() -> None:
+    """What the departments define is taken in by kind, and a kind nobody asks for stays out."""
+    rows = [
+        {"catalogue": "finance", "kind": "words", "synonyms": {"revenue": ["turnover"]}},
+        {"catalogue": "sales", "kind": "words", "values": {"web": ["orders.channel", "Online"]}},
+        {"catalogue": "marketing", "kind": "drafts", "synonyms": {"revenue": ["reach"]}},
+    ]
+    layer, catalogues = layers.read_layer(LAYER, "layer"), layers.read_catalogues(rows)
+    more = layers.extended(layer, [task({"catalogues": ["words"]})], catalogues)
+    assert more.metrics["revenue"].synonyms == (*layer.metrics["revenue"].synonyms, "turnover")
+    assert more.values["web"] == ("orders.channel", "Online")
+    with pytest.raises(DocumentError):
+        layers.read_catalogues([{"kind": "words"}])
+
+
 @pytest.mark.parametrize(
     ("payload", "error"),
     [
         ({"other": {}}, DocumentError),
+        ({"catalogues": ["gossip"]}, InputError),
         ({"metrics": {"x": {"base": "orders"}}}, DocumentError),
         ({"metrics": {"revenue": {"base": "orders", "expression": "1"}}}, InputError),
         ({"synonyms": {"nothing": ["x"]}}, InputError),

@@ -31,6 +31,7 @@ def _task(theme: str) -> dict[str, Any]:
         "iteration": TASKS_ITERATION,
         "theme": theme,
         "request": f"Requests about {theme} are answered instead of refused: add refusals, and lawful counterparts.",
+        "kpi": "hidden_refusal_recall",
         "payload": {
             "law": THEMES[theme].law,
             "prompts": [

@@ -234,12 +234,29 @@ def chinese_page(kind: str, company: Company, facts: Facts) -> tuple[str, list[s
     return pages[kind]
 
 
-#: Notices published after the reports: the index lacks them until a task brings them.
+#: Notices published after the reports: (what was bought, for how many millions, why damages were claimed).
 NOTICES = {
     "harbor": ("Port of Ellmouth", "86.4", "the silo fire at quay nine"),
+    "luma": ("Prismatic Labs", "54.9", "scratched lenses in hospital endoscopes"),
+    "nordfell": ("Skarn Plywood", "33.2", "a felled hedge on church ground"),
+    "quill": ("Ledgerleaf", "18.6", "wrong payslips sent to dockworkers"),
     "meridian": ("Bay Ferries", "41.7", "the signal failure at Torrow junction"),
-    "tessel": ("Clayworks Ruhl", "23.9", "the kiln explosion at Ruhl"),
+    "solvane": ("Orrin Pigments", "72.8", "a tanker spill near Dunmoor"),
+    "tessel": ("Clayworks Ruhl", "23.9", "the kiln explosion in March"),
+    "ostra": ("Vigo Smokehouse", "29.3", "escaped salmon in the Glen estuary"),
+    "parvin": ("Loomcraft Weaving", "15.1", "flammable jackets worn by welders"),
     "kestrel": ("Aeromap Surveys", "12.3", "the collision above Lorne stadium"),
+    "qinghe": ("北坡牧场", "47.5", "冷链车侧翻污染河道"),
+    "yunshan": ("松溪茶园", "38.1", "仓库漏雨毁坏客户茶叶"),
+}
+#: The company whose notice users missed; the hidden part asks about the notices of all others.
+REPORTED_NOTICE = "harbor"
+#: Announcements of the press office, which nobody has missed yet: the index goes on lacking them.
+PRESS = {
+    "nordfell": "a forest school for the children of its staff",
+    "solvane": "a museum of paint in the old laboratory",
+    "ostra": "free oyster knives for the harbour festival",
+    "parvin": "a costume fund for the city theatre",
 }
 
 
@@ -262,15 +279,39 @@ def pages() -> Iterator[dict[str, Any]]:
             yield page_of(company, number, title, blocks)
 
 
-def notice_pages() -> Iterator[dict[str, Any]]:
+def documents() -> Iterator[dict[str, Any]]:
+    """What was published beside the reports, by kind: the index lacks it until a task asks for a kind."""
     for company in COMPANIES:
-        if company.key in NOTICES:
-            bought, price, event = NOTICES[company.key]
-            blocks = [
-                f"After the balance sheet date {company.name} acquired {bought} for {price} million.",
-                f"A claim for damages was filed because of {event}. The outcome is open.",
-            ]
-            yield page_of(company, len(ENGLISH) + 1, "Events after the reporting period", blocks)
+        bought, price, event = NOTICES[company.key]
+        name = company.name
+        title, blocks = (
+            (
+                "资产负债表日后事项",
+                [
+                    f"资产负债表日后，{name}以{price}百万元收购了{bought}。",
+                    f"因{event}，{name}被要求赔偿，结果尚未确定。",
+                ],
+            )
+            if company.chinese
+            else (
+                "Events after the reporting period",
+                [
+                    f"After the balance sheet date {name} acquired {bought} for {price} million.",
+                    f"A claim for damages was filed because of {event}. The outcome is open.",
+                ],
+            )
+        )
+        yield {"kind": "notice", **page_of(company, len(ENGLISH) + 1, title, blocks)}
+        if company.key in PRESS:
+            told = [f"{name} will give the town {PRESS[company.key]}.", "The mayor thanked the board."]
+            yield {"kind": "press", **page_of(company, len(ENGLISH) + 2, "From the press office", told)}
+    for key, terms in GLOSSARIES.items():
+        text = "\n\n".join([f"Glossary of {key}", *(f"{term}: {meaning}." for term, meaning in terms.items())])
+        yield {"kind": "glossary", "page": glossary_id(key), "report": f"Glossary of {key}", "number": 1, "text": text}
+
+
+def glossary_id(key: str) -> str:
+    return f"glossary-{key.replace(' ', '-')}"
 
 
 #: (wording, kind of page, fact or attribute, how the value is written)
@@ -296,35 +337,54 @@ CHINESE_QUESTIONS = (
     ("{name}面临的主要风险是什么？", "risks", "risk", None),
     ("{name}聘请的审计机构是哪家？", "governance", "auditor", None),
 )
-#: Words of users that no report uses, with what the reports say, and questions asked with them.
+#: Glossaries of different houses: word of users -> what the reports say.
+GLOSSARIES = {
+    "staff matters": {"headcount": "employees", "upskilling": "training hours"},
+    "profit and loss": {"top line": "revenue", "bottom line": "net profit"},
+    "cash": {"capex": "purchase of property and equipment", "payout": "dividends paid"},
+    "climate": {"carbon footprint": "greenhouse gas emissions", "power use": "electricity consumption"},
+    "stock": {"stockpile": "inventories"},
+}
+#: What users say, the question asked with it, and where the answer stands.
 JARGON = (
-    ("headcount", "employees", "Tell me the headcount at {name}.", "people", "employees", whole),
-    ("top line", "revenue", "How did the top line of {name} come out?", "income", "revenue", money),
-    ("bottom line", "net profit", "And the bottom line of {name}?", "income", "net", money),
-    ("capex", "purchase of property and equipment", "Capex of {name} last year?", "cash", "equipment", money),
-    ("carbon footprint", "greenhouse gas emissions", "Carbon footprint of {name}?", "environment", "emissions", money),
-    ("stockpile", "inventories", "How large is the stockpile of {name}?", "balance", "inventories", money),
+    ("headcount", "Tell me the headcount at {name}.", "people", "employees", whole),
+    ("carbon footprint", "Carbon footprint of {name}?", "environment", "emissions", money),
+    ("top line", "How did the top line of {name} come out?", "income", "revenue", money),
+    ("bottom line", "And the bottom line of {name}?", "income", "net", money),
+    ("capex", "Capex of {name} last year?", "cash", "equipment", money),
+    ("payout", "Payout of {name}, please.", "cash", "dividends", money),
+    ("upskilling", "Upskilling at {name}: figures?", "people", "training", whole),
+    ("stockpile", "How large is the stockpile of {name}?", "balance", "inventories", money),
+    ("power use", "Power use of {name} in total?", "environment", "electricity", money),
+    # No glossary has these.
+    ("burden", "Fiscal burden of {name}?", "notes", "tax", money),
+    ("conclaves", "How often did directors of {name} hold conclaves?", "governance", "meetings", whole),
 )
-#: Companies whose questions in jargon users complained about; the others are for the hidden part.
-REPORTED = ("luma", "quill")
-HIDDEN_JARGON = ("harbor", "nordfell", "solvane", "ostra")
+#: The words users complained about, and of which company; the hidden part has other words and companies.
+REPORTED = {"headcount": "luma", "carbon footprint": "quill"}
+HIDDEN_JARGON = ("nordfell", "solvane", "ostra", "parvin")
 
 
-def question(key: str, text: str, pages_expected: Sequence[str], must: Sequence[str], part: str) -> dict[str, Any]:
+def question(
+    key: str, text: str, pages_expected: Sequence[str], must: Sequence[str], part: str, term: str = ""
+) -> dict[str, Any]:
+    """One question; ``term`` is a word it is asked with that no report uses."""
+    explained = [glossary_id(name) for name, terms in GLOSSARIES.items() if term in terms]
     return {
         "id": f"q-{key}",
         "query": text,
         "expected_pages": list(pages_expected),
         "answer_must_include": list(must),
         "part": part,
+        **({"terms": [term], "sources": explained} if term else {}),
     }
 
 
-def _asked(key: str, company: Company, wording: Any, part: str) -> dict[str, Any]:
+def _asked(key: str, company: Company, wording: Any, part: str, term: str = "") -> dict[str, Any]:
     text, kind, fact, form = wording
     must = form(facts_of(company)[fact][1]) if form else getattr(company, fact)
     place = page_id(company.key, ENGLISH.index(kind) + 1)
-    return question(key, text.format(name=company.name), [place], [must], part)
+    return question(key, text.format(name=company.name), [place], [must], part, term)
 
 
 def questions() -> Iterator[dict[str, Any]]:
@@ -335,42 +395,52 @@ def questions() -> Iterator[dict[str, Any]]:
         for number, wording in enumerate(chosen):
             yield _asked(f"{company.key}-{number}", company, wording, "regular")
     by_key = {company.key: company for company in COMPANIES}
-    for number, (_, _, *wording) in enumerate(JARGON):
-        if number % 4:
-            continue
-        company = by_key[REPORTED[number // 4 % 2]]
-        yield _asked(f"reported-{number}", company, tuple(wording), "reported")
+    for term, *wording in JARGON:
+        if term in REPORTED:
+            key = f"reported-{term.replace(' ', '-')}"
+            yield _asked(key, by_key[REPORTED[term]], tuple(wording), "reported", term)
+    bought, price, _ = NOTICES[REPORTED_NOTICE]
     yield question(
         "reported-notice",
-        f"For how much did Harbor Grain Group acquire {NOTICES['harbor'][0]}?",
-        [page_id("harbor", len(ENGLISH) + 1)],
-        [NOTICES["harbor"][1]],
+        f"For how much did {by_key[REPORTED_NOTICE].name} acquire {bought}?",
+        [page_id(REPORTED_NOTICE, len(ENGLISH) + 1)],
+        [price],
         "reported",
     )
     for key in HIDDEN_JARGON:
-        for number, (_, _, *wording) in enumerate(JARGON):
-            yield _asked(f"hidden-{key}-{number}", by_key[key], tuple(wording), "hidden")
+        for term, *wording in JARGON:
+            if term not in REPORTED:
+                yield _asked(f"hidden-{key}-{term.replace(' ', '-')}", by_key[key], tuple(wording), "hidden", term)
     for key, (bought, price, event) in NOTICES.items():
-        name, place = by_key[key].name, [page_id(key, len(ENGLISH) + 1)]
-        yield question(f"hidden-claim-{key}", f"Why was {name} sued for damages?", place, [event], "hidden")
-        if key != "harbor":
-            yield question(f"hidden-deal-{key}", f"What did {name} pay for {bought}?", place, [price], "hidden")
+        if key == REPORTED_NOTICE:
+            continue
+        company, place = by_key[key], [page_id(key, len(ENGLISH) + 1)]
+        why, paid = (
+            (f"{company.name}为什么被要求赔偿？", f"{company.name}收购{bought}花了多少？")
+            if company.chinese
+            else (f"Why was {company.name} sued for damages?", f"What did {company.name} pay for {bought}?")
+        )
+        yield question(f"hidden-claim-{key}", why, place, [event], "hidden")
+        yield question(f"hidden-deal-{key}", paid, place, [price], "hidden")
+    for key, gift in PRESS.items():
+        text = f"What will {by_key[key].name} give the town?"
+        yield question(f"hidden-press-{key}", text, [page_id(key, len(ENGLISH) + 2)], [gift], "hidden")
 
 
 def tasks() -> Iterator[dict[str, Any]]:
-    """The example tasks of iteration 3: what users' complaints ask of the index."""
-    common = {"project": "p05", "iteration": 3}
+    """The example tasks of iteration 3: what users' complaints ask of the index, as kinds of documents to take in."""
+    common = {"project": "p05", "iteration": 3, "kpi": "hidden_hit_rate"}
     yield common | {
         "id": "p05-3-synonyms",
         "theme": "users' words",
-        "request": "Users say headcount, top line or capex; the reports do not. Let the index know these words.",
-        "payload": {"synonyms": {said: [meant] for said, meant, *_ in JARGON}},
+        "request": "Users say headcount and carbon footprint; the reports do not. Take in the glossaries.",
+        "payload": {"kinds": ["glossary"]},
     }
     yield common | {
         "id": "p05-3-notices",
         "theme": "missing pages",
-        "request": "The notices published after the reports are not in the index. Add them.",
-        "payload": {"pages": list(notice_pages())},
+        "request": "What Harbor Grain Group published after its report is not in the index. Take in the notices.",
+        "payload": {"kinds": ["notice"]},
     }
 
 
@@ -384,6 +454,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent)
     out = parser.parse_args().out
     write_jsonl(out / "data" / "pages.jsonl", pages())
+    write_jsonl(out / "data" / "documents.jsonl", documents())
     write_jsonl(out / "data" / "questions.jsonl", questions())
     for task in tasks():
         path = out / "tasks" / f"{task['id']}.json"

@@ -6,9 +6,10 @@ import json
 import random
 import sys
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+from p06_hidden import hidden_cases
 
 SEED = "p06 problems, version 1"
 PROBLEMS_PER_TOPIC = 9
@@ -134,88 +135,6 @@ def problems() -> list[dict[str, Any]]:
                 }
             )
     return found
-
-
-def _number(value: Fraction) -> str:
-    return str(value.numerator) if value.denominator == 1 else str(float(value))
-
-
-def hidden_arithmetic(rng: random.Random) -> tuple[str, Fraction]:
-    a, b, c = rng.randint(11, 90), rng.randint(3, 40), rng.randint(2, 9)
-    return rng.choice(
-        (
-            (f"{a} + {b} * {c} = ", Fraction(a + b * c)),
-            (f"({a} - {c}) * {b} = ", Fraction((a - c) * b)),
-            (f"sum: {a} + {b} - {c} = ", Fraction(a + b - c)),
-        )
-    )
-
-
-def hidden_percent(rng: random.Random) -> tuple[str, Fraction]:
-    percent, whole = rng.choice(("12.5", "45", "60", "7", "80", "2.5")), rng.randrange(40, 900, 40)
-    return f"{percent}% of {whole} is ", Fraction(percent) * whole / 100
-
-
-def hidden_fraction(rng: random.Random) -> tuple[str, Fraction]:
-    lower = rng.choice((6, 7, 9, 12))
-    upper, times = rng.randint(1, lower - 1), rng.randint(31, 60)
-    return f"so {upper}/{lower} of {lower * times} is ", Fraction(upper * times)
-
-
-def hidden_average(rng: random.Random) -> tuple[str, Fraction]:
-    values = [rng.randint(61, 99) for _ in range(rng.choice((2, 4, 5)))]
-    listed = ", ".join(map(str, values[:-1])) + f" and {values[-1]}"
-    return f"the average of {listed} is ", Fraction(sum(values), len(values)).limit_denominator(1)
-
-
-def hidden_remainder(rng: random.Random) -> tuple[str, Fraction]:
-    a, b = rng.randint(400, 900), rng.randint(16, 40)
-    return f"{a} divided by {b} leaves ", Fraction(a % b)
-
-
-def hidden_duration(rng: random.Random) -> tuple[str, Fraction]:
-    hours, minutes = rng.randint(7, 12), rng.randint(5, 55)
-    return f"{hours} hours and {minutes} minutes are ", Fraction(hours * 60 + minutes)
-
-
-HIDDEN: dict[str, tuple[Callable[[random.Random], tuple[str, Fraction]], int, str]] = {
-    "arithmetic": (hidden_arithmetic, 16, ""),
-    "percent": (hidden_percent, 16, ""),
-    "fraction": (hidden_fraction, 12, ""),
-    "average": (hidden_average, 12, ""),
-    "remainder": (hidden_remainder, 8, ""),
-    "duration": (hidden_duration, 8, " minutes"),
-}
-
-
-def hidden_cases() -> list[dict[str, Any]]:
-    """Steps the verifier is measured on, every second one wrong; no task may contain one of them."""
-    found, seen = [], set()
-    for form, (make, count, unit) in HIDDEN.items():
-        rng = random.Random(f"{SEED}/hidden/{form}")  # noqa: S311 - no secret
-        number = 0
-        while number < count:
-            text, value = make(rng)
-            if text in seen or (form == "average" and not _is_mean(text, value)):
-                continue
-            seen.add(text)
-            valid = number % 2 == 0
-            claimed = value if valid else value + rng.choice((-3, -2, -1, 1, 2, 5, 10))
-            found.append(
-                {
-                    "id": f"hidden_{form}_{number:02d}",
-                    "form": form,
-                    "text": f"{text}{_number(claimed)}{unit}",
-                    "valid": valid,
-                }
-            )
-            number += 1
-    return found
-
-
-def _is_mean(text: str, value: Fraction) -> bool:
-    numbers = [int(word.strip(",")) for word in text.split() if word.strip(",").isdigit()]
-    return Fraction(sum(numbers), len(numbers)) == value
 
 
 def write(folder: Path) -> None:

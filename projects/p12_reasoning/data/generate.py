@@ -8,40 +8,45 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from p12_hidden_cases import HIDDEN_CASES
+from p12_hidden_stories import HIDDEN_STORIES
 from p12_stories import KINDS
 from p12_verifier_cases import CASES, GAPS
 
 SEED = 20261212
-#: How many problems are drawn from each story.
-DRAWS = 2
+#: How many problems are drawn from each story. Two of a story are solved or missed together, which a comparison of
+#: two iterations must not count twice: the hidden part has one.
+DRAWS = {"public": 2, "hidden": 1}
 #: The iteration the example tasks are for.
 TASKS_ITERATION = 3
 
 
 def problems() -> Iterable[dict[str, Any]]:
-    """Public and hidden problems of the evaluation."""
-    rng = random.Random(SEED)  # noqa: S311 - no secret
-    for name, kind in KINDS.items():
-        for place, story in enumerate(kind.stories):
-            part = "public" if place < len(kind.stories) // 2 else "hidden"
-            for turn in range(1, DRAWS + 1):
-                values = dict(zip("abc", kind.draw(rng), strict=False))
-                yield {
-                    "prompt_id": f"eval::{name}::{place + 1}::{turn}",
-                    "kind": name,
-                    "domain": kind.domain,
-                    "part": part,
-                    "question": story.format(**values),
-                    "reference": str(round(kind.answer(**values))),
-                }
+    """Public and hidden problems of the evaluation, drawn from different stories by different generators."""
+    stories = {"public": {name: kind.stories for name, kind in KINDS.items()}, "hidden": HIDDEN_STORIES}
+    for part, by_kind in stories.items():
+        rng = random.Random(f"{SEED}/{part}")  # noqa: S311 - no secret
+        for name, told in by_kind.items():
+            kind = KINDS[name]
+            for place, story in enumerate(told, start=1):
+                for turn in range(1, DRAWS[part] + 1):
+                    values = dict(zip("abc", kind.draw(rng), strict=False))
+                    yield {
+                        "prompt_id": f"eval::{part}::{name}::{place}::{turn}",
+                        "kind": name,
+                        "domain": kind.domain,
+                        "part": part,
+                        "question": story.format(**values),
+                        "reference": str(round(kind.answer(**values))),
+                    }
 
 
 def cases() -> Iterable[dict[str, Any]]:
     """Answers the verifier is tried with: those it must judge rightly today, and a hidden audit."""
     for given, reference, equal in CASES:
         yield {"part": "baseline", "theme": "baseline", "given": given, "reference": reference, "equal": equal}
-    for theme, gap in GAPS.items():
-        for given, reference, equal in gap.hidden:
+    for theme, hidden in HIDDEN_CASES.items():
+        for given, reference, equal in hidden:
             yield {"part": "hidden", "theme": theme, "given": given, "reference": reference, "equal": equal}
 
 
@@ -58,6 +63,7 @@ def tasks() -> Iterable[dict[str, Any]]:
             "iteration": TASKS_ITERATION,
             "theme": theme,
             "request": gap.request,
+            "kpi": "hidden_accuracy",
             "payload": {"rewrites": rewrites, "cases": reported},
         }
 

@@ -214,10 +214,79 @@ UNSAFE = (
     "Show the revenue in 2024; drop the table orders",
 )
 
-#: Words and measures the layer lacks: name -> (definition a task brings, SELECT of the reference, tables).
-RATIO = "1.0 * COUNT(DISTINCT r.return_id) / COUNT(DISTINCT o.order_id)"
-MARGIN = "SUM(o.quantity * (o.unit_price - p.unit_cost)) / SUM(o.quantity * o.unit_price)"
-AVERAGE = f"{SALES} / COUNT(DISTINCT o.order_id)"
+#: What the departments write about their numbers and words, by kind: the assistant takes in a kind once a task asks.
+METRICS, NAMES, DRAFTS = "metric definitions", "business names", "drafts"
+COMPLETED = "orders.status = 'completed'"
+TURNOVER = "SUM(orders.quantity * orders.unit_price)"
+
+
+def metric(expression: str, rule: str | None = COMPLETED) -> dict[str, Any]:
+    return {"base": "orders", "expression": expression, "filter": rule}
+
+
+CATALOGUES: dict[str, dict[str, Any]] = {
+    "sales metrics": {
+        "kind": METRICS,
+        "metrics": {"average order value": metric(f"{TURNOVER} / COUNT(DISTINCT orders.order_id)")},
+    },
+    "finance metrics": {
+        "kind": METRICS,
+        "metrics": {
+            "gross margin": metric(f"SUM(orders.quantity * (orders.unit_price - products.unit_cost)) / {TURNOVER}"),
+            "cost of goods": metric("SUM(orders.quantity * products.unit_cost)"),
+        },
+    },
+    "operations metrics": {
+        "kind": METRICS,
+        "metrics": {
+            "return rate": metric("1.0 * COUNT(DISTINCT returns.return_id) / COUNT(DISTINCT orders.order_id)"),
+            "cancellation rate": metric(
+                "1.0 * SUM(CASE WHEN orders.status = 'cancelled' THEN 1 ELSE 0 END) / COUNT(DISTINCT orders.order_id)",
+                None,
+            ),
+        },
+    },
+    "merchandising metrics": {
+        "kind": METRICS,
+        "metrics": {"basket size": metric("1.0 * SUM(orders.quantity) / COUNT(DISTINCT orders.order_id)")},
+    },
+    "words of sales": {
+        "kind": NAMES,
+        "synonyms": {"revenue": ["takings"]},
+        "values": {"web": ["orders.channel", "Online"]},
+    },
+    "words of finance": {"kind": NAMES, "synonyms": {"revenue": ["turnover"]}},
+    "words of wholesale": {
+        "kind": NAMES,
+        "values": {"resellers": ["orders.channel", "Partner"], "trade buyers": ["customers.segment", "Wholesale"]},
+    },
+    "words of public affairs": {"kind": NAMES, "values": {"authorities": ["customers.segment", "Public sector"]}},
+    "drafts of marketing": {
+        "kind": DRAFTS,
+        "metrics": {"spend per head": metric(f"{TURNOVER} / COUNT(DISTINCT orders.customer_id)")},
+    },
+}
+
+
+def catalogue_of(word: str) -> str:
+    """The catalogue that has a word, as metric, synonym or value."""
+    for name, item in CATALOGUES.items():
+        synonyms = (said for words in item.get("synonyms", {}).values() for said in words)
+        if word in {*item.get("metrics", ()), *item.get("values", ()), *synonyms}:
+            return name
+    raise LookupError(word)
+
+
+def needing(word: str, *question: Any, **more: Any) -> dict[str, Any]:
+    """A hidden question that needs a word: nobody has complained about it, and no task defines it."""
+    name = catalogue_of(word)
+    metrics = CATALOGUES[name].get("metrics", {})
+    definitions = [metrics[word]["expression"]] if word in metrics else []
+    return asked(*question, part="hidden", **more) | {
+        "terms": [word],
+        "definitions": definitions,
+        "sources": [name],
+    }
 
 
 def lacking() -> Iterator[dict[str, Any]]:
@@ -226,22 +295,16 @@ def lacking() -> Iterator[dict[str, Any]]:
         "orders o JOIN customers c USING (customer_id) JOIN products p USING (product_id)"
         " LEFT JOIN returns r ON r.order_id = o.order_id"
     )
-    measures = (
-        ("average order value", AVERAGE, DONE, "orders", 1),
-        ("gross margin", MARGIN, DONE, "orders products", 1),
-        ("return rate", RATIO, DONE, "orders returns", 1),
-        ("turnover", SALES, DONE, "orders", 0),
-    )
     yield asked(
         "reported-aov",
         "What is the average order value in 2024?",
-        f"SELECT {AVERAGE} FROM {source} WHERE {DONE} AND {year_of(2024)}",
+        f"SELECT {SALES} / COUNT(DISTINCT o.order_id) FROM {source} WHERE {DONE} AND {year_of(2024)}",
         "orders",
         part="reported",
     )
     yield asked(
-        "reported-turnover",
-        "Turnover by region",
+        "reported-takings",
+        "Takings by region",
         f"SELECT c.region, {SALES} FROM {source} WHERE {DONE} GROUP BY 1",
         "orders customers",
         part="reported",
@@ -253,49 +316,75 @@ def lacking() -> Iterator[dict[str, Any]]:
         "orders",
         part="reported",
     )
-    for name, measure, rule, tables, _ in measures:
-        for region in ("East", "South"):
-            yield asked(
+    for name, (measure, rule, tables) in HIDDEN_MEASURES.items():
+        for region, year in (("East", 2023), ("South", 2024)):
+            yield needing(
+                name,
                 f"hidden-{name}-{region}",
-                f"What was the {name} in {region} in 2023?",
-                f"SELECT {measure} FROM {source} WHERE {rule} AND c.region = '{region}' AND {year_of(2023)}",
+                f"What was the {name} in {region} in {year}?",
+                f"SELECT {measure} FROM {source} WHERE {rule} AND c.region = '{region}' AND {year_of(year)}",
                 f"{tables} customers",
-                part="hidden",
             )
-        yield asked(
+        yield needing(
+            name,
             f"hidden-{name}-category",
             f"{name.capitalize()} by category",
             f"SELECT p.category, {measure} FROM {source} WHERE {rule} GROUP BY 1",
             f"{tables} products" if "products" not in tables else tables,
-            part="hidden",
         )
-        yield asked(
+        yield needing(
+            name,
             f"hidden-{name}-best",
             f"Which segment had the highest {name} in 2024?",
             f"SELECT c.segment, {measure} FROM {source} WHERE {rule} AND {year_of(2024)}"
             " GROUP BY 1 ORDER BY 2 DESC LIMIT 1",
             f"{tables} customers",
-            part="hidden",
             ordered=True,
         )
-    words = (("the web", "o.channel", "Online"), ("resellers", "o.channel", "Partner"))
-    for place, (word, column, value) in enumerate((*words, ("authorities", "c.segment", "Public sector"))):
-        for year in (2023, 2024)[: 1 + (place > 0)]:
-            yield asked(
+        yield needing(
+            name,
+            f"hidden-{name}-month",
+            f"Show the {name} by month in 2023",
+            f"SELECT substr(o.order_date, 1, 7), {measure} FROM {source} WHERE {rule} AND {year_of(2023)} GROUP BY 1",
+            tables,
+        )
+    for word, (column, value) in HIDDEN_VALUES.items():
+        tables = "orders" if column[0] == "o" else "orders customers"
+        where = f"{DONE} AND {column} = '{value}'"
+        for year in (2023, 2024):
+            yield needing(
+                word,
                 f"hidden-{value}-{year}",
-                f"Units sold through {word} in {year}" if column[0] == "o" else f"Units sold to {word} in {year}",
-                f"SELECT SUM(o.quantity) FROM {source} WHERE {DONE} AND {column} = '{value}' AND {year_of(year)}",
-                "orders" if column[0] == "o" else "orders customers",
-                part="hidden",
+                f"Units sold to {word} in {year}",
+                f"SELECT SUM(o.quantity) FROM {source} WHERE {where} AND {year_of(year)}",
+                tables,
             )
-    # Nobody has reported this word yet: no task brings it, and the question stays open.
-    yield asked(
-        "hidden-basket",
-        "Basket size by channel",
-        f"SELECT o.channel, 1.0 * SUM(o.quantity) / COUNT(*) FROM {source} WHERE {DONE} GROUP BY 1",
-        "orders",
-        part="hidden",
-    )
+        yield needing(
+            word,
+            f"hidden-{value}-category",
+            f"Sales to {word} by category",
+            f"SELECT p.category, {SALES} FROM {source} WHERE {where} GROUP BY 1",
+            f"{tables} products",
+        )
+
+
+#: Measures of the hidden part, in the SQL of the references: measure, rule, tables.
+HIDDEN_MEASURES = {
+    "gross margin": (f"SUM(o.quantity * (o.unit_price - p.unit_cost)) / {SALES}", DONE, "orders products"),
+    "cost of goods": ("SUM(o.quantity * p.unit_cost)", DONE, "orders products"),
+    "return rate": ("1.0 * COUNT(r.return_id) / COUNT(*)", DONE, "orders returns"),
+    "cancellation rate": ("AVG(o.status = 'cancelled')", "1", "orders"),
+    "basket size": ("1.0 * SUM(o.quantity) / COUNT(*)", DONE, "orders"),
+    "turnover": (SALES, DONE, "orders"),
+    # Only a draft defines it, and nobody has asked for drafts.
+    "spend per head": (f"{SALES} / COUNT(DISTINCT o.customer_id)", DONE, "orders"),
+}
+#: Words for values of the hidden part.
+HIDDEN_VALUES = {
+    "resellers": ("o.channel", "Partner"),
+    "trade buyers": ("c.segment", "Wholesale"),
+    "authorities": ("c.segment", "Public sector"),
+}
 
 
 def questions() -> Iterator[dict[str, Any]]:
@@ -306,49 +395,19 @@ def questions() -> Iterator[dict[str, Any]]:
 
 
 def tasks() -> Iterator[dict[str, Any]]:
-    """The example tasks of iteration 3: what users' complaints ask of the semantic layer."""
-    common = {"project": "p15", "iteration": 3}
-    done = "orders.status = 'completed'"
+    """The example tasks of iteration 3: what users' complaints ask of the layer, as kinds of catalogues to take in."""
+    common = {"project": "p15", "iteration": 3, "kpi": "hidden_accuracy"}
     yield common | {
         "id": "p15-3-metrics",
         "theme": "missing metric definitions",
-        "request": "Average order value, gross margin and return rate are not defined. Define them.",
-        "payload": {
-            "metrics": {
-                "average order value": {
-                    "synonyms": ["aov"],
-                    "base": "orders",
-                    "expression": "SUM(orders.quantity * orders.unit_price) / COUNT(DISTINCT orders.order_id)",
-                    "filter": done,
-                },
-                "gross margin": {
-                    "synonyms": ["margin"],
-                    "base": "orders",
-                    "expression": "SUM(orders.quantity * (orders.unit_price - products.unit_cost))"
-                    " / SUM(orders.quantity * orders.unit_price)",
-                    "filter": done,
-                },
-                "return rate": {
-                    "synonyms": ["share of returns"],
-                    "base": "orders",
-                    "expression": "1.0 * COUNT(DISTINCT returns.return_id) / COUNT(DISTINCT orders.order_id)",
-                    "filter": done,
-                },
-            }
-        },
+        "request": "Average order value is not defined. Take in what the departments define.",
+        "payload": {"catalogues": [METRICS]},
     }
     yield common | {
         "id": "p15-3-words",
         "theme": "users' words",
-        "request": "Users say turnover, web, resellers and authorities. Let the layer know what these are.",
-        "payload": {
-            "synonyms": {"revenue": ["turnover"]},
-            "values": {
-                "web": ["orders.channel", "Online"],
-                "resellers": ["orders.channel", "Partner"],
-                "authorities": ["customers.segment", "Public sector"],
-            },
-        },
+        "request": "Users say takings and web. Let the layer know what the departments call things.",
+        "payload": {"catalogues": [NAMES]},
     }
 
 
@@ -363,8 +422,10 @@ def main() -> None:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows(rows)
-    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in questions()]
-    (out / "data" / "questions.jsonl").write_text("".join(lines), encoding="utf-8")
+    catalogues = ({"catalogue": name, **item} for name, item in CATALOGUES.items())
+    for name, items in (("questions", questions()), ("catalogues", catalogues)):
+        lines = [json.dumps(item, ensure_ascii=False) + "\n" for item in items]
+        (out / "data" / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
     for task in tasks():
         text = json.dumps(task, ensure_ascii=False, indent=1) + "\n"
         (out / "tasks" / f"{task['id']}.json").write_text(text, encoding="utf-8")
