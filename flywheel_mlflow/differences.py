@@ -23,6 +23,7 @@ from flywheel_mlflow.drift import (
 from flywheel_mlflow.evidence import InterfaceVersion, KpiValue, Outcome, ProjectEvidence
 from flywheel_mlflow.schemas import change_class
 from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.wording import word_of
 
 #: A digest that differs, and nothing that says how much: half of what can be. What was measured
 #: lies between this and 1, so that a measured change outweighs a bare one and neither is nothing.
@@ -133,12 +134,15 @@ def _evidence(before: ProjectEvidence, now: ProjectEvidence) -> Iterator[Change]
 
 
 def _tasks(before: ProjectEvidence, now: ProjectEvidence) -> Iterator[Change]:
-    """The tasks only one of the runs read, as one difference: how much they changed is seen in the data."""
+    """The tasks only one of the runs read, as one difference: how much they changed is seen in the data.
+
+    A task that is no longer read takes its gain with it, so it explains a change better than a new one does.
+    """
     come, gone = sorted(set(now.tasks) - set(before.tasks)), sorted(set(before.tasks) - set(now.tasks))
     told = [f"{_named(come)} read for the first time"] if come else []
     told += [f"{_named(gone)} no longer read"] if gone else []
     if told:
-        yield Change(ChangeKind.TASK, now.project_id, "; ".join(told), LEAST)
+        yield Change(ChangeKind.TASK, now.project_id, "; ".join(told), 1.0 if gone else LEAST)
 
 
 def _named(tasks: list[str]) -> str:
@@ -282,8 +286,8 @@ def _kpis(pair: Pair, settings: DriftSettings, judged: Mapping[str, KpiFound]) -
     for found in kpi_findings(pair, settings):
         # Too few samples to be sure leave a change a change: it is only not a verdict.
         if found.verdict in _MOVED_KPIS or found.decides:
-            verdict = judged.get(found.subject, found).verdict
-            text = f"{_number(found.reference)} → {_number(found.value)}, {verdict.value}"
+            word = word_of(judged.get(found.subject, found))
+            text = f"{_number(found.reference)} → {_number(found.value)}, {word}"
             yield Change(ChangeKind.KPI, found.subject, text, _size(relative(found.reference, found.value)))
 
 

@@ -12,7 +12,6 @@ from flywheel_mlflow.differences import Pair, differences
 from flywheel_mlflow.drift import (
     DataFound,
     KpiFound,
-    KpiVerdict,
     Side,
     absent,
     compare_data,
@@ -25,6 +24,7 @@ from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.operations.assembling import collect_iteration
 from flywheel_mlflow.operations.sides import kpi_history, read_data
 from flywheel_mlflow.suspects import Lineage, Step, Suspect, rank, reachable, starting_suspicion
+from flywheel_mlflow.wording import word_of
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking
@@ -184,12 +184,13 @@ def _compared(
     if not near:
         return _Compared(DataFound((), (), {}), {})
     settings = flywheel.blueprint.drift
-    both = read_data(tracking, near, now, before)
+    upstream = [item for _, item in sorted(flywheel.contracts.items()) if not item.is_assembly]
+    # Samples of all: false alarms are counted over all KPIs, so the verdicts on others are part of each.
+    others = [item for item in upstream if item not in near]
+    both = read_data(tracking, near, now, before, samples_alone=others)
     notes += [f"could not be read: {item.subject}: {item.text}" for item in both.errors]
     found = compare_data(near, both.current, both.reference, settings)
     notes += [f"could not be compared: {name}: {fault}" for name, fault in found.faults.items()]
-    # All of them, since noise is judged over all; without their samples those of others are not told.
-    upstream = [item for _, item in sorted(flywheel.contracts.items()) if not item.is_assembly]
     recorded = tracking.assemblies.recorded(before.iteration)
     history = kpi_history(tracking, recorded, now.iteration, settings.history) if recorded else {}
     kpis = judge_kpis(upstream, both.current, both.reference, settings=settings, history=history)
@@ -199,9 +200,9 @@ def _compared(
 
 def _verdicts(near: Collection[Contract], now: Side, before: Side, compared: _Compared) -> dict[str, str]:
     """The verdict on each KPI of the projects suspicion can come to, in the words of a drift report."""
-    found = {name: f"{item.verdict.value}: {item.text}" for name, item in compared.kpis.items()}
+    found = {name: f"{word_of(item)}: {item.text}" for name, item in compared.kpis.items()}
     for item in near:
         for lost in absent([item], now, before):
-            told = f"{KpiVerdict.INCONCLUSIVE.value}: {lost.text}"
+            told = f"cannot be told: {lost.text}"
             found |= {f"{item.id}.{kpi.name}": told for kpi in item.kpis}
     return found

@@ -58,26 +58,40 @@ def kpi_history(tracking: Tracking, reference: RecordedAssembly, iteration: int,
 
 
 def read_data(
-    tracking: Tracking, contracts: Iterable[Contract], current: Side, reference: Side, *, full: bool = False
+    tracking: Tracking,
+    contracts: Iterable[Contract],
+    current: Side,
+    reference: Side,
+    *,
+    full: bool = False,
+    samples_alone: Iterable[Contract] = (),
 ) -> BothSides:
     """Both sides with profiles, data cards and samples where they can differ.
 
     Profiles are read for interfaces whose digests differ, cards for runs that differ, samples for KPIs that moved;
-    with ``full`` the data themselves, both sides, compared with their digests first. A file that cannot be read
-    becomes an error, never an exception.
+    with ``full`` the data themselves, both sides, compared with their digests first. Of the projects in
+    ``samples_alone`` only samples are read. A file that cannot be read becomes an error, never an exception.
     """
     both = BothSides(current, reference)
-    for contract in contracts:
+    both_kinds = [(contract, True) for contract in contracts] + [(contract, False) for contract in samples_alone]
+    for contract, data in both_kinds:
         now, before = current.projects.get(contract.id), reference.projects.get(contract.id)
         if contract.is_assembly or now is None or before is None or now.run_id == before.run_id:
             continue
-        both.current = _with_project(tracking, contract, both.current, before, both.errors, full=full)
-        both.reference = _with_project(tracking, contract, both.reference, now, both.errors, full=full)
+        both.current = _with_project(tracking, contract, both.current, before, both.errors, data=data, full=full)
+        both.reference = _with_project(tracking, contract, both.reference, now, both.errors, data=data, full=full)
     return both
 
 
 def _with_project(
-    tracking: Tracking, contract: Contract, side: Side, other: ProjectSide, errors: list[Finding], *, full: bool
+    tracking: Tracking,
+    contract: Contract,
+    side: Side,
+    other: ProjectSide,
+    errors: list[Finding],
+    *,
+    data: bool,
+    full: bool,
 ) -> Side:
     """The side with what one project's run logged."""
     own = side.projects[contract.id]
@@ -92,9 +106,9 @@ def _with_project(
     ]
     try:
         with scratch_folder() as folder:
-            data = _logged(tracking, own.run_id, contract, changed, folder)
-            if full:
-                data |= _whole(tracking, own, changed, data, folder)
+            logged = _logged(tracking, own.run_id, contract, changed, folder) if data else {}
+            if full and data:
+                logged |= _whole(tracking, own, changed, logged, folder)
             samples = _samples(tracking, contract, own, other, folder)
     except FlywheelError as error:
         why = f"iteration {side.iteration}: {error.what}"
@@ -104,7 +118,7 @@ def _with_project(
         if isinstance(fault, FlywheelError):
             errors.append(error_finding(name, fault.what, f"flywheel collect --iteration {side.iteration}"))
     read = {name: found for name, found in samples.items() if not isinstance(found, FlywheelError)}
-    return replace(side, data={**side.data, **data}, samples={**side.samples, **read})
+    return replace(side, data={**side.data, **logged}, samples={**side.samples, **read})
 
 
 def _logged(
