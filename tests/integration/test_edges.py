@@ -8,7 +8,7 @@ import pytest
 from workbench import Bench, records, write_records
 
 from flywheel_mlflow.assembly import Assembly, assemble
-from flywheel_mlflow.errors import InputError, UnknownName
+from flywheel_mlflow.errors import InputError, MissingVersion, UnknownName
 from flywheel_mlflow.evidence import ConsumedInterface
 from flywheel_mlflow.lineage import Edge, EdgeState
 from flywheel_mlflow.operations.assembling import gather
@@ -86,7 +86,7 @@ def test_feedback_edge_reads_the_iteration_before(bench: Bench, tmp_path: Path) 
     bench.log("p05", 2, inputs=["reasoning_feedback"])
     edge = _edge(bench, "reasoning_feedback", "p05", 2)
     assert (edge.state, edge.from_iteration) == (EdgeState.MATCHED, "previous")
-    with pytest.raises(UnknownName, match="iteration 0"), bench.open("p05", 1) as run:
+    with pytest.raises(MissingVersion, match="iteration 0"), bench.open("p05", 1) as run:
         run.log_input("reasoning_feedback")
 
 
