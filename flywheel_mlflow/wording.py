@@ -57,6 +57,9 @@ WORDS = {
 _ORDER = {word: place for place, word in enumerate(WORDS)}
 
 _VERDICT_WORDS: dict[str, str] = {
+    KpiVerdict.REGRESSED: "worse",
+    KpiVerdict.IMPROVED: "better",
+    DataVerdict.DRIFTED: "changed",
     KpiVerdict.INCONCLUSIVE: "cannot be told",
     KpiVerdict.WITHIN: "within noise",
     KpiVerdict.NEW: "new",

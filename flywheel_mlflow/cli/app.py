@@ -256,10 +256,16 @@ def run_projects_command(
     from flywheel_mlflow.cli import progress, show, show_tasks
     from flywheel_mlflow.cli.session import handed_tasks, pairs
     from flywheel_mlflow.errors import ExitCode
-    from flywheel_mlflow.operations.running import run_projects
+    from flywheel_mlflow.operations.assembling import collect_iteration
+    from flywheel_mlflow.operations.running import run_projects, with_producers
 
     session = _session(context)
     session.tracking.assemblies.experiment()  # the store must exist before several processes open it
+    named = [session.flywheel.project_of(name) for name in only.split(",") if name]
+    chosen = named and with_producers(
+        session.flywheel, collect_iteration(session.flywheel, session.tracking, iteration), named
+    )
+    show.joined(sorted(set(chosen) - set(named)), iteration)
     with (
         handed_tasks(session, iteration, Path(tasks) if tasks else None) as (folder, handed),
         progress.pipelines() as tell,
@@ -268,7 +274,7 @@ def run_projects_command(
             session.flywheel,
             iteration,
             tracking_uri=session.settings.tracking_uri,
-            only=[name for name in only.split(",") if name],
+            only=chosen,
             jobs=jobs,
             faults=pairs(fault or []),
             tasks=folder,

@@ -166,13 +166,15 @@ def explain_drift(
     """Explain drift that is as it should be; the drift criterion then leaves these findings out."""
     from flywheel_mlflow.cli import show_releases
 
-    answer = open_session(context).act(
-        "explain-drift",
-        version=version,
-        findings=finding or [],
-        intended=intended,
-        reason=reason or None,
-        dry_run=dry_run,
+    if intended and finding:
+        raise typer.BadParameter("--intended confirms by itself: explain other findings in a second command")
+    if not intended and not (finding and reason):
+        raise typer.BadParameter("name what is explained with --finding and say why with --reason, or give --intended")
+    session = open_session(context)
+    answer = (
+        session.act("confirm-changes", version=version, reason=reason or None, dry_run=dry_run)
+        if intended
+        else session.act("explain-drift", version=version, findings=finding, reason=reason, dry_run=dry_run)
     )
     show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
 

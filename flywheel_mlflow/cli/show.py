@@ -51,6 +51,13 @@ def show_defect(error: Exception, *, verbose: bool) -> None:
         say(console, redacted("".join(traceback.format_exception(error))))
 
 
+def joined(producers: Sequence[str], iteration: int) -> None:
+    """Which projects run although nobody named them, on standard error."""
+    if producers:
+        names, verb = ", ".join(producers), "runs" if len(producers) == 1 else "run"
+        say(open_console(stderr=True), f"{names} {verb} too: needed in iteration {iteration}, and cannot be carried")
+
+
 def ran(found: Sequence[Ran], iteration: int, *, as_json: bool) -> None:
     """What became of each pipeline."""
     if as_json:

@@ -64,6 +64,7 @@ def _feedback(addresses: Addresses, given: Mapping[str, Any], event: int | None)
 #: Where what a form decided is shown.
 LEADS_TO: Mapping[str, Place] = {
     "approve": _release,
+    "confirm-changes": _release,
     "explain-drift": _release,
     "gate": _release,
     "promote": _release,

@@ -75,9 +75,15 @@ class ExplainDrift(_Act):
     """Answer for drift."""
 
     version: Version
-    findings: tuple[Name, ...] = ()
-    reason: Words | None = None
-    intended: bool = False
+    findings: tuple[Name, ...]
+    reason: Words
+
+
+class ConfirmChanges(_Act):
+    """Confirm what tasks intended."""
+
+    version: Version
+    reason: Words = "as the tasks intended"
 
 
 class Reject(_Act):
@@ -222,7 +228,13 @@ def _approve(desk: Desk, act: Approve) -> Any:
 def _explain_drift(desk: Desk, act: ExplainDrift) -> Any:
     from flywheel_mlflow.operations.decisions import explain_drift
 
-    return explain_drift(desk, act.version, act.findings, act.reason or "", intended=act.intended, dry_run=act.dry_run)
+    return explain_drift(desk, act.version, act.findings, act.reason, dry_run=act.dry_run)
+
+
+def _confirm_changes(desk: Desk, act: ConfirmChanges) -> Any:
+    from flywheel_mlflow.operations.decisions import confirm_changes
+
+    return confirm_changes(desk, act.version, act.reason, dry_run=act.dry_run)
 
 
 def _reject(desk: Desk, act: Reject) -> Any:
@@ -374,6 +386,7 @@ ACTS: Mapping[str, ActKind] = {
     "gate": ActKind(RunGate, _gate),
     "approve": ActKind(Approve, _approve),
     "explain-drift": ActKind(ExplainDrift, _explain_drift),
+    "confirm-changes": ActKind(ConfirmChanges, _confirm_changes),
     "reject": ActKind(Reject, _reject),
     "retire": ActKind(Retire, _retire),
     "override": ActKind(Override, _override),

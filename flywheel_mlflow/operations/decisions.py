@@ -212,19 +212,7 @@ def refuse_unsigned(desk: Desk, words: str, signature: Signature | None) -> None
         )
 
 
-#: What a confirmation says that gives no reason of its own.
-AS_INTENDED = "as the tasks intended"
-
-
-def explain_drift(
-    desk: Desk,
-    version: int,
-    findings: Sequence[str],
-    reason: str,
-    *,
-    intended: bool = False,
-    dry_run: bool = False,
-) -> Decided:
+def explain_drift(desk: Desk, version: int, findings: Sequence[str], reason: str, *, dry_run: bool = False) -> Decided:
     """Answer for drift that was wanted or is harmless: the drift criterion then leaves these findings out.
 
     Args:
@@ -233,34 +221,52 @@ def explain_drift(
         findings: subjects of the comparison with the release in production, or projects or interfaces that stand
             for all their findings.
         reason: why they are as they should be; kept for good.
-        intended: confirm every change that a task intended, too.
         dry_run: only say what would be written.
 
     Raises:
         UnknownName: no such release, or a name under which nothing was found.
         Refused: nobody compared yet, or a person without any role of flywheel.yaml.
     """
-    told = _reason(reason or AS_INTENDED if intended and not findings else reason)
-    refuse_roleless(desk)
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    weighed = weigh(desk, world, version)
-    report = _compared(weighed)
-    planned = [item.subject for item in report.intended]
-    known = [*(item.subject for item in explainable(report)), *planned]
-    if intended:
-        if not planned:
-            raise InputError("no change was intended by a task", where=f"the comparison with {weighed.reference.name}")
-        findings = [*findings, *planned]
+    told = _reason(reason)
+    weighed, report = _answerable(desk, version)
+    known = [item.subject for item in (*explainable(report), *report.intended)]
     if not findings:
         raise InputError("nothing to explain", hint=f"name findings with --finding: {', '.join(known[:10])}")
     for subject in findings:
         if not any(covers(subject, item) for item in known):
             raise UnknownName("finding", subject, known, where=f"the comparison with {weighed.reference.name}")
+    return _explained(desk, weighed, findings, told, dry_run=dry_run)
+
+
+def confirm_changes(desk: Desk, version: int, reason: str, *, dry_run: bool = False) -> Decided:
+    """Confirm every change of a release's comparison that a task intended.
+
+    Raises:
+        UnknownName: no such release. InputError: no task intended a change.
+        Refused: nobody compared yet, or a person without any role of flywheel.yaml.
+    """
+    told = _reason(reason)
+    weighed, report = _answerable(desk, version)
+    if not report.intended:
+        raise InputError("no task intended a change", where=f"the comparison with {weighed.reference.name}")
+    return _explained(desk, weighed, [item.subject for item in report.intended], told, dry_run=dry_run)
+
+
+def _answerable(desk: Desk, version: int) -> tuple[Weighed, DriftReport]:
+    """The comparison of a release, for somebody who may answer for it."""
+    refuse_roleless(desk)
+    world = persistently(desk, lambda: sound_world(desk.tracking))
+    weighed = weigh(desk, world, version)
+    return weighed, _compared(weighed)
+
+
+def _explained(desk: Desk, weighed: Weighed, subjects: Sequence[str], reason: str, *, dry_run: bool) -> Decided:
+    version = weighed.release.version
     body: dict[str, object] = {
         "version": version,
         "drift": weighed.drift.digest,
-        "subjects": sorted(set(findings)),
-        "reason": told,
+        "subjects": sorted(set(subjects)),
+        "reason": reason,
     }
 
     def choose(current: World) -> Draft:

@@ -31,6 +31,7 @@ class FormKind:
 #: thought than a button asks for.
 FORMS: Mapping[str, FormKind] = {
     "approve": FormKind(),
+    "confirm-changes": FormKind(),
     "explain-drift": FormKind(),
     "gate": FormKind(),
     "promote": FormKind(),

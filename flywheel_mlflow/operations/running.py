@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from flywheel_mlflow.errors import FlywheelError, InputError
+from flywheel_mlflow.evidence import Collected
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.lineage import producers, run_order
 from flywheel_mlflow.operations.pipeline import PIPELINE_FILE, load_pipeline, run_pipeline
@@ -64,6 +65,31 @@ def pipelines_of(flywheel: Flywheel, only: Iterable[str] = ()) -> tuple[str, ...
         if name not in with_one:
             raise InputError(f"{name} has no {PIPELINE_FILE}", where=str(flywheel.folders[name]))
     return tuple(sorted(set(wanted or with_one)))
+
+
+def with_producers(flywheel: Flywheel, collected: Collected, only: Iterable[str]) -> tuple[str, ...]:
+    """The projects of ``only``, and the producers they cannot do without.
+
+    These make a required input of the same iteration, have no run in it yet, and may not be carried into it: a contract
+    says so, or their last run is too old. ``collected`` is what the iteration has, carried runs included.
+
+    Raises:
+        UnknownName: ``only`` names no project.
+    """
+    makers = producers(flywheel.contracts.values())
+    chosen: set[str] = set()
+    todo = [flywheel.project_of(name) for name in only]
+    while todo:
+        name = todo.pop()
+        chosen.add(name)
+        needed = {
+            makers[item.name]
+            for item in flywheel.contracts[name].interfaces_in
+            if item.required and item.from_iteration == "same" and item.name in makers
+        }
+        runs = (maker for maker in needed if (flywheel.folders[maker] / PIPELINE_FILE).is_file())
+        todo += [maker for maker in runs if maker not in collected.evidence and maker not in chosen]
+    return tuple(sorted(chosen))
 
 
 def run_projects(

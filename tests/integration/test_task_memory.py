@@ -14,7 +14,7 @@ from servers.embedded import EmbeddedStore
 from workbench import Ended, flywheel_command
 
 from flywheel_mlflow.cli.session import Session
-from flywheel_mlflow.errors import ServerRefused
+from flywheel_mlflow.errors import MissingVersion, ServerRefused
 from flywheel_mlflow.operations.pipeline import load_pipeline, run_pipeline
 
 #: Answers its hidden questions once a task brought the word they need.
@@ -119,9 +119,9 @@ def task_file(folder: Path, iteration: int = 2, **changed: Any) -> Path:
     return folder
 
 
-def run_without_tasks(wheel: Wheel, iteration: int) -> None:
+def run_without_tasks(wheel: Wheel, iteration: int, project: str = "p01") -> None:
     """What a pipeline does that is started by itself, without the product handing it anything."""
-    file = wheel.root / "projects" / "p01" / "pipeline.py"
+    file = wheel.root / "projects" / project / "pipeline.py"
     pipeline = load_pipeline(file)
     run_pipeline(file, pipeline.build, pipeline.faults, iteration=iteration, tracking_uri=wheel.uri)
 
@@ -148,6 +148,9 @@ def test_a_gain_is_kept_until_somebody_withdraws_it(wheel: Wheel, tmp_path: Path
     why = "absorbed in iteration 2, and its run did not read it"
     assert (lost["kept"], lost["lost"]) == ([], [about | {"why": why}])
     assert wheel.hidden(4) == 0.25
+    first = wheel("drift", "-i", "4", "--against", "3", "--json", code=1).json["findings"][0]
+    assert (first["subject"], first["outcome"]) == ("p01.hidden", "worse")
+    assert first["text"].startswith("worse: p01-words, absorbed before, was not handed on;")
     told = wheel("assemble", "-i", "4").err
     assert "LOST: the gain of task p01-words for p01 (p01.hidden)" in told
     assert "`flywheel run-projects --iteration 4 --only p01`" in told
@@ -192,12 +195,15 @@ def test_an_iteration_that_is_carried_keeps_its_gain(wheel: Wheel, tmp_path: Pat
 
 
 def test_inputs_are_carried_no_further_than_the_contract_allows(wheel: Wheel) -> None:
-    """One project of a new iteration runs alone; beyond the producer's limit it is told what to run first."""
+    """One project of a new iteration runs alone; beyond its producer's limit the producer runs too, and that is told."""
     wheel("run-projects", "-i", "1", "--jobs", "1")
-    wheel("run-projects", "-i", "3", "--only", "p02", "--jobs", "1")
-    told = wheel("run-projects", "-i", "4", "--only", "p02", "--jobs", "1", "--json", code=1).json
-    assert "p01 has no valid run in iteration 4 nor in the 2 before" in json.dumps(told)
-    assert "flywheel run-projects --iteration 4 --only p01,p02" in json.dumps(told)
+    assert "too" not in wheel("run-projects", "-i", "3", "--only", "p02", "--jobs", "1").err
+    with pytest.raises(MissingVersion, match="p01 has no valid run in iteration 4 nor in the 2 before") as missing:
+        run_without_tasks(wheel, 4, "p02")
+    assert "flywheel run-projects --iteration 4 --only p01,p02" in str(missing.value.hint)
+    again = wheel("run-projects", "-i", "4", "--only", "p02", "--jobs", "1", "--json")
+    assert [item["project_id"] for item in again.json] == ["p01", "p02"]
+    assert "p01 runs too: needed in iteration 4, and cannot be carried" in again.err
 
 
 def test_a_release_holds_what_it_pinned(wheel: Wheel, tmp_path: Path) -> None:

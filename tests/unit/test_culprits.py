@@ -95,8 +95,8 @@ LOW = {"p02.accuracy": Measured(0.1), "flywheel.consumable_share": Measured(1.0)
         ("staging", {}, ()),
         ("staging", {"metrics": LOW}, ("p02",)),
         ("staging", {"checks": Answer(Verdict.BLOCK, "3 of 4")}, ("p01",)),
-        ("staging", {"drift": Answer(Verdict.BLOCK, "moved")}, ("p03",)),
-        ("staging", {"drift": Answer(None, "nobody looked")}, ()),
+        ("staging", {"drift": DriftAnswer.always(Answer(Verdict.BLOCK, "moved"))}, ("p03",)),
+        ("staging", {"drift": DriftAnswer.always(Answer(None, "nobody looked"))}, ()),
         ("staging", {"metrics": LOW | {"flywheel.consumable_share": Measured(0.5)}}, ("p02", "p03")),
         ("production", {"metrics": LOW}, ("p02",)),  # a boundary, by the criterion that enforces it
     ],

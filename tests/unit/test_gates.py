@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from releases_ledger import BO, NOON, Story, release_blueprint, release_plan
 
 from flywheel_mlflow.approvals import judge_all
-from flywheel_mlflow.blueprint import Blueprint
+from flywheel_mlflow.blueprint import Blueprint, Criterion
 from flywheel_mlflow.gates import (
     Answer,
     CriterionResult,
@@ -264,10 +264,35 @@ def test_zero_is_a_value() -> None:
 @pytest.mark.parametrize("verdict", [*Verdict, None])
 def test_answers_are_passed_on(name: str, fact: str, verdict: Verdict | None) -> None:
     """What another part of the product answered stands, with its words; no answer is INCONCLUSIVE."""
-    found = criterion(name, _with(facts_of(), fact, Answer(verdict, "its words", "run-q", value=0.5, n=3)))
+    answer = Answer(verdict, "its words", "run-q", value=0.5, n=3)
+    given = DriftAnswer.always(answer) if fact == "drift" else answer
+    found = criterion(name, _with(facts_of(), fact, given))
     assert found.verdict is (verdict or INCONCLUSIVE)
     assert (found.reason, found.value, found.n, found.evidence) == ("its words", 0.5, 3, ("run-q",))
     assert bool(found.next) is (verdict is not PASS)
+
+
+def test_a_drift_criterion_asks_about_the_whole_or_about_one() -> None:
+    """It may allow some changes, or name a KPI or a suite; what was not compared has no verdict."""
+    limits: list[int] = []
+
+    def whole(changes: int) -> Answer:
+        limits.append(changes)
+        return Answer(BLOCK, "moved")
+
+    drift = DriftAnswer(whole, {"p01.mmlu": Answer(PASS, "steady")})
+    asked = Criterion(id="steady", kind="drift", demand="Steady.", limit=2)
+    assert drift.to(asked).verdict is BLOCK
+    assert limits == [2]
+    assert drift.to(asked.model_copy(update={"metric": "p01.mmlu", "limit": None})).verdict is PASS
+    assert drift.to(asked.model_copy(update={"metric": "p01.other", "limit": None})).verdict is None
+
+
+@pytest.mark.parametrize("limit", [-1.0, 0.5])
+def test_a_number_of_changes_is_a_whole_number(limit: float) -> None:
+    """A drift criterion cannot allow half a change."""
+    with pytest.raises(ValueError, match="counts changes"):
+        Criterion(id="steady", kind="drift", demand="Steady.", limit=limit)
 
 
 def test_a_rate_of_checks_is_told_with_the_checks() -> None:

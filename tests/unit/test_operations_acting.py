@@ -33,6 +33,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "create": {"iteration": 3},
     "gate": {"version": 1, "to": "staging"},
     "approve": {"version": 1, "role": "reviewer", "reason": "it is good"},
+    "confirm-changes": {"version": 1, "reason": "as planned"},
     "explain-drift": {"version": 1, "findings": ["a"], "reason": "we meant it"},
     "reject": {"version": 1, "role": "reviewer", "reason": "it is bad"},
     "retire": {"version": 1, "reason": "it is old"},

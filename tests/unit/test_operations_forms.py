@@ -18,6 +18,7 @@ GOOD: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {
         [("version", "3"), ("role", "reviewer"), ("reason", "one\r\ntwo"), ("until", "2026-12-01")],
         {"version": 3, "role": "reviewer", "reason": "one\ntwo", "until": "2026-12-01T23:59:59+00:00"},
     ),
+    "confirm-changes": ([("version", "3"), ("reason", "")], {"version": 3}),
     "explain-drift": (
         [("version", "3"), ("findings", "a"), ("findings", "b"), ("reason", "r")],
         {"version": 3, "findings": ["a", "b"], "reason": "r"},

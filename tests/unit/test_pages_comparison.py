@@ -79,7 +79,7 @@ def test_one_assembly_is_compared_with_itself() -> None:
         (KpiVerdict.WITHIN, "within noise", Tone.NONE),
         (KpiVerdict.INCONCLUSIVE, "cannot be told", Tone.UNKNOWN),
         (KpiVerdict.VANISHED, "vanished", Tone.BAD),
-        (KpiVerdict.NEW, "appeared", Tone.NONE),
+        (KpiVerdict.NEW, "new", Tone.NONE),
     ],
 )
 def test_a_kpi_is_judged_as_drift_judges_it(verdict: KpiVerdict, word: str, tone: Tone) -> None:

@@ -129,7 +129,7 @@ def test_every_verdict_can_be_reached() -> None:
         found.word if (found := retention(KpiValue(before), KpiValue(after))) else None
         for before, after in ((0.9, 0.8), (0.8, 0.9), (0.9, 0.87), (0.9, 0.9), (None, 0.9), (0.9, None))
     ]
-    assert words == ["worse", "better", "within noise", None, "appeared", "vanished"]
+    assert words == ["worse", "better", "within noise", None, "new", "vanished"]
 
 
 def test_exceptions_of_the_blueprint_count() -> None:

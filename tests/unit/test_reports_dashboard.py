@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from dashboard_cases import BEN, HOSTILE, LOST, NOW, PageReader, answered, facts, in_production, override, risk
+from drift_cases import compared, kpi, normal, profile, promise, side
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports_flywheel import healthy_assembly, small_assembly
 
 from flywheel_mlflow import deliverables
+from flywheel_mlflow.drift import LoggedData, TaskEffect
 from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.releases import Explained, ReleaseState
 from flywheel_mlflow.reports.bundle import render_deliverables
@@ -58,7 +60,7 @@ def test_what_is_known_and_good_is_healthy() -> None:
 BAD: dict[str, dict[str, Any]] = {
     "contradicts": {"sound": False},
     "not those that were assembled": {"genuine": False},
-    "1 regressed KPI": {"drift": answered(LOST)},
+    "1 KPI worse": {"drift": answered(LOST)},
     "open override": {"ledger": in_production(override(NOW + timedelta(days=1)))},
     "points to 2": {"ledger": in_production(aliases={"production": 2})},
     "has faults": {"ledger": in_production(faults=("event 3 was edited",))},
@@ -77,7 +79,6 @@ def test_one_bad_thing_makes_it_not_healthy(told: str) -> None:
 
 ATTENTION: dict[str, dict[str, Any]] = {
     "no release is in production": {"ledger": LedgerFacts(state=ReleaseState({1: in_production().state.releases[1]}))},  # type: ignore[union-attr]
-    "no release was made": {"ledger": LedgerFacts()},
     "1 high": {"ledger": in_production(risks=(risk(3, due=NOW + timedelta(days=1), weight=5),))},
     "1 risk overdue": {"ledger": in_production(risks=(risk(3, due=NOW - timedelta(days=1)),))},
     "1 finding explained by people, 0 left": {
@@ -92,6 +93,25 @@ def test_what_waits_for_somebody_needs_attention(told: str) -> None:
     found = health(healthy(**ATTENTION[told]))
     assert found.word == "Needs attention"
     assert told in reasons(found, Tone.ATTENTION)
+
+
+def test_what_tasks_intended_leaves_a_flywheel_healthy() -> None:
+    """A change that a task declared and its KPI confirms is told, waits for a confirmation, and is no alarm."""
+    made = promise("corpus", kpis=[kpi("hit_rate")])
+    before, after = (
+        side(
+            number,
+            digests={"corpus": str(number)},
+            data={"corpus": LoggedData(profile(x=normal(100, shift, seed=number)))},
+            tasks=["more"] if shift else [],
+        )
+        for number, shift in ((1, 0.0), (2, 2.0))
+    )
+    tasks = {"more": TaskEffect("more", "p01", "p01.hit_rate", ("corpus",))}
+    found = health(healthy(drift=answered(compared(after, before, made=made, tasks=tasks))))
+    assert found.word == "Healthy"
+    assert "1 as intended" in reasons(found, Tone.GOOD)
+    assert "a release asks to confirm the 1 change as intended" in reasons(found, Tone.GOOD)
 
 
 UNKNOWN: dict[str, dict[str, Any]] = {

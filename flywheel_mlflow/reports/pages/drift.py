@@ -269,11 +269,11 @@ def _confirm_form(facts: DriftReviewFacts) -> Iterator[Form]:
         return
     tasks = sorted({item.text.partition(":")[0].removeprefix("as intended by ") for item in answered.unconfirmed})
     yield Form(
-        facts.addresses.act("explain-drift"),
+        facts.addresses.act("confirm-changes"),
         f"Confirm {_changes(len(answered.unconfirmed))} as intended, for release {version}",
         "Confirm",
         f"Says that what {', '.join(tasks)} changed is wanted; your name stays in the ledger.",
-        (hidden("version", version), hidden("intended", "true")),
+        (hidden("version", version),),
         refused=facts.explain.refused,
     )
 
