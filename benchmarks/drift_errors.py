@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from benchmarks.drift_samples import column, contract, side
-from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.contract import Contract, Suite
 from flywheel_mlflow.drift import DataVerdict, DriftReport, Earlier, KpiVerdict, compare
 from flywheel_mlflow.evidence import KpiValue
 from flywheel_mlflow.thresholds import DriftSettings
@@ -84,10 +85,16 @@ class Family:
     unit: str
     tolerance: float | None
     known: str  # counts, stderr, or history
+    suite: float | None = None  # the tolerance of a suite that holds all of them
 
     def contract(self, count: int) -> Contract:
         """A project with so many of them."""
-        return contract("p01", count, ["corpus"], tolerance=self.tolerance, unit=self.unit)
+        made = contract("p01", count, ["corpus"], tolerance=self.tolerance, unit=self.unit)
+        if self.suite is None:
+            return made
+        kpis = tuple(kpi.model_copy(update={"direction": "higher"}) for kpi in made.kpis)
+        suite = Suite(name="suite", kpis=("kpi_*",), direction="higher", tolerance=self.suite)
+        return made.model_copy(update={"kpis": kpis, "suites": (suite,)})
 
 
 FAMILIES = (
@@ -98,6 +105,7 @@ FAMILIES = (
     Family("history of 8 quiet differences, tolerance 0", "score", 0.0, "history"),
     Family("history of 20 quiet differences, tolerance 0", "score", 0.0, "history"),
 )
+SUITE = Family("ratio in a suite", "ratio", None, "counts", suite=0.02)
 COUNTS = (1, 20, 65, 500, 1600)
 SAMPLE_SIZES = (100, 150, 200, 300, 500, 1000, 1300, 5000)
 LOSSES = (0.02, 0.05, 0.10)
@@ -174,16 +182,28 @@ def measure_kpi_power(random: np.random.Generator, repetitions: int) -> None:
         )
 
 
+def measure_suites(random: np.random.Generator, repetitions: int) -> None:
+    """Print the verdicts on a suite of 65 ratios whose members all lose the same, by the loss."""
+    for loss in (0.0, 0.01, 0.02, 0.05):
+        verdicts: Counter[str] = Counter()
+        for _ in range(repetitions):
+            report = kpi_report(random, SUITE, 65, np.full(65, loss))
+            verdicts[report.verdict.value] += 1
+        shares = ", ".join(f"{name} {count / repetitions:.1%}" for name, count in sorted(verdicts.items()))
+        print(f"a suite of 65 ratios, tolerance 0.02, every member lost {loss:.0%}: {shares}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--repetitions", type=int, default=400)
-    parser.add_argument("--kpi-repetitions", type=int, default=1000)
+    parser.add_argument("--kpi-repetitions", type=int, default=400)
     parser.add_argument("--seed", type=int, default=11)
     arguments = parser.parse_args()
     random = np.random.default_rng(arguments.seed)
     measure_distributions(random, arguments.repetitions, DriftSettings())
     measure_kpis(random, arguments.kpi_repetitions)
-    measure_kpi_power(random, arguments.kpi_repetitions // 10)
+    measure_kpi_power(random, arguments.kpi_repetitions // 4)
+    measure_suites(random, arguments.kpi_repetitions // 4)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def upper_tail(z: float) -> float:
 
 def bisect(rising: Callable[[float], float], low: float, high: float) -> float:
     """Where a function that rises from below 0 to above crosses 0; the nearer end where it does not."""
-    for _ in range(60):
+    for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if rising(middle) < 0 else (low, middle)
     return (low + high) / 2

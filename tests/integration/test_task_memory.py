@@ -195,7 +195,7 @@ def test_an_iteration_that_is_carried_keeps_its_gain(wheel: Wheel, tmp_path: Pat
 
 
 def test_inputs_are_carried_no_further_than_the_contract_allows(wheel: Wheel) -> None:
-    """One project of a new iteration runs alone; beyond its producer's limit the producer runs too, and that is told."""
+    """One project of a new iteration runs alone; beyond its producer's limit the producer runs too, which is told."""
     wheel("run-projects", "-i", "1", "--jobs", "1")
     assert "too" not in wheel("run-projects", "-i", "3", "--only", "p02", "--jobs", "1").err
     with pytest.raises(MissingVersion, match="p01 has no valid run in iteration 4 nor in the 2 before") as missing:

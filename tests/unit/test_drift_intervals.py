@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.drift import Rate, newcombe_difference, samples_needed, wilson_interval
+from flywheel_mlflow.drift.intervals import newcombe_p
 from flywheel_mlflow.errors import InputError
 
 rates = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -27,6 +28,19 @@ rates = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.ju
 def test_the_published_examples_come_out(counts: tuple[int, int, int, int], low: float, high: float) -> None:
     """Method 10 of Newcombe 1998, table II, to the four digits printed there."""
     assert newcombe_difference(*counts, confidence=0.95) == pytest.approx((low, high), abs=6e-5)
+
+
+@given(rates, rates, st.floats(0, 0.3))
+def test_interval_and_p_value_never_disagree(one: tuple[int, int], two: tuple[int, int], margin: float) -> None:
+    """The p-value reaches 2.5 % exactly where the end of the 95 % interval reaches the margin."""
+    low, high = newcombe_difference(*one, *two, confidence=0.95)
+    p = newcombe_p(Rate(*one), Rate(*two), margin=margin)
+    if low > margin + 1e-9:
+        assert p < 0.025 + 1e-9
+    if low < margin - 1e-9:
+        assert p > 0.025 - 1e-9
+    if high < margin - 1e-9:
+        assert p > 0.975 - 1e-9
 
 
 @given(rates, rates)
