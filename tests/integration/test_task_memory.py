@@ -202,7 +202,7 @@ def test_inputs_are_carried_no_further_than_the_contract_allows(wheel: Wheel) ->
         run_without_tasks(wheel, 4, "p02")
     assert "flywheel run-projects --iteration 4 --only p01,p02" in str(missing.value.hint)
     again = wheel("run-projects", "-i", "4", "--only", "p02", "--jobs", "1", "--json")
-    assert [item["project_id"] for item in again.json] == ["p01", "p02"]
+    assert [item["project_id"] for item in again.json["projects"]] == ["p01", "p02"]
     assert "p01 runs too: needed in iteration 4, and cannot be carried" in again.err
 
 
