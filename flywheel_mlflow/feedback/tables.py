@@ -205,12 +205,13 @@ class ParquetTable:
             StorageError: the system refuses to read it.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
+
+        from flywheel_mlflow.records.parquet import open_parquet
 
         self.digest = _file_digest(self.path)
         row = 0
         try:
-            with pq.ParquetFile(self.path, buffer_size=1 << 20, pre_buffer=False) as source:
+            with open_parquet(self.path) as source:
                 names = source.schema_arrow.names
                 _check_names(names, self._mapping, str(self.path))
                 wanted = names if self._mapping is None else sorted({*self._mapping.columns.values()} & {*names})
@@ -225,9 +226,21 @@ class ParquetTable:
             if error.errno is None:  # Arrow's way to say that bytes are damaged
                 reason = str(error)[:200]
                 raise InputError(
-                    f"cannot be read as Parquet: {reason}", where=str(self.path), hint=_WRITE_AGAIN
+                    f"cannot be read as Parquet: {reason}", where=self._damage(), hint=_WRITE_AGAIN
                 ) from error
             raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(self.path)) from error
+
+    def _damage(self) -> str:
+        """The file, with the row group that cannot be read where it can be told."""
+        import pyarrow as pa
+
+        from flywheel_mlflow.records.parquet import damaged_row_group
+
+        try:
+            group = damaged_row_group(self.path)
+        except (pa.ArrowException, OSError):
+            group = None
+        return str(self.path) if group is None else f"{self.path}, row group {group}"
 
     def _batch(self, batch: pa.RecordBatch, numbers: Lines) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
