@@ -163,7 +163,8 @@ class ProjectEvidence:
 
     ``ended`` comes from the run, never from the reader's clock. ``carried_from`` is the
     iteration the run belongs to when it is not the one being assembled. ``tasks`` are the ids of
-    the tasks the run read.
+    the tasks the run read. ``evidence_digest`` covers all of this; it is empty where a run keeps none, as those that
+    earlier versions logged.
     """
 
     project_id: str
@@ -181,6 +182,11 @@ class ProjectEvidence:
     evidence_digest: str = ""
     code_version: str = ""
     tasks: tuple[str, ...] = ()
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether what was read is what the run held when it ended."""
+        return bool(self.evidence_digest)
 
 
 @dataclass(frozen=True, slots=True, order=True)

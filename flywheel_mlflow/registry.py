@@ -226,6 +226,8 @@ def _notes(contract: Contract, evidence: ProjectEvidence | None, iteration: int)
         age = iteration - evidence.carried_from
         turns = "iteration" if age == 1 else "iterations"
         yield f"carried from iteration {evidence.carried_from}, {age} {turns} old"
+    if not evidence.is_verified:
+        yield "not verified: the run keeps no digest of what was read from it"
     if evidence.contract_digest != contract.digest:
         yield "the contract changed after this run was logged"
     if contract.review.human:

@@ -15,7 +15,12 @@ CONTRACT = "flywheel.contract"
 INTERFACES_OUT = "flywheel.interfaces_out"
 VALID = "flywheel.valid"
 EVIDENCE = "flywheel.evidence"
+#: A parameter, which MLflow never lets anybody change; earlier versions wrote a tag of this name, which proves nothing.
 EVIDENCE_DIGEST = "flywheel.evidence_digest"
+#: The values under the digest, as JSON.
+COVERED_VALUES = "flywheel.covered_values"
+#: On a project's experiment, before the id of a run that was adopted from another one: where it lies, and its digest.
+ADOPTED_PREFIX = "flywheel.adopted."
 CHECKS = "flywheel.checks"
 #: The ids of the tasks a run read, as a JSON list.
 TASKS = "flywheel.tasks"
@@ -62,6 +67,9 @@ CHECKS_WARNED = "checks.warned"
 REVIEW_HOURS = "cost.review_hours"
 REVIEW_COST_RMB = "cost.review_cost_rmb"
 SAMPLE_SIZE_SUFFIX = ".n"
+SUMMARY_METRICS = frozenset(
+    {CHECKS_PASSED, CHECKS_FAILED, CHECKS_SKIPPED, CHECKS_ERROR, CHECKS_WARNED, REVIEW_HOURS, REVIEW_COST_RMB}
+)
 
 CONTEXT_OUT = "interface_out"
 CONTEXT_IN = "interface_in"
