@@ -28,6 +28,9 @@ BATCH_ROWS = 8192
 #: Several records in one cell of a CSV file.
 RECORD_SEPARATOR = ";"
 
+#: How Python's reader says that a quoted text went on to the end of the file, or for 131,072 characters.
+_ENDLESS = ("unexpected end of data", "field larger than field limit")
+
 Row = dict[str, Any]
 Lines = npt.NDArray[np.int64]
 
@@ -72,7 +75,7 @@ class CsvTable:
         """The events with their lines, in the order of the file.
 
         Raises:
-            InputError: no header, a column twice, or a column no event has and no mapping takes.
+            InputError: no header, a column twice, a column no event has and no mapping takes, or a quote never closed.
             StorageError: the system refuses to read it.
         """
         try:
@@ -100,18 +103,31 @@ class CsvTable:
         except StopIteration:
             raise InputError("an empty file", where=str(self.path), hint="the first line names the columns") from None
         except csv.Error as error:
-            raise InputError(f"not CSV: {error}", where=f"{self.path}, line 1") from error
+            raise InputError(
+                f"not CSV: {error}", where=f"{self.path}, line 1", hint="is a quote not closed?"
+            ) from error
         _check_names(names, self._mapping, str(self.path))
         return names
 
     def _rows(self, reader: Iterator[list[str]], lines: _HashedLines, width: int) -> Iterator[list[str]]:
-        """The rows of the right width; the others become dead letters."""
+        """The rows of the right width; the others become dead letters.
+
+        Raises:
+            InputError: a quote that is not closed swallows the lines after it.
+        """
         while True:
+            first = lines.number + 1
             try:
                 row = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
+                if lines.number > first and str(error).startswith(_ENDLESS):
+                    raise InputError(
+                        f"a quote that is not closed: what it opens takes in {lines.number - first:,} more lines",
+                        where=f"{self.path}, line {first}",
+                        hint="close the quote; a quote inside a quoted text is written twice",
+                    ) from error
                 self._dead.add(lines.number, f"not CSV: {error}", lines.last)
                 continue
             if not row:
