@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi
+from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi, field_types
 from flywheel_mlflow.evidence import Check, ConsumedInterface, EvidenceKind, Outcome
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gathering import Gathering
@@ -148,7 +148,7 @@ def _record(promise: InterfaceOut, number: int) -> dict[str, Any]:
             "split": "train" if number % 5 else "validation",
             "audit_trace": {"at": "2024-05-01T12:00:00Z", "step": 1},
         }
-    for place in promise.fields:
+    for place in field_types(promise.fields):
         *parents, last = place.split(".")
         inner = record
         for parent in parents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -314,20 +315,23 @@ def test_a_full_disk_after_the_assembly_is_no_success(
 
 
 def test_a_folder_that_takes_no_writes_can_be_read(home: Path, tmp_path: Path) -> None:
-    """Collecting and reading releases need no lock, on a read-only disk or where the lock cannot be made."""
+    """Collecting and reading releases need no lock on a read-only disk; writing is refused as the disk's fault."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        # In processes of their own: one that has the database open keeps the disk writable.
+        line = [sys.executable, "-m", "flywheel_mlflow", "--root", str(home), "--tracking-uri", uri, *arguments]
+        return subprocess.run(line, capture_output=True, text=True, check=False)
+
     with _tiny_disk(tmp_path / "store", 20_000) as folder:
         uri = f"sqlite:///{folder / 'mlflow.db'}"
-        assert flywheel_command("assemble", "-i", "1", "--log", "published", root=home, uri=uri).code == 0
-        assert flywheel_command("release", "create", "-i", "1", root=home, uri=uri).code == 0
+        assert run("assemble", "-i", "1", "--log", "published").returncode == 0
+        assert run("release", "create", "-i", "1").returncode == 0
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
-        collected = flywheel_command("collect", "-i", "1", "--json", root=home, uri=uri)
-        assert collected.code == 0, collected.err
-        assert "p05" in collected.json["evidence"]
-        assert flywheel_command("release", "list", root=home, uri=uri).code == 0
-        written = flywheel_command(
-            "log", "p05", "-i", "2", "--results", home / "projects/p05_rag/published", root=home, uri=uri
-        )
-        assert written.code == 4, written.err
+        collected = run("collect", "-i", "1", "--json")
+        assert "p05" in json.loads(collected.stdout)["evidence"], collected.stderr
+        assert run("release", "list").returncode == 0
+        written = run("log", "p05", "-i", "2", "--results", str(home / "projects/p05_rag/published"))
+        assert written.returncode == 4, written.stderr
 
 
 def test_a_lock_that_cannot_be_made_keeps_nobody_from_reading(
