@@ -44,7 +44,7 @@ def missing_fields(
         wanted = declared or was.get(path)
         if field is None or not field.required:
             lacking.append(path)
-        elif wanted is not None and not _serves(field.type, wanted):
+        elif wanted is not None and not serves(field.type, wanted):
             lacking.append(f"{path} as {wanted} (it is {field.type})")
     return tuple(lacking)
 
@@ -56,5 +56,6 @@ def retyped_fields(promised: Mapping[str, str | None], fields: Iterable[FieldTyp
     return missing_fields(typed, (replace(there[path], required=True) for path in typed))
 
 
-def _serves(kind: str, wanted: str) -> bool:
+def serves(kind: str, wanted: str) -> bool:
+    """Whether a field of type ``kind`` will do where ``wanted`` is asked for: a whole number is a number."""
     return kind == wanted or (wanted, kind) == ("number", "integer")
