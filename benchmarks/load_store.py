@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi
+from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi, field_types
 from flywheel_mlflow.evidence import Check, ConsumedInterface, EvidenceKind, Outcome
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gathering import Gathering
@@ -45,7 +45,11 @@ OWN_PARAMS = 6
 OWN_CHECKS = 6
 FAILURE = RuntimeError("the pipeline stopped: out of memory")
 CODE = "0" * 40
+#: Runs of one iteration: more are in no benchmark.
+PAGE_SIZE = 1000
 DAY_MS = 86_400_000
+#: Iteration n lies so many days less n before the first one; more iterations than that are never made.
+LONG_AGO = 10_000
 
 
 Measured = Mapping[str, "tuple[Path, Measurement]"]
@@ -144,7 +148,7 @@ def _record(promise: InterfaceOut, number: int) -> dict[str, Any]:
             "split": "train" if number % 5 else "validation",
             "audit_trace": {"at": "2024-05-01T12:00:00Z", "step": 1},
         }
-    for place in promise.fields:
+    for place in field_types(promise.fields):
         *parents, last = place.split(".")
         inner = record
         for parent in parents:
@@ -183,7 +187,7 @@ def _log(tracking: Tracking, contract: Contract, data: Measured, folder: Path) -
         files=_write_files(contract, data, folder / contract.id),
         note=project_note(contract, evidence),
     )
-    tracking.runs.finish(started, content)
+    tracking.runs.finish(started, contract, content)
 
 
 def _metrics_document(contract: Contract) -> dict[str, Any]:
@@ -237,8 +241,31 @@ def grow(store: Store, history: History, runs: int) -> History:
         # What autovacuum does within a minute; SQLite stays without statistics, as MLflow leaves it.
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("VACUUM ANALYZE"))
+    _cover(store, engine, (iterations - 1, iterations))
     engine.dispose()
     return History(history.runs + copied, iterations, history.runs_per_iteration)
+
+
+def _cover(store: Store, engine: sa.Engine, iterations: tuple[int, ...]) -> None:
+    """Give the runs of the iterations that are measured the digests their own values have; the rest is never read."""
+    from mlflow import MlflowClient
+
+    from flywheel_mlflow.tracking.collector import read_interfaces
+    from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags
+
+    client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
+    experiments = list(store.connect().collector.experiments().values())
+    with engine.begin() as connection:
+        for iteration in iterations:
+            clause = f"tags.`{tags.ITERATION}` = '{iteration}'"
+            for run in client.search_runs(experiments, filter_string=clause, max_results=PAGE_SIZE):
+                run_id, labels = run.info.run_id, run.data.tags
+                values = CoveredValues.of(run_id, run.data.metrics, labels, *read_interfaces(run))
+                changed = {("params", tags.EVIDENCE_DIGEST): digest_of_values(values)}
+                changed |= {("tags", key): text for key, text in value_tags(values).items()}
+                for (table, key), value in changed.items():
+                    statement = f"UPDATE {table} SET value = :value WHERE run_uuid = :run AND key = :key"  # noqa: S608
+                    connection.execute(sa.text(statement), {"value": value, "run": run_id, "key": key})
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -297,8 +324,9 @@ _COPIES: dict[str, tuple[str, dict[str, str]]] = {
         {
             "run_uuid": "c.new",
             "name": "replace(t.name, '-iteration-001', '-iteration-' || c.n)",
-            "start_time": f"t.start_time + c.n * CAST({DAY_MS} AS bigint)",
-            "end_time": f"t.end_time + c.n * CAST({DAY_MS} AS bigint)",
+            # In the past: a run that ended beyond now is no evidence.
+            "start_time": f"t.start_time + (c.n - {LONG_AGO}) * CAST({DAY_MS} AS bigint)",
+            "end_time": f"t.end_time + (c.n - {LONG_AGO}) * CAST({DAY_MS} AS bigint)",
         },
     ),
     "tags": (
@@ -307,7 +335,7 @@ _COPIES: dict[str, tuple[str, dict[str, str]]] = {
             "run_uuid": "c.new",
             "value": f"""CASE t.key WHEN '{tags.ITERATION}' THEN CAST(c.n AS text)
                 WHEN '{tags.RUN_NAME}' THEN replace(t.value, '-iteration-001', '-iteration-' || c.n)
-                WHEN '{tags.EVIDENCE_DIGEST}' THEN md5(t.value || '/' || c.n) || md5(t.value) ELSE t.value END""",
+                ELSE t.value END""",
         },
     ),
     "params": (_BY_RUN, {"run_uuid": "c.new"}),

@@ -49,6 +49,8 @@ MetricPath = Annotated[
     WithJsonSchema({"type": "string", "pattern": PATH_PATTERN, "maxLength": MAX_PATH_LENGTH}),
 ]
 FieldPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$", max_length=250)]
+#: A field by its path, or with the type it must have: ``metadata.topic`` or ``content: string``.
+FieldNeed = FieldPath | dict[FieldPath, Literal["string", "integer", "number", "boolean", "list", "object"]]
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=250)]
 # Strict: YAML's `target: yes` and `target: "5"` are slips of the pen, not 1.0 and 5.0.
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -99,6 +101,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+def field_types(fields: Iterable[FieldNeed]) -> dict[str, str | None]:
+    """The type of each field by its path, in the order listed; None where none is declared."""
+    found: dict[str, str | None] = {}
+    for item in fields:
+        found |= {item: None} if isinstance(item, str) else item
+    return found
+
+
 class InterfaceOut(Strict):
     """A named output that others build on."""
 
@@ -112,7 +122,9 @@ class InterfaceOut(Strict):
         alias="schema",
         description="record: the seven-field record; free: rows with the fields listed; opaque: not looked into.",
     )
-    fields: tuple[FieldPath, ...] = Field(default=(), description="Fields every row has, beyond those of the schema.")
+    fields: tuple[FieldNeed, ...] = Field(
+        default=(), description="Fields every row has, beyond those of the schema; with a type: `content: string`."
+    )
     role: Literal["training", "evaluation", "reference", "control"] = Field(
         default="reference",
         description="training data must not contain any row of an evaluation interface, whichever project made it.",
@@ -138,7 +150,9 @@ class InterfaceIn(Strict):
     """An interface of another project that this one reads."""
 
     name: Identifier
-    fields: tuple[FieldPath, ...] = Field(default=(), description="The fields this project cannot do without.")
+    fields: tuple[FieldNeed, ...] = Field(
+        default=(), description="The fields this project cannot do without; with a type: `content: string`."
+    )
     from_iteration: Literal["same", "previous"] = Field(
         default="same",
         description="previous: feedback that reaches this project one turn later, so no circle waits on itself.",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.contract import COMPUTED_NAMES, Contract, share_scale
+from flywheel_mlflow.contract import COMPUTED_NAMES, Contract, field_types, share_scale
 from flywheel_mlflow.documents import Document, Location
 from flywheel_mlflow.errors import Fault
 from flywheel_mlflow.lineage import circle_of, producers
 from flywheel_mlflow.provenance import own_direction
 from flywheel_mlflow.routes import KNOWN_FROM_EVENT
 from flywheel_mlflow.rules import parse_rule
+from flywheel_mlflow.schemas import serves
 
 ReadContract = tuple[Contract, Document]
 ReadBlueprint = tuple[Blueprint, Document]
@@ -93,6 +94,12 @@ def _bad_inputs(
             yield document.fault(place, "a project cannot consume its own interface")
         elif promise.consumers != "any" and contract.id not in promise.consumers:
             yield document.fault(place, f"{producer.id} does not list {contract.id} among its consumers")
+        needed, promised = field_types(wanted.fields), field_types(promise.fields)
+        for path, kind in needed.items():
+            given = promised.get(path)
+            if kind is not None and given is not None and not serves(given, kind):
+                fields = ("interfaces_in", index, "fields")
+                yield document.fault(fields, f"{path} must be {kind} here, {producer.id} promises {given}")
 
 
 def blueprint_faults(blueprint: ReadBlueprint, contracts: Sequence[ReadContract], *, complete: bool) -> Iterator[Fault]:

@@ -166,6 +166,7 @@ class ProjectEvidence:
     ``ended`` comes from the run, never from the reader's clock. ``carried_from`` is the
     iteration the run belongs to when it is not the one being assembled. ``tasks`` are the ids of
     the tasks the run read, ``task_documents`` the sha256 of the file that holds them, empty when it kept none.
+    ``evidence_digest`` covers all of this; it is empty where a run keeps none, as those that earlier versions logged.
     """
 
     project_id: str
@@ -184,6 +185,11 @@ class ProjectEvidence:
     code_version: str = ""
     tasks: tuple[str, ...] = ()
     task_documents: str = ""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether what was read is what the run held when it ended."""
+        return bool(self.evidence_digest)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -182,7 +182,7 @@ class Gathering:
         self.samples[kpi] = KpiSamples(kpi, found)
 
     def evidence(self, *, iteration: int, kind: EvidenceKind, run_id: str | None, code_version: str) -> ProjectEvidence:
-        """The evidence as the contract asks for it.
+        """The evidence as the contract asks for it; its digest is made of what the server keeps, when that is written.
 
         Raises:
             InputError: a required KPI is missing, or a value is not a finite number.
@@ -193,16 +193,6 @@ class Gathering:
         )
         summary = summarize_checks(self.checks, self.contract.checks.required)
         inputs = tuple(sorted(self.inputs))
-        digest = digest_of(
-            {
-                "contract": self.contract.digest,
-                "document": self.document,
-                "kpis": kpis,
-                "checks": summary.digest,
-                "interfaces": {name: version.digest for name, version in self.interfaces.items()},
-                "inputs": [{"name": item.name, "digest": item.digest} for item in inputs],
-            }
-        )
         return ProjectEvidence(
             project_id=self.contract.id,
             iteration=iteration,
@@ -215,7 +205,6 @@ class Gathering:
             interfaces_out=dict(sorted(self.interfaces.items())),
             interfaces_in=inputs,
             costs=costs,
-            evidence_digest=digest,
             code_version=code_version,
             tasks=tuple(sorted(self.tasks)),
             task_documents=sha256_text(self.tasks_file()) if self.task_documents else "",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from flywheel_mlflow.contract import Contract, InterfaceIn
+from flywheel_mlflow.contract import Contract, InterfaceIn, field_types
 from flywheel_mlflow.evidence import InterfaceVersion, ProjectEvidence
 from flywheel_mlflow.schemas import missing_fields
 
@@ -28,8 +28,8 @@ class Edge:
     """One interface from its producer to one consumer.
 
     Digests are the first 32 hex digits of a sha256, None where no version is known.
-    ``missing`` are the needed fields the producer's schema does not provide in every row;
-    None when there is no version to look at.
+    ``missing`` are the needed fields the producer's schema does not provide in every row, or not with the type that was
+    declared or that they had in the iteration before; None when there is no version to look at.
     """
 
     interface: str
@@ -140,6 +140,7 @@ def _edge(
     previous: Mapping[str, ProjectEvidence],
 ) -> Edge:
     version = version_of((previous if wanted.from_iteration == "previous" else evidence).get(producer), wanted.name)
+    before = version_of(previous.get(producer), wanted.name) if wanted.from_iteration == "same" else None
     consumer = evidence.get(contract.id)
     reads = {item.digest for item in consumer.interfaces_in if item.name == wanted.name} if consumer else set()
     if version is None:
@@ -160,8 +161,16 @@ def _edge(
         state=state,
         made=made,
         read=made if made in reads else min(reads, default=None),
-        missing=missing_fields(wanted.fields, version.fields) if version else None,
+        missing=_missing(wanted, version, before),
     )
+
+
+def _missing(
+    wanted: InterfaceIn, version: InterfaceVersion | None, before: InterfaceVersion | None
+) -> tuple[str, ...] | None:
+    if version is None:
+        return None
+    return missing_fields(field_types(wanted.fields), version.fields, before.fields if before else ())
 
 
 def version_of(evidence: ProjectEvidence | None, interface: str) -> InterfaceVersion | None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isclose
 
-from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi
+from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi, field_types
 from flywheel_mlflow.evidence import InterfaceVersion, Outcome, Overlap, ProjectEvidence
 from flywheel_mlflow.lineage import Edge, EdgeState, version_of
-from flywheel_mlflow.schemas import change_class
+from flywheel_mlflow.schemas import change_class, retyped_fields
 
 
 class EvidenceState(StrEnum):
@@ -115,7 +115,11 @@ def _entry(
         reasons: tuple[str, ...] = (f"no valid run in iteration {iteration}",)
     else:
         state = EvidenceState.CARRIED if evidence.carried_from is not None else EvidenceState.EVIDENCED
-        reasons = (*_reasons(contract, evidence, interfaces, kpis), *_contaminated(contract, compared))
+        reasons = (
+            *_reasons(contract, evidence, interfaces, kpis),
+            *_lacking(contract, found),
+            *_contaminated(contract, compared),
+        )
     return RegistryEntry(
         contract=contract,
         state=state,
@@ -192,6 +196,17 @@ def _reasons(
     for interface in interfaces:
         if interface.promise.required and interface.version is None:
             yield f"interface {interface.promise.name} has no version: its data was never logged"
+        elif interface.version is not None:
+            retyped = retyped_fields(field_types(interface.promise.fields), interface.version.fields)
+            if retyped:
+                yield f"interface {interface.promise.name} does not keep its promise of {', '.join(retyped)}"
+
+
+def _lacking(contract: Contract, found: Iterable[Edge]) -> Iterable[str]:
+    """Inputs without a field this project cannot do without: what it made of them cannot be right."""
+    for edge in found:
+        if edge.consumer == contract.id and edge.required and edge.missing:
+            yield f"{edge.interface} of {edge.producer} lacks {', '.join(edge.missing)}, which this project needs"
 
 
 def _contaminated(contract: Contract, compared: Iterable[Overlap]) -> Iterable[str]:
@@ -229,6 +244,8 @@ def _notes(contract: Contract, evidence: ProjectEvidence | None, iteration: int)
         age = iteration - evidence.carried_from
         turns = "iteration" if age == 1 else "iterations"
         yield f"carried from iteration {evidence.carried_from}, {age} {turns} old"
+    if not evidence.is_verified:
+        yield "not verified: the run keeps no digest of what was read from it"
     if evidence.contract_digest != contract.digest:
         yield "the contract changed after this run was logged"
     if contract.review.human:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import shlex
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 PREFIX = "ed25519:"
 #: A private key file is about 120 bytes; anything much larger is no key.
 MAX_KEY_FILE = 10_000
+#: The permissions of group and others.
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ def read_key(path: Path) -> SigningKey:
     """The private key in a file that :func:`new_key` wrote.
 
     Raises:
-        InputError: there is no such file, or it holds no Ed25519 private key without a password.
+        InputError: there is no such file, others than its owner can read it, or it holds no Ed25519 private key
+            without a password.
         StorageError: the file cannot be read.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -92,6 +97,7 @@ def read_key(path: Path) -> SigningKey:
 
     try:
         with path.open("rb") as stream:
+            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
             pem = stream.read(MAX_KEY_FILE)
     except FileNotFoundError as error:
         raise InputError(
@@ -105,6 +111,13 @@ def read_key(path: Path) -> SigningKey:
         raise _no_key(path) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise _no_key(path)
+    # Windows has no such modes: Python makes them up from the read-only flag.
+    if os.name == "posix" and mode & OTHERS:
+        raise InputError(
+            f"others than its owner can get at this private key (mode {mode:04o})",
+            where=str(path),
+            hint=f"run `chmod 600 {shlex.quote(str(path))}`; if somebody may have read it, make a new one",
+        )
     return SigningKey(key)
 
 

@@ -22,7 +22,12 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(ExitCode.PASS)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
-        from flywheel_mlflow.cli.show import show_defect
+        from flywheel_mlflow.cli.show import show_defect, show_error
+        from flywheel_mlflow.tracking.connection import disk_full
 
-        show_defect(error, verbose="--verbose" in sys.argv)
+        full = disk_full(error, "a temporary folder (TMPDIR)")
+        if full is not None:
+            show_error(full, verbose="--verbose" in sys.argv, as_json="--json" in sys.argv)
+        else:
+            show_defect(error, verbose="--verbose" in sys.argv)
         sys.exit(ExitCode.FAILURE)

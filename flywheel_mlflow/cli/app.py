@@ -199,7 +199,7 @@ def assemble(
     """Assemble an iteration: registry, stage runs, metrics, report, checks; fifteen deliverables."""
     from flywheel_mlflow.cli import progress, show, show_drift, show_feedback, show_tasks
     from flywheel_mlflow.cli.session import log_first, record_absorbed, watch_risks
-    from flywheel_mlflow.errors import ExitCode
+    from flywheel_mlflow.errors import ExitCode, StorageError
     from flywheel_mlflow.operations.assembling import assemble_iteration
     from flywheel_mlflow.operations.checking import read_sources
     from flywheel_mlflow.operations.drifting import drift_after_assembly
@@ -234,6 +234,10 @@ def assemble(
     show_drift.after_assembly(followed)
     show_feedback.noticed_after_assembly(noticed)
     show_tasks.after_assembly(assembled.assembly, unrecorded)
+    for after in (followed, noticed):
+        # The assembly stands, but what follows it was not written: a full disk is no success.
+        if after is not None and isinstance(after.failure, StorageError):
+            raise after.failure
     if assembled.contradictions or failed:
         raise typer.Exit(ExitCode.BLOCK)
     if unrecorded:

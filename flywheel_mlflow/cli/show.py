@@ -208,13 +208,15 @@ def collected(found_for: Flywheel, found: Collected, *, as_json: bool) -> None:
             rows.append((contract.id, "without evidence", "", "", ""))
         else:
             state = f"carried from {evidence.carried_from}" if evidence.carried_from else evidence.kind.value
+            state += "" if evidence.is_verified else ", not verified"
             checks = f"{evidence.checks.passed}/{evidence.checks.total}"
             rows.append((contract.id, state, evidence.run_id or "", checks, str(len(evidence.interfaces_out))))
     console = open_console()
     columns = ("project", "evidence", "run", "checks", "interface versions")
     console.print(table(f"iteration {found.iteration}", columns, rows))
     for item in found.skipped:
-        say(console, f"skipped {item.run_id} of {item.project_id}: {item.reason}")
+        who = f"skipped {item.run_id} of {item.project_id}: " if item.run_id else ""
+        say(console, f"{who}{item.reason}")
 
 
 def _state(entry: RegistryEntry) -> str:

@@ -84,9 +84,15 @@ class EventFiles:
             compression_level=1,
             use_dictionary=_FEW_VALUES,
             write_statistics=False,
+            write_page_checksum=True,
         )
         index = pq.ParquetWriter(
-            self.index, _index_schema(), compression="none", use_dictionary=False, write_statistics=False
+            self.index,
+            _index_schema(),
+            compression="none",
+            use_dictionary=False,
+            write_statistics=False,
+            write_page_checksum=True,
         )
         return events, index
 
@@ -119,14 +125,17 @@ def read_index(path: Path) -> Iterator[tuple[Hashes, Hashes]]:
 
 def _read(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from flywheel_mlflow.records.parquet import open_parquet
 
     try:
-        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as source:
+        with open_parquet(path) as source:
             if not source.schema_arrow.equals(schema):
                 raise InputError("not a file of stored feedback", where=str(path), hint="was the artifact changed?")
             yield from source.iter_batches(READ_ROWS, use_threads=False)
     except pa.ArrowException as error:
         raise InputError(f"stored feedback cannot be read: {str(error)[:200]}", where=str(path)) from error
     except OSError as error:
-        raise StorageError(f"stored feedback cannot be read: {str(error)[:200]}", where=str(path)) from error
+        # Arrow says with an error without a number that bytes are damaged.
+        kind = InputError if error.errno is None else StorageError
+        raise kind(f"stored feedback cannot be read: {str(error)[:200]}", where=str(path)) from error

@@ -28,6 +28,9 @@ BATCH_ROWS = 8192
 #: Several records in one cell of a CSV file.
 RECORD_SEPARATOR = ";"
 
+#: How Python's reader says that a quoted text went on to the end of the file, or for 131,072 characters.
+_ENDLESS = ("unexpected end of data", "field larger than field limit")
+
 Row = dict[str, Any]
 Lines = npt.NDArray[np.int64]
 
@@ -72,7 +75,7 @@ class CsvTable:
         """The events with their lines, in the order of the file.
 
         Raises:
-            InputError: no header, a column twice, or a column no event has and no mapping takes.
+            InputError: no header, a column twice, a column no event has and no mapping takes, or a quote never closed.
             StorageError: the system refuses to read it.
         """
         try:
@@ -100,18 +103,31 @@ class CsvTable:
         except StopIteration:
             raise InputError("an empty file", where=str(self.path), hint="the first line names the columns") from None
         except csv.Error as error:
-            raise InputError(f"not CSV: {error}", where=f"{self.path}, line 1") from error
+            raise InputError(
+                f"not CSV: {error}", where=f"{self.path}, line 1", hint="is a quote not closed?"
+            ) from error
         _check_names(names, self._mapping, str(self.path))
         return names
 
     def _rows(self, reader: Iterator[list[str]], lines: _HashedLines, width: int) -> Iterator[list[str]]:
-        """The rows of the right width; the others become dead letters."""
+        """The rows of the right width; the others become dead letters.
+
+        Raises:
+            InputError: a quote that is not closed swallows the lines after it.
+        """
         while True:
+            first = lines.number + 1
             try:
                 row = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
+                if lines.number > first and str(error).startswith(_ENDLESS):
+                    raise InputError(
+                        f"a quote that is not closed: what it opens takes in {lines.number - first:,} more lines",
+                        where=f"{self.path}, line {first}",
+                        hint="close the quote; a quote inside a quoted text is written twice",
+                    ) from error
                 self._dead.add(lines.number, f"not CSV: {error}", lines.last)
                 continue
             if not row:
@@ -205,12 +221,13 @@ class ParquetTable:
             StorageError: the system refuses to read it.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
+
+        from flywheel_mlflow.records.parquet import open_parquet
 
         self.digest = _file_digest(self.path)
         row = 0
         try:
-            with pq.ParquetFile(self.path, buffer_size=1 << 20, pre_buffer=False) as source:
+            with open_parquet(self.path) as source:
                 names = source.schema_arrow.names
                 _check_names(names, self._mapping, str(self.path))
                 wanted = names if self._mapping is None else sorted({*self._mapping.columns.values()} & {*names})
@@ -225,9 +242,21 @@ class ParquetTable:
             if error.errno is None:  # Arrow's way to say that bytes are damaged
                 reason = str(error)[:200]
                 raise InputError(
-                    f"cannot be read as Parquet: {reason}", where=str(self.path), hint=_WRITE_AGAIN
+                    f"cannot be read as Parquet: {reason}", where=self._damage(), hint=_WRITE_AGAIN
                 ) from error
             raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(self.path)) from error
+
+    def _damage(self) -> str:
+        """The file, with the row group that cannot be read where it can be told."""
+        import pyarrow as pa
+
+        from flywheel_mlflow.records.parquet import damaged_row_group
+
+        try:
+            group = damaged_row_group(self.path)
+        except (pa.ArrowException, OSError):
+            group = None
+        return str(self.path) if group is None else f"{self.path}, row group {group}"
 
     def _batch(self, batch: pa.RecordBatch, numbers: Lines) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa

@@ -58,7 +58,7 @@ _JSON_FORMATS: Final = (
 
 
 def read_checks(path: Path, format: str, *, name: str | None = None) -> tuple[Check, ...]:  # noqa: A002 - what it is
-    """The checks of one file, at least one, with names that are unique in it.
+    """The checks of one file, at least one; results under one name are one check, of which the worst result counts.
 
     Args:
         path: the file as the tool wrote it, at most 16 MiB.

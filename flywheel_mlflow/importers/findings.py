@@ -6,7 +6,9 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from flywheel_mlflow.canonical import sha256_text
@@ -20,6 +22,10 @@ MAX_MESSAGE: Final = 2000
 MAX_DETAIL: Final = 500
 #: Details kept for one check; more belong into the tool's own report.
 MAX_DETAILS: Final = 30
+#: Attempts of one check whose outcomes are listed in their order; more are counted.
+MAX_ATTEMPTS: Final = 20
+
+_WORST_FIRST: Final = (Outcome.ERROR, Outcome.FAILED, Outcome.SKIPPED, Outcome.PASSED)
 
 # CSI and OSC sequences in their 7-bit and 8-bit forms (ECMA-48), then any two-character escape.
 # pytest writes characters XML forbids as #x1B, hence the spelled-out form.
@@ -81,7 +87,7 @@ def _plain_detail(value: Any) -> Any:
 
 
 class Findings:
-    """Collects one document's checks under names that are unique in it.
+    """Collects one document's checks; results under one name are attempts of one check, and the worst of them counts.
 
     Args:
         document: the name shown in faults.
@@ -91,8 +97,7 @@ class Findings:
     def __init__(self, document: str, source: str) -> None:
         self._document = document
         self._source = source
-        self._checks: dict[str, Check] = {}
-        self._counts: dict[str, int] = {}
+        self._attempts: dict[str, list[Check]] = {}
         self._faults: list[Fault] = []
 
     def add(
@@ -105,52 +110,66 @@ class Findings:
         details: Mapping[str, Any] | None = None,
         output: str = "",
     ) -> None:
-        """Keep one finding; the second of a name becomes ``name#2``.
+        """Keep one result; another one of the same name is another attempt of the same check.
 
         ``output`` is what the tool captured, several lines of it; it is kept as a detail.
         """
-        label = self._unique(self._label(name))
+        label = self._label(name)
         kept = plain_details(details or {})
         captured = clean_text(output)
         if captured:
             kept["output"] = captured
-        self._checks[label] = Check(label, outcome, clean_line(message), severity, self._source, kept)
+        attempt = Check(label, outcome, clean_line(message), severity, self._source, kept)
+        self._attempts.setdefault(label, []).append(attempt)
 
     def fault(self, path: str, message: str) -> None:
         """Note something wrong with the document; ``checks`` will refuse it."""
         self._faults.append(Fault(self._document, 0, path, message))
 
     def checks(self) -> tuple[Check, ...]:
-        """All findings in the order they were added.
+        """One check for each name, in the order the names were first added.
 
         Raises:
             DocumentError: a fault was noted, or there is no finding at all, which is not a pass.
         """
-        if not self._checks and not self._faults:
+        if not self._attempts and not self._faults:
             self.fault("", "no check results")
         if self._faults:
             raise DocumentError(self._faults)
-        return tuple(self._checks.values())
+        return tuple(_merged(attempts) for attempts in self._attempts.values())
 
     def _label(self, name: str) -> str:
         label = clean_line(name, 4 * MAX_LABEL_LENGTH)
         if not label:
-            self.fault("", f"check {len(self._checks) + 1} has no name")
+            self.fault("", f"check {len(self._attempts) + 1} has no name")
             return "unnamed"
+        return check_label("check", _fitted(label, name))
+
+
+def _merged(attempts: Sequence[Check]) -> Check:
+    """One check out of all its attempts: the worst of them, with how many there were and how each ended."""
+    worst = min(attempts, key=_badness)
+    if len(attempts) == 1:
+        return worst
+    outcomes = [attempt.outcome.value for attempt in attempts]
+    if len(outcomes) > MAX_ATTEMPTS:
+        outcomes = [f"{count:,} {outcome}" for outcome, count in Counter(outcomes).items()]
+    history = ", ".join(outcomes)
+    told = f"{len(attempts):,} attempts: {history}"
+    message = f"{clean_line(worst.message, MAX_MESSAGE - len(told) - 2)}; {told}" if worst.message else told
+    return replace(worst, message=message, details={**worst.details, "attempts": len(attempts), "outcomes": history})
+
+
+def _badness(attempt: Check) -> tuple[bool, int, bool]:
+    """Sorts the worst first: what blocks, then the outcome; a warning is less than what blocks."""
+    bad = attempt.outcome in (Outcome.ERROR, Outcome.FAILED)
+    warns = attempt.severity is CheckSeverity.WARNING
+    return not bad or warns, _WORST_FIRST.index(attempt.outcome), warns
+
+
+def _fitted(label: str, name: str) -> str:
+    """The label within the limit; a cut one ends in a digest of the whole name, which keeps it distinct."""
+    if len(label) <= MAX_LABEL_LENGTH:
         return label
-
-    def _unique(self, label: str) -> str:
-        # The count of each label is kept: a file of one name a hundred thousand times must not search from #2 again.
-        count = self._counts.get(label, 0) + 1
-        while (candidate := _fitted(label, f"#{count}" if count > 1 else "")) in self._checks:
-            count += 1
-        self._counts[label] = count
-        return check_label("check", candidate)
-
-
-def _fitted(label: str, suffix: str = "") -> str:
-    """The label with its suffix within the limit; a cut one ends in a digest that keeps it distinct."""
-    if len(label) + len(suffix) <= MAX_LABEL_LENGTH:
-        return label + suffix
-    mark = f"~{sha256_text(label)[:8]}{suffix}"
+    mark = f"~{sha256_text(name.encode('utf-8', 'replace').decode())[:8]}"
     return label[: MAX_LABEL_LENGTH - len(mark)] + mark

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from flywheel_mlflow.errors import DocumentError, Fault
-from flywheel_mlflow.evidence import Check, Outcome
+from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
 from flywheel_mlflow.importers.findings import Findings
 
 if TYPE_CHECKING:
@@ -13,8 +14,16 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "pytest"
 
-_OUTCOMES: Final = {"error": Outcome.ERROR, "failure": Outcome.FAILED, "skipped": Outcome.SKIPPED}
-_WORST_FIRST: Final = (Outcome.ERROR, Outcome.FAILED, Outcome.SKIPPED)
+#: pytest-rerunfailures may mark with ``rerun`` an attempt that failed and was repeated.
+RERUN: Final = "rerun"
+
+_OUTCOMES: Final = {
+    "error": Outcome.ERROR,
+    "failure": Outcome.FAILED,
+    RERUN: Outcome.FAILED,
+    "skipped": Outcome.SKIPPED,
+}
+_WORST_FIRST: Final = tuple(_OUTCOMES)
 _IGNORED: Final = frozenset({"properties", "system-out", "system-err"})
 _SUITE_COUNTS: Final = {"errors": "error", "failures": "failure", "skipped": "skipped"}
 
@@ -25,6 +34,10 @@ def parse(text: str, *, name: str) -> tuple[Check, ...]:
     A case without child elements passed, which is how JUnit says so; every other child must be one
     we know. An expected failure (``xfail``) arrives as skipped, an unexpected strict pass as failed.
 
+    A test that was repeated (pytest-rerunfailures) has a case for each attempt, all of one name. An attempt that was
+    repeated had failed: that is a failure of severity warning where a later attempt ended otherwise. The plugin marks
+    such an attempt with ``<rerun>`` or not at all; then the suite counts fewer tests than it has cases.
+
     Raises:
         DocumentError: not XML, a DTD or entity, another root, an unknown child element or ``status``
             word, counts that disagree with the cases, or no case at all.
@@ -34,8 +47,7 @@ def parse(text: str, *, name: str) -> tuple[Check, ...]:
     suites = [root, *root.iter("testsuite")] if root.tag == "testsuites" else list(root.iter("testsuite"))
     for suite in suites:
         _check_suite(suite, found)
-    for case in root.iter("testcase"):
-        _add_case(case, found)
+        _add_cases(suite, found)
     return found.checks()
 
 
@@ -61,8 +73,9 @@ def _root(text: str, name: str) -> Element:
 def _check_suite(suite: Element, found: Findings) -> None:
     """Counts of a suite must agree with its elements: a failure taken out of a report is noticed.
 
-    ``tests`` cannot be held against the cases: pytest 9.2 counts each passed subtest and each test
-    whose clean-up fails a second time, without a case of its own.
+    ``tests`` may be more than the cases: pytest 9.2 counts each passed subtest and each test whose clean-up fails
+    a second time, without a case of its own. It is never less than the different tests, unless one was interrupted:
+    that one has a case without a child, like one that passed.
     """
     for child in suite:
         if child.tag not in {"testsuite", "testcase"} | _IGNORED:
@@ -74,11 +87,38 @@ def _check_suite(suite: Element, found: Findings) -> None:
         actual = len(suite.findall(f"testcase/{tag}"))
         if stated is not None and stated.strip() != str(actual):
             found.fault(f"<testsuite {attribute}>", f"states {stated[:40]!r}, the cases show {actual}")
+    different = len({_name(case) for case in suite.findall("testcase")})
+    if (stated_tests := _stated_tests(suite)) is not None and stated_tests < different:
+        found.fault("<testsuite tests>", f"states {stated_tests}, the cases show {different} different tests")
 
 
-def _add_case(case: Element, found: Findings) -> None:
+def _stated_tests(suite: Element) -> int | None:
+    """How many tests a suite without inner suites says it has; None where it does not."""
+    stated = suite.get("tests", "").strip()
+    return int(stated) if suite.find("testsuite") is None and stated.isdecimal() and len(stated) < 10 else None
+
+
+def _name(case: Element) -> str:
+    name, classname = case.get("name", ""), case.get("classname", "")
+    return f"{classname}::{name}" if classname else name
+
+
+def _add_cases(suite: Element, found: Findings) -> None:
+    """The cases of one suite; an attempt is a repeated one if another case of its name follows."""
+    cases = suite.findall("testcase")
+    left = Counter(_name(case) for case in cases)
+    stated = _stated_tests(suite)
+    unmarked = ""
+    if stated is not None and len(cases) > stated:
+        unmarked = f"repeated without a mark: the suite counts {stated} tests and has {len(cases)} cases"
+    for case in cases:
+        left[_name(case)] -= 1
+        _add_case(case, found, repeated=left[_name(case)] > 0, unmarked=unmarked)
+
+
+def _add_case(case: Element, found: Findings, *, repeated: bool, unmarked: str) -> None:
+    """One case; ``unmarked`` says why an attempt without a child that was ``repeated`` did not pass, if it did not."""
     name = case.get("name", "")
-    classname = case.get("classname", "")
     place = f"<testcase {name[:120]}>"
     if not name.strip():
         found.fault(place, "a test case without a name")
@@ -91,11 +131,15 @@ def _add_case(case: Element, found: Findings) -> None:
     for child in case:
         if child.tag not in _OUTCOMES and child.tag not in _IGNORED:
             found.fault(place, f"unknown element <{child.tag}>")
-    ends.sort(key=lambda child: _WORST_FIRST.index(_OUTCOMES[child.tag]))
+    ends.sort(key=lambda child: _WORST_FIRST.index(child.tag))
+    if not ends and repeated and unmarked:
+        found.add(_name(case), Outcome.FAILED, message=unmarked, severity=CheckSeverity.WARNING)
+        return
     found.add(
-        f"{classname}::{name}" if classname else name,
+        _name(case),
         _OUTCOMES[ends[0].tag] if ends else Outcome.PASSED,
         message="; ".join(filter(None, (child.get("message", "") for child in ends))),
+        severity=CheckSeverity.WARNING if ends and ends[0].tag == RERUN and repeated else CheckSeverity.BLOCKING,
         details={"type": ends[0].get("type")} if ends else None,
         output=ends[0].text or "" if ends else "",
     )

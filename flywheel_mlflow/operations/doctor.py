@@ -25,6 +25,8 @@ ADVISORIES: tuple[tuple[str, str, str], ...] = (
 _NUMBERS, _TAIL = re.compile(r"\d+"), re.compile(r"\+|rc|dev|[ab]\d")
 #: Clocks further apart than this make expiries and leases doubtful: a good part of the default lease.
 MAX_SKEW_S = 30.0
+#: Runs or experiments named in one line; more are counted.
+MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def examine(desk: Desk, settings: Settings) -> tuple[Diagnosis, ...]:
     """Everything that can make releases unsafe or fail, looked at one by one."""
     here = _Surroundings(desk, settings)
     found: list[Diagnosis] = []
-    for look_at in (_version, _store, _clock, _names, _registry, _plugin, _people):
+    for look_at in (_version, _store, _clock, _names, _evidence, _unfinished, _registry, _plugin, _people):
         try:
             found += look_at(here)
         except FlywheelError as error:
@@ -134,6 +136,45 @@ def _names(here: _Surroundings) -> Iterator[Diagnosis]:
             f"the registered model {name} was made by somebody else",
             "rename it, or give this flywheel another name",
         )
+
+
+def _evidence(here: _Surroundings) -> Iterator[Diagnosis]:
+    """Who claims to hold evidence and does not, and who holds it unseen."""
+    name = here.desk.flywheel.name
+    places = here.desk.tracking.collector.places()
+    others = sorted(other[:80] for other in places.others.values())
+    if others:
+        yield Diagnosis(
+            "evidence",
+            Verdict.BLOCK,
+            f"{_counted(others, 'experiment')} elsewhere bear this flywheel's tag, and nothing in them counts: "
+            f"{', '.join(others[:MOST])}" + (f" and {len(others) - MOST} more" if len(others) > MOST else ""),
+            "a renamed experiment gets its name back; runs of another tool are taken with `flywheel adopt`; "
+            "of a stranger's experiment ask the owner why it bears the tag flywheel.name",
+        )
+    seen = {*places.projects.values()}
+    unseen = [
+        project
+        for item in here.desk.tracking.server.experiments()
+        if item.active
+        and (project := item.name.removeprefix(f"{name}/")) in here.desk.flywheel.contracts
+        and project not in seen
+    ]
+    if unseen:
+        yield Diagnosis(
+            "evidence",
+            Verdict.BLOCK,
+            "not collected, without the tag flywheel.name: " + ", ".join(f"{name}/{item}" for item in unseen),
+            f"set the experiment tag flywheel.name to {name}, or log a run there",
+        )
+
+
+def _unfinished(here: _Surroundings) -> Iterator[Diagnosis]:
+    runs = here.desk.tracking.collector.unfinished()
+    if runs:
+        told = "; ".join(f"{run.run_id} of {run.project_id}: {run.reason}" for run in runs[:MOST])
+        more = f"; and {len(runs) - MOST} more" if len(runs) > MOST else ""
+        yield Diagnosis("unfinished runs", Verdict.INCONCLUSIVE, told + more, "end or delete them in the MLflow UI")
 
 
 def _counted(things: Sized, noun: str) -> str:

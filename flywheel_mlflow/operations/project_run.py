@@ -310,7 +310,7 @@ class ProjectRun:
                 files=files,
                 note=with_links(links, project_note(self.contract, evidence), "the files of this run"),
             )
-            self._tracking.runs.finish(started, content)
+            evidence = self._tracking.runs.finish(started, self.contract, content)
         findings = tuple(check for check in gathering.checks if check.outcome is not Outcome.PASSED)
         self.logged = LoggedRun(
             started.run_id, judge(self.flywheel, evidence), findings, missing=gathering.missing_paths()

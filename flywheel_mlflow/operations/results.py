@@ -86,21 +86,24 @@ def log_results(
     for kpi, outcomes in samples.items():
         rehearsal.add_samples(kpi, outcomes)
     rehearsal.evidence(iteration=iteration, kind=run.kind, run_id=None, code_version="")
+    data = {
+        name: _inside(folder, place) for name, place in contract.results.interfaces.items() if (folder / place).exists()
+    }
+    cards = {name: _card_beside(folder, name) for name in data}
     with run:
         run.log_document(document, place=place)
         run.log_checks(checks)
         for kpi, outcomes in samples.items():
             run.log_samples(kpi, outcomes)
-        for name, place in contract.results.interfaces.items():
-            if (folder / place).exists():
-                run.log_interface(name, folder / place, card=_card_beside(folder, name))
+        for name, path in data.items():
+            run.log_interface(name, path, card=cards[name])
     if run.logged is None:
         raise InputError("the run ended without a result")
     return replace(run.logged, missing=(*run.logged.missing, *absent))
 
 
 def _card_beside(folder: Path, name: str) -> Path | None:
-    card = folder / f"{name}.card.json"
+    card = _inside(folder, f"{name}.card.json")
     return card if card.is_file() else None
 
 
@@ -116,7 +119,19 @@ def _the_file(folder: Path, name: str) -> Path:
         raise InputError(
             f"{len(fits)} files fit {name}", where=str(folder), hint=f"leave the one of this run there: {names}"
         )
-    return fits[0] if fits else folder / name
+    return _inside(folder, fits[0].relative_to(folder).as_posix() if fits else name)
+
+
+def _inside(folder: Path, place: str) -> Path:
+    """A place below the results folder.
+
+    Raises:
+        InputError: a link leads out: whoever can write there could have any file of this machine logged.
+    """
+    path = folder / place
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError("a link that leads out of the results folder", where=str(path), hint="copy the file there")
+    return path
 
 
 def _read_samples(contract: Contract, folder: Path) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
@@ -144,7 +159,7 @@ def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tup
     except DocumentError as error:
         hint = f"let the project write it again, or correct results.metrics in the contract of {contract.id}"
         raise DocumentError(error.faults, hint=hint) from error
-    checks_file = folder / contract.results.checks
+    checks_file = _inside(folder, contract.results.checks)
     return document, read_checks(checks_file, contract.results.checks_format, name=str(checks_file)), str(metrics_file)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from flywheel_mlflow import deliverables
 from flywheel_mlflow.assembly import Assembly
@@ -45,15 +46,8 @@ def self_evidence(assembly: Assembly, checks: Iterable[Check]) -> ProjectEvidenc
     for item in _read(assembly, contract):
         gathering.add_input(item)
     evidence = gathering.evidence(iteration=assembly.iteration, kind=EvidenceKind.SELF, run_id=None, code_version="")
-    return _without_document(evidence)
-
-
-def _without_document(evidence: ProjectEvidence) -> ProjectEvidence:
-    """The same with a digest over what is kept: the metrics document holds this evidence's own score."""
-    from dataclasses import replace
-
-    bare = replace(evidence, evidence_digest="")
-    return replace(bare, evidence_digest=digest_of(bare))
+    # The metrics document holds this evidence's own score, so the digest is over what is kept of it.
+    return replace(evidence, evidence_digest=digest_of(evidence))
 
 
 def own_files(assembly: Assembly) -> dict[str, str]:

@@ -84,7 +84,7 @@ def fingerprints_to_parquet(fingerprints: Hashes) -> bytes:
     buffer = io.BytesIO()
     table = pa.table({_COLUMN: pa.array(fingerprints, type=pa.uint64())})
     # Hashes have no repeated values: a dictionary would only cost.
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=False)
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=False, write_page_checksum=True)
     return buffer.getvalue()
 
 
@@ -95,10 +95,12 @@ def fingerprints_from_parquet(data: bytes) -> Hashes:
         RecordError: the bytes are not such a file.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from flywheel_mlflow.records.parquet import open_parquet
 
     try:
-        column = pq.read_table(io.BytesIO(data), columns=[_COLUMN]).column(_COLUMN)
+        with open_parquet(io.BytesIO(data)) as source:
+            column = source.read(columns=[_COLUMN]).column(_COLUMN)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise RecordError("not a file of fingerprints", hint="log the interface again") from error
     if column.type != pa.uint64() or column.null_count:

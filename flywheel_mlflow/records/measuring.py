@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flywheel_mlflow.canonical import digest_of, short_digest
-from flywheel_mlflow.contract import InterfaceOut
+from flywheel_mlflow.contract import InterfaceOut, field_types
 from flywheel_mlflow.errors import RecordError
 from flywheel_mlflow.evidence import Check, FieldType, InterfaceVersion
 from flywheel_mlflow.records.batches import BatchMaker, RecordSchema
@@ -135,7 +135,7 @@ class _Engine:
         self.profile = ProfileBuilder(schema)
         self.duplicates = duplicates_of(spec)
         self.checks: tuple[RecordCheck, ...] = (
-            RequiredFields(spec.name, schema, spec.fields),
+            RequiredFields(spec.name, schema, tuple(field_types(spec.fields))),
             UniqueIds(spec.name),
             self.duplicates,
             SplitLeakage(spec.name, spec.group_key),

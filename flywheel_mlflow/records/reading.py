@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from flywheel_mlflow.errors import RecordError, StorageError
+from flywheel_mlflow.records.parquet import damaged_row_group, open_parquet
 from flywheel_mlflow.records.sources import BLOCK_BYTES, DataFile, file_digest
 
 Record = dict[str, Any]
@@ -186,15 +187,12 @@ class ParquetReader(Reader):
     def batches(self) -> Iterator[list[Record]]:
         """See :meth:`Reader.batches`."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         self._check_ends()
         self.digest = file_digest(self.file)
         row = 0
         try:
-            # buffer_size makes Arrow read a column chunk piecewise; without it a row group's
-            # columns are held in memory whole.
-            with pq.ParquetFile(self.file.path, buffer_size=BLOCK_BYTES, pre_buffer=False) as source:
+            with open_parquet(self.file.path) as source:
                 promised = source.metadata.num_rows
                 self._index(source.metadata)
                 names = source.schema_arrow.names
@@ -206,9 +204,20 @@ class ParquetReader(Reader):
                     yield records
         except (pa.ArrowException, UnicodeDecodeError, OSError, ValueError, OverflowError) as error:
             reason = str(error).splitlines()[0][:200] if not isinstance(error, UnicodeDecodeError) else "not UTF-8"
-            self.fail(f"cannot be read as Parquet: {reason}", self.place(row), hint="write or copy the file again")
+            self.fail(f"cannot be read as Parquet: {reason}", self._damage(row), hint="write or copy the file again")
         if row != promised:
             self.fail(f"{row} rows read, {promised} promised by the footer", hint="write the file again")
+
+    def _damage(self, row: int) -> str:
+        """Where reading stopped after ``row`` rows: a batch spans row groups, so the damaged one is looked for."""
+        import pyarrow as pa
+
+        first = bisect_right(self._group_starts, row) - 1
+        try:
+            group = damaged_row_group(self.file.path, first)
+        except (pa.ArrowException, OSError):
+            group = None
+        return self.place(row) if group in (None, first) else f"row group {group}"
 
     def _index(self, metadata: Any) -> None:
         starts = [0]

@@ -56,19 +56,29 @@ def find_files(path: Path, data_format: str) -> tuple[DataFile, ...]:
 
     A file stands for itself. Of a directory every file below it counts, except hidden ones, names
     that begin with ``_`` (the marks of a writer such as ``_SUCCESS``) and the card ``card.json``
-    at its top.
+    at its top. The directory is uploaded whole, so none of its entries may lead out or be no file.
 
     Raises:
-        InputError: nothing there, no data file, a file of another format, or a link that leads out.
+        InputError: nothing there, no data file, a file of another format, a link that leads out, or a name that is
+            not UTF-8.
         StorageError: the system refuses to list or read it.
     """
+    if path.is_symlink():
+        # Whoever can write into a results folder could have any file of this machine uploaded.
+        raise InputError(
+            "a link, which is not followed",
+            where=_shown(path),
+            hint="copy the data there, or give the path it leads to",
+        )
+    _check_name(path, path.name)
     if path.is_file():
         return (_data_file(path, path.name),)
     if not path.is_dir():
         what = "there is no such file or directory" if not path.exists() else "neither a file nor a directory"
         raise InputError(what, where=str(path), hint="give the path of the interface's data")
     root = path.resolve()
-    files = tuple(sorted((_member(item, path, root) for item in _walk(path)), key=lambda item: item.name))
+    entries = _walk(path, root)
+    files = tuple(sorted((_data_file(path / name, name) for name in entries if _is_data(name)), key=lambda f: f.name))
     if not files:
         raise InputError(
             "the directory holds no data file",
@@ -80,35 +90,55 @@ def find_files(path: Path, data_format: str) -> tuple[DataFile, ...]:
     return files
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, root: Path) -> list[str]:
+    """The names of all files below ``folder``, relative to it; ``root`` is the folder with links resolved."""
+
     def fail(error: OSError) -> None:
         raise StorageError(f"cannot list the directory: {error.strerror or error}", where=str(folder)) from error
 
     found = []
     for parent, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if _is_data_name(name)]
         for name in folders:
-            inner = Path(parent, name)
-            if inner.is_symlink():
+            if Path(parent, name).is_symlink():
                 # Followed it could lead out or around in circles; passed over, data would be missing silently.
-                raise InputError("a link to a directory", where=str(inner), hint="replace it with the directory itself")
-        found += [Path(parent, name) for name in names if _is_data_name(name)]
-    return [item for item in found if item != folder / CARD_FILE]
+                inner = Path(parent, name)
+                raise InputError(
+                    "a link to a directory", where=_shown(inner), hint="replace it with the directory itself"
+                )
+        for name in names:
+            item = Path(parent, name)
+            relative = item.relative_to(folder).as_posix()
+            _check_name(item, relative)
+            _check_member(item, root)
+            found.append(relative)
+    return found
 
 
-def _is_data_name(name: str) -> bool:
-    return not name.startswith((".", "_"))
+def _check_name(path: Path, name: str) -> None:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(
+            "a file name that is not UTF-8", where=_shown(path), hint="rename the file: its name is kept and shown"
+        ) from None
 
 
-def _member(item: Path, folder: Path, root: Path) -> DataFile:
-    name = item.relative_to(folder).as_posix()
-    if not item.resolve().is_relative_to(root):
+def _shown(path: Path) -> str:
+    """The path as text that can be printed, whatever bytes its name has."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _is_data(name: str) -> bool:
+    return name != CARD_FILE and not any(part.startswith((".", "_")) for part in name.split("/"))
+
+
+def _check_member(item: Path, root: Path) -> None:
+    if item.is_symlink() and not item.resolve().is_relative_to(root):
         raise InputError(
             "a link that leads out of the directory", where=str(item), hint="copy the file in, or log its own directory"
         )
     if not item.is_file():
         raise InputError("not a regular file", where=str(item), hint="only files can be interface data")
-    return _data_file(item, name)
 
 
 def _data_file(path: Path, name: str) -> DataFile:

@@ -199,7 +199,7 @@ class Tracking:
         """Adopts runs that others logged."""
         from flywheel_mlflow.tracking.adoption import Adopter
 
-        return Adopter(self._client, uri=self._uri, flywheel=self._flywheel)
+        return Adopter(self._client, uri=self._uri, flywheel=self._flywheel, artifact_root=self._root)
 
     @cached_property
     def data(self) -> InterfaceData:

@@ -1,18 +1,22 @@
-"""Tags runs that some other tool logged, so that they count as a project's evidence."""
+"""Makes runs that some other tool logged count as a project's evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.errors import InputError, ServerRefused, UnknownName
 from flywheel_mlflow.evidence import EvidenceKind, SkippedRun
 from flywheel_mlflow.tracking import tags
-from flywheel_mlflow.tracking.collector import PAGE_SIZE, metric_of
+from flywheel_mlflow.tracking.collector import PAGE_SIZE, metric_of, read_interfaces
 from flywheel_mlflow.tracking.connection import pages, translated
-from flywheel_mlflow.tracking.project_runs import log_batch, project_labels
+from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags
+from flywheel_mlflow.tracking.places import Adoption
+from flywheel_mlflow.tracking.project_runs import ensure_experiment, log_batch, project_labels
+from flywheel_mlflow.tracking.views import project_views
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,10 +41,11 @@ class Adopted:
 class Adopter:
     """Adopts existing runs of a tracking server."""
 
-    def __init__(self, client: MlflowClient, *, uri: str, flywheel: str) -> None:
+    def __init__(self, client: MlflowClient, *, uri: str, flywheel: str, artifact_root: Path | None) -> None:
         self._client = client
         self._uri = uri
         self._flywheel = flywheel
+        self._artifact_root = artifact_root
 
     def adopt(
         self, experiment: str, filter_string: str, contract: Contract, iteration: int, *, dry_run: bool = False
@@ -83,11 +88,9 @@ class Adopter:
                 if reason:
                     left.append(SkippedRun(contract.id, run.info.run_id, reason))
                     continue
-                if not dry_run:
-                    self._tag(run.info.run_id, contract, iteration)
                 taken.append(run)
             if taken and not dry_run:
-                self._client.set_experiment_tag(found.experiment_id, tags.NAME, self._flywheel)
+                self._take(found.experiment_id, taken, contract, iteration)
         return _adopted(taken, left, contract)
 
     def _matching(self, experiment_id: str, filter_string: str) -> list[Run]:
@@ -107,10 +110,30 @@ class Adopter:
                 hint="write it as in the search box of the MLflow UI, for example params.model = 'x'",
             ) from error
 
-    def _tag(self, run_id: str, contract: Contract, iteration: int) -> None:
+    def _take(self, experiment_id: str, runs: Iterable[Run], contract: Contract, iteration: int) -> None:
+        """Tag the runs, and name each with its digest on the project's own experiment: that is what makes it count.
+
+        Whoever may only write to the experiment of the runs cannot do the latter.
+        """
+        own = ensure_experiment(
+            self._client,
+            self._flywheel,
+            contract.id,
+            contract.title,
+            self._artifact_root,
+            views=project_views(contract),
+        )
         labels = project_labels(self._flywheel, contract, iteration, EvidenceKind.ADOPTED)
-        log_batch(self._client, run_id, {}, {}, labels)
-        self._client.set_tag(run_id, tags.VALID, tags.TRUE)
+        for run in runs:
+            run_id = run.info.run_id
+            made, read = read_interfaces(run)
+            values = CoveredValues.of(run_id, run.data.metrics, {**run.data.tags, **labels}, made, read)
+            adoption = Adoption(contract.id, experiment_id, digest_of_values(values))
+            log_batch(self._client, run_id, {}, {}, labels | value_tags(values))
+            self._client.set_experiment_tag(own, f"{tags.ADOPTED_PREFIX}{run_id}", adoption.as_text())
+            self._client.set_tag(run_id, tags.VALID, tags.TRUE)
+        if experiment_id != own:
+            self._client.set_experiment_tag(experiment_id, tags.NAME, self._flywheel)
 
 
 def _adopted(taken: Sequence[Run], left: Sequence[SkippedRun], contract: Contract) -> Adopted:

@@ -18,6 +18,7 @@ from flywheel_mlflow.settings import redacted
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.artifacts import Artifacts
 from flywheel_mlflow.tracking.connection import pages, translated
+from flywheel_mlflow.tracking.places import MAX_AHEAD
 from flywheel_mlflow.tracking.project_runs import (
     end_run,
     ensure_experiment,
@@ -102,9 +103,11 @@ class AssemblyStore:
         flywheel: str,
         actor: str,
         artifact_root: Path | None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._artifacts = artifacts
+        self._now = now
         self._uri = uri
         self._flywheel = flywheel
         self._actor = actor
@@ -140,6 +143,11 @@ class AssemblyStore:
                 raise
             return None
 
+    def _has_ended(self, run: Run) -> bool:
+        """Whether a run is over; one that claims to have ended in the time to come is not believed."""
+        latest = _milliseconds(self._now() + MAX_AHEAD)
+        return run.info.status != "RUNNING" and (run.info.end_time or 0) <= latest
+
     def _newest(self, iteration: int, marks: set[str]) -> Run | None:
         with translated(self._uri):
             experiment = self._client.get_experiment_by_name(self._flywheel)
@@ -155,7 +163,7 @@ class AssemblyStore:
                 order_by=["attributes.end_time DESC"],
                 max_results=MAX_ATTEMPTS,
             )
-        return next((run for run in runs if run.data.tags.get(tags.VALID) in marks and _has_ended(run)), None)
+        return next((run for run in runs if run.data.tags.get(tags.VALID) in marks and self._has_ended(run)), None)
 
     def earlier(
         self, iteration: int, *, most: int, ended_before: datetime | None = None
@@ -184,7 +192,8 @@ class AssemblyStore:
             for run in islice(runs, most * RUNS_AN_ITERATION):
                 number = run.data.tags.get(tags.ITERATION, "")
                 turn = int(number) if number.isdecimal() else 0
-                if 0 < turn < iteration and turn not in found and run.data.tags.get(tags.VALID) == tags.TRUE:
+                valid = run.data.tags.get(tags.VALID) == tags.TRUE and self._has_ended(run)
+                if 0 < turn < iteration and turn not in found and valid:
                     found[turn] = _recorded(run, turn)
                     missing.discard(turn)
                 if not missing:
@@ -212,7 +221,7 @@ class AssemblyStore:
             for run in runs
             if run.data.tags.get(tags.VALID) in (tags.TRUE, tags.FALSE)
             and run.data.tags.get(tags.ITERATION, "").isdecimal()
-            and _has_ended(run)
+            and self._has_ended(run)
         )
 
     def between(self, start: datetime, end: datetime) -> tuple[RecordedAssembly, ...]:
@@ -239,7 +248,7 @@ class AssemblyStore:
         found: dict[int, RecordedAssembly] = {}
         for run in runs:
             number = run.data.tags.get(tags.ITERATION, "")
-            if number.isdecimal() and run.data.tags.get(tags.VALID) == tags.TRUE and _has_ended(run):
+            if number.isdecimal() and run.data.tags.get(tags.VALID) == tags.TRUE and self._has_ended(run):
                 found.setdefault(int(number), _recorded(run, int(number)))
         return tuple(found[turn] for turn in sorted(found))
 
@@ -255,7 +264,7 @@ class AssemblyStore:
                 order_by=["attributes.start_time DESC"],
                 max_results=MAX_ATTEMPTS,
             )
-        whole = (run.data.tags for run in runs if tags.VALID in run.data.tags and _has_ended(run))
+        whole = (run.data.tags for run in runs if tags.VALID in run.data.tags and self._has_ended(run))
         found = next((labels.get(tags.ITERATION, "") for labels in whole), "")
         return int(found) if found.isdecimal() else None
 
@@ -392,10 +401,6 @@ class AssemblyStore:
 
 def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-def _has_ended(run: Run) -> bool:
-    return bool(run.info.status != "RUNNING")
 
 
 def _recorded(run: Run, iteration: int) -> RecordedAssembly:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.contract import Contract, Kpi
@@ -28,6 +29,8 @@ from flywheel_mlflow.evidence import (
 from flywheel_mlflow.paths import metric_names
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
+from flywheel_mlflow.tracking.integrity import CoveredValues, changes_since
+from flywheel_mlflow.tracking.places import MAX_AHEAD, EvidencePlaces, elsewhere, places_among
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,15 +44,29 @@ PAGE_SIZE = 1000
 MAX_COUNT = 1_000_000_000
 
 
-class Collector:
-    """Reads the evidence of one flywheel's projects from the tracking server."""
+#: A run that has been running for longer than this is told apart from one that is at work.
+STALE_AFTER = timedelta(hours=24)
+#: Runs of other experiments that are listed; others can log as many as they like.
+MAX_STRANGERS = 100
 
-    def __init__(self, client: MlflowClient, *, uri: str, flywheel: str, page_size: int = PAGE_SIZE) -> None:
+
+class Collector:
+    """Reads the evidence of one flywheel's projects from the tracking server; ``now`` is the clock."""
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        *,
+        uri: str,
+        flywheel: str,
+        page_size: int = PAGE_SIZE,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._client = client
         self._uri = uri
         self._flywheel = flywheel
         self._page_size = page_size
-        self._experiments: dict[str, str | None] | None = None
+        self._now = now
 
     def collect(
         self, contracts: Mapping[str, Contract], iteration: int, *, only: frozenset[str] | None = None
@@ -60,11 +77,12 @@ class Collector:
 
         One search finds the iteration. Only projects that are missing in it cost more: one
         search for each earlier iteration they may be carried from, over their experiments alone.
+        Experiments that bear the flywheel's tag and hold no evidence cost one search, to tell of their runs.
         """
-        self._experiments = None  # a run logged since the last call may have brought a new one
-        found = self._search(contracts, iteration, only)
+        places = self.places()  # a run logged since the last call may have brought a new one
+        found = self._search(places, contracts, iteration, only)
         evidence = dict(found.evidence)
-        skipped = list(found.skipped)
+        skipped = [*found.skipped, *(self._strangers(places, contracts, iteration) if only is None else ())]
         wanted = {
             project_id: contract.carry.max_age
             for project_id, contract in contracts.items()
@@ -76,7 +94,8 @@ class Collector:
             wanted = {project_id: limit for project_id, limit in wanted.items() if limit >= age}
             if not wanted:
                 break
-            earlier = self._search({name: contracts[name] for name in wanted}, iteration - age, frozenset(wanted))
+            missing = {name: contracts[name] for name in wanted}
+            earlier = self._search(places, missing, iteration - age, frozenset(wanted))
             skipped += earlier.skipped
             for project_id, item in earlier.evidence.items():
                 evidence[project_id] = carried(item)
@@ -95,44 +114,78 @@ class Collector:
         turn = run.data.tags.get(tags.ITERATION, "")
         if not turn.isdecimal():
             return None
-        return next(iter(fold([run], contracts, int(turn), flywheel=self._flywheel).evidence.values()), None)
+        found = fold([run], contracts, int(turn), flywheel=self._flywheel, places=self.places(), now=self._now())
+        return next(iter(found.evidence.values()), None)
 
     def experiments(self) -> dict[str, str]:
         """The experiment of each project by project id, where a project has logged anything; one request."""
+        return {project_id: experiment for experiment, project_id in self.places().projects.items()}
+
+    def places(self) -> EvidencePlaces:
+        """Where evidence lies, and which other experiments bear the flywheel's tag; one request."""
         with translated(self._uri):
-            found = self._client.search_experiments(
-                filter_string=f"tags.`{tags.NAME}` = '{self._flywheel}'", max_results=self._page_size
-            )
-        return {item.tags[tags.PROJECT]: str(item.experiment_id) for item in found if tags.PROJECT in item.tags}
-
-    def _search(self, contracts: Mapping[str, Contract], iteration: int, projects: frozenset[str] | None) -> Collected:
-        """The evidence of one iteration, over all experiments or those of some projects."""
-        with translated(self._uri), _cycle_collector_paused():
-            experiments = self._experiment_ids(projects)
-            runs = list(self._runs(experiments, iteration)) if experiments else []
-        return fold(runs, contracts, iteration, projects, flywheel=self._flywheel)
-
-    def _experiment_ids(self, projects: frozenset[str] | None) -> list[str]:
-        """Experiments of the flywheel; those of one project are left out when others are asked for."""
-        if self._experiments is None:
-            self._experiments = {
-                item.experiment_id: item.tags.get(tags.PROJECT)
-                for item in pages(
+            found = list(
+                pages(
                     lambda token: self._client.search_experiments(
                         filter_string=f"tags.`{tags.NAME}` = '{self._flywheel}'",
                         max_results=self._page_size,
                         page_token=token,
                     )
                 )
-                # The assembly's own experiment (six runs an assembly, long notes) and those of the ledger and
-                # the feedback hold no project's evidence.
-                if item.name != self._flywheel and tags.KIND not in item.tags
-            }
-        return sorted(
-            experiment
-            for experiment, project in self._experiments.items()
-            if projects is None or project is None or project in projects
+            )
+        return places_among(found, self._flywheel)
+
+    def unfinished(self) -> tuple[SkippedRun, ...]:
+        """The runs of projects that have been running for longer than ``STALE_AFTER``; two requests."""
+        experiments = self.places().experiments_of(None)
+        before = int((self._now() - STALE_AFTER).timestamp() * 1000)
+        if not experiments:
+            return ()
+        with translated(self._uri):
+            runs = self._client.search_runs(
+                experiments,
+                filter_string=f"attributes.status = 'RUNNING' and attributes.start_time < {before}",
+                max_results=MAX_STRANGERS,
+            )
+        return tuple(
+            SkippedRun(run.data.tags.get(tags.PROJECT, "")[:80], run.info.run_id, _running(run, self._now()))
+            for run in runs
+            if run.data.tags.get(tags.NAME) == self._flywheel
         )
+
+    def _search(
+        self,
+        places: EvidencePlaces,
+        contracts: Mapping[str, Contract],
+        iteration: int,
+        projects: frozenset[str] | None,
+    ) -> Collected:
+        """The evidence of one iteration, over all experiments or those of some projects."""
+        experiments = places.experiments_of(projects)
+        with translated(self._uri), _cycle_collector_paused():
+            runs = list(self._runs(experiments, iteration)) if experiments else []
+        return fold(runs, contracts, iteration, projects, flywheel=self._flywheel, places=places, now=self._now())
+
+    def _strangers(
+        self, places: EvidencePlaces, contracts: Mapping[str, Contract], iteration: int
+    ) -> Iterator[SkippedRun]:
+        """Runs of experiments that hold no evidence, and claim to."""
+        if not places.others:
+            return
+        with translated(self._uri):
+            runs = self._client.search_runs(
+                list(places.others),
+                filter_string=f"tags.`{tags.ITERATION}` = '{iteration}'",
+                max_results=MAX_STRANGERS,
+            )
+        for run in runs:
+            project_id = run.data.tags.get(tags.PROJECT, "")
+            if project_id in contracts:
+                name = places.others[run.info.experiment_id]
+                yield SkippedRun(project_id, run.info.run_id, elsewhere(name, self._flywheel, project_id))
+        if runs.token:
+            names = ", ".join(sorted(name[:80] for name in places.others.values()))[:300]
+            yield SkippedRun("", "", f"and more runs of experiments that bear this flywheel's tag: {names}")
 
     def _runs(self, experiments: list[str], iteration: int) -> Iterator[Run]:
         # The one selective clause: MLflow reads every run's row of the first tag named, so the
@@ -167,8 +220,6 @@ def _cycle_collector_paused() -> Iterator[None]:
 
 def carried(evidence: ProjectEvidence) -> ProjectEvidence:
     """The same evidence, marked as carried forward from its own iteration."""
-    from dataclasses import replace
-
     return replace(evidence, carried_from=evidence.iteration)
 
 
@@ -179,6 +230,8 @@ def fold(
     projects: frozenset[str] | None = None,
     *,
     flywheel: str,
+    places: EvidencePlaces,
+    now: datetime,
 ) -> Collected:
     """The newest valid run of each project, and every other run with the reason it does not count."""
     newest: dict[str, tuple[tuple[int, int, str], ProjectEvidence]] = {}
@@ -191,15 +244,23 @@ def fold(
         if projects is not None and project_id not in projects:
             continue
         contract = contracts.get(project_id)
-        reason = why_not(run, contract, flywheel)
+        reason = why_not(run, contract, flywheel, places, now)
         if reason or contract is None:
             skipped.append(SkippedRun(project_id[:80], run.info.run_id, reason or "no contract"))
             continue
         try:
-            evidence = read_evidence(run, contract, iteration)
+            evidence = read_evidence(run, contract, iteration, digest=places.digest_of(run))
+        except RunChanged as error:
+            skipped.append(SkippedRun(project_id, run.info.run_id, str(error)))
+            continue
         except (ValueError, OverflowError, OSError, RecursionError) as error:
             # What others write can be nested without end, or end in the year 5138.
             skipped.append(SkippedRun(project_id, run.info.run_id, f"unreadable: {str(error)[:300]}"))
+            continue
+        if evidence.ended is not None and evidence.ended > now + MAX_AHEAD:
+            ahead = _for_people((evidence.ended - now).total_seconds())
+            reason = f"ended {ahead} from now: its clock, or that of this machine, is wrong"
+            skipped.append(SkippedRun(project_id, run.info.run_id, reason))
             continue
         rank = (run.info.end_time or 0, run.info.start_time or 0, run.info.run_id)
         if project_id in newest and newest[project_id][0] > rank:
@@ -221,7 +282,7 @@ def _unique(runs: Iterable[Run]) -> Iterator[Run]:
             yield run
 
 
-def why_not(run: Run, contract: Contract | None, flywheel: str) -> str | None:
+def why_not(run: Run, contract: Contract | None, flywheel: str, places: EvidencePlaces, now: datetime) -> str | None:
     """Why a run does not count as evidence, or None when it does."""
     labels = run.data.tags
     project_id = labels.get(tags.PROJECT, "")
@@ -233,8 +294,11 @@ def why_not(run: Run, contract: Contract | None, flywheel: str) -> str | None:
         return f"of kind {labels.get(tags.KIND, 'unknown')[:20]}, not {tags.KIND_PROJECT}"
     if labels.get(tags.SCHEMA) != tags.SCHEMA_VERSION:
         return f"written in format {labels.get(tags.SCHEMA, 'unknown')[:20]}, this version reads {tags.SCHEMA_VERSION}"
+    if not places.holds(run, project_id):
+        name = places.names.get(run.info.experiment_id, run.info.experiment_id)
+        return elsewhere(name, flywheel, project_id)
     if run.info.status == "RUNNING":
-        return "still running, or its process died"
+        return _running(run, now)
     if run.info.status != "FINISHED":
         cause = labels.get(tags.ERROR, "")
         return f"ended {run.info.status.lower()}" + (f": {cause[:300]}" if cause else "")
@@ -243,16 +307,40 @@ def why_not(run: Run, contract: Contract | None, flywheel: str) -> str | None:
     return None
 
 
-def read_evidence(run: Run, contract: Contract, iteration: int) -> ProjectEvidence:
-    """The evidence in a run's tags, metrics and dataset inputs.
+def _running(run: Run, now: datetime) -> str:
+    age = now.timestamp() - (run.info.start_time or 0) / 1000
+    if age < STALE_AFTER.total_seconds():
+        return "still running, or its process died"
+    return f"running for {_for_people(age)}: its process died, most likely"
+
+
+def _for_people(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+class RunChanged(ValueError):
+    """A run no longer holds what its digest was made of."""
+
+
+def read_evidence(run: Run, contract: Contract, iteration: int, *, digest: str) -> ProjectEvidence:
+    """The evidence in a run's tags, metrics and dataset inputs, held against their ``digest`` where there is one.
 
     Raises:
+        RunChanged: a value is not the one the run ended with.
         ValueError: a tag or dataset that this product did not write like that.
     """
     labels, metrics = run.data.tags, run.data.metrics
     kind = EvidenceKind(labels.get(tags.EVIDENCE, EvidenceKind.ADOPTED.value))
     adopted = kind is EvidenceKind.ADOPTED
-    outs, ins = _interfaces(run)
+    outs, ins = read_interfaces(run)
+    if digest:
+        needed = _metrics_read(contract, adopted=adopted)
+        now = CoveredValues.of(run.info.run_id, metrics, labels, outs, ins)
+        if changes := changes_since(digest, run, now, needed):
+            raise RunChanged(f"was changed after it ended: {changes}")
     promised = {item.name for item in contract.interfaces_out}
     return ProjectEvidence(
         project_id=contract.id,
@@ -266,11 +354,18 @@ def read_evidence(run: Run, contract: Contract, iteration: int) -> ProjectEviden
         interfaces_out={name: version for name, version in sorted(outs.items()) if name in promised},
         interfaces_in=tuple(sorted(ins)),
         costs=_costs(contract, metrics, adopted=adopted),
-        evidence_digest=labels.get(tags.EVIDENCE_DIGEST, ""),
+        evidence_digest=digest,
         code_version=labels.get(tags.GIT_COMMIT, ""),
         tasks=_tasks(labels.get(tags.TASKS)),
         task_documents=labels.get(tags.TASK_DOCUMENTS, ""),
     )
+
+
+def _metrics_read(contract: Contract, *, adopted: bool) -> set[str]:
+    """The keys of the metrics that evidence of this contract is read from."""
+    ours = {kpi.name + suffix for kpi in contract.kpis for suffix in tags.KPI_SUFFIXES.values()}
+    theirs = {name for use in contract.metric_paths() for name in metric_names(use.path)} if adopted else set()
+    return ours | theirs | tags.SUMMARY_METRICS
 
 
 def _tasks(text: str | None) -> tuple[str, ...]:
@@ -345,7 +440,12 @@ def _checks(labels: Mapping[str, str], metrics: Mapping[str, float], required: I
     )
 
 
-def _interfaces(run: Run) -> tuple[dict[str, InterfaceVersion], set[ConsumedInterface]]:
+def read_interfaces(run: Run) -> tuple[dict[str, InterfaceVersion], set[ConsumedInterface]]:
+    """The interface versions a run made, by name, and those it read, from its dataset inputs.
+
+    Raises:
+        ValueError: a dataset that this product did not write like that.
+    """
     outs: dict[str, InterfaceVersion] = {}
     ins: set[ConsumedInterface] = set()
     for item in run.inputs.dataset_inputs if run.inputs else []:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -78,8 +78,9 @@ def open_client(settings: Settings) -> MlflowClient:
     bound_requests()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # Alembic tells every one of its migrations, MLflow every default it chose.
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # What a database file refuses MLflow logs with its traceback, and raises; we tell what was raised.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING if settings.is_server else logging.CRITICAL)
     with translated(settings.shown_uri):
         from mlflow import MlflowClient
 
@@ -118,19 +119,22 @@ def _first_opening(settings: Settings) -> Iterator[None]:
         yield
         return
     database = Path(settings.tracking_uri.removeprefix("sqlite:///").split("?")[0]).absolute()
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with database.with_suffix(".opening").open("w", encoding="utf-8") as lock:
+    with ExitStack() as stack:
+        try:
+            database.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(database.with_suffix(".opening").open("w", encoding="utf-8"))
             import fcntl
 
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise StorageError(
-            f"cannot keep a database file there: {error.strerror or error}",
-            where=str(database),
-            hint="choose a folder you can write to with MLFLOW_TRACKING_URI or --root",
-        ) from error
+        except OSError as error:
+            # Where nothing can be written a database that is there can be read: nobody makes it now.
+            if not database.is_file():
+                raise StorageError(
+                    f"cannot keep a database file there: {error.strerror or error}",
+                    where=str(database),
+                    hint="choose a folder you can write to with MLFLOW_TRACKING_URI or --root",
+                ) from error
+        yield
 
 
 @contextmanager
@@ -153,14 +157,11 @@ def translated(uri: str) -> Iterator[None]:
 
 def translate(error: BaseException, uri: str) -> FlywheelError | None:
     """Our error for a foreign one; None when it is not the store's fault but a defect of ours."""
+    full = disk_full(error, uri)
+    if full is not None:
+        return full
     chain = list(_chain(error))
-    for cause in chain:
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            return StorageError("the disk is full", where=cause.filename or uri, hint="free some space, then run again")
     text = redacted(" ".join(str(error).split()))
-    # `shutil.copytree`, which copies artifacts, keeps the system's words and drops the number.
-    if "database or disk is full" in text or os.strerror(errno.ENOSPC) in text:
-        return StorageError("the disk is full", where=uri, hint="free some space, then run again")
     http_error = _kind("requests.exceptions", "HTTPError")
     answers = [getattr(cause, "response", None) for cause in chain if isinstance(cause, http_error)]
     statuses = [answer.status_code for answer in answers if answer is not None]
@@ -178,6 +179,18 @@ def translate(error: BaseException, uri: str) -> FlywheelError | None:
         return StorageError(
             f"{error.strerror or error}", where=error.filename or uri, hint="check path and permissions"
         )
+    return None
+
+
+def disk_full(error: BaseException, place: str) -> StorageError | None:
+    """Our error for a foreign one that says there is no space left, at ``place`` if it does not say where."""
+    hint = "free some space, then run again"
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StorageError("the disk is full", where=cause.filename or place, hint=hint)
+    # `shutil.copytree`, which copies artifacts, keeps the system's words and drops the number.
+    if "database or disk is full" in str(error) or os.strerror(errno.ENOSPC) in str(error):
+        return StorageError("the disk is full", where=place, hint=hint)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from flywheel_mlflow.gathering import MAX_TAG_LENGTH
 from flywheel_mlflow.settings import redacted
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags
 from flywheel_mlflow.tracking.views import View, furnish, project_views, view_tags
 
 if TYPE_CHECKING:
@@ -110,25 +111,35 @@ class ProjectRunWriter:
             found = self._client.get_experiment_by_name(f"{self._flywheel}/{project_id}")
         return run_id if found is not None and found.experiment_id == experiment_id else None
 
-    def finish(self, run: StartedRun, content: RunContent) -> None:
-        """Write everything, end the run, then mark it valid: readers count it only after that."""
+    def finish(self, run: StartedRun, contract: Contract, content: RunContent) -> ProjectEvidence:
+        """Write everything, end the run, then mark it valid: readers count it only after that.
+
+        Returns the evidence with the digest of what collecting will read.
+        """
         evidence = content.evidence
-        labels = {
-            **content.tags,
-            tags.CHECKS: checks_tag(evidence.checks, content.passed_checks),
-            tags.EVIDENCE_DIGEST: evidence.evidence_digest,
-            tags.NOTE: content.note,
-        }
+        labels = {**content.tags, tags.CHECKS: checks_tag(evidence.checks, content.passed_checks)}
         if evidence.tasks:
             labels[tags.TASKS] = canonical_json(evidence.tasks)
         if evidence.task_documents:
             labels[tags.TASK_DOCUMENTS] = evidence.task_documents
+        metrics = {**content.metrics, **summary_metrics(evidence)}
+        values = CoveredValues.of(
+            run.run_id,
+            metrics,
+            project_labels(self._flywheel, contract, evidence.iteration, evidence.kind) | labels,
+            evidence.interfaces_out,
+            evidence.interfaces_in,
+        )
+        digest = digest_of_values(values)
+        params = {**content.params, tags.EVIDENCE_DIGEST: digest}
+        labels |= {**value_tags(values), tags.NOTE: content.note}
         with translated(self._uri):
-            self._log(run.run_id, {**content.metrics, **summary_metrics(evidence)}, content.params, labels)
+            self._log(run.run_id, metrics, params, labels)
             log_datasets(self._client, run.run_id, evidence.interfaces_out.values(), evidence.interfaces_in)
             upload(run.artifact_uri, content.files, self._client.tracking_uri)
             end_run(self._client, run.run_id, "FINISHED")
             self._client.set_tag(run.run_id, tags.VALID, tags.TRUE)
+        return replace(evidence, evidence_digest=digest)
 
     def fail(self, run: StartedRun, error: BaseException) -> None:
         """Mark the run failed, with the reason on its page."""

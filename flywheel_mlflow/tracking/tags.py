@@ -17,7 +17,12 @@ CONTRACT = "flywheel.contract"
 INTERFACES_OUT = "flywheel.interfaces_out"
 VALID = "flywheel.valid"
 EVIDENCE = "flywheel.evidence"
+#: A parameter, which MLflow never lets anybody change; earlier versions wrote a tag of this name, which proves nothing.
 EVIDENCE_DIGEST = "flywheel.evidence_digest"
+#: The values under the digest, as JSON.
+COVERED_VALUES = "flywheel.covered_values"
+#: On a project's experiment, before the id of a run that was adopted from another one: where it lies, and its digest.
+ADOPTED_PREFIX = "flywheel.adopted."
 CHECKS = "flywheel.checks"
 #: The ids of the tasks a run read, as a JSON list.
 TASKS = "flywheel.tasks"
@@ -72,6 +77,9 @@ SAMPLE_SIZE_SUFFIX = ".n"
 STANDARD_ERROR_SUFFIX = ".stderr"
 #: What the metric of a KPI's value, sample size and standard error is called after the KPI, by the key of the contract.
 KPI_SUFFIXES = {"path": "", "n_path": SAMPLE_SIZE_SUFFIX, "stderr_path": STANDARD_ERROR_SUFFIX}
+SUMMARY_METRICS = frozenset(
+    {CHECKS_PASSED, CHECKS_FAILED, CHECKS_SKIPPED, CHECKS_ERROR, CHECKS_WARNED, REVIEW_HOURS, REVIEW_COST_RMB}
+)
 
 CONTEXT_OUT = "interface_out"
 CONTEXT_IN = "interface_in"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from workbench import Bench, bench_on, copy_flywheel, flywheel_command, fresh_na
 
 from flywheel_mlflow.errors import FlywheelError, ServerRefused, ServerUnreachable, StorageError
 from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.operations.drifting import Followed
+from flywheel_mlflow.operations.noticing import NoticedAfter
 
 
 @pytest.fixture
@@ -251,6 +255,8 @@ import resource, sys
 from pathlib import Path
 from workbench import bench_on
 from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.operations.drifting import Followed
+from flywheel_mlflow.operations.noticing import NoticedAfter
 from flywheel_mlflow.errors import FlywheelError
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -275,3 +281,68 @@ def test_file_larger_than_allowed(home: Path, embedded_store: Callable[[], Embed
     assert process.returncode == 4, (out, err)
     assert "try:" in out
     assert bench_on(load_flywheel(home), store.uri).collect().evidence == {}
+
+
+def test_full_disk_under_the_database(home: Path, tmp_path: Path) -> None:
+    """A command on a full disk ends with 4 and two lines of ours, without MLflow's traceback."""
+    with _tiny_disk(tmp_path / "store", 4000) as folder:
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        assert flywheel_command("init", root=home, uri=uri).code == 0
+        with suppress(OSError), (folder / "filler").open("wb") as filler:
+            while True:
+                filler.write(b"x" * 4096)
+                filler.flush()
+        line = [sys.executable, "-m", "flywheel_mlflow", "--root", str(home), "--tracking-uri", uri]
+        published = ["log", "p05", "-i", "1", "--results", str(home / "projects" / "p05_rag" / "published")]
+        ended = subprocess.run([*line, *published], capture_output=True, text=True, check=False)
+    assert ended.returncode == 4, ended.stderr
+    assert "error: the disk is full" in ended.stderr
+    assert "Traceback" not in ended.stderr + ended.stdout
+
+
+@pytest.mark.parametrize("step", ["drift_after_assembly", "notice_after_assembly"])
+def test_a_full_disk_after_the_assembly_is_no_success(
+    local_bench: Bench, home: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The assembly stands, and the command ends with 4: what follows it was not written."""
+    full = StorageError("the disk is full")
+    module = "drifting" if step.startswith("drift") else "noticing"
+    kind = Followed if step.startswith("drift") else NoticedAfter
+    monkeypatch.setattr(f"flywheel_mlflow.operations.{module}.{step}", lambda *_: kind(failure=full))
+    ended = flywheel_command("assemble", "-i", "1", "--log", "published", root=home, uri=local_bench.uri)
+    assert (ended.code, "the disk is full" in ended.err) == (4, True)
+    assert "iteration 1" in ended.out
+
+
+def test_a_folder_that_takes_no_writes_can_be_read(home: Path, tmp_path: Path) -> None:
+    """Collecting and reading releases need no lock on a read-only disk; writing is refused as the disk's fault."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        # In processes of their own: one that has the database open keeps the disk writable.
+        line = [sys.executable, "-m", "flywheel_mlflow", "--root", str(home), "--tracking-uri", uri, *arguments]
+        return subprocess.run(line, capture_output=True, text=True, check=False)
+
+    with _tiny_disk(tmp_path / "store", 20_000) as folder:
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        assert run("assemble", "-i", "1", "--log", "published").returncode == 0
+        assert run("release", "create", "-i", "1").returncode == 0
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        collected = run("collect", "-i", "1", "--json")
+        assert "p05" in json.loads(collected.stdout)["evidence"], collected.stderr
+        assert run("release", "list").returncode == 0
+        written = run("log", "p05", "-i", "2", "--results", str(home / "projects/p05_rag/published"))
+        assert written.returncode == 4, written.stderr
+
+
+def test_a_lock_that_cannot_be_made_keeps_nobody_from_reading(
+    embedded_store: Callable[[], EmbeddedStore], home: Path, tmp_path: Path
+) -> None:
+    """Where the database is there nobody makes it any more; where it is not, the folder is told."""
+    uri = embedded_store().uri
+    database = Path(uri.removeprefix("sqlite:///"))
+    database.with_suffix(".opening").unlink(missing_ok=True)
+    database.with_suffix(".opening").mkdir()
+    assert flywheel_command("collect", "-i", "1", root=home, uri=uri).code == 0
+    (tmp_path / "new.opening").mkdir()
+    missing = flywheel_command("collect", "-i", "1", root=home, uri=f"sqlite:///{tmp_path / 'new.db'}")
+    assert (missing.code, "cannot keep a database file there" in missing.err) == (4, True)

@@ -11,7 +11,7 @@ import pytest
 from servers.embedded import EmbeddedStore
 from trials import PROJECTS, Trial, load_module, regenerated, run_trial
 
-from flywheel_mlflow.contract import InterfaceOut
+from flywheel_mlflow.contract import InterfaceOut, field_types
 from flywheel_mlflow.operations.project_run import ProjectRun, project_run
 
 pytestmark = pytest.mark.integration
@@ -36,7 +36,7 @@ def rows_for(interface: InterfaceOut, variant: str) -> list[dict[str, Any]]:
             "split": "train",
             "audit_trace": ["made"],
         }
-        for path in interface.fields:
+        for path in field_types(interface.fields):
             *parents, last = path.split(".")
             place = row
             for parent in parents:

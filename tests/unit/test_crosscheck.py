@@ -180,3 +180,23 @@ def test_a_sample_size_no_verdict_can_use_is_a_warning(tmp_path: Path, kpi: dict
     write_flywheel(tmp_path, contracts=contracts)
     found = [fault.path for fault in load_flywheel(tmp_path).warnings]
     assert found == (["kpis[2].n_path"] if warned else [])
+
+
+def test_declared_types_that_contradict_are_a_fault(tmp_path: Path) -> None:
+    """A consumer cannot need a text where the producer promises a list; a whole number will do as a number."""
+
+    def declare(given: str, needed: str) -> Change:
+        def change(_: dict[str, Any], it: dict[str, dict[str, Any]]) -> None:
+            it["p02"]["interfaces_out"][0]["fields"] = [{"score": given}]
+            it["p03"]["interfaces_in"][0]["fields"] = ["id", {"score": needed}]
+
+        return change
+
+    (fault,) = found(tmp_path / "a", declare("list", "string"))
+    assert fault[1:] == ("interfaces_in[0].fields", "score must be string here, p02 promises list")
+    assert any(
+        "is no" in message or "Input" in message for _, _, message in found(tmp_path / "b", declare("list", "txt"))
+    )
+    plan, contracts = blueprint_document(), contract_documents()
+    declare("integer", "number")(plan, contracts)
+    assert load_flywheel(write_flywheel(tmp_path / "c", blueprint=plan, contracts=contracts)).contracts

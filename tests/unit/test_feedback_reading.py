@@ -171,6 +171,28 @@ def test_csv_keeps_good_rows_beside_bad_ones(tmp_path: Path) -> None:
     assert dead[1]["reason"].startswith("not CSV")
 
 
+@pytest.mark.parametrize(
+    "rest", ["x\n" * 200_000, "\n" * 300_000, "f,2026-10-01T12:00:00Z,human,t\n" * 3, "y" * 200_000]
+)
+def test_a_quote_that_is_never_closed_is_refused_with_its_line(tmp_path: Path, rest: str) -> None:
+    """It would take in the lines after it, or leave each of them as a dead letter; the file is refused at once."""
+    path = tmp_path / "e.csv"
+    good = "e,2026-10-01T12:00:00Z,human,words\n"
+    path.write_text("id,time,source,text\n" + good * 2 + 'q,2026-10-01T12:00:00Z,human,"open\n' + rest)
+    with pytest.raises(InputError, match="a quote that is not closed") as caught:
+        read(path)
+    assert caught.value.where == f"{path}, line 4"
+
+
+def test_a_quoted_text_of_many_lines_is_one_event(tmp_path: Path) -> None:
+    """A quote that is closed may take in as many lines as its text has."""
+    path = tmp_path / "e.csv"
+    text = "\n".join(f"line {number}" for number in range(5000))
+    path.write_text(f'id,time,source,text\nq,2026-10-01T12:00:00Z,human,"{text}"\n')
+    events, dead = read(path)
+    assert ([item["text"] for item in events], dead) == ([text], [])
+
+
 def test_csv_and_parquet_columns_nobody_knows_are_refused(tmp_path: Path) -> None:
     """The file is told to come with a mapping; its name of the column is shown harmlessly."""
     path = tmp_path / "e.csv"

@@ -65,8 +65,7 @@ def test_every_ending_of_a_pytest_run_has_its_outcome() -> None:
         f"{prefix}::test_no_duplicates": FAILED,
         f"{prefix}::test_source_readable": ERROR,
         f"{prefix}::test_scratch_removed": ERROR,
-        f"{prefix}::test_both_broken": FAILED,
-        f"{prefix}::test_both_broken#2": ERROR,
+        f"{prefix}::test_both_broken": ERROR,
         f"{prefix}::test_full_scan": SKIPPED,
         f"{prefix}::test_language_tags": SKIPPED,
         f"{prefix}::test_unexpected_pass": FAILED,
@@ -99,6 +98,56 @@ def test_a_failure_taken_out_of_a_junit_report_is_noticed() -> None:
     with pytest.raises(DocumentError) as caught:
         read_xml(text[: start[0]] + text[start[1] :])
     assert "<testsuite failures>: states '6', the cases show 5" in caught.value.diagnostics()
+
+
+def test_a_test_that_failed_in_its_last_attempt_is_one_check_that_failed() -> None:
+    """Attempts of pytest-rerunfailures are one check; those it repeated without a mark had failed, says the total."""
+    checks = {check.name: check for check in read_checks(FIXTURES / "pytest_reruns.xml", "junit")}
+    assert {name: (check.outcome, check.severity) for name, check in checks.items()} == {
+        "test_b::test_ok": (PASSED, BLOCKING),
+        "test_b::test_fail": (FAILED, BLOCKING),
+        "test_b::test_flaky": (FAILED, WARNING),
+        "test_b::test_other": (PASSED, BLOCKING),
+    }
+    assert checks["test_b::test_fail"].message == "assert 0; 3 attempts: failed, failed, failed"
+    assert checks["test_b::test_flaky"].details == {"attempts": 2, "outcomes": "failed, passed"}
+    assert "the suite counts 4 tests and has 7 cases" in checks["test_b::test_flaky"].message
+
+
+@pytest.mark.parametrize(
+    ("cases", "outcome", "severity"),
+    [
+        ("<testcase name='a'><rerun message='x'/></testcase><testcase name='a'/>", FAILED, WARNING),
+        ("<testcase name='a'><rerun/></testcase><testcase name='a'><failure/></testcase>", FAILED, BLOCKING),
+        ("<testcase name='a'><rerun/></testcase>", FAILED, BLOCKING),
+        ("<testcase name='a'><failure/></testcase><testcase name='a'/>", FAILED, BLOCKING),
+        ("<testcase name='a'/><testcase name='a'><error/></testcase><testcase name='a'/>", ERROR, BLOCKING),
+        ("<testcase name='a'><skipped/></testcase><testcase name='a'/>", SKIPPED, BLOCKING),
+        ("<testcase name='a'/><testcase name='a'/>", PASSED, BLOCKING),
+        ("<testcase name=' a'><failure/></testcase><testcase name='a '/>", FAILED, BLOCKING),
+    ],
+)
+def test_one_attempt_that_failed_is_enough(cases: str, outcome: Outcome, severity: CheckSeverity) -> None:
+    """The worst attempt counts, wherever it stands; only one that was repeated, and is marked so, is a warning."""
+    (check,) = read_xml(f"<testsuite>{cases}</testsuite>")
+    assert (check.name, check.outcome, check.severity) == ("a", outcome, severity)
+
+
+def test_attempts_in_different_suites_are_one_check() -> None:
+    """A failure under one interpreter is not undone by a pass under another."""
+    suites = (
+        "<testsuite><testcase name='a'/></testsuite>",
+        "<testsuite><testcase name='a'><failure/></testcase></testsuite>",
+    )
+    for order in (suites, suites[::-1]):
+        assert outcomes(read_xml(f"<testsuites>{''.join(order)}</testsuites>")) == {"a": FAILED}
+
+
+def test_more_tests_than_the_suite_states_are_refused() -> None:
+    """A test that was interrupted leaves a case that looks like a pass; the total does not count it."""
+    with pytest.raises(DocumentError, match="states 1, the cases show 2 different tests"):
+        read_xml("<testsuite tests='1'><testcase name='a'/><testcase name='b'/></testsuite>")
+    assert len(read_xml("<testsuite tests='3'><testcase name='a'/><testcase name='b'/></testsuite>")) == 2
 
 
 @pytest.mark.parametrize(
@@ -138,15 +187,14 @@ def test_xml_that_declares_anything_is_refused(text: str) -> None:
 
 
 def test_an_expectation_fails_with_the_severity_its_author_gave() -> None:
-    """Critical blocks, warning and info warn, and two of one name keep the order of their arguments."""
+    """Critical blocks, warning and info warn, and of two under one name the worse counts."""
     checks = read_checks(FIXTURES / "great_expectations_corpus_bad.json", "great_expectations")
     assert [(check.name, check.outcome, check.severity) for check in checks] == [
         ("corpus_bad.expect_column_values_to_be_between.score", FAILED, BLOCKING),
-        ("corpus_bad.expect_column_values_to_be_between.score#2", PASSED, WARNING),
         ("corpus_bad.expect_column_values_to_be_unique.id", PASSED, BLOCKING),
         ("corpus_bad.expect_column_values_to_not_be_null.text", FAILED, WARNING),
     ]
-    assert checks[0].message == "1 of 6 values are unexpected"
+    assert checks[0].message == "1 of 6 values are unexpected; 2 attempts: failed, passed"
     assert checks[0].details == {
         "severity": "critical",
         "arguments": '{"column": "score", "max_value": 1.0, "min_value": 0.0}',
@@ -154,6 +202,8 @@ def test_an_expectation_fails_with_the_severity_its_author_gave() -> None:
         "unexpected_count": 1,
         "unexpected_percent": pytest.approx(100 / 6),
         "missing_count": 0,
+        "attempts": 2,
+        "outcomes": "failed, passed",
     }
 
 
@@ -214,7 +264,7 @@ def test_a_described_checkpoint_keeps_the_error_that_the_description_drops() -> 
         "validation_2.expect_column_values_to_not_be_null.text": FAILED,
         "validation_3.expect_column_values_to_not_be_null.no_such_column": ERROR,
     }
-    assert len(found) == 9
+    assert len(found) == 8  # two of the 9 expectations have one name
 
 
 def test_a_described_validation_stands_alone() -> None:
@@ -396,3 +446,42 @@ def test_a_plain_list_of_checks_is_enough() -> None:
 def test_published_totals_never_stand_in_for_the_list(edit: Edit, words: str) -> None:
     """Totals without a list, or that disagree with it, and entries without a plain truth value are faults."""
     assert words in faults_after("p05_test_results.json", "published", edit)
+
+
+@pytest.mark.parametrize("passed", [[True, False], [False, True], [True, False, True]])
+def test_a_name_listed_twice_is_one_check_in_every_format(passed: list[bool]) -> None:
+    """Whatever the tool, the worst result under one name counts, and the order does not matter."""
+    documents = {
+        "published": {"checks": [{"name": "a", "passed": p} for p in passed]},
+        "dbt": {
+            "metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/run-results/v6.json"},
+            "results": [{"unique_id": "a", "status": "pass" if p else "fail"} for p in passed],
+        },
+        "openlineage": {
+            "run": {"facets": {"test": {"tests": [{"name": "a", "status": "pass" if p else "fail"} for p in passed]}}},
+            "job": {"name": "j"},
+        },
+        "great_expectations": {
+            "success": False,
+            "results": [{"success": p, "expectation_config": {"type": "a"}} for p in passed],
+        },
+    }
+    for format_name, document in documents.items():
+        (check,) = read_document(document, format_name)
+        assert (check.outcome, check.details["attempts"]) == (FAILED, len(passed)), format_name
+
+
+def test_a_warning_never_hides_what_blocks() -> None:
+    """Of a warning and a failure that blocks, the failure counts; of a warning and a pass, the warning."""
+    results = [
+        {"unique_id": "a", "status": "warn"},
+        {"unique_id": "a", "status": "fail"},
+        {"unique_id": "b", "status": "warn"},
+        {"unique_id": "b", "status": "pass"},
+    ]
+    document = {
+        "metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/run-results/v6.json"},
+        "results": results,
+    }
+    checks = read_document(document, "dbt")
+    assert [(check.outcome, check.severity) for check in checks] == [(FAILED, BLOCKING), (FAILED, WARNING)]

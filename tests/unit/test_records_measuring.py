@@ -368,6 +368,56 @@ def test_links_do_not_lead_out_of_a_directory(tmp_path: Path) -> None:
         measure(folder, spec())
 
 
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    """The path that was given is no link: whoever writes a results folder would choose what is uploaded."""
+    outside = write(tmp_path / "secret.jsonl", [record(0)])
+    inner = tmp_path / "folder"
+    inner.mkdir()
+    write(inner / "a.jsonl", [record(0)])
+    for number, target in enumerate((outside, inner, tmp_path / "nothing")):
+        link = tmp_path / f"link{number}.jsonl"
+        link.symlink_to(target)
+        with pytest.raises(InputError, match="a link, which is not followed") as caught:
+            measure(link, spec())
+        assert caught.value.where == str(link)
+
+
+@pytest.mark.parametrize("name", [".hidden.jsonl", "_SUCCESS", ".git/config", "_temporary/part"])
+def test_entries_that_are_no_data_lead_nowhere_either(tmp_path: Path, name: str) -> None:
+    """A directory is uploaded whole, so a link among what is passed over as data is refused too, and so is a pipe."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write(folder / "a.jsonl", [record(0)])
+    entry = folder / name
+    entry.parent.mkdir(exist_ok=True)
+    entry.write_text("a mark")
+    assert measure(folder, spec()).version.rows == 1
+    entry.unlink()
+    entry.symlink_to("/etc/hostname")
+    with pytest.raises(InputError, match="leads out"):
+        measure(folder, spec())
+    entry.unlink()
+    os.mkfifo(entry)
+    with pytest.raises(InputError, match="not a regular file"):
+        measure(folder, spec())
+
+
+@pytest.mark.parametrize("changes", [{}, {"format": "opaque", "schema": "opaque", "group_key": None}])
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """It cannot be kept or printed; the reason shows it with its bytes spelled out."""
+    name = os.fsdecode(b"caf\xe9.jsonl")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write(folder / "a.jsonl", [record(0)])
+    for path in (tmp_path / name, folder / name):
+        write(path, [record(1)])
+    for path in (tmp_path / name, folder):
+        with pytest.raises(InputError, match="not UTF-8") as caught:
+            measure(path, spec(**changes))
+        assert "caf\\xe9.jsonl" in str(caught.value.where)
+        assert str(caught.value).encode("utf-8")
+
+
 def test_a_file_of_another_kind_in_a_directory_is_refused(tmp_path: Path) -> None:
     """A stray file is told by name, not parsed as records or passed over."""
     write(tmp_path / "a.jsonl", [record(0)])

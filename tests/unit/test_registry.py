@@ -14,6 +14,7 @@ from flywheel_mlflow.contract import Contract, Kpi
 from flywheel_mlflow.evidence import (
     Check,
     CheckSeverity,
+    ConsumedInterface,
     FieldType,
     KpiValue,
     Outcome,
@@ -225,3 +226,65 @@ def test_attainment_by_hand(
 ) -> None:
     """Targets of 0, negative numbers, limits of the tolerance and unknown values, each as documented."""
     assert attainment(kpi(direction, target, tolerance), value) == expected
+
+
+MAKER = contract("p01", interfaces_out=[{"name": "text", "title": "Text", "format": "jsonl"}])
+WHOLE = (FieldType("content", "string", True), FieldType("metadata.topic", "string", True))
+
+
+def read_by(
+    needs: list[Any], fields: tuple[FieldType, ...], *, required: bool = True, first: bool = False
+) -> RegistryEntry:
+    """The registry entry of a project that needs these fields of ``text`` and read the version with ``fields``."""
+    own = {"name": "own", "title": "Own", "format": "opaque", "schema": "opaque", "required": False}
+    reader = contract(
+        "p02", interfaces_out=[own], interfaces_in=[{"name": "text", "fields": needs, "required": required}]
+    )
+    made = {"text": version("text", "b", fields)}
+    before = {} if first else {"p01": evidence_of(MAKER, interfaces_out={"text": version("text", "a", WHOLE)})}
+    evidence = {
+        "p01": evidence_of(MAKER, interfaces_out=made),
+        "p02": evidence_of(reader, READY, interfaces_in=(ConsumedInterface("text", made["text"].digest),)),
+    }
+    contracts = {"p01": MAKER, "p02": reader}
+    found = edges(contracts, evidence, before)
+    return register(contracts, evidence, before, found, iteration=5)["p02"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "fields", "lacks"),
+    [
+        (["metadata.topic"], WHOLE[:1], "metadata.topic"),
+        (["metadata.topic"], (WHOLE[0], FieldType("metadata.topic", "string", False)), "metadata.topic"),
+        (["content"], (FieldType("content", "object", True), WHOLE[1]), "content as string (it is object)"),
+        ([{"content": "string"}], (FieldType("content", "list", True),), "content as string (it is list)"),
+    ],
+)
+def test_a_consumer_without_a_field_it_needs_is_not_consumable(
+    needs: list[Any], fields: tuple[FieldType, ...], lacks: str
+) -> None:
+    """Removed, no longer in every row, or retyped: who made something of it cannot be built on; the reason names it."""
+    assert read_by(needs, WHOLE).reasons == ()
+    assert read_by(needs, fields).reasons == (f"text of p01 lacks {lacks}, which this project needs",)
+    assert read_by(needs, fields, required=False).reasons == ()
+
+
+def test_a_declared_type_holds_without_a_version_before() -> None:
+    """In the first iteration only a declared type can be missed; an undeclared one is what it is."""
+    fields = (FieldType("content", "object", True),)
+    assert read_by(["content"], fields, first=True).reasons == ()
+    assert read_by([{"content": "object"}], fields, first=True).reasons == ()
+    assert len(read_by([{"content": "string"}], fields, first=True).reasons) == 1
+
+
+def test_a_promised_type_binds_the_producer() -> None:
+    """A version whose field has another type than the contract promises leaves the producer not consumable."""
+    promise = contract(
+        "p01",
+        interfaces_out=[{"name": "text", "title": "T", "format": "jsonl", "fields": ["id", {"content": "string"}]}],
+    )
+    good = {"text": version("text", "a", WHOLE)}
+    bad = {"text": version("text", "a", (FieldType("content", "integer", True),))}
+    assert entry(evidence_of(promise, READY, interfaces_out=good), promise).reasons == ()
+    (reason,) = entry(evidence_of(promise, READY, interfaces_out=bad), promise).reasons
+    assert reason == "interface text does not keep its promise of content as string (it is integer)"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.evidence import FieldType
-from flywheel_mlflow.schemas import change_class, missing_fields
+from flywheel_mlflow.schemas import change_class, missing_fields, retyped_fields
 
 ID = FieldType("id", "string", True)
 SCORE = FieldType("score", "number", False)
@@ -56,3 +56,23 @@ def test_a_change_is_major_exactly_when_something_is_lost(
 def test_an_optional_field_does_not_meet_a_need() -> None:
     """A needed field must be there in every row; the missing ones come in the order asked, once."""
     assert missing_fields(["text", "score", "id", "text"], [ID, SCORE]) == ("text", "score")
+
+
+def test_a_needed_field_keeps_its_type() -> None:
+    """The declared type counts, whatever was before; without one, the type of the version before."""
+    text, number = FieldType("text", "string", True), FieldType("text", "number", True)
+    assert missing_fields({"text": "string"}, [text]) == ()
+    assert missing_fields({"text": "string"}, [number]) == ("text as string (it is number)",)
+    assert missing_fields({"text": "number"}, [FieldType("text", "integer", True)]) == ()
+    assert missing_fields({"text": "integer"}, [number]) == ("text as integer (it is number)",)
+    assert missing_fields({"text": None}, [number], [text]) == ("text as string (it is number)",)
+    assert missing_fields({"text": "number"}, [number], [text]) == ()
+    assert missing_fields(["text"], [number]) == ()
+    assert missing_fields({"text": "string"}, [FieldType("text", "string", False)]) == ("text",)
+
+
+def test_a_promised_type_is_held_against_the_data() -> None:
+    """Only declared types of fields that are there: presence is a record check's business."""
+    fields = [FieldType("a", "integer", False), FieldType("b", "object", True)]
+    assert retyped_fields({"a": "number", "b": "string", "c": "string"}, fields) == ("b as string (it is object)",)
+    assert retyped_fields({"a": None, "b": None}, fields) == ()

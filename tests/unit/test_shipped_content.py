@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flywheel_mlflow.contract import Contract, InterfaceOut
+from flywheel_mlflow.contract import Contract, InterfaceOut, field_types
 from flywheel_mlflow.documents import value_at
 from flywheel_mlflow.flywheel import Flywheel, load_flywheel
 from flywheel_mlflow.registry import attainment
@@ -219,7 +219,7 @@ def test_feedback_edges_are_what_breaks_the_circle(flywheel: Flywheel) -> None:
 
 
 def promised_fields(interface: InterfaceOut) -> set[str]:
-    return set(interface.fields) | (RECORD_FIELDS if interface.record_schema == "record" else set())
+    return set(field_types(interface.fields)) | (RECORD_FIELDS if interface.record_schema == "record" else set())
 
 
 def test_consumers_need_only_fields_that_producers_promise(flywheel: Flywheel) -> None:

@@ -131,3 +131,17 @@ def test_a_signature_has_one_spelling(key: SigningKey) -> None:
     twins = [value[:-3] + alphabet[place ^ spare] + value[-2:] for spare in range(1, 16)]
     assert all(base64.b64decode(twin) == base64.b64decode(value) for twin in twins)
     assert not any(is_signed("yes", Signature(key.public_key, twin), [key.public_key]) for twin in twins)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o444, 0o610])
+def test_a_key_that_others_can_get_at_is_refused(tmp_path: Path, mode: int) -> None:
+    """Whoever may read the file can sign as its owner; the command that mends it is told."""
+    path = tmp_path / "my key.pem"
+    public = new_key(path).public_key
+    path.chmod(mode)
+    with pytest.raises(InputError, match=f"mode {mode:04o}") as caught:
+        read_key(path)
+    assert f"chmod 600 '{path}'" in (caught.value.hint or "")
+    for private in (0o600, 0o400):
+        path.chmod(private)
+        assert read_key(path).public_key == public

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from flywheel_mlflow.contract import Contract, InterfaceIn, InterfaceOut
+from flywheel_mlflow.contract import Contract, InterfaceIn, InterfaceOut, field_types
 from flywheel_mlflow.evidence import FieldType
 from flywheel_mlflow.lineage import Edge, EdgeState, Impact, impact
 from flywheel_mlflow.records.cards import DataCard
@@ -110,7 +110,7 @@ def promised_interface_page(name: str, contract: Contract, contracts: Mapping[st
     pairs = [Pair("Made by", Cell(f"{contract.id} {contract.title}", href=at.project(contract.id)))]
     pairs += _promised(promise) if promise else []
     rows = tuple(
-        (Cell(reader, href=at.project(reader)), Cell(", ".join(wanted.fields) or "none named"))
+        (Cell(reader, href=at.project(reader)), Cell(", ".join(field_types(wanted.fields)) or "none named"))
         for reader, wanted in _wanted(name, contracts).items()
     )
     columns = ("project", "fields it cannot do without")
@@ -191,9 +191,9 @@ def _schema(facts: InterfaceFacts) -> Section:
     fields = version.fields if version else ()
     needs: dict[str, list[str]] = {}
     for reader, wanted in _wanted(facts.name, facts.contracts).items():
-        for path in wanted.fields:
+        for path in field_types(wanted.fields):
             needs.setdefault(path, []).append(reader)
-    promised = set(facts.promise.fields) if facts.promise else set()
+    promised = set(field_types(facts.promise.fields)) if facts.promise else set()
     rows = [
         (
             Cell(item.path),
@@ -236,7 +236,7 @@ def _consumers(facts: InterfaceFacts) -> Section:
         (
             Cell(edge.consumer, href=links.project(edge.consumer)),
             Cell("the iteration before" if edge.feedback else "the same iteration"),
-            Cell(", ".join(wanted[edge.consumer].fields) or "none named")
+            Cell(", ".join(field_types(wanted[edge.consumer].fields)) or "none named")
             if edge.consumer in wanted
             else Cell("not declared any more", Tone.UNKNOWN),
             _provided(edge),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from flywheel_mlflow.contract import Contract, InterfaceIn
+from flywheel_mlflow.contract import Contract, InterfaceIn, field_types
 from flywheel_mlflow.drift import allowance_of
 from flywheel_mlflow.evidence import CheckSeverity, Outcome
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Table, code, number
@@ -280,7 +280,7 @@ def _read(edge: RecordedEdge, wanted: InterfaceIn | None, links: Links) -> tuple
     return (
         Cell(edge.interface, href=links.interface(edge.interface)),
         Cell(f"{edge.producer}{late}", href=links.project(edge.producer)),
-        Cell(", ".join(wanted.fields) or "none named") if wanted else Cell(UNKNOWN, Tone.UNKNOWN),
+        Cell(", ".join(field_types(wanted.fields)) or "none named") if wanted else Cell(UNKNOWN, Tone.UNKNOWN),
         missing,
         Cell(edge.state, EDGE_TONES.get(edge.state, Tone.UNKNOWN)),
         code((edge.made or "")[:SHORT] or "none"),
