@@ -1,19 +1,50 @@
-"""Knows what is governed on this server: registered models with a ledger, and the runs their releases rest on."""
+"""Knows what is governed on this server: registered models with a ledger, and the runs their releases rest on.
+
+Everything is asked of the stores' own tables, in the stores' own databases: what these find for an id or a name is what
+counts, and nothing that MLflow's client hides (a model marked as a prompt) is taken for absent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL as DELETED_STAGE
+from mlflow.store.model_registry.dbmodels.models import (
+    SqlModelVersion,
+    SqlModelVersionTag,
+    SqlRegisteredModel,
+    SqlRegisteredModelAlias,
+    SqlRegisteredModelTag,
+)
+from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlRun
+from sqlalchemy import false, literal, select, union_all
+
+from flywheel_mlflow.errors import FlywheelError
 from flywheel_mlflow.operations.deciding import World, look
 from flywheel_mlflow.tracking import tags
+from flywheel_mlflow.tracking.ledger import LEDGER_PROJECT
+from flywheel_mlflow.tracking.releases import read_pins
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking
 
 #: Runs whose experiment is remembered; a run never changes it, so this only bounds the memory (about 10 MB).
 MAX_REMEMBERED = 50_000
+RUN_ID_LENGTH = 32
+_POINTERS = (tags.LEDGER_RUN, tags.LEDGER_EXPERIMENT)
+# MLflow's tables, which it leaves untyped.
+_EXPERIMENTS: Any = SqlExperiment.__table__
+_RUNS: Any = SqlRun.__table__
+_MODELS: Any = SqlRegisteredModel.__table__
+_MODEL_TAGS: Any = SqlRegisteredModelTag.__table__
+_ALIASES: Any = SqlRegisteredModelAlias.__table__
+_VERSIONS: Any = SqlModelVersion.__table__
+_VERSION_TAGS: Any = SqlModelVersionTag.__table__
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,136 +55,201 @@ class Holding:
     instead: str
 
 
-class GovernedModels:
+class Governed:
     """Asks the server's own stores what is governed.
 
     ``open_tracking`` opens a flywheel by name, freshly for each question; ``served`` is the flywheel whose decisions
-    this server takes itself, if any.
+    this server takes itself, if any; ``tracking`` and ``registry`` are the engines of MLflow's two stores.
     """
 
-    def __init__(self, open_tracking: Callable[[str], Tracking], *, served: str | None) -> None:
+    def __init__(
+        self, open_tracking: Callable[[str], Tracking], *, served: str | None, tracking: Any, registry: Any
+    ) -> None:
         self._open = open_tracking
         self.served = served
-        self._experiments: dict[str, str | None] = {}
-        self._ledgers: dict[str, bool] = {}
+        self._tracking = tracking
+        self._registry = registry
+        self._experiments: dict[str, tuple[str, str]] = {}
+        self._ledgers: frozenset[str] = frozenset()
+        self._known: dict[str, World] = {}
 
-    def world(self, model: str) -> World | None:
-        """The ledger and aliases of a registered model; None when it has no ledger, and so is nobody's.
+    def names(self) -> tuple[str, ...]:
+        """Every registered model that points to a ledger."""
+        pointing = select(_MODEL_TAGS.c.name).where(_MODEL_TAGS.c.key.in_(_POINTERS)).distinct()
+        return tuple(sorted(str(row[0]) for row in self._ask(self._registry, pointing)))
 
-        Raises:
-            FlywheelError: the store failed; nothing can then be permitted.
+    def flywheels(self) -> tuple[str, ...]:
+        """The names of all flywheels of this server, the served one before it has a model."""
+        return tuple(sorted({*self.names(), *([self.served] if self.served else [])}))
+
+    def model(self, name: str) -> str | None:
+        """The governed model that the registry finds under a name, as it spells it; None for one that is nobody's."""
+        pointing = select(_MODEL_TAGS.c.name).where(_MODEL_TAGS.c.key.in_(_POINTERS))
+        asked = select(_MODELS.c.name).where(_MODELS.c.name == name, _MODELS.c.name.in_(pointing))
+        rows = self._ask(self._registry, asked)
+        return str(rows[0][0]) if rows else None
+
+    def exists(self, name: str) -> bool:
+        """Whether the registry has a model of that name, governed or not."""
+        return bool(self._ask(self._registry, select(_MODELS.c.name).where(_MODELS.c.name == name)))
+
+    def hidden(self, name: str) -> bool:
+        """Whether the model, or a version of it, bears MLflow's mark of a prompt: its client then finds none."""
+        return any(
+            self._ask(
+                self._registry,
+                select(table.c.name).where(table.c.name == name, table.c.key.like(f"{tags.PROMPT_PREFIX}%")).limit(1),
+            )
+            for table in (_MODEL_TAGS, _VERSION_TAGS)
+        )
+
+    def world(self, name: str) -> World | None:
+        """The ledger and aliases of a governed model; None when they cannot be read, and then nothing is permitted."""
+        return None if self.hidden(name) else self._look(name)[0]
+
+    def kept(self) -> dict[str, Holding]:
+        """Every run that may not be deleted, by id: ledgers, bundles, and the data that unretired releases pin.
+
+        Of a ledger that cannot be read, or does not hold together, nothing counts as retired.
         """
-        found = _model(model)
-        if found is None or not _has_ledger(found):
-            return None
-        return look(self._open(str(found.name)), deleted=True)
-
-    def holdings(self) -> dict[str, Holding]:
-        """Every run that may not be deleted, by id: ledgers, bundles, and the data that unretired releases pin."""
         found: dict[str, Holding] = {}
-        for name in self._names():
-            tracking = self._open(name)
-            world = look(tracking, deleted=True)
-            if world is None:
-                continue
-            held = [item.version for item in world.state.releases.values() if item.retired is None]
-            for view in tracking.releases.versions():
-                for pin in view.pins.values() if view.version in held else ():
-                    found[pin.run_id] = _pinned(name, view.version, pin.interface)
-            for version in held:
-                found[world.state.releases[version].run_id] = _bundled(name, version)
-            for run_id in (world.place.first_run, *tracking.ledger.segments):
-                found[run_id] = Holding(f"it is the ledger of {name}", "its decisions are kept for good")
+        for name in self.names():
+            world, segments = self._look(name)
+            releases = world.state.releases if world else {}
+            sound = world is not None and not world.ledger.faults
+            retired = {item.version for item in releases.values() if item.retired is not None} if sound else set()
+            found |= {
+                run_id: _held(f"release {version} of {name} pins its {interface}", version)
+                for version, run_id, interface in self._pins(name)
+                if version not in retired
+            }
+            bundles = {version: release.run_id for version, release in releases.items()} | self._bundles(name)
+            found |= {
+                run_id: _held(f"it holds the bundle of release {version} of {name}", version)
+                for version, run_id in bundles.items()
+                if version not in retired
+            }
+            ledger = Holding(f"it is the ledger of {name}", "its decisions are kept for good")
+            found |= dict.fromkeys((*self._pointed(name), *segments), ledger)
         return found
 
-    def experiment_of(self, run_id: str) -> str | None:
-        """The experiment of a run, remembered; None when there is no such run."""
-        if run_id not in self._experiments:
-            found = _absent_is_none(lambda: _tracking_store().get_run(run_id))
-            if found is None:
+    def leads_to(self, run_id: str) -> bool:
+        """Whether the served flywheel's ledger consists of a run, among others; so does one that cannot be read."""
+        name = self.model(self.served or "")
+        if name is None:
+            return True
+        world, segments = self._look(name)
+        return world is None or run_id in segments
+
+    def run(self, text: str) -> tuple[str, str] | None:
+        """The id and the experiment of the run that the store finds under an id; None when it finds none."""
+        if len(text.strip()) != RUN_ID_LENGTH:
+            return None
+        if text not in self._experiments:
+            asked = select(_RUNS.c.run_uuid, _RUNS.c.experiment_id).where(_RUNS.c.run_uuid == text)
+            rows = self._ask(self._tracking, asked)
+            if not rows:
                 return None  # not remembered: it may be made any moment
             if len(self._experiments) >= MAX_REMEMBERED:
                 self._experiments.clear()
-            self._experiments[run_id] = str(found.info.experiment_id)
-        return self._experiments[run_id]
+            self._experiments[text] = (str(rows[0][0]), str(rows[0][1]))
+        return self._experiments[text]
 
-    def keeps_ledger(self, experiment_id: str) -> bool:
-        """Whether the served flywheel's ledger is kept in an experiment.
+    def experiment_name(self, experiment_id: str) -> str | None:
+        """The name of an experiment, deleted or not; None when there is none."""
+        rows = self._ask(
+            self._tracking, select(_EXPERIMENTS.c.name).where(_EXPERIMENTS.c.experiment_id == int(experiment_id))
+        )
+        return str(rows[0][0]) if rows else None
 
-        Both answers are remembered: the guard lets nobody give the name to another experiment, or take it away.
+    def served_ledgers(self) -> frozenset[str]:
+        """The experiments that hold the served flywheel's ledger: the one of its name, and the one it points to.
+
+        Remembered once there is one: the guard lets nobody delete it, or take its name.
         """
-        if self.served is None or not experiment_id:
-            return False
-        if experiment_id not in self._ledgers:
-            found = _absent_is_none(lambda: _tracking_store().get_experiment(experiment_id))
-            if found is None:
-                return False
-            self._ledgers[experiment_id] = found.name == self.ledger_name or experiment_id == self._pointed_to()
-        return self._ledgers[experiment_id]
+        if self.served is not None and not self._ledgers:
+            named = select(_EXPERIMENTS.c.experiment_id).where(_EXPERIMENTS.c.name == self.ledger_name)
+            pointed = select(_MODEL_TAGS.c.value).where(
+                _MODEL_TAGS.c.name == self.served, _MODEL_TAGS.c.key == tags.LEDGER_EXPERIMENT
+            )
+            found = (*self._ask(self._tracking, named), *self._ask(self._registry, pointed))
+            self._ledgers = frozenset(str(row[0]) for row in found)
+        return self._ledgers
+
+    def ledger_of(self, experiment_id: str) -> str | None:
+        """The governed model whose ledger an experiment holds."""
+        asked = select(_MODEL_TAGS.c.name).where(
+            _MODEL_TAGS.c.key == tags.LEDGER_EXPERIMENT, _MODEL_TAGS.c.value == experiment_id
+        )
+        rows = self._ask(self._registry, asked)
+        return str(rows[0][0]) if rows else None
 
     @property
     def ledger_name(self) -> str:
         """The name of the experiment that holds the served flywheel's ledger."""
-        from flywheel_mlflow.tracking.ledger import LEDGER_PROJECT
-
         return f"{self.served}/{LEDGER_PROJECT}"
 
-    def _pointed_to(self) -> str | None:
-        model = _model(self.served or "")
-        return dict(model.tags).get(tags.LEDGER_EXPERIMENT) if model is not None else None
+    def same_model(self, name: str, other: str) -> bool:
+        """Whether the registry would find one model under both names."""
+        return self._same(self._registry, _MODELS.c.name, name, other)
 
-    def _names(self) -> Iterator[str]:
-        token: str | None = None
-        while True:
-            page = _registry_store().search_registered_models(max_results=1000, page_token=token)
-            yield from (str(model.name) for model in page if _has_ledger(model))
-            token = page.token
-            if not token:
-                return
+    def same_experiment(self, name: str, other: str) -> bool:
+        """Whether the store would find one experiment under both names."""
+        return self._same(self._tracking, _EXPERIMENTS.c.name, name, other)
+
+    def same_alias(self, alias: str, other: str) -> bool:
+        """Whether the registry would find one alias under both names."""
+        return self._same(self._registry, _ALIASES.c.alias, alias, other)
+
+    def has_version(self, name: str, version: int) -> bool:
+        """Whether the registry has a version of a model."""
+        asked = select(_VERSIONS.c.version).where(_VERSIONS.c.name == name, _VERSIONS.c.version == version)
+        return bool(self._ask(self._registry, asked))
+
+    def _same(self, engine: Any, column: Any, one: str, other: str) -> bool:
+        """Whether two texts are equal for the database, as values of that column."""
+        # Joined to the column, a value is compared by the column's collation.
+        both = union_all(select(column.label("text")).where(false()), select(literal(one).label("text"))).subquery()
+        return bool(self._ask(engine, select(both.c.text).where(both.c.text == other)))
+
+    def _pins(self, name: str) -> Iterable[tuple[int, str, str]]:
+        """Version, run and interface of everything that versions pin, as far as it can be read."""
+        asked = select(_VERSION_TAGS.c.version, _VERSION_TAGS.c.key, _VERSION_TAGS.c.value).where(
+            _VERSION_TAGS.c.name == name, _VERSION_TAGS.c.key.like(f"{tags.PIN_PREFIX}%")
+        )
+        for version, key, value in self._ask(self._registry, asked):
+            for pin in read_pins({str(key): str(value)})[0].values():
+                yield int(version), pin.run_id, pin.interface
+
+    def _bundles(self, name: str) -> dict[int, str]:
+        """The run of each version that the registry has."""
+        asked = select(_VERSIONS.c.version, _VERSIONS.c.run_id).where(
+            _VERSIONS.c.name == name, _VERSIONS.c.run_id.is_not(None), _VERSIONS.c.current_stage != DELETED_STAGE
+        )
+        return {int(version): str(run_id) for version, run_id in self._ask(self._registry, asked)}
+
+    def _pointed(self, name: str) -> tuple[str, ...]:
+        """The run that the model says its ledger begins in."""
+        asked = select(_MODEL_TAGS.c.value).where(_MODEL_TAGS.c.name == name, _MODEL_TAGS.c.key == tags.LEDGER_RUN)
+        return tuple(str(row[0]) for row in self._ask(self._registry, asked))
+
+    def _look(self, name: str) -> tuple[World | None, tuple[str, ...]]:
+        """Aliases and ledger, and the runs of the ledger; None and none when they cannot be read."""
+        tracking = self._open(name)
+        try:
+            world = look(tracking, deleted=True, known=self._known.get(name))
+        except FlywheelError as error:
+            _log.warning("the ledger of %s cannot be read: %s", name, error.what)
+            return None, ()
+        if world is None:
+            return None, ()
+        self._known[name] = world
+        return world, (world.place.first_run, *tracking.ledger.segments)
+
+    def _ask(self, engine: Any, statement: Any) -> list[Any]:
+        with engine.connect() as connection:
+            return list(connection.execute(statement))
 
 
-def _pinned(model: str, version: int, interface: str) -> Holding:
-    return Holding(
-        f"release {version} of {model} pins its {interface}",
-        f"use `flywheel release retire {version} --reason '...'` first",
-    )
-
-
-def _bundled(model: str, version: int) -> Holding:
-    return Holding(
-        f"it holds the bundle of release {version} of {model}",
-        f"use `flywheel release retire {version} --reason '...'` first",
-    )
-
-
-def _has_ledger(model: Any) -> bool:
-    labels = dict(model.tags or {})
-    return bool(labels.get(tags.LEDGER_RUN) and labels.get(tags.LEDGER_EXPERIMENT))
-
-
-def _model(name: str) -> Any:
-    return _absent_is_none(lambda: _registry_store().get_registered_model(name)) if name else None
-
-
-def _absent_is_none(ask: Callable[[], Any]) -> Any:
-    """The answer; None when the store says that there is no such thing, or that its name cannot be one."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return ask()
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        return None
-
-
-def _tracking_store() -> Any:
-    from mlflow.server import handlers
-
-    return handlers._get_tracking_store()  # noqa: SLF001 - the handlers' own way to it
-
-
-def _registry_store() -> Any:
-    from mlflow.server import handlers
-
-    return handlers._get_model_registry_store()  # noqa: SLF001 - likewise
+def _held(why: str, version: int) -> Holding:
+    return Holding(why, f"use `flywheel release retire {version} --reason '...'` first")

@@ -43,6 +43,25 @@ def register_server_stores() -> None:
     _get_store_registry().register(SCHEME, registry_store)  # type: ignore[no-untyped-call]  # likewise
 
 
+def engines() -> tuple[Any, Any]:
+    """The databases of the server's tracking store and of its model registry.
+
+    Raises:
+        InputError: one of them is kept elsewhere, where nobody can see what is written.
+    """
+    from mlflow.server import handlers
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracker
+
+    tracking, registry = handlers._get_tracking_store(), handlers._get_model_registry_store()  # noqa: SLF001
+    if not (isinstance(tracking, Tracker) and isinstance(registry, Registry)):
+        raise InputError(
+            "the flywheel's plugin guards databases only",
+            hint="start `mlflow server` with a --backend-store-uri of sqlite, postgresql or mysql",
+        )
+    return tracking.engine, registry.engine
+
+
 def open_tracking(flywheel: str, *, root: Path, actor: str, addresses: ArtifactAddresses) -> Tracking:
     """The collaborators for one flywheel on this server, for one request: they remember what they read.
 

@@ -210,8 +210,8 @@ class ReleaseStore:
                 raise
 
 
-def _view(found: ModelVersion | RestVersion) -> VersionView:
-    labels = dict(found.tags or {})
+def read_pins(labels: Mapping[str, str]) -> tuple[dict[str, Pin], tuple[str, ...]]:
+    """What a version's tags pin, by interface, and the interfaces whose tag cannot be read."""
     pins: dict[str, Pin] = {}
     unreadable: list[str] = []
     for key, value in labels.items():
@@ -221,6 +221,12 @@ def _view(found: ModelVersion | RestVersion) -> VersionView:
                 pins[pin.interface] = pin
             except InputError:
                 unreadable.append(key.removeprefix(tags.PIN_PREFIX))
+    return pins, tuple(sorted(unreadable))
+
+
+def _view(found: ModelVersion | RestVersion) -> VersionView:
+    labels = dict(found.tags or {})
+    pins, unreadable = read_pins(labels)
     return VersionView(
         version=int(found.version),
         stage=str(found.current_stage or NO_STAGE),
@@ -229,7 +235,7 @@ def _view(found: ModelVersion | RestVersion) -> VersionView:
         bundle=labels.get(tags.BUNDLE, ""),
         pins=pins,
         left_out=_mapping(labels.get(tags.LEFT_OUT, "{}")),
-        unreadable=tuple(sorted(unreadable)),
+        unreadable=unreadable,
         tags=labels,
     )
 

@@ -63,6 +63,9 @@ REVIEW_HOURS = "cost.review_hours"
 REVIEW_COST_RMB = "cost.review_cost_rmb"
 SAMPLE_SIZE_SUFFIX = ".n"
 
+#: MLflow's own: its client does not find a registered model with such a tag, nor any version beside one that has it.
+PROMPT_PREFIX = "mlflow.prompt."
+
 CONTEXT_OUT = "interface_out"
 CONTEXT_IN = "interface_in"
 #: MLflow's own input tag for the context (mlflow/utils/mlflow_tags.py, 3.17.2).
