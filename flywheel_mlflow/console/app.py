@@ -43,6 +43,7 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     from mlflow.server.handlers import _add_static_prefix
 
     from flywheel_mlflow.console.callers import is_administrator
+    from flywheel_mlflow.console.files import Files
     from flywheel_mlflow.console.forms import FormRoutes
     from flywheel_mlflow.console.front import Front
     from flywheel_mlflow.console.governed import Governed
@@ -66,7 +67,8 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     tracking, registry = engines()
     name = served.name if served else None
     governed = Governed(partial(opening, actor="server"), served=name, tracking=tracking, registry=registry)
-    guard = Guard(Rules(governed, is_administrator if authentication else lambda: True), name)
+    files = Files(governed)
+    guard = Guard(Rules(governed, is_administrator if authentication else lambda: True), files, name)
     guard.install(flask_app)
     watch(guard.judge)
     prefix = _add_static_prefix("")
@@ -77,7 +79,12 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     front = Front(served, authentication=authentication, open_tracking=open_for, prefix=prefix)
     acts = ActRoutes(served, authentication=authentication, open_tracking=open_for, console=front.addresses.overview())
     # Behind MLflow's mount of everything at / nothing is ever reached.
-    app.router.routes[:0] = [*acts.routes(prefix), *FormRoutes(front).routes(prefix), *PageRoutes(front).routes(prefix)]
+    app.router.routes[:0] = [
+        *acts.routes(prefix),
+        *FormRoutes(front).routes(prefix),
+        *PageRoutes(front).routes(prefix),
+        *files.routes(),
+    ]
     # What is loaded by now stays for good. Looking through all of it stopped a page for some 200 ms every few seconds.
     gc.collect()
     gc.freeze()

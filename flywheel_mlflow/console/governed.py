@@ -7,7 +7,7 @@ counts, and nothing that MLflow's client hides (a model marked as a prompt) is t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from sqlalchemy import false, literal, select, union_all
 
 from flywheel_mlflow.errors import FlywheelError
 from flywheel_mlflow.operations.deciding import World, look
+from flywheel_mlflow.pins import Pin
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.ledger import LEDGER_PROJECT
 from flywheel_mlflow.tracking.releases import read_pins
@@ -116,22 +117,36 @@ class Governed:
         for name in self.names():
             world, segments = self._look(name)
             releases = world.state.releases if world else {}
-            sound = world is not None and not world.ledger.faults
-            retired = {item.version for item in releases.values() if item.retired is not None} if sound else set()
+            pinned = {pin.run_id: (version, pin.interface) for version, pin in self._pins(name, world)}
+            bundled = {
+                release.run_id: release.version for release in releases.values() if not _retired(world, release.version)
+            }
+            bundled |= {run_id: version for version, run_id, _ in self._bundles(name, world)}
             found |= {
                 run_id: _held(f"release {version} of {name} pins its {interface}", version)
-                for version, run_id, interface in self._pins(name)
-                if version not in retired
+                for run_id, (version, interface) in pinned.items()
             }
-            bundles = {version: release.run_id for version, release in releases.items()} | self._bundles(name)
             found |= {
-                run_id: _held(f"it holds the bundle of release {version} of {name}", version)
-                for version, run_id in bundles.items()
-                if version not in retired
+                run_id: _held(f"it holds the bundle of release {item} of {name}", item)
+                for run_id, item in bundled.items()
             }
             ledger = Holding(f"it is the ledger of {name}", "its decisions are kept for good")
             found |= dict.fromkeys((*self._pointed(name), *segments), ledger)
         return found
+
+    def files(self) -> Iterator[tuple[str, str, int, Holding]]:
+        """Where the artifact store keeps every bundle and all data that releases pin: address, model, version, why."""
+        for name in self.names():
+            for version, pin in self._pins(name, None):
+                why = f"release {version} of {name} pins its {pin.interface}"
+                yield pin.address or self._address(pin.uri), name, version, _held(why, version)
+            for version, _, source in self._bundles(name, None):
+                why = f"it is the bundle of release {version} of {name}"
+                yield self._address(source), name, version, _held(why, version)
+
+    def is_retired(self, name: str, version: int) -> bool:
+        """Whether a sound ledger says that a version is retired."""
+        return _retired(self._look(name)[0], version)
 
     def leads_to(self, run_id: str) -> bool:
         """Whether the served flywheel's ledger consists of a run, among others; so does one that cannot be read."""
@@ -154,6 +169,11 @@ class Governed:
                 self._experiments.clear()
             self._experiments[text] = (str(rows[0][0]), str(rows[0][1]))
         return self._experiments[text]
+
+    def artifacts_of(self, run_id: str) -> str | None:
+        """Where a run keeps its artifacts; None when there is no such run."""
+        rows = self._ask(self._tracking, select(_RUNS.c.artifact_uri).where(_RUNS.c.run_uuid == run_id))
+        return str(rows[0][0]) if rows else None
 
     def experiment_name(self, experiment_id: str) -> str | None:
         """The name of an experiment, deleted or not; None when there is none."""
@@ -212,21 +232,30 @@ class Governed:
         both = union_all(select(column.label("text")).where(false()), select(literal(one).label("text"))).subquery()
         return bool(self._ask(engine, select(both.c.text).where(both.c.text == other)))
 
-    def _pins(self, name: str) -> Iterable[tuple[int, str, str]]:
-        """Version, run and interface of everything that versions pin, as far as it can be read."""
+    def _pins(self, name: str, world: World | None) -> Iterator[tuple[int, Pin]]:
+        """What versions pin that are not retired, as far as it can be read."""
         asked = select(_VERSION_TAGS.c.version, _VERSION_TAGS.c.key, _VERSION_TAGS.c.value).where(
             _VERSION_TAGS.c.name == name, _VERSION_TAGS.c.key.like(f"{tags.PIN_PREFIX}%")
         )
         for version, key, value in self._ask(self._registry, asked):
-            for pin in read_pins({str(key): str(value)})[0].values():
-                yield int(version), pin.run_id, pin.interface
+            if not _retired(world, int(version)):
+                for pin in read_pins({str(key): str(value)})[0].values():
+                    yield int(version), pin
 
-    def _bundles(self, name: str) -> dict[int, str]:
-        """The run of each version that the registry has."""
-        asked = select(_VERSIONS.c.version, _VERSIONS.c.run_id).where(
+    def _bundles(self, name: str, world: World | None) -> Iterator[tuple[int, str, str]]:
+        """Version, run and address of what the registry has and nobody retired."""
+        asked = select(_VERSIONS.c.version, _VERSIONS.c.run_id, _VERSIONS.c.source).where(
             _VERSIONS.c.name == name, _VERSIONS.c.run_id.is_not(None), _VERSIONS.c.current_stage != DELETED_STAGE
         )
-        return {int(version): str(run_id) for version, run_id in self._ask(self._registry, asked)}
+        for version, run_id, source in self._ask(self._registry, asked):
+            if not _retired(world, int(version)):
+                yield int(version), str(run_id), str(source)
+
+    def _address(self, uri: str) -> str:
+        """Where the artifact store keeps what ``runs:/RUN/PLACE`` names; other addresses as they are."""
+        run_id, _, place = uri.removeprefix("runs:/").partition("/")
+        root = self.artifacts_of(run_id) if uri.startswith("runs:/") else None
+        return f"{root.rstrip('/')}/{place}" if root else uri
 
     def _pointed(self, name: str) -> tuple[str, ...]:
         """The run that the model says its ledger begins in."""
@@ -249,6 +278,14 @@ class Governed:
     def _ask(self, engine: Any, statement: Any) -> list[Any]:
         with engine.connect() as connection:
             return list(connection.execute(statement))
+
+
+def _retired(world: World | None, version: int) -> bool:
+    """Whether a sound ledger says that a version is retired."""
+    if world is None or world.ledger.faults:
+        return False
+    release = world.state.releases.get(version)
+    return release is not None and release.retired is not None
 
 
 def _held(why: str, version: int) -> Holding:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.console import permissions
 from flywheel_mlflow.console.endpoints import Effect, classify, current_effect
+from flywheel_mlflow.console.files import Files
 from flywheel_mlflow.console.permissions import Denial
 from flywheel_mlflow.console.rules import RELEASE, Rules
 from flywheel_mlflow.console.watch import Change
@@ -24,8 +25,9 @@ class Guard:
     that no spelling of a path, an id, a name or an alias, and no handler, is seen otherwise than it acts.
     """
 
-    def __init__(self, rules: Rules, served: str | None) -> None:
+    def __init__(self, rules: Rules, files: Files, served: str | None) -> None:
         self._rules = rules
+        self._files = files
         self._served = served
 
     def install(self, app: Flask) -> None:
@@ -52,9 +54,7 @@ class Guard:
                     _remember(denial)
                     raise MlflowException(denial.text, PERMISSION_DENIED)
         except FlywheelError as error:
-            raise MlflowException(
-                f"the flywheel's guard cannot see what is governed: {error.what}", INTERNAL_ERROR
-            ) from error
+            raise MlflowException(_blind(error), INTERNAL_ERROR) from error
 
     def before(self) -> Response | None:
         """Flask's ``before_request``: classifies the endpoint; None lets the request go on."""
@@ -64,11 +64,14 @@ class Guard:
         if request.method == "OPTIONS":
             return None
         endpoint = request.endpoint or ""
-        if classify(endpoint) is Effect.DIRECT and request.get_data().lstrip()[:1] == b"[":
+        effect = classify(endpoint)
+        if effect is Effect.DIRECT and request.get_data().lstrip()[:1] == b"[":
             # MLflow's handlers fail on it with a trace.
             return _answer({"error_code": "INVALID_PARAMETER_VALUE", "message": "the body is no object"}, 400)
         try:
-            denial = self._asked(endpoint)
+            denial = self._files.asked() if effect is Effect.FILES else self._asked(endpoint)
+        except FlywheelError as error:
+            return _answer({"error_code": "INTERNAL_ERROR", "message": _blind(error)}, 500)
         except MlflowException as error:
             # What cannot be read cannot be judged; the handler would say the same.
             status = error.get_http_status_code()  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
@@ -95,6 +98,10 @@ class Guard:
             if new.casefold() == self._served.casefold():
                 return Denial(f"{new} is the flywheel of this server", RELEASE)
         return None
+
+
+def _blind(error: FlywheelError) -> str:
+    return f"the flywheel's guard cannot see what is governed: {error.what}"
 
 
 def _field(message: str, name: str) -> Any:

@@ -99,7 +99,7 @@ class ArtifactAddresses:
     def __init__(self, destination: str | None, root: str | None) -> None:
         self._destination = destination
         own = [destination, root if root and urlsplit(root).scheme != PROXIED else None]
-        self._roots = tuple(_normal(item) for item in own if item)
+        self._roots = tuple(one_spelling(item) for item in own if item)
 
     def resolve(self, address: str) -> str:
         """The address behind the proxy.
@@ -113,7 +113,7 @@ class ArtifactAddresses:
             if parts.netloc or not self._destination:
                 raise _elsewhere(address)
             found = f"{self._destination.rstrip('/')}/{parts.path.lstrip('/')}"
-        normal = _normal(found)
+        normal = one_spelling(found)
         # What one parser takes for the end of a path another takes for a part of it.
         unclear = parts.query or parts.fragment or any(mark in address for mark in "?#\\")
         if unclear or not any(normal.startswith(f"{root}/") for root in self._roots):
@@ -121,7 +121,7 @@ class ArtifactAddresses:
         return found
 
 
-def _normal(address: str) -> str:
+def one_spelling(address: str) -> str:
     """One spelling for one place: no dots, no percent signs, local paths absolute, the same with and without file:."""
     parts = urlsplit(address)
     path = parts.path
