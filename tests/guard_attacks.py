@@ -130,6 +130,7 @@ ATTACKS: Mapping[str, Attack] = {
             _post(f"{API3}/scorers/register", experiment_id=to.ledger_experiment, name="s", serialized_scorer="{}"),
             _post(f"{API3}/review-queues/create", experiment_id=to.ledger_experiment, name="q", queue_type="CUSTOM"),
             _post(f"{API3}/datasets/create", name="d", experiment_ids=[to.ledger_experiment]),
+            _post(f"{API3}/datasets/d-1/add-experiments", experiment_ids=[f"0{to.ledger_experiment}"]),
         ],
     ),
     "ids": Attack(

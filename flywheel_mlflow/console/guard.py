@@ -88,7 +88,16 @@ class Guard:
         return _refusal(told)
 
     def _asked(self, endpoint: str) -> Denial | None:
-        """Two wishes that are refused whatever they would change now."""
+        """What is refused whatever rows it would change now, or changes rows in a way that nobody sees."""
+        from flask import request
+
+        if endpoint == "_add_dataset_to_experiments_handler":
+            body = request.get_json(force=True, silent=True)
+            asked = body.get("experiment_ids") if isinstance(body, dict) else None
+            for number in asked if isinstance(asked, list) else ():
+                denial = self._rules.judge(Change("datasets", None, {"experiment_id": number}), Effect.ASIDE)
+                if denial is not None:
+                    return denial
         if endpoint == "_transition_stage":
             archiving = _field("TransitionModelVersionStage", "archive_existing_versions")
             if archiving and self._rules.governs(_field("TransitionModelVersionStage", "name")):

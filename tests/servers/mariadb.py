@@ -28,11 +28,10 @@ class MariaServer:
     socket: Path
 
     def create_database(self, name: str) -> str:
-        """A new, empty database as MariaDB makes them by itself, collations and all; its SQLAlchemy URL."""
-        self.run(
-            f"CREATE DATABASE {name}; CREATE USER IF NOT EXISTS flywheel@'127.0.0.1' IDENTIFIED BY 'for-a-test'; "
-            f"GRANT ALL ON {name}.* TO flywheel@'127.0.0.1'"
-        )
+        """A new, empty database, for which case, accents and blanks at the end do not count; its SQLAlchemy URL."""
+        self.run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        self.run("CREATE USER IF NOT EXISTS flywheel@'127.0.0.1' IDENTIFIED BY 'for-a-test'")
+        self.run(f"GRANT ALL ON {name}.* TO flywheel@'127.0.0.1'")
         return f"mysql+pymysql://flywheel:for-a-test@127.0.0.1:{self.port}/{name}"
 
     def run(self, statements: str) -> None:
