@@ -55,7 +55,7 @@ class _Works:
         self._doomed = [self.create_run() for _ in range(200)]
         self._post("/registered-models/create", name="plain")
         for _ in range(2):
-            self._post("/model-versions/create", name="plain", source="file:///nowhere")
+            self._post("/model-versions/create", name="plain", source="s3://nowhere/model")
 
     def create_run(self) -> str:
         return str(self._post("/runs/create", experiment_id=self._experiment)["run"]["info"]["run_id"])

@@ -138,8 +138,7 @@ ATTACKS: Mapping[str, Attack] = {
         '(`"02"`, `"+2"`, `" 2"`)',
         "403",
         lambda to: [
-            _post(f"{prefix}/experiments/delete", experiment_id=text)
-            for prefix in (API, AJAX)
+            _post(f"{API}/experiments/delete", experiment_id=text)
             for number in (to.project_experiment, to.ledger_experiment, to.experiment)
             for text in _ids(number)
         ],
@@ -165,7 +164,7 @@ ATTACKS: Mapping[str, Attack] = {
                 *(
                     _post(f"{API}/registered-models/alias", name=name, alias=alias, version=version)
                     for alias in ("production", "Production", "PRODUCTION", "production ", "staging")
-                    for version in ("3", "03", " 1")
+                    for version in ("3", " 1")
                 ),
                 ("DELETE", f"{API}/registered-models/alias", {"json": {"name": name, "alias": "production"}}),
                 _post(f"{API}/model-versions/transition-stage", name=name, version="3", stage="production"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.console.governed import Governed
+from flywheel_mlflow.console.governed import Governed, Holding
 from flywheel_mlflow.console.permissions import Denial
 from flywheel_mlflow.console.stores import PROXIED, one_spelling
 from flywheel_mlflow.errors import FlywheelError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
+#: An address in its one spelling, model, version, and why it is kept.
+Kept = tuple[str, str, int, Holding]
 #: Where MLflow takes uploads without Flask: there its own hook does not stand before the handler.
 _UPLOADS = ("/api/2.0/mlflow-artifacts/artifacts/{path:path}", "/ajax-api/2.0/mlflow-artifacts/artifacts/{path:path}")
 
@@ -24,6 +26,7 @@ class Files:
 
     def __init__(self, governed: Governed) -> None:
         self._governed = governed
+        self._known: tuple[object, tuple[Kept, ...]] = ((), ())
 
     def routes(self) -> list[BaseRoute]:
         """The routes of uploads, for the front of the router."""
@@ -72,13 +75,23 @@ class Files:
 
     def denial(self, address: str) -> Denial | None:
         """Why a file, or a folder with all in it, may not be written or deleted; None when it may."""
-        wanted = one_spelling(address)
-        for kept, name, version, holding in self._governed.files():
-            other = one_spelling(kept)
-            touches = f"{wanted}/".startswith(f"{other}/") or f"{other}/".startswith(f"{wanted}/")
+        wanted = f"{one_spelling(address)}/"
+        for kept, name, version, holding in self._kept():
+            touches = wanted.startswith(kept) or kept.startswith(wanted)
             if touches and not self._governed.is_retired(name, version):
                 return Denial(f"{address} is kept: {holding.why}", holding.instead)
         return None
+
+    def _kept(self) -> tuple[Kept, ...]:
+        """Every kept file and folder, read again when there is another version: hundreds of them pin thousands."""
+        stamp = self._governed.stamp()
+        if stamp != self._known[0]:
+            found = self._governed.files()
+            self._known = (
+                stamp,
+                tuple((f"{one_spelling(place)}/", name, number, why) for place, name, number, why in found),
+            )
+        return self._known[1]
 
 
 def _proxied(path: str) -> str:

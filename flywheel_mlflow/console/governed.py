@@ -20,7 +20,7 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModelTag,
 )
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlRun
-from sqlalchemy import false, literal, select, union_all
+from sqlalchemy import false, func, literal, select, union_all
 
 from flywheel_mlflow.errors import FlywheelError
 from flywheel_mlflow.operations.deciding import World, look
@@ -73,6 +73,7 @@ class Governed:
         self._experiments: dict[str, tuple[str, str]] = {}
         self._ledgers: frozenset[str] = frozenset()
         self._known: dict[str, World] = {}
+        self._rested: tuple[object, frozenset[str]] = (None, frozenset())
 
     def names(self) -> tuple[str, ...]:
         """Every registered model that points to a ledger."""
@@ -108,31 +109,49 @@ class Governed:
         """The ledger and aliases of a governed model; None when they cannot be read, and then nothing is permitted."""
         return None if self.hidden(name) else self._look(name)[0]
 
-    def kept(self) -> dict[str, Holding]:
-        """Every run that may not be deleted, by id: ledgers, bundles, and the data that unretired releases pin.
+    def holding(self, run_id: str) -> Holding | None:
+        """Why a run may not be deleted: it is of a ledger, holds a bundle, or has data that an unretired release pins.
 
         Of a ledger that cannot be read, or does not hold together, nothing counts as retired.
         """
-        found: dict[str, Holding] = {}
+        found = self.run(run_id)
+        if found is None or not (run_id in self._rested_on() or self.ledger_of(found[1])):
+            return None  # the ledgers need not be read, which takes a while
         for name in self.names():
             world, segments = self._look(name)
-            releases = world.state.releases if world else {}
-            pinned = {pin.run_id: (version, pin.interface) for version, pin in self._pins(name, world)}
-            bundled = {
-                release.run_id: release.version for release in releases.values() if not _retired(world, release.version)
-            }
-            bundled |= {run_id: version for version, run_id, _ in self._bundles(name, world)}
-            found |= {
-                run_id: _held(f"release {version} of {name} pins its {interface}", version)
-                for run_id, (version, interface) in pinned.items()
-            }
-            found |= {
-                run_id: _held(f"it holds the bundle of release {item} of {name}", item)
-                for run_id, item in bundled.items()
-            }
-            ledger = Holding(f"it is the ledger of {name}", "its decisions are kept for good")
-            found |= dict.fromkeys((*self._pointed(name), *segments), ledger)
-        return found
+            if run_id in (*self._pointed(name), *segments):
+                return Holding(f"it is the ledger of {name}", "its decisions are kept for good")
+            for version, bundle, _ in self._bundles(name, world):
+                if bundle == run_id:
+                    return _held(f"it holds the bundle of release {version} of {name}", version)
+            for release in world.state.releases.values() if world else ():
+                if release.run_id == run_id and not _retired(world, release.version):
+                    return _held(f"it holds the bundle of release {release.version} of {name}", release.version)
+            for version, pin in self._pins(name, world):
+                if pin.run_id == run_id:
+                    return _held(f"release {version} of {name} pins its {pin.interface}", version)
+        return None
+
+    def held_in(self, experiment_id: str) -> Iterator[str]:
+        """The runs of an experiment that releases rest on, or a ledger is kept in."""
+        for run_id in sorted(self._rested_on()):
+            found = self.run(run_id)
+            if found is not None and found[1] == experiment_id:
+                yield run_id
+
+    def _rested_on(self) -> frozenset[str]:
+        """Every run that a release ever rested on, and the first of every ledger; read again with each new version."""
+        stamp = self.stamp()
+        if stamp != self._rested[0]:
+            found: set[str] = set()
+            for name in self.names():
+                world, segments = self._look(name)
+                found |= {*self._pointed(name), *segments}
+                found |= {pin.run_id for _, pin in self._pins(name, None)}
+                found |= {run_id for _, run_id, _ in self._bundles(name, None)}
+                found |= {release.run_id for release in world.state.releases.values()} if world else set()
+            self._rested = stamp, frozenset(found)
+        return self._rested[1]
 
     def files(self) -> Iterator[tuple[str, str, int, Holding]]:
         """Where the artifact store keeps every bundle and all data that releases pin: address, model, version, why."""
@@ -143,6 +162,15 @@ class Governed:
             for version, _, source in self._bundles(name, None):
                 why = f"it is the bundle of release {version} of {name}"
                 yield self._address(source), name, version, _held(why, version)
+
+    def stamp(self) -> tuple[tuple[str, int], ...]:
+        """What changes when a governed model comes, or gets or loses a version."""
+        pointing = select(_MODEL_TAGS.c.name).where(_MODEL_TAGS.c.key.in_(_POINTERS))
+        models = select(_MODELS.c.name, literal("")).where(_MODELS.c.name.in_(pointing))
+        versions = select(_VERSIONS.c.name, _VERSIONS.c.current_stage).where(_VERSIONS.c.name.in_(pointing))
+        both = union_all(models, versions).subquery()
+        rows = self._ask(self._registry, select(*both.c, func.count()).group_by(*both.c))
+        return tuple(sorted((f"{name} {stage}", int(number)) for name, stage, number in rows))
 
     def is_retired(self, name: str, version: int) -> bool:
         """Whether a sound ledger says that a version is retired."""

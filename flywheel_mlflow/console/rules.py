@@ -53,27 +53,29 @@ class Rules:
             FlywheelError: the store failed; nothing can then be permitted.
         """
         direct = effect is Effect.DIRECT and not change.wholesale
-        denial = self._in_ledger(change, direct)
+        runs = self._owners(change)
+        denial = self._in_ledger(change, runs, direct)
         if denial is None and change.table in self._rules:
             denial = self._rules[change.table](change, direct)
         elif denial is None and change.table in RECORDS and not direct:
-            denial = self._kept(self._runs(change))
+            denial = self._kept(runs)
         return denial
 
     def governs(self, model: str) -> bool:
         """Whether a registered model of that name is governed."""
         return self._governed.model(model) is not None
 
-    def _runs(self, change: Change) -> set[str]:
-        """The runs that a row belongs to, as the store knows them."""
+    def _owners(self, change: Change) -> dict[str, str]:
+        """The runs that a row belongs to, as the store knows them, and their experiments; a new run has none yet."""
+        if change.table == "runs" and change.before is None:
+            return {}
         columns = (*RUN_COLUMNS, *ENDS) if change.table in TIES else RUN_COLUMNS
-        return {found[0] for text in change.values(*columns) if (found := self._governed.run(text))}
+        found = (self._governed.run(text) for text in change.values(*columns))
+        return dict(run for run in found if run is not None)
 
-    def _in_ledger(self, change: Change, direct: bool) -> Denial | None:
+    def _in_ledger(self, change: Change, runs: Mapping[str, str], direct: bool) -> Denial | None:
         """On a server that takes the decisions nobody else writes into the ledger's experiment, by whatever way."""
-        runs = self._runs(change)
-        places = {found[1] for run_id in runs if (found := self._governed.run(run_id))}
-        places |= {str(_integer(text)) for text in change.values("experiment_id")}
+        places = {*runs.values(), *(str(_integer(text)) for text in change.values("experiment_id"))}
         if change.table in TIES:
             places |= {text for text in change.values(*ENDS) if text.isdecimal()}
         held = places & self._governed.served_ledgers()
@@ -102,10 +104,10 @@ class Rules:
         return stray and self._is_administrator()
 
     def _kept(self, runs: Iterable[str]) -> Denial | None:
-        kept = self._governed.kept()
         for run_id in runs:
-            if run_id in kept:
-                return Denial(f"run {run_id} is kept: {kept[run_id].why}", kept[run_id].instead)
+            holding = self._governed.holding(run_id)
+            if holding is not None:
+                return Denial(f"run {run_id} is kept: {holding.why}", holding.instead)
         return None
 
     def _run(self, change: Change, direct: bool) -> Denial | None:
@@ -132,9 +134,9 @@ class Rules:
         goes = change.after is None or (change.changes("lifecycle_stage") and change.after["lifecycle_stage"] == _GONE)
         if direct and not goes:
             return None
-        for run_id, holding in self._governed.kept().items():
-            found = self._governed.run(run_id)
-            if found is not None and found[1] == number:
+        for run_id in self._governed.held_in(number):
+            holding = self._governed.holding(run_id)
+            if holding is not None:
                 return Denial(f"experiment {number} is kept with run {run_id}: {holding.why}", holding.instead)
         if direct:
             return None

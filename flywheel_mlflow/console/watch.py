@@ -93,44 +93,65 @@ def _belonging(table: Any) -> tuple[str, ...]:
 
 
 def _of_objects(session: Session) -> Iterator[Change]:
+    # Asked once: each of them is made anew for whoever asks.
+    new, dirty, deleted = set(session.new), set(session.dirty), set(session.deleted)
     seen = set()
-    for item in chain(session.new, session.dirty, session.deleted):
+    for item in chain(new, dirty, deleted):
         mapper = _mapper(item.__class__)
         if mapper is None:
             continue
         table = str(mapper.local_table.name)  # type: ignore[attr-defined]  # a table has a name
         if table in JUDGED:
-            change = _judged(session, mapper, table, item)
-            if change is not None:
-                yield change
+            names = [attribute.key for attribute in mapper.column_attrs]
+            now = {name: _value(mapper, item, name) for name in names}
+            former = _former(item, names) if item in dirty else {}
+            if item in deleted or item in new:
+                yield Change(table, now, None) if item in deleted else Change(table, None, now)
+            elif former:
+                yield Change(table, now | former, now)
             continue
         # A batch has thousands of these: each owner once.
         columns = _belonging(mapper.local_table)
-        for owners in _owners(session, mapper, item, columns) if columns else ():
-            if (table, owners) not in seen:
-                seen.add((table, owners))
-                yield Change(table, None, dict(zip(columns, owners, strict=True)))
+        owners = {tuple(_owner(mapper, item, name, new) for name in columns)}
+        if item in dirty:
+            former = _former(item, columns)
+            owners.add(tuple(former.get(name, getattr(item, name)) for name in columns))
+        for owner in owners:
+            if (table, owner) not in seen and any(value is not None for value in owner):
+                seen.add((table, owner))
+                yield Change(table, None, dict(zip(columns, owner, strict=True)))
 
 
-def _owners(session: Session, mapper: Mapper[Any], item: Any, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    yield tuple(_value(mapper, item, name) for name in columns)
-    if item in session.dirty:
-        former = _former(item, columns)
-        if former:
-            yield tuple(former.get(name, getattr(item, name)) for name in columns)
+def _owner(mapper: Mapper[Any], item: Any, column: str, new: set[Any]) -> Any:
+    """Where a row will belong; None when that is new itself, and judged for both."""
+    value = getattr(item, column)
+    return _of_parent(mapper, item, column, new) if value is None else value
 
 
 def _value(mapper: Mapper[Any], item: Any, column: str) -> Any:
-    """What a column will hold: a child that was only put to its parent gets the parent's when it is written."""
+    """What a column will hold."""
     value = getattr(item, column)
-    if value is not None:
-        return value
-    for relation in mapper.relationships:
-        for local, remote in relation.local_remote_pairs or () if relation.direction is MANYTOONE else ():
-            if local.name == column:
-                parent = getattr(item, relation.key)
-                return None if parent is None else getattr(parent, remote.name)
+    return _of_parent(mapper, item, column, set()) if value is None else value
+
+
+def _of_parent(mapper: Mapper[Any], item: Any, column: str, new: set[Any]) -> Any:
+    """A child that was only put to its parent gets the parent's value when it is written."""
+    for local, relation, remote in _parents(mapper):
+        parent = getattr(item, relation) if local == column else None
+        if parent is not None and parent not in new:
+            return getattr(parent, remote)
     return None
+
+
+@cache
+def _parents(mapper: Mapper[Any]) -> tuple[tuple[str, str, str], ...]:
+    """The columns of a child that its parents fill in: column, relation, the parent's column."""
+    return tuple(
+        (str(local.name), relation.key, str(remote.name))
+        for relation in mapper.relationships
+        if relation.direction is MANYTOONE
+        for local, remote in relation.local_remote_pairs or ()
+    )
 
 
 def _former(item: Any, columns: Iterable[str]) -> dict[str, Any]:
@@ -142,17 +163,6 @@ def _former(item: Any, columns: Iterable[str]) -> dict[str, Any]:
         if history.added and history.deleted and str(history.deleted[0]) != str(history.added[0]):
             found[name] = history.deleted[0]
     return found
-
-
-def _judged(session: Session, mapper: Mapper[Any], table: str, item: Any) -> Change | None:
-    names = [attribute.key for attribute in mapper.column_attrs]
-    now = {name: _value(mapper, item, name) for name in names}
-    if item in session.deleted:
-        return Change(table, now, None)
-    if item in session.new:
-        return Change(table, None, now)
-    former = _former(item, names)
-    return Change(table, now | former, now) if former else None
 
 
 def _of_statement(state: ORMExecuteState) -> Iterator[Change]:

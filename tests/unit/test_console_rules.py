@@ -34,8 +34,8 @@ class Store:
     def ledger_of(self, experiment_id: str) -> str | None:
         return "flow" if experiment_id == "2" else None
 
-    def kept(self) -> dict[str, Holding]:
-        return {RUN: Holding("release 1 pins it", "retire it")}
+    def holding(self, run_id: str) -> Holding | None:
+        return Holding("release 1 pins it", "retire it") if run_id == RUN else None
 
     def leads_to(self, run_id: str) -> bool:
         return bool(run_id) and self.chain

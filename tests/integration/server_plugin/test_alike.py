@@ -149,7 +149,7 @@ def about_models(name: str) -> Iterator[Request]:
     yield post(f"{API}/registered-models/create", name=name, tags=[{"key": "a", "value": "b"}])
     yield post(f"{API}/registered-models/create", name=name)
     for _ in range(2):
-        yield post(f"{API}/model-versions/create", name=name, source="file:///nowhere", run_id="<r>")
+        yield post(f"{API}/model-versions/create", name=name, source="s3://nowhere/model", run_id="<r>")
     yield post(
         f"{API}/model-versions/create",
         name=name,
