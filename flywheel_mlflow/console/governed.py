@@ -7,7 +7,7 @@ counts, and nothing that MLflow's client hides (a model marked as a prompt) is t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModelTag,
 )
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlRun
-from sqlalchemy import false, func, literal, select, union_all
+from sqlalchemy import bindparam, false, func, literal, select, union_all
 
 from flywheel_mlflow.errors import FlywheelError
 from flywheel_mlflow.operations.deciding import World, look
@@ -45,6 +45,16 @@ _ALIASES: Any = SqlRegisteredModelAlias.__table__
 _VERSIONS: Any = SqlModelVersion.__table__
 _VERSION_TAGS: Any = SqlModelVersionTag.__table__
 
+# Asked all the time, so made once.
+_POINTING = select(_MODEL_TAGS.c.name).where(_MODEL_TAGS.c.key.in_(_POINTERS))
+_FIND_RUN = select(_RUNS.c.run_uuid, _RUNS.c.experiment_id).where(_RUNS.c.run_uuid == bindparam("run"))
+_FIND_MODEL = select(_MODELS.c.name).where(_MODELS.c.name == bindparam("name"), _MODELS.c.name.in_(_POINTING))
+_COUNTED = union_all(
+    select(_MODELS.c.name, literal("").label("stage")).where(_MODELS.c.name.in_(_POINTING)),
+    select(_VERSIONS.c.name, _VERSIONS.c.current_stage).where(_VERSIONS.c.name.in_(_POINTING)),
+).subquery()
+_STAMP = select(*_COUNTED.c, func.count()).group_by(*_COUNTED.c)
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +64,15 @@ class Holding:
 
     why: str
     instead: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """The runs that a release ever rested on, those of ledgers, the ledgers' experiments, and when that was so."""
+
+    stamp: tuple[tuple[str, int], ...]
+    runs: frozenset[str]
+    ledgers: Mapping[str, str]
 
 
 class Governed:
@@ -73,7 +92,7 @@ class Governed:
         self._experiments: dict[str, tuple[str, str]] = {}
         self._ledgers: frozenset[str] = frozenset()
         self._known: dict[str, World] = {}
-        self._rested: tuple[object, frozenset[str]] = (None, frozenset())
+        self._stood = _Standing((), frozenset(), {})
 
     def names(self) -> tuple[str, ...]:
         """Every registered model that points to a ledger."""
@@ -86,9 +105,7 @@ class Governed:
 
     def model(self, name: str) -> str | None:
         """The governed model that the registry finds under a name, as it spells it; None for one that is nobody's."""
-        pointing = select(_MODEL_TAGS.c.name).where(_MODEL_TAGS.c.key.in_(_POINTERS))
-        asked = select(_MODELS.c.name).where(_MODELS.c.name == name, _MODELS.c.name.in_(pointing))
-        rows = self._ask(self._registry, asked)
+        rows = self._ask(self._registry, _FIND_MODEL, name=name)
         return str(rows[0][0]) if rows else None
 
     def exists(self, name: str) -> bool:
@@ -114,12 +131,14 @@ class Governed:
 
         Of a ledger that cannot be read, or does not hold together, nothing counts as retired.
         """
-        found = self.run(run_id)
-        if found is None or not (run_id in self._rested_on() or self.ledger_of(found[1])):
-            return None  # the ledgers need not be read, which takes a while
+        standing = self._standing()
+        if run_id not in standing.runs:
+            found = self.run(run_id) if standing.ledgers else None
+            if found is None or found[1] not in standing.ledgers:
+                return None  # the ledgers need not be read, which takes a while
         for name in self.names():
             world, segments = self._look(name)
-            if run_id in (*self._pointed(name), *segments):
+            if run_id in (*self._pointed(name, tags.LEDGER_RUN), *segments):
                 return Holding(f"it is the ledger of {name}", "its decisions are kept for good")
             for version, bundle, _ in self._bundles(name, world):
                 if bundle == run_id:
@@ -134,24 +153,26 @@ class Governed:
 
     def held_in(self, experiment_id: str) -> Iterator[str]:
         """The runs of an experiment that releases rest on, or a ledger is kept in."""
-        for run_id in sorted(self._rested_on()):
+        for run_id in sorted(self._standing().runs):
             found = self.run(run_id)
             if found is not None and found[1] == experiment_id:
                 yield run_id
 
-    def _rested_on(self) -> frozenset[str]:
-        """Every run that a release ever rested on, and the first of every ledger; read again with each new version."""
+    def _standing(self) -> _Standing:
+        """What governed models stand on, read again when there is another model or version."""
         stamp = self.stamp()
-        if stamp != self._rested[0]:
-            found: set[str] = set()
+        if stamp != self._stood.stamp:
+            runs: set[str] = set()
+            ledgers: dict[str, str] = {}
             for name in self.names():
                 world, segments = self._look(name)
-                found |= {*self._pointed(name), *segments}
-                found |= {pin.run_id for _, pin in self._pins(name, None)}
-                found |= {run_id for _, run_id, _ in self._bundles(name, None)}
-                found |= {release.run_id for release in world.state.releases.values()} if world else set()
-            self._rested = stamp, frozenset(found)
-        return self._rested[1]
+                runs |= {*self._pointed(name, tags.LEDGER_RUN), *segments}
+                runs |= {pin.run_id for _, pin in self._pins(name, None)}
+                runs |= {run_id for _, run_id, _ in self._bundles(name, None)}
+                runs |= {release.run_id for release in world.state.releases.values()} if world else set()
+                ledgers |= dict.fromkeys(self._pointed(name, tags.LEDGER_EXPERIMENT), name)
+            self._stood = _Standing(stamp, frozenset(runs), ledgers)
+        return self._stood
 
     def files(self) -> Iterator[tuple[str, str, int, Holding]]:
         """Where the artifact store keeps every bundle and all data that releases pin: address, model, version, why."""
@@ -165,12 +186,9 @@ class Governed:
 
     def stamp(self) -> tuple[tuple[str, int], ...]:
         """What changes when a governed model comes, or gets or loses a version."""
-        pointing = select(_MODEL_TAGS.c.name).where(_MODEL_TAGS.c.key.in_(_POINTERS))
-        models = select(_MODELS.c.name, literal("")).where(_MODELS.c.name.in_(pointing))
-        versions = select(_VERSIONS.c.name, _VERSIONS.c.current_stage).where(_VERSIONS.c.name.in_(pointing))
-        both = union_all(models, versions).subquery()
-        rows = self._ask(self._registry, select(*both.c, func.count()).group_by(*both.c))
-        return tuple(sorted((f"{name} {stage}", int(number)) for name, stage, number in rows))
+        return tuple(
+            sorted((f"{name} {stage}", int(number)) for name, stage, number in self._ask(self._registry, _STAMP))
+        )
 
     def is_retired(self, name: str, version: int) -> bool:
         """Whether a sound ledger says that a version is retired."""
@@ -189,8 +207,7 @@ class Governed:
         if len(text.strip()) != RUN_ID_LENGTH:
             return None
         if text not in self._experiments:
-            asked = select(_RUNS.c.run_uuid, _RUNS.c.experiment_id).where(_RUNS.c.run_uuid == text)
-            rows = self._ask(self._tracking, asked)
+            rows = self._ask(self._tracking, _FIND_RUN, run=text)
             if not rows:
                 return None  # not remembered: it may be made any moment
             if len(self._experiments) >= MAX_REMEMBERED:
@@ -226,11 +243,7 @@ class Governed:
 
     def ledger_of(self, experiment_id: str) -> str | None:
         """The governed model whose ledger an experiment holds."""
-        asked = select(_MODEL_TAGS.c.name).where(
-            _MODEL_TAGS.c.key == tags.LEDGER_EXPERIMENT, _MODEL_TAGS.c.value == experiment_id
-        )
-        rows = self._ask(self._registry, asked)
-        return str(rows[0][0]) if rows else None
+        return self._standing().ledgers.get(experiment_id)
 
     @property
     def ledger_name(self) -> str:
@@ -285,9 +298,9 @@ class Governed:
         root = self.artifacts_of(run_id) if uri.startswith("runs:/") else None
         return f"{root.rstrip('/')}/{place}" if root else uri
 
-    def _pointed(self, name: str) -> tuple[str, ...]:
-        """The run that the model says its ledger begins in."""
-        asked = select(_MODEL_TAGS.c.value).where(_MODEL_TAGS.c.name == name, _MODEL_TAGS.c.key == tags.LEDGER_RUN)
+    def _pointed(self, name: str, key: str) -> tuple[str, ...]:
+        """Where the model says that its ledger is."""
+        asked = select(_MODEL_TAGS.c.value).where(_MODEL_TAGS.c.name == name, _MODEL_TAGS.c.key == key)
         return tuple(str(row[0]) for row in self._ask(self._registry, asked))
 
     def _look(self, name: str) -> tuple[World | None, tuple[str, ...]]:
@@ -303,9 +316,9 @@ class Governed:
         self._known[name] = world
         return world, (world.place.first_run, *tracking.ledger.segments)
 
-    def _ask(self, engine: Any, statement: Any) -> list[Any]:
+    def _ask(self, engine: Any, statement: Any, **values: str) -> list[Any]:
         with engine.connect() as connection:
-            return list(connection.execute(statement))
+            return list(connection.execute(statement, values))
 
 
 def _retired(world: World | None, version: int) -> bool:

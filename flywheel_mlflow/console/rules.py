@@ -67,8 +67,9 @@ class Rules:
 
     def _owners(self, change: Change) -> dict[str, str]:
         """The runs that a row belongs to, as the store knows them, and their experiments; a new run has none yet."""
-        if change.table == "runs" and change.before is None:
-            return {}
+        if change.table == "runs":
+            before = change.before
+            return {str(before["run_uuid"]): str(before["experiment_id"])} if before is not None else {}
         columns = (*RUN_COLUMNS, *ENDS) if change.table in TIES else RUN_COLUMNS
         found = (self._governed.run(text) for text in change.values(*columns))
         return dict(run for run in found if run is not None)

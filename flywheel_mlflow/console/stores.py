@@ -59,7 +59,14 @@ def engines() -> tuple[Any, Any]:
             "the flywheel's plugin guards databases only",
             hint="start `mlflow server` with a --backend-store-uri of sqlite, postgresql or mysql",
         )
-    return tracking.engine, registry.engine
+    return _reading(tracking.engine), _reading(registry.engine)
+
+
+def _reading(engine: Any) -> Any:
+    """An engine for questions; a SQLite file opened anew for each of them costs as much as the request."""
+    from sqlalchemy import create_engine
+
+    return create_engine(engine.url, isolation_level="AUTOCOMMIT") if engine.dialect.name == "sqlite" else engine
 
 
 def open_tracking(flywheel: str, *, root: Path, actor: str, addresses: ArtifactAddresses) -> Tracking:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from mlflow.store.db.base_sql_model import Base
@@ -79,10 +80,26 @@ def watch(judge: Callable[[Iterable[Change]], None]) -> None:
     event.listen(Session, "do_orm_execute", executed)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How MLflow's stores map a class, and the columns that say where its rows belong."""
+
+    mapper: Mapper[Any]
+    table: str
+    columns: tuple[str, ...]
+    read: Callable[[Any], Any]
+
+
 @cache
-def _mapper(kind: type) -> Mapper[Any] | None:
-    """How MLflow's stores map a class; None for classes of anybody else."""
-    return inspect(kind) if issubclass(kind, Base) else None
+def _kind(mapped: type) -> _Kind | None:
+    """None for classes of anybody else, and for rows that belong to no run and no experiment."""
+    if not issubclass(mapped, Base):
+        return None
+    mapper: Any = inspect(mapped)
+    table = str(mapper.local_table.name)
+    columns = _belonging(mapper.local_table)
+    read = attrgetter(*columns) if columns else id
+    return _Kind(mapper, table, columns, read) if columns or table in JUDGED else None
 
 
 @cache
@@ -95,31 +112,36 @@ def _belonging(table: Any) -> tuple[str, ...]:
 def _of_objects(session: Session) -> Iterator[Change]:
     # Asked once: each of them is made anew for whoever asks.
     new, dirty, deleted = set(session.new), set(session.dirty), set(session.deleted)
-    seen = set()
+    seen: set[Any] = set()
     for item in chain(new, dirty, deleted):
-        mapper = _mapper(item.__class__)
-        if mapper is None:
+        kind = _kind(item.__class__)
+        if kind is None:
             continue
-        table = str(mapper.local_table.name)  # type: ignore[attr-defined]  # a table has a name
-        if table in JUDGED:
-            names = [attribute.key for attribute in mapper.column_attrs]
-            now = {name: _value(mapper, item, name) for name in names}
-            former = _former(item, names) if item in dirty else {}
-            if item in deleted or item in new:
-                yield Change(table, now, None) if item in deleted else Change(table, None, now)
-            elif former:
-                yield Change(table, now | former, now)
+        if kind.table in JUDGED:
+            change = _judged(kind, item, new, dirty, deleted)
+            if change is not None:
+                yield change
             continue
         # A batch has thousands of these: each owner once.
-        columns = _belonging(mapper.local_table)
-        owners = {tuple(_owner(mapper, item, name, new) for name in columns)}
-        if item in dirty:
-            former = _former(item, columns)
-            owners.add(tuple(former.get(name, getattr(item, name)) for name in columns))
-        for owner in owners:
-            if (table, owner) not in seen and any(value is not None for value in owner):
-                seen.add((table, owner))
-                yield Change(table, None, dict(zip(columns, owner, strict=True)))
+        held = (kind.table, kind.read(item))
+        moved = item in dirty and not inspect(item).committed_state.keys().isdisjoint(kind.columns)
+        if held in seen and not moved:
+            continue
+        seen.add(held)
+        yield Change(kind.table, None, {name: _owner(kind.mapper, item, name, new) for name in kind.columns})
+        if moved:
+            yield Change(kind.table, _former(item, kind.columns), None)
+
+
+def _judged(kind: _Kind, item: Any, new: set[Any], dirty: set[Any], deleted: set[Any]) -> Change | None:
+    names = [attribute.key for attribute in kind.mapper.column_attrs]
+    now = {name: _value(kind.mapper, item, name) for name in names}
+    if item in deleted:
+        return Change(kind.table, now, None)
+    if item in new:
+        return Change(kind.table, None, now)
+    former = _former(item, names) if item in dirty else {}
+    return Change(kind.table, now | former, now) if former else None
 
 
 def _owner(mapper: Mapper[Any], item: Any, column: str, new: set[Any]) -> Any:
