@@ -42,14 +42,18 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR
     from mlflow.server.handlers import _add_static_prefix
 
+    from flywheel_mlflow.console.callers import is_administrator
+    from flywheel_mlflow.console.files import Files
     from flywheel_mlflow.console.forms import FormRoutes
     from flywheel_mlflow.console.front import Front
-    from flywheel_mlflow.console.governed import GovernedModels
+    from flywheel_mlflow.console.governed import Governed
     from flywheel_mlflow.console.guard import Guard
     from flywheel_mlflow.console.pages import PageRoutes
     from flywheel_mlflow.console.routes import ActRoutes
+    from flywheel_mlflow.console.rules import Rules
     from flywheel_mlflow.console.served import read_served
-    from flywheel_mlflow.console.stores import open_tracking, register_server_stores, server_addresses
+    from flywheel_mlflow.console.stores import engines, open_tracking, register_server_stores, server_addresses
+    from flywheel_mlflow.console.watch import watch
 
     if not isinstance(app, FastAPI) or os.environ.get(ARTIFACTS_ONLY_ENV_VAR):
         raise InputError(
@@ -60,8 +64,13 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     served = read_served(os.environ, authentication=authentication)
     root = served.root if served else Path.cwd()
     opening = partial(open_tracking, root=root, addresses=server_addresses(os.environ))
-    governed = GovernedModels(partial(opening, actor="server"), served=served.name if served else None)
-    flask_app.before_request(Guard(governed, flask_app.view_functions))
+    tracking, registry = engines()
+    name = served.name if served else None
+    governed = Governed(partial(opening, actor="server"), served=name, tracking=tracking, registry=registry)
+    files = Files(governed)
+    guard = Guard(Rules(governed, is_administrator if authentication else lambda: True), files, name)
+    guard.install(flask_app)
+    watch(guard.judge)
     prefix = _add_static_prefix("")
 
     def open_for(flywheel: str, actor: str) -> Tracking:
@@ -70,7 +79,12 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     front = Front(served, authentication=authentication, open_tracking=open_for, prefix=prefix)
     acts = ActRoutes(served, authentication=authentication, open_tracking=open_for, console=front.addresses.overview())
     # Behind MLflow's mount of everything at / nothing is ever reached.
-    app.router.routes[:0] = [*acts.routes(prefix), *FormRoutes(front).routes(prefix), *PageRoutes(front).routes(prefix)]
+    app.router.routes[:0] = [
+        *acts.routes(prefix),
+        *FormRoutes(front).routes(prefix),
+        *PageRoutes(front).routes(prefix),
+        *files.routes(),
+    ]
     # What is loaded by now stays for good. Looking through all of it stopped a page for some 200 ms every few seconds.
     gc.collect()
     gc.freeze()

@@ -9,7 +9,9 @@ from urllib.parse import unquote, urlsplit
 from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerRefused
 from flywheel_mlflow.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.names import check_label
+from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import ACTOR_HEADER, translated
+from flywheel_mlflow.tracking.server_facts import said_name
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -129,6 +131,14 @@ def reading(request: Request, model: str, experiments: Iterable[str]) -> Identit
     return Identity(str(user.username), AUTHENTICATED)
 
 
+def is_administrator() -> bool:
+    """Whether MLflow's administrator sent the Flask request at work; nobody did outside of one."""
+    from flask import has_request_context
+    from mlflow.server import auth
+
+    return has_request_context() and bool(auth.sender_is_admin())  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
+
+
 def _user(request: Request) -> Any:
     """MLflow's account behind the request's credentials, None when they are none, or a custom function's response.
 
@@ -149,18 +159,41 @@ def _reads_model(user: Any, model: str) -> bool:
 
 
 def _reads_experiment(user: Any, name: str) -> bool:
-    """Whether somebody may read an experiment and its runs, as MLflow decides it for a run."""
-    from mlflow.server import auth, handlers
+    """Whether somebody may read an experiment of the flywheel and its runs, as MLflow decides it for a run.
+
+    Who renamed it did not make it anybody's: what says that it is the one is then asked about, and its runs.
+    """
+    from mlflow.server import auth
     from mlflow.server.auth.permissions import RESOURCE_TYPE_EXPERIMENT, RESOURCE_TYPE_RUN
     from mlflow.server.auth.requirements import Requirement
 
     if user.is_admin:
         return True
-    # Its id, whatever became of it: a deleted experiment's runs can still be read by id.
-    store = handlers._get_tracking_store()  # noqa: SLF001 - the handlers' own way to it
-    found = store.get_experiment_by_name(name)  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
-    if found is None:
-        return True
-    itself = (RESOURCE_TYPE_EXPERIMENT, str(found.experiment_id))
-    runs = Requirement(RESOURCE_TYPE_RUN, "*", "read", fallback_if_no_grant=(itself,))
-    return bool(auth.authorize(user.username, itself, [Requirement(*itself, "read"), runs]))
+    for experiment_id in _experiments_of(name):
+        itself = (RESOURCE_TYPE_EXPERIMENT, experiment_id)
+        runs = Requirement(RESOURCE_TYPE_RUN, "*", "read", fallback_if_no_grant=(itself,))
+        if not auth.authorize(user.username, itself, [Requirement(*itself, "read"), runs]):
+            return False
+    return True
+
+
+def _experiments_of(name: str) -> Iterable[str]:
+    """The ids of the experiment of a name, deleted or not; without one, of all that were made with that name.
+
+    None is left when there never was one.
+    """
+    from mlflow.entities import ViewType
+    from mlflow.server import handlers
+
+    store: Any = handlers._get_tracking_store()  # noqa: SLF001 - the handlers' own way to it
+    found = store.get_experiment_by_name(name)
+    if found is not None:
+        return [str(found.experiment_id)]
+    flywheel, _, part = name.partition("/")
+    said = f"tags.`{tags.NAME}` = '{flywheel}'"
+    made = store.search_experiments(view_type=ViewType.ALL, filter_string=said, max_results=1000)
+    ids = [str(item.experiment_id) for item in made if said_name(flywheel, item.tags) == name]
+    every = [str(item.experiment_id) for item in store.search_experiments(view_type=ViewType.ALL, max_results=1000)]
+    ours = f"{said} and tags.`{tags.PROJECT}` = '{part}'" if part else f"{said} and tags.`{tags.KIND}` = 'assembly'"
+    runs = store.search_runs(every, ours, ViewType.ALL, max_results=1000) if every else []
+    return sorted({*ids, *(str(run.info.experiment_id) for run in runs)})

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from flywheel_mlflow.console.answers import HEADERS, status_of, trouble_answer
 from flywheel_mlflow.console.callers import MAX_BODY_BYTES, authenticated, bounded_body, foreign_origin, wrong_type
+from flywheel_mlflow.console.endpoints import acting
 from flywheel_mlflow.console.front import NO_ACCOUNTS, Front
 from flywheel_mlflow.console.tokens import Standing
 from flywheel_mlflow.errors import FlywheelError, InputError, Refused, UnknownName
@@ -149,7 +150,8 @@ class FormRoutes:
             return not_done(_untrusted(standing), 403, now=desk.now() if standing is Standing.EXPIRED else None)
         try:
             given = read_form(name, typed)
-            result = perform(desk, name, given)
+            with acting():
+                result = perform(desk, name, given)
         except FlywheelError as error:
             status = 400 if isinstance(error, InputError) else status_of(error)
             return not_done(error, status, now=desk.now())

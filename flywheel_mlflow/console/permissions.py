@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from flywheel_mlflow.ledger import Ledger
 from flywheel_mlflow.moves import registry_stage
 from flywheel_mlflow.releases import STAGES, Move, ReleaseState, after_move
+from flywheel_mlflow.tracking.tags import PROMPT_PREFIX
 
-#: The tags that are ours; MLflow compares keys as they are, so another case is another tag, and confuses people.
+#: The tags that are ours, in whatever case: some stores take other cases and accents for the same key, and people do.
 TAG_PREFIX = "flywheel."
 GATE_TAG = "flywheel.gate."
 UNTOUCHED = "None"
+_STAGES_FOLLOW = "use `flywheel promote`, `flywheel rollback` or `flywheel reconcile`: the stages follow by themselves"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def alias_denial(state: ReleaseState, alias: str, version: int | None) -> Denial
     if stage not in STAGES:
         return None
     if alias != stage:
-        return Denial(f"the alias {alias!r} would be mistaken for {stage}", "choose another name")
+        return mistaken(alias, stage)
     move = state.open_move
     moving = move if move is not None and move.to == stage else None
     due = moving.version if moving else state.current[stage]
@@ -59,6 +62,11 @@ def alias_denial(state: ReleaseState, alias: str, version: int | None) -> Denial
     )
 
 
+def mistaken(alias: str, stage: str) -> Denial:
+    """What an alias is told that somebody, or the store, takes for another one."""
+    return Denial(f"the alias {alias!r} would be mistaken for {stage}", "choose another name")
+
+
 def _where(move: Move | None, due: int | None) -> str:
     if move is not None:
         return f"a move of it to release {move.version} open (event {move.number})"
@@ -67,16 +75,20 @@ def _where(move: Move | None, due: int | None) -> str:
 
 def stage_denial(state: ReleaseState, version: int, stage: str, *, archive_others: bool) -> Denial | None:
     """Whether the model registry's own stage of a version may be set: only to the one its place in the ledger asks."""
-    instead = "use `flywheel promote`, `flywheel rollback` or `flywheel reconcile`: the stages follow by themselves"
     if archive_others:
-        return Denial("archive_existing_versions would set the stages of other releases too", instead)
+        return archiving()
     due = [_due_stage(state, version)]
     move = state.open_move
     if move is not None and move.version in state.releases:
         due.append(_due_stage(after_move(state, move.version, move.to), version))
     if stage in due:
         return None
-    return Denial(f"by the ledger the stage of version {version} is {due[-1]}, not {stage}", instead)
+    return Denial(f"by the ledger the stage of version {version} is {due[-1]}, not {stage}", _STAGES_FOLLOW)
+
+
+def archiving() -> Denial:
+    """What a transition is told that would archive other versions too."""
+    return Denial("archive_existing_versions would set the stages of other releases too", _STAGES_FOLLOW)
 
 
 def _due_stage(state: ReleaseState, version: int) -> str:
@@ -96,7 +108,7 @@ def deletion_denial(state: ReleaseState, version: int) -> Denial | None:
 
 def version_tag_denial(state: ReleaseState, version: int, key: str, value: str | None) -> Denial | None:
     """Whether a tag of a version may be set, or taken away (None): ours only as the mark of a recorded verdict."""
-    if not key.casefold().startswith(TAG_PREFIX):
+    if not is_ours(key):
         return None
     release = state.releases.get(version)
     gate = release.last_gate(key.removeprefix(GATE_TAG)) if release and key.startswith(GATE_TAG) else None
@@ -108,7 +120,23 @@ def version_tag_denial(state: ReleaseState, version: int, key: str, value: str |
 
 def model_tag_denial(key: str, *, governed: bool) -> Denial | None:
     """Whether a tag of a registered model may change; the pointer to a ledger is made with the model or never."""
-    ours = key.casefold().startswith(TAG_PREFIX)
-    if ours and (governed or key.casefold().startswith(f"{TAG_PREFIX}ledger")):
+    if is_ours(key) and (governed or _plain(key).startswith(f"{TAG_PREFIX}ledger")):
         return Denial(f"the tag {key!r} says where the ledger is", "`flywheel release create` alone writes it")
     return None
+
+
+def prompt_denial(key: str, *, going: bool) -> Denial | None:
+    """Whether MLflow's mark of a prompt may be put on what is governed: its client would find no release any more."""
+    if going or not _plain(key).startswith(PROMPT_PREFIX):
+        return None
+    return Denial(f"the tag {key!r} hides releases from MLflow's clients", "register prompts under names of their own")
+
+
+def is_ours(key: str) -> bool:
+    """Whether a tag is one of the flywheel's, or would be taken for one."""
+    return _plain(key).startswith(TAG_PREFIX)
+
+
+def _plain(text: str) -> str:
+    """Without case and accents."""
+    return "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark)).casefold()

@@ -15,6 +15,7 @@ from flywheel_mlflow.console.callers import (
     foreign_origin,
     wrong_type,
 )
+from flywheel_mlflow.console.endpoints import acting
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, Refused, ServerError
 from flywheel_mlflow.ledger import Identity
@@ -127,7 +128,8 @@ class ActRoutes:
         arguments = _arguments(body)
         flywheel = served.flywheel()
         tracking = self._open(flywheel.name, caller.name)
-        return perform(Desk(flywheel, tracking, caller, seal=served.key), name, arguments)
+        with acting():
+            return perform(Desk(flywheel, tracking, caller, seal=served.key), name, arguments)
 
 
 def _arguments(body: bytes) -> dict[str, Any]:

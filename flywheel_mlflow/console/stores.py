@@ -43,6 +43,32 @@ def register_server_stores() -> None:
     _get_store_registry().register(SCHEME, registry_store)  # type: ignore[no-untyped-call]  # likewise
 
 
+def engines() -> tuple[Any, Any]:
+    """The databases of the server's tracking store and of its model registry.
+
+    Raises:
+        InputError: one of them is kept elsewhere, where nobody can see what is written.
+    """
+    from mlflow.server import handlers
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracker
+
+    tracking, registry = handlers._get_tracking_store(), handlers._get_model_registry_store()  # noqa: SLF001
+    if not (isinstance(tracking, Tracker) and isinstance(registry, Registry)):
+        raise InputError(
+            "the flywheel's plugin guards databases only",
+            hint="start `mlflow server` with a --backend-store-uri of sqlite, postgresql or mysql",
+        )
+    return _reading(tracking.engine), _reading(registry.engine)
+
+
+def _reading(engine: Any) -> Any:
+    """An engine for questions; a SQLite file opened anew for each of them costs as much as the request."""
+    from sqlalchemy import create_engine
+
+    return create_engine(engine.url, isolation_level="AUTOCOMMIT") if engine.dialect.name == "sqlite" else engine
+
+
 def open_tracking(flywheel: str, *, root: Path, actor: str, addresses: ArtifactAddresses) -> Tracking:
     """The collaborators for one flywheel on this server, for one request: they remember what they read.
 
@@ -80,7 +106,7 @@ class ArtifactAddresses:
     def __init__(self, destination: str | None, root: str | None) -> None:
         self._destination = destination
         own = [destination, root if root and urlsplit(root).scheme != PROXIED else None]
-        self._roots = tuple(_normal(item) for item in own if item)
+        self._roots = tuple(one_spelling(item) for item in own if item)
 
     def resolve(self, address: str) -> str:
         """The address behind the proxy.
@@ -94,7 +120,7 @@ class ArtifactAddresses:
             if parts.netloc or not self._destination:
                 raise _elsewhere(address)
             found = f"{self._destination.rstrip('/')}/{parts.path.lstrip('/')}"
-        normal = _normal(found)
+        normal = one_spelling(found)
         # What one parser takes for the end of a path another takes for a part of it.
         unclear = parts.query or parts.fragment or any(mark in address for mark in "?#\\")
         if unclear or not any(normal.startswith(f"{root}/") for root in self._roots):
@@ -102,7 +128,7 @@ class ArtifactAddresses:
         return found
 
 
-def _normal(address: str) -> str:
+def one_spelling(address: str) -> str:
     """One spelling for one place: no dots, no percent signs, local paths absolute, the same with and without file:."""
     parts = urlsplit(address)
     path = parts.path

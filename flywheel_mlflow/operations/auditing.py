@@ -94,7 +94,9 @@ def audit(desk: Desk, *, full: bool = False) -> Audit:
     """
     world = look(desk.tracking, deleted=True)
     if world is None:
-        return Audit((), {"events": 0, "releases": 0}, ("there is no release yet: nothing to audit",))
+        forsaken = tuple(_forsaken(desk.tracking))
+        nothing = () if forsaken else ("there is no release yet: nothing to audit",)
+        return Audit(forsaken, {"events": 0, "releases": 0}, nothing)
     scene = _Scene(
         desk=desk,
         world=world,
@@ -131,6 +133,49 @@ def _ledger(scene: _Scene) -> Iterator[Finding]:
             f"event {event.number} ({event.kind}) says that a server vouches for {event.actor.name}, and no server "
             "in flywheel.yaml sealed it",
             "name the server's public key under releases.server_keys, or find out who wrote the event",
+        )
+
+
+def _forsaken(tracking: Tracking) -> Iterator[Finding]:
+    place = tracking.ledger.forsaken()
+    if place is not None:
+        yield Finding(
+            "model-gone",
+            f"run {place.first_run} holds a ledger, and there is no registered model that points to it",
+            "restore the store from a backup; every release is still in the ledger's events",
+        )
+
+
+def _strays(scene: _Scene) -> Iterator[Finding]:
+    """Runs beside the ledger: they decide nothing, whatever they hold."""
+    for run_id in scene.tracking.ledger.strays:
+        yield Finding(
+            "stray-run",
+            f"run {run_id} lies in the ledger's experiment, and the ledger does not lead there",
+            "nothing reads it; find out who made it, then delete it in MLflow",
+        )
+
+
+def _hidden(scene: _Scene) -> Iterator[Finding]:
+    """Marks of a prompt: MLflow's client and pages then say that there is no such model or version."""
+    model = scene.tracking.releases.look()
+    marks = [("the registered model", key) for key in (model.marks if model is not None else ())]
+    for version, view in scene.versions.items():
+        marks += [(f"version {version}", key) for key in view.tags if key.startswith(tags.PROMPT_PREFIX)]
+    for what, key in marks:
+        yield Finding(
+            "release-hidden",
+            f"{what} bears the tag {key}: MLflow takes it for a prompt, and its clients may find no release",
+            "delete the tag, with MLflow's REST call registered-models/delete-tag or model-versions/delete-tag",
+        )
+
+
+def _experiments(scene: _Scene) -> Iterator[Finding]:
+    for name, said in scene.tracking.server.misnamed():
+        yield Finding(
+            "experiment-renamed",
+            f"the experiment {name} says it is {said}: it was renamed, or is somebody else's, and nothing in it counts",
+            f"rename it to {said}, or delete its tag flywheel.name",
         )
 
 
@@ -180,6 +225,14 @@ def _versions(scene: _Scene) -> Iterator[Finding]:
     for release in state.releases.values():
         if release.version not in scene.versions and not release.retired:
             stage = state.stage_of(release.version)
+            if scene.tracking.releases.version(release.version) is not None:
+                yield Finding(
+                    "release-hidden",
+                    f"release {release.version} is there and not listed: a version of the model bears a tag "
+                    f"{tags.PROMPT_PREFIX}*, and MLflow takes it for a prompt",
+                    "delete that tag, with MLflow's REST call model-versions/delete-tag",
+                )
+                continue
             hint = "flywheel rollback --reason '...'" if stage is ReleaseStage.PRODUCTION else "make the release again"
             yield Finding("version-deleted", f"the model version of release {release.version} ({stage}) is gone", hint)
     for version, view in scene.versions.items():
@@ -377,6 +430,9 @@ def _rejections(scene: _Scene) -> Iterator[Finding]:
 #: Every check by name; docs/releases.md lists which attack each one finds.
 _CHECKS: Mapping[str, Callable[[_Scene], Iterable[Finding]]] = {
     "ledger": _ledger,
+    "beside the ledger": _strays,
+    "marks of prompts": _hidden,
+    "experiments": _experiments,
     "end of the ledger": _truncated,
     "open moves": _open_moves,
     "aliases": _aliases,

@@ -128,6 +128,13 @@ def _names(here: _Surroundings) -> Iterator[Diagnosis]:
         ]
         told_silent = f"; without a run so far: {', '.join(silent)}" if silent else ""
         yield Diagnosis("experiments", Verdict.PASS, f"{len(experiments)} experiments{told_silent}")
+    for item, said in here.desk.tracking.server.misnamed():
+        yield Diagnosis(
+            "experiments",
+            Verdict.BLOCK,
+            f"the experiment {item} says it is {said}: it was renamed, or is somebody else's",
+            f"rename it to {said}, or delete its tag flywheel.name",
+        )
     owner = here.desk.tracking.server.model_owner()
     if owner is not None and owner != name:
         yield Diagnosis(

@@ -48,6 +48,9 @@ class LedgerStore:
         self._flywheel = flywheel
         self._artifact_root = artifact_root
         self._segments: dict[int, str] = {}
+        #: Runs beside the ledger read last, which does not lead to them: nothing reads them, and anybody may have made
+        #: them. Those that were deleted are not among them.
+        self.strays: tuple[str, ...] = ()
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -81,6 +84,8 @@ class LedgerStore:
         the ledger is raised: it is in the ledger's ``faults``.
         """
         runs = {str(run.info.run_id): run for run in self._runs(place, deleted=deleted)}
+        # MLflow lists the newest first.
+        older = list(runs)[list(runs).index(place.first_run) + 1 :] if place.first_run in runs else list(runs)
         texts: dict[int, str] = {}
         faults: list[LedgerFault] = []
         run_id: str | None = place.first_run
@@ -100,14 +105,27 @@ class LedgerStore:
             texts |= {key: text for key, text in found.items() if key not in strays}
             run_id = _next_segment(texts.get((number + 1) * SEGMENT_EVENTS - 1))
             number += 1
-        # Whoever may write tags can let the model point to a ledger of their own; the true one lies here still.
+        # Whoever may write tags can let the model point to a ledger of their own; the true one, which is older, lies
+        # here still.
+        rivals = {name: _texts(runs[name]) for name in older if name in runs}
         faults += [
-            LedgerFault(-1, f"run {name} holds {len(_texts(run))} events, and the ledger does not lead there")
-            for name, run in runs.items()
-            if _texts(run)
+            LedgerFault(-1, f"run {name} holds {len(found)} events, and the ledger does not lead there")
+            for name, found in rivals.items()
+            if found and not read_ledger(found).faults
         ]
+        self.strays = tuple(sorted(name for name, run in runs.items() if _is_stray(run)))
         ledger = read_ledger(texts, known=known)
         return Ledger(ledger.events, (*faults, *ledger.faults))
+
+    def forsaken(self) -> LedgerPlace | None:
+        """The ledger that lies in our experiment, for when no registered model points to one; None without any."""
+        with translated(self._uri):
+            experiment = self._client.get_experiment_by_name(f"{self._flywheel}/{LEDGER_PROJECT}")
+        if experiment is None:
+            return None
+        place = LedgerPlace(str(experiment.experiment_id), "")
+        holding = [run for run in self._runs(place, deleted=True) if 0 in _texts(run)]
+        return LedgerPlace(place.experiment_id, str(holding[-1].info.run_id)) if holding else None
 
     def append(self, place: LedgerPlace, event: Event) -> bool:
         """Write an event into its slot; False when somebody else's event is there.
@@ -176,6 +194,12 @@ def _texts(run: Run | RestRun) -> dict[int, str]:
         if match and key == _slot(int(match[1])):
             found[int(match[1])] = value
     return found
+
+
+def _is_stray(run: Run | RestRun) -> bool:
+    """Whether a run that the ledger does not lead to is more than a segment that its maker lost a race with."""
+    empty = run.data.tags.get(tags.KIND) == tags.KIND_LEDGER and not run.data.params
+    return run.info.lifecycle_stage == "active" and not empty
 
 
 def _next_segment(seal: str | None) -> str | None:

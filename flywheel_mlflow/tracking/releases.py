@@ -31,10 +31,14 @@ NO_STAGE, ARCHIVED_STAGE = "None", "Archived"
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """The registered model as the server has it now: aliases by name, and where the ledger is said to be."""
+    """The registered model as the server has it now: aliases by name, and where the ledger is said to be.
+
+    ``marks`` are tags by which MLflow's own client takes it for a prompt, and does not find it.
+    """
 
     aliases: Mapping[str, int]
     ledger: LedgerPlace | None
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,10 @@ class ReleaseStore:
 
     @property
     def _registry(self) -> Any:
-        """MlflowClient asks before each change whether the model is a prompt: a request more, whose answer is known."""
+        """MlflowClient asks before each call whether the model is a prompt, and then finds none.
+
+        That is a request more; and what was marked as a prompt by somebody is still there.
+        """
         if isinstance(self._client, RestClient):
             return self._client
         # There is no other way to the same calls, and MLflow leaves it untyped.
@@ -72,14 +79,16 @@ class ReleaseStore:
         """The registered model; None when there is none yet. One request."""
         try:
             with translated(self._uri):
-                model = self._client.get_registered_model(self._flywheel)
+                model = self._registry.get_registered_model(self._flywheel)
         except ServerRefused as error:
             if error.code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
                 raise
             return None
-        experiment, run = model.tags.get(tags.LEDGER_EXPERIMENT), model.tags.get(tags.LEDGER_RUN)
+        labels = _all_tags(model)
+        experiment, run = labels.get(tags.LEDGER_EXPERIMENT), labels.get(tags.LEDGER_RUN)
         place = LedgerPlace(experiment, run) if experiment and run else None
-        return ModelView({name: int(version) for name, version in model.aliases.items()}, place)
+        marks = tuple(sorted(key for key in labels if key.startswith(tags.PROMPT_PREFIX)))
+        return ModelView({name: int(version) for name, version in model.aliases.items()}, place, marks)
 
     def start(self, place: LedgerPlace, title: str) -> bool:
         """Make the registered model that points to its ledger; False when somebody else just did.
@@ -127,11 +136,11 @@ class ReleaseStore:
 
     def version(self, number: int) -> VersionView | None:
         """One version; None when there is none. One request."""
-        return self._absent_is_none(lambda: self._client.get_model_version(self._flywheel, str(number)))
+        return self._absent_is_none(lambda: self._registry.get_model_version(self._flywheel, str(number)))
 
     def at_alias(self, alias: str) -> VersionView | None:
         """The version an alias points to; None when there is no such alias. One request."""
-        return self._absent_is_none(lambda: self._client.get_model_version_by_alias(self._flywheel, alias))
+        return self._absent_is_none(lambda: self._registry.get_model_version_by_alias(self._flywheel, alias))
 
     def _absent_is_none(self, ask: Any) -> VersionView | None:
         try:
@@ -210,8 +219,13 @@ class ReleaseStore:
                 raise
 
 
-def _view(found: ModelVersion | RestVersion) -> VersionView:
-    labels = dict(found.tags or {})
+def _all_tags(found: Any) -> dict[str, str]:
+    """Every tag; MLflow's entities keep those that it reserves for prompts to themselves."""
+    return dict(getattr(found, "_tags", None) or found.tags or {})
+
+
+def read_pins(labels: Mapping[str, str]) -> tuple[dict[str, Pin], tuple[str, ...]]:
+    """What a version's tags pin, by interface, and the interfaces whose tag cannot be read."""
     pins: dict[str, Pin] = {}
     unreadable: list[str] = []
     for key, value in labels.items():
@@ -221,6 +235,12 @@ def _view(found: ModelVersion | RestVersion) -> VersionView:
                 pins[pin.interface] = pin
             except InputError:
                 unreadable.append(key.removeprefix(tags.PIN_PREFIX))
+    return pins, tuple(sorted(unreadable))
+
+
+def _view(found: ModelVersion | RestVersion) -> VersionView:
+    labels = _all_tags(found)
+    pins, unreadable = read_pins(labels)
     return VersionView(
         version=int(found.version),
         stage=str(found.current_stage or NO_STAGE),
@@ -229,7 +249,7 @@ def _view(found: ModelVersion | RestVersion) -> VersionView:
         bundle=labels.get(tags.BUNDLE, ""),
         pins=pins,
         left_out=_mapping(labels.get(tags.LEFT_OUT, "{}")),
-        unreadable=tuple(sorted(unreadable)),
+        unreadable=unreadable,
         tags=labels,
     )
 

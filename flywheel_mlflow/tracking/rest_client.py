@@ -75,9 +75,10 @@ class RestRunInfo:
 
 @dataclass(frozen=True, slots=True)
 class RestRunData:
-    """What was logged on a run, of which a ledger needs the params."""
+    """What was logged on a run, as far as a ledger needs it."""
 
     params: Mapping[str, str]
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +275,10 @@ def _version(form: _Form) -> RestVersion:
 
 def _run(form: _Form) -> RestRun:
     info, data = form.part("info"), form.part("data")
-    return RestRun(RestRunInfo(info.word("run_id"), info.word("lifecycle_stage")), RestRunData(data.pairs("params")))
+    return RestRun(
+        RestRunInfo(info.word("run_id"), info.word("lifecycle_stage")),
+        RestRunData(data.pairs("params"), data.pairs("tags")),
+    )
 
 
 def _code(told: object) -> str:

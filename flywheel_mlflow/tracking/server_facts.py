@@ -89,6 +89,28 @@ class ServerFacts:
             Experiment(str(item.name), item.lifecycle_stage == "active", item.tags.get(tags.NAME)) for item in own
         )
 
+    def misnamed(self) -> tuple[tuple[str, str], ...]:
+        """Experiments that say they are the flywheel's and are not found as such: their name, and the one they say.
+
+        They were renamed, or are somebody else's.
+        """
+        from mlflow.entities import ViewType
+
+        with translated(self._settings.shown_uri):
+            found = self._client.search_experiments(
+                view_type=ViewType.ALL, filter_string=f"tags.`{tags.NAME}` = '{self._flywheel}'", max_results=1000
+            )
+        said = {str(item.name): said_name(self._flywheel, item.tags) for item in found}
+        # Experiments of people whose runs were adopted say no part either.
+        whole = self._flywheel in said
+        return tuple(
+            sorted(
+                (name, other)
+                for name, other in said.items()
+                if name != other and not (whole and other == self._flywheel)
+            )
+        )
+
     def model_owner(self) -> str | None:
         """Which flywheel the registered model of our name says it belongs to; None without a model."""
         try:
@@ -127,3 +149,9 @@ class ServerFacts:
                 hint="look into the server's log",
             )
         return answer.status, document
+
+
+def said_name(flywheel: str, labels: Mapping[str, str]) -> str:
+    """The name an experiment was made with, by its tags."""
+    part = labels.get(tags.PROJECT) or labels.get(tags.KIND)
+    return f"{flywheel}/{part}" if part else flywheel

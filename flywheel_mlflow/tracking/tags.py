@@ -81,6 +81,9 @@ SUMMARY_METRICS = frozenset(
     {CHECKS_PASSED, CHECKS_FAILED, CHECKS_SKIPPED, CHECKS_ERROR, CHECKS_WARNED, REVIEW_HOURS, REVIEW_COST_RMB}
 )
 
+#: MLflow's own: its client does not find a registered model with such a tag, nor any version beside one that has it.
+PROMPT_PREFIX = "mlflow.prompt."
+
 CONTEXT_OUT = "interface_out"
 CONTEXT_IN = "interface_in"
 #: MLflow's own input tag for the context (mlflow/utils/mlflow_tags.py, 3.17.2).

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from servers.embedded import EmbeddedStore, copy_store, make_template
+from servers.mariadb import MariaServer, find_mariadb, running_mariadb
 from servers.postgresql import PostgresCluster, find_pg_ctl, running_postgresql
 from servers.proxy import CountingProxy
 from servers.tracking import TrackingServerProcess, running_tracking_server
@@ -17,6 +18,7 @@ from flywheel_mlflow.flywheel import Flywheel, load_flywheel
 
 # Read before the isolation of the first test clears it.
 REQUIRE_POSTGRES = os.environ.get("FLYWHEEL_REQUIRE_POSTGRES") == "1"
+REQUIRE_MARIADB = os.environ.get("FLYWHEEL_REQUIRE_MARIADB") == "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,6 +56,19 @@ def postgresql_cluster() -> Iterator[PostgresCluster]:
         pytest.skip(reason)
     with running_postgresql(pg_ctl) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaServer]:
+    """A MariaDB server; skips where the machine has none, fails where FLYWHEEL_REQUIRE_MARIADB=1 demands one."""
+    program = find_mariadb()
+    if program is None:
+        reason = "no MariaDB server, or no pymysql, on this machine; on Debian: apt-get install mariadb-server"
+        if REQUIRE_MARIADB:
+            pytest.fail(f"{reason}; FLYWHEEL_REQUIRE_MARIADB=1 forbids to skip", pytrace=False)
+        pytest.skip(reason)
+    with running_mariadb(program) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -302,6 +302,68 @@ def test_ledger_replaced(standing: ReleasesBench, server: TrackingServerProcess)
         client.restore_run(run_id)
         client.set_registered_model_tag(name, "flywheel.ledger_run", run_id)
         set_params(server, forged.info.run_id, {})
+        assert set(standing.findings()) == {"stray-run"}
+        client.delete_run(forged.info.run_id)
+
+
+@pytest.mark.parametrize("texts", ["garbage", "a true event", "nothing"])
+def test_run_beside_the_ledger(standing: ReleasesBench, texts: str) -> None:
+    """A run put beside the ledger, whatever it holds: `stray-run`; it stops nobody, and can be deleted."""
+    client, place = standing.bench.client, standing.world().place
+    first = standing.world().ledger.events[0].text
+    stray = client.create_run(place.experiment_id).info.run_id
+    params = {"garbage": {"event.000000": "{}"}, "a true event": {"event.000000": first}, "nothing": {}}[texts]
+    write_params(standing.bench, type(place)(place.experiment_id, stray), params)
+    assert set(standing.findings()) == {"stray-run"}
+    assert standing.act(MANAGER, "gate", version=3, to="staging", dry_run=True)["result"]["verdict"]
+    assert standing.act(MANAGER, "reconcile")["mended"] == []
+    client.delete_run(stray)
+    assert standing.findings() == {}
+
+
+@pytest.mark.parametrize("where", ["model", "version"])
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_marked_as_a_prompt(standing: ReleasesBench, where: str, value: str) -> None:
+    """MLflow's mark of a prompt on the model or a version, so that its client finds no release: `release-hidden`."""
+    registry: Any = standing.bench.client._get_registry_client()  # type: ignore[no-untyped-call]
+    key = "mlflow.prompt.is_prompt"
+    if where == "model":
+        registry.set_registered_model_tag(standing.name, key, value)
+    else:
+        registry.set_model_version_tag(standing.name, "1", key, value)
+    try:
+        assert "release-hidden" in standing.findings()
+        assert standing.world().state.current["production"] == 2
+    finally:
+        if where == "model":
+            registry.delete_registered_model_tag(standing.name, key)
+        else:
+            registry.delete_model_version_tag(standing.name, "1", key)
+
+
+@pytest.mark.parametrize("part", ["", "/p01", "/ledger"])
+def test_experiment_renamed(standing: ReleasesBench, part: str) -> None:
+    """An experiment of the flywheel renamed, so that it is not found any more: `experiment-renamed`."""
+    client, name = standing.bench.client, f"{standing.name}{part}"
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    client.rename_experiment(experiment.experiment_id, f"elsewhere-{standing.name}")
+    try:
+        found = standing.findings()
+        assert "experiment-renamed" in found
+        assert name in str(found)
+        assert "was renamed" in standing.command("doctor").out
+    finally:
+        client.rename_experiment(experiment.experiment_id, name)
+
+
+def test_model_deleted(tmp_path: Path, server: TrackingServerProcess) -> None:
+    """The registered model deleted while its ledger is there: `model-gone`, and not "no release yet" alone."""
+    found = releases_on(tmp_path / "flywheel", server.uri)
+    found.release(tmp_path, 1)
+    found.bench.client.delete_registered_model(found.name)
+    assert set(found.findings()) == {"model-gone"}
+    assert found.command("audit").code == 1
 
 
 def test_shadow_event(standing: ReleasesBench, server: TrackingServerProcess) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from releases_bench import MANAGER, OTHER, REVIEWER, ReleasesBench, releases_flywheel, releases_on
+from servers.mariadb import MariaServer
 from servers.plugin import ADMIN, PluginServer, account_settings, keyed_flywheel, password, signed_in
 from servers.postgresql import PostgresCluster
 from servers.tracking import running_tracking_server
@@ -71,10 +72,28 @@ def guarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginServer]
 
 
 @pytest.fixture(scope="session")
+def guarding_mariadb(mariadb_server: MariaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginServer]:
+    """Another one that only guards, on MariaDB."""
+    folder = tmp_path_factory.mktemp("plugin-mariadb")
+    backend = mariadb_server.create_database("guarding")
+    with running_tracking_server(folder, backend=backend, app_name="flywheel") as started:
+        yield PluginServer(started.uri, folder, False, started.log)
+
+
+@pytest.fixture(scope="session")
 def released(guarding: PluginServer, tmp_path_factory: pytest.TempPathFactory) -> ReleasesBench:
     """A flywheel whose clients decide: 1 was in production, 2 is there, 3 and 4 are candidates; all by REST."""
-    folder = tmp_path_factory.mktemp("released")
-    found = releases_on(folder, guarding.uri)
+    return _released(guarding, tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(scope="session")
+def released_mariadb(guarding_mariadb: PluginServer, tmp_path_factory: pytest.TempPathFactory) -> ReleasesBench:
+    """The same on MariaDB."""
+    return _released(guarding_mariadb, tmp_path_factory.mktemp("released-mariadb"))
+
+
+def _released(server: PluginServer, folder: Path) -> ReleasesBench:
+    found = releases_on(folder, server.uri)
     found.log(folder, 1)
     found.assemble(1)
     assert found.alike(1, 4) == (1, 2, 3, 4)

@@ -221,10 +221,9 @@ def writes(run_id: str, experiment: str, name: str) -> list[tuple[str, str, dict
     metric = {"key": "x", "value": 1.0, "timestamp": 1, "step": 0}
     return [
         ("POST", "/runs/log-parameter", {"run_id": run_id, **param}),
-        ("POST", "/runs/log-parameter", {"run_uuid": run_id, "run_id": "", **param}),
-        ("POST", "/runs/log-parameter", {"runUuid": run_id, **param}),
+        ("POST", "/runs/log-parameter", {"run_uuid": run_id, "run_id": run_id, **param}),
         ("POST", "/runs/log-batch", {"run_id": run_id, "params": [param]}),
-        ("POST", "/runs/log-batch", {"runId": run_id, "tags": [tag]}),
+        ("POST", "/runs/log-batch", {"run_id": run_id, "tags": [tag]}),
         ("POST", "/runs/set-tag", {"run_id": run_id, **tag}),
         ("POST", "/runs/delete-tag", {"run_id": run_id, "key": "flywheel.kind"}),
         ("POST", "/runs/log-metric", {"run_id": run_id, **metric}),
@@ -243,7 +242,7 @@ def writes(run_id: str, experiment: str, name: str) -> list[tuple[str, str, dict
         ("POST", "/model-versions/create", {"name": name, "source": f"runs:/{run_id}/x", "run_id": run_id}),
         ("POST", "/registered-models/create", {"name": name}),
         ("POST", "/registered-models/rename", {"name": "another", "new_name": name}),
-        ("POST", "/registered-models/alias", {"name": name, "alias": "production", "version": "2"}),
+        ("POST", "/registered-models/alias", {"name": name, "alias": "Production", "version": "1"}),
     ]
 
 

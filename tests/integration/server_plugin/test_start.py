@@ -15,19 +15,6 @@ from servers.plugin import account_settings, keyed_flywheel
 from flywheel_mlflow.signing import new_key
 
 APP = "flywheel_mlflow.console.app"
-#: Handlers that change something, and nothing that a release rests on: why the guard lets them pass.
-HARMLESS = {
-    "RestoreRun": "brings back",
-    "RestoreExperiment": "brings back",
-    "UpdateRegisteredModel": "changes a description",
-    "UpdateModelVersion": "changes a description",
-}
-#: Words of MLflow's messages about other things than runs, experiments and the model registry.
-ELSEWHERE = (
-    *("Trace", "Assessment", "Dataset", "Scorer", "Gateway", "Webhook", "LoggedModel", "Issue", "LabelSchema"),
-    *("ReviewQueue", "Budget", "Guardrail", "Prompt", "Workspace", "Artifact", "MultipartUpload", "OnlineScoring"),
-    *("Presigned", "Demo", "Job"),
-)
 
 
 def factory(name: str, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> object:
@@ -87,43 +74,14 @@ def test_broken_files_stop_the_server_at_once(tmp_path: Path) -> None:
     assert "Started" not in done.stderr
 
 
-def test_the_guard_knows_every_call() -> None:
-    """Each call of MLflow that changes runs, experiments or registered models is guarded, or harmless for a reason."""
-    from mlflow.server.handlers import HANDLERS
+def test_a_store_without_a_database_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is kept in files could be written without being seen: such a server does not start, and says why."""
+    from mlflow.server import handlers
 
-    from flywheel_mlflow.console.governed import GovernedModels
-    from flywheel_mlflow.console.guard import LEDGER_WRITES, Guard
-
-    def nothing(name: str) -> None:
-        raise AssertionError(name)
-
-    governed = GovernedModels(nothing, served="a-flywheel")  # type: ignore[arg-type]  # asked for nothing here
-    views = {handler.__name__: handler for handler in HANDLERS.values()}
-    guard = Guard(governed, views)
-    guarded = {name for name, _ in (*guard._release_checks(), *guard._ledger_checks())} | set(LEDGER_WRITES)
-    assert set(guard._checks) | guard._writes == {
-        handler.__name__ for message, handler in HANDLERS.items() if message.__name__ in guarded
-    }
-    reads = ("Get", "Search", "List", "Download")
-    changing = {
-        message.__name__
-        for message in HANDLERS
-        if not message.__name__.startswith(reads) and not any(word in message.__name__ for word in ELSEWHERE)
-    }
-    assert changing - guarded - set(HARMLESS) == set()
-    assert guarded <= changing
-
-
-def test_a_guard_with_a_hole_is_refused() -> None:
-    """On an MLflow that lacks a call the guard knows, nothing starts: its new name would pass unseen."""
-    from mlflow.server.handlers import HANDLERS
-
-    from flywheel_mlflow.console.governed import GovernedModels
-    from flywheel_mlflow.console.guard import Guard
+    from flywheel_mlflow.console.stores import engines
     from flywheel_mlflow.errors import InputError
 
-    views = {handler.__name__: handler for handler in HANDLERS.values()}
-    del views["_set_registered_model_alias"]
-    governed = GovernedModels(pytest.fail, served=None)
-    with pytest.raises(InputError, match="SetRegisteredModelAlias"):
-        Guard(governed, views)
+    monkeypatch.setattr(handlers, "_get_tracking_store", object)
+    monkeypatch.setattr(handlers, "_get_model_registry_store", object)
+    with pytest.raises(InputError, match="databases only"):
+        engines()
