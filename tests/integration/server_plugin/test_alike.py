@@ -18,7 +18,7 @@ from workbench import fresh_name
 
 #: What no two servers have alike: ids, times, places, names that MLflow makes up.
 _OWN = re.compile(r"[0-9a-f]{32}|(?:m|tr|d|w|ls|rq|iss)-[0-9a-f]{6,32}|\b\d{13}\b")
-_MADE_UP = ("artifact_location", "artifact_uri", "run_name", "experiment_id", "last_update_time", "creation_time")
+_MADE_UP = ("artifact_location", "artifact_uri", "run_name", "experiment_id", "experiment_ids", "digest")
 
 
 class Caller:
@@ -63,7 +63,7 @@ def _find(document: Any, key: str) -> Any:
 
 
 def _alike(answer: requests.Response) -> Any:
-    if not answer.headers.get("content-type", "").startswith("application/json"):
+    if not answer.text or not answer.headers.get("content-type", "").startswith("application/json"):
         return _OWN.sub("ID", answer.text)
     return _plain(answer.json())
 
@@ -276,7 +276,7 @@ def spelled(text: str) -> st.SearchStrategy[str]:
     return st.sampled_from([*spaced, text.upper(), text.title(), f"{text}\x00", text.replace("o", "ö"), f"'{text}'"])
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_request_changes_what_is_governed(
     data: st.DataObject, guarding: PluginServer, released: ReleasesBench
