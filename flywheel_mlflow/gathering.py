@@ -196,7 +196,9 @@ class Gathering:
         for name, text in failures.items():
             check_label("sample", name)
             if not check_text(f"failure of {name!r}", text).strip():
-                raise InputError(f"the failure of sample {name!r} says nothing", hint="say what was expected, what came")
+                raise InputError(
+                    f"the failure of sample {name!r} says nothing", hint="say what was expected, what came"
+                )
         self.failures[kpi] = kept_failures(kpi, failures, interface)
 
     def _check_kpi(self, kpi: str) -> None:

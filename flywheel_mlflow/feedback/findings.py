@@ -1,4 +1,4 @@
-"""What the flywheel finds by itself, said as feedback events: failed checks and samples, drift, and what the ledger records."""
+"""The flywheel's own findings as feedback events: failed checks and samples, drift, and what the ledger records."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def own_events(
     *,
     iteration: int,
 ) -> tuple[FeedbackEvent, ...]:
-    """Everything the flywheel found about an iteration, each finding once; ``failures`` are those of runs, by project."""
+    """Everything the flywheel found about an iteration, each finding once; ``failures`` are those of its runs."""
 
     def told() -> Iterator[FeedbackEvent]:
         for name, item in sorted(evidence.items()):

@@ -39,5 +39,5 @@ def test_what_cannot_be_kept_is_refused() -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"kpi": "quality", "total": 1, "failures": {"q": 1}}'])
 def test_a_broken_document_is_refused(text: str) -> None:
     """With its place, never with a traceback."""
-    with pytest.raises(DocumentError, match="failures.json"):
+    with pytest.raises(DocumentError, match=r"failures\.json"):
         failures_from_json(text, name="failures.json")

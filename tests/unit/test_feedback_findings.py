@@ -170,7 +170,7 @@ def test_own_findings_are_routed_without_any_rule() -> None:
         (None, None),
     ]
     asked = explain(router_of(bare), rows.slice(0, 1))
-    assert [(item.route.id, item.taken) for item in asked][0] == ("built_in_own_finding", True)
+    assert next((item.route.id, item.taken) for item in asked) == ("built_in_own_finding", True)
     without = replace(bare, contracts={name: item for name, item in bare.contracts.items() if name != "p10"})
     assert [item["to"] for item in router_of(without).route(rows).to_pylist()] == ["p02", None, None]
 

@@ -63,6 +63,7 @@ def tasks() -> Iterable[dict[str, Any]]:
             "iteration": TASKS_ITERATION,
             "theme": theme,
             "request": gap.request,
+            "category": "efficiency",
             "kpi": "hidden_accuracy",
             "payload": {"rewrites": rewrites, "cases": reported},
         }
