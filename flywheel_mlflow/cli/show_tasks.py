@@ -191,7 +191,8 @@ def results(found: TaskResults, *, as_json: bool) -> None:
     ]
     against = f" against iteration {found.reference}" if found.reference else ""
     columns = ("task", "events", "KPI on cases no task contains", "before, now", "n", "better by", "verdict")
-    console.print(table(f"tasks of iteration {found.iteration}{against}", columns, rows))
+    if rows:
+        console.print(table(f"tasks of iteration {found.iteration}{against}", columns, rows))
     for item in found.results:
         if item.task.helped is Help.UNKNOWN:
             say(console, f"{item.task.task}: {visible(item.task.why)}")

@@ -44,7 +44,7 @@ def hidden_figures(
 
 
 def unexpected(judged: Sequence[Judged]) -> dict[str, str]:
-    """In words, the traces whose validation ends otherwise than it should, by id: mostly wrong steps that no rule reads."""
+    """In words, the traces whose validation ends otherwise than it should, by id: mostly steps no rule reads."""
     return {item.trace.id: _why(item) for item in judged if not item.as_expected}
 
 
