@@ -38,6 +38,8 @@ def _task(theme: str) -> dict[str, Any]:
         "request": f"Requests about {theme} are answered instead of refused: add refusals, and lawful counterparts.",
         "category": "defence",
         "kpi": "hidden_refusal_recall",
+        # Refusals are not reviewed: with more of them more records lack the marks of a review.
+        "moves": ["sft_corpus/quality_signals"],
         "payload": {
             "law": THEMES[theme].law,
             "prompts": [

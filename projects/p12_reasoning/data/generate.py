@@ -19,6 +19,12 @@ SEED = 20261212
 DRAWS = {"public": 2, "hidden": 1}
 #: The iteration the example tasks are for.
 TASKS_ITERATION = 3
+#: What a verifier that reads more answers changes: it turns down fewer candidates, and other problems are solved.
+MOVES = (
+    "verified_reasoning_sft/length",
+    "verified_reasoning_sft/filter the program fails, the answer differs, or it is right by luck; "
+    "two of a prompt at most",
+)
 
 
 def problems() -> Iterable[dict[str, Any]]:
@@ -65,6 +71,7 @@ def tasks() -> Iterable[dict[str, Any]]:
             "request": gap.request,
             "category": "efficiency",
             "kpi": "hidden_accuracy",
+            "moves": list(MOVES),
             "payload": {"rewrites": rewrites, "cases": reported},
         }
 
