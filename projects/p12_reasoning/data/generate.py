@@ -22,8 +22,8 @@ TASKS_ITERATION = 3
 #: What a verifier that reads more answers changes: it turns down fewer candidates, and other problems are solved.
 MOVES = (
     "verified_reasoning_sft/length",
-    "verified_reasoning_sft/filter the program fails, the answer differs, or it is right by luck; "
-    "two of a prompt at most",
+    "verified_reasoning_sft/filter "
+    "the program fails, the answer differs, or it is right by luck; two of a prompt at most",
 )
 
 
