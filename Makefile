@@ -32,7 +32,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip check
 	@touch $@
 
-# Iteration 1 holds the published figures; 2 and 3 are run by the projects' pipelines, 3 with the tasks of their queues.
+# Iteration 1 holds the published figures; 2 and 3 are run by the projects' pipelines. What fails in 2 becomes feedback, the
+# file of decisions makes tasks of it, 3 absorbs them, and the last line shows whether that helped.
 # The environment manager `local` runs the `python` it finds on PATH, hence the venv's first.
 MLFLOW_RUN = mlflow run . --env-manager local --experiment-name llm-data-flywheel
 run: export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -43,7 +44,9 @@ run: $(STAMP)
 	@flywheel init
 	@$(MLFLOW_RUN) -P iteration=1 -P log=published
 	@$(MLFLOW_RUN) -P iteration=2 -P log=pipelines
-	@$(MLFLOW_RUN) -P iteration=3 -P log=pipelines -P tasks=projects
+	@flywheel task decide projects/decisions.yaml --iteration 2
+	@$(MLFLOW_RUN) -P iteration=3 -P log=pipelines
+	@flywheel task results --iteration 3
 
 test: lint unit integration
 

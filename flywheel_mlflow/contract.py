@@ -56,6 +56,9 @@ RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=250)]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 
+#: What feedback says is missing.
+GapType = Literal["data_gap", "retrieval_gap", "model_gap", "process_gap"]
+
 #: Every project has numbers of these names; a KPI of the same name would be taken for one.
 COMPUTED_NAMES = frozenset({"score", "check_pass_rate", "kpi_attainment", "contract_conformity"})
 #: These stand before the numbers of the whole (``flywheel.review_hours``, ``stage.x.score``), or name
@@ -187,6 +190,9 @@ class Kpi(Strict):
         description="Standard deviation of the value between runs when nothing changed, in the KPI's unit.",
     )
     required: Flag = Field(default=False, description="A run without this value is refused; otherwise it is unknown.")
+    gap: GapType | None = Field(
+        default=None, description="What is missing where a sample fails: the type of the feedback its failures become."
+    )
 
 
 class Suite(Strict):

@@ -27,6 +27,7 @@ from flywheel_mlflow.evidence import (
     ProjectEvidence,
     summarize_checks,
 )
+from flywheel_mlflow.feedback.failures import KpiFailures, kept_failures
 from flywheel_mlflow.feedback.tasks import Task, tasks_file
 from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_label
 from flywheel_mlflow.paths import metric_names
@@ -55,6 +56,7 @@ class Gathering:
         self.interfaces: dict[str, InterfaceVersion] = {}
         self.inputs: set[ConsumedInterface] = set()
         self.samples: dict[str, KpiSamples] = {}
+        self.failures: dict[str, KpiFailures] = {}
         self.kpis: dict[str, KpiValue] = {}
         self.tasks: set[str] = set()
         self.task_documents: dict[str, Task] = {}
@@ -171,15 +173,38 @@ class Gathering:
             UnknownName: the contract declares no such KPI.
             InputError: given already, empty, too many, an id that cannot be kept, or a value that is not a number.
         """
-        names = [item.name for item in self.contract.kpis]
-        if kpi not in names:
-            raise UnknownName("KPI", kpi, names, where=f"kpis of {self.contract.id}")
+        self._check_kpi(kpi)
         if kpi in self.samples:
             raise InputError(f"the samples of {kpi} were logged twice", hint="log them once, all together")
         if not 0 < len(values) <= MAX_SAMPLES:
             raise InputError(f"{len(values):,} samples of {kpi}", hint=f"log between 1 and {MAX_SAMPLES:,}")
         found = {check_label("sample", name): float(number(f"sample {name!r}", item)) for name, item in values.items()}
         self.samples[kpi] = KpiSamples(kpi, found)
+
+    def add_failures(self, kpi: str, failures: Mapping[str, str], interface: str | None) -> None:
+        """Take what failed among the samples of a KPI, in words, by sample id.
+
+        Raises:
+            UnknownName: the contract declares no such KPI, or promises no such interface.
+            InputError: given already, or an id or text that cannot be kept.
+        """
+        self._check_kpi(kpi)
+        if interface is not None and self.contract.interface(interface) is None:
+            raise UnknownName("interface", interface, [item.name for item in self.contract.interfaces_out])
+        if kpi in self.failures:
+            raise InputError(f"the failures of {kpi} were logged twice", hint="log them once, all together")
+        for name, text in failures.items():
+            check_label("sample", name)
+            if not check_text(f"failure of {name!r}", text).strip():
+                raise InputError(
+                    f"the failure of sample {name!r} says nothing", hint="say what was expected, what came"
+                )
+        self.failures[kpi] = kept_failures(kpi, failures, interface)
+
+    def _check_kpi(self, kpi: str) -> None:
+        names = [item.name for item in self.contract.kpis]
+        if kpi not in names:
+            raise UnknownName("KPI", kpi, names, where=f"kpis of {self.contract.id}")
 
     def evidence(self, *, iteration: int, kind: EvidenceKind, run_id: str | None, code_version: str) -> ProjectEvidence:
         """The evidence as the contract asks for it; its digest is made of what the server keeps, when that is written.

@@ -7,11 +7,10 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from flywheel_mlflow.contract import Strict, Text
+from flywheel_mlflow.contract import GapType, Strict, Text
 from flywheel_mlflow.names import Identifier
 
 Source = Literal["application", "evaluation", "platform", "governance", "human"]
-GapType = Literal["data_gap", "retrieval_gap", "model_gap", "process_gap"]
 Scope = Literal["single_sample", "task_family", "project", "chain"]
 Severity = Literal["low", "medium", "high"]
 

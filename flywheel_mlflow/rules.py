@@ -22,6 +22,7 @@ _CONDITION = re.compile(
     r"(?P<limit>-?\d{1,15}(?:\.\d{1,15})?(?:[eE][-+]?\d{1,2})?)\s*",
     re.ASCII,
 )
+_UNLESS = re.compile(r"(?P<rule>.+?)\s+unless\s+(?P<metric>[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+)\s+is\s+known", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,20 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Conditions joined by all-``and`` or all-``or``."""
+    """Conditions joined by all-``and`` or all-``or``.
+
+    Where the number ``unless`` is known, the rule does not hold: a better number speaks in its place.
+    """
 
     text: str
     conditions: tuple[Condition, ...]
     any_suffices: bool
+    unless: str = ""
 
     def holds(self, values: Mapping[str, float | None]) -> bool | None:
         """Three-valued: True, False, or None when unknown values leave it open."""
+        if values.get(self.unless) is not None:
+            return False
         outcomes = [condition.holds(values.get(condition.metric)) for condition in self.conditions]
         decisive = self.any_suffices
         if decisive in outcomes:
@@ -68,16 +75,18 @@ class Rule:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metric names the rule reads, in order."""
-        return tuple(condition.metric for condition in self.conditions)
+        return (*(condition.metric for condition in self.conditions), *filter(None, [self.unless]))
 
 
 def parse_rule(text: str) -> Rule:
     """The rule a text says.
 
     Raises:
-        InputError: the text is not ``METRIC OP NUMBER`` joined by only ``and`` or only ``or``.
+        InputError: the text is not ``METRIC OP NUMBER`` joined by only ``and`` or only ``or``, with
+            ``unless METRIC is known`` behind them at most.
     """
-    parts = re.split(r"\s+(and|or)\s+", text.strip())
+    limited = _UNLESS.fullmatch(text.strip())
+    parts = re.split(r"\s+(and|or)\s+", limited["rule"] if limited else text.strip())
     joins = set(parts[1::2])
     if len(joins) > 1:
         raise InputError(f"rule {text!r} mixes 'and' with 'or'", hint="write two rules")
@@ -90,4 +99,6 @@ def parse_rule(text: str) -> Rule:
                 hint="write PROJECT.METRIC OP NUMBER, for example p01.quality_retention < 0.25",
             )
         conditions.append(Condition(match["metric"], match["op"], float(match["limit"])))
-    return Rule(text.strip(), tuple(conditions), any_suffices=joins == {"or"})
+    return Rule(
+        text.strip(), tuple(conditions), any_suffices=joins == {"or"}, unless=limited["metric"] if limited else ""
+    )

@@ -78,7 +78,7 @@ def pull_traces_command(
 def pull_findings_command(
     context: Context, iteration: Iteration, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Take in the flywheel's own findings: failed checks, drift, rollbacks, overrides; `assemble` does it by itself."""
+    """Take in the flywheel's own findings: failed checks and samples, drift, decisions; `assemble` does it too."""
     from flywheel_mlflow.cli import progress, show_feedback
     from flywheel_mlflow.operations.noticing import pull_findings
 

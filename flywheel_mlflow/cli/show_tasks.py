@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.canonical import plain
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.cli.show_releases import day
+from flywheel_mlflow.feedback.absorption import Help
 from flywheel_mlflow.feedback.tasks import budget
 from flywheel_mlflow.reports.escaping import fit, visible
 from flywheel_mlflow.reports.tasks import run_again
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from flywheel_mlflow.feedback.tasks import AcceptedTask, Budget, TaskState
     from flywheel_mlflow.operations.handing import Handed
     from flywheel_mlflow.operations.reflux import FeedbackMetrics
+    from flywheel_mlflow.operations.task_results import TaskResults
     from flywheel_mlflow.operations.tasking import PreparedTask, ShownTask
+    from flywheel_mlflow.operations.theme_decisions import DecidedTheme
     from flywheel_mlflow.operations.theming import FoundThemes
 
 TEXT_CELLS = 60
@@ -132,6 +136,70 @@ def decided(answer: Mapping[str, Any], *, as_json: bool) -> None:
     told = f"{words[0]} {about} {words[1]}"
     event = answer["event"]
     say(open_console(), f"would write: {told}" if event is None else f"written as event {event}: {told}")
+
+
+def decided_themes(found: Sequence[DecidedTheme], *, dry_run: bool, as_json: bool) -> bool:
+    """What became of a file of decisions; whether all of it is decided."""
+    missing = [item for item in found if item.why]
+    if as_json:
+        print_json({"dry_run": dry_run, "decisions": found, "undecided": len(missing)})
+        return not missing
+    console = open_console()
+    rows = [
+        (
+            item.line,
+            item.project,
+            fit(item.title or ", ".join(item.words), TEXT_CELLS),
+            item.events,
+            item.kind if not item.why else "not decided",
+            _decided_by(item, dry_run=dry_run),
+        )
+        for item in found
+    ]
+    console.print(table("decisions", ("line", "project", "theme", "events", "decision", "ledger"), rows))
+    for item in missing:
+        say(console, f"line {item.line}: {item.project}, {', '.join(item.words)}: {item.why}")
+    say(console, f"{len(found) - len(missing)} of {counted(len(found), 'decision')} stand")
+    return not missing
+
+
+def _decided_by(item: DecidedTheme, *, dry_run: bool) -> str:
+    if item.why:
+        return ""
+    if item.stands:
+        return "stands already"
+    return "would be written" if dry_run else f"event {item.event}"
+
+
+def results(found: TaskResults, *, as_json: bool) -> None:
+    """Whether the tasks of an iteration helped."""
+    if as_json:
+        print_json(found)
+        return
+    console = open_console()
+    rows = [
+        (
+            fit(item.task.request or item.task.task, TEXT_CELLS),
+            "unknown" if item.task.events is None else item.task.events,
+            item.task.kpi or "names none",
+            f"{_number(item.task.before)} → {_number(item.task.after)}",
+            "unknown" if item.task.after_n is None else item.task.after_n,
+            "unknown" if item.low is None else f"{item.low:+.3g} to {item.high:+.3g}",
+            item.task.helped.value,
+        )
+        for item in found.results
+    ]
+    against = f" against iteration {found.reference}" if found.reference else ""
+    columns = ("task", "events", "KPI on cases no task contains", "before, now", "n", "better by", "verdict")
+    if rows:
+        console.print(table(f"tasks of iteration {found.iteration}{against}", columns, rows))
+    for item in found.results:
+        if item.task.helped is Help.UNKNOWN:
+            say(console, f"{item.task.task}: {visible(item.task.why)}")
+    counts = Counter(item.task.helped.value for item in found.results)
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "none"
+    say(console, f"{counted(len(found.results), 'task')} absorbed: {verdicts}; {found.kept} kept, {found.lost} lost")
+    say(console, f"share of feedback acted on: {_share(found.reflux_rate)}")
 
 
 def listed(

@@ -96,6 +96,46 @@ def decline_command(
     show_tasks.decided(answer, as_json=as_json)
 
 
+@tasks.command("decide")
+def decide_command(
+    context: Context,
+    file: Annotated[Path, typer.Argument(help="A file of decisions (YAML).")],
+    iteration: Annotated[int, typer.Option("--iteration", "-i", min=1, help="The iteration whose feedback is meant.")],
+    turn: Annotated[
+        int | None, typer.Option("--for", min=1, help="The iteration that shall do it; the next one if left out.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide about the themes of an iteration as a file says. Safe to run again."""
+    from flywheel_mlflow.cli import show_feedback, show_tasks
+    from flywheel_mlflow.errors import ExitCode
+    from flywheel_mlflow.operations.theme_decisions import decide_themes
+
+    session = open_session(context)
+    decided = decide_themes(
+        session.desk, file, iteration, session.act, now=show_feedback.now(), iteration=turn, dry_run=dry_run
+    )
+    if not show_tasks.decided_themes(decided, dry_run=dry_run, as_json=as_json):
+        raise typer.Exit(ExitCode.BLOCK)
+
+
+@tasks.command("results")
+def results_command(
+    context: Context,
+    iteration: Annotated[
+        int | None, typer.Option("--iteration", "-i", min=1, help="The iteration that absorbed them; the newest one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show whether the tasks an iteration absorbed helped, on cases that no task contains."""
+    from flywheel_mlflow.cli import show_tasks
+    from flywheel_mlflow.operations.task_results import task_results
+
+    session = open_session(context)
+    show_tasks.results(task_results(session.tracking, session.iteration(iteration)), as_json=as_json)
+
+
 @tasks.command("absorb")
 def absorb_command(
     context: Context,

@@ -1,4 +1,4 @@
-"""What the flywheel finds by itself, said as feedback events: failed checks, drift, and what the ledger records."""
+"""The flywheel's own findings as feedback events: failed checks and samples, drift, and what the ledger records."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from datetime import datetime
 from typing import Any
 
 from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.drift.findings import Finding, Kind, Verdict
+from flywheel_mlflow.contract import Contract, GapType
+from flywheel_mlflow.drift.findings import ChangeOutcome, Finding, Kind, Verdict
 from flywheel_mlflow.drift.report import DriftReport
 from flywheel_mlflow.evidence import Outcome, ProjectEvidence
 from flywheel_mlflow.feedback.events import FeedbackEvent
+from flywheel_mlflow.feedback.failures import KpiFailures
 from flywheel_mlflow.ledger import Event
 from flywheel_mlflow.lineage import producers
+from flywheel_mlflow.names import MAX_LABEL_LENGTH
 from flywheel_mlflow.releases import STARTS
 from flywheel_mlflow.releases import Kind as Decision
-from flywheel_mlflow.routes import GapType, Severity, Source
+from flywheel_mlflow.routes import SUBJECT, Condition, Route, Severity, Source
 
 #: Who reports what the flywheel finds by itself; rules of ``routing`` know these events by it, so nobody else may use
 #: it (:mod:`flywheel_mlflow.feedback.intake`).
@@ -40,6 +42,26 @@ _DECISIONS: Mapping[str, tuple[Source, GapType, Severity]] = {
     Decision.OVERRIDE: ("governance", "process_gap", "high"),
     Decision.REJECTED: ("governance", "process_gap", "medium"),
 }
+
+
+def built_in_routes(contracts: Iterable[Contract]) -> tuple[Route, ...]:
+    """The rules behind all that are declared: an own finding goes to its project, else to the assembly layer's."""
+    own = Condition(reporter=(REPORTER,))
+    routes = [
+        Route(
+            id="built_in_own_finding",
+            match="what the flywheel found about a project, where no declared rule takes it",
+            when=(own,),
+            to=SUBJECT,
+            why="The project whose evidence shows the fault mends it.",
+        )
+    ]
+    for contract in contracts:
+        if contract.is_assembly:
+            match = "what the flywheel found about no project, where no declared rule takes it"
+            why = "What belongs to no project is the assembly owner's to find out."
+            routes.append(Route(id="built_in_own_unplaced", match=match, when=(own,), to=contract.id, why=why))
+    return tuple(routes)
 
 
 def events_of_checks(evidence: ProjectEvidence, contract: Contract) -> tuple[FeedbackEvent, ...]:
@@ -86,10 +108,46 @@ def _severity(evidence: ProjectEvidence, contract: Contract, name: str) -> Sever
     return None if checks.failed + checks.error else "low"
 
 
+def events_of_failures(
+    evidence: ProjectEvidence, contract: Contract, failures: Iterable[KpiFailures]
+) -> tuple[FeedbackEvent, ...]:
+    """One event for each failed sample a run kept; none of a carried run, whose failures were told in its iteration."""
+    if evidence.run_id is None or evidence.ended is None or evidence.carried_from is not None:
+        return ()
+    gaps = {kpi.name: kpi.gap for kpi in contract.kpis}
+    return tuple(
+        _finding(
+            key=f"failure/{contract.id}/{evidence.run_id}/{item.kpi}/{sample}",
+            at=evidence.ended,
+            source="evaluation",
+            text=text,
+            project=contract.id,
+            type=gaps.get(item.kpi),
+            scope="single_sample",
+            severity="low",
+            run_id=evidence.run_id,
+            interface=item.interface,
+            record_ids=_record(item.interface, sample),
+            recommended_action=f"flywheel explain {contract.id}.{item.kpi} --iteration {evidence.iteration}",
+        )
+        for item in failures
+        for sample, text in sorted(item.failures.items())
+    )
+
+
+def _record(interface: str | None, sample: str) -> tuple[str, ...]:
+    """The record that a sample is; none where it is no record, or has a name too long for one."""
+    name = f"{interface}/{sample}"
+    return (name,) if interface and len(name) <= MAX_LABEL_LENGTH else ()
+
+
 def events_of_drift(
     report: DriftReport, evidence: Mapping[str, ProjectEvidence], contracts: Mapping[str, Contract]
 ) -> tuple[FeedbackEvent, ...]:
-    """One event for each finding that keeps a comparison from being a pass.
+    """One event for each finding that is worse, changed or vanished, and for what could not be compared.
+
+    What cannot be told from chance is no event: among many KPIs there is always some, and nobody can act on it. Neither
+    is what a task intended.
 
     ``evidence`` is that of the iteration compared: the event rests on the run of the finding's project, and is the same
     however often that run is compared with the same iteration. What nobody has a run for is told by the newest run.
@@ -100,7 +158,7 @@ def events_of_drift(
         return ()
     found = []
     for item in report.findings:
-        if not item.decides or item.verdict is Verdict.PASS:
+        if not is_event(item):
             continue
         project = project_of(item, contracts, makers)
         run = evidence.get(project) if project else None
@@ -121,6 +179,12 @@ def events_of_drift(
             )
         )
     return tuple(found)
+
+
+def is_event(item: Finding) -> bool:
+    """Whether a finding of a comparison becomes an event: beyond the report's own bound, or an error."""
+    beyond = item.verdict is Verdict.BLOCK and item.outcome is not ChangeOutcome.INTENDED
+    return item.decides and (beyond or item.kind is Kind.ERROR)
 
 
 def _drift_text(item: Finding, report: DriftReport) -> str:
@@ -223,14 +287,16 @@ def own_events(
     contracts: Mapping[str, Contract],
     drift: DriftReport | None,
     decisions: Iterable[Event],
+    failures: Mapping[str, Iterable[KpiFailures]],
     *,
     iteration: int,
 ) -> tuple[FeedbackEvent, ...]:
-    """Everything the flywheel found about an iteration, each finding once."""
+    """Everything the flywheel found about an iteration, each finding once; ``failures`` are those of its runs."""
 
     def told() -> Iterator[FeedbackEvent]:
         for name, item in sorted(evidence.items()):
             yield from events_of_checks(item, contracts[name])
+            yield from events_of_failures(item, contracts[name], failures.get(name, ()))
         if drift is not None:
             yield from events_of_drift(drift, evidence, contracts)
         yield from events_of_ledger(decisions, until=iteration)

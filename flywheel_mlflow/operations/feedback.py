@@ -16,6 +16,7 @@ from flywheel_mlflow.errors import FlywheelError, InputError, ServerError, Stora
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE, DeadLetter, DeadLetters
 from flywheel_mlflow.feedback.events import FeedbackEvent, events_table
 from flywheel_mlflow.feedback.files import EventFiles
+from flywheel_mlflow.feedback.findings import built_in_routes
 from flywheel_mlflow.feedback.identity import IdIndex
 from flywheel_mlflow.feedback.intake import Taken, take_in
 from flywheel_mlflow.feedback.mapping import ColumnMapping
@@ -55,9 +56,10 @@ class Ingested:
 
 
 def router_of(flywheel: Flywheel) -> Router:
-    """The routing rules of a flywheel, prepared."""
+    """The routing rules of a flywheel, prepared: those it declares, then those built in."""
     contracts = flywheel.contracts
-    return Router(flywheel.blueprint.routing, origins_of(contracts.values()), contracts)
+    routes = (*flywheel.blueprint.routing, *built_in_routes(contracts.values()))
+    return Router(routes, origins_of(contracts.values()), contracts)
 
 
 def ingest_files(

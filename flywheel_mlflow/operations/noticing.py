@@ -1,4 +1,4 @@
-"""Takes what the flywheel finds about an iteration in as feedback: failed checks, drift, decisions of the ledger."""
+"""Takes what the flywheel finds in as feedback: failed checks and samples, drift, decisions of the ledger."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from flywheel_mlflow.deliverables import DRIFT
 from flywheel_mlflow.drift import DriftReport, drift_report_from_json
 from flywheel_mlflow.errors import FlywheelError
 from flywheel_mlflow.evidence import Collected
+from flywheel_mlflow.feedback.failures import KpiFailures
 from flywheel_mlflow.feedback.findings import own_events
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.ledger import Event
@@ -36,7 +37,7 @@ class NoticedAfter:
 
 
 def pull_findings(flywheel: Flywheel, tracking: Tracking, iteration: int, *, dry_run: bool = False) -> Noticed:
-    """Take an iteration's failed checks, its drift against the one before, and what was decided about releases.
+    """Take an iteration's failed checks and samples, its drift against the one before, and decisions about releases.
 
     Each finding is told once: a second time finds nothing new. Drift is read from the newest assembly, decisions are
     those about releases of this iteration or an earlier one. What cannot be read does not keep the rest from being
@@ -50,7 +51,10 @@ def _take(flywheel: Flywheel, tracking: Tracking, collected: Collected, *, dry_r
     unread: list[str] = []
     drift = _drift(tracking, collected.iteration, unread)
     decisions = _decisions(tracking, unread)
-    events = own_events(collected.evidence, flywheel.contracts, drift, decisions, iteration=collected.iteration)
+    failures = _failures(tracking, collected, unread)
+    events = own_events(
+        collected.evidence, flywheel.contracts, drift, decisions, failures, iteration=collected.iteration
+    )
     intake = Intake(flywheel, tracking.feedback, collected.iteration, dry_run=dry_run)
     return Noticed(intake.events(OWN_FINDINGS, events, (), own=True), tuple(unread))
 
@@ -76,6 +80,29 @@ def _drift(tracking: Tracking, iteration: int, unread: list[str]) -> DriftReport
     except FlywheelError as error:
         unread.append(f"drift: {error.what}")
         return None
+
+
+def _failures(tracking: Tracking, collected: Collected, unread: list[str]) -> dict[str, list[KpiFailures]]:
+    """What failed in the evaluations of this iteration's own runs, by project."""
+    found: dict[str, list[KpiFailures]] = {}
+    for name, item in sorted(collected.evidence.items()):
+        if item.run_id is None or item.carried_from is not None:
+            continue
+        try:
+            with scratch_folder() as folder:
+                kept = tracking.profiles.failures(item.run_id, folder)
+        except FlywheelError as error:
+            unread.append(f"failures of {name}: {error.what}")
+            continue
+        found[name] = []
+        for kpi, failures in kept.items():
+            if isinstance(failures, FlywheelError):
+                unread.append(f"failures of {name}.{kpi}: {failures.what}")
+                continue
+            found[name].append(failures)
+            if failures.total > len(failures.failures):
+                unread.append(f"failures of {name}.{kpi}: its run kept {len(failures.failures)} of {failures.total:,}")
+    return found
 
 
 def _decisions(tracking: Tracking, unread: list[str]) -> tuple[Event, ...]:

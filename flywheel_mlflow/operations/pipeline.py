@@ -207,6 +207,14 @@ class Workspace:
         if told:
             self.run.log_samples(kpi, told)
 
+    def log_failures(self, kpi: str, failures: Mapping[str, str], *, interface: str | None = None) -> None:
+        """Log what failed among the samples of a KPI, in words; see :meth:`ProjectRun.log_failures`.
+
+        Raises:
+            UnknownName: no such KPI or interface. InputError: logged already, or an id or text that cannot be kept.
+        """
+        self.run.log_failures(kpi, failures, interface=interface)
+
     def check(self, name: str, passed: bool, message: str = "", **details: Any) -> None:
         """Log one finding of the pipeline's own."""
         self.run.log_check(name, passed, message=message, details=details)

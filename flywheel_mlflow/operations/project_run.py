@@ -183,6 +183,19 @@ class ProjectRun:
         """
         self._gathering.add_samples(kpi, values)
 
+    def log_failures(self, kpi: str, failures: Mapping[str, str], *, interface: str | None = None) -> None:
+        """Log what failed among the samples of a KPI, in words, by sample id: each becomes a feedback event.
+
+        A text says what a person needs to see the fault: what was asked, what was expected, what came. ``interface``
+        names the interface whose records have these ids. At most 200 of a KPI are kept. People and reports show these
+        texts, and tasks may be made of them: never log a case that improvement is measured on.
+
+        Raises:
+            UnknownName: the contract declares no such KPI, or promises no such interface.
+            InputError: given already, or an id or text that cannot be kept.
+        """
+        self._gathering.add_failures(kpi, failures, interface)
+
     def log_interface(self, name: str, path: str | Path, *, card: str | Path | None = None) -> InterfaceVersion:
         """Measure the data of a promised interface, and log this version of it.
 
@@ -348,6 +361,7 @@ class ProjectRun:
         if self._gathering.task_documents:
             (folder / TASKS_FILE).write_text(self._gathering.tasks_file(), encoding="utf-8")
         documents |= {f"samples/{name}.json": found for name, found in self._gathering.samples.items()}
+        documents |= {f"failures/{name}.json": found for name, found in self._gathering.failures.items() if found.total}
         for name, measured in self._measured.items():
             if measured.profile is not None:
                 documents[f"profiles/{name}.json"] = measured.profile

@@ -90,24 +90,45 @@ def prepare_task(
         UnknownName: no such theme, category, KPI or finding.
         InputError: too many findings, the iteration is not after the feedback's, or the file is another project's.
     """
+    theme = theme_of(desk.tracking, theme_id, found_in)
+    given = given_task(file, desk.flywheel.contract(theme.project)) if file else None
+    task = task_of_theme(
+        desk, theme, category=category, iteration=iteration, request=request, kpi=kpi, moves=moves, given=given
+    )
+    return keep_task(desk, task, dry_run=dry_run)
+
+
+def task_of_theme(
+    desk: Desk,
+    theme: Theme,
+    *,
+    category: str,
+    iteration: int | None = None,
+    request: str = "",
+    kpi: str = "",
+    moves: Sequence[str] = (),
+    given: Task | None = None,
+) -> Task:
+    """The task that a theme would become, with all of its events; ``given`` is the task of a file.
+
+    Raises:
+        UnknownName: no such category, KPI or finding.
+        InputError: too many findings, or the iteration is not after the feedback's.
+    """
     if category not in CATEGORIES:
         raise UnknownName("category", category, CATEGORIES)
-    theme = theme_of(desk.tracking, theme_id, found_in)
     turn = theme.iteration + 1 if iteration is None else check_iteration_number(iteration)
     if turn <= theme.iteration:
         raise InputError(
             f"a task of iteration {turn} would be done before its feedback, of iteration {theme.iteration}",
             hint=f"--for {theme.iteration + 1} or later",
         )
-    contract = desk.flywheel.contract(theme.project)
-    given = _given(file, contract)
     chosen = kpi or (given.kpi if given and given.kpi else None)
-    check_kpi(contract, chosen)
+    check_kpi(desk.flywheel.contract(theme.project), chosen)
     meant = tuple(dict.fromkeys(moves)) or (given.moves if given else ())
     check_moves(desk.flywheel, meant)
-    held = _held_elsewhere(desk, theme)
     told = " ".join(request.split()) or (given.request if given else "")
-    task = Task(
+    return Task(
         id=f"{theme.id}-{turn}",
         project=theme.project,
         iteration=turn,
@@ -118,29 +139,38 @@ def prepare_task(
         kpi=chosen,
         moves=meant,
         feedback_iteration=theme.iteration,
-        events=tuple(event for event in theme.events if event not in held),
+        events=theme.events,
         records=theme.records,
     )
+
+
+def keep_task(desk: Desk, task: Task, *, dry_run: bool = False) -> PreparedTask:
+    """Keep the document of a task, without the events that another task answers already."""
+    held = _held_elsewhere(desk, task)
+    task = task.model_copy(update={"events": tuple(event for event in task.events if event not in held)})
     text = document_json(task)
     run_id = None if dry_run else _keep(desk.tracking, task, text)
     return PreparedTask(task, sha256_text(text), run_id)
 
 
-def _given(file: Path | None, contract: Contract) -> Task | None:
-    if file is None:
-        return None
+def given_task(file: Path, contract: Contract) -> Task:
+    """The task in a file, for a theme of a project.
+
+    Raises:
+        DocumentError: it is none. InputError: it is another project's.
+    """
     task = read_task(file)
     if task.project != contract.id:
         raise InputError(f"the task is for {task.project}, the theme is of {contract.id}", where=str(file))
     return task
 
 
-def _held_elsewhere(desk: Desk, theme: Theme) -> frozenset[str]:
-    """Events of the theme that another task of the same feedback holds: an event is answered once."""
+def _held_elsewhere(desk: Desk, task: Task) -> frozenset[str]:
+    """Events that another task of the same project and feedback holds: an event is answered once."""
     state = task_state(persistently(desk, lambda: look(desk.tracking)))
     held: set[str] = set()
     for item in state.tasks.values():
-        if not item.from_file and (item.project, item.theme_iteration) == (theme.project, theme.iteration):
+        if not item.from_file and (item.project, item.theme_iteration) == (task.project, task.feedback_iteration):
             held |= set(task_document(desk.tracking, item).events)
     return frozenset(held)
 

@@ -1,4 +1,4 @@
-"""Reads what project runs logged besides their data: profiles, data cards, outcomes of single samples."""
+"""Reads what project runs logged besides their data: profiles, data cards, outcomes of single samples, failures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.drift.samples import samples_from_json
 from flywheel_mlflow.errors import FlywheelError
+from flywheel_mlflow.feedback.failures import KpiFailures, failures_from_json
 from flywheel_mlflow.records.cards import DataCard, card_from_json
 from flywheel_mlflow.records.profiles import Profile, profile_from_json
 from flywheel_mlflow.tracking.artifacts import Artifacts
@@ -15,6 +16,7 @@ from flywheel_mlflow.tracking.artifacts import Artifacts
 PROFILES = "flywheel/profiles"
 CARDS = "flywheel/cards"
 SAMPLES = "flywheel/samples"
+FAILURES = "flywheel/failures"
 CHECKS = "flywheel/checks.json"
 
 
@@ -62,6 +64,16 @@ class LoggedProfiles:
         for name, text in self._texts(run_id, SAMPLES, folder).items():
             try:
                 found[name] = samples_from_json(text, name=f"{SAMPLES}/{name}.json")
+            except FlywheelError as error:
+                found[name] = error
+        return found
+
+    def failures(self, run_id: str, folder: Path) -> dict[str, KpiFailures | FlywheelError]:
+        """The failures of each KPI the run logged any of, or why they cannot be read."""
+        found: dict[str, KpiFailures | FlywheelError] = {}
+        for name, text in self._texts(run_id, FAILURES, folder).items():
+            try:
+                found[name] = failures_from_json(text, name=f"{FAILURES}/{name}.json")
             except FlywheelError as error:
                 found[name] = error
         return found

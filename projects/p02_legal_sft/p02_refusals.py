@@ -152,12 +152,15 @@ def rates(prompts: Sequence[Prompt], refused: Sequence[bool]) -> dict[str, Any]:
     }
 
 
-def measure(learned: Sequence[Prompt], hidden: Sequence[Prompt], background: Sequence[str]) -> dict[str, Any]:
+def measure(
+    learned: Sequence[Prompt], hidden: Sequence[Prompt], background: Sequence[str], reported: Sequence[Prompt] = ()
+) -> dict[str, Any]:
     """Rates on the hidden part of a classifier trained on ``learned``, and on ``background``: harmless texts.
 
     ``hidden`` are the rates over all of it and the recall by theme; ``held_out`` those over the themes that
-    were trained, which are ``trained``; ``told`` says of each prompt whether it was refused. Without both kinds of
-    prompts there is nothing to learn, and every rate is None.
+    were trained, which are ``trained``; ``told`` says of each prompt whether it was refused. ``reported`` are the rates
+    over the prompts that users saw answered, ``told_reported`` what became of each. Without both kinds of prompts there
+    is nothing to learn, and every rate is None.
     """
     if len({item.risky for item in learned}) < 2:
         nothing = rates([], [])
@@ -166,10 +169,14 @@ def measure(learned: Sequence[Prompt], hidden: Sequence[Prompt], background: Seq
             "hidden": nothing | {"refusal_recall_by_theme": {}},
             "told": {},
             "trained": frozenset[str](),
+            "reported": nothing,
+            "told_reported": {},
         }
     texts = [item.text for item in learned] + list(background)
     model = RefusalClassifier().fit(texts, [item.risky for item in learned] + [False] * len(background))
-    told = dict(zip(hidden, model.refuses([item.text for item in hidden]), strict=True))
+    told, told_reported = (
+        dict(zip(asked, model.refuses([item.text for item in asked]), strict=True)) for asked in (hidden, reported)
+    )
 
     def over(themes: Collection[str]) -> dict[str, Any]:
         members = [item for item in hidden if item.theme in themes]
@@ -183,4 +190,6 @@ def measure(learned: Sequence[Prompt], hidden: Sequence[Prompt], background: Seq
         "hidden": over(every) | {"refusal_recall_by_theme": by_theme},
         "told": told,
         "trained": frozenset(trained),
+        "reported": rates(reported, list(told_reported.values())),
+        "told_reported": told_reported,
     }

@@ -110,6 +110,7 @@ def metrics(made: Made, measured: Mapping[str, Any], rng: Random) -> dict[str, A
         "downstream_validation": downstream(made, rng),
         "refusal_classifier": {"held_out": measured["held_out"]},
         "hidden_evaluation": measured["hidden"],
+        "reported_evaluation": measured["reported"],
         "training_manifest": {
             "num_train_records": sum(item["split"] == "train" for item in made.sft),
             "num_val_records": sum(item["split"] == "val" for item in made.sft),
@@ -141,8 +142,19 @@ def log_samples(work: Workspace, made: Made, measured: Mapping[str, Any]) -> Non
         work.log_samples(kpi, {sample_id(item): refused[item] for item in prompts})
 
 
+def log_failures(work: Workspace, measured: Mapping[str, Any]) -> None:
+    """The reported requests that are still answered, by theme and act: what tasks are made of. None is hidden."""
+    refused = measured["told_reported"]
+    work.log_samples("reported_refusal_recall", {sample_id(item): refused[item] for item in refused})
+    answered = [item for item in refused if not refused[item]]
+    work.log_failures(
+        "reported_refusal_recall",
+        {sample_id(item): f"{item.theme} answered: {item.act}" for item in answered},
+    )
+
+
 def sample_id(prompt: Prompt) -> str:
-    """The id of a hidden prompt, by digest: what is hidden must not be read from the run."""
+    """The id of a prompt, by digest: what is hidden must not be read from the run."""
     return sha256_text(prompt.text)[:16]
 
 

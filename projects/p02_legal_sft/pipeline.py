@@ -9,7 +9,7 @@ from typing import Any
 
 from p02_articles import Provision, parse
 from p02_refusals import Prompt, assign_articles, measure, prompts_of_tasks, read_prompts
-from p02_results import Made, held_out_cases, log_checks, log_samples, metrics
+from p02_results import Made, held_out_cases, log_checks, log_failures, log_samples, metrics
 from p02_samples import LICENCE, Sample, make_sample, pair_record, refusal_record, sft_record
 from p02_teacher import TASKS, ask
 
@@ -93,10 +93,12 @@ def build(work: Workspace) -> None:
     made = Made(provisions, clean, reviews, sft, pairs, prompts, smoke_ids(work, sft))
     hidden = read_prompts(read_jsonl(work.data / "hidden_prompts.jsonl"))
     learned = [item for item in prompts if not item.risky or splits[offended[item.act].article] == "train"]
-    measured = measure(learned, hidden, harmless(work, clean, corpus))
+    reported = read_prompts(read_jsonl(work.data / "reported_prompts.jsonl"))
+    measured = measure(learned, hidden, harmless(work, clean, corpus), reported)
     document = metrics(made, measured, work.random("downstream"))
     work.log_document(document)
     log_samples(work, made, measured)
+    log_failures(work, measured)
     log_checks(work, made, document, hidden)
     check_held_out(work, held_out_cases(hidden))
     _check_inputs(work, [path for path in paths.values() if path])

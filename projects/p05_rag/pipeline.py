@@ -70,6 +70,7 @@ def build(work: Workspace) -> None:
         }
     )
     _log_samples(work, outcomes, unseen)
+    _log_failures(work, index, outcomes)
     _check_index(work, index, folder, rules)
     _check_answers(work, outcomes, evaluate(load_index(folder), visible))
     check_held_out(work, held_out_cases(hidden, [*read_jsonl(work.data / "pages.jsonl"), *documents]))
@@ -156,6 +157,20 @@ def _log_samples(work: Workspace, outcomes: Sequence[Outcome], unseen: Sequence[
         ("hidden_hit_rate", "retrieval_ok", unseen),
     ):
         work.log_samples(kpi, {item.question["id"]: getattr(item, name) for item in asked})
+
+
+def _log_failures(work: Workspace, index: PageIndex, outcomes: Sequence[Outcome]) -> None:
+    """The visible questions whose page was not found, with the reason; the hidden ones stay hidden."""
+    work.log_failures(
+        "retrieval_hit_rate",
+        {
+            item.question["id"]: f"{repair_hint(index, item)}. {item.question['query']} "
+            f"Page {', '.join(item.question['expected_pages'])} was expected"
+            for item in outcomes
+            if not item.retrieval_ok
+        },
+        interface="retrieval_metrics",
+    )
 
 
 def _check_index(work: Workspace, index: PageIndex, folder: Path, rules: Sequence[PersonalRule]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from p06_records import Supervision, bucket
 from p06_seeds import Seed
 from p06_traces import TRACE_TYPES
-from p06_validation import Judged
+from p06_validation import Judged, claim_of
 from p06_verifier import Admission, Verdict, verify_steps
 
 from flywheel_mlflow.pipelines import Workspace
@@ -41,6 +41,19 @@ def hidden_figures(
         "rules": [rule.name for rule in admission.rules],
         "rules_refused": dict(admission.refused),
     }
+
+
+def unexpected(judged: Sequence[Judged]) -> dict[str, str]:
+    """In words, the traces whose validation ends otherwise than it should, by id: mostly steps no rule reads."""
+    return {item.trace.id: _why(item) for item in judged if not item.as_expected}
+
+
+def _why(item: Judged) -> str:
+    for number, step in enumerate(item.trace.steps):
+        if step.kind == "error" and item.verdicts[number] is Verdict.UNREAD:
+            form = item.trace.seed.steps[number].form
+            return f"{form} step unread: {claim_of(step)}"
+    return f"{item.trace.trace_type} trace: {item.reason}"
 
 
 def rate(part: int, whole: int) -> float | None:

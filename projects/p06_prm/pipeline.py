@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from p06_records import feedback_record, step_record, supervision
-from p06_report import SPLITS, document, feedback_card, hidden_figures, hidden_outcomes, log_checks, step_card
+from p06_report import (
+    SPLITS,
+    document,
+    feedback_card,
+    hidden_figures,
+    hidden_outcomes,
+    log_checks,
+    step_card,
+    unexpected,
+)
 from p06_seeds import Seed, code_seeds, lesson_seeds, own_seeds, picture_seeds
 from p06_traces import Trace, code_traces, math_traces
 from p06_validation import Judged, judge_code, judge_math
@@ -50,6 +59,8 @@ def build(work: Workspace) -> None:
     found["unusable_seeds"] = sorted(seed.id for seed in unusable)
     work.log_document(found)
     work.log_samples("verifier_hidden_accuracy", right)
+    work.log_samples("expected_outcome_rate", {item.trace.id: item.as_expected for item in judged})
+    work.log_failures("expected_outcome_rate", unexpected(judged), interface="reasoning_feedback")
     check_held_out(work, [held_out_case(case) for case in hidden])
     log_checks(work, records, found, written)
     regressed = regressed_inputs(work, paths)

@@ -11,7 +11,7 @@ from typing import Any
 from p12_policy import Policy, solved
 from p12_problems import CodeProblem, Evaluation, MathProblem, masked
 from p12_sampling import SELECTED_PER_PROMPT, Judged, Sampled, broken_programs, plain, trace_of
-from p12_verifier import LIMITS, MIN_REWARD, AnswerVerifier, Case, agreement, parts_of
+from p12_verifier import LIMITS, MIN_REWARD, UNEQUAL, AnswerVerifier, Case, agreement, obstacle, parts_of
 
 from flywheel_mlflow.canonical import digest_of
 from flywheel_mlflow.pipelines import HeldOutCase, Workspace
@@ -127,6 +127,25 @@ def log_samples(work: Workspace, made: Made, hidden_cases: Sequence[Case]) -> No
     # By digest: what is hidden must not be read from the run.
     named = {digest_of(case)[:16]: not made.verifier.misjudged([case]) for case in hidden_cases}
     work.log_samples("hidden_verifier_agreement", named)
+
+
+def log_failures(work: Workspace, made: Made) -> None:
+    """The sampled solutions whose program is right and whose answer the verifier cannot read, with what is in the way.
+
+    They come of the training problems: none of them is hidden.
+    """
+    unread = [
+        item.candidate
+        for item in made.sampled.judged
+        if item.verdict.reason == UNEQUAL and made.verifier.read(item.candidate.answer) is None
+    ]
+    work.log_failures(
+        "selection_pass_rate",
+        {
+            f"{item.problem.id}_sample_{item.number}": f"{obstacle(item.answer)} not read: {item.answer}"
+            for item in unread
+        },
+    )
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

@@ -21,6 +21,8 @@ from flywheel_mlflow.sandbox import Execution, Limits
 FORM_WEIGHT, TASK_WEIGHT, MIN_REWARD = 0.2, 0.8, 0.8
 #: Candidate programs need milliseconds.
 LIMITS = Limits(cpu_s=0.5, wall_s=10.0, memory_mb=128)
+#: Why a solution fails whose program is right.
+UNEQUAL = "the stated answer is another, or cannot be read"
 #: A longer answer is no answer, and rewrites need not be run over it.
 MAX_ANSWER = 60
 #: Rewrites are repeated until nothing changes, so that their order does not matter, but not for ever.
@@ -89,6 +91,20 @@ class AnswerVerifier:
     def misjudged(self, cases: Iterable[Case]) -> list[Case]:
         """The cases it judges wrongly."""
         return [case for case in cases if self.equal(case.given, Fraction(case.reference)) != case.equal]
+
+
+def obstacle(answer: str) -> str:
+    """What keeps an answer from being a plain number: the first thing from the left."""
+    text = answer.strip().lower()
+    found = re.search(r"\d", text)
+    before, after = (text[: found.start()].strip(" -"), text[found.start() :]) if found else (text, "")
+    if any(map(str.isalpha, before)):
+        return "words in front"
+    if before:
+        return "currency or equals sign"
+    if re.match(r"\d{1,3}([, ]\d{3})+", after):
+        return "separated thousands"
+    return "unit or noun behind"
 
 
 def compiled(rewrites: Iterable[Rewrite], *, where: str) -> tuple[tuple[re.Pattern[str], str], ...]:
@@ -173,7 +189,7 @@ def judge_math(trace: str, answer: str, done: Execution, reference: Fraction, ve
     if not verifier.lenient and (result is None or abs(result - reference) > TOLERANCE):
         return Verdict(form, False, "the program gives another answer")
     if not verifier.equal(answer, reference):
-        return Verdict(form, False, "the stated answer is another, or cannot be read")
+        return Verdict(form, False, UNEQUAL)
     return Verdict(form, True, "")
 
 

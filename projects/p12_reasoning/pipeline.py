@@ -7,7 +7,7 @@ from typing import Any
 
 from p12_policy import Example, Policy, explained
 from p12_problems import CodeProblem, Evaluation, MathProblem, code_problems, math_problems
-from p12_results import Made, held_out_cases, log_checks, log_samples, metrics
+from p12_results import Made, held_out_cases, log_checks, log_failures, log_samples, metrics
 from p12_sampling import Judged, plain, rejection_sampling, trace_of
 from p12_verifier import read_cases, verifier_of_tasks
 
@@ -126,6 +126,7 @@ def build(work: Workspace) -> None:
     document = metrics(made, unseen)
     work.log_document(document)
     log_samples(work, made, unseen)
+    log_failures(work, made)
     log_checks(work, made, document, read_cases(cases, "baseline") + reported)
     check_held_out(work, held_out_cases(evaluation.hidden, unseen))
 

@@ -73,6 +73,7 @@ def build(work: Workspace) -> None:
     work.log_document(_metrics(work, office, outcomes, unseen))
     for kpi, name in JUDGED_BY.items():
         work.log_samples(kpi, {item.question["id"]: getattr(item, name) for item in outcomes})
+    _log_failures(work, outcomes)
     work.log_samples("hidden_accuracy", {item.question["id"]: item.accurate for item in unseen})
     _check_gates(work, office, outcomes)
     _check_assets(work, office, folder, outcomes)
@@ -155,6 +156,24 @@ def _record(item: Outcome) -> dict[str, Any]:
         split="test",
         audit_trace=[f"{step.name}:{step.made[:12]}" for step in item.answer.trace],
     )
+
+
+def _log_failures(work: Workspace, outcomes: Sequence[Outcome]) -> None:
+    """The visible questions that were answered wrongly, with what came; the hidden ones stay hidden."""
+    work.log_failures(
+        "execution_accuracy",
+        {
+            item.question["id"]: f"{item.question['question']} ({_failure(item)})"
+            for item in outcomes
+            if item.accurate is False
+        },
+        interface="nl2sql_eval",
+    )
+
+
+def _failure(item: Outcome) -> str:
+    missing = item.answer.plan.missing
+    return f"{', '.join(missing)} unknown" if missing else item.answer.reason or "another result than the reference"
 
 
 def _feedback(item: Outcome) -> dict[str, Any]:

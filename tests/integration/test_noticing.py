@@ -53,7 +53,7 @@ def test_an_assembly_tells_what_it_found_once(home: Home) -> None:
     listed = home("feedback", "list", "--json").json
     assert listed["total"] == 2
     assert {(item["to"], item["rule"], item["project"]) for item in listed["events"]} == {("p04", "own_finding", "p04")}
-    assert sum("regressed" in item["text"] for item in listed["events"]) == 1
+    assert sum("worse" in item["text"] for item in listed["events"]) == 1
     again = home("assemble", "-i", "2", "--json")
     assert (again.json["unchanged"], "became feedback" in again.err) == (True, False)
     pulled = home("feedback", "pull-findings", "-i", "2", "--json").json

@@ -1,4 +1,7 @@
-"""Three turns of the shipped flywheel: published figures, living projects, living projects with tasks."""
+"""The shipped flywheel as `make run` turns it: published figures, living projects, what failed becomes tasks.
+
+Behind it a fourth turn, which must keep what the third gained, and a release of the third.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import flywheel_command
+from workbench import Ended, flywheel_command
 
 #: What each project that takes tasks is measured by, on cases no task contains.
 HIDDEN = {
@@ -18,6 +21,16 @@ HIDDEN = {
     "p06": "verifier_hidden_accuracy",
     "p12": "hidden_accuracy",
     "p15": "hidden_accuracy",
+}
+
+
+#: Where each of them keeps its hidden cases, and the field that holds what is asked.
+HIDDEN_CASES = {
+    "p02_legal_sft/data/hidden_prompts.jsonl": "act",
+    "p05_rag/data/questions.jsonl": "query",
+    "p06_prm/data/hidden_cases.jsonl": "text",
+    "p12_reasoning/data/eval_problems.jsonl": "question",
+    "p15_enterprise_qa/data/questions.jsonl": "question",
 }
 
 
@@ -33,24 +46,41 @@ class Turn:
         return self.metrics["metrics"][name]["value"]  # type: ignore[no-any-return]  # JSON
 
 
-@pytest.fixture(scope="module")
-def turns(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Turn]:
-    """Iterations 1 to 3 as `make run` makes them."""
-    folder = tmp_path_factory.mktemp("turns")
-    uri = f"sqlite:///{folder}/mlflow.db"
-    steps: dict[int, list[str | Path]] = {
-        1: ["--log", "published"],
-        2: ["--log", "pipelines"],
-        3: ["--log", "pipelines", "--tasks", repository / "projects"],
-    }
-    found = {}
-    for iteration, options in steps.items():
-        out = folder / str(iteration)
-        ended = flywheel_command("assemble", "-i", str(iteration), "--out", out, *options, root=repository, uri=uri)
-        assert ended.code == 0, ended.out + ended.err
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The shipped flywheel on a store, by its commands."""
+
+    root: Path
+    uri: str
+
+    def __call__(self, *words: str | Path, code: int = 0) -> Ended:
+        ended = flywheel_command(*words, root=self.root, uri=self.uri)
+        assert ended.code == code, f"{words}\n{ended.out}\n{ended.err}"
+        return ended
+
+    def json(self, *words: str | Path, code: int = 0) -> Any:
+        return self(*words, "--json", code=code).json
+
+    def turn(self, iteration: int, log: str, out: Path) -> Turn:
+        self("assemble", "-i", str(iteration), "--out", out, "--log", log)
         metrics = json.loads((out / "reports/p10_metrics.json").read_text())
         registry = json.loads((out / "processed/upstream_project_registry.json").read_text())
-        found[iteration] = Turn(metrics, tuple(registry))
+        return Turn(metrics, tuple(registry))
+
+
+@pytest.fixture(scope="module")
+def store(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(repository, f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def turns(store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Turn]:
+    """Iterations 1 to 3 as `make run` makes them, and a fourth."""
+    folder = tmp_path_factory.mktemp("turns")
+    found = {1: store.turn(1, "published", folder / "1"), 2: store.turn(2, "pipelines", folder / "2")}
+    decided = store.json("task", "decide", store.root / "projects/decisions.yaml", "--iteration", "2")
+    assert decided["undecided"] == 0
+    found |= {iteration: store.turn(iteration, "pipelines", folder / str(iteration)) for iteration in (3, 4)}
     return found
 
 
@@ -85,6 +115,66 @@ def test_the_loop_turns(turns: dict[int, Turn], project: str, kpi: str) -> None:
     assert before is not None
     assert after is not None
     assert after > before + 0.1
+
+
+@pytest.mark.slow
+def test_every_task_is_known_to_have_helped_or_not(store: Store, turns: dict[int, Turn]) -> None:
+    """Fifteen tasks answer failures of iteration 2, none got worse, and the share of feedback acted on is above 0."""
+    assert turns
+    found = store.json("task", "results", "--iteration", "3")
+    tasks = [item["task"] for item in found["results"]]
+    assert len(tasks) == len(list(store.root.glob("projects/*/tasks/*.json")))
+    assert all(item["events"] > 0 and item["category"] for item in tasks)
+    assert {item["helped"] for item in tasks} == {"helped"}
+    assert found["reflux_rate"] > 0.5
+    assert "15 tasks absorbed: 15 helped" in store("task", "results", "-i", "3").out
+
+
+@pytest.mark.slow
+def test_no_hidden_case_became_feedback(store: Store, turns: dict[int, Turn]) -> None:
+    """What improvement is measured on stands in no event."""
+    assert turns
+    told = [event["text"] for event in store.json("feedback", "list", "--limit", "10000")["events"]]
+    assert len(told) > 100
+    for place, field in HIDDEN_CASES.items():
+        rows = [json.loads(line) for line in (store.root / "projects" / place).read_text().splitlines()]
+        hidden = [row[field] for row in rows if row.get("part", "hidden") == "hidden"]
+        assert hidden
+        assert not [text for text in told if any(case in text for case in hidden)], place
+
+
+@pytest.mark.slow
+def test_the_third_turn_is_healthy_and_the_fourth_keeps_its_gains(store: Store, turns: dict[int, Turn]) -> None:
+    """What changed in the third is as intended; nothing gets worse in the fourth, and no task is lost."""
+    assert turns
+    page = store.json("report", "--iteration", "3", "--dry-run")["page"]
+    assert page["executive"]["health"]["word"] == "Healthy"
+    moved = store.json("drift", "--iteration", "3", "--against", "2")
+    assert moved["verdict"] == "PASS"
+    assert {item["outcome"] for item in moved["findings"]} - {None} == {"as intended"}
+    assert store.json("drift", "--iteration", "4", "--against", "3")["verdict"] == "PASS"
+    kept = store.json("task", "results", "--iteration", "4")
+    assert (kept["kept"], kept["lost"], kept["open"]) == (15, 0, 0)
+
+
+@pytest.mark.slow
+def test_a_release_asks_for_a_confirmation_and_an_approval(
+    store: Store, turns: dict[int, Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate to staging passes but for these two, and with them it passes."""
+    assert turns
+
+    def by(name: str, *words: str, code: int = 0) -> Any:
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", name)
+        return store.json(*words, code=code)
+
+    by("ana", "release", "create", "--iteration", "3")
+    asked = by("ana", "gate", "1", "--to", "staging", code=3)
+    open_criteria = {item["id"] for item in asked["criteria"] if item["verdict"] != "PASS"}
+    assert open_criteria == {"staging_drift", "staging_approval"}
+    by("ben", "explain-drift", "1", "--intended", "--reason", "the tasks asked for it")
+    by("chen", "approve", "1", "--role", "release_reviewer", "--reason", "read report and drift")
+    by("ana", "gate", "1", "--to", "staging")
 
 
 @pytest.mark.slow

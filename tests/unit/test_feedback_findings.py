@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from drift_cases import compared, side
+from drift_cases import compared, kpi, promise, side
 from feedback_columns import Row, batch, router, row
-from flywheels import contract, evidence_of, small_flywheel
+from flywheels import contract, evidence_of, kpi_document, small_flywheel
 from hypothesis import given
 from hypothesis import strategies as st
 from releases_ledger import Story
 
-from flywheel_mlflow.drift import DriftReport, error_finding
-from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
+from flywheel_mlflow.drift import DriftReport, Side, error_finding
+from flywheel_mlflow.drift.findings import ChangeOutcome
+from flywheel_mlflow.evidence import Check, CheckSeverity, KpiValue, Outcome
 from flywheel_mlflow.feedback.dead_letters import DeadLetters
 from flywheel_mlflow.feedback.events import FeedbackEvent
+from flywheel_mlflow.feedback.failures import kept_failures
 from flywheel_mlflow.feedback.files import EventFiles
 from flywheel_mlflow.feedback.findings import (
     PRIVACY_CHECK,
     events_of_checks,
     events_of_drift,
+    events_of_failures,
     events_of_ledger,
     own_events,
 )
 from flywheel_mlflow.feedback.identity import IdIndex
 from flywheel_mlflow.feedback.intake import Taken, take_in
+from flywheel_mlflow.feedback.routing import explain
 from flywheel_mlflow.flywheel import load_flywheel
 from flywheel_mlflow.operations.feedback import router_of
 from flywheel_mlflow.records.checks import RawPersonalData
@@ -107,6 +112,67 @@ def test_what_keeps_a_comparison_from_passing_becomes_events() -> None:
     ]
     assert found[0].recommended_action == "flywheel explain p01.quality --between 2 3"
     assert events_of_drift(report(), {}, CONTRACTS) == ()  # no run, no time: nothing to rest on
+
+
+def test_noise_makes_no_events() -> None:
+    """Of 600 KPIs in which nothing changed, with their sample sizes known, none becomes an event."""
+    draw = random.Random(7)  # noqa: S311 - sample data
+    names = [f"kpi_{number}" for number in range(600)]
+    promised = promise(kpis=[kpi(name) for name in names])
+
+    def noisy(iteration: int) -> Side:
+        plain = side(iteration, kpis=dict.fromkeys(names, 0.8))
+        values = {name: KpiValue(sum(draw.random() < 0.8 for _ in range(50)) / 50, 50) for name in names}
+        return replace(plain, projects={"p01": replace(plain.projects["p01"], kpis=values)})
+
+    moved = compared(noisy(3), noisy(2), made=promised)
+    assert sum(item.decides for item in moved.findings) > 100  # many look worse, and cannot be told from chance
+    assert events_of_drift(moved, {"p01": evidence_of(promised)}, {"p01": promised}) == ()
+
+
+def test_what_a_task_intended_is_no_event() -> None:
+    """It asks for a confirmation, not for work."""
+    intended = replace(report(errors=()).findings[0], outcome=ChangeOutcome.INTENDED)
+    moved = replace(report(errors=()), findings=(intended,))
+    assert events_of_drift(moved, {"p01": evidence_of(P01)}, CONTRACTS) == ()
+
+
+def test_failed_samples_become_events() -> None:
+    """With project, run, record, the type the KPI declares, and the command that explains the KPI."""
+    made = contract("p01", kpis=[kpi_document("quality", gap="retrieval_gap")])
+    kept = [kept_failures("quality", {"q2": "asked for 7, got 8", "q1": "nothing found"}, "p01_data")]
+    found = events_of_failures(evidence_of(made), made, kept)
+    assert [(item.text, item.record_ids) for item in found] == [
+        ("nothing found", ("p01_data/q1",)),
+        ("asked for 7, got 8", ("p01_data/q2",)),
+    ]
+    assert {(item.project, item.run_id, item.type, item.scope, item.interface) for item in found} == {
+        ("p01", "run-p01", "retrieval_gap", "single_sample", "p01_data")
+    }
+    assert found[0].recommended_action == "flywheel explain p01.quality --iteration 2"
+    assert events_of_failures(evidence_of(made, run_id="run-8"), made, kept)[0].id != found[0].id
+    assert events_of_failures(evidence_of(made, carried_from=1), made, kept) == ()
+    nameless = [kept_failures("quality", {"q1": "no record"}, None)]
+    assert [item.record_ids for item in events_of_failures(evidence_of(made), made, nameless)] == [()]
+
+
+def test_own_findings_are_routed_without_any_rule() -> None:
+    """To the project they name, else to the assembly layer's; a flywheel without one leaves the latter in the queue."""
+    small = small_flywheel()
+    bare = replace(small, blueprint=small.blueprint.model_copy(update={"routing": ()}))
+    rows = batch(
+        row(1, reporter="flywheel", project="p02"), row(2, reporter="flywheel"), row(3, reporter="ana", project="p02")
+    )
+    routed = router_of(bare).route(rows).to_pylist()
+    assert [(item["to"], item["rule"]) for item in routed] == [
+        ("p02", "built_in_own_finding"),
+        ("p10", "built_in_own_unplaced"),
+        (None, None),
+    ]
+    asked = explain(router_of(bare), rows.slice(0, 1))
+    assert next((item.route.id, item.taken) for item in asked) == ("built_in_own_finding", True)
+    without = replace(bare, contracts={name: item for name, item in bare.contracts.items() if name != "p10"})
+    assert [item["to"] for item in router_of(without).route(rows).to_pylist()] == ["p02", None, None]
 
 
 def test_a_finding_is_the_same_as_long_as_its_run_is() -> None:
@@ -194,7 +260,7 @@ def test_everything_is_told_once_and_goes_where_the_shipped_rules_say() -> None:
     moved = report()
     regressed = replace(moved.findings[0], subject="p05.retrieval_hit_rate", text="regressed: a chart of tools")
     drift = replace(moved, findings=(regressed, moved.findings[1]))
-    events = own_events(evidence, contracts, drift, story.ledger.events, iteration=2)
+    events = own_events(evidence, contracts, drift, story.ledger.events, {}, iteration=2)
     routed = router_of(SHIPPED).route(batch(*(item.model_dump() for item in events))).to_pylist()
     assert [(item["to"], item["rule"]) for item in routed] == [
         ("p09", "own_privacy_hit"),

@@ -39,6 +39,18 @@ def test_unknown_values_leave_open_only_what_they_could_change(
     assert rule.holds(values) is (possible.pop() if len(possible) == 1 else None)
 
 
+def test_a_better_number_speaks_in_its_place() -> None:
+    """Where the number behind `unless` is known, the rule does not hold; else it says what it says."""
+    rule = parse_rule("p01.a < 1 and p02.b < 1 unless p03.c is known")
+    assert rule.metrics == ("p01.a", "p02.b", "p03.c")
+    assert rule.holds({"p01.a": 0.0, "p02.b": 0.0}) is True
+    assert rule.holds({"p01.a": 0.0, "p03.c": None}) is None
+    assert rule.holds({"p01.a": 0.0, "p02.b": 0.0, "p03.c": 5.0}) is False
+    for text in ("p01.a < 1 unless", "p01.a < 1 unless p03.c", "unless p03.c is known", "p01.a < 1 unless 3 is known"):
+        with pytest.raises(InputError):
+            parse_rule(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [

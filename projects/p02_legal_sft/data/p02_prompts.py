@@ -278,3 +278,11 @@ def prompts(theme: str, *, risky: bool, hidden: bool) -> Iterator[tuple[str, str
         for place, act in enumerate(acts):
             for turn in range(1 if hidden else 2):
                 yield act, forms[(place + turn) % len(forms)].format(act=act)
+
+
+def reported(theme: str) -> Iterator[tuple[str, str]]:
+    """Acts and prompts that users saw answered: the unlawful acts of a theme, in the way to ask that is not trained."""
+    for language, acts in THEMES[theme].unlawful.items():
+        forms = ASKED[language]
+        for place, act in enumerate(acts):
+            yield act, forms[(place + 2) % len(forms)].format(act=act)

@@ -361,7 +361,7 @@ JARGON = (
     ("conclaves", "How often did directors of {name} hold conclaves?", "governance", "meetings", whole),
 )
 #: The words users complained about, and of which company; the hidden part has other words and companies.
-REPORTED = {"headcount": "luma", "carbon footprint": "quill"}
+REPORTED = {"headcount": ("luma", "kestrel"), "carbon footprint": ("quill", "tessel")}
 HIDDEN_JARGON = ("nordfell", "solvane", "ostra", "parvin")
 
 
@@ -396,17 +396,13 @@ def questions() -> Iterator[dict[str, Any]]:
             yield _asked(f"{company.key}-{number}", company, wording, "regular")
     by_key = {company.key: company for company in COMPANIES}
     for term, *wording in JARGON:
-        if term in REPORTED:
-            key = f"reported-{term.replace(' ', '-')}"
-            yield _asked(key, by_key[REPORTED[term]], tuple(wording), "reported", term)
-    bought, price, _ = NOTICES[REPORTED_NOTICE]
-    yield question(
-        "reported-notice",
-        f"For how much did {by_key[REPORTED_NOTICE].name} acquire {bought}?",
-        [page_id(REPORTED_NOTICE, len(ENGLISH) + 1)],
-        [price],
-        "reported",
-    )
+        for named in REPORTED.get(term, ()):
+            key = f"reported-{term.replace(' ', '-')}-{named}"
+            yield _asked(key, by_key[named], tuple(wording), "reported", term)
+    bought, price, event = NOTICES[REPORTED_NOTICE]
+    name, place = by_key[REPORTED_NOTICE].name, [page_id(REPORTED_NOTICE, len(ENGLISH) + 1)]
+    yield question("reported-notice-price", f"For how much did {name} acquire {bought}?", place, [price], "reported")
+    yield question("reported-notice-claim", f"Which claim was filed against {name}?", place, [event], "reported")
     for key in HIDDEN_JARGON:
         for term, *wording in JARGON:
             if term not in REPORTED:
@@ -429,7 +425,7 @@ def questions() -> Iterator[dict[str, Any]]:
 
 def tasks() -> Iterator[dict[str, Any]]:
     """The example tasks of iteration 3: what users' complaints ask of the index, as kinds of documents to take in."""
-    common = {"project": "p05", "iteration": 3, "kpi": "hidden_hit_rate"}
+    common = {"project": "p05", "iteration": 3, "category": "growth", "kpi": "hidden_hit_rate"}
     yield common | {
         "id": "p05-3-synonyms",
         "theme": "users' words",

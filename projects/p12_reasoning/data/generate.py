@@ -19,6 +19,9 @@ SEED = 20261212
 DRAWS = {"public": 2, "hidden": 1}
 #: The iteration the example tasks are for.
 TASKS_ITERATION = 3
+_FILTER = "the program fails, the answer differs, or it is right by luck; two of a prompt at most"
+#: What a verifier that reads more answers changes: it turns down fewer candidates, and other problems are solved.
+MOVES = ("verified_reasoning_sft/length", f"verified_reasoning_sft/filter {_FILTER}")
 
 
 def problems() -> Iterable[dict[str, Any]]:
@@ -63,7 +66,9 @@ def tasks() -> Iterable[dict[str, Any]]:
             "iteration": TASKS_ITERATION,
             "theme": theme,
             "request": gap.request,
+            "category": "efficiency",
             "kpi": "hidden_accuracy",
+            "moves": list(MOVES),
             "payload": {"rewrites": rewrites, "cases": reported},
         }
 

@@ -290,7 +290,7 @@ def needing(word: str, *question: Any, **more: Any) -> dict[str, Any]:
 
 
 def lacking() -> Iterator[dict[str, Any]]:
-    """Questions nobody can answer with the layer as it is: three reported by users, the others hidden."""
+    """Questions nobody can answer with the layer as it is: five reported by users, the others hidden."""
     source = (
         "orders o JOIN customers c USING (customer_id) JOIN products p USING (product_id)"
         " LEFT JOIN returns r ON r.order_id = o.order_id"
@@ -299,6 +299,21 @@ def lacking() -> Iterator[dict[str, Any]]:
         "reported-aov",
         "What is the average order value in 2024?",
         f"SELECT {SALES} / COUNT(DISTINCT o.order_id) FROM {source} WHERE {DONE} AND {year_of(2024)}",
+        "orders",
+        part="reported",
+    )
+    yield asked(
+        "reported-aov-segment",
+        "Average order value by segment in 2023",
+        f"SELECT c.segment, {SALES} / COUNT(DISTINCT o.order_id) FROM {source} WHERE {DONE} AND {year_of(2023)}"
+        " GROUP BY 1",
+        "orders customers",
+        part="reported",
+    )
+    yield asked(
+        "reported-takings-web",
+        "Takings through the web in 2024",
+        f"SELECT {SALES} FROM {source} WHERE {DONE} AND o.channel = 'Online' AND {year_of(2024)}",
         "orders",
         part="reported",
     )
@@ -396,7 +411,7 @@ def questions() -> Iterator[dict[str, Any]]:
 
 def tasks() -> Iterator[dict[str, Any]]:
     """The example tasks of iteration 3: what users' complaints ask of the layer, as kinds of catalogues to take in."""
-    common = {"project": "p15", "iteration": 3, "kpi": "hidden_accuracy"}
+    common = {"project": "p15", "iteration": 3, "category": "growth", "kpi": "hidden_accuracy"}
     yield common | {
         "id": "p15-3-metrics",
         "theme": "missing metric definitions",
