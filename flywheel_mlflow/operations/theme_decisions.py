@@ -88,6 +88,7 @@ def decide_themes(
     matches = [matching_themes(item.choice, themes) for item in choices]
     wanted = Counter(theme.id for found in matches for theme in found)
     state = task_state(persistently(desk, lambda: look(desk.tracking)))
+    ledger = _Ledger(desk, act, state, iteration, dry_run)
     decided = []
     for item, found in zip(choices, matches, strict=True):
         plain = DecidedTheme(item.line, item.choice.project, item.choice.words, item.kind)
@@ -96,7 +97,8 @@ def decide_themes(
             continue
         known = replace(plain, theme=found[0].id, title=found[0].title, events=len(found[0].events))
         try:
-            decided.append(_decide(desk, item, found[0], known, state, act, iteration, dry_run=dry_run))
+            decide = ledger.accept if item.given else ledger.put_off
+            decided.append(decide(item, found[0], known))
         except (Refused, InputError) as error:
             decided.append(replace(known, why=error.what))
     return tuple(decided)
@@ -110,43 +112,51 @@ def _unclear(found: Sequence[Theme]) -> str:
     return f"{len(found)} themes fit: {', '.join(theme.id for theme in found)}"
 
 
-def _decide(
-    desk: Desk, item: _Choice, theme: Theme, known: DecidedTheme, state: TaskState, act: Act, iteration: int | None,
-    *, dry_run: bool,
-) -> DecidedTheme:  # fmt: skip
-    choice, latest = item.choice, state.latest(theme.id, theme.iteration)
-    if item.given is None:
-        reason = " ".join((choice.queue or choice.decline or "").split())
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """Writes decisions about themes into the ledger, as far as it does not say the same already."""
+
+    desk: Desk
+    act: Act
+    state: TaskState
+    iteration: int | None
+    dry_run: bool
+
+    def put_off(self, item: _Choice, theme: Theme, known: DecidedTheme) -> DecidedTheme:
+        """Queue or decline a theme."""
+        reason = " ".join((item.choice.queue or item.choice.decline or "").split())
+        latest = self.state.latest(theme.id, theme.iteration)
         if latest and (latest.kind, latest.reason) == (item.kind, reason):
             return replace(known, stands=True)
-        if dry_run:
+        if self.dry_run:
             return known
-        name = "theme-queue" if choice.queue else "theme-decline"
-        answer = act(name, theme=theme.id, reason=reason, iteration=theme.iteration)
+        name = "theme-queue" if item.choice.queue else "theme-decline"
+        answer = self.act(name, theme=theme.id, reason=reason, iteration=theme.iteration)
         return replace(known, event=answer["event"])
-    task = task_of_theme(
-        desk,
-        theme,
-        category=choice.category or item.given.category or "",
-        iteration=iteration,
-        kpi=choice.kpi or "",
-        moves=choice.moves,
-        given=item.given,
-    )
-    known = replace(known, task=task.id)
-    if task.id in state.tasks:
-        before = task_document(desk.tracking, state.tasks[task.id])
-        changed = [name for name in _SAME if getattr(before, name) != getattr(task, name)]
-        if not changed:
-            return replace(known, stands=True, events=len(before.events))
-        return replace(
-            known, why=f"{task.id} was accepted with another {', '.join(changed)}: withdraw it, or decide anew"
+
+    def accept(self, item: _Choice, theme: Theme, known: DecidedTheme) -> DecidedTheme:
+        """Accept a theme as a task."""
+        choice, given = item.choice, item.given
+        task = task_of_theme(
+            self.desk,
+            theme,
+            category=choice.category or (given and given.category) or "",
+            iteration=self.iteration,
+            kpi=choice.kpi or "",
+            moves=choice.moves,
+            given=given,
         )
-    prepared = keep_task(desk, task, dry_run=dry_run)
-    known = replace(known, events=len(prepared.task.events))
-    if prepared.run_id is None:
-        return known
-    return replace(known, event=act("task-accept", run_id=prepared.run_id, digest=prepared.digest)["event"])
+        known = replace(known, task=task.id)
+        if task.id in self.state.tasks:
+            before = task_document(self.desk.tracking, self.state.tasks[task.id])
+            changed = [name for name in _SAME if getattr(before, name) != getattr(task, name)]
+            why = f"{task.id} was accepted with another {', '.join(changed)}" if changed else ""
+            return replace(known, stands=not changed, events=len(before.events), why=why)
+        prepared = keep_task(self.desk, task, dry_run=self.dry_run)
+        known = replace(known, events=len(prepared.task.events))
+        if prepared.run_id is None:
+            return known
+        return replace(known, event=self.act("task-accept", run_id=prepared.run_id, digest=prepared.digest)["event"])
 
 
 def _read(path: Path, flywheel: Flywheel) -> tuple[_Choice, ...]:

@@ -59,6 +59,7 @@ def test_each_sample_stands_behind_its_kpi(clean: Trial) -> None:
         "refusal_recall",
         "false_refusal_rate",
         "hidden_refusal_recall",
+        "reported_refusal_recall",
     }
     for name, samples in clean.samples.items():
         assert fmean(samples.values()) == pytest.approx(clean.kpis[name], abs=1e-6), name

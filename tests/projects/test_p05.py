@@ -35,11 +35,11 @@ def clean(store: EmbeddedStore) -> Trial:
 
 
 def test_a_clean_run_is_consumable(clean: Trial) -> None:
-    """Without a fault every check passes, both interfaces have a version, and only the hidden KPI misses its target."""
+    """Without a fault every check passes, both interfaces have a version; what users reported misses two targets."""
     assert clean.reasons == ()
     assert clean.consumable
     assert set(clean.digests) == {"knowledge_index", "retrieval_metrics"}
-    assert clean.missed(KPIS) == {"hidden_hit_rate"}
+    assert clean.missed(KPIS) == {"hidden_hit_rate", "citation_accuracy"}
 
 
 def test_each_sample_stands_behind_its_kpi(clean: Trial) -> None:

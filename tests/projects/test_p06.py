@@ -115,8 +115,8 @@ def test_tasks_close_verifier_gaps_and_nothing_else_does(clean: Trial, store: Em
 
 
 def test_each_sample_stands_behind_its_kpi(clean: Trial) -> None:
-    """The mean of the hidden steps is the KPI, so that two iterations can be compared step by step."""
-    assert set(clean.samples) == {"verifier_hidden_accuracy"}
+    """The mean of the samples a KPI logs is its value, so that two iterations can be compared step by step."""
+    assert set(clean.samples) == {"verifier_hidden_accuracy", "expected_outcome_rate"}
     samples = clean.samples["verifier_hidden_accuracy"]
     assert (len(samples), fmean(samples.values())) == (96, value(clean, "verifier_hidden_accuracy"))
 
