@@ -11,12 +11,9 @@ from flywheel_mlflow.blueprint import Blueprint
 from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError
-from flywheel_mlflow.ledger import AUTHENTICATED, Event, Identity, unwitnessed
+from flywheel_mlflow.ledger import AUTHENTICATED, CLOCK_SKEW, Event, Identity, unwitnessed
 from flywheel_mlflow.releases import Approval, Basis, Release, moment
 from flywheel_mlflow.signing import is_signed
-
-#: How much the clocks of two machines may differ before an approval counts as dated in the future.
-CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)

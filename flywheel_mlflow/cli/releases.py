@@ -114,13 +114,15 @@ def export_command(
     context: Context,
     version: Version,
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    sign: Annotated[Path | None, typer.Option(help="Sign the ledger's end with this key if no server does.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a release's bundle and the ledger into a folder, for `flywheel verify` without a server."""
     from flywheel_mlflow.cli import show_releases
-    from flywheel_mlflow.operations.verifying import export_release
+    from flywheel_mlflow.operations.exporting import export_release
+    from flywheel_mlflow.signing import read_key
 
-    files = export_release(open_session(context).desk, version, out)
+    files = export_release(open_session(context).desk, version, out, key=read_key(sign) if sign else None)
     show_releases.exported(files, out, as_json=as_json)
 
 
@@ -231,7 +233,12 @@ def override(
 
 def reconcile(
     context: Context,
-    force: Annotated[bool, typer.Option("--force", help="The process of an open move is known to be dead.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="The process of an open move is dead, or this clock is right and the ledger's ahead."
+        ),
+    ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:

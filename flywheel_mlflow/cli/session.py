@@ -65,7 +65,7 @@ class Session:
         """The tracking server, connected."""
         from flywheel_mlflow.tracking import connect
 
-        return connect(self.settings, self.flywheel.name)
+        return connect(self.settings, self.flywheel.name, server_keys=self.flywheel.blueprint.releases.server_keys)
 
     def iteration(self, wanted: int | None) -> int:
         """``wanted``, or the newest assembled iteration.

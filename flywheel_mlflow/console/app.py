@@ -59,7 +59,7 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     register_server_stores()
     served = read_served(os.environ, authentication=authentication)
     root = served.root if served else Path.cwd()
-    opening = partial(open_tracking, root=root, addresses=server_addresses(os.environ))
+    opening = partial(open_tracking, root=root, addresses=server_addresses(os.environ), served=served)
     governed = GovernedModels(partial(opening, actor="server"), served=served.name if served else None)
     flask_app.before_request(Guard(governed, flask_app.view_functions))
     prefix = _add_static_prefix("")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,12 +9,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, ValidationError
 
-from flywheel_mlflow import errors
 from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.contract import Strict
-from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, Refused, ServerError, UnknownName
+from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.feedback.tasks import TaskKind
 from flywheel_mlflow.names import unshowable
+from flywheel_mlflow.operations.act_errors import error_from
 from flywheel_mlflow.operations.deciding import Desk
 from flywheel_mlflow.signing import Signature
 from flywheel_mlflow.tracking import Tracking
@@ -46,6 +45,10 @@ class SignatureInput(Strict):
 
     public_key: Name
     value: Name
+
+
+class SignHead(_Act):
+    """State where the ledger ends now, signed by the server that does it."""
 
 
 class CreateRelease(_Act):
@@ -269,6 +272,12 @@ def _reconcile(desk: Desk, act: Reconcile) -> Any:
     return reconcile(desk, force=act.force, dry_run=act.dry_run)
 
 
+def _sign_head(desk: Desk, _: SignHead) -> Any:
+    from flywheel_mlflow.operations.exporting import sign_head
+
+    return sign_head(desk)
+
+
 def _create(desk: Desk, act: CreateRelease) -> dict[str, Any]:
     from flywheel_mlflow.operations.releasing import create_release
 
@@ -370,6 +379,7 @@ class ActKind:
 
 #: Every act by the name under which the server's plugin offers it.
 ACTS: Mapping[str, ActKind] = {
+    "sign-head": ActKind(SignHead, _sign_head),
     "create": ActKind(CreateRelease, _create),
     "gate": ActKind(RunGate, _gate),
     "approve": ActKind(Approve, _approve),
@@ -456,43 +466,3 @@ def _remote(tracking: Tracking, name: str, arguments: Mapping[str, Any]) -> dict
     if status == 200:
         return answer
     raise error_from(answer, status)
-
-
-def error_document(error: FlywheelError) -> dict[str, Any]:
-    """An error as plain values, to be raised again on the other side."""
-    faults = [str(fault) for fault in error.faults[:20]] if isinstance(error, DocumentError) else []
-    told: dict[str, object] = {
-        "kind": type(error).__name__,
-        "what": "\n  ".join([error.what, *faults]),
-        "where": error.where,
-        "hint": error.hint,
-    }
-    if isinstance(error, Refused):
-        told |= {"rule": error.rule, "value": plain_or_text(error.value), "limit": plain_or_text(error.limit)}
-    return {"error": told}
-
-
-def plain_or_text(value: object) -> object:
-    """A value of a refusal as JSON can hold it."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, str | int) else str(value)
-
-
-def error_from(document: Mapping[str, Any], status: int) -> FlywheelError:
-    """The error a server's answer describes."""
-    told = document.get("error")
-    if not isinstance(told, dict) or not isinstance(told.get("what"), str):
-        code = str(document.get("error_code", f"HTTP_{status}"))
-        return errors.ServerRefused(
-            f"the server answers {status}: {str(document.get('message', document))[:300]}",
-            code=code,
-            hint="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if status in (401, 403) else None,
-        )
-    what, where, hint = told["what"], told.get("where"), told.get("hint")
-    if told.get("kind") == Refused.__name__:
-        rule = str(told.get("rule", ""))
-        return Refused(what, rule=rule, value=told.get("value"), limit=told.get("limit"), where=where, hint=hint)
-    if status == 400:
-        return InputError(what, where=where, hint=hint)
-    return ServerError(what, where=where, hint=hint)

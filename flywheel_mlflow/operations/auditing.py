@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.approvals import holds_role, judge, may_move, was_given_under
+from flywheel_mlflow.approvals import holds_role, judge, may_move
 from flywheel_mlflow.bundle import bundle_faults, pins_digest, read_bundle
 from flywheel_mlflow.canonical import canonical_json, digest_of, sha256_text
 from flywheel_mlflow.documents import parse_json, value_at
@@ -16,11 +16,12 @@ from flywheel_mlflow.errors import DocumentError, FlywheelError
 from flywheel_mlflow.explanations import objections
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.ledger import unwitnessed
+from flywheel_mlflow.ledger import Ledger, unwitnessed
 from flywheel_mlflow.moves import registry_stage
 from flywheel_mlflow.operations.bundles import bundle_files
 from flywheel_mlflow.operations.deciding import Desk, World, look
 from flywheel_mlflow.operations.moving import follows_stages, pin_faults
+from flywheel_mlflow.operations.past_rules import PastRules
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import STAGES, Release, ReleaseStage
 from flywheel_mlflow.tracking import tags
@@ -46,9 +47,9 @@ class Finding:
 class Audit:
     """All findings, how many things were looked at, and what could not be looked at.
 
-    ``outlived`` are decisions made under other roles or keys than flywheel.yaml has now: they count for nothing at
-    the gates, and only a history of that file could say whether they were anybody's to make. They change no verdict,
-    since otherwise every change of people would.
+    Decisions are judged by the rules of their time: those of flywheel.yaml, or of the bundle of a release. ``outlived``
+    are approvals given under rules that nothing holds any more. They change no verdict, since otherwise every change
+    of people would.
     """
 
     findings: tuple[Finding, ...]
@@ -73,6 +74,7 @@ class _Scene:
     versions: Mapping[int, VersionView]
     now: datetime
     full: bool
+    past: PastRules
 
     @property
     def flywheel(self) -> Flywheel:
@@ -101,9 +103,10 @@ def audit(desk: Desk, *, full: bool = False) -> Audit:
         versions={view.version: view for view in desk.tracking.releases.versions()},
         now=desk.now(),
         full=full,
+        past=PastRules(desk.tracking, world.state, desk.flywheel.blueprint),
     )
     findings: list[Finding] = []
-    failed: list[str] = []
+    failed: list[str] = list(_unproven(world.ledger))
     for name, check in _CHECKS.items():
         try:
             findings += check(scene)
@@ -125,13 +128,34 @@ def _ledger(scene: _Scene) -> Iterator[Finding]:
     for number, why in scene.world.state.disputed:
         yield Finding("disputed-event", f"event {number} {why}", "it changes nothing; find out who wrote it")
     keys = scene.flywheel.blueprint.releases.server_keys
-    for event in unwitnessed(scene.world.ledger.events, keys):
+    for event in scene.world.ledger.unsealed:
+        yield Finding(
+            "unsealed-event",
+            f"event {event.number} ({event.kind} by {event.actor.name}) bears no seal of a server in flywheel.yaml, "
+            f"and decisions are sealed since event {min(scene.world.ledger.sealed)}",
+            "it counts for nothing; find out who wrote it past the server",
+        )
+    loose = {event.number for event in scene.world.ledger.unsealed}
+    for event in unwitnessed((item for item in scene.world.ledger.events if item.number not in loose), keys):
         yield Finding(
             "unsealed-event",
             f"event {event.number} ({event.kind}) says that a server vouches for {event.actor.name}, and no server "
             "in flywheel.yaml sealed it",
             "name the server's public key under releases.server_keys, or find out who wrote the event",
         )
+
+
+def _unproven(ledger: Ledger) -> Iterator[str]:
+    if ledger.server_keys and ledger.events and not ledger.sealed:
+        yield "seals: flywheel.yaml names keys of servers, and no event bears a seal: nobody proves who wrote it"
+
+
+def _times(scene: _Scene) -> Iterator[Finding]:
+    for fault in scene.world.ledger.time_faults(scene.now):
+        hint = "decisions are judged in the ledger's order; find out whose clock was wrong"
+        if fault.number in {event.number for event in scene.world.ledger.ahead_of(scene.now)}:
+            hint = "set this machine's clock; if it is right: flywheel reconcile --force"
+        yield Finding("false-time", fault.what, hint)
 
 
 def _truncated(scene: _Scene) -> Iterator[Finding]:
@@ -258,15 +282,15 @@ def _approvals(scene: _Scene) -> Iterator[Finding]:
     events = {event.number: event for event in scene.world.ledger.events}
     for release in scene.world.state.releases.values():
         for approval in release.approvals:
-            event = events[approval.number]
+            rules = scene.past.under(approval.basis.gates)
             judged = judge(
                 approval,
-                event,
+                events[approval.number],
                 release,
-                blueprint=scene.flywheel.blueprint,
+                blueprint=rules or scene.flywheel.blueprint,
                 basis=approval.basis,
                 now=approval.at,
-                current=was_given_under(approval, scene.flywheel.blueprint),
+                current=rules is not None,
             )
             for why in judged.against:
                 yield Finding(
@@ -279,17 +303,20 @@ def _approvals(scene: _Scene) -> Iterator[Finding]:
 def _outlived(scene: _Scene) -> Iterator[str]:
     for release in scene.world.state.releases.values():
         for approval in release.approvals:
-            if not was_given_under(approval, scene.flywheel.blueprint):
+            if scene.past.under(approval.basis.gates) is None:
                 yield (
                     f"event {approval.number}: {approval.actor.name} approved release {release.version} as "
-                    f"{approval.role} under other roles or keys than flywheel.yaml has now"
+                    f"{approval.role} under roles or keys that neither flywheel.yaml nor a bundle has any more"
                 )
 
 
 def _explanations(scene: _Scene) -> Iterator[Finding]:
     for release in scene.world.state.releases.values():
         for item in release.explanations:
-            for why in objections(item, scene.world.ledger.events[item.number], scene.flywheel.blueprint):
+            event = scene.world.ledger.events[item.number]
+            if scene.past.allowed(item.number, lambda rules: not objections(item, event, rules)):  # noqa: B023
+                continue
+            for why in objections(item, event, scene.flywheel.blueprint):
                 yield Finding(
                     "wrong-explanation",
                     f"event {item.number}, {item.actor.name} explains drift of release {release.version}: {why}",
@@ -301,7 +328,7 @@ def _permissions(scene: _Scene) -> Iterator[Finding]:
     """Moves that no decision allowed, judged by what the ledger held when they started."""
     state = scene.world.state
     for move in state.moves:
-        if not may_move(scene.flywheel.blueprint, move.actor):
+        if not scene.past.allowed(move.number, lambda rules: may_move(rules, move.actor)):  # noqa: B023
             yield Finding(
                 "stranger",
                 f"{move.actor.name} moved {move.to} (event {move.number}) without a role that moves releases",
@@ -364,9 +391,10 @@ def _verdict_in(text: str) -> object:
 def _rejections(scene: _Scene) -> Iterator[Finding]:
     for release in scene.world.state.releases.values():
         event = release.rejected
-        if event is not None and not holds_role(
-            scene.flywheel.blueprint, event.actor.name, str(event.body.get("role", ""))
-        ):
+        if event is None:
+            continue
+        name, role = event.actor.name, str(event.body.get("role", ""))
+        if not scene.past.allowed(event.number, lambda rules: holds_role(rules, name, role)):  # noqa: B023
             yield Finding(
                 "wrong-rejection",
                 f"{event.actor.name} rejected release {release.version} (event {event.number}) without the role",
@@ -377,6 +405,7 @@ def _rejections(scene: _Scene) -> Iterator[Finding]:
 #: Every check by name; docs/releases.md lists which attack each one finds.
 _CHECKS: Mapping[str, Callable[[_Scene], Iterable[Finding]]] = {
     "ledger": _ledger,
+    "times": _times,
     "end of the ledger": _truncated,
     "open moves": _open_moves,
     "aliases": _aliases,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.canonical import short_digest
 from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerError, ServerRefused
+from flywheel_mlflow.ledger import CLOCK_CORRECTED
 from flywheel_mlflow.moves import (
     MovePlan,
     mend,
@@ -328,7 +329,7 @@ def end(desk: Desk, move: int, *, rollback: bool, mirrored: bool, seen: World | 
 
 def follows_stages(desk: Desk, world: World) -> bool:
     """Whether the model registry's stages are to follow: flywheel.yaml wants it, and the last move found some."""
-    ends = (event for event in reversed(world.ledger.events) if event.kind in ENDS)
+    ends = (event for event in reversed(world.ledger.counted) if event.kind in ENDS)
     last = next(ends, None)
     return desk.flywheel.blueprint.releases.mirror_stages and (last is None or last.body.get("stages") != NO_STAGES)
 
@@ -371,7 +372,8 @@ def reconcile(desk: Desk, *, force: bool = False, dry_run: bool = False) -> Reco
 
     Args:
         desk: who acts, where.
-        force: do not wait until the lease of an open move has run out, because its process is known to be dead.
+        force: do not wait until the lease of an open move has run out, because its process is known to be dead; and
+            take this machine's clock for right where decisions are dated ahead of it.
         dry_run: only say what would be done.
 
     Raises:
@@ -380,6 +382,12 @@ def reconcile(desk: Desk, *, force: bool = False, dry_run: bool = False) -> Reco
     """
     mended: list[str] = []
     world = persistently(desk, lambda: sound_world(desk.tracking))
+    if force and (ahead := world.ledger.ahead_of(desk.now())):
+        numbers = [event.number for event in ahead]
+        if not dry_run:
+            decide(desk, lambda _: Draft(CLOCK_CORRECTED, {"events": numbers}))
+            world = persistently(desk, lambda: sound_world(desk.tracking))
+        mended.append(f"wrote down that events {', '.join(map(str, numbers))} are dated ahead of their time")
     move = world.state.open_move
     if move is not None:
         mended.append(_end_open(desk, world, move, force=force, dry_run=dry_run))

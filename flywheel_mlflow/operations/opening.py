@@ -15,7 +15,7 @@ from flywheel_mlflow.drift import DriftReport, drift_report_from_json
 from flywheel_mlflow.errors import FlywheelError, InputError
 from flywheel_mlflow.flywheel import find_root, load_flywheel
 from flywheel_mlflow.gates import GateResult, gate_result_from_json
-from flywheel_mlflow.history import Told, tell
+from flywheel_mlflow.history import Told, tell_all
 from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk, World, look
 from flywheel_mlflow.operations.drifting import drift_iteration, reference_named
@@ -174,7 +174,7 @@ class OpenFlywheel:
         Raises:
             InputError: no release was ever made.
         """
-        return tell(self.ledger().ledger.events)
+        return tell_all(self.ledger().ledger)
 
     def release(self, version: int) -> Judged:
         """A release with its verdicts and approvals.
@@ -233,6 +233,7 @@ def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = Non
     with warnings.catch_warnings():
         # What MLflow imports misses widgets for its progress bars in notebooks; none is shown here.
         warnings.filterwarnings("ignore", "IProgress not found")
-        tracking: Tracking = connect(settings, flywheel.name)
+        keys = flywheel.blueprint.releases.server_keys
+        tracking: Tracking = connect(settings, flywheel.name, server_keys=keys)
         _ = tracking.assemblies  # made on first use, which imports MLflow
     return OpenFlywheel(Desk(flywheel, tracking, Identity(settings.actor)), settings.shown_uri)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.history import Told, tell
+from flywheel_mlflow.history import Told, tell_all
 from flywheel_mlflow.operations.deciding import Desk, look, sound_world
 from flywheel_mlflow.releases import STAGES, Move, Override, Release, production_at
 
@@ -143,7 +143,7 @@ def history(desk: Desk, *, version: int | None = None, last: int | None = None) 
     world = look(desk.tracking)
     if world is None:
         return ()
-    told = tell(world.ledger.events)
+    told = tell_all(world.ledger)
     if version is not None:
         world.state.release(version)
         told = tuple(item for item in told if item.about == version)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -41,12 +42,19 @@ class LedgerStore:
     """The ledger of one flywheel on its tracking server."""
 
     def __init__(
-        self, client: MlflowClient | RestClient, *, uri: str, flywheel: str, artifact_root: Path | None
+        self,
+        client: MlflowClient | RestClient,
+        *,
+        uri: str,
+        flywheel: str,
+        artifact_root: Path | None,
+        server_keys: Iterable[str] = (),
     ) -> None:
         self._client = client
         self._uri = uri
         self._flywheel = flywheel
         self._artifact_root = artifact_root
+        self._server_keys = frozenset(server_keys)
         self._segments: dict[int, str] = {}
 
     @property
@@ -106,8 +114,8 @@ class LedgerStore:
             for name, run in runs.items()
             if _texts(run)
         ]
-        ledger = read_ledger(texts, known=known)
-        return Ledger(ledger.events, (*faults, *ledger.faults))
+        ledger = read_ledger(texts, known=known, server_keys=self._server_keys)
+        return replace(ledger, faults=(*faults, *ledger.faults))
 
     def append(self, place: LedgerPlace, event: Event) -> bool:
         """Write an event into its slot; False when somebody else's event is there.

@@ -24,7 +24,8 @@ from flywheel_mlflow.errors import (
     ServerUnreachable,
     UnknownName,
 )
-from flywheel_mlflow.operations.acting import ACTS, error_document, error_from, read_act
+from flywheel_mlflow.operations.act_errors import error_document, error_from
+from flywheel_mlflow.operations.acting import ACTS, read_act
 
 UNTIL = "2026-03-09T12:00:00+02:00"
 KEY = "ed25519:" + "A" * 43 + "="
