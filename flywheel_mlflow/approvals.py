@@ -11,8 +11,9 @@ from flywheel_mlflow.blueprint import Blueprint
 from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.event_values import moment
 from flywheel_mlflow.ledger import AUTHENTICATED, CLOCK_SKEW, Event, Identity, unwitnessed
-from flywheel_mlflow.releases import Approval, Basis, Release, moment
+from flywheel_mlflow.releases import Approval, Basis, Release
 from flywheel_mlflow.signing import is_signed
 
 

@@ -104,6 +104,9 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"override: {_release(get)} may go to {get['to']} without a passing gate until {_until(get)}, "
         f"with {get.get('second', '?')}: {get['reason']}"
     ),
+    Kind.OVERRIDE_CONFIRMED: lambda get: (
+        f"override (event {get.get('override', '?')}) of {_release(get)} confirmed: {get['reason']}"
+    ),
     Kind.PROMOTION_STARTED: lambda get: f"promotion of {_release(get)} to {get['to']} starts, from {_from(get)}",
     Kind.PROMOTED: lambda get: f"{_release(get)} is in {get['to']}",
     Kind.ROLLBACK_STARTED: lambda get: f"rollback from {_from(get)} to {_release(get)} starts: {get['reason']}",

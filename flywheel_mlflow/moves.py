@@ -66,6 +66,8 @@ def plan_promotion(
     refuse_foreign_alias(state, aliases, to)
     refuse_skipped_stage(state, release, to, blueprint=blueprint)
     allowed = _permission(state, release, to, blueprint=blueprint, risks=tuple(risks), now=now)
+    if isinstance(allowed, GateRecord):
+        refuse_alone(allowed, release, actor, blueprint=blueprint)
     return MovePlan(
         version=version,
         to=to,
@@ -198,14 +200,40 @@ def _permission(
         ),
         None,
     )
-    if override is not None:
+    if override is not None and override.confirmed is not None:
         return override
+    if override is not None:
+        raise Refused(
+            f"the override of {override.actor.name} waits for {override.second} to confirm it",
+            rule="an override counts once its second person confirmed it",
+            value=f"event {override.number}",
+            limit=f"confirmed by {override.second}",
+            hint=f"{override.second}: flywheel override-confirm {release.version} --reason '...'",
+        )
     raise Refused(
         f"release {release.version} has no verdict that permits {to}: {why}",
         rule=f"a promotion to {to} needs a current PASS of its gate",
         value=_told(gate),
         limit=Verdict.PASS.value,
         hint=f"flywheel gate {release.version} --to {to}",
+    )
+
+
+def refuse_alone(gate: GateRecord, release: Release, actor: Identity, *, blueprint: Blueprint) -> None:
+    """Refuse whoever would promote a release with too few people behind it, by the gate's ``distinct_people``."""
+    rules = blueprint.gate_to(gate.to)
+    people = {*gate.people, actor.name}
+    if rules is None or len(people) >= rules.distinct_people:
+        return
+    movers = [item.id for item in blueprint.people if may_move(blueprint, Identity(item.id)) and item.id not in people]
+    role = next((item.role for item in rules.criteria if item.role), "ROLE")
+    raise Refused(
+        f"{', '.join(sorted(people))} would explain, approve and promote release {release.version} alone",
+        rule=f"distinct_people of the gate to {gate.to} in flywheel.yaml",
+        value=len(people),
+        limit=rules.distinct_people,
+        hint=f"{ask_instead(movers, actor)} to promote it; or, approved by somebody else too (flywheel approve "
+        f"{release.version} --role {role} --reason '...'), evaluate the gate again",
     )
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from flywheel_mlflow.errors import UnknownName
+from flywheel_mlflow.event_values import moment, whole, word, words
 from flywheel_mlflow.ledger import Event, Identity
 from flywheel_mlflow.signing import Signature
 
@@ -28,6 +29,7 @@ class Kind(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     OVERRIDE = "override"
+    OVERRIDE_CONFIRMED = "override_confirmed"
     PROMOTION_STARTED = "promotion_started"
     PROMOTED = "promoted"
     ROLLBACK_STARTED = "rollback_started"
@@ -81,7 +83,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class GateRecord:
-    """A gate's verdict as the ledger has it; ``run_id`` holds the whole report."""
+    """A gate's verdict as the ledger has it; ``run_id`` holds the whole report, ``people`` explained or approved."""
 
     number: int
     at: datetime
@@ -92,6 +94,7 @@ class GateRecord:
     until: datetime
     run_id: str
     report: str
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,10 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A decision to go on without a passing gate: dated, witnessed by a second person, and short-lived."""
+    """A decision to go on without a passing gate: dated, short-lived, and pending until its second person confirms.
+
+    ``confirmed`` is the number of the event by which that person did.
+    """
 
     number: int
     at: datetime
@@ -134,6 +140,7 @@ class Override:
     second: str
     until: datetime
     bundle: str
+    confirmed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +272,8 @@ class _Fold:
             self._decide(event)
         elif event.kind == Kind.OVERRIDE:
             self._override(event)
+        elif event.kind == Kind.OVERRIDE_CONFIRMED:
+            self._confirm(event)
         elif event.kind in STARTS:
             self._start(event)
         elif event.kind in ENDS or event.kind == Kind.MOVE_UNDONE:
@@ -284,7 +293,7 @@ class _Fold:
             author=event.actor,
             at=event.at,
             number=event.number,
-            tasks=tuple(map(word, body["tasks"])) if "tasks" in body else None,
+            tasks=words(body["tasks"]) if "tasks" in body else None,
         )
 
     def _decide(self, event: Event) -> None:
@@ -313,6 +322,18 @@ class _Fold:
             self.disputed.append((event.number, f"is an override by {override.second} alone, where two must agree"))
         else:
             self.overrides.append(override)
+
+    def _confirm(self, event: Event) -> None:
+        number = whole(event.body["override"], least=0)
+        word(event.body["reason"])
+        at = next((at for at, item in enumerate(self.overrides) if item.number == number), None)
+        if at is None or self.overrides[at].confirmed is not None:
+            self.disputed.append((event.number, f"confirms override {number}, which does not wait for it"))
+        elif self.overrides[at].second != event.actor.name:
+            who = self.overrides[at].second
+            self.disputed.append((event.number, f"confirms override {number} as {event.actor.name}, asked was {who}"))
+        else:
+            self.overrides[at] = replace(self.overrides[at], confirmed=event.number)
 
     def _start(self, event: Event) -> None:
         move = _move(event)
@@ -362,42 +383,6 @@ def fold(events: Iterable[Event], *, before: ReleaseState | None = None) -> Rele
     return folding.state()
 
 
-def whole(value: Any, *, least: int = 1) -> int:
-    """A whole number of an event's body, at least ``least``: versions and iterations count from 1, events from 0.
-
-    Raises:
-        TypeError, ValueError: it is something else; nothing is rounded or read out of text.
-    """
-    if type(value) is not int:
-        raise TypeError(f"{str(value)[:40]!r} is no whole number")
-    if value < least:
-        raise ValueError(f"{value} is below {least}")
-    return value
-
-
-def word(value: Any) -> str:
-    """A text of an event's body.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is no text")
-    return value
-
-
-def moment(value: Any) -> datetime:
-    """A time of an event's body, in UTC.
-
-    Raises:
-        TypeError, ValueError, OverflowError: it is none, or has no time zone.
-    """
-    found = datetime.fromisoformat(word(value))
-    if found.tzinfo is None:
-        raise ValueError("a time without a time zone")
-    return found.astimezone(UTC)
-
-
 def _basis(value: Any) -> Basis:
     return Basis(**{name: word(value[name]) for name in ("bundle", "gates", "reference", "drift")})
 
@@ -414,6 +399,7 @@ def _gate(event: Event) -> GateRecord:
         until=moment(body["until"]),
         run_id=word(body["run_id"]),
         report=word(body["report"]),
+        people=words(body.get("people", [])),
     )
 
 
@@ -435,16 +421,12 @@ def _approval(event: Event) -> Approval:
 
 def _explained(event: Event) -> Explained:
     body = event.body
-    subjects = body["subjects"]
-    if not isinstance(subjects, list):
-        # A text would be read letter by letter.
-        raise TypeError(f"{str(subjects)[:40]!r} is no list of findings")
     return Explained(
         number=event.number,
         at=event.at,
         actor=event.actor,
         drift=word(body["drift"]),
-        subjects=tuple(word(item) for item in subjects),
+        subjects=words(body["subjects"]),
         reason=word(body["reason"]),
     )
 

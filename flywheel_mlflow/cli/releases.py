@@ -217,7 +217,7 @@ def override(
     to: Stage,
     reason: Reason,
     until: Annotated[str, typer.Option(help="When it ends: 2026-12-01. UTC.")],
-    second: Annotated[str, typer.Option(help="The second person, by name.")],
+    second: Annotated[str, typer.Option(help="The second person, by name, who confirms it.")],
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -228,6 +228,23 @@ def override(
     answer = open_session(context).act(
         "override", version=version, to=to, reason=reason, until=ends, second=second, dry_run=dry_run
     )
+    show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
+def override_confirm(
+    context: Context,
+    version: Version,
+    reason: Reason,
+    sign: Annotated[Path | None, typer.Option(help="Sign it with this private key.")] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Confirm an override that names you as its second person; only then does it count."""
+    from flywheel_mlflow.cli import show_releases
+
+    session = open_session(context)
+    signature = session.sign_confirmation(version, reason, sign) if sign else None
+    answer = session.act("override-confirm", version=version, reason=reason, signature=signature, dry_run=dry_run)
     show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
 
 
@@ -373,6 +390,7 @@ def add_to(app: typer.Typer) -> None:
         promote,
         rollback,
         override,
+        override_confirm,
         reconcile,
         audit,
         doctor,

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 #: What a verdict means to whoever called the command.
 EXIT = {"PASS": ExitCode.PASS, "BLOCK": ExitCode.BLOCK, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
 #: Decisions whose kind alone makes no sentence with the release behind it.
-DECISIONS = {"drift_explained": "drift explained of", "override": "override for"}
+DECISIONS = {
+    "drift_explained": "drift explained of",
+    "override": "override for",
+    "override_confirmed": "override confirmed for",
+}
 
 
 def day(moment: datetime) -> str:
@@ -127,7 +131,8 @@ def shown(found: Shown, *, as_json: bool) -> None:
     for item in found.overrides:
         say(
             console,
-            f"OVERRIDE to {item.to} by {item.actor.name} with {item.second} until {day(item.until)}: {item.reason}",
+            f"OVERRIDE to {item.to} by {item.actor.name} with {item.second} until {day(item.until)}"
+            f"{'' if item.confirmed is not None else f' (pending: {item.second} has not confirmed it)'}: {item.reason}",
         )
     for move in found.moves:
         end = "open" if move.ended is None else "done" if move.done else "undone"

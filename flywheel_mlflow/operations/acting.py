@@ -108,6 +108,14 @@ class Override(_Act):
     second: Name
 
 
+class ConfirmOverride(_Act):
+    """Confirm an override as its second person."""
+
+    version: Version
+    reason: Words
+    signature: SignatureInput | None = None
+
+
 class Promote(_Act):
     """Move a release whose gate passed."""
 
@@ -241,9 +249,16 @@ def _retire(desk: Desk, act: Retire) -> Any:
 
 
 def _override(desk: Desk, act: Override) -> Any:
-    from flywheel_mlflow.operations.decisions import override
+    from flywheel_mlflow.operations.overriding import override
 
     return override(desk, act.version, act.to, act.reason, until=act.until, second=act.second, dry_run=act.dry_run)
+
+
+def _confirm_override(desk: Desk, act: ConfirmOverride) -> Any:
+    from flywheel_mlflow.operations.overriding import confirm_override
+
+    signed = Signature(act.signature.public_key, act.signature.value) if act.signature else None
+    return confirm_override(desk, act.version, act.reason, signature=signed, dry_run=act.dry_run)
 
 
 def _gate(desk: Desk, act: RunGate) -> dict[str, Any]:
@@ -387,6 +402,7 @@ ACTS: Mapping[str, ActKind] = {
     "reject": ActKind(Reject, _reject),
     "retire": ActKind(Retire, _retire),
     "override": ActKind(Override, _override),
+    "override-confirm": ActKind(ConfirmOverride, _confirm_override),
     "promote": ActKind(Promote, _promote),
     "rollback": ActKind(Rollback, _rollback),
     "reconcile": ActKind(Reconcile, _reconcile),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.approvals import holds_role, judge, may_move
@@ -14,33 +13,25 @@ from flywheel_mlflow.canonical import canonical_json, digest_of, sha256_text
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import DocumentError, FlywheelError
 from flywheel_mlflow.explanations import objections
-from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.ledger import Ledger, unwitnessed
 from flywheel_mlflow.moves import registry_stage
+from flywheel_mlflow.operations.audit_people import too_few_people
+from flywheel_mlflow.operations.audit_scene import Finding, Scene
 from flywheel_mlflow.operations.bundles import bundle_files
-from flywheel_mlflow.operations.deciding import Desk, World, look
+from flywheel_mlflow.operations.deciding import Desk, look
 from flywheel_mlflow.operations.moving import follows_stages, pin_faults
 from flywheel_mlflow.operations.past_rules import PastRules
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import STAGES, Release, ReleaseStage
 from flywheel_mlflow.tracking import tags
-from flywheel_mlflow.tracking.releases import VersionView, pins_of
+from flywheel_mlflow.tracking.releases import pins_of
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.tracking import Tracking
+    pass
 
 
 _NAMED_EVENT = re.compile(r"\(event (\d{1,9})\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as the ledger says; ``code`` names the kind, ``hint`` what to do."""
-
-    code: str
-    what: str
-    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +56,6 @@ class Audit:
         return Verdict.INCONCLUSIVE if self.not_looked_at else Verdict.PASS
 
 
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """Everything the audit compares, fetched once."""
-
-    desk: Desk
-    world: World
-    versions: Mapping[int, VersionView]
-    now: datetime
-    full: bool
-    past: PastRules
-
-    @property
-    def flywheel(self) -> Flywheel:
-        """Its promises."""
-        return self.desk.flywheel
-
-    @property
-    def tracking(self) -> Tracking:
-        """The live server."""
-        return self.desk.tracking
-
-
 def audit(desk: Desk, *, full: bool = False) -> Audit:
     """Compare the ledger with the live server.
 
@@ -97,7 +66,7 @@ def audit(desk: Desk, *, full: bool = False) -> Audit:
     world = look(desk.tracking, deleted=True)
     if world is None:
         return Audit((), {"events": 0, "releases": 0}, ("there is no release yet: nothing to audit",))
-    scene = _Scene(
+    scene = Scene(
         desk=desk,
         world=world,
         versions={view.version: view for view in desk.tracking.releases.versions()},
@@ -116,12 +85,12 @@ def audit(desk: Desk, *, full: bool = False) -> Audit:
         "events": len(world.ledger.events),
         "releases": len(world.state.releases),
         "moves": len(world.state.moves),
-        "bundles": sum(1 for _ in _looked_into(scene)),
+        "bundles": sum(1 for _ in scene.looked_into()),
     }
     return Audit(tuple(findings), counts, tuple(failed), tuple(_outlived(scene)))
 
 
-def _ledger(scene: _Scene) -> Iterator[Finding]:
+def _ledger(scene: Scene) -> Iterator[Finding]:
     restore = "restore the store from a backup; compare with exported bundles: flywheel verify FOLDER"
     for fault in scene.world.ledger.faults:
         yield Finding("ledger", fault.what, restore)
@@ -150,7 +119,7 @@ def _unproven(ledger: Ledger) -> Iterator[str]:
         yield "seals: flywheel.yaml names keys of servers, and no event bears a seal: nobody proves who wrote it"
 
 
-def _times(scene: _Scene) -> Iterator[Finding]:
+def _times(scene: Scene) -> Iterator[Finding]:
     for fault in scene.world.ledger.time_faults(scene.now):
         hint = "decisions are judged in the ledger's order; find out whose clock was wrong"
         if fault.number in {event.number for event in scene.world.ledger.ahead_of(scene.now)}:
@@ -158,7 +127,7 @@ def _times(scene: _Scene) -> Iterator[Finding]:
         yield Finding("false-time", fault.what, hint)
 
 
-def _truncated(scene: _Scene) -> Iterator[Finding]:
+def _truncated(scene: Scene) -> Iterator[Finding]:
     """Verdicts that stand on model versions and are in no event: the end of the ledger was cut off."""
     for version, view in scene.versions.items():
         for key, value in view.tags.items():
@@ -172,7 +141,7 @@ def _truncated(scene: _Scene) -> Iterator[Finding]:
                 )
 
 
-def _open_moves(scene: _Scene) -> Iterator[Finding]:
+def _open_moves(scene: Scene) -> Iterator[Finding]:
     move = scene.world.state.open_move
     if move is not None:
         word = "rollback" if move.rollback else "promotion"
@@ -186,7 +155,7 @@ def _open_moves(scene: _Scene) -> Iterator[Finding]:
         )
 
 
-def _aliases(scene: _Scene) -> Iterator[Finding]:
+def _aliases(scene: Scene) -> Iterator[Finding]:
     for alias in STAGES:
         live, known = scene.world.aliases.get(alias), scene.world.state.current[alias]
         move = scene.world.state.open_move
@@ -199,7 +168,7 @@ def _aliases(scene: _Scene) -> Iterator[Finding]:
         )
 
 
-def _versions(scene: _Scene) -> Iterator[Finding]:
+def _versions(scene: Scene) -> Iterator[Finding]:
     state = scene.world.state
     for release in state.releases.values():
         if release.version not in scene.versions and not release.retired:
@@ -215,7 +184,7 @@ def _versions(scene: _Scene) -> Iterator[Finding]:
             )
 
 
-def _stages(scene: _Scene) -> Iterator[Finding]:
+def _stages(scene: Scene) -> Iterator[Finding]:
     if not follows_stages(scene.desk, scene.world) or scene.world.state.open_move is not None:
         return
     for version, view in scene.versions.items():
@@ -230,16 +199,8 @@ def _stages(scene: _Scene) -> Iterator[Finding]:
             )
 
 
-def _looked_into(scene: _Scene) -> Iterator[Release]:
-    for release in scene.world.state.releases.values():
-        stage = scene.world.state.stage_of(release.version)
-        live = stage in (ReleaseStage.CANDIDATE, ReleaseStage.STAGING, ReleaseStage.PRODUCTION)
-        if release.version in scene.versions and (scene.full or live):
-            yield release
-
-
-def _bundles(scene: _Scene) -> Iterator[Finding]:
-    for release in _looked_into(scene):
+def _bundles(scene: Scene) -> Iterator[Finding]:
+    for release in scene.looked_into():
         files = bundle_files(scene.tracking, release)
         faults = bundle_faults(files, release.bundle)
         for fault in faults:
@@ -252,7 +213,7 @@ def _bundles(scene: _Scene) -> Iterator[Finding]:
             yield from _tags(scene, release, files)
 
 
-def _tags(scene: _Scene, release: Release, files: Mapping[str, str]) -> Iterator[Finding]:
+def _tags(scene: Scene, release: Release, files: Mapping[str, str]) -> Iterator[Finding]:
     """What consumers resolve against what was released."""
     view = scene.versions[release.version]
     bundle = read_bundle(files, release.bundle)
@@ -266,9 +227,9 @@ def _tags(scene: _Scene, release: Release, files: Mapping[str, str]) -> Iterator
         )
 
 
-def _data(scene: _Scene) -> Iterator[Finding]:
+def _data(scene: Scene) -> Iterator[Finding]:
     """The data of the release in production (of all with ``full``)."""
-    for release in _looked_into(scene):
+    for release in scene.looked_into():
         if not scene.full and scene.world.state.stage_of(release.version) is not ReleaseStage.PRODUCTION:
             continue
         files = bundle_files(scene.tracking, release)
@@ -278,7 +239,7 @@ def _data(scene: _Scene) -> Iterator[Finding]:
             yield Finding("data-changed", f"release {release.version}: {fault}", "flywheel rollback --reason '...'")
 
 
-def _approvals(scene: _Scene) -> Iterator[Finding]:
+def _approvals(scene: Scene) -> Iterator[Finding]:
     events = {event.number: event for event in scene.world.ledger.events}
     for release in scene.world.state.releases.values():
         for approval in release.approvals:
@@ -300,7 +261,7 @@ def _approvals(scene: _Scene) -> Iterator[Finding]:
                 )
 
 
-def _outlived(scene: _Scene) -> Iterator[str]:
+def _outlived(scene: Scene) -> Iterator[str]:
     for release in scene.world.state.releases.values():
         for approval in release.approvals:
             if scene.past.under(approval.basis.gates) is None:
@@ -310,7 +271,7 @@ def _outlived(scene: _Scene) -> Iterator[str]:
                 )
 
 
-def _explanations(scene: _Scene) -> Iterator[Finding]:
+def _explanations(scene: Scene) -> Iterator[Finding]:
     for release in scene.world.state.releases.values():
         for item in release.explanations:
             event = scene.world.ledger.events[item.number]
@@ -324,7 +285,7 @@ def _explanations(scene: _Scene) -> Iterator[Finding]:
                 )
 
 
-def _permissions(scene: _Scene) -> Iterator[Finding]:
+def _permissions(scene: Scene) -> Iterator[Finding]:
     """Moves that no decision allowed, judged by what the ledger held when they started."""
     state = scene.world.state
     for move in state.moves:
@@ -349,6 +310,7 @@ def _permissions(scene: _Scene) -> Iterator[Finding]:
         )
         allowed = (gate is not None and gate.verdict == Verdict.PASS and gate.until > move.at) or (
             override is not None
+            and override.confirmed is not None
             and override.until > move.at
             and override.number < move.number
             and not any(item.done and item.by == move.by and item.number < move.number for item in state.moves)
@@ -356,15 +318,15 @@ def _permissions(scene: _Scene) -> Iterator[Finding]:
         if not allowed:
             yield Finding(
                 "move-without-permission",
-                f"release {move.version} went to {move.to} (event {move.number}) without a passing gate or an override "
-                "nobody had used",
+                f"release {move.version} went to {move.to} (event {move.number}) without a passing gate or a confirmed "
+                "override nobody had used",
                 "flywheel rollback --reason '...', then find out who wrote it",
             )
 
 
-def _gate_reports(scene: _Scene) -> Iterator[Finding]:
+def _gate_reports(scene: Scene) -> Iterator[Finding]:
     """The newest verdicts of live releases against the reports they were taken from."""
-    for release in _looked_into(scene):
+    for release in scene.looked_into():
         for to in STAGES:
             gate = release.last_gate(to)
             if gate is None:
@@ -388,7 +350,7 @@ def _verdict_in(text: str) -> object:
         return None
 
 
-def _rejections(scene: _Scene) -> Iterator[Finding]:
+def _rejections(scene: Scene) -> Iterator[Finding]:
     for release in scene.world.state.releases.values():
         event = release.rejected
         if event is None:
@@ -403,7 +365,7 @@ def _rejections(scene: _Scene) -> Iterator[Finding]:
 
 
 #: Every check by name; docs/releases.md lists which attack each one finds.
-_CHECKS: Mapping[str, Callable[[_Scene], Iterable[Finding]]] = {
+_CHECKS: Mapping[str, Callable[[Scene], Iterable[Finding]]] = {
     "ledger": _ledger,
     "times": _times,
     "end of the ledger": _truncated,
@@ -417,5 +379,6 @@ _CHECKS: Mapping[str, Callable[[_Scene], Iterable[Finding]]] = {
     "explanations": _explanations,
     "rejections": _rejections,
     "permissions": _permissions,
+    "people": too_few_people,
     "gate reports": _gate_reports,
 }

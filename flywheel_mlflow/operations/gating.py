@@ -141,6 +141,7 @@ def _keep(desk: Desk, world: World, weighed: Weighed, facts: GateFacts, result: 
         "run_id": run_id,
         "report": sha256_text(document),
         "criteria": {item.id: item.verdict.value for item in result.criteria},
+        "people": list(result.people),
         "projects": list(culprits(result, facts, desk.flywheel.blueprint, desk.flywheel.contracts)),
     }
 
@@ -180,6 +181,7 @@ def collect_facts(desk: Desk, world: World, weighed: Weighed) -> GateFacts:
         risks=tuple(world.risks.values()),
         now=now,
         named=_named(desk, weighed, bundle),
+        explainers=tuple(item.actor.name for item in weighed.explanations),
     )
 
 

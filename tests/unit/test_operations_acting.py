@@ -31,6 +31,7 @@ UNTIL = "2026-03-09T12:00:00+02:00"
 KEY = "ed25519:" + "A" * 43 + "="
 #: For every act arguments that are whole.
 GOOD: dict[str, dict[str, Any]] = {
+    "sign-head": {},
     "create": {"iteration": 3},
     "gate": {"version": 1, "to": "staging"},
     "approve": {"version": 1, "role": "reviewer", "reason": "it is good"},
@@ -38,6 +39,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "reject": {"version": 1, "role": "reviewer", "reason": "it is bad"},
     "retire": {"version": 1, "reason": "it is old"},
     "override": {"version": 1, "to": "staging", "reason": "fire", "until": UNTIL, "second": "bo"},
+    "override-confirm": {"version": 1, "reason": "I agree"},
     "promote": {"version": 1, "to": "production"},
     "rollback": {"reason": "it lies"},
     "reconcile": {},
