@@ -123,7 +123,8 @@ def shown(found: Shown, *, as_json: bool) -> None:
     for judged in found.approvals:
         approval = judged.approval
         proof = "verified" if judged.verified else "unverified"
-        state = "; ".join(judged.against) or f"counts until {day(approval.until)}"
+        counts = f"counted for {judged.served}" if judged.served else f"counts until {day(approval.until)}"
+        state = "; ".join(judged.against) or counts
         say(console, f"approved by {approval.actor.name} ({proof}) as {approval.role}: {approval.reason} -- {state}")
     for explained in release.explanations:
         subjects = ", ".join(explained.subjects)

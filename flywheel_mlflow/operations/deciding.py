@@ -13,6 +13,7 @@ from flywheel_mlflow.errors import FlywheelError, Refused, ServerError, ServerRe
 from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.ledger import CLOCK_CORRECTED, CLOCK_SKEW, Event, Identity, Ledger, write_event
 from flywheel_mlflow.releases import ReleaseState, fold
+from flywheel_mlflow.reports.escaping import markdown_text
 from flywheel_mlflow.risks import Risk, fold_risks
 from flywheel_mlflow.signing import SigningKey
 from flywheel_mlflow.tracking.ledger import SEGMENT_EVENTS, LedgerPlace
@@ -293,7 +294,7 @@ def begin(desk: Desk) -> World:
     world = persistently(desk, lambda: look(desk.tracking))
     if world is None:
         place = desk.tracking.ledger.prepare()
-        if not desk.tracking.releases.start(place, desk.flywheel.blueprint.title):
+        if not desk.tracking.releases.start(place, markdown_text(desk.flywheel.blueprint.title)):
             desk.tracking.ledger.discard(place.first_run)
         world = persistently(desk, lambda: look(desk.tracking))
     if world is None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from flywheel_mlflow import consistency
-from flywheel_mlflow.approvals import JudgedApproval, judge_all
+from flywheel_mlflow.approvals import JudgedApproval, judge_all, judge_served
 from flywheel_mlflow.blueprint import Gate
 from flywheel_mlflow.bundle import CHECKS, REGISTRY, Bundle, measured
 from flywheel_mlflow.canonical import document_json, plain, sha256_text
@@ -207,6 +207,20 @@ def approvals(desk: Desk, world: World, weighed: Weighed) -> tuple[JudgedApprova
         blueprint=desk.flywheel.blueprint,
         basis=weighed.basis,
         now=desk.now(),
+    )
+
+
+def shown_approvals(desk: Desk, world: World, weighed: Weighed) -> tuple[JudgedApproval, ...]:
+    """Every approval of the release as a reader meets it: as it counts now, else as it counted for its promotion."""
+    return tuple(
+        judge_served(
+            item,
+            world.ledger.events[item.approval.number],
+            weighed.release,
+            world.state.moves,
+            blueprint=desk.flywheel.blueprint,
+        )
+        for item in approvals(desk, world, weighed)
     )
 
 

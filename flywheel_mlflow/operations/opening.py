@@ -19,7 +19,7 @@ from flywheel_mlflow.history import Told, tell_all
 from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk, World, look
 from flywheel_mlflow.operations.drifting import drift_iteration, reference_named
-from flywheel_mlflow.operations.gating import approvals, weigh
+from flywheel_mlflow.operations.gating import shown_approvals, weigh
 from flywheel_mlflow.operations.iterations import MOST_ITERATIONS, newest_assemblies
 from flywheel_mlflow.operations.reporting import collect_page_facts
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -197,7 +197,7 @@ class OpenFlywheel:
                 unread[stage] = f"the report of run {record.run_id} is not the one the ledger names"
             else:
                 verdicts[stage] = gate_result_from_json(text)
-        judged = approvals(self.desk, world, weigh(self.desk, world, version))
+        judged = shown_approvals(self.desk, world, weigh(self.desk, world, version))
         return Judged(release, verdicts, unread, judged)
 
     def release_before(self, version: int) -> int | None:

@@ -82,7 +82,7 @@ def show_release(desk: Desk, version: int) -> Shown:
         UnknownName: no such release.
     """
     from flywheel_mlflow.operations.bundles import fetch_bundle
-    from flywheel_mlflow.operations.gating import approvals, weigh
+    from flywheel_mlflow.operations.gating import shown_approvals, weigh
 
     world = sound_world(desk.tracking)
     release = world.state.release(version)
@@ -100,7 +100,7 @@ def show_release(desk: Desk, version: int) -> Shown:
         pins=pins,
         left_out=left_out,
         faults=faults,
-        approvals=approvals(desk, world, weigh(desk, world, version)) if release.approvals else (),
+        approvals=shown_approvals(desk, world, weigh(desk, world, version)) if release.approvals else (),
         overrides=tuple(item for item in world.state.overrides if item.version == version),
         moves=tuple(item for item in world.state.moves if item.version == version),
     )

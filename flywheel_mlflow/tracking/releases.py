@@ -84,6 +84,8 @@ class ReleaseStore:
     def start(self, place: LedgerPlace, title: str) -> bool:
         """Make the registered model that points to its ledger; False when somebody else just did.
 
+        ``title`` is the flywheel's as Markdown: whatever it holds must show as text.
+
         The server lets exactly one of several racing writers make a model of one name, and the pointer comes with it.
         """
         labels = {

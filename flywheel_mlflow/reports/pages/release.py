@@ -200,7 +200,8 @@ def _approvals(facts: ReleaseFacts) -> Section:
 
 def _approval(item: JudgedApproval) -> tuple[Cell, ...]:
     approval = item.approval
-    counts = Cell("yes", Tone.GOOD) if item.counts else Cell(f"no: {'; '.join(item.against)}", Tone.ATTENTION)
+    yes = f"for {item.served}" if item.served else "yes"
+    counts = Cell(yes, Tone.GOOD) if item.counts else Cell(f"no: {'; '.join(item.against)}", Tone.ATTENTION)
     return (
         Cell(approval.actor.name),
         Cell(approval.role),
