@@ -116,6 +116,7 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"{get.get('alias', '?')} put back to {get.get('put_back') or 'nothing'}, "
         f"where it was {get.get('found') or 'nothing'}"
     ),
+    Kind.RESTORED: lambda get: f"{_release(get)} registered for release {get.get('lost', '?')}: {get['reason']}",
     CLOCK_CORRECTED: lambda get: f"events {', '.join(map(str, get.get('events', ())))} were dated ahead of their time",
     RiskKind.OPENED: lambda get: f"risk opened: {get.get('title', '?')} (owner {get.get('owner', '?')})",
     REVIEWED: lambda get: f"{get.get('quarter', '?')} reviewed",

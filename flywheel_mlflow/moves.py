@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flywheel_mlflow.approvals import ask_instead, may_move
@@ -332,11 +332,11 @@ def rollback_targets(state: ReleaseState) -> tuple[int, ...]:
     What a rollback took out is none of them until somebody puts it back on purpose: a second rollback would undo
     the first one.
     """
-    left: set[int | None] = set()
+    left: set[int] = set()
     for move in state.moves:
         if move.done and move.to == "production":
-            left |= {move.came_from} if move.rollback else set()
-            left.discard(move.version)
+            left |= {state.heir(move.came_from)} if move.rollback and move.came_from is not None else set()
+            left.discard(state.heir(move.version))
     fit = (item for item in state.was_in_production() if item not in left)
     return tuple(item for item in fit if not state.releases[item].rejected and not state.releases[item].retired)
 
@@ -357,3 +357,17 @@ def registry_stage(state: ReleaseState, version: int) -> str:
     if stage is ReleaseStage.STAGING:
         return "Staging"
     return "Archived" if state.release(version).reached else "None"
+
+
+def after_move(state: ReleaseState, version: int, to: str) -> ReleaseState:
+    """The state once a move has happened."""
+    release = state.release(version)
+    moved = replace(release, reached=release.reached | {to})
+    return replace(state, current={**state.current, to: version}, releases={**state.releases, version: moved})
+
+
+def production_at(state: ReleaseState, when: datetime) -> Move | None:
+    """The move by which the version in production at a moment got there; None before the first."""
+    tenures = [move for move in state.moves if move.done and move.to == "production" and move.ended is not None]
+    before = [move for move in tenures if move.ended is not None and move.ended <= when]
+    return max(before, key=lambda move: move.number, default=None)

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     MOVE_UNDONE = "move_undone"
     RETIRED = "retired"
     RECONCILED = "reconciled"
+    RESTORED = "restored"
     DRIFT_EXPLAINED = "drift_explained"
 
 
@@ -172,7 +173,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One version as the ledger knows it; ``tasks``: those it pins and none before it, None where nobody said."""
+    """One version as the ledger knows it; ``tasks``: those it pins and none before it, None where nobody said.
+
+    ``stands_for`` is the release whose model version was lost, and whose bundle this one is.
+    """
 
     version: int
     iteration: int
@@ -189,6 +193,7 @@ class Release:
     rejected: Event | None = None
     retired: Event | None = None
     reached: frozenset[str] = frozenset()
+    stands_for: int | None = None
 
     def last_gate(self, to: str) -> GateRecord | None:
         """The newest verdict for a stage."""
@@ -238,9 +243,16 @@ class ReleaseState:
             return ReleaseStage.REJECTED
         return ReleaseStage.ARCHIVED if "production" in release.reached else ReleaseStage.CANDIDATE
 
+    def heir(self, version: int) -> int:
+        """The release that stands for one whose model version was lost; else the release itself."""
+        heirs = {item.stands_for: item.version for item in self.releases.values() if item.stands_for is not None}
+        while version in heirs:
+            version = heirs[version]
+        return version
+
     def was_in_production(self) -> tuple[int, ...]:
         """The versions that were in production, the newest tenure first, the present one left out."""
-        tenures = [move.version for move in self.moves if move.done and move.to == "production"]
+        tenures = [self.heir(move.version) for move in self.moves if move.done and move.to == "production"]
         ordered = dict.fromkeys(reversed(tenures))
         return tuple(version for version in ordered if version != self.current["production"])
 
@@ -268,6 +280,8 @@ class _Fold:
     def _apply(self, event: Event) -> None:
         if event.kind == Kind.REGISTERED:
             self._register(event)
+        elif event.kind == Kind.RESTORED:
+            self._restore(event)
         elif event.kind in _DECISIONS:
             self._decide(event)
         elif event.kind == Kind.OVERRIDE:
@@ -295,6 +309,21 @@ class _Fold:
             number=event.number,
             tasks=words(body["tasks"]) if "tasks" in body else None,
         )
+
+    def _restore(self, event: Event) -> None:
+        version, lost = whole(event.body["version"]), whole(event.body["lost"])
+        word(event.body["reason"])
+        release = self.releases.get(lost)
+        if release is None or release.rejected or release.retired or word(event.body["bundle"]) != release.bundle:
+            self.disputed.append((event.number, f"restores version {lost}, which is none that can be"))
+        elif version in self.releases or self.is_moving:
+            self.disputed.append((event.number, f"restores version {lost} as {version} over another release or move"))
+        else:
+            heir = replace(release, version=version, number=event.number, at=event.at, stands_for=lost)
+            # What was decided names the version that was lost, and stays with it.
+            self.releases[version] = replace(heir, gates=(), approvals=(), explanations=())
+            self.releases[lost] = replace(release, retired=event)
+            self.current |= {to: version for to, at in self.current.items() if at == lost}
 
     def _decide(self, event: Event) -> None:
         version = whole(event.body["version"])
@@ -466,17 +495,3 @@ def _move(event: Event) -> Move:
         reason=word(body.get("reason", "")),
         lease_s=lease_s,
     )
-
-
-def after_move(state: ReleaseState, version: int, to: str) -> ReleaseState:
-    """The state once a move has happened."""
-    release = state.release(version)
-    moved = replace(release, reached=release.reached | {to})
-    return replace(state, current={**state.current, to: version}, releases={**state.releases, version: moved})
-
-
-def production_at(state: ReleaseState, when: datetime) -> Move | None:
-    """The move by which the version in production at a moment got there; None before the first."""
-    tenures = [move for move in state.moves if move.done and move.to == "production" and move.ended is not None]
-    before = [move for move in tenures if move.ended is not None and move.ended <= when]
-    return max(before, key=lambda move: move.number, default=None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flywheel_mlflow.ledger import Ledger
-from flywheel_mlflow.moves import registry_stage
-from flywheel_mlflow.releases import STAGES, Move, ReleaseState, after_move
+from flywheel_mlflow.moves import after_move, registry_stage
+from flywheel_mlflow.releases import STAGES, Move, ReleaseState
 
 #: The tags that are ours; MLflow compares keys as they are, so another case is another tag, and confuses people.
 TAG_PREFIX = "flywheel."

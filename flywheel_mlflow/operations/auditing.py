@@ -22,6 +22,7 @@ from flywheel_mlflow.operations.bundles import bundle_files
 from flywheel_mlflow.operations.deciding import Desk, look
 from flywheel_mlflow.operations.moving import follows_stages, pin_faults
 from flywheel_mlflow.operations.past_rules import PastRules
+from flywheel_mlflow.operations.resting import deleted_experiments, deleted_runs
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import STAGES, Release, ReleaseStage
 from flywheel_mlflow.tracking import tags
@@ -173,8 +174,8 @@ def _versions(scene: Scene) -> Iterator[Finding]:
     for release in state.releases.values():
         if release.version not in scene.versions and not release.retired:
             stage = state.stage_of(release.version)
-            hint = "flywheel rollback --reason '...'" if stage is ReleaseStage.PRODUCTION else "make the release again"
-            yield Finding("version-deleted", f"the model version of release {release.version} ({stage}) is gone", hint)
+            what = f"the model version of release {release.version} ({stage}) is gone"
+            yield Finding("version-deleted", what, "flywheel reconcile registers it again, from its bundle")
     for version, view in scene.versions.items():
         if version not in state.releases:
             yield Finding(
@@ -236,7 +237,21 @@ def _data(scene: Scene) -> Iterator[Finding]:
         if bundle_faults(files, release.bundle):
             continue
         for fault in pin_faults(scene.desk, read_bundle(files, release.bundle)):
-            yield Finding("data-changed", f"release {release.version}: {fault}", "flywheel rollback --reason '...'")
+            code = "data-gone" if fault.gone else "data-changed"
+            yield Finding(code, f"release {release.version}: {fault.text}", "flywheel rollback --reason '...'")
+
+
+def _trash(scene: Scene) -> Iterator[Finding]:
+    """What releases rest on and somebody deleted, told while it can still be restored."""
+    live = {version for version in scene.world.state.current.values() if version is not None}
+    releases = {item.version: item for item in scene.looked_into()}
+    releases |= {version: scene.world.state.releases[version] for version in live}
+    found = [
+        *deleted_experiments(scene.tracking),
+        *deleted_runs(scene.tracking, releases.values(), scene.versions),
+    ]
+    for item in found:
+        yield Finding("deleted" if item.restorable else "gone", item.what, item.hint)
 
 
 def _approvals(scene: Scene) -> Iterator[Finding]:
@@ -374,6 +389,7 @@ _CHECKS: Mapping[str, Callable[[Scene], Iterable[Finding]]] = {
     "versions": _versions,
     "stages": _stages,
     "bundles": _bundles,
+    "trash": _trash,
     "data": _data,
     "approvals": _approvals,
     "explanations": _explanations,

@@ -14,6 +14,7 @@ from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerErr
 from flywheel_mlflow.ledger import CLOCK_CORRECTED
 from flywheel_mlflow.moves import (
     MovePlan,
+    after_move,
     mend,
     plan_promotion,
     plan_rollback,
@@ -30,7 +31,7 @@ from flywheel_mlflow.operations.deciding import (
     sound_world,
 )
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.releases import ENDS, STAGES, Kind, Move, Release, ReleaseState, after_move
+from flywheel_mlflow.releases import ENDS, STAGES, Kind, Move, Release, ReleaseState
 
 if TYPE_CHECKING:
     from flywheel_mlflow.bundle import Bundle
@@ -154,15 +155,27 @@ def data_faults(desk: Desk, release: Release) -> tuple[str, ...]:
         bundle = fetch_bundle(desk.tracking, release)
     except (InputError, ServerError) as error:
         return (error.what,)
-    return tuple(pin_faults(desk, bundle))
+    return tuple(fault.text for fault in pin_faults(desk, bundle))
 
 
-def pin_faults(desk: Desk, bundle: Bundle) -> list[str]:
-    """What is wrong with the data of the pinned interfaces: each is fetched, and its digest compared."""
+@dataclass(frozen=True, slots=True)
+class PinFault:
+    """What is wrong with the data of a pinned interface; ``gone`` when they cannot be had at all."""
+
+    text: str
+    gone: bool
+
+
+def pin_faults(desk: Desk, bundle: Bundle) -> list[PinFault]:
+    """What is wrong with the data of the pinned interfaces: each is fetched, and its digest compared.
+
+    Raises:
+        ServerError: the server is away, so nothing is known.
+    """
     from flywheel_mlflow.operations.bundles import locate_pins
 
     locate_pins(desk.tracking, bundle.pins)
-    faults: list[str] = []
+    faults: list[PinFault] = []
     for pin in bundle.pins:
         with scratch_folder() as folder:
             fault = _pin_fault(desk, pin, folder)
@@ -171,15 +184,18 @@ def pin_faults(desk: Desk, bundle: Bundle) -> list[str]:
     return faults
 
 
-def _pin_fault(desk: Desk, pin: Pin, folder: Path) -> str | None:
+def _pin_fault(desk: Desk, pin: Pin, folder: Path) -> PinFault | None:
     from flywheel_mlflow import records
 
     try:
         path = desk.tracking.data.fetch_uri(pin.interface, pin.uri, folder)
         found = short_digest(records.content_digest(path))
     except FlywheelError as error:
-        return f"{pin.interface}: {error.what}"
-    return None if found == pin.digest else f"{pin.interface}: its data have digest {found}, pinned is {pin.digest}"
+        if is_trouble(error):
+            raise
+        return PinFault(f"{pin.interface}: {error.what}", gone=True)
+    text = f"{pin.interface}: its data have digest {found}, pinned is {pin.digest}"
+    return None if found == pin.digest else PinFault(text, gone=False)
 
 
 def _move(desk: Desk, choose: Choice, seen: World, *, notes: tuple[str, ...] = ()) -> Moved:
@@ -368,7 +384,7 @@ class Reconciled:
 
 
 def reconcile(desk: Desk, *, force: bool = False, dry_run: bool = False) -> Reconciled:
-    """Make the server agree with the ledger: end an open move, put aliases and stages back.
+    """Make the server agree with the ledger: end an open move, register lost versions again, put back what was moved.
 
     Args:
         desk: who acts, where.
@@ -393,6 +409,11 @@ def reconcile(desk: Desk, *, force: bool = False, dry_run: bool = False) -> Reco
         mended.append(_end_open(desk, world, move, force=force, dry_run=dry_run))
         if not dry_run:
             world = persistently(desk, lambda: sound_world(desk.tracking))
+    from flywheel_mlflow.operations.releasing import restore_lost
+
+    if restored := restore_lost(desk, world, dry_run=dry_run):
+        mended += restored
+        world = persistently(desk, lambda: sound_world(desk.tracking))
     mended += _put_back_aliases(desk, world, dry_run=dry_run)
     mended += _put_back_stages(desk, world, dry_run=dry_run)
     return Reconciled(tuple(mended), dry_run)

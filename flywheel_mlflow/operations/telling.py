@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.history import Told, tell_all
+from flywheel_mlflow.moves import production_at
 from flywheel_mlflow.operations.deciding import Desk, look, sound_world
-from flywheel_mlflow.releases import STAGES, Move, Override, Release, production_at
+from flywheel_mlflow.releases import STAGES, Move, Override, Release
 
 if TYPE_CHECKING:
     from flywheel_mlflow.approvals import JudgedApproval

@@ -90,6 +90,16 @@ class ServerFacts:
             Experiment(str(item.name), item.lifecycle_stage == "active", item.tags.get(tags.NAME)) for item in own
         )
 
+    def is_run_active(self, run_id: str) -> bool | None:
+        """Whether a run is there; False for one in MLflow's trash, None for one that is gone for good."""
+        try:
+            with translated(self._settings.shown_uri):
+                return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+        except ServerRefused as error:
+            if error.code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
+                raise
+            return None
+
     def model_owner(self) -> str | None:
         """Which flywheel the registered model of our name says it belongs to; None without a model."""
         try:

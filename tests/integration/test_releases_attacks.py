@@ -118,7 +118,7 @@ def test_stage_by_hand(standing: ReleasesBench) -> None:
 
 
 def test_version_deleted(tmp_path: Path, server: TrackingServerProcess) -> None:
-    """The version in production deleted: `version-deleted` and `alias-moved`; a rollback takes production back."""
+    """The version in production deleted: `version-deleted` and `alias-moved`; `reconcile` registers it again."""
     found = releases_on(tmp_path / "flywheel", server.uri)
     found.log(tmp_path, 1)
     found.assemble(1)
@@ -132,7 +132,9 @@ def test_version_deleted(tmp_path: Path, server: TrackingServerProcess) -> None:
     assert (ended.code, "there is no release in production" in ended.err) == (1, True)
     with pytest.raises(Refused, match="was deleted"):
         found.act(MANAGER, "rollback", reason="why", to=2)
-    assert "roll back" in found.act(MANAGER, "reconcile")["mended"][0]
+    assert "again as release 3" in found.act(MANAGER, "reconcile")["mended"][0]
+    assert found.findings(full=True) == {}
+    assert found.command("resolve", INTERFACE).code == 0
 
 
 def test_version_by_hand(tmp_path: Path, server: TrackingServerProcess) -> None:
@@ -473,11 +475,11 @@ def test_gate_report(standing: ReleasesBench, server: TrackingServerProcess, gon
 
 @pytest.mark.parametrize("gone", [False, True], ids=["edited", "gone"])
 def test_data(standing: ReleasesBench, server: TrackingServerProcess, tmp_path: Path, gone: bool) -> None:
-    """The data of the release in production edited or deleted: `data-changed`, and `pull` hands nothing out."""
+    """The data of the release in production changed or gone: `data-changed`, `data-gone`; `pull` hands nothing out."""
     found = standing.command("resolve", INTERFACE, "--json").json
     run_id, _, place = found["uri"].removeprefix("runs:/").partition("/")
     with spoilt_file(artifact_file(server, run_id, place), "record", None if gone else "recipe"):
-        assert set(standing.findings()) == {"data-changed"}
+        assert set(standing.findings()) == {"data-gone" if gone else "data-changed"}
         ended = standing.command("pull", INTERFACE, "--out", tmp_path / "out")
         assert ended.code == (4 if gone else 1), ended.err
         assert not (tmp_path / "out" / INTERFACE / "data.jsonl").exists()
