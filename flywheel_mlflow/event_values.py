@@ -30,6 +30,15 @@ def word(value: Any) -> str:
     return value
 
 
+def optional_word(value: Any) -> str | None:
+    """A text of an event's body, or None.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    return None if value is None else word(value)
+
+
 def words(value: Any) -> tuple[str, ...]:
     """The texts of a list in an event's body.
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from flywheel_mlflow.errors import UnknownName
-from flywheel_mlflow.event_values import moment, whole, word, words
+from flywheel_mlflow.event_values import moment, optional_word, whole, word, words
 from flywheel_mlflow.ledger import Event, Identity
 from flywheel_mlflow.signing import Signature
 
@@ -127,10 +127,7 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A decision to go on without a passing gate: dated, short-lived, and pending until its second person confirms.
-
-    ``confirmed`` is the number of the event by which that person did.
-    """
+    """A short-lived yes without a passing gate; ``confirmed`` is the event by which its second person agreed."""
 
     number: int
     at: datetime
@@ -175,7 +172,7 @@ class Move:
 class Release:
     """One version as the ledger knows it; ``tasks``: those it pins and none before it, None where nobody said.
 
-    ``stands_for`` is the release whose model version was lost, and whose bundle this one is.
+    ``stands_for``: the release whose lost model version it replaces; ``description``: the sha256 of its version's text.
     """
 
     version: int
@@ -194,6 +191,7 @@ class Release:
     retired: Event | None = None
     reached: frozenset[str] = frozenset()
     stands_for: int | None = None
+    description: str | None = None
 
     def last_gate(self, to: str) -> GateRecord | None:
         """The newest verdict for a stage."""
@@ -204,8 +202,7 @@ class Release:
 class ReleaseState:
     """All releases, where each stage points, and every move ever made.
 
-    ``disputed`` are events that contradict the ones before them: a move of a version nobody registered, a second
-    end of one move. They change nothing, and the audit tells them.
+    ``disputed`` are events that contradict the ones before them; they change nothing, and the audit tells them.
     """
 
     releases: Mapping[int, Release] = field(default_factory=dict)
@@ -308,6 +305,7 @@ class _Fold:
             at=event.at,
             number=event.number,
             tasks=words(body["tasks"]) if "tasks" in body else None,
+            description=optional_word(body.get("description")),
         )
 
     def _restore(self, event: Event) -> None:
@@ -317,9 +315,12 @@ class _Fold:
         if release is None or release.rejected or release.retired or word(event.body["bundle"]) != release.bundle:
             self.disputed.append((event.number, f"restores version {lost}, which is none that can be"))
         elif version in self.releases or self.is_moving:
-            self.disputed.append((event.number, f"restores version {lost} as {version} over another release or move"))
+            self.disputed.append((event.number, f"restores version {lost} over another release or move"))
         else:
-            heir = replace(release, version=version, number=event.number, at=event.at, stands_for=lost)
+            said = optional_word(event.body.get("description"))
+            heir = replace(
+                release, version=version, number=event.number, at=event.at, stands_for=lost, description=said
+            )
             # What was decided names the version that was lost, and stays with it.
             self.releases[version] = replace(heir, gates=(), approvals=(), explanations=())
             self.releases[lost] = replace(release, retired=event)

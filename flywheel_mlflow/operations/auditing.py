@@ -18,6 +18,7 @@ from flywheel_mlflow.ledger import Ledger, unwitnessed
 from flywheel_mlflow.moves import registry_stage
 from flywheel_mlflow.operations.audit_people import too_few_people
 from flywheel_mlflow.operations.audit_scene import Finding, Scene
+from flywheel_mlflow.operations.audit_shown import repainted, rewritten
 from flywheel_mlflow.operations.bundles import bundle_files
 from flywheel_mlflow.operations.deciding import Desk, look
 from flywheel_mlflow.operations.moving import follows_stages, pin_faults
@@ -389,6 +390,8 @@ _CHECKS: Mapping[str, Callable[[Scene], Iterable[Finding]]] = {
     "versions": _versions,
     "stages": _stages,
     "bundles": _bundles,
+    "descriptions and tags": rewritten,
+    "run pages": repainted,
     "trash": _trash,
     "data": _data,
     "approvals": _approvals,

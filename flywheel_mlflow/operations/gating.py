@@ -26,6 +26,7 @@ from flywheel_mlflow.operations.assembling import assembly_digest, gather, settl
 from flywheel_mlflow.operations.bundles import DriftDocument, Reference, drift_of, fetch_bundle, reference_of
 from flywheel_mlflow.operations.checking import read_sources
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world
+from flywheel_mlflow.operations.read_copy import copy_faults
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import Basis, Explained, Kind, Release
 from flywheel_mlflow.reports.gate import gate_report
@@ -256,6 +257,7 @@ def _assembled_again(desk: Desk, release: Release, bundle: Bundle) -> tuple[Answ
         settled = settle(desk.flywheel, gather(desk.flywheel, desk.tracking, release.iteration), sources)
         with scratch_folder() as folder:
             files = desk.tracking.assemblies.files(release.run_id, folder)
+        shown = copy_faults(desk.tracking, release.run_id, files, None)
     except FlywheelError as error:
         why = Answer(None, f"the iteration could not be assembled again: {error.what}", release.run_id)
         return why, why
@@ -265,6 +267,7 @@ def _assembled_again(desk: Desk, release: Release, bundle: Bundle) -> tuple[Answ
     checks = consistency.run_checks(view)
     failed = [check.name for check in checks if check.outcome is not Outcome.PASSED]
     good = len(checks) - len(failed)
+    failed += [f"in MLflow {fault}" for fault in shown[:3]]
     told = f"{good} of {len(checks)} checks of the assembly hold" + (f"; not: {', '.join(failed)}" if failed else "")
     consistent = Answer(
         (Verdict.BLOCK if failed else Verdict.PASS) if checks else None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.bundle import Bundle, make_bundle
+from flywheel_mlflow.canonical import sha256_text
 from flywheel_mlflow.errors import FlywheelError, InputError, Refused
 from flywheel_mlflow.moves import refuse_final, refuse_open_move
 from flywheel_mlflow.operations.bundles import drift_of, fetch_bundle, licences, reference_of
@@ -20,7 +21,7 @@ from flywheel_mlflow.reports.release import release_description
 from flywheel_mlflow.tracking import tags
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.tracking import Tracking
+    from flywheel_mlflow.tracking import Tracking, VersionView
 
 Choice = Callable[[World], Draft]
 
@@ -71,14 +72,8 @@ def create_release(desk: Desk, iteration: int, *, dry_run: bool = False) -> Crea
     with scratch_folder() as folder:
         placed = {f"{bundle.place}/{name}": text for name, text in bundle.files.items()}
         desk.tracking.artifacts.put(recorded.run_id, placed, folder)
-    version = _half_made(desk, world, bundle) or desk.tracking.releases.register(
-        bundle,
-        recorded.run_id,
-        iteration=iteration,
-        author=desk.actor.name,
-        description=_description(desk, recorded, bundle, desk.actor.name),
-    )
-    return _registered(desk, recorded, bundle, version)
+    version, description = _version(desk, world, recorded, bundle, desk.actor.name)
+    return _registered(desk, recorded, bundle, version, description)
 
 
 def restore_lost(desk: Desk, world: World, *, dry_run: bool) -> list[str]:
@@ -108,18 +103,13 @@ def _restored(desk: Desk, world: World, lost: Release, *, dry_run: bool) -> str:
         )
     if dry_run:
         return f"would register release {lost.version} again, whose model version was deleted"
-    version = _half_made(desk, world, bundle) or desk.tracking.releases.register(
-        bundle,
-        lost.run_id,
-        iteration=lost.iteration,
-        author=lost.author.name,
-        description=_description(desk, recorded, bundle, lost.author.name),
-    )
+    version, description = _version(desk, world, recorded, bundle, lost.author.name)
     body: dict[str, object] = {
         "version": version,
         "lost": lost.version,
         "bundle": lost.bundle,
         "reason": "its model version was deleted",
+        "description": sha256_text(description),
     }
 
     def choose(current: World) -> Draft:
@@ -135,13 +125,30 @@ def _restored(desk: Desk, world: World, lost: Release, *, dry_run: bool) -> str:
     return f"registered release {lost.version}, whose model version was deleted, again as release {version}"
 
 
+def _version(
+    desk: Desk, world: World | None, recorded: RecordedAssembly, bundle: Bundle, author: str
+) -> tuple[int, str]:
+    """A model version of the bundle, and what it says to readers: one that was half made, else a new one."""
+    half_made = _half_made(desk, world, bundle)
+    if half_made is not None:
+        if half_made.tags.get(tags.AUTHOR) != author:
+            desk.tracking.releases.tag(half_made.version, {tags.AUTHOR: author})
+        return half_made.version, half_made.description
+    description = _description(desk, recorded, bundle, author)
+    store = desk.tracking.releases
+    version = store.register(
+        bundle, recorded.run_id, iteration=recorded.iteration, author=author, description=description
+    )
+    return version, description
+
+
 def _description(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, author: str) -> str:
     place = Place(recorded.run_id, recorded.experiment_id, pages=desk.tracking.server.about is not None)
     links = release_links(place, bundle.place, tags.BUNDLE, bundle.digest)
     return release_description(desk.flywheel, recorded.iteration, recorded, bundle, author, links)
 
 
-def _registered(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, version: int) -> Created:
+def _registered(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, version: int, description: str) -> Created:
     others: list[int] = []
 
     def choose(world: World) -> Draft:
@@ -155,6 +162,7 @@ def _registered(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, version:
             "run_id": recorded.run_id,
             "bundle": bundle.digest,
             "place": bundle.place,
+            "description": sha256_text(description),
         }
         if (fresh := new_tasks(bundle, world.state)) is not None:
             body["tasks"] = fresh
@@ -208,12 +216,12 @@ def _known(state: ReleaseState, bundle: Bundle, recorded: RecordedAssembly) -> i
     return None
 
 
-def _half_made(desk: Desk, world: World | None, bundle: Bundle) -> int | None:
+def _half_made(desk: Desk, world: World | None, bundle: Bundle) -> VersionView | None:
     """A model version that an earlier call registered before it died, which the ledger does not know."""
     known = world.state.releases if world else {}
     for view in persistently(desk, desk.tracking.releases.versions):
         if view.version not in known and view.bundle == bundle.digest:
-            return view.version
+            return view
     return None
 
 

@@ -45,6 +45,7 @@ class VersionView:
     stage: str
     run_id: str
     source: str
+    description: str
     bundle: str
     pins: Mapping[str, Pin]
     left_out: Mapping[str, str]
@@ -228,6 +229,7 @@ def _view(found: ModelVersion | RestVersion) -> VersionView:
         stage=str(found.current_stage or NO_STAGE),
         run_id=str(found.run_id or ""),
         source=str(found.source or ""),
+        description=str(found.description or ""),
         bundle=labels.get(tags.BUNDLE, ""),
         pins=pins,
         left_out=_mapping(labels.get(tags.LEFT_OUT, "{}")),

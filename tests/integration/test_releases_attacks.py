@@ -484,3 +484,41 @@ def test_data(standing: ReleasesBench, server: TrackingServerProcess, tmp_path: 
         assert ended.code == (4 if gone else 1), ended.err
         assert not (tmp_path / "out" / INTERFACE / "data.jsonl").exists()
     assert standing.command("pull", INTERFACE, "--out", tmp_path / "again").code == 0
+
+
+@pytest.mark.parametrize("what", ["description", "author", "iteration", "verdict"])
+def test_what_the_registry_says_of_a_version(standing: ReleasesBench, what: str) -> None:
+    """Description or tags of a version rewritten, which consumers read: `description-changed`, `tag-changed`."""
+    client, name = standing.bench.client, standing.name
+    before = client.get_model_version(name, "3")
+    gate = standing.world().state.release(3).last_gate("staging")
+    assert gate is not None
+    if what == "description":
+        client.update_model_version(name, "3", "the best of all")
+        assert set(standing.findings()) == {"description-changed"}
+        client.update_model_version(name, "3", before.description)
+        return
+    keys = {"author": tags.AUTHOR, "iteration": tags.ITERATION, "verdict": f"{tags.GATE_PREFIX}staging"}
+    client.set_model_version_tag(name, "3", keys[what], f"BLOCK (event {gate.number - 1}, run none)")
+    assert set(standing.findings()) == {"tag-changed"}
+    if what == "verdict":
+        client.delete_model_version_tag(name, "3", keys[what])
+    else:
+        client.set_model_version_tag(name, "3", keys[what], before.tags[keys[what]])
+
+
+@pytest.mark.parametrize("what", ["number", "status"])
+def test_what_the_run_page_says(standing: ReleasesBench, what: str) -> None:
+    """A number or a stage's status on the page of the released assembly: `run-page-changed`."""
+    client, run_id = standing.bench.client, standing.world().state.release(2).run_id
+    run = client.get_run(run_id).data
+    key = next(key for key in run.tags if key.startswith("flywheel.status."))
+    if what == "number":
+        client.log_metric(run_id, "flywheel.project_count", 99)
+    else:
+        client.set_tag(run_id, key, "splendid")
+    assert set(standing.findings()) == {"run-page-changed"}
+    if what == "number":
+        client.log_metric(run_id, "flywheel.project_count", run.metrics["flywheel.project_count"])
+    else:
+        client.set_tag(run_id, key, run.tags[key])
