@@ -48,7 +48,9 @@ class SignatureInput(Strict):
 
 
 class SignHead(_Act):
-    """State where the ledger ends now, signed by the server that does it."""
+    """State where the ledger ends now and what a release is, signed by the server that does it."""
+
+    version: Version
 
 
 class CreateRelease(_Act):
@@ -287,10 +289,10 @@ def _reconcile(desk: Desk, act: Reconcile) -> Any:
     return reconcile(desk, force=act.force, dry_run=act.dry_run)
 
 
-def _sign_head(desk: Desk, _: SignHead) -> Any:
+def _sign_head(desk: Desk, act: SignHead) -> Any:
     from flywheel_mlflow.operations.exporting import sign_head
 
-    return sign_head(desk)
+    return sign_head(desk, act.version)
 
 
 def _create(desk: Desk, act: CreateRelease) -> dict[str, Any]:

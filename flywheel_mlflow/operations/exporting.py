@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,18 @@ from flywheel_mlflow.blueprint import Blueprint
 from flywheel_mlflow.canonical import canonical_json, document_json, plain
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, InputError
+from flywheel_mlflow.ledger import Event
+from flywheel_mlflow.operations.attesting import envelope, release_statement, signed_words
 from flywheel_mlflow.operations.bundles import bundle_files
 from flywheel_mlflow.operations.deciding import Desk, sound_world
+from flywheel_mlflow.releases import Release
 from flywheel_mlflow.signing import Signature, SigningKey, is_signed
 from flywheel_mlflow.writing import write_files
 
 EXPORT = "export.json"
 EVENTS = "ledger.jsonl"
 BUNDLE_FOLDER = "bundle"
+ATTESTATION = "attestation.intoto.json"
 FORMAT_VERSION = 1
 #: What is signed is an end of a ledger, and can be taken for nothing else.
 PURPOSE = "ledger_head"
@@ -26,19 +30,25 @@ PURPOSE = "ledger_head"
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
-    """Where a ledger ended at a moment: canonical JSON, and the signature of the server that says so, if one does."""
+    """Where a ledger ended at a moment, and what a release was then: canonical JSON, signed by the server, if one does.
+
+    ``attestation`` is the in-toto statement about the exported files.
+    """
 
     statement: str
     signature: Signature | None
+    attestation: str
+    attested: Signature | None
 
 
-def sign_head(desk: Desk) -> SignedHead:
-    """Where the ledger ends now, signed with the server's key where a server does this.
+def sign_head(desk: Desk, version: int) -> SignedHead:
+    """Where the ledger ends now and what a release is, signed with the server's key where a server does this.
 
     Raises:
-        Refused: the ledger does not hold, or there is none.
+        UnknownName: no such release. Refused: the ledger does not hold, or there is none.
     """
-    ledger = sound_world(desk.tracking).ledger
+    world = sound_world(desk.tracking)
+    ledger, release = world.ledger, world.state.release(version)
     words = {
         "purpose": PURPOSE,
         "flywheel": desk.flywheel.name,
@@ -47,13 +57,25 @@ def sign_head(desk: Desk) -> SignedHead:
         "at": desk.now().isoformat(timespec="seconds"),
     }
     text = canonical_json(words)
-    return SignedHead(text, desk.seal.sign(text) if desk.seal else None)
+    files = _exported(desk, release, ledger.events)
+    stage = world.state.stage_of(version).value
+    attestation = release_statement(desk.flywheel.name, release, stage, files, ledger.counted)
+    if desk.seal is None:
+        return SignedHead(text, None, attestation, None)
+    return SignedHead(text, desk.seal.sign(text), attestation, desk.seal.sign(signed_words(attestation)))
+
+
+def _exported(desk: Desk, release: Release, events: Sequence[Event]) -> dict[str, str]:
+    """The files of an export that a statement speaks about: the bundle and the ledger."""
+    files = {f"{BUNDLE_FOLDER}/{name}": text for name, text in bundle_files(desk.tracking, release).items()}
+    return files | {EVENTS: "".join(f"{event.text}\n" for event in events)}
 
 
 def export_release(desk: Desk, version: int, out: Path, *, key: SigningKey | None = None) -> tuple[str, ...]:
     """Write the bundle of a release and the whole ledger below ``out``; the files' names.
 
-    The server signs where the ledger ended, or else the ``key`` does.
+    The server signs where the ledger ended and what was exported, or else the ``key`` does; unsigned there is no
+    attestation.
 
     Raises:
         InputError: the folder is not empty. Refused: the ledger does not hold. UnknownName: no such release.
@@ -62,16 +84,18 @@ def export_release(desk: Desk, version: int, out: Path, *, key: SigningKey | Non
 
     if out.exists() and any(out.iterdir()):
         raise InputError("the folder is not empty", where=str(out), hint="choose another --out")
-    signed = act_somewhere(desk, "sign-head", {})
-    statement, signature = str(signed["statement"]), signed["signature"]
+    signed = act_somewhere(desk, "sign-head", {"version": version})
+    statement, attestation = str(signed["statement"]), str(signed["attestation"])
+    signature, attested = signed["signature"], signed["attested"]
     if signature is None and key is not None:
-        signature = plain(key.sign(statement))
+        signature, attested = plain(key.sign(statement)), plain(key.sign(signed_words(attestation)))
     ended = parse_json(statement, name="the end of the ledger")
     world = sound_world(desk.tracking)
     release = world.state.release(version)
-    files = {f"{BUNDLE_FOLDER}/{name}": text for name, text in bundle_files(desk.tracking, release).items()}
     # What was decided since the end was signed is no part of the export.
-    files[EVENTS] = "".join(f"{event.text}\n" for event in world.ledger.events[: ended["events"]])
+    files = _exported(desk, release, world.ledger.events[: ended["events"]])
+    if attested is not None:
+        files[ATTESTATION] = document_json(envelope(attestation, Signature(**attested)))
     files[EXPORT] = document_json(
         {
             "format_version": FORMAT_VERSION,

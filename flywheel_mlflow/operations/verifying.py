@@ -14,9 +14,10 @@ from flywheel_mlflow.documents import parse_json, read_text
 from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.ledger import Ledger, read_ledger, unwitnessed
+from flywheel_mlflow.operations.attesting import attestation_fault
 from flywheel_mlflow.operations.bundles import bundle_files
 from flywheel_mlflow.operations.deciding import Desk, look
-from flywheel_mlflow.operations.exporting import BUNDLE_FOLDER, EVENTS, EXPORT, head_signer
+from flywheel_mlflow.operations.exporting import ATTESTATION, BUNDLE_FOLDER, EVENTS, EXPORT, head_signer
 from flywheel_mlflow.operations.past_rules import believing, bundled_blueprint
 from flywheel_mlflow.releases import Release, fold
 
@@ -80,6 +81,7 @@ def verify_export(folder: Path, trusted: Blueprint | None, *, now: datetime | No
     checks = [
         *_verify(document, ledger, version, files, blueprint, now or datetime.now(UTC)),
         *(_head(document, blueprint) if blueprint else ()),
+        *(_attestation(folder, files, blueprint) if blueprint else ()),
     ]
     return Verification(version, tuple(checks), trust)
 
@@ -152,6 +154,17 @@ def _head(document: Mapping[str, object], blueprint: Blueprint) -> Iterator[Veri
         yield Verified(name, True, f"signed by {signer}")
     elif blueprint.releases.server_keys:
         yield Verified(name, None, "no server signed where the ledger ended: its newest events may have been cut off")
+
+
+def _attestation(folder: Path, bundle: Mapping[str, str], blueprint: Blueprint) -> Iterator[Verified]:
+    """The in-toto attestation, where the export has one."""
+    if not (folder / ATTESTATION).is_file():
+        return
+    files = {f"{BUNDLE_FOLDER}/{name}": text for name, text in bundle.items()}
+    files[EVENTS] = read_text(folder / EVENTS)
+    keys = [*blueprint.releases.server_keys, *(item.public_key for item in blueprint.people if item.public_key)]
+    fault = attestation_fault(read_text(folder / ATTESTATION), files, keys)
+    yield Verified("in-toto attestation", fault is None, fault or f"signed, about these {len(files)} files")
 
 
 def _people(ledger: Ledger, release: Release, today: Blueprint, past: Blueprint | None) -> Iterator[Verified]:

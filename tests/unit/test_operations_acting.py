@@ -31,7 +31,7 @@ UNTIL = "2026-03-09T12:00:00+02:00"
 KEY = "ed25519:" + "A" * 43 + "="
 #: For every act arguments that are whole.
 GOOD: dict[str, dict[str, Any]] = {
-    "sign-head": {},
+    "sign-head": {"version": 1},
     "create": {"iteration": 3},
     "gate": {"version": 1, "to": "staging"},
     "approve": {"version": 1, "role": "reviewer", "reason": "it is good"},
