@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,12 +11,10 @@ from flywheel_mlflow.blueprint import Blueprint
 from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError
-from flywheel_mlflow.ledger import AUTHENTICATED, Event, Identity, unwitnessed
-from flywheel_mlflow.releases import Approval, Basis, Release, moment
+from flywheel_mlflow.event_values import moment
+from flywheel_mlflow.ledger import AUTHENTICATED, CLOCK_SKEW, Event, Identity, unwitnessed
+from flywheel_mlflow.releases import Approval, Basis, Move, Release
 from flywheel_mlflow.signing import is_signed
-
-#: How much the clocks of two machines may differ before an approval counts as dated in the future.
-CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +23,7 @@ class JudgedApproval:
 
     ``until`` is when it stops to count: the end it names, or the one flywheel.yaml allows, whichever comes first.
     ``forged`` marks one that its alleged author cannot have given: that is a matter for the audit, not for a reminder.
+    ``served`` names the promotion that it allowed, where it counts for that one and no longer for another.
     """
 
     approval: Approval
@@ -32,6 +31,7 @@ class JudgedApproval:
     verified: bool
     forged: bool
     until: datetime
+    served: str = ""
 
     @property
     def counts(self) -> bool:
@@ -159,6 +159,35 @@ def judge_all(
         judge(item, numbered[item.number], release, blueprint=blueprint, basis=basis, now=now)
         for item in release.approvals
     )
+
+
+def judge_served(
+    judged: JudgedApproval, event: Event, release: Release, moves: Iterable[Move], *, blueprint: Blueprint
+) -> JudgedApproval:
+    """The approval as it counted for the first promotion of its release after it, where it no longer counts now.
+
+    A promotion changes what the release is compared with, which voids an approval for whatever comes next; it does not
+    make the promotion one that nobody approved.
+    """
+    if judged.counts or judged.forged:
+        return judged
+    gates = {gate.number: gate for gate in release.gates}
+    for move in moves:
+        gate = gates.get(move.by) if move.by is not None and move.done and move.version == release.version else None
+        if gate is None or gate.number < judged.approval.number:
+            continue
+        then = judge(
+            judged.approval,
+            event,
+            release,
+            blueprint=blueprint,
+            basis=gate.basis,
+            now=gate.at,
+            current=was_given_under(judged.approval, blueprint),
+        )
+        if then.counts:
+            return replace(then, served=f"{move.to} (event {move.ended_by})")
+    return judged
 
 
 def may_move(blueprint: Blueprint, actor: Identity) -> bool:

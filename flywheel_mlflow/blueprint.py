@@ -144,6 +144,11 @@ class Gate(Strict):
     id: Identifier
     to: Literal["staging", "production"]
     criteria: tuple[Criterion, ...] = Field(min_length=1)
+    distinct_people: Annotated[int, Field(strict=True, ge=1, le=10)] = Field(
+        default=1,
+        description="How many different people explain drift, approve and promote together, at the least. Who made the "
+        "release does not count for it.",
+    )
 
 
 class Person(Strict):

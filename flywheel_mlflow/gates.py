@@ -12,11 +12,12 @@ from typing import TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
-from flywheel_mlflow.approvals import JudgedApproval
+from flywheel_mlflow.approvals import JudgedApproval, may_move
 from flywheel_mlflow.blueprint import Blueprint, Criterion, Gate
 from flywheel_mlflow.contract import share_scale
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, Fault
+from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.provenance import Direction
 from flywheel_mlflow.releases import Basis, Release
 from flywheel_mlflow.risks import Risk
@@ -96,6 +97,7 @@ class GateFacts:
     """All the evidence a gate is evaluated on, collected beforehand; ``now`` is the moment of judging.
 
     ``reference`` is what the release is compared with (``release 3``, ``iteration 2``), empty when there is nothing.
+    ``explainers`` are the people whose explanations of its drift count.
     ``named`` are the projects the evidence names, by kind of criterion or by metric; no verdict depends on them.
     """
 
@@ -112,6 +114,7 @@ class GateFacts:
     risks: tuple[Risk, ...]
     now: datetime
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    explainers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class CriterionResult:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """The verdict of one gate over one release."""
+    """The verdict of one gate over one release; ``people`` explained its drift or approved it, and count."""
 
     gate: str
     to: str
@@ -145,6 +148,7 @@ class GateResult:
     basis: Basis
     at: datetime
     criteria: tuple[CriterionResult, ...] = field(default=())
+    people: tuple[str, ...] = ()
 
 
 _RESULT: TypeAdapter[GateResult] = TypeAdapter(GateResult)
@@ -175,6 +179,8 @@ def evaluate(gate: Gate, facts: GateFacts, blueprint: Blueprint) -> GateResult:
     results = tuple(
         _boundaries(item, judged, blueprint) if item.kind == "boundary" else judged[item.id] for item in gate.criteria
     )
+    acts = _acts(gate, facts)
+    results += (_people(gate, acts, facts, blueprint),) if gate.distinct_people > 1 else ()
     return GateResult(
         gate=gate.id,
         to=gate.to,
@@ -183,6 +189,42 @@ def evaluate(gate: Gate, facts: GateFacts, blueprint: Blueprint) -> GateResult:
         basis=facts.basis,
         at=facts.now,
         criteria=results,
+        people=tuple(acts),
+    )
+
+
+def _acts(gate: Gate, facts: GateFacts) -> dict[str, list[str]]:
+    """What each person did whose act counts, by name: explain the drift, approve in a role."""
+    proven = {item.role for item in gate.criteria if item.verified}
+    acts: dict[str, list[str]] = {name: ["explained drift"] for name in sorted(set(facts.explainers))}
+    for item in facts.approvals:
+        if item.counts and (item.verified or item.approval.role not in proven):
+            acts.setdefault(item.approval.actor.name, []).append(f"approved as {item.approval.role}")
+    return acts
+
+
+def _people(gate: Gate, acts: Mapping[str, list[str]], facts: GateFacts, blueprint: Blueprint) -> CriterionResult:
+    """Whether enough different people decide; whoever promotes is one of them, and is not known yet."""
+    least, version = gate.distinct_people, facts.release.version
+    movers = {item.id for item in blueprint.people if may_move(blueprint, Identity(item.id))}
+    others = sorted(movers - set(acts))
+    told = (
+        "; ".join(f"{name} {' and '.join(dict.fromkeys(what))}" for name, what in acts.items()) or "nobody decided yet"
+    )
+    holds = len(acts) >= least or (len(acts) == least - 1 and bool(others))
+    if holds and len(acts) < least:
+        told += f"; so one of {', '.join(others)} promotes it"
+    role = next((item.role for item in gate.criteria if item.role), None)
+    return CriterionResult(
+        id="distinct_people",
+        kind="people",
+        demand=f"At least {least} different people explain, approve and promote.",
+        verdict=Verdict.PASS if holds else Verdict.INCONCLUSIVE,
+        reason=told,
+        value=float(len(acts)),
+        limit=float(least),
+        n=len(acts),
+        next="" if holds else f"flywheel approve {version} --role {role or 'ROLE'} --reason '...', by somebody else",
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from flywheel_mlflow.feedback.decisions import REROUTED
 from flywheel_mlflow.feedback.tasks import TaskKind
-from flywheel_mlflow.ledger import Event
+from flywheel_mlflow.ledger import CLOCK_CORRECTED, Event, Ledger
 from flywheel_mlflow.quarters import REVIEWED
 from flywheel_mlflow.releases import Kind
 from flywheel_mlflow.risks import RiskKind
@@ -26,6 +26,17 @@ class Told:
     kind: str
     about: int | None
     text: str
+
+
+def tell_all(ledger: Ledger) -> tuple[Told, ...]:
+    """Every event of a ledger as a sentence; one that counts for nothing says so."""
+    loose = {event.number for event in ledger.unsealed}
+    dated = {event.number: event for event in ledger.counted}
+    told = tell(dated.get(event.number, event) for event in ledger.events)
+    return tuple(
+        replace(item, text=f"counts for nothing, no server sealed it: {item.text}") if item.number in loose else item
+        for item in told
+    )
 
 
 def tell(events: Iterable[Event]) -> tuple[Told, ...]:
@@ -93,6 +104,9 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"override: {_release(get)} may go to {get['to']} without a passing gate until {_until(get)}, "
         f"with {get.get('second', '?')}: {get['reason']}"
     ),
+    Kind.OVERRIDE_CONFIRMED: lambda get: (
+        f"override (event {get.get('override', '?')}) of {_release(get)} confirmed: {get['reason']}"
+    ),
     Kind.PROMOTION_STARTED: lambda get: f"promotion of {_release(get)} to {get['to']} starts, from {_from(get)}",
     Kind.PROMOTED: lambda get: f"{_release(get)} is in {get['to']}",
     Kind.ROLLBACK_STARTED: lambda get: f"rollback from {_from(get)} to {_release(get)} starts: {get['reason']}",
@@ -102,6 +116,8 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"{get.get('alias', '?')} put back to {get.get('put_back') or 'nothing'}, "
         f"where it was {get.get('found') or 'nothing'}"
     ),
+    Kind.RESTORED: lambda get: f"{_release(get)} registered for release {get.get('lost', '?')}: {get['reason']}",
+    CLOCK_CORRECTED: lambda get: f"events {', '.join(map(str, get.get('events', ())))} were dated ahead of their time",
     RiskKind.OPENED: lambda get: f"risk opened: {get.get('title', '?')} (owner {get.get('owner', '?')})",
     REVIEWED: lambda get: f"{get.get('quarter', '?')} reviewed",
     RiskKind.SEEN: lambda get: f"risk seen: {get.get('title', '?')} (owner {get.get('owner', '?')})",

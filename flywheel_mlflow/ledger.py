@@ -6,13 +6,16 @@ An event is written once as text and never changed::
 
 ``digest`` is the sha256 over all the rest, so an edited event shows; ``prev`` is the digest of the event before,
 so an edit that mends its own digest breaks the chain behind it. A server's seal (``witness``) signs the digest.
+
+Whose word counts is settled here, once for every reader: after the first event that a known server sealed, an event
+without such a seal counts for nothing, and no event counts as older than the one before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flywheel_mlflow.canonical import canonical_json, digest_of, parsed_json, plain, sha256_text
@@ -24,6 +27,10 @@ from flywheel_mlflow.signing import Signature, SigningKey, is_signed
 MAX_EVENT_LENGTH = 6_000
 #: Years an event can be from: whatever is reckoned from its time (a lease, the end of an approval) still has a date.
 YEARS = range(2000, 9000)
+#: How much the clocks of two machines may differ before a time counts as false.
+CLOCK_SKEW = timedelta(minutes=5)
+#: The kind of an event that says of earlier ones (``events``, their numbers) that they are dated ahead of their time.
+CLOCK_CORRECTED = "clock_corrected"
 #: What the first event names as its predecessor.
 NO_EVENT = "0" * 64
 #: A person as the operating system or the client calls them: nobody vouches for it.
@@ -70,19 +77,99 @@ class LedgerFault:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All events in order, up to the first one that cannot be read, with everything found wrong."""
+    """All events in order, up to the first one that cannot be read, with everything found wrong.
+
+    ``server_keys`` are the keys of the servers whose seals are known, ``sealed`` the numbers of the events that bear
+    one of them.
+    """
 
     events: tuple[Event, ...] = ()
     faults: tuple[LedgerFault, ...] = field(default=())
+    server_keys: frozenset[str] = frozenset()
+    sealed: frozenset[int] = frozenset()
 
     @property
     def head(self) -> str:
         """The digest of the newest event."""
         return self.events[-1].digest if self.events else NO_EVENT
 
+    @property
+    def unsealed(self) -> tuple[Event, ...]:
+        """The events after the first sealed one that bear no known seal: they went past the server."""
+        first = min(self.sealed, default=len(self.events))
+        return tuple(event for event in self.events[first:] if event.number not in self.sealed)
+
+    @property
+    def counted(self) -> tuple[Event, ...]:
+        """The events that count, in order, each dated no earlier than the one before it."""
+        return tuple(_in_time(self._heard()))
+
+    @property
+    def latest(self) -> Event | None:
+        """The newest event that counts, dated as :attr:`counted` has it, unless it is known to be dated ahead."""
+        ahead = _corrected(self._heard())
+        return next((event for event in reversed(self.counted) if event.number not in ahead), None)
+
+    def ahead_of(self, now: datetime) -> tuple[Event, ...]:
+        """The events that count, are dated ahead of ``now`` by more than clocks differ, and were not corrected yet."""
+        heard = self._heard()
+        known = _corrected(heard)
+        return tuple(event for event in heard if event.number not in known and event.at > now + CLOCK_SKEW)
+
+    def _heard(self) -> tuple[Event, ...]:
+        """The events that count, with the times they state."""
+        loose = {event.number for event in self.unsealed}
+        return tuple(event for event in self.events if event.number not in loose)
+
     def since(self, number: int) -> tuple[Event, ...]:
         """The events after event ``number``."""
         return self.events[number + 1 :]
+
+    def followed_by(self, event: Event) -> Ledger:
+        """The ledger with one more event at its end."""
+        known = is_signed(event.content_digest, event.witness, self.server_keys)
+        sealed = self.sealed | {event.number} if known else self.sealed
+        return replace(self, events=(*self.events, event), sealed=sealed)
+
+    def time_faults(self, now: datetime) -> Iterator[LedgerFault]:
+        """Where time runs backwards in the ledger, or ahead of ``now``, by more than clocks differ."""
+        heard = self._heard()
+        known = _corrected(heard)
+        latest: Event | None = None
+        for event in (item for item in heard if item.number not in known):
+            said = f"event {event.number} ({event.kind} by {event.actor.name}) is dated {event.at:%Y-%m-%d %H:%M} UTC"
+            if event.at > now + CLOCK_SKEW:
+                yield LedgerFault(event.number, f"{said}, which has not come yet")
+            if latest is not None and event.at < latest.at - CLOCK_SKEW:
+                yield LedgerFault(
+                    event.number,
+                    f"{said}, before event {latest.number} ({latest.at:%Y-%m-%d %H:%M} UTC), which it follows",
+                )
+            latest = event if latest is None or event.at > latest.at else latest
+
+
+def _in_time(events: Sequence[Event]) -> Iterator[Event]:
+    """The events, none dated before an earlier one; one that is known to be dated ahead is as old as the one before."""
+    ahead = _corrected(events)
+    latest: datetime | None = None
+    for event in events:
+        is_ahead = event.number in ahead
+        at = latest if latest is not None and (is_ahead or event.at < latest) else event.at
+        latest = latest if is_ahead else at
+        yield event if at == event.at else replace(event, at=at)
+
+
+def _corrected(events: Iterable[Event]) -> frozenset[int]:
+    """The numbers of events that a later one corrects, and that are dated after it indeed."""
+    dated: dict[int, datetime] = {}
+    found: set[int] = set()
+    for event in events:
+        numbers = event.body.get("events") if event.kind == CLOCK_CORRECTED else ()
+        for number in numbers if isinstance(numbers, list) else ():
+            if type(number) is int and number in dated and dated[number] > event.at:
+                found.add(number)
+        dated[event.number] = event.at
+    return frozenset(found)
 
 
 def write_event(
@@ -164,7 +251,7 @@ def _witness(value: object) -> Signature | None:
     return Signature(key, signed) if isinstance(key, str) and isinstance(signed, str) else None
 
 
-def read_ledger(texts: Mapping[int, str], *, known: Ledger | None = None) -> Ledger:
+def read_ledger(texts: Mapping[int, str], *, known: Ledger | None = None, server_keys: Iterable[str] = ()) -> Ledger:
     """The ledger that numbered texts hold; nothing is raised, everything wrong is in ``faults``.
 
     ``known`` is one that was read before: of an event whose text is letter for letter the same nothing is parsed and
@@ -185,7 +272,23 @@ def read_ledger(texts: Mapping[int, str], *, known: Ledger | None = None) -> Led
             break
         faults += _chain_faults(event, events[-1].digest if events else NO_EVENT)
         events.append(event)
-    return Ledger(tuple(events), tuple(faults))
+    keys = frozenset(server_keys)
+    return Ledger(tuple(events), tuple(faults), keys, _sealed(events, keys, known))
+
+
+def _sealed(events: Sequence[Event], keys: frozenset[str], known: Ledger | None) -> frozenset[int]:
+    """The numbers of the events that bear a seal of one of the keys; of events read before it is known already."""
+    before = known if known is not None and known.server_keys == keys else Ledger()
+    same = {event.number for event, old in zip(events, before.events, strict=False) if event is old}
+    return frozenset(
+        event.number
+        for event in events
+        if (
+            event.number in before.sealed
+            if event.number in same
+            else is_signed(event.content_digest, event.witness, keys)
+        )
+    )
 
 
 def _read_again(number: int, text: str, known: Sequence[Event]) -> Event:

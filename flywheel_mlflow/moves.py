@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flywheel_mlflow.approvals import ask_instead, may_move
@@ -66,6 +66,8 @@ def plan_promotion(
     refuse_foreign_alias(state, aliases, to)
     refuse_skipped_stage(state, release, to, blueprint=blueprint)
     allowed = _permission(state, release, to, blueprint=blueprint, risks=tuple(risks), now=now)
+    if isinstance(allowed, GateRecord):
+        refuse_alone(allowed, release, actor, blueprint=blueprint)
     return MovePlan(
         version=version,
         to=to,
@@ -198,14 +200,40 @@ def _permission(
         ),
         None,
     )
-    if override is not None:
+    if override is not None and override.confirmed is not None:
         return override
+    if override is not None:
+        raise Refused(
+            f"the override of {override.actor.name} waits for {override.second} to confirm it",
+            rule="an override counts once its second person confirmed it",
+            value=f"event {override.number}",
+            limit=f"confirmed by {override.second}",
+            hint=f"{override.second}: flywheel override-confirm {release.version} --reason '...'",
+        )
     raise Refused(
         f"release {release.version} has no verdict that permits {to}: {why}",
         rule=f"a promotion to {to} needs a current PASS of its gate",
         value=_told(gate),
         limit=Verdict.PASS.value,
         hint=f"flywheel gate {release.version} --to {to}",
+    )
+
+
+def refuse_alone(gate: GateRecord, release: Release, actor: Identity, *, blueprint: Blueprint) -> None:
+    """Refuse whoever would promote a release with too few people behind it, by the gate's ``distinct_people``."""
+    rules = blueprint.gate_to(gate.to)
+    people = {*gate.people, actor.name}
+    if rules is None or len(people) >= rules.distinct_people:
+        return
+    movers = [item.id for item in blueprint.people if may_move(blueprint, Identity(item.id)) and item.id not in people]
+    role = next((item.role for item in rules.criteria if item.role), "ROLE")
+    raise Refused(
+        f"{', '.join(sorted(people))} would explain, approve and promote release {release.version} alone",
+        rule=f"distinct_people of the gate to {gate.to} in flywheel.yaml",
+        value=len(people),
+        limit=rules.distinct_people,
+        hint=f"{ask_instead(movers, actor)} to promote it; or, approved by somebody else too (flywheel approve "
+        f"{release.version} --role {role} --reason '...'), evaluate the gate again",
     )
 
 
@@ -304,11 +332,11 @@ def rollback_targets(state: ReleaseState) -> tuple[int, ...]:
     What a rollback took out is none of them until somebody puts it back on purpose: a second rollback would undo
     the first one.
     """
-    left: set[int | None] = set()
+    left: set[int] = set()
     for move in state.moves:
         if move.done and move.to == "production":
-            left |= {move.came_from} if move.rollback else set()
-            left.discard(move.version)
+            left |= {state.heir(move.came_from)} if move.rollback and move.came_from is not None else set()
+            left.discard(state.heir(move.version))
     fit = (item for item in state.was_in_production() if item not in left)
     return tuple(item for item in fit if not state.releases[item].rejected and not state.releases[item].retired)
 
@@ -329,3 +357,17 @@ def registry_stage(state: ReleaseState, version: int) -> str:
     if stage is ReleaseStage.STAGING:
         return "Staging"
     return "Archived" if state.release(version).reached else "None"
+
+
+def after_move(state: ReleaseState, version: int, to: str) -> ReleaseState:
+    """The state once a move has happened."""
+    release = state.release(version)
+    moved = replace(release, reached=release.reached | {to})
+    return replace(state, current={**state.current, to: version}, releases={**state.releases, version: moved})
+
+
+def production_at(state: ReleaseState, when: datetime) -> Move | None:
+    """The move by which the version in production at a moment got there; None before the first."""
+    tenures = [move for move in state.moves if move.done and move.to == "production" and move.ended is not None]
+    before = [move for move in tenures if move.ended is not None and move.ended <= when]
+    return max(before, key=lambda move: move.number, default=None)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from flywheel_mlflow.errors import UnknownName
+from flywheel_mlflow.event_values import moment, optional_word, whole, word, words
 from flywheel_mlflow.ledger import Event, Identity
 from flywheel_mlflow.signing import Signature
 
@@ -28,6 +29,7 @@ class Kind(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     OVERRIDE = "override"
+    OVERRIDE_CONFIRMED = "override_confirmed"
     PROMOTION_STARTED = "promotion_started"
     PROMOTED = "promoted"
     ROLLBACK_STARTED = "rollback_started"
@@ -35,6 +37,7 @@ class Kind(StrEnum):
     MOVE_UNDONE = "move_undone"
     RETIRED = "retired"
     RECONCILED = "reconciled"
+    RESTORED = "restored"
     DRIFT_EXPLAINED = "drift_explained"
 
 
@@ -81,7 +84,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class GateRecord:
-    """A gate's verdict as the ledger has it; ``run_id`` holds the whole report."""
+    """A gate's verdict as the ledger has it; ``run_id`` holds the whole report, ``people`` explained or approved."""
 
     number: int
     at: datetime
@@ -92,6 +95,7 @@ class GateRecord:
     until: datetime
     run_id: str
     report: str
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A decision to go on without a passing gate: dated, witnessed by a second person, and short-lived."""
+    """A short-lived yes without a passing gate; ``confirmed`` is the event by which its second person agreed."""
 
     number: int
     at: datetime
@@ -134,6 +138,7 @@ class Override:
     second: str
     until: datetime
     bundle: str
+    confirmed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One version as the ledger knows it; ``tasks``: those it pins and none before it, None where nobody said."""
+    """One version as the ledger knows it; ``tasks``: those it pins and none before it, None where nobody said.
+
+    ``stands_for``: the release whose lost model version it replaces; ``description``: the sha256 of its version's text.
+    """
 
     version: int
     iteration: int
@@ -182,6 +190,8 @@ class Release:
     rejected: Event | None = None
     retired: Event | None = None
     reached: frozenset[str] = frozenset()
+    stands_for: int | None = None
+    description: str | None = None
 
     def last_gate(self, to: str) -> GateRecord | None:
         """The newest verdict for a stage."""
@@ -192,8 +202,7 @@ class Release:
 class ReleaseState:
     """All releases, where each stage points, and every move ever made.
 
-    ``disputed`` are events that contradict the ones before them: a move of a version nobody registered, a second
-    end of one move. They change nothing, and the audit tells them.
+    ``disputed`` are events that contradict the ones before them; they change nothing, and the audit tells them.
     """
 
     releases: Mapping[int, Release] = field(default_factory=dict)
@@ -231,9 +240,16 @@ class ReleaseState:
             return ReleaseStage.REJECTED
         return ReleaseStage.ARCHIVED if "production" in release.reached else ReleaseStage.CANDIDATE
 
+    def heir(self, version: int) -> int:
+        """The release that stands for one whose model version was lost; else the release itself."""
+        heirs = {item.stands_for: item.version for item in self.releases.values() if item.stands_for is not None}
+        while version in heirs:
+            version = heirs[version]
+        return version
+
     def was_in_production(self) -> tuple[int, ...]:
         """The versions that were in production, the newest tenure first, the present one left out."""
-        tenures = [move.version for move in self.moves if move.done and move.to == "production"]
+        tenures = [self.heir(move.version) for move in self.moves if move.done and move.to == "production"]
         ordered = dict.fromkeys(reversed(tenures))
         return tuple(version for version in ordered if version != self.current["production"])
 
@@ -261,10 +277,14 @@ class _Fold:
     def _apply(self, event: Event) -> None:
         if event.kind == Kind.REGISTERED:
             self._register(event)
+        elif event.kind == Kind.RESTORED:
+            self._restore(event)
         elif event.kind in _DECISIONS:
             self._decide(event)
         elif event.kind == Kind.OVERRIDE:
             self._override(event)
+        elif event.kind == Kind.OVERRIDE_CONFIRMED:
+            self._confirm(event)
         elif event.kind in STARTS:
             self._start(event)
         elif event.kind in ENDS or event.kind == Kind.MOVE_UNDONE:
@@ -284,8 +304,27 @@ class _Fold:
             author=event.actor,
             at=event.at,
             number=event.number,
-            tasks=tuple(map(word, body["tasks"])) if "tasks" in body else None,
+            tasks=words(body["tasks"]) if "tasks" in body else None,
+            description=optional_word(body.get("description")),
         )
+
+    def _restore(self, event: Event) -> None:
+        version, lost = whole(event.body["version"]), whole(event.body["lost"])
+        word(event.body["reason"])
+        release = self.releases.get(lost)
+        if release is None or release.rejected or release.retired or word(event.body["bundle"]) != release.bundle:
+            self.disputed.append((event.number, f"restores version {lost}, which is none that can be"))
+        elif version in self.releases or self.is_moving:
+            self.disputed.append((event.number, f"restores version {lost} over another release or move"))
+        else:
+            said = optional_word(event.body.get("description"))
+            heir = replace(
+                release, version=version, number=event.number, at=event.at, stands_for=lost, description=said
+            )
+            # What was decided names the version that was lost, and stays with it.
+            self.releases[version] = replace(heir, gates=(), approvals=(), explanations=())
+            self.releases[lost] = replace(release, retired=event)
+            self.current |= {to: version for to, at in self.current.items() if at == lost}
 
     def _decide(self, event: Event) -> None:
         version = whole(event.body["version"])
@@ -313,6 +352,18 @@ class _Fold:
             self.disputed.append((event.number, f"is an override by {override.second} alone, where two must agree"))
         else:
             self.overrides.append(override)
+
+    def _confirm(self, event: Event) -> None:
+        number = whole(event.body["override"], least=0)
+        word(event.body["reason"])
+        at = next((at for at, item in enumerate(self.overrides) if item.number == number), None)
+        if at is None or self.overrides[at].confirmed is not None:
+            self.disputed.append((event.number, f"confirms override {number}, which does not wait for it"))
+        elif self.overrides[at].second != event.actor.name:
+            who = self.overrides[at].second
+            self.disputed.append((event.number, f"confirms override {number} as {event.actor.name}, asked was {who}"))
+        else:
+            self.overrides[at] = replace(self.overrides[at], confirmed=event.number)
 
     def _start(self, event: Event) -> None:
         move = _move(event)
@@ -362,42 +413,6 @@ def fold(events: Iterable[Event], *, before: ReleaseState | None = None) -> Rele
     return folding.state()
 
 
-def whole(value: Any, *, least: int = 1) -> int:
-    """A whole number of an event's body, at least ``least``: versions and iterations count from 1, events from 0.
-
-    Raises:
-        TypeError, ValueError: it is something else; nothing is rounded or read out of text.
-    """
-    if type(value) is not int:
-        raise TypeError(f"{str(value)[:40]!r} is no whole number")
-    if value < least:
-        raise ValueError(f"{value} is below {least}")
-    return value
-
-
-def word(value: Any) -> str:
-    """A text of an event's body.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is no text")
-    return value
-
-
-def moment(value: Any) -> datetime:
-    """A time of an event's body, in UTC.
-
-    Raises:
-        TypeError, ValueError, OverflowError: it is none, or has no time zone.
-    """
-    found = datetime.fromisoformat(word(value))
-    if found.tzinfo is None:
-        raise ValueError("a time without a time zone")
-    return found.astimezone(UTC)
-
-
 def _basis(value: Any) -> Basis:
     return Basis(**{name: word(value[name]) for name in ("bundle", "gates", "reference", "drift")})
 
@@ -414,6 +429,7 @@ def _gate(event: Event) -> GateRecord:
         until=moment(body["until"]),
         run_id=word(body["run_id"]),
         report=word(body["report"]),
+        people=words(body.get("people", [])),
     )
 
 
@@ -435,16 +451,12 @@ def _approval(event: Event) -> Approval:
 
 def _explained(event: Event) -> Explained:
     body = event.body
-    subjects = body["subjects"]
-    if not isinstance(subjects, list):
-        # A text would be read letter by letter.
-        raise TypeError(f"{str(subjects)[:40]!r} is no list of findings")
     return Explained(
         number=event.number,
         at=event.at,
         actor=event.actor,
         drift=word(body["drift"]),
-        subjects=tuple(word(item) for item in subjects),
+        subjects=words(body["subjects"]),
         reason=word(body["reason"]),
     )
 
@@ -484,17 +496,3 @@ def _move(event: Event) -> Move:
         reason=word(body.get("reason", "")),
         lease_s=lease_s,
     )
-
-
-def after_move(state: ReleaseState, version: int, to: str) -> ReleaseState:
-    """The state once a move has happened."""
-    release = state.release(version)
-    moved = replace(release, reached=release.reached | {to})
-    return replace(state, current={**state.current, to: version}, releases={**state.releases, version: moved})
-
-
-def production_at(state: ReleaseState, when: datetime) -> Move | None:
-    """The move by which the version in production at a moment got there; None before the first."""
-    tenures = [move for move in state.moves if move.done and move.to == "production" and move.ended is not None]
-    before = [move for move in tenures if move.ended is not None and move.ended <= when]
-    return max(before, key=lambda move: move.number, default=None)

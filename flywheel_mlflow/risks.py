@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from flywheel_mlflow.event_values import moment, whole, word
 from flywheel_mlflow.ledger import Event
-from flywheel_mlflow.releases import Kind, moment, whole, word
+from flywheel_mlflow.releases import Kind
 
 #: Days until somebody must have answered for a rollback.
 ROLLBACK_DUE_DAYS = 30

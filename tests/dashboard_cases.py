@@ -71,7 +71,7 @@ def risk(number: int, *, due: datetime, weight: int = 2, closed: bool = False) -
 
 def override(until: datetime) -> Override:
     """An override of the gate to production."""
-    return Override(7, NOW, ANA, 1, "production", "it had to go out", "ben", until, "d" * 64)
+    return Override(7, NOW, ANA, 1, "production", "it had to go out", "ben", until, "d" * 64, confirmed=8)
 
 
 class PageReader(HTMLParser):

@@ -189,9 +189,10 @@ class ReleasesBench:
             self.act(MANAGER, "promote", version=version, to=to)
 
     def override(self, version: int, to: str) -> None:
-        """Permit a promotion without a passing gate."""
+        """Permit a promotion without a passing gate, by two people."""
         until = datetime.now(UTC) + timedelta(days=2)
         self.act(MANAGER, "override", version=version, to=to, reason="a test", until=until, second=REVIEWER)
+        self.act(REVIEWER, "override-confirm", version=version, reason="a test")
 
     def findings(self, **options: Any) -> dict[str, list[str]]:
         """What the audit finds: sentences by code; what could not be looked at is under ``not_looked_at``."""

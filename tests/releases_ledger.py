@@ -193,7 +193,7 @@ class Story:
         if to == "production":
             self.move(version, "production")
 
-    def override(self, version: int = 1, to: str = "staging", **more: Any) -> Event:
+    def override(self, version: int = 1, to: str = "staging", *, confirmed: bool = True, **more: Any) -> Event:
         body = {
             "version": version,
             "to": to,
@@ -202,7 +202,12 @@ class Story:
             "until": (NOON + timedelta(days=1)).isoformat(),
             "bundle": bundle_of(version),
         }
-        return self.write(Kind.OVERRIDE, body | more)
+        written = self.write(Kind.OVERRIDE, body | more)
+        if confirmed:
+            who = Identity(str((body | more)["second"]))
+            said = {"override": written.number, "version": version, "to": to, "reason": "agreed"}
+            self.write(Kind.OVERRIDE_CONFIRMED, said, actor=who)
+        return written
 
     def open_risk(self, likelihood: int = 4, impact: int = 4, **more: Any) -> Event:
         body = {

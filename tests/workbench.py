@@ -176,7 +176,12 @@ class Bench:
 def bench_on(flywheel: Flywheel, uri: str) -> Bench:
     """A bench on the server or store at ``uri``."""
     settings = read_settings(flywheel.root, {}, tracking_uri=uri)
-    return Bench(flywheel, uri, connect(settings, flywheel.name), MlflowClient(tracking_uri=uri))
+    return Bench(
+        flywheel,
+        uri,
+        connect(settings, flywheel.name, server_keys=flywheel.blueprint.releases.server_keys),
+        MlflowClient(tracking_uri=uri),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,13 +114,15 @@ def export_command(
     context: Context,
     version: Version,
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    sign: Annotated[Path | None, typer.Option(help="Sign the ledger's end with this key if no server does.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a release's bundle and the ledger into a folder, for `flywheel verify` without a server."""
     from flywheel_mlflow.cli import show_releases
-    from flywheel_mlflow.operations.verifying import export_release
+    from flywheel_mlflow.operations.exporting import export_release
+    from flywheel_mlflow.signing import read_key
 
-    files = export_release(open_session(context).desk, version, out)
+    files = export_release(open_session(context).desk, version, out, key=read_key(sign) if sign else None)
     show_releases.exported(files, out, as_json=as_json)
 
 
@@ -217,7 +219,7 @@ def override(
     to: Stage,
     reason: Reason,
     until: Annotated[str, typer.Option(help="When it ends: 2026-12-01. UTC.")],
-    second: Annotated[str, typer.Option(help="The second person, by name.")],
+    second: Annotated[str, typer.Option(help="The second person, by name, who confirms it.")],
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -231,9 +233,31 @@ def override(
     show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
 
 
+def override_confirm(
+    context: Context,
+    version: Version,
+    reason: Reason,
+    sign: Annotated[Path | None, typer.Option(help="Sign it with this private key.")] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Confirm an override that names you as its second person; only then does it count."""
+    from flywheel_mlflow.cli import show_releases
+
+    session = open_session(context)
+    signature = session.sign_confirmation(version, reason, sign) if sign else None
+    answer = session.act("override-confirm", version=version, reason=reason, signature=signature, dry_run=dry_run)
+    show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
+
+
 def reconcile(
     context: Context,
-    force: Annotated[bool, typer.Option("--force", help="The process of an open move is known to be dead.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="The process of an open move is dead, or this clock is right and the ledger's ahead."
+        ),
+    ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -368,6 +392,7 @@ def add_to(app: typer.Typer) -> None:
         promote,
         rollback,
         override,
+        override_confirm,
         reconcile,
         audit,
         doctor,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.handing import Handed
     from flywheel_mlflow.operations.running import Ran
     from flywheel_mlflow.settings import Settings
+    from flywheel_mlflow.signing import Signature
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -65,7 +66,7 @@ class Session:
         """The tracking server, connected."""
         from flywheel_mlflow.tracking import connect
 
-        return connect(self.settings, self.flywheel.name)
+        return connect(self.settings, self.flywheel.name, server_keys=self.flywheel.blueprint.releases.server_keys)
 
     def iteration(self, wanted: int | None) -> int:
         """``wanted``, or the newest assembled iteration.
@@ -115,6 +116,13 @@ class Session:
         return self.act(
             "approve", version=version, role=role, reason=reason, until=until, signature=signature, dry_run=dry_run
         )
+
+    def sign_confirmation(self, version: int, reason: str, key: Path) -> Signature:
+        """The signature of a confirmed override; the key stays on this machine."""
+        from flywheel_mlflow.operations.overriding import sign_confirmation
+        from flywheel_mlflow.signing import read_key
+
+        return sign_confirmation(self.desk, version, reason, read_key(key))
 
     def prepared_run(self, project_id: str) -> str | None:
         """The run ``mlflow run`` made for this project, if any."""

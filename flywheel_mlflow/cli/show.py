@@ -35,7 +35,7 @@ def show_error(error: FlywheelError, *, verbose: bool, as_json: bool = False) ->
     console = open_console(stderr=True)
     say(console, f"error: {error.diagnostics()}")
     if as_json:
-        from flywheel_mlflow.operations.acting import error_document
+        from flywheel_mlflow.operations.act_errors import error_document
 
         print_json(error_document(error))
     if verbose:

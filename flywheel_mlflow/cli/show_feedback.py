@@ -96,7 +96,7 @@ def _routed(to: Mapping[str, int]) -> str:
 
 def _ingested_document(item: Ingested) -> dict[str, Any]:
     if item.failure is not None:
-        from flywheel_mlflow.operations.acting import error_document
+        from flywheel_mlflow.operations.act_errors import error_document
 
         return {"file": item.file, "iteration": item.iteration, "run_id": None} | error_document(item.failure)
     return {

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 #: What a verdict means to whoever called the command.
 EXIT = {"PASS": ExitCode.PASS, "BLOCK": ExitCode.BLOCK, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
 #: Decisions whose kind alone makes no sentence with the release behind it.
-DECISIONS = {"drift_explained": "drift explained of", "override": "override for"}
+DECISIONS = {
+    "drift_explained": "drift explained of",
+    "override": "override for",
+    "override_confirmed": "override confirmed for",
+}
 
 
 def day(moment: datetime) -> str:
@@ -119,7 +123,8 @@ def shown(found: Shown, *, as_json: bool) -> None:
     for judged in found.approvals:
         approval = judged.approval
         proof = "verified" if judged.verified else "unverified"
-        state = "; ".join(judged.against) or f"counts until {day(approval.until)}"
+        counts = f"counted for {judged.served}" if judged.served else f"counts until {day(approval.until)}"
+        state = "; ".join(judged.against) or counts
         say(console, f"approved by {approval.actor.name} ({proof}) as {approval.role}: {approval.reason} -- {state}")
     for explained in release.explanations:
         subjects = ", ".join(explained.subjects)
@@ -127,7 +132,8 @@ def shown(found: Shown, *, as_json: bool) -> None:
     for item in found.overrides:
         say(
             console,
-            f"OVERRIDE to {item.to} by {item.actor.name} with {item.second} until {day(item.until)}: {item.reason}",
+            f"OVERRIDE to {item.to} by {item.actor.name} with {item.second} until {day(item.until)}"
+            f"{'' if item.confirmed is not None else f' (pending: {item.second} has not confirmed it)'}: {item.reason}",
         )
     for move in found.moves:
         end = "open" if move.ended is None else "done" if move.done else "undone"

@@ -63,7 +63,7 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     register_server_stores()
     served = read_served(os.environ, authentication=authentication)
     root = served.root if served else Path.cwd()
-    opening = partial(open_tracking, root=root, addresses=server_addresses(os.environ))
+    opening = partial(open_tracking, root=root, addresses=server_addresses(os.environ), served=served)
     tracking, registry = engines()
     name = served.name if served else None
     governed = Governed(partial(opening, actor="server"), served=name, tracking=tracking, registry=registry)

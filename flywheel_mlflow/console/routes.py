@@ -19,7 +19,8 @@ from flywheel_mlflow.console.endpoints import acting
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, Refused, ServerError
 from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.operations.acting import error_document, perform
+from flywheel_mlflow.operations.act_errors import error_document
+from flywheel_mlflow.operations.acting import perform
 from flywheel_mlflow.operations.deciding import Desk
 from flywheel_mlflow.tracking.connection import ROUTES
 

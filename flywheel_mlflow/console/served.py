@@ -31,6 +31,11 @@ class ServedFlywheel:
         self.name = self._flywheel.name
         self._check(self._flywheel)
 
+    @property
+    def server_keys(self) -> tuple[str, ...]:
+        """The keys whose seals count, as the files named them when they were read last."""
+        return self._flywheel.blueprint.releases.server_keys
+
     def flywheel(self) -> Flywheel:
         """The flywheel as its files promise it now.
 

@@ -12,6 +12,7 @@ from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.settings import Settings
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.console.served import ServedFlywheel
     from flywheel_mlflow.tracking import Tracking
 
 #: A scheme that only this process knows: MLflow's client then works on the very objects that answer the server's own
@@ -69,10 +70,13 @@ def _reading(engine: Any) -> Any:
     return create_engine(engine.url, isolation_level="AUTOCOMMIT") if engine.dialect.name == "sqlite" else engine
 
 
-def open_tracking(flywheel: str, *, root: Path, actor: str, addresses: ArtifactAddresses) -> Tracking:
+def open_tracking(
+    flywheel: str, *, root: Path, actor: str, addresses: ArtifactAddresses, served: ServedFlywheel | None = None
+) -> Tracking:
     """The collaborators for one flywheel on this server, for one request: they remember what they read.
 
-    ``root`` is the flywheel's folder, ``actor`` who is written into runs as their author.
+    ``root`` is the flywheel's folder, ``actor`` who is written into runs as their author; the seals that count are
+    those that the served flywheel's files name.
     """
     from mlflow import MlflowClient
 
@@ -82,7 +86,8 @@ def open_tracking(flywheel: str, *, root: Path, actor: str, addresses: ArtifactA
     settings = Settings(root=root, tracking_uri=f"{SCHEME}:", artifact_root=None, actor=actor)
     client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
     releases = AnnouncingReleases(client, uri=settings.shown_uri, flywheel=flywheel)
-    return connect(settings, flywheel, client=client, resolve=addresses.resolve, releases=releases)
+    keys = served.server_keys if served is not None and served.name == flywheel else ()
+    return connect(settings, flywheel, client=client, resolve=addresses.resolve, releases=releases, server_keys=keys)
 
 
 def server_addresses(environ: Mapping[str, str]) -> ArtifactAddresses:

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from flywheel_mlflow.canonical import document_json, sha256_text
 from flywheel_mlflow.contract import Strict, Text
+from flywheel_mlflow.event_values import whole, word
 from flywheel_mlflow.ledger import Event
 from flywheel_mlflow.names import Identifier, Label
-from flywheel_mlflow.releases import whole, word
 
 #: Characters of a request in the ledger; the whole of it is in the task's own document.
 MAX_TOLD = 500

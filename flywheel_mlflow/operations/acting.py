@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,12 +9,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, ValidationError
 
-from flywheel_mlflow import errors
 from flywheel_mlflow.canonical import canonical_json, plain
 from flywheel_mlflow.contract import Strict
-from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, Refused, ServerError, UnknownName
+from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.feedback.tasks import TaskKind
 from flywheel_mlflow.names import unshowable
+from flywheel_mlflow.operations.act_errors import error_from
 from flywheel_mlflow.operations.deciding import Desk
 from flywheel_mlflow.signing import Signature
 from flywheel_mlflow.tracking import Tracking
@@ -46,6 +45,12 @@ class SignatureInput(Strict):
 
     public_key: Name
     value: Name
+
+
+class SignHead(_Act):
+    """State where the ledger ends now and what a release is, signed by the server that does it."""
+
+    version: Version
 
 
 class CreateRelease(_Act):
@@ -109,6 +114,14 @@ class Override(_Act):
     reason: Words
     until: AwareDatetime
     second: Name
+
+
+class ConfirmOverride(_Act):
+    """Confirm an override as its second person."""
+
+    version: Version
+    reason: Words
+    signature: SignatureInput | None = None
 
 
 class Promote(_Act):
@@ -250,9 +263,16 @@ def _retire(desk: Desk, act: Retire) -> Any:
 
 
 def _override(desk: Desk, act: Override) -> Any:
-    from flywheel_mlflow.operations.decisions import override
+    from flywheel_mlflow.operations.overriding import override
 
     return override(desk, act.version, act.to, act.reason, until=act.until, second=act.second, dry_run=act.dry_run)
+
+
+def _confirm_override(desk: Desk, act: ConfirmOverride) -> Any:
+    from flywheel_mlflow.operations.overriding import confirm_override
+
+    signed = Signature(act.signature.public_key, act.signature.value) if act.signature else None
+    return confirm_override(desk, act.version, act.reason, signature=signed, dry_run=act.dry_run)
 
 
 def _gate(desk: Desk, act: RunGate) -> dict[str, Any]:
@@ -279,6 +299,12 @@ def _reconcile(desk: Desk, act: Reconcile) -> Any:
     from flywheel_mlflow.operations.moving import reconcile
 
     return reconcile(desk, force=act.force, dry_run=act.dry_run)
+
+
+def _sign_head(desk: Desk, act: SignHead) -> Any:
+    from flywheel_mlflow.operations.exporting import sign_head
+
+    return sign_head(desk, act.version)
 
 
 def _create(desk: Desk, act: CreateRelease) -> dict[str, Any]:
@@ -382,6 +408,7 @@ class ActKind:
 
 #: Every act by the name under which the server's plugin offers it.
 ACTS: Mapping[str, ActKind] = {
+    "sign-head": ActKind(SignHead, _sign_head),
     "create": ActKind(CreateRelease, _create),
     "gate": ActKind(RunGate, _gate),
     "approve": ActKind(Approve, _approve),
@@ -390,6 +417,7 @@ ACTS: Mapping[str, ActKind] = {
     "reject": ActKind(Reject, _reject),
     "retire": ActKind(Retire, _retire),
     "override": ActKind(Override, _override),
+    "override-confirm": ActKind(ConfirmOverride, _confirm_override),
     "promote": ActKind(Promote, _promote),
     "rollback": ActKind(Rollback, _rollback),
     "reconcile": ActKind(Reconcile, _reconcile),
@@ -469,43 +497,3 @@ def _remote(tracking: Tracking, name: str, arguments: Mapping[str, Any]) -> dict
     if status == 200:
         return answer
     raise error_from(answer, status)
-
-
-def error_document(error: FlywheelError) -> dict[str, Any]:
-    """An error as plain values, to be raised again on the other side."""
-    faults = [str(fault) for fault in error.faults[:20]] if isinstance(error, DocumentError) else []
-    told: dict[str, object] = {
-        "kind": type(error).__name__,
-        "what": "\n  ".join([error.what, *faults]),
-        "where": error.where,
-        "hint": error.hint,
-    }
-    if isinstance(error, Refused):
-        told |= {"rule": error.rule, "value": plain_or_text(error.value), "limit": plain_or_text(error.limit)}
-    return {"error": told}
-
-
-def plain_or_text(value: object) -> object:
-    """A value of a refusal as JSON can hold it."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, str | int) else str(value)
-
-
-def error_from(document: Mapping[str, Any], status: int) -> FlywheelError:
-    """The error a server's answer describes."""
-    told = document.get("error")
-    if not isinstance(told, dict) or not isinstance(told.get("what"), str):
-        code = str(document.get("error_code", f"HTTP_{status}"))
-        return errors.ServerRefused(
-            f"the server answers {status}: {str(document.get('message', document))[:300]}",
-            code=code,
-            hint="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if status in (401, 403) else None,
-        )
-    what, where, hint = told["what"], told.get("where"), told.get("hint")
-    if told.get("kind") == Refused.__name__:
-        rule = str(told.get("rule", ""))
-        return Refused(what, rule=rule, value=told.get("value"), limit=told.get("limit"), where=where, hint=hint)
-    if status == 400:
-        return InputError(what, where=where, hint=hint)
-    return ServerError(what, where=where, hint=hint)

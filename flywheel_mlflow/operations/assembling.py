@@ -256,11 +256,34 @@ def assemble_iteration(
 
 
 def _linked(
-    tracking: Tracking, iteration: int, previous: RecordedAssembly | None, written: WrittenAssembly, note: str
+    tracking: Tracking,
+    iteration: int,
+    previous: RecordedAssembly | None,
+    written: WrittenAssembly,
+    note: str,
+    *,
+    pages: bool | None = None,
 ) -> str:
-    place = Place(written.run_id, written.experiment_id, pages=tracking.server.about is not None)
+    has_pages = tracking.server.about is not None if pages is None else pages
+    place = Place(written.run_id, written.experiment_id, pages=has_pages)
     table = tracking.assemblies.table_address(written.experiment_id)
     return with_links(assembly_links(place, table, iteration, previous.run_id if previous else None), note, REPORT)
+
+
+def possible_notes(
+    tracking: Tracking, recorded: RecordedAssembly, gathered: Gathered, settled: Settled
+) -> tuple[frozenset[str], dict[str, str]]:
+    """The notes that an assembly's run can have, and those of its stages by id.
+
+    Its links depend on whether the server had pages of ours when it was written.
+    """
+    from flywheel_mlflow.tracking import WrittenAssembly
+
+    content = _content(settled, "")
+    written = WrittenAssembly(recorded.run_id, recorded.experiment_id)
+    linked = partial(_linked, tracking, content.iteration, gathered.previous, written, content.note)
+    notes = {stage.stage_id: stage.note for stage in content.stages}
+    return frozenset(linked(pages=pages) for pages in (True, False)), notes
 
 
 def _content(settled: Settled, digest: str) -> AssemblyContent:

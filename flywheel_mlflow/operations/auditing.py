@@ -5,50 +5,44 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.approvals import holds_role, judge, may_move, was_given_under
+from flywheel_mlflow.approvals import holds_role, judge, may_move
 from flywheel_mlflow.bundle import bundle_faults, pins_digest, read_bundle
 from flywheel_mlflow.canonical import canonical_json, digest_of, sha256_text
 from flywheel_mlflow.documents import parse_json, value_at
 from flywheel_mlflow.errors import DocumentError, FlywheelError
 from flywheel_mlflow.explanations import objections
-from flywheel_mlflow.flywheel import Flywheel
 from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.ledger import unwitnessed
+from flywheel_mlflow.ledger import Ledger, unwitnessed
 from flywheel_mlflow.moves import registry_stage
+from flywheel_mlflow.operations.audit_people import too_few_people
+from flywheel_mlflow.operations.audit_scene import Finding, Scene
+from flywheel_mlflow.operations.audit_shown import repainted, rewritten
 from flywheel_mlflow.operations.bundles import bundle_files
-from flywheel_mlflow.operations.deciding import Desk, World, look
+from flywheel_mlflow.operations.deciding import Desk, look
 from flywheel_mlflow.operations.moving import follows_stages, pin_faults
+from flywheel_mlflow.operations.past_rules import PastRules
+from flywheel_mlflow.operations.resting import deleted_experiments, deleted_runs
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import STAGES, Release, ReleaseStage
-from flywheel_mlflow.tracking import tags
-from flywheel_mlflow.tracking.releases import VersionView, pins_of
+from flywheel_mlflow.tracking import Tracking, tags
+from flywheel_mlflow.tracking.releases import pins_of
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.tracking import Tracking
+    pass
 
 
 _NAMED_EVENT = re.compile(r"\(event (\d{1,9})\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as the ledger says; ``code`` names the kind, ``hint`` what to do."""
-
-    code: str
-    what: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Audit:
     """All findings, how many things were looked at, and what could not be looked at.
 
-    ``outlived`` are decisions made under other roles or keys than flywheel.yaml has now: they count for nothing at
-    the gates, and only a history of that file could say whether they were anybody's to make. They change no verdict,
-    since otherwise every change of people would.
+    Decisions are judged by the rules of their time: those of flywheel.yaml, or of the bundle of a release. ``outlived``
+    are approvals given under rules that nothing holds any more. They change no verdict, since otherwise every change
+    of people would.
     """
 
     findings: tuple[Finding, ...]
@@ -64,27 +58,6 @@ class Audit:
         return Verdict.INCONCLUSIVE if self.not_looked_at else Verdict.PASS
 
 
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """Everything the audit compares, fetched once."""
-
-    desk: Desk
-    world: World
-    versions: Mapping[int, VersionView]
-    now: datetime
-    full: bool
-
-    @property
-    def flywheel(self) -> Flywheel:
-        """Its promises."""
-        return self.desk.flywheel
-
-    @property
-    def tracking(self) -> Tracking:
-        """The live server."""
-        return self.desk.tracking
-
-
 def audit(desk: Desk, *, full: bool = False) -> Audit:
     """Compare the ledger with the live server.
 
@@ -97,15 +70,16 @@ def audit(desk: Desk, *, full: bool = False) -> Audit:
         forsaken = tuple(_forsaken(desk.tracking))
         nothing = () if forsaken else ("there is no release yet: nothing to audit",)
         return Audit(forsaken, {"events": 0, "releases": 0}, nothing)
-    scene = _Scene(
+    scene = Scene(
         desk=desk,
         world=world,
         versions={view.version: view for view in desk.tracking.releases.versions()},
         now=desk.now(),
         full=full,
+        past=PastRules(desk.tracking, world.state, desk.flywheel.blueprint),
     )
     findings: list[Finding] = []
-    failed: list[str] = []
+    failed: list[str] = list(_unproven(world.ledger))
     for name, check in _CHECKS.items():
         try:
             findings += check(scene)
@@ -115,19 +89,27 @@ def audit(desk: Desk, *, full: bool = False) -> Audit:
         "events": len(world.ledger.events),
         "releases": len(world.state.releases),
         "moves": len(world.state.moves),
-        "bundles": sum(1 for _ in _looked_into(scene)),
+        "bundles": sum(1 for _ in scene.looked_into()),
     }
     return Audit(tuple(findings), counts, tuple(failed), tuple(_outlived(scene)))
 
 
-def _ledger(scene: _Scene) -> Iterator[Finding]:
+def _ledger(scene: Scene) -> Iterator[Finding]:
     restore = "restore the store from a backup; compare with exported bundles: flywheel verify FOLDER"
     for fault in scene.world.ledger.faults:
         yield Finding("ledger", fault.what, restore)
     for number, why in scene.world.state.disputed:
         yield Finding("disputed-event", f"event {number} {why}", "it changes nothing; find out who wrote it")
     keys = scene.flywheel.blueprint.releases.server_keys
-    for event in unwitnessed(scene.world.ledger.events, keys):
+    for event in scene.world.ledger.unsealed:
+        yield Finding(
+            "unsealed-event",
+            f"event {event.number} ({event.kind} by {event.actor.name}) bears no seal of a server in flywheel.yaml, "
+            f"and decisions are sealed since event {min(scene.world.ledger.sealed)}",
+            "it counts for nothing; find out who wrote it past the server",
+        )
+    loose = {event.number for event in scene.world.ledger.unsealed}
+    for event in unwitnessed((item for item in scene.world.ledger.events if item.number not in loose), keys):
         yield Finding(
             "unsealed-event",
             f"event {event.number} ({event.kind}) says that a server vouches for {event.actor.name}, and no server "
@@ -146,7 +128,7 @@ def _forsaken(tracking: Tracking) -> Iterator[Finding]:
         )
 
 
-def _strays(scene: _Scene) -> Iterator[Finding]:
+def _strays(scene: Scene) -> Iterator[Finding]:
     """Runs beside the ledger: they decide nothing, whatever they hold."""
     for run_id in scene.tracking.ledger.strays:
         yield Finding(
@@ -156,7 +138,7 @@ def _strays(scene: _Scene) -> Iterator[Finding]:
         )
 
 
-def _hidden(scene: _Scene) -> Iterator[Finding]:
+def _hidden(scene: Scene) -> Iterator[Finding]:
     """Marks of a prompt: MLflow's client and pages then say that there is no such model or version."""
     model = scene.tracking.releases.look()
     marks = [("the registered model", key) for key in (model.marks if model is not None else ())]
@@ -170,7 +152,7 @@ def _hidden(scene: _Scene) -> Iterator[Finding]:
         )
 
 
-def _experiments(scene: _Scene) -> Iterator[Finding]:
+def _experiments(scene: Scene) -> Iterator[Finding]:
     for name, said in scene.tracking.server.misnamed():
         yield Finding(
             "experiment-renamed",
@@ -179,7 +161,20 @@ def _experiments(scene: _Scene) -> Iterator[Finding]:
         )
 
 
-def _truncated(scene: _Scene) -> Iterator[Finding]:
+def _unproven(ledger: Ledger) -> Iterator[str]:
+    if ledger.server_keys and ledger.events and not ledger.sealed:
+        yield "seals: flywheel.yaml names keys of servers, and no event bears a seal: nobody proves who wrote it"
+
+
+def _times(scene: Scene) -> Iterator[Finding]:
+    for fault in scene.world.ledger.time_faults(scene.now):
+        hint = "decisions are judged in the ledger's order; find out whose clock was wrong"
+        if fault.number in {event.number for event in scene.world.ledger.ahead_of(scene.now)}:
+            hint = "set this machine's clock; if it is right: flywheel reconcile --force"
+        yield Finding("false-time", fault.what, hint)
+
+
+def _truncated(scene: Scene) -> Iterator[Finding]:
     """Verdicts that stand on model versions and are in no event: the end of the ledger was cut off."""
     for version, view in scene.versions.items():
         for key, value in view.tags.items():
@@ -193,7 +188,7 @@ def _truncated(scene: _Scene) -> Iterator[Finding]:
                 )
 
 
-def _open_moves(scene: _Scene) -> Iterator[Finding]:
+def _open_moves(scene: Scene) -> Iterator[Finding]:
     move = scene.world.state.open_move
     if move is not None:
         word = "rollback" if move.rollback else "promotion"
@@ -207,7 +202,7 @@ def _open_moves(scene: _Scene) -> Iterator[Finding]:
         )
 
 
-def _aliases(scene: _Scene) -> Iterator[Finding]:
+def _aliases(scene: Scene) -> Iterator[Finding]:
     for alias in STAGES:
         live, known = scene.world.aliases.get(alias), scene.world.state.current[alias]
         move = scene.world.state.open_move
@@ -220,7 +215,7 @@ def _aliases(scene: _Scene) -> Iterator[Finding]:
         )
 
 
-def _versions(scene: _Scene) -> Iterator[Finding]:
+def _versions(scene: Scene) -> Iterator[Finding]:
     state = scene.world.state
     for release in state.releases.values():
         if release.version not in scene.versions and not release.retired:
@@ -233,8 +228,8 @@ def _versions(scene: _Scene) -> Iterator[Finding]:
                     "delete that tag, with MLflow's REST call model-versions/delete-tag",
                 )
                 continue
-            hint = "flywheel rollback --reason '...'" if stage is ReleaseStage.PRODUCTION else "make the release again"
-            yield Finding("version-deleted", f"the model version of release {release.version} ({stage}) is gone", hint)
+            what = f"the model version of release {release.version} ({stage}) is gone"
+            yield Finding("version-deleted", what, "flywheel reconcile registers it again, from its bundle")
     for version, view in scene.versions.items():
         if version not in state.releases:
             yield Finding(
@@ -244,7 +239,7 @@ def _versions(scene: _Scene) -> Iterator[Finding]:
             )
 
 
-def _stages(scene: _Scene) -> Iterator[Finding]:
+def _stages(scene: Scene) -> Iterator[Finding]:
     if not follows_stages(scene.desk, scene.world) or scene.world.state.open_move is not None:
         return
     for version, view in scene.versions.items():
@@ -259,16 +254,8 @@ def _stages(scene: _Scene) -> Iterator[Finding]:
             )
 
 
-def _looked_into(scene: _Scene) -> Iterator[Release]:
-    for release in scene.world.state.releases.values():
-        stage = scene.world.state.stage_of(release.version)
-        live = stage in (ReleaseStage.CANDIDATE, ReleaseStage.STAGING, ReleaseStage.PRODUCTION)
-        if release.version in scene.versions and (scene.full or live):
-            yield release
-
-
-def _bundles(scene: _Scene) -> Iterator[Finding]:
-    for release in _looked_into(scene):
+def _bundles(scene: Scene) -> Iterator[Finding]:
+    for release in scene.looked_into():
         files = bundle_files(scene.tracking, release)
         faults = bundle_faults(files, release.bundle)
         for fault in faults:
@@ -281,7 +268,7 @@ def _bundles(scene: _Scene) -> Iterator[Finding]:
             yield from _tags(scene, release, files)
 
 
-def _tags(scene: _Scene, release: Release, files: Mapping[str, str]) -> Iterator[Finding]:
+def _tags(scene: Scene, release: Release, files: Mapping[str, str]) -> Iterator[Finding]:
     """What consumers resolve against what was released."""
     view = scene.versions[release.version]
     bundle = read_bundle(files, release.bundle)
@@ -295,31 +282,45 @@ def _tags(scene: _Scene, release: Release, files: Mapping[str, str]) -> Iterator
         )
 
 
-def _data(scene: _Scene) -> Iterator[Finding]:
+def _data(scene: Scene) -> Iterator[Finding]:
     """The data of the release in production (of all with ``full``)."""
-    for release in _looked_into(scene):
+    for release in scene.looked_into():
         if not scene.full and scene.world.state.stage_of(release.version) is not ReleaseStage.PRODUCTION:
             continue
         files = bundle_files(scene.tracking, release)
         if bundle_faults(files, release.bundle):
             continue
         for fault in pin_faults(scene.desk, read_bundle(files, release.bundle)):
-            yield Finding("data-changed", f"release {release.version}: {fault}", "flywheel rollback --reason '...'")
+            code = "data-gone" if fault.gone else "data-changed"
+            yield Finding(code, f"release {release.version}: {fault.text}", "flywheel rollback --reason '...'")
 
 
-def _approvals(scene: _Scene) -> Iterator[Finding]:
+def _trash(scene: Scene) -> Iterator[Finding]:
+    """What releases rest on and somebody deleted, told while it can still be restored."""
+    live = {version for version in scene.world.state.current.values() if version is not None}
+    releases = {item.version: item for item in scene.looked_into()}
+    releases |= {version: scene.world.state.releases[version] for version in live}
+    found = [
+        *deleted_experiments(scene.tracking),
+        *deleted_runs(scene.tracking, releases.values(), scene.versions),
+    ]
+    for item in found:
+        yield Finding("deleted" if item.restorable else "gone", item.what, item.hint)
+
+
+def _approvals(scene: Scene) -> Iterator[Finding]:
     events = {event.number: event for event in scene.world.ledger.events}
     for release in scene.world.state.releases.values():
         for approval in release.approvals:
-            event = events[approval.number]
+            rules = scene.past.under(approval.basis.gates)
             judged = judge(
                 approval,
-                event,
+                events[approval.number],
                 release,
-                blueprint=scene.flywheel.blueprint,
+                blueprint=rules or scene.flywheel.blueprint,
                 basis=approval.basis,
                 now=approval.at,
-                current=was_given_under(approval, scene.flywheel.blueprint),
+                current=rules is not None,
             )
             for why in judged.against:
                 yield Finding(
@@ -329,20 +330,23 @@ def _approvals(scene: _Scene) -> Iterator[Finding]:
                 )
 
 
-def _outlived(scene: _Scene) -> Iterator[str]:
+def _outlived(scene: Scene) -> Iterator[str]:
     for release in scene.world.state.releases.values():
         for approval in release.approvals:
-            if not was_given_under(approval, scene.flywheel.blueprint):
+            if scene.past.under(approval.basis.gates) is None:
                 yield (
                     f"event {approval.number}: {approval.actor.name} approved release {release.version} as "
-                    f"{approval.role} under other roles or keys than flywheel.yaml has now"
+                    f"{approval.role} under roles or keys that neither flywheel.yaml nor a bundle has any more"
                 )
 
 
-def _explanations(scene: _Scene) -> Iterator[Finding]:
+def _explanations(scene: Scene) -> Iterator[Finding]:
     for release in scene.world.state.releases.values():
         for item in release.explanations:
-            for why in objections(item, scene.world.ledger.events[item.number], scene.flywheel.blueprint):
+            event = scene.world.ledger.events[item.number]
+            if scene.past.allowed(item.number, lambda rules: not objections(item, event, rules)):  # noqa: B023
+                continue
+            for why in objections(item, event, scene.flywheel.blueprint):
                 yield Finding(
                     "wrong-explanation",
                     f"event {item.number}, {item.actor.name} explains drift of release {release.version}: {why}",
@@ -350,11 +354,11 @@ def _explanations(scene: _Scene) -> Iterator[Finding]:
                 )
 
 
-def _permissions(scene: _Scene) -> Iterator[Finding]:
+def _permissions(scene: Scene) -> Iterator[Finding]:
     """Moves that no decision allowed, judged by what the ledger held when they started."""
     state = scene.world.state
     for move in state.moves:
-        if not may_move(scene.flywheel.blueprint, move.actor):
+        if not scene.past.allowed(move.number, lambda rules: may_move(rules, move.actor)):  # noqa: B023
             yield Finding(
                 "stranger",
                 f"{move.actor.name} moved {move.to} (event {move.number}) without a role that moves releases",
@@ -375,6 +379,7 @@ def _permissions(scene: _Scene) -> Iterator[Finding]:
         )
         allowed = (gate is not None and gate.verdict == Verdict.PASS and gate.until > move.at) or (
             override is not None
+            and override.confirmed is not None
             and override.until > move.at
             and override.number < move.number
             and not any(item.done and item.by == move.by and item.number < move.number for item in state.moves)
@@ -382,15 +387,15 @@ def _permissions(scene: _Scene) -> Iterator[Finding]:
         if not allowed:
             yield Finding(
                 "move-without-permission",
-                f"release {move.version} went to {move.to} (event {move.number}) without a passing gate or an override "
-                "nobody had used",
+                f"release {move.version} went to {move.to} (event {move.number}) without a passing gate or a confirmed "
+                "override nobody had used",
                 "flywheel rollback --reason '...', then find out who wrote it",
             )
 
 
-def _gate_reports(scene: _Scene) -> Iterator[Finding]:
+def _gate_reports(scene: Scene) -> Iterator[Finding]:
     """The newest verdicts of live releases against the reports they were taken from."""
-    for release in _looked_into(scene):
+    for release in scene.looked_into():
         for to in STAGES:
             gate = release.last_gate(to)
             if gate is None:
@@ -414,12 +419,13 @@ def _verdict_in(text: str) -> object:
         return None
 
 
-def _rejections(scene: _Scene) -> Iterator[Finding]:
+def _rejections(scene: Scene) -> Iterator[Finding]:
     for release in scene.world.state.releases.values():
         event = release.rejected
-        if event is not None and not holds_role(
-            scene.flywheel.blueprint, event.actor.name, str(event.body.get("role", ""))
-        ):
+        if event is None:
+            continue
+        name, role = event.actor.name, str(event.body.get("role", ""))
+        if not scene.past.allowed(event.number, lambda rules: holds_role(rules, name, role)):  # noqa: B023
             yield Finding(
                 "wrong-rejection",
                 f"{event.actor.name} rejected release {release.version} (event {event.number}) without the role",
@@ -428,21 +434,26 @@ def _rejections(scene: _Scene) -> Iterator[Finding]:
 
 
 #: Every check by name; docs/releases.md lists which attack each one finds.
-_CHECKS: Mapping[str, Callable[[_Scene], Iterable[Finding]]] = {
+_CHECKS: Mapping[str, Callable[[Scene], Iterable[Finding]]] = {
     "ledger": _ledger,
     "beside the ledger": _strays,
     "marks of prompts": _hidden,
     "experiments": _experiments,
+    "times": _times,
     "end of the ledger": _truncated,
     "open moves": _open_moves,
     "aliases": _aliases,
     "versions": _versions,
     "stages": _stages,
     "bundles": _bundles,
+    "descriptions and tags": rewritten,
+    "run pages": repainted,
+    "trash": _trash,
     "data": _data,
     "approvals": _approvals,
     "explanations": _explanations,
     "rejections": _rejections,
     "permissions": _permissions,
+    "people": too_few_people,
     "gate reports": _gate_reports,
 }

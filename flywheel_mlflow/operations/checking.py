@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow import consistency
+from flywheel_mlflow.assembly import RecordedAssembly
 from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.evidence import Check, Outcome
 from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel
-from flywheel_mlflow.operations.assembling import Settled, gather, settle
+from flywheel_mlflow.operations.assembling import Settled, gather, possible_notes, settle
+from flywheel_mlflow.operations.read_copy import Notes, check_document_faults, copy_faults
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.numbers import format_value
 
@@ -48,28 +50,48 @@ def check_iteration(flywheel: Flywheel, tracking: Tracking, iteration: int) -> C
     Raises:
         InputError: the iteration was never assembled.
     """
-    run_id, view = _view_of_server(flywheel, tracking, iteration)
-    return Checked(run_id, iteration, consistency.run_checks(view))
+    present = _recorded(tracking, iteration)
+    gathered = gather(flywheel, tracking, iteration)
+    sources = read_sources(flywheel)
+    settled = settle(flywheel, gathered, sources)
+    view = _view(settled, _files(tracking, present), sources)
+    notes = Notes(*possible_notes(tracking, present, gathered, settled))
+    shown = _read_copy(tracking, present.run_id, view.files, settled, notes)
+    return Checked(present.run_id, iteration, (*consistency.run_checks(view), shown))
+
+
+def _read_copy(tracking: Tracking, run_id: str, files: Mapping[str, str], settled: Settled, notes: Notes) -> Check:
+    """Whether the pages in MLflow show what was assembled: numbers, statuses, notes, stages, check results."""
+    found = [
+        *copy_faults(tracking, run_id, files, notes),
+        *check_document_faults(tracking, settled.assembly.collected.evidence.values()),
+    ]
+    outcome = Outcome.FAILED if found else Outcome.PASSED
+    return Check("shown_in_mlflow", outcome, "; ".join(found[:5]), details={"differences": found[:50]})
 
 
 def prove_checks(flywheel: Flywheel, tracking: Tracking, iteration: int, *, seed: int) -> tuple[consistency.Proof, ...]:
     """Apply one seeded fault per check to a copy of the assembly, and see whether the check turns red."""
-    _, view = _view_of_server(flywheel, tracking, iteration)
+    present = _recorded(tracking, iteration)
+    sources = read_sources(flywheel)
+    settled = settle(flywheel, gather(flywheel, tracking, iteration), sources)
+    view = _view(settled, _files(tracking, present), sources)
     return consistency.prove(view, seed=seed)
 
 
-def _view_of_server(flywheel: Flywheel, tracking: Tracking, iteration: int) -> tuple[str, consistency.AssemblyView]:
+def _recorded(tracking: Tracking, iteration: int) -> RecordedAssembly:
     # One that contradicts itself is what this command is most needed for.
     present = tracking.assemblies.recorded(iteration, contradictory=True)
     if present is None:
         raise InputError(
             f"iteration {iteration} was never assembled", hint=f"run `flywheel assemble --iteration {iteration}`"
         )
-    sources = read_sources(flywheel)
-    settled = settle(flywheel, gather(flywheel, tracking, iteration), sources)
+    return present
+
+
+def _files(tracking: Tracking, present: RecordedAssembly) -> dict[str, str]:
     with scratch_folder() as folder:
-        files = tracking.assemblies.files(present.run_id, folder)
-    return present.run_id, _view(settled, files, sources)
+        return tracking.assemblies.files(present.run_id, folder)
 
 
 def _view(settled: Settled, files: Mapping[str, str], sources: Mapping[str, str]) -> consistency.AssemblyView:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flywheel_mlflow.errors import FlywheelError, Refused, ServerError, ServerRefused, ServerUnreachable
 from flywheel_mlflow.flywheel import Flywheel
-from flywheel_mlflow.ledger import Event, Identity, Ledger, write_event
+from flywheel_mlflow.ledger import CLOCK_CORRECTED, CLOCK_SKEW, Event, Identity, Ledger, write_event
 from flywheel_mlflow.releases import ReleaseState, fold
+from flywheel_mlflow.reports.escaping import markdown_text
 from flywheel_mlflow.risks import Risk, fold_risks
 from flywheel_mlflow.signing import SigningKey
 from flywheel_mlflow.tracking.ledger import SEGMENT_EVENTS, LedgerPlace
@@ -48,15 +49,15 @@ class World:
     @property
     def risks(self) -> dict[str, Risk]:
         """The risk ledger."""
-        return fold_risks(self.ledger.events)
+        return fold_risks(self.ledger.counted)
 
     def after(self, event: Event) -> World:
         """The world as it is when nothing came after ``event``, which was just written into its next slot.
 
         Deciding on it is safe: whatever did come after has the slot that the decision needs.
         """
-        ledger = Ledger((*self.ledger.events, event), self.ledger.faults)
-        return World(self.place, self.aliases, ledger, fold([event], before=self.state))
+        ledger = self.ledger.followed_by(event)
+        return World(self.place, self.aliases, ledger, _folded(ledger, self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,20 @@ def world_of(tracking: Tracking, model: ModelView, *, deleted: bool = False, kno
 
 
 def _folded(ledger: Ledger, known: World | None) -> ReleaseState:
-    """The state after the events; a ledger that begins as the known one goes on from the state of that one."""
-    if known is None or ledger.events[: len(known.ledger.events)] != known.ledger.events:
-        return fold(ledger.events)
-    return fold(ledger.events[len(known.ledger.events) :], before=known.state)
+    """The state after the events; a ledger that begins as the known one goes on from the state of that one.
+
+    A correction of the clock changes the times of what came before it.
+    """
+    corrected = any(event.kind == CLOCK_CORRECTED for event in ledger.events)
+    if (
+        known is None
+        or corrected
+        or known.ledger.server_keys != ledger.server_keys
+        or ledger.events[: len(known.ledger.events)] != known.ledger.events
+    ):
+        return fold(ledger.counted)
+    seen = len(known.ledger.events)
+    return fold((event for event in ledger.counted if event.number >= seen), before=known.state)
 
 
 def sound_world(tracking: Tracking) -> World:
@@ -203,9 +214,56 @@ def _write(desk: Desk, world: World, draft: Draft) -> Event | None:
 
 
 def _append(desk: Desk, world: World, draft: Draft) -> Event | None:
-    event = write_event(world.ledger, at=desk.now(), actor=desk.actor, kind=draft.kind, body=draft.body, seal=desk.seal)
+    _refuse_unsealed(desk, world.ledger)
+    at = _time_of(desk, world.ledger, correcting=draft.kind == CLOCK_CORRECTED)
+    event = write_event(world.ledger, at=at, actor=desk.actor, kind=draft.kind, body=draft.body, seal=desk.seal)
     # The text is fixed before the first try: however often it is sent, it is one event.
     return event if persistently(desk, lambda: desk.tracking.ledger.append(world.place, event)) else None
+
+
+def _refuse_unsealed(desk: Desk, ledger: Ledger) -> None:
+    """Refuse to write what would count for nothing: a decision without the seal that the ledger's decisions bear."""
+    if ledger.sealed and (desk.seal is None or desk.seal.public_key not in ledger.server_keys):
+        raise Refused(
+            "a server seals the decisions of this ledger, and this one would go past it",
+            rule="after the first sealed decision an unsealed one counts for nothing",
+            value="no seal of a server in flywheel.yaml",
+            limit=f"sealed since event {min(ledger.sealed)}",
+            hint="decide on that server: set MLFLOW_TRACKING_URI to its address; `flywheel doctor` tells what is there",
+        )
+
+
+def _time_of(desk: Desk, ledger: Ledger, *, correcting: bool) -> datetime:
+    """The time to write: now, and not before the newest decision.
+
+    Raises:
+        Refused: this machine's clock contradicts the server's, or lies before the newest decision, by more than
+            clocks differ.
+    """
+    now, rule = desk.now(), "time in the ledger never runs backwards, nor ahead of now"
+    told = desk.tracking.server.last_clock
+    if told is not None and abs(told - now) > CLOCK_SKEW:
+        raise Refused(
+            f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, the server's {told:%Y-%m-%d %H:%M} UTC",
+            rule=rule,
+            value=now.isoformat(timespec="minutes"),
+            limit=told.isoformat(timespec="minutes"),
+            hint="set this machine's clock; `flywheel doctor` compares the two",
+        )
+    latest = ledger.latest
+    if latest is None or correcting:
+        return now
+    if latest.at > now + CLOCK_SKEW:
+        raise Refused(
+            f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, and event {latest.number} is of "
+            f"{latest.at:%Y-%m-%d %H:%M} UTC",
+            rule=rule,
+            value=now.isoformat(timespec="minutes"),
+            limit=latest.at.isoformat(timespec="minutes"),
+            hint="set this machine's clock; if it is right, the event was dated ahead of its time, which "
+            "`flywheel reconcile --force` writes down",
+        )
+    return max(now, latest.at)
 
 
 def persistently(desk: Desk, step: Callable[[], Result], *, until: float | None = None) -> Result:
@@ -236,7 +294,7 @@ def begin(desk: Desk) -> World:
     world = persistently(desk, lambda: look(desk.tracking))
     if world is None:
         place = desk.tracking.ledger.prepare()
-        if not desk.tracking.releases.start(place, desk.flywheel.blueprint.title):
+        if not desk.tracking.releases.start(place, markdown_text(desk.flywheel.blueprint.title)):
             desk.tracking.ledger.discard(place.first_run)
         world = persistently(desk, lambda: look(desk.tracking))
     if world is None:

@@ -1,9 +1,9 @@
-"""Writes the decisions people take about a release: approve, explain drift, reject, retire, override."""
+"""Writes the decisions people take about a release: approve, explain drift, reject, retire."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flywheel_mlflow.approvals import ask_instead, holds_role, key_of, statement
@@ -12,7 +12,7 @@ from flywheel_mlflow.drift import DriftReport, covers
 from flywheel_mlflow.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.explanations import explainable
 from flywheel_mlflow.gates import compare_command
-from flywheel_mlflow.moves import check_stage, refuse_final, refuse_skipped_stage, refuse_stranger, refuse_unfit
+from flywheel_mlflow.moves import refuse_final, refuse_stranger
 from flywheel_mlflow.names import unshowable
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world
 from flywheel_mlflow.operations.gating import Weighed, weigh
@@ -46,7 +46,7 @@ def sign_approval(
     desk: Desk, version: int, role: str, reason: str, *, until: datetime | None, key: SigningKey
 ) -> tuple[datetime, str, Signature]:
     """The end, the reason as it will be kept, and the signature of an approval that is about to be given."""
-    told = _reason(reason)
+    told = kept_reason(reason)
     ends = until or (desk.now() + timedelta(days=desk.flywheel.blueprint.releases.approval_days)).replace(microsecond=0)
     world = persistently(desk, lambda: sound_world(desk.tracking))
     return ends, told, key.sign(approval_statement(desk, world, version, role=role, reason=told, until=ends))
@@ -77,7 +77,7 @@ def approve(
         UnknownName: no such release or role.
         Refused: the author, somebody without the role, no or a wrong signature, a rejected or retired release.
     """
-    told = _reason(reason)
+    told = kept_reason(reason)
     now = desk.now()
     longest = now + timedelta(days=desk.flywheel.blueprint.releases.approval_days)
     _refuse_past(now, until, longest)
@@ -227,7 +227,7 @@ def explain_drift(desk: Desk, version: int, findings: Sequence[str], reason: str
         UnknownName: no such release, or a name under which nothing was found.
         Refused: nobody compared yet, or a person without any role of flywheel.yaml.
     """
-    told = _reason(reason)
+    told = kept_reason(reason)
     weighed, report = _answerable(desk, version)
     known = [item.subject for item in (*explainable(report), *report.intended)]
     if not findings:
@@ -245,7 +245,7 @@ def confirm_changes(desk: Desk, version: int, reason: str, *, dry_run: bool = Fa
         UnknownName: no such release. InputError: no task intended a change.
         Refused: nobody compared yet, or a person without any role of flywheel.yaml.
     """
-    told = _reason(reason)
+    told = kept_reason(reason)
     weighed, report = _answerable(desk, version)
     if not report.intended:
         raise InputError("no task intended a change", where=f"the comparison with {weighed.reference.name}")
@@ -273,7 +273,7 @@ def _explained(desk: Desk, weighed: Weighed, subjects: Sequence[str], reason: st
         refuse_final(current.state.release(version))
         return Draft(Kind.DRIFT_EXPLAINED, body)
 
-    return _written(desk, Kind.DRIFT_EXPLAINED, version, body, choose, dry_run=dry_run)
+    return write_decision(desk, Kind.DRIFT_EXPLAINED, version, body, choose, dry_run=dry_run)
 
 
 def _compared(weighed: Weighed) -> DriftReport:
@@ -313,14 +313,14 @@ def reject(desk: Desk, version: int, role: str, reason: str, *, dry_run: bool = 
         UnknownName: no such release or role.
         Refused: somebody without the role, or the release is in staging or production.
     """
-    told = _reason(reason)
+    told = kept_reason(reason)
     body: dict[str, object] = {"version": version, "role": role, "reason": told}
 
     def choose(world: World) -> Draft:
         refuse_rejecter(desk, world, version, role)
         return Draft(Kind.REJECTED, body)
 
-    return _written(desk, Kind.REJECTED, version, body, choose, dry_run=dry_run)
+    return write_decision(desk, Kind.REJECTED, version, body, choose, dry_run=dry_run)
 
 
 def refuse_rejecter(desk: Desk, world: World, version: int, role: str) -> None:
@@ -352,14 +352,14 @@ def retire(desk: Desk, version: int, reason: str, *, dry_run: bool = False) -> D
         UnknownName: no such release.
         Refused: it is in staging or production, or is retired already.
     """
-    told = _reason(reason)
+    told = kept_reason(reason)
     body: dict[str, object] = {"version": version, "reason": told}
 
     def choose(world: World) -> Draft:
         refuse_retirer(desk, world, version)
         return Draft(Kind.RETIRED, body)
 
-    return _written(desk, Kind.RETIRED, version, body, choose, dry_run=dry_run)
+    return write_decision(desk, Kind.RETIRED, version, body, choose, dry_run=dry_run)
 
 
 def refuse_retirer(desk: Desk, world: World, version: int) -> None:
@@ -416,63 +416,10 @@ def _way_out(world: World, version: int, stage: ReleaseStage) -> str:
     return f"put another one there: flywheel gate {name} --to {to}, then flywheel promote {name} --to {to}"
 
 
-def override(
-    desk: Desk, version: int, to: str, reason: str, *, until: datetime, second: str, dry_run: bool = False
+def write_decision(
+    desk: Desk, kind: str, version: int, body: dict[str, object], choose: Choice, *, dry_run: bool
 ) -> Decided:
-    """Permit a promotion without a passing gate, for a while, with a second person; it opens a risk.
-
-    Raises:
-        UnknownName: no such release; the second person stands nowhere in flywheel.yaml.
-        Refused: no right to move releases, the second person is the first, the time has passed or is too far, or the
-            release cannot go there with any permission.
-    """
-    told = _reason(reason)
-    check_stage(to)
-    now, blueprint = desk.now(), desk.flywheel.blueprint
-    people = [item.id for item in blueprint.people]
-    if second not in people:
-        raise UnknownName("person", second, people, where="people in flywheel.yaml")
-    refuse_stranger(blueprint, desk.actor, "override")
-    if second == desk.actor.name:
-        raise Refused(
-            "the second person is the first one",
-            rule="an override needs two people",
-            value=second,
-            limit=", ".join(name for name in people if name != second) or "somebody else",
-            hint="name one of them with --second",
-        )
-    longest = now + timedelta(days=blueprint.releases.approval_days)
-    if not now < until <= longest:
-        raise Refused(
-            f"an override until {until:%Y-%m-%d %H:%M} UTC is none",
-            rule="an override lies in the future and ends with the approvals' time at the latest",
-            value=until.isoformat(),
-            limit=longest.isoformat(timespec="minutes"),
-            hint=f"name a day before {longest:%Y-%m-%d} with --until",
-        )
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    body: dict[str, object] = {
-        "version": version,
-        "to": to,
-        "reason": told,
-        "second": second,
-        "until": until.isoformat(),
-        "bundle": world.state.release(version).bundle,
-    }
-
-    def choose(current: World) -> Draft:
-        release = current.state.release(version)
-        refuse_unfit(current.state, release, to)
-        refuse_skipped_stage(current.state, release, to, blueprint=blueprint)
-        return Draft(Kind.OVERRIDE, body)
-
-    written = _written(desk, Kind.OVERRIDE, version, body, choose, dry_run=dry_run)
-    opened = "it would open" if dry_run else "it opened"
-    notes = (f"{opened} a high risk: flywheel risk list", f"it permits one: flywheel promote {version} --to {to}")
-    return replace(written, notes=notes)
-
-
-def _written(desk: Desk, kind: str, version: int, body: dict[str, object], choose: Choice, *, dry_run: bool) -> Decided:
+    """Write a decision that ``choose`` still finds possible; with ``dry_run`` only say what would be written."""
     if dry_run:
         choose(persistently(desk, lambda: sound_world(desk.tracking)))
         return Decided(kind, version, None, body)
@@ -480,7 +427,12 @@ def _written(desk: Desk, kind: str, version: int, body: dict[str, object], choos
     return Decided(kind, version, event.number, body)
 
 
-def _reason(reason: str) -> str:
+def kept_reason(reason: str) -> str:
+    """The reason as it is kept: on one line.
+
+    Raises:
+        InputError: there is none, it is too long, or it holds characters that hide text.
+    """
     told = " ".join(reason.split())
     if not told:
         raise InputError("a decision needs a reason", hint="give one: --reason, or the field of the form")

@@ -11,6 +11,7 @@ from flywheel_mlflow.errors import FlywheelError
 from flywheel_mlflow.gates import Verdict
 from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk, look
+from flywheel_mlflow.operations.resting import deleted_runs
 from flywheel_mlflow.settings import Settings
 
 #: Versions of MLflow from which a published advisory no longer applies, with the advisory. A server older than the
@@ -51,7 +52,7 @@ def examine(desk: Desk, settings: Settings) -> tuple[Diagnosis, ...]:
     """Everything that can make releases unsafe or fail, looked at one by one."""
     here = _Surroundings(desk, settings)
     found: list[Diagnosis] = []
-    for look_at in (_version, _store, _clock, _names, _evidence, _unfinished, _registry, _plugin, _people):
+    for look_at in (_version, _store, _clock, _names, _evidence, _unfinished, _registry, _trash, _plugin, _people):
         try:
             found += look_at(here)
         except FlywheelError as error:
@@ -209,6 +210,23 @@ def _registry(here: _Surroundings) -> Iterator[Diagnosis]:
         has = bool(view.stage)
         told = "the model registry has stages, which follow the aliases" if has else "this registry has no stages"
         yield Diagnosis("stages", Verdict.PASS, told)
+
+
+def _trash(here: _Surroundings) -> Iterator[Diagnosis]:
+    """What the releases in staging and production rest on and somebody deleted."""
+    world = look(here.desk.tracking)
+    if world is None:
+        return
+    live = sorted({version for version in world.state.current.values() if version is not None})
+    releases = [world.state.releases[version] for version in live]
+    versions = {view.version: view for view in here.desk.tracking.releases.versions()}
+    lost = [f"the model version of release {version} is deleted" for version in live if version not in versions]
+    found = [*deleted_runs(here.desk.tracking, releases, versions)]
+    if lost or found:
+        told = "; ".join([*lost, *(item.what for item in found)])
+        yield Diagnosis("trash", Verdict.BLOCK, told, found[0].hint if found else "flywheel reconcile")
+    elif live:
+        yield Diagnosis("trash", Verdict.PASS, "nothing that staging and production rest on is deleted")
 
 
 def _plugin(here: _Surroundings) -> Iterator[Diagnosis]:

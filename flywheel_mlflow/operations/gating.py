@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from flywheel_mlflow import consistency
-from flywheel_mlflow.approvals import JudgedApproval, judge_all
+from flywheel_mlflow.approvals import JudgedApproval, judge_all, judge_served
 from flywheel_mlflow.blueprint import Gate
 from flywheel_mlflow.bundle import CHECKS, REGISTRY, Bundle, measured
 from flywheel_mlflow.canonical import document_json, plain, sha256_text
@@ -26,6 +26,7 @@ from flywheel_mlflow.operations.assembling import assembly_digest, gather, settl
 from flywheel_mlflow.operations.bundles import DriftDocument, Reference, drift_of, fetch_bundle, reference_of
 from flywheel_mlflow.operations.checking import read_sources
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world
+from flywheel_mlflow.operations.read_copy import copy_faults
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import Basis, Explained, Kind, Release
 from flywheel_mlflow.reports.gate import gate_report
@@ -141,6 +142,7 @@ def _keep(desk: Desk, world: World, weighed: Weighed, facts: GateFacts, result: 
         "run_id": run_id,
         "report": sha256_text(document),
         "criteria": {item.id: item.verdict.value for item in result.criteria},
+        "people": list(result.people),
         "projects": list(culprits(result, facts, desk.flywheel.blueprint, desk.flywheel.contracts)),
     }
 
@@ -180,6 +182,7 @@ def collect_facts(desk: Desk, world: World, weighed: Weighed) -> GateFacts:
         risks=tuple(world.risks.values()),
         now=now,
         named=_named(desk, weighed, bundle),
+        explainers=tuple(item.actor.name for item in weighed.explanations),
     )
 
 
@@ -205,6 +208,20 @@ def approvals(desk: Desk, world: World, weighed: Weighed) -> tuple[JudgedApprova
         blueprint=desk.flywheel.blueprint,
         basis=weighed.basis,
         now=desk.now(),
+    )
+
+
+def shown_approvals(desk: Desk, world: World, weighed: Weighed) -> tuple[JudgedApproval, ...]:
+    """Every approval of the release as a reader meets it: as it counts now, else as it counted for its promotion."""
+    return tuple(
+        judge_served(
+            item,
+            world.ledger.events[item.approval.number],
+            weighed.release,
+            world.state.moves,
+            blueprint=desk.flywheel.blueprint,
+        )
+        for item in approvals(desk, world, weighed)
     )
 
 
@@ -240,6 +257,7 @@ def _assembled_again(desk: Desk, release: Release, bundle: Bundle) -> tuple[Answ
         settled = settle(desk.flywheel, gather(desk.flywheel, desk.tracking, release.iteration), sources)
         with scratch_folder() as folder:
             files = desk.tracking.assemblies.files(release.run_id, folder)
+        shown = copy_faults(desk.tracking, release.run_id, files, None)
     except FlywheelError as error:
         why = Answer(None, f"the iteration could not be assembled again: {error.what}", release.run_id)
         return why, why
@@ -249,6 +267,7 @@ def _assembled_again(desk: Desk, release: Release, bundle: Bundle) -> tuple[Answ
     checks = consistency.run_checks(view)
     failed = [check.name for check in checks if check.outcome is not Outcome.PASSED]
     good = len(checks) - len(failed)
+    failed += [f"in MLflow {fault}" for fault in shown[:3]]
     told = f"{good} of {len(checks)} checks of the assembly hold" + (f"; not: {', '.join(failed)}" if failed else "")
     consistent = Answer(
         (Verdict.BLOCK if failed else Verdict.PASS) if checks else None,

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.canonical import short_digest
 from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerError, ServerRefused
+from flywheel_mlflow.ledger import CLOCK_CORRECTED
 from flywheel_mlflow.moves import (
     MovePlan,
+    after_move,
     mend,
     plan_promotion,
     plan_rollback,
@@ -29,7 +31,7 @@ from flywheel_mlflow.operations.deciding import (
     sound_world,
 )
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.releases import ENDS, STAGES, Kind, Move, Release, ReleaseState, after_move
+from flywheel_mlflow.releases import ENDS, STAGES, Kind, Move, Release, ReleaseState
 
 if TYPE_CHECKING:
     from flywheel_mlflow.bundle import Bundle
@@ -153,15 +155,27 @@ def data_faults(desk: Desk, release: Release) -> tuple[str, ...]:
         bundle = fetch_bundle(desk.tracking, release)
     except (InputError, ServerError) as error:
         return (error.what,)
-    return tuple(pin_faults(desk, bundle))
+    return tuple(fault.text for fault in pin_faults(desk, bundle))
 
 
-def pin_faults(desk: Desk, bundle: Bundle) -> list[str]:
-    """What is wrong with the data of the pinned interfaces: each is fetched, and its digest compared."""
+@dataclass(frozen=True, slots=True)
+class PinFault:
+    """What is wrong with the data of a pinned interface; ``gone`` when they cannot be had at all."""
+
+    text: str
+    gone: bool
+
+
+def pin_faults(desk: Desk, bundle: Bundle) -> list[PinFault]:
+    """What is wrong with the data of the pinned interfaces: each is fetched, and its digest compared.
+
+    Raises:
+        ServerError: the server is away, so nothing is known.
+    """
     from flywheel_mlflow.operations.bundles import locate_pins
 
     locate_pins(desk.tracking, bundle.pins)
-    faults: list[str] = []
+    faults: list[PinFault] = []
     for pin in bundle.pins:
         with scratch_folder() as folder:
             fault = _pin_fault(desk, pin, folder)
@@ -170,15 +184,18 @@ def pin_faults(desk: Desk, bundle: Bundle) -> list[str]:
     return faults
 
 
-def _pin_fault(desk: Desk, pin: Pin, folder: Path) -> str | None:
+def _pin_fault(desk: Desk, pin: Pin, folder: Path) -> PinFault | None:
     from flywheel_mlflow import records
 
     try:
         path = desk.tracking.data.fetch_uri(pin.interface, pin.uri, folder)
         found = short_digest(records.content_digest(path))
     except FlywheelError as error:
-        return f"{pin.interface}: {error.what}"
-    return None if found == pin.digest else f"{pin.interface}: its data have digest {found}, pinned is {pin.digest}"
+        if is_trouble(error):
+            raise
+        return PinFault(f"{pin.interface}: {error.what}", gone=True)
+    text = f"{pin.interface}: its data have digest {found}, pinned is {pin.digest}"
+    return None if found == pin.digest else PinFault(text, gone=False)
 
 
 def _move(desk: Desk, choose: Choice, seen: World, *, notes: tuple[str, ...] = ()) -> Moved:
@@ -328,7 +345,7 @@ def end(desk: Desk, move: int, *, rollback: bool, mirrored: bool, seen: World | 
 
 def follows_stages(desk: Desk, world: World) -> bool:
     """Whether the model registry's stages are to follow: flywheel.yaml wants it, and the last move found some."""
-    ends = (event for event in reversed(world.ledger.events) if event.kind in ENDS)
+    ends = (event for event in reversed(world.ledger.counted) if event.kind in ENDS)
     last = next(ends, None)
     return desk.flywheel.blueprint.releases.mirror_stages and (last is None or last.body.get("stages") != NO_STAGES)
 
@@ -367,11 +384,12 @@ class Reconciled:
 
 
 def reconcile(desk: Desk, *, force: bool = False, dry_run: bool = False) -> Reconciled:
-    """Make the server agree with the ledger: end an open move, put aliases and stages back.
+    """Make the server agree with the ledger: end an open move, register lost versions again, put back what was moved.
 
     Args:
         desk: who acts, where.
-        force: do not wait until the lease of an open move has run out, because its process is known to be dead.
+        force: do not wait until the lease of an open move has run out, because its process is known to be dead; and
+            take this machine's clock for right where decisions are dated ahead of it.
         dry_run: only say what would be done.
 
     Raises:
@@ -380,11 +398,22 @@ def reconcile(desk: Desk, *, force: bool = False, dry_run: bool = False) -> Reco
     """
     mended: list[str] = []
     world = persistently(desk, lambda: sound_world(desk.tracking))
+    if force and (ahead := world.ledger.ahead_of(desk.now())):
+        numbers = [event.number for event in ahead]
+        if not dry_run:
+            decide(desk, lambda _: Draft(CLOCK_CORRECTED, {"events": numbers}))
+            world = persistently(desk, lambda: sound_world(desk.tracking))
+        mended.append(f"wrote down that events {', '.join(map(str, numbers))} are dated ahead of their time")
     move = world.state.open_move
     if move is not None:
         mended.append(_end_open(desk, world, move, force=force, dry_run=dry_run))
         if not dry_run:
             world = persistently(desk, lambda: sound_world(desk.tracking))
+    from flywheel_mlflow.operations.releasing import restore_lost
+
+    if restored := restore_lost(desk, world, dry_run=dry_run):
+        mended += restored
+        world = persistently(desk, lambda: sound_world(desk.tracking))
     mended += _put_back_aliases(desk, world, dry_run=dry_run)
     mended += _put_back_stages(desk, world, dry_run=dry_run)
     return Reconciled(tuple(mended), dry_run)

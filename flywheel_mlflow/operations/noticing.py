@@ -112,4 +112,4 @@ def _decisions(tracking: Tracking, unread: list[str]) -> tuple[Event, ...]:
     except FlywheelError as error:
         unread.append(f"decisions: {error.what}")
         return ()
-    return world.ledger.events if world else ()
+    return world.ledger.counted if world else ()

@@ -15,11 +15,11 @@ from flywheel_mlflow.drift import DriftReport, drift_report_from_json
 from flywheel_mlflow.errors import FlywheelError, InputError
 from flywheel_mlflow.flywheel import find_root, load_flywheel
 from flywheel_mlflow.gates import GateResult, gate_result_from_json
-from flywheel_mlflow.history import Told, tell
+from flywheel_mlflow.history import Told, tell_all
 from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk, World, look
 from flywheel_mlflow.operations.drifting import drift_iteration, reference_named
-from flywheel_mlflow.operations.gating import approvals, weigh
+from flywheel_mlflow.operations.gating import shown_approvals, weigh
 from flywheel_mlflow.operations.iterations import MOST_ITERATIONS, newest_assemblies
 from flywheel_mlflow.operations.reporting import collect_page_facts
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -174,7 +174,7 @@ class OpenFlywheel:
         Raises:
             InputError: no release was ever made.
         """
-        return tell(self.ledger().ledger.events)
+        return tell_all(self.ledger().ledger)
 
     def release(self, version: int) -> Judged:
         """A release with its verdicts and approvals.
@@ -197,7 +197,7 @@ class OpenFlywheel:
                 unread[stage] = f"the report of run {record.run_id} is not the one the ledger names"
             else:
                 verdicts[stage] = gate_result_from_json(text)
-        judged = approvals(self.desk, world, weigh(self.desk, world, version))
+        judged = shown_approvals(self.desk, world, weigh(self.desk, world, version))
         return Judged(release, verdicts, unread, judged)
 
     def release_before(self, version: int) -> int | None:
@@ -233,6 +233,7 @@ def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = Non
     with warnings.catch_warnings():
         # What MLflow imports misses widgets for its progress bars in notebooks; none is shown here.
         warnings.filterwarnings("ignore", "IProgress not found")
-        tracking: Tracking = connect(settings, flywheel.name)
+        keys = flywheel.blueprint.releases.server_keys
+        tracking: Tracking = connect(settings, flywheel.name, server_keys=keys)
         _ = tracking.assemblies  # made on first use, which imports MLflow
     return OpenFlywheel(Desk(flywheel, tracking, Identity(settings.actor)), settings.shown_uri)

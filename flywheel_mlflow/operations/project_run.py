@@ -482,7 +482,7 @@ def project_run(
     start = Path(root) if root else Path(project) if Path(project).is_dir() else Path.cwd()
     flywheel = load_flywheel(find_root(start.resolve()))
     settings = read_settings(flywheel.root, os.environ, tracking_uri=tracking_uri)
-    tracking = connect(settings, flywheel.name)
+    tracking = connect(settings, flywheel.name, server_keys=flywheel.blueprint.releases.server_keys)
     project_id = flywheel.project_of(project)
     resume = tracking.runs.prepared(settings.run_id, settings.experiment_id, project_id)
     return ProjectRun(flywheel, project_id, iteration, tracking, resume=resume, progress=progress)

@@ -14,7 +14,7 @@ from flywheel_mlflow.canonical import sha256_text
 from flywheel_mlflow.errors import FlywheelError, InputError
 from flywheel_mlflow.explanations import answer, counting, spoken_for
 from flywheel_mlflow.feedback.tasks import fold_tasks
-from flywheel_mlflow.history import tell
+from flywheel_mlflow.history import tell_all
 from flywheel_mlflow.operations.assembling import assembly_digest
 from flywheel_mlflow.operations.browsing.reader import Memory
 from flywheel_mlflow.operations.deciding import Desk, World, is_trouble, look, persistently
@@ -221,17 +221,16 @@ def read_ledger(desk: Desk, memory: Memory) -> tuple[LedgerFacts, World | None]:
         faults = tuple(fault.what for fault in world.ledger.faults)
         return replace(_told(world), aliases=world.aliases, faults=faults), world
     # Without a fault the head, the digest of the last event, stands for all of them: each holds that of the one before.
-    told = memory.recall(("ledger", world.ledger.head), partial(_told, world))
+    told = memory.recall(("ledger", world.ledger.head, world.ledger.server_keys), partial(_told, world))
     return replace(told, aliases=world.aliases), world
 
 
 def _told(world: World) -> LedgerFacts:
-    events = world.ledger.events
     return LedgerFacts(
         state=world.state,
         risks=tuple(world.risks.values()),
-        tasks=fold_tasks(events),
-        story=tell(events),
+        tasks=fold_tasks(world.ledger.counted),
+        story=tell_all(world.ledger),
     )
 
 

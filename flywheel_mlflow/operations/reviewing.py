@@ -53,11 +53,11 @@ def write_review(desk: Desk, quarter: str, *, out: Path | None = None, dry_run: 
         desk.flywheel.name,
         wanted,
         [_turn(desk, item) for item in recorded],
-        world.ledger.events if world else (),
+        world.ledger.counted if world else (),
         world.risks.values() if world else (),
         _leverage(desk, world, wanted),
     )
-    if not recorded and not any(wanted.holds(event.at) for event in (world.ledger.events if world else ())):
+    if not recorded and not any(wanted.holds(event.at) for event in (world.ledger.counted if world else ())):
         raise InputError(
             f"nothing was assembled or decided in {wanted}",
             hint="run `flywheel assemble --iteration N`, or name another quarter",

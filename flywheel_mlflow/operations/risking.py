@@ -79,9 +79,9 @@ def shown_risk(contracts: Mapping[str, Contract], world: World, risk: str) -> Sh
     """
     found = _known(world, risk)
     about = [
-        event for event in world.ledger.events if event.number == found.number or event.body.get("risk") == found.id
+        event for event in world.ledger.counted if event.number == found.number or event.body.get("risk") == found.id
     ]
-    about += [event for event in world.ledger.events if event.number in {item.number for item in found.sightings[1:]}]
+    about += [event for event in world.ledger.counted if event.number in {item.number for item in found.sightings[1:]}]
     return ShownRisk(
         found,
         tell(sorted(about, key=lambda event: event.number)),

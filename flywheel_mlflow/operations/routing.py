@@ -124,7 +124,7 @@ def _most_first(counted: Counter[str]) -> dict[str, int]:
 def decided_routes(tracking: Tracking) -> Mapping[str, RoutingDecision]:
     """What people decided about routes, by event; nothing while there is no ledger."""
     world = look(tracking)
-    return in_force(routing_decisions(world.ledger.events)) if world else {}
+    return in_force(routing_decisions(world.ledger.counted)) if world else {}
 
 
 def routed_events(

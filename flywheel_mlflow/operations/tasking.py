@@ -214,7 +214,7 @@ def accept_task(desk: Desk, run_id: str, digest: str, *, dry_run: bool = False) 
     }
 
     def choose(world: World) -> Draft:
-        known = fold_tasks(world.ledger.events).tasks.get(task.id)
+        known = fold_tasks(world.ledger.counted).tasks.get(task.id)
         if known is not None:
             raise Refused(
                 f"{task.id} is a task already, by {known.by}",
@@ -245,7 +245,7 @@ def decide_theme(
     }
 
     def choose(world: World) -> Draft:
-        task = fold_tasks(world.ledger.events).task_of(theme.id, theme.iteration)
+        task = fold_tasks(world.ledger.counted).task_of(theme.id, theme.iteration)
         if task is not None:
             raise Refused(
                 f"{theme.id} became the task {task} already",
@@ -277,7 +277,7 @@ def absorb_task(desk: Desk, task_id: str, *, iteration: int, evidence: str, dry_
         raise UnknownName("task", task_id, ())
 
     def choose(world: World) -> Draft:
-        state = fold_tasks(world.ledger.events)
+        state = fold_tasks(world.ledger.counted)
         if from_file and task_id not in state.tasks:
             return Draft(TaskKind.ABSORBED, body)
         task = known_task(state, task_id)
@@ -314,7 +314,7 @@ def decide_task(desk: Desk, task_id: str, kind: TaskKind, reason: str, *, dry_ru
         raise UnknownName("task", task_id, ())
 
     def choose(world: World) -> Draft:
-        stands = known_task(fold_tasks(world.ledger.events), task_id).withdrawn
+        stands = known_task(fold_tasks(world.ledger.counted), task_id).withdrawn
         if kind is TaskKind.WITHDRAWN and stands is not None:
             raise Refused(
                 f"{task_id} was withdrawn by {stands.by}: {stands.reason}",

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.history import Told, tell
+from flywheel_mlflow.history import Told, tell_all
+from flywheel_mlflow.moves import production_at
 from flywheel_mlflow.operations.deciding import Desk, look, sound_world
-from flywheel_mlflow.releases import STAGES, Move, Override, Release, production_at
+from flywheel_mlflow.releases import STAGES, Move, Override, Release
 
 if TYPE_CHECKING:
     from flywheel_mlflow.approvals import JudgedApproval
@@ -82,7 +83,7 @@ def show_release(desk: Desk, version: int) -> Shown:
         UnknownName: no such release.
     """
     from flywheel_mlflow.operations.bundles import fetch_bundle
-    from flywheel_mlflow.operations.gating import approvals, weigh
+    from flywheel_mlflow.operations.gating import shown_approvals, weigh
 
     world = sound_world(desk.tracking)
     release = world.state.release(version)
@@ -100,7 +101,7 @@ def show_release(desk: Desk, version: int) -> Shown:
         pins=pins,
         left_out=left_out,
         faults=faults,
-        approvals=approvals(desk, world, weigh(desk, world, version)) if release.approvals else (),
+        approvals=shown_approvals(desk, world, weigh(desk, world, version)) if release.approvals else (),
         overrides=tuple(item for item in world.state.overrides if item.version == version),
         moves=tuple(item for item in world.state.moves if item.version == version),
     )
@@ -143,7 +144,7 @@ def history(desk: Desk, *, version: int | None = None, last: int | None = None) 
     world = look(desk.tracking)
     if world is None:
         return ()
-    told = tell(world.ledger.events)
+    told = tell_all(world.ledger)
     if version is not None:
         world.state.release(version)
         told = tuple(item for item in told if item.about == version)

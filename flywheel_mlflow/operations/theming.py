@@ -71,7 +71,7 @@ def find_themes(
 
 def task_state(world: World | None) -> TaskState:
     """Tasks and decisions of the ledger; empty while there is none."""
-    return fold_tasks(world.ledger.events) if world else TaskState()
+    return fold_tasks(world.ledger.counted) if world else TaskState()
 
 
 def known_themes(tracking: Tracking, *, until: int | None = None) -> dict[int, Themes]:

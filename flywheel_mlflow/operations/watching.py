@@ -145,7 +145,7 @@ def _review(desk: Desk, iteration: int, world: World | None) -> Iterator[dict[st
     if mechanism is None or world is None:
         return
     quarter = quarter_before(desk.now())
-    held = any(event.kind == REVIEWED and event.body.get("quarter") == str(quarter) for event in world.ledger.events)
+    held = any(event.kind == REVIEWED and event.body.get("quarter") == str(quarter) for event in world.ledger.counted)
     if held or not _was_active(world, quarter) or desk.now() < quarter.end + timedelta(days=REVIEW_DAYS):
         return
     due = (desk.now() + timedelta(days=REVIEW_DUE_DAYS)).astimezone(UTC).replace(microsecond=0)
@@ -161,4 +161,4 @@ def _review(desk: Desk, iteration: int, world: World | None) -> Iterator[dict[st
 
 
 def _was_active(world: World, quarter: Quarter) -> bool:
-    return any(quarter.holds(event.at) for event in world.ledger.events)
+    return any(quarter.holds(event.at) for event in world.ledger.counted)

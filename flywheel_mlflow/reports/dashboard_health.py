@@ -175,8 +175,15 @@ def _releases(state: ReleaseState, ledger: LedgerFacts, now: datetime) -> Iterat
     if state.disputed:
         yield Reason(Tone.BAD, f"{_counted(len(state.disputed), 'event')} in dispute", "releases", "flywheel audit")
     for item in open_overrides(ledger, now):
-        text = f"open override: release {item.version} went to {item.to} without a passing gate ({item.reason})"
+        text = f"open override: release {item.version} {override_words(item)} ({item.reason})"
         yield Reason(Tone.BAD, text, "releases", f"flywheel release show {item.version}")
+
+
+def override_words(item: Override) -> str:
+    """What an override lets its release do, or what it waits for."""
+    if item.confirmed is None:
+        return f"waits for {item.second} to let it go to {item.to} without a passing gate"
+    return f"went to {item.to} without a passing gate"
 
 
 def open_overrides(ledger: LedgerFacts, now: datetime) -> tuple[Override, ...]:

@@ -135,7 +135,9 @@ def _override(item: Override, facts: DashboardFacts) -> tuple[Cell, ...]:
         Cell(item.second),
         Cell(moment_text(item.until)),
         Cell(item.reason),
-        Cell("open", Tone.BAD) if still_open else Cell("closed", Tone.NONE),
+        Cell("open" if item.confirmed is not None else "pending", Tone.BAD)
+        if still_open
+        else Cell("closed", Tone.NONE),
     )
 
 

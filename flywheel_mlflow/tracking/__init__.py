@@ -5,7 +5,7 @@ Importing it imports neither MLflow nor the modules behind its names: a command 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -119,7 +119,7 @@ class Tracking:
     """The collaborators that work on one tracking server for one flywheel, each made on first use.
 
     ``resolve`` is as :class:`Artifacts` takes it, ``releases`` another release store than the usual one, ``client`` one
-    that is open already.
+    that is open already, ``server_keys`` the keys of the servers whose seals on decisions count.
 
     Raises:
         ServerUnreachable: nobody answers, told within seconds.
@@ -134,11 +134,13 @@ class Tracking:
         client: MlflowClient | None = None,
         resolve: Callable[[str], str] | None = None,
         releases: ReleaseStore | None = None,
+        server_keys: Iterable[str] = (),
     ) -> None:
         self._settings = settings
         self._flywheel = flywheel
         self._resolve = resolve
         self._releases = releases
+        self._server_keys = frozenset(server_keys)
         self._uri, self._root = settings.shown_uri, settings.artifact_root
         self._wire: Wire | None = None
         self._about: dict[str, Any] | None = None
@@ -220,7 +222,13 @@ class Tracking:
         """Keeps the ledger."""
         from flywheel_mlflow.tracking.ledger import LedgerStore
 
-        return LedgerStore(self._quick, uri=self._uri, flywheel=self._flywheel, artifact_root=self._root)
+        return LedgerStore(
+            self._quick,
+            uri=self._uri,
+            flywheel=self._flywheel,
+            artifact_root=self._root,
+            server_keys=self._server_keys,
+        )
 
     @cached_property
     def releases(self) -> ReleaseStore:
@@ -286,6 +294,7 @@ def connect(
     client: MlflowClient | None = None,
     resolve: Callable[[str], str] | None = None,
     releases: ReleaseStore | None = None,
+    server_keys: Iterable[str] = (),
 ) -> Tracking:
     """Open the tracking server of ``settings``; arguments and errors are those of :class:`Tracking`."""
-    return Tracking(settings, flywheel, client=client, resolve=resolve, releases=releases)
+    return Tracking(settings, flywheel, client=client, resolve=resolve, releases=releases, server_keys=server_keys)

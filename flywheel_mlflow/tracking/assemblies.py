@@ -84,6 +84,18 @@ class AssemblyContent:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownRun:
+    """What people read on the page of a run; ``maker`` is who made it by the store's own column, not by a tag."""
+
+    run_id: str
+    is_active: bool
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    maker: str
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenAssembly:
     """Where an assembly was written."""
 
@@ -275,6 +287,27 @@ class AssemblyStore:
         texts.pop(DASHBOARD_PAGE, None)
         return texts
 
+    def shown(self, run_id: str) -> tuple[ShownRun, tuple[ShownRun, ...]]:
+        """What the pages of an assembly's run and of its stages show, deleted ones too.
+
+        Raises:
+            ServerRefused: there is no such run.
+        """
+        from mlflow.entities import ViewType
+
+        with translated(self._uri):
+            run = self._client.get_run(run_id)
+            children = pages(
+                lambda token: self._client.search_runs(
+                    [run.info.experiment_id],
+                    filter_string=f"tags.`{tags.PARENT}` = '{run_id}' and tags.`{tags.KIND}` = '{tags.KIND_STAGE}'",
+                    run_view_type=ViewType.ALL,
+                    max_results=MAX_ATTEMPTS,
+                    page_token=token,
+                )
+            )
+            return _shown(run), tuple(_shown(child) for child in children)
+
     def write(
         self,
         content: AssemblyContent,
@@ -397,6 +430,17 @@ class AssemblyStore:
                 where=error.filename,
                 hint="free some space, or point TMPDIR at another disk",
             ) from error
+
+
+def _shown(run: Run) -> ShownRun:
+    return ShownRun(
+        run_id=str(run.info.run_id),
+        is_active=bool(run.info.lifecycle_stage == "active"),
+        metrics=dict(run.data.metrics),
+        params=dict(run.data.params),
+        tags=dict(run.data.tags),
+        maker=str(run.info.user_id or ""),
+    )
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -41,12 +42,19 @@ class LedgerStore:
     """The ledger of one flywheel on its tracking server."""
 
     def __init__(
-        self, client: MlflowClient | RestClient, *, uri: str, flywheel: str, artifact_root: Path | None
+        self,
+        client: MlflowClient | RestClient,
+        *,
+        uri: str,
+        flywheel: str,
+        artifact_root: Path | None,
+        server_keys: Iterable[str] = (),
     ) -> None:
         self._client = client
         self._uri = uri
         self._flywheel = flywheel
         self._artifact_root = artifact_root
+        self._server_keys = frozenset(server_keys)
         self._segments: dict[int, str] = {}
         #: Runs beside the ledger read last, which does not lead to them: nothing reads them, and anybody may have made
         #: them. Those that were deleted are not among them.
@@ -114,8 +122,8 @@ class LedgerStore:
             if found and not read_ledger(found).faults
         ]
         self.strays = tuple(sorted(name for name, run in runs.items() if _is_stray(run)))
-        ledger = read_ledger(texts, known=known)
-        return Ledger(ledger.events, (*faults, *ledger.faults))
+        ledger = read_ledger(texts, known=known, server_keys=self._server_keys)
+        return replace(ledger, faults=(*faults, *ledger.faults))
 
     def forsaken(self) -> LedgerPlace | None:
         """The ledger that lies in our experiment, for when no registered model points to one; None without any."""

@@ -49,6 +49,7 @@ class VersionView:
     stage: str
     run_id: str
     source: str
+    description: str
     bundle: str
     pins: Mapping[str, Pin]
     left_out: Mapping[str, str]
@@ -92,6 +93,8 @@ class ReleaseStore:
 
     def start(self, place: LedgerPlace, title: str) -> bool:
         """Make the registered model that points to its ledger; False when somebody else just did.
+
+        ``title`` is the flywheel's as Markdown: whatever it holds must show as text.
 
         The server lets exactly one of several racing writers make a model of one name, and the pointer comes with it.
         """
@@ -246,6 +249,7 @@ def _view(found: ModelVersion | RestVersion) -> VersionView:
         stage=str(found.current_stage or NO_STAGE),
         run_id=str(found.run_id or ""),
         source=str(found.source or ""),
+        description=str(found.description or ""),
         bundle=labels.get(tags.BUNDLE, ""),
         pins=pins,
         left_out=_mapping(labels.get(tags.LEFT_OUT, "{}")),

@@ -73,6 +73,8 @@ class Wire:
         self.uri = settings.shown_uri
         self._address = settings.tracking_uri
         self._root = settings.tracking_uri.removesuffix("/")
+        #: The server's clock as its last answer told it, word for word.
+        self.last_date: str | None = None
 
     def ask(
         self,
@@ -114,6 +116,7 @@ class Wire:
             answer = self._by_mlflow(asked) if manner is None else self._directly(asked, manner)
             with answer:
                 told = {name.lower(): word for name, word in answer.headers.items()}
+                self.last_date = told.get("date")
                 return Answer(answer.status_code, told, self._read(answer))
 
     def _left(self, until: float) -> tuple[float, float]:

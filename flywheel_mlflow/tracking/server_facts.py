@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -70,11 +70,12 @@ class ServerFacts:
         if self._wire is None:
             return None
         asked = self._wire.ask("GET", "/health", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True)
-        told = asked.headers.get("date")
-        try:
-            return parsedate_to_datetime(told) if told else None
-        except ValueError:
-            return None
+        return _date(asked.headers.get("date"))
+
+    @property
+    def last_clock(self) -> datetime | None:
+        """The server's clock as its last answer told it; None where there is no server, or it did not tell."""
+        return _date(self._wire.last_date) if self._wire is not None else None
 
     def experiments(self) -> tuple[Experiment, ...]:
         """The flywheel's own experiment and those below it, deleted ones too."""
@@ -110,6 +111,16 @@ class ServerFacts:
                 if name != other and not (whole and other == self._flywheel)
             )
         )
+
+    def is_run_active(self, run_id: str) -> bool | None:
+        """Whether a run is there; False for one in MLflow's trash, None for one that is gone for good."""
+        try:
+            with translated(self._settings.shown_uri):
+                return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+        except ServerRefused as error:
+            if error.code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
+                raise
+            return None
 
     def model_owner(self) -> str | None:
         """Which flywheel the registered model of our name says it belongs to; None without a model."""
@@ -155,3 +166,12 @@ def said_name(flywheel: str, labels: Mapping[str, str]) -> str:
     """The name an experiment was made with, by its tags."""
     part = labels.get(tags.PROJECT) or labels.get(tags.KIND)
     return f"{flywheel}/{part}" if part else flywheel
+
+
+def _date(text: str | None) -> datetime | None:
+    """The moment that a ``Date`` header tells."""
+    try:
+        told = parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+    return told.replace(tzinfo=UTC) if told is not None and told.tzinfo is None else told

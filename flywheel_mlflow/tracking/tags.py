@@ -99,6 +99,8 @@ PARENT = "mlflow.parentRunId"
 SOURCE_NAME = "mlflow.source.name"
 SOURCE_TYPE = "mlflow.source.type"
 GIT_COMMIT = "mlflow.source.git.commit"
+#: On runs that `mlflow run` made.
+ENTRY_POINT = "mlflow.project.entryPoint"
 
 
 #: The characters that MLflow keeps of a tag's value are 8,000; a pair that no longer fits is left out, and unknown.

@@ -144,3 +144,51 @@ def test_contradictory_assembly_can_be_checked(home: Path, assembled: EmbeddedSt
     assert flywheel_command("check", root=home, uri=assembled.uri).code in (0, 1)
     again = flywheel_command("assemble", "-i", "1", root=home, uri=assembled.uri)
     assert "nothing changed since run" in again.out
+
+
+def _change_metric(bench: Bench, run_id: str, name: str = "flywheel.mean_stage_score") -> None:
+    bench.client.log_metric(run_id, name, 0.9999)
+
+
+def _stage_run(bench: Bench, run_id: str) -> str:
+    run = bench.client.get_run(run_id)
+    found = bench.client.search_runs(
+        [run.info.experiment_id], filter_string=f"tags.`mlflow.parentRunId` = '{run_id}'", max_results=1
+    )
+    return str(found[0].info.run_id)
+
+
+SPOILT: dict[str, tuple[Callable[[Bench, str], object], str]] = {
+    "number": (_change_metric, "metric flywheel.mean_stage_score"),
+    "number more": (lambda bench, run_id: _change_metric(bench, run_id, "flywheel.beauty"), "metric flywheel.beauty"),
+    "status": (
+        lambda bench, run_id: bench.client.set_tag(_stage_run(bench, run_id), "flywheel.status", "splendid"),
+        "tag flywheel.status is 'splendid'",
+    ),
+    "score": (lambda bench, run_id: _change_metric(bench, _stage_run(bench, run_id), "score"), "metric score is"),
+    "stage's note": (
+        lambda bench, run_id: bench.client.set_tag(_stage_run(bench, run_id), "mlflow.note.content", "all well"),
+        "the note is another one",
+    ),
+    "stage deleted": (lambda bench, run_id: bench.client.delete_run(_stage_run(bench, run_id)), "is deleted"),
+    "note": (
+        lambda bench, run_id: bench.client.set_tag(run_id, "mlflow.note.content", "all is well"),
+        "the note is another one",
+    ),
+    "owner": (lambda bench, run_id: bench.client.set_tag(run_id, "mlflow.user", "boss"), "tag mlflow.user is 'boss'"),
+    "param": (lambda bench, run_id: bench.client.log_param(run_id, "quality", "high"), "params that no assembly logs"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_what_people_read_is_what_was_assembled(local_bench: Bench, what: str) -> None:
+    """A number, status, note, owner, param or stage changed on the run's page, which shows no file: red, by name."""
+    local_bench.log("p05")
+    sources = read_sources(local_bench.flywheel)
+    run_id = assemble_iteration(local_bench.flywheel, local_bench.tracking, 1, sources=sources).run_id
+    spoil, told = SPOILT[what]
+    spoil(local_bench, run_id)
+    checks = check_iteration(local_bench.flywheel, local_bench.tracking, 1).checks
+    (red,) = [check for check in checks if check.outcome is not Outcome.PASSED]
+    assert red.name == "shown_in_mlflow"
+    assert told in red.message

@@ -118,7 +118,7 @@ def test_stage_by_hand(standing: ReleasesBench) -> None:
 
 
 def test_version_deleted(tmp_path: Path, server: TrackingServerProcess) -> None:
-    """The version in production deleted: `version-deleted` and `alias-moved`; a rollback takes production back."""
+    """The version in production deleted: `version-deleted` and `alias-moved`; `reconcile` registers it again."""
     found = releases_on(tmp_path / "flywheel", server.uri)
     found.log(tmp_path, 1)
     found.assemble(1)
@@ -132,7 +132,9 @@ def test_version_deleted(tmp_path: Path, server: TrackingServerProcess) -> None:
     assert (ended.code, "there is no release in production" in ended.err) == (1, True)
     with pytest.raises(Refused, match="was deleted"):
         found.act(MANAGER, "rollback", reason="why", to=2)
-    assert "roll back" in found.act(MANAGER, "reconcile")["mended"][0]
+    assert "again as release 3" in found.act(MANAGER, "reconcile")["mended"][0]
+    assert found.findings(full=True) == {}
+    assert found.command("resolve", INTERFACE).code == 0
 
 
 def test_version_by_hand(tmp_path: Path, server: TrackingServerProcess) -> None:
@@ -431,14 +433,24 @@ def test_forged_approval(
 
 
 def test_a_reviewer_leaves(standing: ReleasesBench) -> None:
-    """Taking somebody out of a role accuses nobody: `audit` tells which approvals it cannot judge any more."""
+    """Taking somebody out of a role accuses nobody: what they did is judged by the roles that the bundles hold."""
     wheel = standing.bench.flywheel
     roles = tuple(item.model_copy(update={"people": (OTHER,)}) for item in wheel.blueprint.roles)
     changed = replace(wheel, blueprint=wheel.blueprint.model_copy(update={"roles": roles}))
     told = audit(replace(standing.desk(), flywheel=changed))
     assert not [item for item in told.findings if item.code.endswith("approval")]
-    assert [line for line in told.outlived if f"{REVIEWER} approved release 3 as reviewer" in line]
-    assert audit(standing.desk()).outlived == ()
+    assert told.outlived == ()
+
+
+def test_a_manager_leaves(standing: ReleasesBench) -> None:
+    """Moves of somebody who may not move releases any more are no stranger's: they might when they did."""
+    wheel = standing.bench.flywheel
+    roles = tuple(
+        item.model_copy(update={"people": (OTHER,)}) if item.id == "release_manager" else item
+        for item in wheel.blueprint.roles
+    )
+    changed = replace(wheel, blueprint=wheel.blueprint.model_copy(update={"roles": roles}))
+    assert not [item for item in audit(replace(standing.desk(), flywheel=changed)).findings if item.code == "stranger"]
 
 
 @pytest.mark.parametrize("who", [Identity("eve"), Identity("ana", AUTHENTICATED)], ids=["no role", "unsealed"])
@@ -525,12 +537,50 @@ def test_gate_report(standing: ReleasesBench, server: TrackingServerProcess, gon
 
 @pytest.mark.parametrize("gone", [False, True], ids=["edited", "gone"])
 def test_data(standing: ReleasesBench, server: TrackingServerProcess, tmp_path: Path, gone: bool) -> None:
-    """The data of the release in production edited or deleted: `data-changed`, and `pull` hands nothing out."""
+    """The data of the release in production changed or gone: `data-changed`, `data-gone`; `pull` hands nothing out."""
     found = standing.command("resolve", INTERFACE, "--json").json
     run_id, _, place = found["uri"].removeprefix("runs:/").partition("/")
     with spoilt_file(artifact_file(server, run_id, place), "record", None if gone else "recipe"):
-        assert set(standing.findings()) == {"data-changed"}
+        assert set(standing.findings()) == {"data-gone" if gone else "data-changed"}
         ended = standing.command("pull", INTERFACE, "--out", tmp_path / "out")
         assert ended.code == (4 if gone else 1), ended.err
         assert not (tmp_path / "out" / INTERFACE / "data.jsonl").exists()
     assert standing.command("pull", INTERFACE, "--out", tmp_path / "again").code == 0
+
+
+@pytest.mark.parametrize("what", ["description", "author", "iteration", "verdict"])
+def test_what_the_registry_says_of_a_version(standing: ReleasesBench, what: str) -> None:
+    """Description or tags of a version rewritten, which consumers read: `description-changed`, `tag-changed`."""
+    client, name = standing.bench.client, standing.name
+    before = client.get_model_version(name, "3")
+    gate = standing.world().state.release(3).last_gate("staging")
+    assert gate is not None
+    if what == "description":
+        client.update_model_version(name, "3", "the best of all")
+        assert set(standing.findings()) == {"description-changed"}
+        client.update_model_version(name, "3", before.description)
+        return
+    keys = {"author": tags.AUTHOR, "iteration": tags.ITERATION, "verdict": f"{tags.GATE_PREFIX}staging"}
+    client.set_model_version_tag(name, "3", keys[what], f"BLOCK (event {gate.number - 1}, run none)")
+    assert set(standing.findings()) == {"tag-changed"}
+    if what == "verdict":
+        client.delete_model_version_tag(name, "3", keys[what])
+    else:
+        client.set_model_version_tag(name, "3", keys[what], before.tags[keys[what]])
+
+
+@pytest.mark.parametrize("what", ["number", "status"])
+def test_what_the_run_page_says(standing: ReleasesBench, what: str) -> None:
+    """A number or a stage's status on the page of the released assembly: `run-page-changed`."""
+    client, run_id = standing.bench.client, standing.world().state.release(2).run_id
+    run = client.get_run(run_id).data
+    key = next(key for key in run.tags if key.startswith("flywheel.status."))
+    if what == "number":
+        client.log_metric(run_id, "flywheel.project_count", 99)
+    else:
+        client.set_tag(run_id, key, "splendid")
+    assert set(standing.findings()) == {"run-page-changed"}
+    if what == "number":
+        client.log_metric(run_id, "flywheel.project_count", run.metrics["flywheel.project_count"])
+    else:
+        client.set_tag(run_id, key, run.tags[key])

@@ -135,6 +135,12 @@ def test_walk_without_a_pass(lone: ReleasesBench, tmp_path: Path) -> None:
     assert (blocked.code, "BLOCK" in blocked.out) == (1, True)
     _passed(do("override", "1", "--to", "staging", "--reason", "a trial", "--until", TOMORROW, "--second", REVIEWER))
     assert "override to staging" in do("release", "list").out
+    waiting = do("promote", "1", "--to", "staging")
+    assert (waiting.code, "waits for ben to confirm it" in waiting.err) == (1, True)
+    assert "pending: ben has not confirmed it" in _passed(do("release", "show", "1")).out
+    assert "names ben as the second person, not chen" in do("override-confirm", "1", "--reason", "I", who=OTHER).err
+    _passed(do("override-confirm", "1", "--reason", "agreed", who=REVIEWER))
+    assert "waits for a confirmation" in do("override-confirm", "1", "--reason", "again", who=REVIEWER).err
     _passed(do("promote", "1", "--to", "staging"))
     assert "OVERRIDE" in _passed(do("release", "show", "1")).out
     assert "without a passing gate" in _passed(do("risk", "list", "--json")).json["risks"][0]["title"]

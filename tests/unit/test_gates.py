@@ -27,6 +27,7 @@ from flywheel_mlflow.gates import (
     evaluate,
     worst,
 )
+from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.provenance import Direction, own_direction
 from flywheel_mlflow.releases import Kind
 
@@ -532,3 +533,45 @@ def _dropped(name: str, now: Measured) -> CriterionResult:
     document["gates"][1]["criteria"][0] |= {"metric": name, "limit": 0}
     facts = replace(facts_of(), metrics={name: now}, reference_metrics={name: Measured(0.0)})
     return criterion("holds", facts, release_blueprint(document))
+
+
+def four_eyes(least: int, *names: str, explainers: tuple[str, ...] = ()) -> GateResult:
+    """The gate to staging, which demands so many people, over a release that these approved as reviewers."""
+    document = release_plan()
+    document["gates"][0]["distinct_people"] = least
+    rules = release_blueprint(document)
+    story = Story(blueprint=rules)
+    story.register()
+    for name in names:
+        story.approve(1, actor=Identity(name))
+    judged = judge_all(story.release(), story.ledger.events, blueprint=rules, basis=story.basis(1), now=story.clock)
+    facts = replace(facts_of(), release=story.release(), approvals=judged, explainers=explainers)
+    return evaluate(rules.gates[0], facts, rules)
+
+
+@pytest.mark.parametrize(
+    ("least", "names", "explainers", "people", "verdict"),
+    [
+        (2, ("ana",), (), ("ana",), PASS),  # bo or maker promotes
+        (2, ("ana",), ("ana",), ("ana",), PASS),
+        (3, ("ana",), ("ana",), ("ana",), INCONCLUSIVE),
+        (3, ("ana",), ("bo",), ("bo", "ana"), PASS),
+        (3, ("ana", "bo"), (), ("ana", "bo"), PASS),
+        (2, ("maker",), (), (), INCONCLUSIVE),  # nobody approves what they made
+        (4, ("ana", "bo"), ("maker",), ("maker", "ana", "bo"), INCONCLUSIVE),  # nobody is left to promote
+    ],
+)
+def test_a_gate_counts_the_people_who_decide(
+    least: int, names: tuple[str, ...], explainers: tuple[str, ...], people: tuple[str, ...], verdict: Verdict
+) -> None:
+    """Who explained the drift or approved, each once, and only where it counts; who promotes is one more."""
+    result = four_eyes(least, *names, explainers=explainers)
+    found = next(item for item in result.criteria if item.id == "distinct_people")
+    assert (result.people, found.verdict, found.value, found.limit) == (people, verdict, len(people), least)
+    assert all(name in found.reason for name in people)
+    assert bool(found.next) is (verdict is not PASS)
+
+
+def test_a_gate_that_does_not_ask_counts_nobody() -> None:
+    """One person is enough where flywheel.yaml says nothing, and no criterion speaks about it."""
+    assert "distinct_people" not in [item.id for item in four_eyes(1, "ana").criteria]

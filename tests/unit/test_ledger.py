@@ -15,9 +15,11 @@ from releases_ledger import ANA, NOON, Story
 
 from flywheel_mlflow.canonical import canonical_json, digest_of
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.history import tell
+from flywheel_mlflow.history import tell, tell_all
 from flywheel_mlflow.ledger import (
     AUTHENTICATED,
+    CLOCK_CORRECTED,
+    CLOCK_SKEW,
     MAX_EVENT_LENGTH,
     NO_EVENT,
     Identity,
@@ -380,3 +382,92 @@ def test_the_end_of_an_override_is_told_as_people_write_it(until: str | None, to
     story.write("override", {"version": 1, "to": "staging", "until": until, "second": "ben", "reason": "a trial"})
     (override,) = tell(story.ledger.events)
     assert f"without a passing gate until {told}, with ben: a trial" in override.text
+
+
+def sealed_story(*seals: SigningKey | None) -> dict[int, str]:
+    """A release, and then an event with each of the seals: version N is registered by event N - 1."""
+    story = Story()
+    for version, key in enumerate(seals, 1):
+        body = {"iteration": version, "run_id": "r", "bundle": "b", "place": "p", "version": version}
+        story.write("registered", body, seal=key)
+    return story.texts()
+
+
+def test_an_unsealed_event_after_the_first_seal_counts_for_nothing(seal: SigningKey, foreign: SigningKey) -> None:
+    """What came before the server sealed counts; afterwards only what it sealed does, and the chain still holds."""
+    texts = sealed_story(None, seal, None, foreign, seal)
+    ledger = read_ledger(texts, server_keys=[seal.public_key])
+    assert ledger.faults == ()
+    assert [event.number for event in ledger.unsealed] == [2, 3]
+    assert list(fold(ledger.counted).releases) == [1, 2, 5]
+    assert [told.text.startswith("counts for nothing") for told in tell_all(ledger)] == [0, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("keys", [0, 1])
+def test_without_a_known_seal_all_events_count(keys: int, seal: SigningKey, foreign: SigningKey) -> None:
+    """Nobody voids what others decided by a seal of a key that flywheel.yaml does not name."""
+    ledger = read_ledger(sealed_story(foreign, None, None), server_keys=[seal.public_key][:keys])
+    assert (ledger.unsealed, len(ledger.counted)) == ((), 3)
+
+
+@given(st.lists(st.booleans(), max_size=8), st.integers(0, 8))
+def test_seals_are_known_again_however_a_ledger_is_read(seal: SigningKey, which: list[bool], cut: int) -> None:
+    """Read at once, after a part of it, or event by event: the same events count."""
+    texts = sealed_story(*(seal if one else None for one in which))
+    part = read_ledger({number: text for number, text in texts.items() if number < cut}, server_keys=[seal.public_key])
+    whole = read_ledger(texts, server_keys=[seal.public_key])
+    grown = read_ledger({}, server_keys=[seal.public_key])
+    for event in whole.events:
+        grown = grown.followed_by(event)
+    assert read_ledger(texts, known=part, server_keys=[seal.public_key]) == whole == grown
+    assert read_ledger(texts, known=read_ledger(texts), server_keys=[seal.public_key]) == whole
+
+
+def dated(*days: int, correcting: list[int] | None = None) -> Ledger:
+    """A ledger whose events are dated so many days after noon; the last one corrects others."""
+    story = Story()
+    for day in days[: -1 if correcting else None]:
+        story.write("other", {}, at=NOON + timedelta(days=day))
+    if correcting:
+        story.write(CLOCK_CORRECTED, {"events": correcting}, at=NOON + timedelta(days=days[-1]))
+    return read_ledger(story.texts())
+
+
+def days_of(ledger: Ledger) -> list[int]:
+    return [(event.at - NOON).days for event in ledger.counted]
+
+
+@given(st.lists(st.integers(-3_000, 3_000), max_size=8))
+def test_time_never_runs_backwards(days: list[int]) -> None:
+    """Whatever the events say, each counts as no older than the one before; where one says otherwise is a fault."""
+    ledger = dated(*days)
+    assert days_of(ledger) == sorted(days_of(ledger))
+    wrong = {fault.number for fault in ledger.time_faults(NOON + timedelta(days=4_000))}
+    assert wrong == {number for number, day in enumerate(days) if number and day < max(days[:number])}
+
+
+def test_time_never_runs_ahead() -> None:
+    """An event dated after now is a fault until a later one corrects it; it then is as old as the one before it."""
+    now = NOON + timedelta(days=3)
+    assert [fault.number for fault in dated(0, 1, 3_000, 2).time_faults(now)] == [2, 3]
+    assert [event.number for event in dated(0, 1, 3_000).ahead_of(now)] == [2]
+    mended = dated(0, 1, 3_000, 3, correcting=[2])
+    assert days_of(mended) == [0, 1, 1, 3]
+    assert (list(mended.time_faults(now)), mended.ahead_of(now)) == ([], ())
+    assert mended.latest == mended.counted[3]
+
+
+def test_a_correction_makes_no_past_event_older() -> None:
+    """Only what is dated after the correction itself can have been dated ahead."""
+    assert days_of(dated(0, 1, 2, 3, correcting=[1, 2, 99])) == [0, 1, 2, 3]
+    assert days_of(dated(0, 1, 2, -9, correcting=[0])) == [0, 1, 2, 2]
+
+
+def test_clocks_that_differ_a_little_are_no_fault() -> None:
+    """Two machines disagree by seconds: the order of the ledger tells which event came first."""
+    story = Story()
+    story.write("other", {}, at=NOON)
+    story.write("other", {}, at=NOON - CLOCK_SKEW)
+    ledger = read_ledger(story.texts())
+    assert list(ledger.time_faults(NOON - CLOCK_SKEW)) == []
+    assert [event.at for event in ledger.counted] == [NOON, NOON]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from releases_ledger import ANA, BO, NOON, STRANGER, Story, bundle_of, release_blueprint, release_plan
 
+from flywheel_mlflow.blueprint import Blueprint
 from flywheel_mlflow.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.moves import (
@@ -294,6 +295,64 @@ def test_an_override_permits_one_promotion() -> None:
     story.register(2)
     story.move(2, "staging")
     assert refused(promotion, story).value == "BLOCK"
+
+
+def test_an_override_waits_for_its_second_person() -> None:
+    """Named is not asked: until the second person confirms, it permits nothing, and says for whom it waits."""
+    story = Story()
+    story.register()
+    story.gate(verdict="BLOCK")
+    event = story.override(confirmed=False)
+    error = refused(promotion, story)
+    assert "waits for bo to confirm it" in error.what
+    assert str(error.hint).startswith("bo: flywheel override-confirm 1")
+    said = {"override": event.number, "version": 1, "to": "staging", "reason": "agreed"}
+    for who in ("ana", "maker", "stranger"):
+        story.write(Kind.OVERRIDE_CONFIRMED, said, actor=Identity(who))
+        assert refused(promotion, story).value == error.value
+    story.write(Kind.OVERRIDE_CONFIRMED, said, actor=Identity("bo"))
+    assert promotion(story).by == event.number
+    assert len(story.state.disputed) == 3
+
+
+@pytest.mark.parametrize("change", [{"override": 99}, {"override": "2"}, {"reason": 7}, {"override": True}])
+def test_a_confirmation_of_nothing_confirms_nothing(change: dict[str, Any]) -> None:
+    """One of another event, or without what it needs, is in dispute; so is a second one of the same override."""
+    story = Story()
+    story.register()
+    event = story.override(confirmed=False)
+    said = {"override": event.number, "version": 1, "to": "staging", "reason": "agreed"}
+    story.write(Kind.OVERRIDE_CONFIRMED, said | change, actor=Identity("bo"))
+    assert [item.confirmed for item in story.state.overrides] == [None]
+    confirmed = story.write(Kind.OVERRIDE_CONFIRMED, said, actor=Identity("bo"))
+    story.write(Kind.OVERRIDE_CONFIRMED, said, actor=Identity("bo"))
+    assert [item.confirmed for item in story.state.overrides] == [confirmed.number]
+    assert len(story.state.disputed) == 2
+
+
+def four_eyes(least: int) -> Blueprint:
+    """The usual rules, with so many different people demanded of the gate to staging."""
+    document = release_plan()
+    document["gates"][0]["distinct_people"] = least
+    return release_blueprint(document)
+
+
+@pytest.mark.parametrize(
+    ("least", "people", "promotes"),
+    [(2, [], False), (2, ["ana"], False), (2, ["bo"], True), (3, ["bo"], False), (3, ["bo", "maker"], True)],
+)
+def test_enough_different_people_stand_behind_a_promotion(least: int, people: list[str], promotes: bool) -> None:
+    """Who promotes is one of them: ana, who explained and approved, does not promote alone."""
+    story = Story(blueprint=four_eyes(least))
+    story.register()
+    gate = story.gate(people=people)
+    if promotes:
+        assert promotion(story).by == gate.number
+        return
+    error = refused(promotion, story)
+    assert (error.value, error.limit) == (len({*people, "ana"}), least)
+    assert "distinct_people" in error.rule
+    assert "flywheel approve 1 --role reviewer" in str(error.hint)
 
 
 def test_a_rollback_takes_the_verdict_back() -> None:

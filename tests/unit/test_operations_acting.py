@@ -24,12 +24,14 @@ from flywheel_mlflow.errors import (
     ServerUnreachable,
     UnknownName,
 )
-from flywheel_mlflow.operations.acting import ACTS, error_document, error_from, read_act
+from flywheel_mlflow.operations.act_errors import error_document, error_from
+from flywheel_mlflow.operations.acting import ACTS, read_act
 
 UNTIL = "2026-03-09T12:00:00+02:00"
 KEY = "ed25519:" + "A" * 43 + "="
 #: For every act arguments that are whole.
 GOOD: dict[str, dict[str, Any]] = {
+    "sign-head": {"version": 1},
     "create": {"iteration": 3},
     "gate": {"version": 1, "to": "staging"},
     "approve": {"version": 1, "role": "reviewer", "reason": "it is good"},
@@ -38,6 +40,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "reject": {"version": 1, "role": "reviewer", "reason": "it is bad"},
     "retire": {"version": 1, "reason": "it is old"},
     "override": {"version": 1, "to": "staging", "reason": "fire", "until": UNTIL, "second": "bo"},
+    "override-confirm": {"version": 1, "reason": "I agree"},
     "promote": {"version": 1, "to": "production"},
     "rollback": {"reason": "it lies"},
     "reconcile": {},

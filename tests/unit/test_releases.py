@@ -13,6 +13,7 @@ from releases_ledger import ANA, BO, NOON, Story, basis_of, bundle_of
 from flywheel_mlflow.canonical import plain
 from flywheel_mlflow.errors import UnknownName
 from flywheel_mlflow.ledger import Event
+from flywheel_mlflow.moves import after_move, production_at
 from flywheel_mlflow.releases import (
     ENDS,
     STAGES,
@@ -21,9 +22,7 @@ from flywheel_mlflow.releases import (
     Kind,
     ReleaseStage,
     ReleaseState,
-    after_move,
     fold,
-    production_at,
 )
 from flywheel_mlflow.risks import RiskKind, fold_risks
 
@@ -364,3 +363,50 @@ def test_starts_and_ends_are_kinds_of_moves() -> None:
     """Every kind that starts has one that ends, and no kind is both."""
     assert len(STARTS) == len(ENDS) == 2
     assert not STARTS & ENDS
+
+
+def restored(story: Story, version: int, lost: int, **more: Any) -> None:
+    body = {"version": version, "lost": lost, "bundle": bundle_of(lost), "reason": "deleted"}
+    story.write(Kind.RESTORED, body | more)
+
+
+def test_a_restored_release_takes_the_place_of_the_lost_one() -> None:
+    """Aliases, stages and tenures are its own; what was decided about the lost one stays with that one."""
+    story = Story()
+    story.reach(1)
+    story.approve(1)
+    restored(story, 2, 1)
+    state = story.state
+    assert state.current == {"staging": 2, "production": 2}
+    assert [state.stage_of(version).value for version in (1, 2)] == ["retired", "production"]
+    assert (state.release(2).stands_for, state.release(2).approvals) == (1, ())
+    story.reach(3)
+    assert story.state.was_in_production() == (2,)
+    restored(story, 4, 2, bundle=bundle_of(1))
+    assert (story.state.was_in_production(), story.state.heir(1)) == ((4,), 4)
+
+
+@pytest.mark.parametrize(
+    "change", [{"lost": 9}, {"bundle": bundle_of(2)}, {"version": 1}, {"version": "2"}, {"reason": None}]
+)
+def test_what_cannot_be_restored_is_in_dispute(change: dict[str, Any]) -> None:
+    """Another bundle, a release nobody made, a version that is there: nothing changes."""
+    story = Story()
+    story.reach(1)
+    before = story.state
+    restored(story, **({"version": 2, "lost": 1} | change))
+    assert (story.state.releases, story.state.current) == (before.releases, before.current)
+    assert len(story.state.disputed) == 1
+
+
+def test_nothing_is_restored_while_a_move_is_open_or_after_the_last_word() -> None:
+    """A rejected or retired release is gone for good; an open move is mended first."""
+    story = Story()
+    story.register()
+    story.start(1, "staging")
+    restored(story, 2, 1)
+    story.register(3)
+    story.write(Kind.REJECTED, {"version": 3, "role": "reviewer", "reason": "no"})
+    restored(story, 4, 3)
+    assert sorted(story.state.releases) == [1, 3]
+    assert len(story.state.disputed) == 2

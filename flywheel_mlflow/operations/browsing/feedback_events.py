@@ -57,7 +57,7 @@ class Stored:
 def stored_events(reader: Reader, world: World | None, batches: tuple[StoredBatch, ...], themes: ThemesFacts) -> Stored:
     """What is stored; nothing of it is read yet."""
     flywheel = reader.desk.flywheel
-    decisions = in_force(routing_decisions(world.ledger.events)) if world else {}
+    decisions = in_force(routing_decisions(world.ledger.counted)) if world else {}
     contracts = {name: contract.digest for name, contract in flywheel.contracts.items()}
     runs = [item.run_id for item in batches]
     state = themes.state

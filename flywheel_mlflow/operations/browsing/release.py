@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from flywheel_mlflow.approvals import judge_all
 from flywheel_mlflow.canonical import sha256_text
 from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, UnknownName
 from flywheel_mlflow.explanations import answer
@@ -22,7 +21,7 @@ from flywheel_mlflow.operations.decisions import (
     refuse_retirer,
     refuse_unsigned,
 )
-from flywheel_mlflow.operations.gating import Weighed, refuse_ungated, weigh
+from flywheel_mlflow.operations.gating import Weighed, refuse_ungated, shown_approvals, weigh
 from flywheel_mlflow.operations.reporting import read_ledger
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import STAGES, GateRecord, Release
@@ -55,13 +54,7 @@ def release(reader: Reader, asked: Asked) -> Page:
             stands=world.state.stage_of(version),
             ledger=ledger,
             gates=tuple(_gate(reader, world, weighed, to) for to in STAGES),
-            approvals=judge_all(
-                found,
-                world.ledger.events,
-                blueprint=reader.desk.flywheel.blueprint,
-                basis=weighed.basis,
-                now=reader.desk.now(),
-            ),
+            approvals=shown_approvals(reader.desk, world, weighed),
             compared=_compared(reader, world, weighed),
             pinned=_pinned(reader, found),
             asking=_asking(reader, world, found),

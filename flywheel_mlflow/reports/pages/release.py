@@ -12,7 +12,7 @@ from flywheel_mlflow.pins import Pin
 from flywheel_mlflow.releases import Explained, Override, Release, ReleaseStage
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, Pair, Section, Table, code, number, sentence
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts, LedgerFacts
-from flywheel_mlflow.reports.dashboard_health import open_overrides
+from flywheel_mlflow.reports.dashboard_health import open_overrides, override_words
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.pages.addresses import Addresses
@@ -119,7 +119,7 @@ def _lead(facts: ReleaseFacts) -> Iterator[Cell]:
     release = facts.release
     for item in _own_overrides(facts):
         if item in open_overrides(facts.ledger, facts.now):
-            yield Cell(f"It went to {item.to} without a passing gate: {item.reason}", Tone.BAD)
+            yield Cell(f"It {override_words(item)}: {item.reason}", Tone.BAD)
     yield Cell(f"It stands as {facts.stands.value}{_ended(release)}.", STAGE_TONES.get(facts.stands, Tone.NONE))
     if facts.stands not in (ReleaseStage.CANDIDATE, ReleaseStage.STAGING):
         return
@@ -200,7 +200,8 @@ def _approvals(facts: ReleaseFacts) -> Section:
 
 def _approval(item: JudgedApproval) -> tuple[Cell, ...]:
     approval = item.approval
-    counts = Cell("yes", Tone.GOOD) if item.counts else Cell(f"no: {'; '.join(item.against)}", Tone.ATTENTION)
+    yes = f"for {item.served}" if item.served else "yes"
+    counts = Cell(yes, Tone.GOOD) if item.counts else Cell(f"no: {'; '.join(item.against)}", Tone.ATTENTION)
     return (
         Cell(approval.actor.name),
         Cell(approval.role),

@@ -9,7 +9,7 @@ from datetime import datetime
 from flywheel_mlflow.releases import STAGES, Move, Override, Release, ReleaseStage, ReleaseState
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Form, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
-from flywheel_mlflow.reports.dashboard_health import open_overrides
+from flywheel_mlflow.reports.dashboard_health import open_overrides, override_words
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import (
@@ -112,7 +112,7 @@ def _first(facts: ReleasesFacts) -> tuple[Section, ...]:
 def _lead(facts: ReleasesFacts, state: ReleaseState) -> Iterator[Cell]:
     """The main fact: what consumers get, and what is wrong about it."""
     for override in open_overrides(facts.ledger, facts.now):
-        text = f"Release {override.version} went to {override.to} without a passing gate: {override.reason}"
+        text = f"Release {override.version} {override_words(override)}: {override.reason}"
         yield Cell(text, Tone.BAD, href=facts.addresses.release(override.version))
     move = state.open_move
     if move is not None:
@@ -214,10 +214,12 @@ OVERRIDE_COLUMNS = ("override", "state", "release", "to", "by", "with", "at", "u
 
 
 def override_row(item: Override, addresses: Addresses, *, is_open: bool) -> tuple[Cell, ...]:
-    """One override under ``OVERRIDE_COLUMNS``; its state is open until it ran out and its risk was closed."""
+    """One override under ``OVERRIDE_COLUMNS``; its state is pending until the second person confirms, then
+    open until it ran out and its risk was closed.
+    """
     return (
         Cell(f"event {item.number}"),
-        Cell("open", Tone.BAD) if is_open else Cell("closed"),
+        Cell("open" if item.confirmed is not None else "pending", Tone.BAD) if is_open else Cell("closed"),
         Cell(f"release {item.version}", href=addresses.release(item.version)),
         Cell(item.to),
         Cell(item.actor.name),

@@ -334,6 +334,7 @@ def test_rollback_by_the_server(accounts: PluginServer, walked: ReleasesBench) -
     until = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     for to in ("staging", "production"):
         accounts.done(MANAGER, "override", version=2, to=to, reason="a test", until=until, second=REVIEWER)
+        accounts.done(REVIEWER, "override-confirm", version=2, reason="a test")
         accounts.done(MANAGER, "promote", version=2, to=to)
     assert accounts.done(REVIEWER, "rollback", reason="worse")["version"] == 1
     with signed_in(ADMIN):
