@@ -298,6 +298,12 @@ class Blueprint(Strict):
         if len(set(keys)) != len(keys):
             raise ValueError("people: two people have the same public_key: one could sign for the other")
         problems = list(_dangling(self))
+        problems += [
+            f"gates.{gate.id}.distinct_people: {gate.distinct_people} different people, and the file names "
+            f"{len(self.people)}"
+            for gate in self.gates
+            if gate.distinct_people > max(len(self.people), 1)
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -194,7 +194,8 @@ def _registry(here: _Surroundings) -> Iterator[Diagnosis]:
     if world is None:
         yield Diagnosis("releases", Verdict.PASS, "no release yet", "flywheel release create --iteration N")
         return
-    faults = [fault.what for fault in world.ledger.faults]
+    faults = [fault.what for fault in (*world.ledger.faults, *world.ledger.time_faults(here.desk.now()))]
+    faults += [f"event {event.number} bears no seal and counts for nothing" for event in world.ledger.unsealed]
     told = f"{_counted(world.ledger.events, 'event')}, {_counted(world.state.releases, 'release')}"
     yield Diagnosis(
         "ledger",
