@@ -249,5 +249,7 @@ def healthy_assembly() -> Assembly:
         interfaces_out={"traces": version("traces", "d")},
         interfaces_in=(ConsumedInterface("corpus", "a" * 32),),
     )
-    corpus = replace(good["p01"], kpis={"retention": KpiValue(0.4, 3028)})
+    licensed = version("corpus", "a")
+    licensed = replace(licensed, fields=(*licensed.fields, FieldType("licence", "string", required=True)))
+    corpus = replace(good["p01"], kpis={"retention": KpiValue(0.4, 3028)}, interfaces_out={"corpus": licensed})
     return small_assembly(changed={"p01": corpus, "p02": repaired, "p03": traced}, skipped=())

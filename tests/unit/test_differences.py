@@ -61,8 +61,10 @@ def test_tasks_are_one_difference_however_many_they_are() -> None:
     """What came and what went is named, three of each at most; tasks read on both sides are none."""
     many = tuple(f"t{number}" for number in range(5))
     (change,) = found(evidence(tasks=("t0", "old")), evidence(run_id="another", tasks=many))
-    assert change.size == LEAST
+    assert change.size == 1.0  # a task that is no longer read takes its gain with it
     assert change.text == "t1, t2, t3 and 1 more read for the first time; old no longer read"
+    (new,) = found(evidence(), evidence(run_id="another", tasks=many))
+    assert new.size == LEAST
     assert found(evidence(tasks=many), evidence(run_id="another", tasks=many)) == ()
 
 
@@ -165,9 +167,9 @@ def test_the_verdict_of_a_better_comparison_is_told() -> None:
     """A KPI that was judged with more than its two values is told with that verdict, and stays the same difference."""
     before, now = (evidence(run_id=f"run-{value}", kpis={"quality": KpiValue(value)}) for value in (0.9, 0.5))
     (plain,) = differences(Pair(MADE, before, now), SETTINGS)
-    assert plain.text == "0.9 → 0.5, regressed"
+    assert plain.text == "0.9 → 0.5, worse"
     (judged,) = kpi_findings(Pair(MADE, before, now), SETTINGS)
-    told = {judged.subject: replace(judged, verdict=KpiVerdict.INCONCLUSIVE)}
+    told = {judged.subject: replace(judged, verdict=KpiVerdict.INCONCLUSIVE, outcome=None)}
     assert differences(Pair(MADE, before, now), SETTINGS, judged=told) == (
-        replace(plain, text="0.9 → 0.5, inconclusive"),
+        replace(plain, text="0.9 → 0.5, cannot be told"),
     )
