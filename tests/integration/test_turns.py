@@ -148,7 +148,7 @@ def test_the_third_turn_is_healthy_and_the_fourth_keeps_its_gains(store: Store, 
     """What changed in the third is as intended; nothing gets worse in the fourth, and no task is lost."""
     assert turns
     page = store.json("report", "--iteration", "3", "--dry-run")["page"]
-    assert page["executive"]["health"]["word"] == "Healthy"
+    assert page["executive"]["verdict"]["text"] == "Healthy"
     moved = store.json("drift", "--iteration", "3", "--against", "2")
     assert moved["verdict"] == "PASS"
     assert {item["outcome"] for item in moved["findings"]} - {None} == {"as intended"}
@@ -170,7 +170,7 @@ def test_a_release_asks_for_a_confirmation_and_an_approval(
 
     by("ana", "release", "create", "--iteration", "3")
     asked = by("ana", "gate", "1", "--to", "staging", code=3)
-    open_criteria = {item["id"] for item in asked["criteria"] if item["verdict"] != "PASS"}
+    open_criteria = {item["id"] for item in asked["result"]["criteria"] if item["verdict"] != "PASS"}
     assert open_criteria == {"staging_drift", "staging_approval"}
     by("ben", "explain-drift", "1", "--intended", "--reason", "the tasks asked for it")
     by("chen", "approve", "1", "--role", "release_reviewer", "--reason", "read report and drift")
