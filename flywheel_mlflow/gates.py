@@ -213,7 +213,7 @@ def _people(gate: Gate, acts: Mapping[str, list[str]], facts: GateFacts, bluepri
     )
     holds = len(acts) >= least or (len(acts) == least - 1 and bool(others))
     if holds and len(acts) < least:
-        told += f"; so one of {', '.join(others)} promotes it"
+        told += f"; {'one of ' if len(others) > 1 else ''}{', '.join(others)} must promote it"
     role = next((item.role for item in gate.criteria if item.role), None)
     return CriterionResult(
         id="distinct_people",

@@ -466,7 +466,7 @@ def test_forged_verdict(standing: ReleasesBench, server: TrackingServerProcess) 
     """A PASS written into the ledger by hand: no run backs it, `gate-report-gone`."""
     with _appended(standing, server):
         standing.pass_gates([3], "staging")
-        assert set(standing.findings()) == {"gate-report-gone"}
+        assert "gate-report-gone" in standing.findings()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,11 +17,14 @@ from releases_bench import (
     releases_blueprint,
     releases_contracts,
     releases_on,
+    write_directly,
 )
+from servers.embedded import EmbeddedStore
 from servers.tracking import TrackingServerProcess
 from workbench import Ended, bench_on, flywheel_command
 
 from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.ledger import Identity
 
 TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
 
@@ -316,3 +319,39 @@ def test_strangers(standing: ReleasesBench) -> None:
     for line in ("promote 3 --to staging", "rollback --reason why", "release retire 3 --reason why"):
         ended = standing.command(*line.split(), who="eve")
         assert (ended.code, "releases.may_move" in ended.err) == (1, True), ended.err
+
+
+def test_nobody_decides_alone(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore]) -> None:
+    """Ben reviews and moves releases: with `distinct_people: 2` he approves, and somebody else promotes."""
+    gates = releases_blueprint()["gates"]
+    found = releases_on(
+        tmp_path / "flywheel", embedded_store().uri, gates=[gate | {"distinct_people": 2} for gate in gates]
+    )
+    do = found.command
+    found.release(tmp_path, 1)
+    _passed(do("approve", "1", "--role", "reviewer", "--reason", "read it", who=REVIEWER))
+    gate = _passed(do("gate", "1", "--to", "staging", "--json", who=REVIEWER)).json
+    told = next(item for item in gate["result"]["criteria"] if item["id"] == "distinct_people")
+    assert told["reason"] == "ben approved as reviewer; ana must promote it"
+    alone = do("promote", "1", "--to", "staging", who=REVIEWER)
+    assert (alone.code, "ben would explain, approve and promote release 1 alone" in alone.err) == (1, True)
+    _passed(do("promote", "1", "--to", "staging", who=MANAGER))
+    assert found.findings() == {}
+    # Forged: a verdict that names somebody who did nothing, and a move by it.
+    world = found.world()
+    record = world.state.release(1).last_gate("staging")
+    assert record is not None
+    body = dict(world.ledger.events[record.number].body) | {"to": "production", "people": [REVIEWER, OTHER]}
+    write_directly(found.bench, world, [("gate", body)], who=Identity(REVIEWER))
+    number = len(world.ledger.events)
+    start: dict[str, object] = {
+        "version": 1,
+        "to": "production",
+        "from": None,
+        "by": number,
+        "reason": "",
+        "lease_s": 120,
+    }
+    write_directly(found.bench, found.world(), [("promotion_started", start)], who=Identity(REVIEWER))
+    write_directly(found.bench, found.world(), [("promoted", {"move": number + 1})], who=Identity(REVIEWER))
+    assert "too-few-people" in found.findings()
