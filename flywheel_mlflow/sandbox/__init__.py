@@ -4,11 +4,12 @@
     done.ending, done.output.strip()      # Ending.FINISHED, "3"
 
 Each program has a process of its own, forked from one small interpreter per call: several programs in
-one call cost a few milliseconds each, and none sees another. A program sees the standard library and
-nothing else: no packages, no environment, no files, an empty working folder, no sockets, no processes.
+one call cost a few milliseconds each. A program is given the standard library, an empty working folder, and no
+packages or environment; opening files and sockets and starting processes are refused where the interpreter asks.
 
-This holds wrong and careless programs, such as generated solutions. It is not a jail for hostile ones:
-the refusals are audit hooks of the interpreter itself, and memory limits need Linux.
+This holds wrong and careless programs, such as generated solutions. It is not a jail for hostile ones: the refusals
+are audit hooks of the interpreter itself, which frames and several modules of the standard library get round, and
+memory limits need Linux.
 """
 
 from __future__ import annotations
