@@ -242,7 +242,6 @@ def writes(run_id: str, experiment: str, name: str) -> list[tuple[str, str, dict
         ("POST", "/model-versions/create", {"name": name, "source": f"runs:/{run_id}/x", "run_id": run_id}),
         ("POST", "/registered-models/create", {"name": name}),
         ("POST", "/registered-models/rename", {"name": "another", "new_name": name}),
-        ("POST", "/registered-models/alias", {"name": name, "alias": "Production", "version": "1"}),
     ]
 
 
@@ -258,6 +257,20 @@ def test_nobody_writes_the_ledger_by_hand(
     assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED"), answer.text
     assert "flywheel" in answer.json()["message"]
     assert world(walked) == before
+
+
+def test_an_administrator_removes_what_lies_beside_the_ledger(accounts: PluginServer, walked: ReleasesBench) -> None:
+    """A run that got there past the guard stops nobody; the administrator may delete it, and not the ledger's own."""
+    found = world(walked)
+    database = f"sqlite:///{accounts.root.parent / 'mlflow.db'}"
+    stray = MlflowClient(tracking_uri=database).create_run(found.place.experiment_id).info.run_id
+    assert accounts.act(MANAGER, "gate", version=1, to="staging", dry_run=True).status_code == 200
+    answers = [
+        accounts.call("POST", f"{API}/runs/delete", who=who, json={"run_id": run_id}).status_code
+        for who, run_id in ((STRANGER, stray), (ADMIN, found.place.first_run), (ADMIN, stray))
+    ]
+    assert answers == [403, 403, 200]
+    assert world(walked) == found
 
 
 def test_anonymous_and_strangers_meet_mlflow_first(accounts: PluginServer, walked: ReleasesBench) -> None:
