@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.canonical import short_digest
-from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerError, ServerRefused
+from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerError, ServerRefused, ServerUnreachable
 from flywheel_mlflow.ledger import CLOCK_CORRECTED
 from flywheel_mlflow.moves import (
     MovePlan,
@@ -191,8 +191,8 @@ def _pin_fault(desk: Desk, pin: Pin, folder: Path) -> PinFault | None:
         path = desk.tracking.data.fetch_uri(pin.interface, pin.uri, folder)
         found = short_digest(records.content_digest(path))
     except FlywheelError as error:
-        if is_trouble(error):
-            raise
+        if isinstance(error, ServerUnreachable):
+            raise  # an artifact proxy answers 500 for a file that is gone, so only silence is no answer
         return PinFault(f"{pin.interface}: {error.what}", gone=True)
     text = f"{pin.interface}: its data have digest {found}, pinned is {pin.digest}"
     return None if found == pin.digest else PinFault(text, gone=False)
