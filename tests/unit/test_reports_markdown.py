@@ -141,7 +141,8 @@ def test_a_complete_iteration_misses_nothing_upstream() -> None:
     assert "Projects without evidence" not in missing
     assert "KPIs without a value" not in missing
     assert "Runs that do not count" not in missing
-    assert "lacks licence" in missing
+    assert "lacks licence" not in missing
+    assert "lacks licence" in render_report(small_assembly()).split("## What is missing\n")[1]
     assert "None of the 3 rules fired." in report
 
 
