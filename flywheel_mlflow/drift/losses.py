@@ -190,8 +190,9 @@ def _beyond(excess: float, error: float) -> float:
 def _scattered(case: KpiCase, plain: Loss, settings: DriftSettings) -> Loss | None:
     """Nothing is known about these two, but how much the KPI moves while nothing upstream changes.
 
-    Differences of quiet iterations scatter around 0 as this one does when nothing changed: Student's t with as many
-    degrees of freedom as there are differences.
+    Differences of quiet iterations scatter around 0 as this one does when nothing changed: Student's t. Neighbouring
+    differences share a value, which makes their mean square half as uncertain again (their correlation is -1/2, and
+    1 + 2/4 = 3/2), so they have two thirds as many degrees of freedom as there are differences.
     """
     quiet = case.quiet[-settings.history :]
     if len(quiet) < settings.noise_history:
@@ -203,13 +204,14 @@ def _scattered(case: KpiCase, plain: Loss, settings: DriftSettings) -> Loss | No
         return normal_loss(plain, error, method, settings)
     from scipy.stats import t
 
-    reach = float(t.isf((1 - settings.kpi_confidence) / 2, len(quiet))) * error
+    freedom = 2 * len(quiet) / 3
+    reach = float(t.isf((1 - settings.kpi_confidence) / 2, freedom)) * error
     return replace(
         plain,
         method=method,
         error=error,
         low=plain.worse - reach,
         high=plain.worse + reach,
-        p_worse=float(t.sf((plain.worse - plain.tolerance) / error, len(quiet))),
-        p_better=float(t.sf(-plain.worse / error, len(quiet))),
+        p_worse=float(t.sf((plain.worse - plain.tolerance) / error, freedom)),
+        p_better=float(t.sf(-plain.worse / error, freedom)),
     )
