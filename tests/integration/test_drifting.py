@@ -112,7 +112,7 @@ def test_history_ends_with_the_reference(five_turns: Bench) -> None:
     """Noise is judged by the iterations up to the reference as they then stood; the trend shows the later ones too."""
     for against, first_value in ((3, 1.0), (4, 10 / 60)):
         report = drift_iteration(five_turns.flywheel, five_turns.tracking, 5, against=against).report
-        assert judged(report.kpis)[1] == against
+        assert judged(report.kpis)[1] == against - 1  # differences between quiet neighbours
         trend = next(item for item in report.trend if item.subject == PASS_RATE)
         assert trend.iterations == (1, 2, 3, 4, 5)
         assert trend.values[0] == pytest.approx(first_value)
@@ -244,7 +244,7 @@ def test_a_page_draws_in_a_browser(hostile_page: str, tmp_path: Path) -> None:
     drawn = done.stdout
     assert "<title>BLOCK" in drawn
     assert "PWNED</title>" not in drawn
-    assert drawn.count("regressed") > hostile_page.count("regressed")  # drawn by scripts that ran
+    assert drawn.count("worse") > hostile_page.count("worse")  # drawn by scripts that ran
     # The browser asks its maker for updates on its own; what a page asks for has an origin.
     found = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
     asked = [item["url"] for item in found if item.get("initiator", "not an origin") != "not an origin"]

@@ -16,6 +16,7 @@ from flywheel_mlflow.flywheel import load_flywheel
 from flywheel_mlflow.operations.assembling import assemble_iteration
 from flywheel_mlflow.operations.drifting import drift_iteration
 from flywheel_mlflow.operations.localising import localise, localise_collected
+from flywheel_mlflow.wording import word_of
 
 SOURCES = {"flywheel_mlflow/__init__.py": ""}
 NUMBER = "p12.selection_pass_rate"
@@ -92,7 +93,7 @@ def test_the_producer_is_named_with_what_changed_in_it(bench: Bench, home: Path,
     found = localise(bench.flywheel, bench.tracking, NUMBER, 1, 2)
     first, second = found.suspects
     assert (found.before, found.value) == (0.9, 0.5)
-    assert found.verdict.startswith("regressed")
+    assert found.verdict.startswith("worse")
     assert (first.project, first.distance, first.through) == ("p04", 1, ("teaching_corpus",))
     assert second.project == "p12"
     assert {(item.kind.value, item.subject) for item in first.changes} == {
@@ -175,14 +176,14 @@ def test_the_verdict_is_that_of_the_drift_report(home: Path, store: EmbeddedStor
         (kpi,) = (item for item in report.kpis if item.subject == SAMPLED)
         found = localise(bench.flywheel, bench.tracking, SAMPLED, before, now)
         texts[before, now] = found.verdict
-        assert found.verdict == f"{kpi.verdict.value}: {kpi.text}"
+        assert found.verdict == f"{word_of(kpi)}: {kpi.text}"
         assert "same samples" in found.verdict
         for item in found.suspects[0].changes:
             if item.subject == SAMPLED:
-                assert item.text.endswith(f", {kpi.verdict.value}")
+                assert item.text.endswith(f", {word_of(kpi)}")
     # The share fell by 0.1, and of the same samples none was lost; the loss of turn 4 is beyond all that was seen.
     assert "0.9 → 0.8, unchanged on the same samples" in texts[2, 3]
-    assert texts[3, 4].startswith("regressed")
+    assert texts[3, 4].startswith("worse")
 
 
 def test_a_project_without_evidence_has_no_verdict(bench: Bench) -> None:
@@ -190,4 +191,4 @@ def test_a_project_without_evidence_has_no_verdict(bench: Bench) -> None:
     collected = {turn: bench.collect(turn) for turn in (1, 2)}
     gone = replace(collected[2], evidence={"p04": collected[2].evidence["p04"]})
     found = localise_collected(bench.flywheel, bench.tracking, {1: collected[1], 2: gone}, NUMBER, 1, 2)
-    assert found.verdict == "inconclusive: no evidence in this iteration: nothing of this project can be compared"
+    assert found.verdict == "cannot be told: no evidence in this iteration: nothing of this project can be compared"
