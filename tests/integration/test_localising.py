@@ -111,7 +111,7 @@ def test_the_producer_is_named_with_what_changed_in_it(bench: Bench, home: Path,
     assert [(item.project, item.suspicion, item.changes) for item in calm.suspects] == [("p12", 1.0, ())]
     back = localise(bench.flywheel, bench.tracking, NUMBER, 2, 1)
     assert back.suspects[0].project == "p04"
-    assert back.verdict.startswith("improved")
+    assert back.verdict.startswith("better")
 
     table = _explain(home, store, NUMBER, "--between", "1", "2")
     assert table.code == 0, table.err
