@@ -180,7 +180,8 @@ def evaluate(gate: Gate, facts: GateFacts, blueprint: Blueprint) -> GateResult:
         _boundaries(item, judged, blueprint) if item.kind == "boundary" else judged[item.id] for item in gate.criteria
     )
     acts = _acts(gate, facts)
-    results += (_people(gate, acts, facts, blueprint),) if gate.distinct_people > 1 else ()
+    awaited = sum(item.kind == "approval" and item.verdict is Verdict.INCONCLUSIVE for item in results)
+    results += (_people(gate, acts, awaited, facts, blueprint),) if gate.distinct_people > 1 else ()
     return GateResult(
         gate=gate.id,
         to=gate.to,
@@ -203,16 +204,21 @@ def _acts(gate: Gate, facts: GateFacts) -> dict[str, list[str]]:
     return acts
 
 
-def _people(gate: Gate, acts: Mapping[str, list[str]], facts: GateFacts, blueprint: Blueprint) -> CriterionResult:
-    """Whether enough different people decide; whoever promotes is one of them, and is not known yet."""
+def _people(
+    gate: Gate, acts: Mapping[str, list[str]], awaited: int, facts: GateFacts, blueprint: Blueprint
+) -> CriterionResult:
+    """Whether enough different people decide; whoever promotes is one of them, and is not known yet.
+
+    Approvals that are still ``awaited`` can come from others: until they are there, the gate asks for them alone.
+    """
     least, version = gate.distinct_people, facts.release.version
     movers = {item.id for item in blueprint.people if may_move(blueprint, Identity(item.id))}
     others = sorted(movers - set(acts))
     told = (
         "; ".join(f"{name} {' and '.join(dict.fromkeys(what))}" for name, what in acts.items()) or "nobody decided yet"
     )
-    holds = len(acts) >= least or (len(acts) == least - 1 and bool(others))
-    if holds and len(acts) < least:
+    holds = len(acts) + awaited >= least or (len(acts) + awaited == least - 1 and bool(others))
+    if holds and len(acts) < least and not awaited:
         told += f"; {'one of ' if len(others) > 1 else ''}{', '.join(others)} must promote it"
     role = next((item.role for item in gate.criteria if item.role), None)
     return CriterionResult(

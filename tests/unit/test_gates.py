@@ -558,7 +558,13 @@ def four_eyes(least: int, *names: str, explainers: tuple[str, ...] = ()) -> Gate
         (3, ("ana",), ("ana",), ("ana",), INCONCLUSIVE),
         (3, ("ana",), ("bo",), ("bo", "ana"), PASS),
         (3, ("ana", "bo"), (), ("ana", "bo"), PASS),
-        (2, ("maker",), (), (), INCONCLUSIVE),  # nobody approves what they made
+        (
+            2,
+            ("maker",),
+            (),
+            (),
+            PASS,
+        ),  # nobody approves what they made: the approval is asked for, and can be another's
         (4, ("ana", "bo"), ("maker",), ("maker", "ana", "bo"), INCONCLUSIVE),  # nobody is left to promote
     ],
 )
@@ -571,6 +577,8 @@ def test_a_gate_counts_the_people_who_decide(
     assert (result.people, found.verdict, found.value, found.limit) == (people, verdict, len(people), least)
     assert all(name in found.reason for name in people)
     assert bool(found.next) is (verdict is not PASS)
+    if not people:
+        assert result.verdict is INCONCLUSIVE
 
 
 def test_a_gate_that_does_not_ask_counts_nobody() -> None:
