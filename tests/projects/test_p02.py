@@ -91,7 +91,13 @@ def test_equal_runs_make_equal_data(clean: Trial, store: EmbeddedStore) -> None:
         (
             "no_refusals",
             {"risk_refusals_present"},
-            {"risk_refusals", "refusal_recall", "false_refusal_rate", "hidden_refusal_recall"},
+            {
+                "risk_refusals",
+                "refusal_recall",
+                "reported_refusal_recall",
+                "false_refusal_rate",
+                "hidden_refusal_recall",
+            },
         ),
         ("missing_reviews", {"qa_reviews_cover_accepted"}, set()),
     ],
@@ -123,7 +129,7 @@ def test_tasks_improve_the_hidden_part(clean: Trial, store: EmbeddedStore) -> No
 def test_the_shipped_data_are_what_the_generator_makes(tmp_path: Path) -> None:
     """Running the generator again gives the shipped files and tasks, byte for byte."""
     files = regenerated(PROJECT, tmp_path / "data")
-    assert set(files) == {"articles.jsonl", "risk_prompts.jsonl", "hidden_prompts.jsonl"}
+    assert set(files) == {"articles.jsonl", "risk_prompts.jsonl", "reported_prompts.jsonl", "hidden_prompts.jsonl"}
     assert all(shipped == made for shipped, made in files.values())
     made_tasks = {path.name: path.read_bytes() for path in (tmp_path / "tasks").iterdir()}
     assert made_tasks == {path.name: path.read_bytes() for path in TASKS.iterdir()}
