@@ -36,6 +36,8 @@ JUDGED = frozenset(
         "runs",
     }
 )
+#: What goes with its model or version is judged after it: the refusal names what somebody asked for.
+WHOLES = ("registered_models", "model_versions")
 _NONE: Mapping[str, Any] = {}
 
 
@@ -113,7 +115,7 @@ def _of_objects(session: Session) -> Iterator[Change]:
     # Asked once: each of them is made anew for whoever asks.
     new, dirty, deleted = set(session.new), set(session.dirty), set(session.deleted)
     seen: set[Any] = set()
-    for item in chain(new, dirty, deleted):
+    for item in sorted(chain(new, dirty, deleted), key=_rank):
         kind = _kind(item.__class__)
         if kind is None:
             continue
@@ -131,6 +133,11 @@ def _of_objects(session: Session) -> Iterator[Change]:
         yield Change(kind.table, None, {name: _owner(kind.mapper, item, name, new) for name in kind.columns})
         if moved:
             yield Change(kind.table, _former(item, kind.columns), None)
+
+
+def _rank(item: Any) -> int:
+    kind = _kind(item.__class__)
+    return WHOLES.index(kind.table) if kind is not None and kind.table in WHOLES else len(WHOLES)
 
 
 def _judged(kind: _Kind, item: Any, new: set[Any], dirty: set[Any], deleted: set[Any]) -> Change | None:

@@ -53,13 +53,16 @@ def test_checks_pass_on_the_servers_copy(bench: Bench) -> None:
 
 
 def test_every_check_can_fail(bench: Bench) -> None:
-    """On the server's copy each check turns red under its own seeded fault."""
+    """On the server's copy each check turns red under its own seeded fault.
+
+    What people read in MLflow is no file of the copy: ``test_what_people_read_is_what_was_assembled`` spoils it there.
+    """
     bench.log_published()
     assemble_iteration(bench.flywheel, bench.tracking, 1, sources=read_sources(bench.flywheel))
     proofs = prove_checks(bench.flywheel, bench.tracking, 1, seed=7)
     assert [proof.name for proof in proofs if not proof.proved] == []
     checked = check_iteration(bench.flywheel, bench.tracking, 1)
-    assert {proof.name for proof in proofs} == {check.name for check in checked.checks}
+    assert {proof.name for proof in proofs} | {"shown_in_mlflow"} == {check.name for check in checked.checks}
 
 
 def test_commands_say_so(home: Path, assembled: EmbeddedStore, tmp_path: Path) -> None:
@@ -72,7 +75,7 @@ def test_commands_say_so(home: Path, assembled: EmbeddedStore, tmp_path: Path) -
     assert len(cases) >= 20
     proved = flywheel_command("check", "--prove", "--json", root=home, uri=assembled.uri)
     assert proved.code == 0
-    assert proved.json["proved"] == proved.json["total"] == len(cases)
+    assert proved.json["proved"] == proved.json["total"] == len(cases) - 1  # all but `shown_in_mlflow`
 
 
 EDITED = [

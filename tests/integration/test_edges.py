@@ -110,14 +110,15 @@ def test_clean_training_data_is_no_reason(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_missing_fingerprints_are_unknown(bench: Bench, tmp_path: Path) -> None:
-    """An interface version without fingerprints, as other tools log it, leaves contamination unknown, and says so."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
+    """An interface version whose fingerprints are gone leaves contamination unknown, and says so."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     _teach(bench, tmp_path)
-    logged = bench.log("p05")
-    stranger = Dataset("retrieval_metrics", "d1gest", "local", "{}")
-    tags = [InputTag("mlflow.data.context", "interface_out")]
-    bench.client.log_inputs(logged.run_id, datasets=[DatasetInput(stranger, tags)])
+    tested = write_records(tmp_path / "retrieval_metrics.jsonl", records(3, start=500))
+    logged = bench.log("p05", interfaces={"retrieval_metrics": tested})
+    place = bench.client.get_run(logged.run_id).info.artifact_uri
+    artifacts = get_artifact_repository(place, tracking_uri=bench.uri)
+    artifacts.delete_artifacts("flywheel/fingerprints/retrieval_metrics.parquet")
     notes = _assembled(bench).registry["p04"].notes
     assert "whether teaching_corpus contains records of retrieval_metrics is unknown: no fingerprints" in notes
 
