@@ -11,6 +11,7 @@ from flywheel_mlflow.drift.history import History, quiet_differences
 from flywheel_mlflow.drift.intentions import TaskChanges, TaskEffect, cause_of_loss, task_changes, with_outcomes
 from flywheel_mlflow.drift.kpis import compare_kpis
 from flywheel_mlflow.drift.losses import KpiCase
+from flywheel_mlflow.drift.promises import lost_fields
 from flywheel_mlflow.drift.report import DriftReport, Reference, error_finding, findings_of, verdict_of
 from flywheel_mlflow.drift.sides import Side
 from flywheel_mlflow.drift.signals import compare_data
@@ -60,7 +61,7 @@ def compare(
         compared.kpis,
         compared.signals,
         compared.filters,
-        found_errors,
+        [*lost_fields(upstream, current, reference), *found_errors],
         iteration=current.iteration,
         reference=reference.iteration,
     )

@@ -59,6 +59,7 @@ class Kind(StrEnum):
     KPI = "kpi"
     DISTRIBUTION = "distribution"
     FILTER = "filter"
+    PROMISE = "promise"  # a field that a consumer needs
     ERROR = "error"
 
 

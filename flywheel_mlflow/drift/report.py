@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from flywheel_mlflow.canonical import document_json, plain
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.drift.findings import (
+    GONE,
     ChangeOutcome,
     DataVerdict,
     FilterFound,
@@ -130,6 +131,11 @@ class DriftReport:
         return self.count(Kind.DISTRIBUTION, DataVerdict.NOT_TESTED)
 
     @property
+    def lost_fields(self) -> int:
+        """Consumers whose producers no longer give them a field they need."""
+        return sum(item.kind is Kind.PROMISE for item in self.findings)
+
+    @property
     def errors(self) -> int:
         """What could not be compared at all."""
         return sum(item.kind is Kind.ERROR for item in self.findings)
@@ -147,6 +153,7 @@ class DriftReport:
         parts = [
             _counted(self.regressed_kpis - vanished, "KPI", "worse"),
             _counted(vanished, "KPI", "vanished"),
+            _counted(self.lost_fields, "consumer", "without fields it needs"),
             _counted(self.drifted_signals, "signal", "changed"),
             _counted(self.drifted_filters, "filter", "changed"),
             f"{len(self.intended)} as intended" if self.intended else "",
@@ -197,17 +204,20 @@ def findings_of(
     kpis: Iterable[KpiFound],
     distributions: Iterable[SignalFound],
     filters: Iterable[FilterFound],
-    errors: Iterable[Finding],
+    given: Iterable[Finding],
     *,
     iteration: int,
     reference: int,
 ) -> tuple[Finding, ...]:
     """All that a reviewer must know, worst first.
 
-    What blocks, by size; errors; then KPIs left open, those that decide before those that do not.
+    ``given`` are lost fields and errors. First comes what blocks, by size; then errors; then KPIs left open, those that
+    decide before those that do not.
     """
     against = f"--iteration {iteration} --against {reference}"
-    ranked: list[tuple[int, float, Finding]] = [(_ERRORS, 0.0, finding) for finding in errors]
+    ranked: list[tuple[int, float, Finding]] = [
+        (_STOPS, GONE, finding) if finding.kind is Kind.PROMISE else (_ERRORS, 0.0, finding) for finding in given
+    ]
     for kpi in kpis:
         if kpi.verdict in _BAD_KPIS or kpi.verdict is KpiVerdict.INCONCLUSIVE:
             rank = _STOPS if kpi.stops else _OPEN if kpi.decides else _DETAIL
@@ -298,16 +308,22 @@ def drift_report_from_json(text: str, *, name: str = "drift.json") -> DriftRepor
     if (outcomes.kpis, outcomes.signals, outcomes.filters) != (report.kpis, report.distributions, report.filters):
         raise _refused(name, "kpis", "an outcome does not follow from the verdicts and the tasks")
     errors = [item for item in report.findings if item.kind is Kind.ERROR]
+    lost = [item for item in report.findings if item.kind is Kind.PROMISE]
     expected = findings_of(
         report.kpis,
         report.distributions,
         report.filters,
-        errors,
+        [*lost, *errors],
         iteration=report.iteration,
         reference=report.reference.iteration,
     )
     if any(not item.decides or item.verdict is not Verdict.INCONCLUSIVE for item in errors):
         raise _refused(name, "findings", "an error that decides nothing")
+    if any(
+        not item.decides or item.verdict is not Verdict.BLOCK or item.outcome is not ChangeOutcome.WORSE
+        for item in lost
+    ):
+        raise _refused(name, "findings", "a lost field that decides nothing")
     if expected != report.findings:
         raise _refused(name, "findings", "they do not follow from what was found")
     if report.verdict is not verdict_of(report.findings, report.kpis, report.distributions, report.filters):

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from flywheel_mlflow.documents import parse_json
 from flywheel_mlflow.errors import DocumentError, Fault
-from flywheel_mlflow.evidence import KpiValue, ProjectEvidence
+from flywheel_mlflow.evidence import FieldType, KpiValue, ProjectEvidence
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile
 
@@ -26,11 +26,12 @@ class LoggedData:
 
 @dataclass(frozen=True, slots=True)
 class VersionRef:
-    """An interface version by its digest, in the run that logged it."""
+    """An interface version by its digest, in the run that logged it, with its schema."""
 
     digest: str
     run_id: str | None
     uri: str = ""
+    fields: tuple[FieldType, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def project_side(evidence: ProjectEvidence) -> ProjectSide:
         run_id=evidence.run_id,
         kpis=dict(evidence.kpis),
         versions={
-            name: VersionRef(version.digest, evidence.run_id, version.uri)
+            name: VersionRef(version.digest, evidence.run_id, version.uri, version.fields)
             for name, version in evidence.interfaces_out.items()
         },
         tasks=evidence.tasks,
@@ -95,6 +96,7 @@ _Count = Annotated[int, Field(ge=0)]
 class _Version:
     digest: str
     uri: str
+    fields: tuple[FieldType, ...] = ()
     __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
 
 
@@ -156,7 +158,7 @@ def _registered(entry: _Entry) -> ProjectSide:
         run_id=run_id,
         kpis={name: KpiValue(item.value, item.n, item.stderr) for name, item in entry.kpis.items()},
         versions={
-            item.name: VersionRef(item.version.digest, run_id, item.version.uri)
+            item.name: VersionRef(item.version.digest, run_id, item.version.uri, item.version.fields)
             for item in entry.interfaces_out
             if item.version is not None
         },

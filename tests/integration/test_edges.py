@@ -118,7 +118,7 @@ def test_missing_fingerprints_are_unknown(bench: Bench, tmp_path: Path) -> None:
     logged = bench.log("p05", interfaces={"retrieval_metrics": tested})
     place = bench.client.get_run(logged.run_id).info.artifact_uri
     artifacts = get_artifact_repository(place, tracking_uri=bench.uri)
-    artifacts.delete_artifacts("flywheel/fingerprints/retrieval_metrics.parquet")
+    artifacts.delete_artifacts("flywheel/fingerprints/retrieval_metrics.parquet")  # type: ignore[no-untyped-call]
     notes = _assembled(bench).registry["p04"].notes
     assert "whether teaching_corpus contains records of retrieval_metrics is unknown: no fingerprints" in notes
 
