@@ -283,14 +283,16 @@ class Pipeline:
 def load_pipeline(file: Path) -> Pipeline:
     """The pipeline in a file, which is run to read it: it is code of this flywheel's own.
 
-    Modules beside it can be imported by it.
+    Modules beside it can be imported by it, and packages that projects share, which lie beside the project's folder.
 
     Raises:
         InputError: it defines no ``build`` function or no ``FAULTS``.
     """
-    home = str(file.resolve().parent)
-    if home not in sys.path:
-        sys.path.insert(0, home)
+    home = file.resolve().parent
+    if str(home) not in sys.path:
+        sys.path.insert(0, str(home))
+    if str(home.parent) not in sys.path:
+        sys.path.append(str(home.parent))
     spec = importlib.util.spec_from_file_location(f"{file.parent.name}_pipeline", file)
     if spec is None or spec.loader is None:
         raise InputError("cannot load the pipeline", where=str(file))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flywheel_mlflow.sandbox import Limits, run_programs
+from sandbox import Limits, run_programs
 
 #: How many problems are taken from each other project, so that none outweighs our own.
 MOST_MATH, MOST_CODE, MOST_PICTURES = 24, 14, 10

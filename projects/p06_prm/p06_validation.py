@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from p06_traces import Step, Trace, prefix_programs
 from p06_verifier import Rule, Verdict, equal, verify_steps
 
-from flywheel_mlflow.sandbox import Limits, run_programs
+from sandbox import Limits, run_programs
 
 #: The functions need milliseconds; a corrupted one may never end. Processor time, so a busy machine changes nothing.
 CODE_LIMITS = Limits(cpu_s=0.25, wall_s=10.0, memory_mb=128)

@@ -12,7 +12,7 @@ from string import Formatter
 from typing import Any
 
 from flywheel_mlflow.errors import FlywheelError, InputError
-from flywheel_mlflow.sandbox import Limits, run_program
+from sandbox import Limits, run_program
 
 #: Claimed and executed values are equal within this relative difference: both pass through decimal text.
 TOLERANCE = 1e-6

@@ -15,7 +15,7 @@ from p12_verifier import LIMITS, MIN_REWARD, UNEQUAL, AnswerVerifier, Case, agre
 
 from flywheel_mlflow.canonical import digest_of
 from flywheel_mlflow.pipelines import HeldOutCase, Workspace
-from flywheel_mlflow.sandbox import run_programs
+from sandbox import run_programs
 
 #: How many of the code problems the code verifier is tried with: the right program and a broken one each.
 CODE_TRIALS = 6

@@ -15,7 +15,7 @@ from p12_policy import Example, Expression, Policy, holds
 from p12_problems import CodeProblem, MathProblem
 from p12_verifier import LIMITS, AnswerVerifier, Verdict, judge_code, judge_math
 
-from flywheel_mlflow.sandbox import run_programs
+from sandbox import run_programs
 
 #: As published: four samples a prompt, at most two of them selected.
 SAMPLES, SELECTED_PER_PROMPT = 4, 2

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from flywheel_mlflow.contract import Strict
 from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.pipelines import Task
-from flywheel_mlflow.sandbox import Execution, Limits
+from sandbox import Execution, Limits
 
 #: reward = 0.2 for the form + 0.8 for the task, and what is selected has at least 0.8: all as published.
 FORM_WEIGHT, TASK_WEIGHT, MIN_REWARD = 0.2, 0.8, 0.8

@@ -16,7 +16,7 @@ from trials import PROJECTS, load_module
 from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.feedback.tasks import Task
 from flywheel_mlflow.operations.pipeline import read_jsonl, read_tasks
-from flywheel_mlflow.sandbox import run_programs
+from sandbox import run_programs
 
 FOLDER = PROJECTS / "p12_reasoning"
 problems = load_module(FOLDER / "p12_problems.py")

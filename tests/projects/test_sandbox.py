@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.sandbox import Ending, Limits, run_program, run_programs
+from sandbox import Ending, Limits, run_program, run_programs
 
 QUICK = Limits(cpu_s=0.3, wall_s=5.0)
 
