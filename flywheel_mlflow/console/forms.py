@@ -68,6 +68,7 @@ LEADS_TO: Mapping[str, Place] = {
     "confirm-changes": _release,
     "explain-drift": _release,
     "gate": _release,
+    "override-confirm": _release,
     "promote": _release,
     "reconcile": _releases,
     "reject": _release,

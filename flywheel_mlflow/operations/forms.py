@@ -34,6 +34,7 @@ FORMS: Mapping[str, FormKind] = {
     "confirm-changes": FormKind(),
     "explain-drift": FormKind(),
     "gate": FormKind(),
+    "override-confirm": FormKind(),
     "promote": FormKind(),
     "reconcile": FormKind(),
     "reject": FormKind(),

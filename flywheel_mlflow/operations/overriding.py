@@ -122,6 +122,17 @@ def confirmation_statement(world: World, override: Override, reason: str) -> str
     return canonical_json({"decision": "confirm_override", "override": digest, "reason": reason})
 
 
+def waiting_overrides(desk: Desk, world: World, version: int) -> tuple[Override, ...]:
+    """The overrides of a release that nobody confirmed yet, the newest last."""
+    return tuple(
+        item
+        for item in world.state.overrides
+        if item.version == version
+        and item.confirmed is None
+        and (item.until > desk.now() or is_used_up(world.state, item))
+    )
+
+
 def pending_override(desk: Desk, world: World, version: int) -> Override:
     """The newest override of a release that waits for the person at the desk.
 
@@ -131,13 +142,7 @@ def pending_override(desk: Desk, world: World, version: int) -> Override:
         UnknownName: no such release. Refused: none waits, or the one that does names somebody else.
     """
     world.state.release(version)
-    waiting = [
-        item
-        for item in world.state.overrides
-        if item.version == version
-        and item.confirmed is None
-        and (item.until > desk.now() or is_used_up(world.state, item))
-    ]
+    waiting = waiting_overrides(desk, world, version)
     if not waiting:
         raise Refused(
             f"no override of release {version} waits for a confirmation",

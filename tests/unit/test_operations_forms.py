@@ -37,6 +37,7 @@ GOOD: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {
         [("risk", "R1"), ("owner", ""), ("due", "2026-12-01T15:30"), ("likelihood", "5"), ("mitigation", " ")],
         {"risk": "R1", "due": "2026-12-01T15:30:00+00:00", "likelihood": 5},
     ),
+    "override-confirm": ([("version", "3"), ("reason", "r")], {"version": 3, "reason": "r"}),
     "rollback": ([("reason", "r"), ("to", "2")], {"reason": "r", "to": 2}),
     "theme-decline": ([("theme", "t"), ("reason", "r"), ("iteration", "")], {"theme": "t", "reason": "r"}),
     "theme-queue": (

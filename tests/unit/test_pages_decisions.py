@@ -276,6 +276,21 @@ def test_the_reader_chooses_among_their_roles() -> None:
     assert "Not now: maker made release 1" in PageReader(framed(page)).text
 
 
+def test_an_override_is_confirmed_on_the_page() -> None:
+    """The form shows only while an override waits; who is not its second person reads why not."""
+    story = Story()
+    story.register(1)
+    acts = {form.action.rpartition("/")[2] for form in forms(release_page(release_facts(story)))}
+    assert "override-confirm" not in acts
+    asking = Asking({}, {}, "it is in production", confirm="it names ben as the second person")
+    found = {form.action.rpartition("/")[2]: form for form in forms(release_page(release_facts(story, asking=asking)))}
+    assert found["override-confirm"].refused == "it names ben as the second person"
+    asking = Asking({}, {}, "it is in production", confirm="")
+    found = {form.action.rpartition("/")[2]: form for form in forms(release_page(release_facts(story, asking=asking)))}
+    assert found["override-confirm"].refused == ""
+    assert {field.name for field in found["override-confirm"].fields} == {"version", "reason"}
+
+
 def test_an_approval_says_whether_it_counts() -> None:
     """The author's own approval is shown as not counting, with the reason, and as not verified."""
     story = Story()

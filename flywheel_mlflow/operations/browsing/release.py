@@ -22,6 +22,7 @@ from flywheel_mlflow.operations.decisions import (
     refuse_unsigned,
 )
 from flywheel_mlflow.operations.gating import Weighed, refuse_ungated, shown_approvals, weigh
+from flywheel_mlflow.operations.overriding import pending_override, waiting_overrides
 from flywheel_mlflow.operations.reporting import read_ledger
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.releases import STAGES, GateRecord, Release
@@ -189,10 +190,15 @@ def _asking(reader: Reader, world: World, found: Release) -> Asking:
             refuse_outsider(desk, "reject", roles)
         refuse_rejecter(desk, world, found.version, role)
 
+    def confirm() -> None:
+        pending_override(desk, world, found.version)
+        refuse_unsigned(desk, "", None)
+
     if closed:
         return Asking(dict.fromkeys(ordered, closed), dict.fromkeys(ordered, closed), closed)
     return Asking(
         approve=refusals(ordered, approve),
         reject=refusals(ordered, reject),
         retire=refusal(lambda: refuse_retirer(desk, world, found.version)),
+        confirm=refusal(confirm) if waiting_overrides(desk, world, found.version) else None,
     )

@@ -38,11 +38,13 @@ class Asking:
     """Why acts about the release would be refused now, empty texts where they would not.
 
     ``approve`` and ``reject`` map roles of flywheel.yaml to that, those first that gates ask the reader for.
+    ``confirm`` is about the override that waits for its second person, None where none waits.
     """
 
     approve: Mapping[str, str]
     reject: Mapping[str, str]
     retire: str
+    confirm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +304,21 @@ def _overrides(facts: ReleaseFacts) -> Section:
         override_row(item, facts.addresses, is_open=item in running) for item in reversed(_own_overrides(facts))
     )
     table = Table("Overrides of its gates", OVERRIDE_COLUMNS, rows, "none of its gates was overridden.")
-    return Section("overrides", "Overrides", tables=(table,))
+    return Section("overrides", "Overrides", tables=(table,), forms=tuple(_confirm(facts)))
+
+
+def _confirm(facts: ReleaseFacts) -> Iterator[Form]:
+    if facts.asking.confirm is None:
+        return
+    yield Form(
+        facts.addresses.act("override-confirm"),
+        "Confirm the override",
+        "Confirm",
+        "Says that you, its second person, want this promotion without a passing gate; only then does it count.",
+        (hidden("version", facts.release.version), reason_field()),
+        grave=True,
+        refused=facts.asking.confirm,
+    )
 
 
 def _pins(facts: ReleaseFacts) -> Section:

@@ -244,3 +244,20 @@ def test_the_body_says_where_the_console_is(console: ConsoleServer) -> None:
     """`about`, which anybody may ask, has the console's address below the server's prefix."""
     about = console.plugin.call("GET", "/ajax-api/2.0/flywheel/about").json()
     assert about["console"] == "/ml/flywheel/"
+
+
+def test_an_override_is_confirmed_by_a_form(console: ConsoleServer) -> None:
+    """The second person finds the form on the release's page and confirms; others read there whom it waits for."""
+    until = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    console.plugin.done(MANAGER, "override", version=3, to="production", reason="a test", until=until, second=REVIEWER)
+    form = 'action="/ml/ajax-api/2.0/flywheel/forms/override-confirm"'
+    assert form in console.page(REVIEWER, "/releases/3").text
+    theirs = console.page(VIEWER, "/releases/3").text
+    assert form not in theirs
+    assert f"names {REVIEWER} as the second person" in theirs
+    refused = console.send(VIEWER, "override-confirm", {"version": 3, "reason": "x"}, token=console.token(VIEWER))
+    assert refused.status_code == 409
+    assert done(console, REVIEWER, "override-confirm", version=3, reason="agreed").startswith("/ml/flywheel/releases/3")
+    (override,) = world(console).state.overrides
+    assert override.confirmed is not None
+    assert form not in console.page(REVIEWER, "/releases/3").text
