@@ -86,12 +86,12 @@ def schema(
 
 @app.command()
 def init(context: Context) -> None:
-    """Make the store and the assembly's experiment ready; does no harm twice."""
+    """Make the store and the experiments of the flywheel ready; safe to run again."""
     from flywheel_mlflow.cli import show
     from flywheel_mlflow.operations.starting import init_flywheel
 
     session = _session(context)
-    show.ready(session.flywheel, session.settings, init_flywheel(session.tracking))
+    show.ready(session.flywheel, session.settings, init_flywheel(session.flywheel, session.tracking))
 
 
 @app.command("init-project")

@@ -122,7 +122,8 @@ class Rules:
 
     def _experiment(self, change: Change, direct: bool) -> Denial | None:
         if change.before is None:
-            return self._named(str((change.after or {})["name"]))
+            new = str((change.after or {})["name"])
+            return self._named(new) or self._founded(new)
         old, number = str(change.before["name"]), str(change.before["experiment_id"])
         if change.changes("name"):
             new = str((change.after or {})["name"])
@@ -152,6 +153,16 @@ class Rules:
         ):
             return None
         return Denial(f"the experiment {name} is the ledger of this server's flywheel", DECIDE)
+
+    def _founded(self, name: str) -> Denial | None:
+        """Whether an experiment may be made: whoever makes one may do everything with it, its evidence included."""
+        owner = self._flywheel_of(name)
+        if owner is None or self._is_administrator():
+            return None
+        return Denial(
+            f"the experiment {name} is one of {owner}: whoever makes it owns what it says",
+            "ask an administrator to run `flywheel init`, and for EDIT on the experiment",
+        )
 
     def _flywheel_of(self, experiment: str) -> str | None:
         """The flywheel that finds an experiment by this name."""

@@ -11,6 +11,7 @@ from flywheel_mlflow.contract import CONTRACT_FILE, RESERVED_IDS
 from flywheel_mlflow.errors import DocumentError, InputError, StorageError
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.flywheel import Flywheel
     from flywheel_mlflow.tracking import Tracking
 
 #: The template's interface is called PROJECT_ID_corpus, and a name has at most 63 characters.
@@ -19,12 +20,17 @@ _PROJECT_ID = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_ID_LENGTH - 1}}}")
 _TEMPLATE = Path(__file__).with_name("project_template.yaml")
 
 
-def init_flywheel(tracking: Tracking) -> str:
-    """Make the store and the assembly's experiment ready; the experiment's id. Does no harm twice.
+def init_flywheel(flywheel: Flywheel, tracking: Tracking) -> str:
+    """Make the store and all experiments of the flywheel ready; the id of the assembly's. Safe to run again.
 
-    Projects' experiments are made when their first run is logged.
+    Without this an experiment is made by whoever needs it first; a server with accounts leaves that to administrators.
     """
-    return tracking.assemblies.experiment()
+    own = tracking.assemblies.experiment()
+    for contract in flywheel.contracts.values():
+        if not contract.is_assembly:
+            tracking.runs.experiment(contract)
+    tracking.feedback.experiment()
+    return own
 
 
 def init_project(folder: Path, root: Path | None) -> Path:

@@ -126,7 +126,7 @@ class FeedbackStore:
             tags.NOTE: content.note,
         }
         with translated(self._uri):
-            run = self._client.create_run(self._experiment(), tags=labels)
+            run = self._client.create_run(self.experiment(), tags=labels)
         run_id = str(run.info.run_id)
         try:
             with translated(self._uri):
@@ -249,7 +249,7 @@ class FeedbackStore:
             tags.NOTE: document.note,
         }
         with translated(self._uri):
-            run = self._client.create_run(self._experiment(), tags=labels)
+            run = self._client.create_run(self.experiment(), tags=labels)
         with tempfile.TemporaryDirectory(prefix="flywheel-") as folder, translated(self._uri):
             path = Path(folder) / document.file
             path.write_text(document.text, encoding="utf-8")
@@ -301,8 +301,12 @@ class FeedbackStore:
                 )
             )
 
-    def _experiment(self) -> str:
+    def experiment(self) -> str:
         """The id of the feedback experiment, made when it is missing."""
+        with translated(self._uri):
+            return self._ensure()
+
+    def _ensure(self) -> str:
         from mlflow.exceptions import MlflowException
 
         found = self._client.get_experiment_by_name(self.name)

@@ -86,15 +86,8 @@ class ProjectRunWriter:
     ) -> StartedRun:
         """Create the run, visible as running from now on; ``resume`` names one that exists already."""
         labels = self._labels(contract, iteration, kind, code_version)
+        experiment = self.experiment(contract)
         with translated(self._uri):
-            experiment = ensure_experiment(
-                self._client,
-                self._flywheel,
-                contract.id,
-                contract.title,
-                self._artifact_root,
-                views=project_views(contract),
-            )
             if resume is not None:
                 run = self._client.get_run(resume)
                 refuse_ended(run)
@@ -102,6 +95,18 @@ class ProjectRunWriter:
             else:
                 run = self._client.create_run(experiment, tags=labels)
         return StartedRun(run.info.run_id, run.info.experiment_id, run.info.artifact_uri)
+
+    def experiment(self, contract: Contract) -> str:
+        """The id of a project's experiment, made when it is missing."""
+        with translated(self._uri):
+            return ensure_experiment(
+                self._client,
+                self._flywheel,
+                contract.id,
+                contract.title,
+                self._artifact_root,
+                views=project_views(contract),
+            )
 
     def prepared(self, run_id: str | None, experiment_id: str | None, project_id: str) -> str | None:
         """The run that ``mlflow run`` made for this project: it lies in the project's experiment, or is not ours."""

@@ -14,14 +14,17 @@ from mlflow.entities import Param
 from mlflow.exceptions import MlflowException
 from releases_bench import INTERFACE, MANAGER, REVIEWER, ReleasesBench
 from servers.plugin import ACTS, ADMIN, PluginServer, signed_in
+from workbench import fresh_name
 
 from flywheel_mlflow.approvals import judge_all
 from flywheel_mlflow.errors import Refused, ServerError
+from flywheel_mlflow.flywheel import load_flywheel
 from flywheel_mlflow.ledger import AUTHENTICATED, Identity, unwitnessed
 from flywheel_mlflow.operations.acting import act_somewhere
 from flywheel_mlflow.operations.deciding import Desk, World
 from flywheel_mlflow.operations.gating import weigh
 from flywheel_mlflow.operations.resolving import resolve_interface
+from flywheel_mlflow.operations.starting import init_flywheel
 from flywheel_mlflow.settings import read_settings
 from flywheel_mlflow.signing import new_key
 from flywheel_mlflow.tracking import connect
@@ -298,6 +301,31 @@ def test_plain_clients_go_on(accounts: PluginServer, walked: ReleasesBench) -> N
         assert len(walked.world().ledger.events) > 5
         with pytest.raises(MlflowException, match="Permission denied"):
             client.set_registered_model_alias(walked.name, "production", "1")
+
+
+@pytest.mark.parametrize("part", ["/p77", "/p77/deeper", "/feedback-of-mine", " "])
+def test_experiments_of_the_flywheel_are_made_by_administrators(accounts: PluginServer, part: str) -> None:
+    """Nobody becomes a project's owner by being the first to ask for its experiment, nor by a rename."""
+    flywheel = load_flywheel(accounts.root).name
+    with signed_in(STRANGER):
+        client = MlflowClient(tracking_uri=accounts.uri)
+        with pytest.raises(MlflowException, match="flywheel init") as caught:
+            client.create_experiment(f"{flywheel}{part}")
+        assert caught.value.error_code == "PERMISSION_DENIED"
+        mine = client.create_experiment(f"{fresh_name()}{part}".strip())
+        with pytest.raises(MlflowException, match="found by its name"):
+            client.rename_experiment(mine, f"{flywheel}{part}")
+
+
+def test_an_administrator_makes_all_experiments(accounts: PluginServer) -> None:
+    """`flywheel init` as the administrator makes what is missing, and then a project's owner needs a grant alone."""
+    flywheel = load_flywheel(accounts.root)
+    with signed_in(ADMIN):
+        for _ in range(2):
+            init_flywheel(flywheel, accounts.bench().bench.tracking)
+        names = {item.name for item in accounts.bench().bench.client.search_experiments()}
+    upstream = {item.id for item in flywheel.contracts.values() if not item.is_assembly}
+    assert {flywheel.name, f"{flywheel.name}/feedback", *(f"{flywheel.name}/{name}" for name in upstream)} <= names
 
 
 def test_whoever_may_not_read_the_model_cannot_act(accounts: PluginServer, walked: ReleasesBench) -> None:
