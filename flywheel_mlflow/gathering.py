@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import posixpath
-import re
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
 
-from flywheel_mlflow.canonical import digest_of, sha256_text
+from flywheel_mlflow.canonical import sha256_text
 from flywheel_mlflow.contract import Contract, Kpi, MetricUse
 from flywheel_mlflow.documents import is_there, value_at
 from flywheel_mlflow.drift.samples import MAX_SAMPLES, KpiSamples
@@ -29,15 +25,10 @@ from flywheel_mlflow.evidence import (
 )
 from flywheel_mlflow.feedback.failures import KpiFailures, kept_failures
 from flywheel_mlflow.feedback.tasks import Task, tasks_file
-from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_label
+from flywheel_mlflow.names import check_label
 from flywheel_mlflow.paths import metric_names
+from flywheel_mlflow.storable import MAX_PARAM_LENGTH, MAX_TAG_LENGTH, check_key, check_plain, check_text, number
 
-#: MLflow's grammar of keys (mlflow/utils/validation.py, 3.17.2), without the paths it refuses.
-_KEY = re.compile(r"^[A-Za-z0-9_\-. :/]+$")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-MAX_PARAM_LENGTH = 6000
-#: MLflow cuts longer run tags silently (tried on 3.17.2), so nothing longer is sent.
-MAX_TAG_LENGTH = 8000
 RESERVED = ("flywheel.", "mlflow.")
 #: Metric keys this product writes itself.
 RESERVED_METRICS = ("checks.", "cost.")
@@ -291,67 +282,6 @@ class Gathering:
         if value is None:
             value = next((self.metrics[name] for name in metric_names(path) if name in self.metrics), None)
         return None if value is None else number(path, value, place=self._place)
-
-
-def number(name: str, value: object, *, place: str | None = None) -> float:
-    """``value`` as a finite int or float; whole numbers stay whole, numpy's become Python's.
-
-    Raises:
-        InputError: it is NaN, infinite, or no number at all.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        shown = type(value).__name__
-        raise InputError(f"{name} is not a number but {shown}", where=place, hint="give an int or a float")
-    try:
-        found = float(value)
-    except OverflowError:
-        found = math.inf
-    if not math.isfinite(found):
-        shown = "too large for a number" if isinstance(value, Integral) else str(found)
-        raise InputError(f"{name} is {shown}", where=place, hint="leave an unknown value out: missing means unknown")
-    return int(value) if isinstance(value, Integral) else found
-
-
-def check_text(what: str, text: str) -> str:
-    """``text`` if every store can keep it.
-
-    Raises:
-        InputError: it holds a zero character, which PostgreSQL refuses, or half a character.
-    """
-    if _UNSTORABLE.search(text):
-        raise InputError(f"the {what} holds a character that cannot be kept", hint="clean the text")
-    return text
-
-
-def check_plain(what: str, value: object, *, place: str | None = None) -> None:
-    """Nothing, if ``value`` can be written as JSON in UTF-8.
-
-    Raises:
-        InputError: it cannot.
-    """
-    try:
-        digest_of(value)
-    except (TypeError, ValueError) as error:
-        reason = "half a character" if isinstance(error, UnicodeError) else str(error)
-        raise InputError(f"{what} cannot be kept: {reason}", where=place, hint="use plain finite values") from error
-    except RecursionError as error:
-        raise InputError(f"{what} is nested too deeply", where=place) from error
-
-
-def check_key(kind: str, name: str) -> str:
-    """``name`` if MLflow can keep it as the key of a metric, parameter or tag.
-
-    Raises:
-        InputError: it cannot.
-    """
-    check_label(kind, name)
-    # MLflow turns keys into file paths and refuses those that are not in their shortest form.
-    if not _KEY.fullmatch(name) or ".." in name or name.startswith(("/", ".")) or posixpath.normpath(name) != name:
-        raise InputError(
-            f"{kind} {name[:80]!r} is not a valid name",
-            hint=f"use letters, digits, '_', '-', '.', ' ', ':' or '/', at most {MAX_LABEL_LENGTH}, and no path upward",
-        )
-    return name
 
 
 def as_check(

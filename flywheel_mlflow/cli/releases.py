@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -122,7 +123,9 @@ def export_command(
     from flywheel_mlflow.operations.exporting import export_release
     from flywheel_mlflow.signing import read_key
 
-    files = export_release(open_session(context).desk, version, out, key=read_key(sign) if sign else None)
+    session = open_session(context)
+    sign_head = partial(session.act, "sign-head", version=version)
+    files = export_release(session.desk, version, out, sign=sign_head, key=read_key(sign) if sign else None)
     show_releases.exported(files, out, as_json=as_json)
 
 

@@ -13,8 +13,8 @@ from flywheel_mlflow.contract import Kpi
 from flywheel_mlflow.documents import value_at
 from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.evidence import KpiValue
-from flywheel_mlflow.gathering import number
 from flywheel_mlflow.paths import parse_path, quote_path
+from flywheel_mlflow.storable import number
 
 #: What the harness writes where it knows no number.
 _UNKNOWN = (None, "N/A", "", " ")

@@ -20,6 +20,7 @@ from flywheel_mlflow.drift import (
 )
 from flywheel_mlflow.errors import FlywheelError, InputError
 from flywheel_mlflow.feedback.absorption import absorption_from_json, effects_recorded
+from flywheel_mlflow.operations.deciding import look
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.operations.sides import BothSides, kpi_history, read_data, recorded_side
 from flywheel_mlflow.reports.drift import render_drift
@@ -63,8 +64,6 @@ def reference_named(tracking: Tracking, name: str) -> RecordedAssembly:
         InputError: it is neither, or there is no such assembly.
     """
     if name == PRODUCTION:
-        from flywheel_mlflow.operations.releasing import production_assembly
-
         found = production_assembly(tracking)
         if found is None:
             raise InputError("no release is in production", hint="compare with an iteration, such as --against 1")
@@ -90,8 +89,6 @@ def reference_of(tracking: Tracking, iteration: int, name: str) -> RecordedAssem
 
 def default_reference(tracking: Tracking, iteration: int, run_id: str) -> RecordedAssembly | None:
     """What an iteration is compared with unasked: the release in production, else the iteration before; or nothing."""
-    from flywheel_mlflow.operations.releasing import production_assembly
-
     found = production_assembly(tracking)
     if found is not None and found.run_id != run_id:
         return found
@@ -151,6 +148,16 @@ def drift_after_assembly(flywheel: Flywheel, tracking: Tracking, iteration: int,
         return Followed(drift_iteration(flywheel, tracking, iteration, against=reference))
     except FlywheelError as error:
         return Followed(failure=error)
+
+
+def production_assembly(tracking: Tracking) -> RecordedAssembly | None:
+    """The assembly of the release in production; None when there is none."""
+    world = look(tracking)
+    current = world.state.current["production"] if world else None
+    if world is None or current is None:
+        return None
+    release = world.state.release(current)
+    return tracking.assemblies.recorded_run(release.run_id, release.iteration)
 
 
 def _assembly(tracking: Tracking, iteration: int) -> RecordedAssembly:

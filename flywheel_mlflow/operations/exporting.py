@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,20 +71,20 @@ def _exported(desk: Desk, release: Release, events: Sequence[Event]) -> dict[str
     return files | {EVENTS: "".join(f"{event.text}\n" for event in events)}
 
 
-def export_release(desk: Desk, version: int, out: Path, *, key: SigningKey | None = None) -> tuple[str, ...]:
+def export_release(
+    desk: Desk, version: int, out: Path, *, sign: Callable[[], Mapping[str, Any]], key: SigningKey | None = None
+) -> tuple[str, ...]:
     """Write the bundle of a release and the whole ledger below ``out``; the files' names.
 
-    The server signs where the ledger ended and what was exported, or else the ``key`` does; unsigned there is no
-    attestation.
+    ``sign`` does the act ``sign-head``: the server signs where the ledger ended and what was exported, or else the
+    ``key`` does; unsigned there is no attestation.
 
     Raises:
         InputError: the folder is not empty. Refused: the ledger does not hold. UnknownName: no such release.
     """
-    from flywheel_mlflow.operations.acting import act_somewhere
-
     if out.exists() and any(out.iterdir()):
         raise InputError("the folder is not empty", where=str(out), hint="choose another --out")
-    signed = act_somewhere(desk, "sign-head", {"version": version})
+    signed = sign()
     statement, attestation = str(signed["statement"]), str(signed["attestation"])
     signature, attested = signed["signature"], signed["attested"]
     if signature is None and key is not None:

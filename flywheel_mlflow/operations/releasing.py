@@ -21,7 +21,7 @@ from flywheel_mlflow.reports.release import release_description
 from flywheel_mlflow.tracking import tags
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.tracking import Tracking, VersionView
+    from flywheel_mlflow.tracking import VersionView
 
 Choice = Callable[[World], Draft]
 
@@ -223,13 +223,3 @@ def _half_made(desk: Desk, world: World | None, bundle: Bundle) -> VersionView |
         if view.version not in known and view.bundle == bundle.digest:
             return view
     return None
-
-
-def production_assembly(tracking: Tracking) -> RecordedAssembly | None:
-    """The assembly of the release in production; None when there is none."""
-    world = look(tracking)
-    current = world.state.current["production"] if world else None
-    if world is None or current is None:
-        return None
-    release = world.state.release(current)
-    return tracking.assemblies.recorded_run(release.run_id, release.iteration)

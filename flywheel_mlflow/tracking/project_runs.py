@@ -21,8 +21,8 @@ from flywheel_mlflow.evidence import (
     Outcome,
     ProjectEvidence,
 )
-from flywheel_mlflow.gathering import MAX_TAG_LENGTH
 from flywheel_mlflow.settings import redacted
+from flywheel_mlflow.storable import MAX_TAG_LENGTH
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import translated
 from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags

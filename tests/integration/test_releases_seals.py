@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from servers.embedded import EmbeddedStore
 
 from flywheel_mlflow.errors import Refused
 from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.operations.acting import perform
+from flywheel_mlflow.operations.acting import act_somewhere, perform
 from flywheel_mlflow.operations.auditing import audit
 from flywheel_mlflow.operations.verifying import verify_release
 from flywheel_mlflow.signing import SigningKey, new_key
@@ -85,8 +86,9 @@ def test_an_export_says_signed_where_the_ledger_ended(sealed: Made, tmp_path: Pa
     found, key = sealed
     by_server(found, key, MANAGER, "create", iteration=1)
     rules = found.bench.flywheel.blueprint
-    export_release(found.desk(seal=key), 1, tmp_path / "signed")
-    export_release(found.desk(), 1, tmp_path / "bare")
+    for name, desk in (("signed", found.desk(seal=key)), ("bare", found.desk())):
+        sign = partial(act_somewhere, desk, "sign-head", {"version": 1})
+        export_release(desk, 1, tmp_path / name, sign=sign)
     assert verify_export(tmp_path / "signed", rules).verdict is Verdict.PASS
     assert verify_export(tmp_path / "bare", rules).verdict is Verdict.INCONCLUSIVE
 

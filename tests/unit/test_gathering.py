@@ -21,7 +21,8 @@ from flywheel_mlflow.evidence import (
     Outcome,
     ProjectEvidence,
 )
-from flywheel_mlflow.gathering import Gathering, as_check, check_key, number
+from flywheel_mlflow.gathering import Gathering, as_check
+from flywheel_mlflow.storable import check_key, number
 
 PROMISE = contract(
     "p01",
