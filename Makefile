@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 
 help:
 	@echo "make run          three turns of the flywheel on the sample projects, and how to look at the result"
-	@echo "make test         everything CI runs: lint, types, import contracts, docstrings, tests"
+	@echo "make test         everything CI runs: lint, types, import contracts, docstrings, tests; T=path for some tests alone"
 	@echo "make lint         the same without the tests"
 	@echo "make unit         the tests that need no server"
 	@echo "make integration  the tests against real servers"
@@ -48,7 +48,13 @@ run: $(STAMP)
 	@$(MLFLOW_RUN) -P iteration=3 -P log=pipelines
 	@flywheel task results --iteration 3
 
+# `make test T="tests/unit/test_rules.py -k name"` runs these tests alone.
+ifdef T
+test: $(STAMP)
+	$(BIN)/python -m pytest $(T)
+else
 test: lint unit integration
+endif
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

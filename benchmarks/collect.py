@@ -23,9 +23,9 @@ from benchmarks.flywheels import SHIPPED
 from benchmarks.load_store import History, Store, grow, log_first_iteration
 from benchmarks.stores import KINDS, open_store
 from benchmarks.timing import Timed, interleaved, processes
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.assembling import assemble_iteration, gather, settle
-from flywheel_mlflow.operations.checking import read_sources
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.operations.assembly.assembling import assemble_iteration, gather, settle
+from flywheel_mlflow.operations.assembly.checking import read_sources
 from flywheel_mlflow.tracking import Collector, tags
 
 if TYPE_CHECKING:

@@ -39,12 +39,12 @@ from servers.postgresql import find_pg_ctl, running_postgresql
 from servers.tracking import TrackingServerProcess, running_tracking_server
 from workbench import bench_on
 
-from flywheel_mlflow.operations.assembling import assemble_iteration
-from flywheel_mlflow.operations.browsing.kinds import PAGES
-from flywheel_mlflow.operations.checking import read_sources
-from flywheel_mlflow.operations.drifting import drift_after_assembly
-from flywheel_mlflow.operations.feedback import ingest_files
-from flywheel_mlflow.operations.theming import find_themes
+from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
+from flywheel_mlflow.operations.assembly.checking import read_sources
+from flywheel_mlflow.operations.assembly.drifting import drift_after_assembly
+from flywheel_mlflow.operations.feedback.feedback import ingest_files
+from flywheel_mlflow.operations.feedback.theming import find_themes
+from flywheel_mlflow.operations.reading.kinds import PAGES
 from flywheel_mlflow.tracking import tags
 
 KINDS = ("sqlite", "postgresql")

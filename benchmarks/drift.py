@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.drift_samples import LABELS, column, contract, side
 from benchmarks.timing import interleaved
 from flywheel_mlflow.drift import DriftReport, Side, compare
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 PROJECTS, KPIS, INTERFACES, SIGNALS, ROWS, TURNS = 15, 20, 25, 10, 2000, 10
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.drift_samples import column, contract, side
-from flywheel_mlflow.contract import Contract, Suite
 from flywheel_mlflow.drift import DataVerdict, DriftReport, Earlier, KpiVerdict, compare
-from flywheel_mlflow.evidence import KpiValue
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.promises.contract import Contract, Suite
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 COLUMNS = 100
 MOVED = 10

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.drift import LoggedData, ProjectSide, Side, VersionRef
-from flywheel_mlflow.evidence import KpiValue
+from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.records.profiles import Profile, Signal
 
 #: Of ten signals two are labels, of three and of ten kinds.

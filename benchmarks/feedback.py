@@ -161,7 +161,7 @@ def _ingest(path: Path) -> int:
     from flywheel_mlflow.feedback.origins import Origins
     from flywheel_mlflow.feedback.routing import Router
     from flywheel_mlflow.feedback.tables import open_events
-    from flywheel_mlflow.routes import Route
+    from flywheel_mlflow.promises.routes import Route
 
     origins = Origins({INTERFACE: "p01"}, {INTERFACE: frozenset({INTERFACE})})
     router = Router([Route.model_validate(rule) for rule in make_rules()], origins, PROJECTS)

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from flywheel_mlflow.blueprint import BLUEPRINT_FILE
-from flywheel_mlflow.contract import CONTRACT_FILE
-from flywheel_mlflow.flywheel import PROJECTS_FOLDER, Flywheel, load_flywheel
+from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER, Flywheel, load_flywheel
+from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE
+from flywheel_mlflow.promises.contract import CONTRACT_FILE
 
 SHIPPED = Path(__file__).resolve().parents[1]
 

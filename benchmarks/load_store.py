@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from flywheel_mlflow.contract import Contract, InterfaceOut, Kpi, field_types
-from flywheel_mlflow.evidence import Check, ConsumedInterface, EvidenceKind, Outcome
-from flywheel_mlflow.flywheel import Flywheel
-from flywheel_mlflow.gathering import Gathering
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.base.settings import read_settings
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.runs import Check, ConsumedInterface, EvidenceKind, Outcome
+from flywheel_mlflow.operations.projects.gathering import Gathering
+from flywheel_mlflow.promises.contract import Contract, InterfaceOut, Kpi, field_types
 from flywheel_mlflow.tracking import tags
 
 if TYPE_CHECKING:

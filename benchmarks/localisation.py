@@ -23,16 +23,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flywheel_mlflow.differences import Pair, differences, kpi_findings
+from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.drift import KpiVerdict
-from flywheel_mlflow.evidence import Collected
-from flywheel_mlflow.flywheel import Flywheel, load_flywheel
-from flywheel_mlflow.lineage import edges, impact
-from flywheel_mlflow.operations.assembling import collect_iteration
-from flywheel_mlflow.operations.localising import Localised, localise_collected
-from flywheel_mlflow.operations.pipeline import PIPELINE_FILE, load_pipeline
-from flywheel_mlflow.operations.running import pipelines_of, run_projects
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.drift.differences import Pair, differences, kpi_findings
+from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
+from flywheel_mlflow.evidence.lineage import edges, impact
+from flywheel_mlflow.evidence.runs import Collected
+from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+from flywheel_mlflow.operations.assembly.localising import Localised, localise_collected
+from flywheel_mlflow.operations.projects.pipeline import PIPELINE_FILE, load_pipeline
+from flywheel_mlflow.operations.projects.running import pipelines_of, run_projects
 from flywheel_mlflow.tracking import Tracking, connect
 
 SHIPPED = Path(__file__).resolve().parents[1]

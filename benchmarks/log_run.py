@@ -22,8 +22,8 @@ from benchmarks.flywheels import SHIPPED
 from benchmarks.load_store import Store, write_interface_data
 from benchmarks.stores import open_store
 from benchmarks.timing import interleaved
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.operations.project_run import ProjectRun
+from flywheel_mlflow.operations.projects.project_run import ProjectRun
+from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

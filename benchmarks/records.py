@@ -87,7 +87,7 @@ def _read_parquet(path: Path) -> int:
 
 
 def _measure(path: Path) -> int:
-    from flywheel_mlflow.contract import InterfaceOut
+    from flywheel_mlflow.promises.contract import InterfaceOut
     from flywheel_mlflow.records import measure
 
     data_format = path.suffix.removeprefix(".")

@@ -42,13 +42,13 @@ from servers.postgresql import find_pg_ctl, running_postgresql
 from servers.proxy import CountingProxy
 from servers.tracking import running_tracking_server
 
-from flywheel_mlflow.canonical import plain
-from flywheel_mlflow.ledger import Identity, Ledger, write_event
+from flywheel_mlflow.base.canonical import plain
+from flywheel_mlflow.decisions.ledger import Identity, Ledger, write_event
+from flywheel_mlflow.decisions.releases import Basis, Kind
 from flywheel_mlflow.operations.bundles import fetch_bundle
 from flywheel_mlflow.operations.deciding import SEALED, Desk
-from flywheel_mlflow.operations.resolving import resolve_interface
-from flywheel_mlflow.operations.telling import history
-from flywheel_mlflow.releases import Basis, Kind
+from flywheel_mlflow.operations.projects.resolving import resolve_interface
+from flywheel_mlflow.operations.reading.telling import history
 from flywheel_mlflow.tracking.ledger import SEGMENT_EVENTS
 
 FLYWHEEL = Path(sys.executable).parent / "flywheel"

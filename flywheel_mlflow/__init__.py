@@ -16,14 +16,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.blueprint import Blueprint
-    from flywheel_mlflow.contract import Contract, load_contract
-    from flywheel_mlflow.errors import FlywheelError
-    from flywheel_mlflow.evidence import Check, Outcome
-    from flywheel_mlflow.flywheel import Flywheel, load_flywheel
-    from flywheel_mlflow.operations.opening import OpenFlywheel, open_flywheel
-    from flywheel_mlflow.operations.project_run import ProjectRun, project_run
-    from flywheel_mlflow.operations.resolving import Resolved, resolve
+    from flywheel_mlflow.base.errors import FlywheelError
+    from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
+    from flywheel_mlflow.evidence.runs import Check, Outcome
+    from flywheel_mlflow.operations.projects.project_run import ProjectRun, project_run
+    from flywheel_mlflow.operations.projects.resolving import Resolved, resolve
+    from flywheel_mlflow.operations.reading.opening import OpenFlywheel, open_flywheel
+    from flywheel_mlflow.promises.blueprint import Blueprint
+    from flywheel_mlflow.promises.contract import Contract, load_contract
 
 __version__ = "0.1.0"
 
@@ -48,20 +48,20 @@ __all__ = [
 #: Where each public name lives; they are loaded on first use, because the models cost the
 #: command line a tenth of a second that `flywheel --help` does not need.
 _HOMES = {
-    "Blueprint": "blueprint",
-    "Check": "evidence",
-    "Contract": "contract",
-    "Flywheel": "flywheel",
-    "FlywheelError": "errors",
-    "OpenFlywheel": "operations.opening",
-    "Outcome": "evidence",
-    "ProjectRun": "operations.project_run",
-    "Resolved": "operations.resolving",
-    "load_contract": "contract",
-    "load_flywheel": "flywheel",
-    "open_flywheel": "operations.opening",
-    "project_run": "operations.project_run",
-    "resolve": "operations.resolving",
+    "Blueprint": "promises.blueprint",
+    "Check": "evidence.runs",
+    "Contract": "promises.contract",
+    "Flywheel": "evidence.flywheel",
+    "FlywheelError": "base.errors",
+    "OpenFlywheel": "operations.reading.opening",
+    "Outcome": "evidence.runs",
+    "ProjectRun": "operations.projects.project_run",
+    "Resolved": "operations.projects.resolving",
+    "load_contract": "promises.contract",
+    "load_flywheel": "evidence.flywheel",
+    "open_flywheel": "operations.reading.opening",
+    "project_run": "operations.projects.project_run",
+    "resolve": "operations.projects.resolving",
 }
 
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flywheel_mlflow.feedback.tasks import Task
-from flywheel_mlflow.operations.pipeline import Build, Workspace, read_jsonl, run_pipeline, sample_record
+from flywheel_mlflow.operations.projects.pipeline import Build, Workspace, read_jsonl, run_pipeline, sample_record
 from flywheel_mlflow.records import HeldOutCase, find_leaks
 
 __all__ = [
@@ -65,8 +65,8 @@ def main(file: str, build: Build, faults: Mapping[str, str]) -> None:
     import argparse
     import sys
 
+    from flywheel_mlflow.base.errors import FlywheelError
     from flywheel_mlflow.cli.show import logged, show_error
-    from flywheel_mlflow.errors import FlywheelError
 
     parser = argparse.ArgumentParser(description=f"Run the pipeline in {Path(file).parent.name} and log its run.")
     parser.add_argument("--iteration", type=int, required=True, help="which turn of the flywheel, from 1")

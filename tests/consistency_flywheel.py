@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from flywheel_mlflow import importers
-from flywheel_mlflow.assembly import Assembly, assemble
-from flywheel_mlflow.blueprint import Blueprint
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
+from flywheel_mlflow.base.documents import parse_json, read_text
 from flywheel_mlflow.consistency import AssemblyView, run_checks
-from flywheel_mlflow.contract import Contract, contracts_by_id
-from flywheel_mlflow.documents import parse_json, read_text
-from flywheel_mlflow.evidence import (
+from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
+from flywheel_mlflow.evidence.runs import (
     Check,
     Collected,
     ConsumedInterface,
@@ -28,9 +27,10 @@ from flywheel_mlflow.evidence import (
     ProjectEvidence,
     summarize_checks,
 )
-from flywheel_mlflow.flywheel import Flywheel, load_flywheel
-from flywheel_mlflow.gathering import Gathering
-from flywheel_mlflow.operations.self_evidence import self_evidence
+from flywheel_mlflow.operations.projects.gathering import Gathering
+from flywheel_mlflow.operations.projects.self_evidence import self_evidence
+from flywheel_mlflow.promises.blueprint import Blueprint
+from flywheel_mlflow.promises.contract import Contract, contracts_by_id
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.numbers import format_value
 

@@ -11,15 +11,15 @@ from typing import Any
 from drift_cases import compared, side
 from reports_flywheel import small_assembly
 
-from flywheel_mlflow.assembly import Assembly
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.decisions.explanations import answer
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.decisions.releases import Explained, Override, Release, ReleaseState
+from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.drift import DriftReport
-from flywheel_mlflow.explanations import answer
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.releases import Explained, Override, Release, ReleaseState
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, DriftFacts, FeedbackFacts, LedgerFacts
 from flywheel_mlflow.reports.dashboard_record import read_record
-from flywheel_mlflow.risks import Risk
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
 ANA, BEN = Identity("ana"), Identity("ben")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flywheel_mlflow.operations.pipeline import PIPELINE_FILE, load_pipeline
+from flywheel_mlflow.operations.projects.pipeline import PIPELINE_FILE, load_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "projects.md"

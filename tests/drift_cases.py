@@ -8,12 +8,12 @@ from typing import Any
 
 from flywheels import contract
 
-from flywheel_mlflow.contract import Contract, Kpi
 from flywheel_mlflow.drift import DriftReport, Earlier, KpiCase, LoggedData, ProjectSide, Side, VersionRef, compare
-from flywheel_mlflow.evidence import KpiValue
+from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.promises.contract import Contract, Kpi
+from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile, Signal, Value
-from flywheel_mlflow.thresholds import DriftSettings
 
 SETTINGS = DriftSettings()
 

@@ -14,7 +14,7 @@ from flywheel_mlflow.feedback.matching import fold, is_spaced
 from flywheel_mlflow.feedback.origins import Origins
 from flywheel_mlflow.feedback.routing import Router
 from flywheel_mlflow.feedback.tables import open_events
-from flywheel_mlflow.routes import Route
+from flywheel_mlflow.promises.routes import Route
 
 Row = dict[str, Any]
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import yaml
 
-from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.contract import Contract, contracts_by_id
-from flywheel_mlflow.evidence import (
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.runs import (
     Check,
     Collected,
     EvidenceKind,
@@ -23,7 +22,8 @@ from flywheel_mlflow.evidence import (
     ProjectEvidence,
     summarize_checks,
 )
-from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.promises.blueprint import Blueprint
+from flywheel_mlflow.promises.contract import Contract, contracts_by_id
 
 ENDED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 READY = Check("ready", Outcome.PASSED)

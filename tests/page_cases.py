@@ -10,15 +10,16 @@ from dashboard_cases import ANA, HOSTILE, LOST, answered
 from releases_ledger import ANA as REVIEWER
 from releases_ledger import BLUEPRINT, NOON, Story
 
-from flywheel_mlflow.approvals import judge_all
+from flywheel_mlflow.assembly.history import tell
+from flywheel_mlflow.decisions.approvals import judge_all
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
+from flywheel_mlflow.decisions.moves import not_current
+from flywheel_mlflow.decisions.releases import STAGES, Explained
+from flywheel_mlflow.decisions.risk_paths import Propagation, Reached
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Help
 from flywheel_mlflow.feedback.priority import prioritise
 from flywheel_mlflow.feedback.recurring import Looked, Theme
 from flywheel_mlflow.feedback.tasks import TaskKind, fold_tasks
-from flywheel_mlflow.gates import CriterionResult, GateResult, Verdict
-from flywheel_mlflow.history import tell
-from flywheel_mlflow.moves import not_current
-from flywheel_mlflow.releases import STAGES, Explained
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.drift import DriftReviewFacts, ExplainFacts, Sides
@@ -31,7 +32,6 @@ from flywheel_mlflow.reports.pages.release import Asking, ComparedFacts, PinnedF
 from flywheel_mlflow.reports.pages.releases import ReleasesFacts
 from flywheel_mlflow.reports.pages.risk import RiskFacts
 from flywheel_mlflow.reports.pages.risks import KnownRisk, RisksFacts
-from flywheel_mlflow.risk_paths import Propagation, Reached
 
 ADDRESSES = Addresses("/ml")
 RUN = "a" * 32

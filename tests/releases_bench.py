@@ -13,18 +13,18 @@ from typing import Any
 from flywheels import Document, blueprint_document, contract_document, kpi_document, write_flywheel
 from workbench import Bench, Ended, bench_on, flywheel_command, fresh_name, records, write_records
 
-from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.canonical import canonical_json, plain, sha256_text
-from flywheel_mlflow.evidence import Check, Outcome
-from flywheel_mlflow.flywheel import Flywheel, load_flywheel
-from flywheel_mlflow.ledger import Identity, Ledger, write_event
-from flywheel_mlflow.operations.acting import perform
-from flywheel_mlflow.operations.assembling import assemble_iteration
-from flywheel_mlflow.operations.checking import read_sources
+from flywheel_mlflow.base.canonical import canonical_json, plain, sha256_text
+from flywheel_mlflow.decisions.ledger import Identity, Ledger, write_event
+from flywheel_mlflow.decisions.releases import Basis, Kind
+from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
+from flywheel_mlflow.evidence.runs import Check, Outcome
+from flywheel_mlflow.operations.acts.acting import perform
+from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
+from flywheel_mlflow.operations.assembly.checking import read_sources
 from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, look
-from flywheel_mlflow.operations.project_run import ProjectRun
-from flywheel_mlflow.operations.releasing import create_release
-from flywheel_mlflow.releases import Basis, Kind
+from flywheel_mlflow.operations.projects.project_run import ProjectRun
+from flywheel_mlflow.operations.releases.releasing import create_release
+from flywheel_mlflow.promises.blueprint import Blueprint
 from flywheel_mlflow.tracking.ledger import LedgerPlace
 
 INTERFACE = "p01_data"
@@ -196,7 +196,7 @@ class ReleasesBench:
 
     def findings(self, **options: Any) -> dict[str, list[str]]:
         """What the audit finds: sentences by code; what could not be looked at is under ``not_looked_at``."""
-        from flywheel_mlflow.operations.auditing import audit
+        from flywheel_mlflow.operations.releases.auditing import audit
 
         found: dict[str, list[str]] = {}
         told = audit(self.desk(), **options)

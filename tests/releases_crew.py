@@ -108,7 +108,7 @@ def running_crew(folder: Path) -> Iterator[Crew]:
 
 def main() -> None:
     """Read jobs from standard input until it ends."""
-    import flywheel_mlflow.operations.acting
+    import flywheel_mlflow.operations.acts.acting
     import flywheel_mlflow.tracking  # noqa: F401 - imported once, before any fork
 
     _warm()
@@ -157,8 +157,8 @@ def _act(job: Mapping[str, Any]) -> dict[str, Any]:
     from releases_bench import ReleasesBench
     from workbench import bench_on
 
-    from flywheel_mlflow.errors import FlywheelError, Refused
-    from flywheel_mlflow.flywheel import load_flywheel
+    from flywheel_mlflow.base.errors import FlywheelError, Refused
+    from flywheel_mlflow.evidence.flywheel import load_flywheel
 
     told: dict[str, Any] = {"answer": None, "error": "", "told": "", "rule": ""}
     try:

@@ -10,13 +10,13 @@ from typing import Any
 
 from flywheels import blueprint_document
 
-from flywheel_mlflow.approvals import statement
-from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.canonical import plain
-from flywheel_mlflow.ledger import Event, Identity, Ledger, write_event
-from flywheel_mlflow.releases import Basis, Kind, Release, ReleaseState, fold
-from flywheel_mlflow.risks import Risk, RiskKind, fold_risks
-from flywheel_mlflow.signing import SigningKey
+from flywheel_mlflow.base.canonical import plain
+from flywheel_mlflow.base.signing import SigningKey
+from flywheel_mlflow.decisions.approvals import statement
+from flywheel_mlflow.decisions.ledger import Event, Identity, Ledger, write_event
+from flywheel_mlflow.decisions.releases import Basis, Kind, Release, ReleaseState, fold
+from flywheel_mlflow.decisions.risks import Risk, RiskKind, fold_risks
+from flywheel_mlflow.promises.blueprint import Blueprint
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MAKER, ANA, BO, STRANGER = (Identity(name) for name in ("maker", "ana", "bo", "stranger"))

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flywheel_mlflow.assembly import Assembly, RecordedAssembly, assemble
-from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.contract import Contract, contracts_by_id
-from flywheel_mlflow.evidence import (
+from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly, assemble
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.runs import (
     Check,
     Collected,
     ConsumedInterface,
@@ -25,7 +24,8 @@ from flywheel_mlflow.evidence import (
     SkippedRun,
     summarize_checks,
 )
-from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.promises.blueprint import Blueprint
+from flywheel_mlflow.promises.contract import Contract, contracts_by_id
 
 ENDED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOURS, COST = "estimated_manual_review_hours", "estimated_manual_review_cost_rmb"

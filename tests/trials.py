@@ -13,12 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from flywheel_mlflow.contract import Kpi
-from flywheel_mlflow.errors import FlywheelError
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.pipeline import load_pipeline, run_pipeline
-from flywheel_mlflow.operations.project_run import project_run
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.base.settings import read_settings
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.operations.projects.pipeline import load_pipeline, run_pipeline
+from flywheel_mlflow.operations.projects.project_run import project_run
+from flywheel_mlflow.promises.contract import Kpi
 from flywheel_mlflow.tracking import connect
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,16 +18,16 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Run
 
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.cli import main
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.evidence import Collected, ConsumedInterface, EvidenceKind
-from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.runs import Collected, ConsumedInterface, EvidenceKind
 from flywheel_mlflow.importers import read_checks
-from flywheel_mlflow.operations.assembling import collect_iteration
-from flywheel_mlflow.operations.project_run import LoggedRun, ProjectRun
-from flywheel_mlflow.operations.results import log_published
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun
+from flywheel_mlflow.operations.projects.results import log_published
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.tracking import Tracking, connect
 
 TELEMETRY_OFF = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}

@@ -7,8 +7,8 @@ import sys
 
 def main() -> None:
     """Run the command line; every error ends as a message and a documented exit code."""
+    from flywheel_mlflow.base.errors import ExitCode, FlywheelError
     from flywheel_mlflow.cli.app import app
-    from flywheel_mlflow.errors import ExitCode, FlywheelError
 
     try:
         app()

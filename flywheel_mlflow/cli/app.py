@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.cli.drift import drift as drift_command
 from flywheel_mlflow.cli.feedback import feedback
 from flywheel_mlflow.cli.releases import add_to
@@ -16,7 +17,6 @@ from flywheel_mlflow.cli.review import review as review_command
 from flywheel_mlflow.cli.risks import risks
 from flywheel_mlflow.cli.session import open_session as _session
 from flywheel_mlflow.cli.tasks import tasks as tasks_commands
-from flywheel_mlflow.errors import FlywheelError
 
 app = typer.Typer(
     name="flywheel",
@@ -88,7 +88,7 @@ def schema(
 def init(context: Context) -> None:
     """Make the store and the experiments of the flywheel ready; safe to run again."""
     from flywheel_mlflow.cli import show
-    from flywheel_mlflow.operations.starting import init_flywheel
+    from flywheel_mlflow.operations.projects.starting import init_flywheel
 
     session = _session(context)
     show.ready(session.flywheel, session.settings, init_flywheel(session.flywheel, session.tracking))
@@ -100,7 +100,7 @@ def init_project_command(
 ) -> None:
     """Write a commented contract to start a project from."""
     from flywheel_mlflow.cli.session import root_or_none
-    from flywheel_mlflow.operations.starting import init_project
+    from flywheel_mlflow.operations.projects.starting import init_project
 
     target = init_project(folder, root_or_none(context.obj[0]))
     typer.echo(f"wrote {target}\nnext: edit it, then run `flywheel validate`")
@@ -117,7 +117,7 @@ def log(
 ) -> None:
     """Log a project's run from its result files; shows at once whether the contract holds."""
     from flywheel_mlflow.cli import progress, show
-    from flywheel_mlflow.operations.results import log_results
+    from flywheel_mlflow.operations.projects.results import log_results
 
     session = _session(context)
     project_id = session.flywheel.project_of(project)
@@ -147,7 +147,7 @@ def adopt(
 ) -> None:
     """Tag runs that some other tool logged, so that they count as a project's evidence."""
     from flywheel_mlflow.cli import show
-    from flywheel_mlflow.operations.adopting import adopt_runs
+    from flywheel_mlflow.operations.projects.adopting import adopt_runs
 
     session = _session(context)
     project_id = session.flywheel.project_of(project)  # a slip of the pen is told before the store is opened
@@ -167,7 +167,7 @@ def adopt(
 def collect(context: Context, iteration: Iteration, as_json: AsJson = False) -> None:
     """Show an iteration's evidence: which runs count, which are carried, which are skipped and why."""
     from flywheel_mlflow.cli import progress, show
-    from flywheel_mlflow.operations.assembling import collect_iteration
+    from flywheel_mlflow.operations.assembly.assembling import collect_iteration
 
     session = _session(context)
     with progress.working(f"collecting iteration {iteration}"):
@@ -197,13 +197,13 @@ def assemble(
     as_json: AsJson = False,
 ) -> None:
     """Assemble an iteration: registry, stage runs, metrics, report, checks; fifteen deliverables."""
+    from flywheel_mlflow.base.errors import ExitCode, StorageError
     from flywheel_mlflow.cli import progress, show, show_drift, show_feedback, show_tasks
     from flywheel_mlflow.cli.session import log_first, record_absorbed, watch_risks
-    from flywheel_mlflow.errors import ExitCode, StorageError
-    from flywheel_mlflow.operations.assembling import assemble_iteration
-    from flywheel_mlflow.operations.checking import read_sources
-    from flywheel_mlflow.operations.drifting import drift_after_assembly
-    from flywheel_mlflow.operations.noticing import notice_after_assembly
+    from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
+    from flywheel_mlflow.operations.assembly.checking import read_sources
+    from flywheel_mlflow.operations.assembly.drifting import drift_after_assembly
+    from flywheel_mlflow.operations.assembly.noticing import notice_after_assembly
 
     session = _session(context)
     with progress.steps() as step:
@@ -257,11 +257,11 @@ def run_projects_command(
     as_json: AsJson = False,
 ) -> None:
     """Run the projects' pipelines, producers first; one that fails does not stop the others."""
+    from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import progress, show, show_tasks
     from flywheel_mlflow.cli.session import handed_tasks, pairs
-    from flywheel_mlflow.errors import ExitCode
-    from flywheel_mlflow.operations.assembling import collect_iteration
-    from flywheel_mlflow.operations.running import run_projects, with_producers
+    from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+    from flywheel_mlflow.operations.projects.running import run_projects, with_producers
 
     session = _session(context)
     session.tracking.assemblies.experiment()  # the store must exist before several processes open it
@@ -301,9 +301,9 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check the newest assembly of an iteration against its files, the contracts and the server."""
+    from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import progress, show
-    from flywheel_mlflow.errors import ExitCode
-    from flywheel_mlflow.operations.checking import check_iteration, prove_checks
+    from flywheel_mlflow.operations.assembly.checking import check_iteration, prove_checks
 
     session = _session(context)
     turn = session.iteration(iteration)
@@ -331,10 +331,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Print the tree behind a number, down to run ids; or who may have changed it between two iterations."""
+    from flywheel_mlflow.base.errors import InputError
     from flywheel_mlflow.cli import show, show_suspects
-    from flywheel_mlflow.errors import InputError
-    from flywheel_mlflow.operations.explaining import explain_metric
-    from flywheel_mlflow.operations.localising import localise
+    from flywheel_mlflow.operations.assembly.explaining import explain_metric
+    from flywheel_mlflow.operations.assembly.localising import localise
 
     session = _session(context)
     if between is not None:
@@ -355,7 +355,7 @@ def impact(
 ) -> None:
     """Show who consumes an interface or anything a project makes, transitively, with versions."""
     from flywheel_mlflow.cli import show
-    from flywheel_mlflow.operations.explaining import impact_of
+    from flywheel_mlflow.operations.assembly.explaining import impact_of
 
     session = _session(context)
     turn = session.iteration_or_none(iteration)

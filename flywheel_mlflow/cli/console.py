@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from flywheel_mlflow.canonical import document_json
+from flywheel_mlflow.base.canonical import document_json
 
 #: Width of tables when nobody looks at them: a pipe or a file has no width of its own.
 PIPE_WIDTH = 160

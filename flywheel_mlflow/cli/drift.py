@@ -25,7 +25,7 @@ def drift(
     """Compare an iteration with another: KPIs, distributions, filters; exit code 0, 1 or 3 as the verdict says."""
     from flywheel_mlflow.cli import progress, show_drift
     from flywheel_mlflow.cli.session import Session
-    from flywheel_mlflow.operations.drifting import drift_iteration, reference_of
+    from flywheel_mlflow.operations.assembly.drifting import drift_iteration, reference_of
 
     root, tracking_uri, _ = context.obj
     session = Session(root, tracking_uri)

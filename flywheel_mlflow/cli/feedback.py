@@ -36,7 +36,7 @@ def ingest(
     """Take events in, each once, and route them; lines that are no events become dead letters."""
     from flywheel_mlflow.cli import progress, show, show_feedback
     from flywheel_mlflow.feedback.mapping import read_mapping
-    from flywheel_mlflow.operations.feedback import ingest_files
+    from flywheel_mlflow.operations.feedback.feedback import ingest_files
 
     session = open_session(context)
     how = read_mapping(mapping) if mapping else None
@@ -63,7 +63,7 @@ def pull_traces_command(
 ) -> None:
     """Take in what people and judges said about MLflow traces."""
     from flywheel_mlflow.cli import progress, show_feedback
-    from flywheel_mlflow.operations.feedback import pull_traces
+    from flywheel_mlflow.operations.feedback.feedback import pull_traces
 
     session = open_session(context)
     moment = show_feedback.moment(since)
@@ -80,7 +80,7 @@ def pull_findings_command(
 ) -> None:
     """Take in the flywheel's own findings: failed checks and samples, drift, decisions; `assemble` does it too."""
     from flywheel_mlflow.cli import progress, show_feedback
-    from flywheel_mlflow.operations.noticing import pull_findings
+    from flywheel_mlflow.operations.assembly.noticing import pull_findings
 
     session = open_session(context)
     with progress.working(f"looking for findings of iteration {iteration}"):
@@ -99,7 +99,7 @@ def route(
 ) -> None:
     """Show where an iteration's feedback goes by the rules of today, and what people decided."""
     from flywheel_mlflow.cli import show_feedback
-    from flywheel_mlflow.operations.routing import route_iteration
+    from flywheel_mlflow.operations.feedback.routing import route_iteration
 
     session = open_session(context)
     found = route_iteration(
@@ -118,9 +118,9 @@ def list_command(
     as_json: AsJson = False,
 ) -> None:
     """List events with where they go."""
+    from flywheel_mlflow.base.errors import InputError
     from flywheel_mlflow.cli import show_feedback
-    from flywheel_mlflow.errors import InputError
-    from flywheel_mlflow.operations.routing import list_events
+    from flywheel_mlflow.operations.feedback.routing import list_events
 
     if to and unroutable:
         raise InputError(
@@ -136,7 +136,7 @@ def list_command(
 def explain(context: Context, event: EventId, as_json: AsJson = False) -> None:
     """Show why an event goes where it goes: what every rule says to it."""
     from flywheel_mlflow.cli import show_feedback
-    from flywheel_mlflow.operations.routing import explain_event
+    from flywheel_mlflow.operations.feedback.routing import explain_event
 
     session = open_session(context)
     show_feedback.explained(explain_event(session.flywheel, session.tracking, event), as_json=as_json)
@@ -169,7 +169,7 @@ def themes_command(
 ) -> None:
     """Group what an iteration's events say into themes, with what speaks for each and what was decided."""
     from flywheel_mlflow.cli import progress, show_feedback, show_tasks
-    from flywheel_mlflow.operations.theming import find_themes
+    from flywheel_mlflow.operations.feedback.theming import find_themes
 
     session = open_session(context)
     wanted = session.flywheel.project_of(project) if project else None
@@ -184,7 +184,7 @@ def themes_command(
 def metrics_command(context: Context, iteration: MaybeIteration = None, as_json: AsJson = False) -> None:
     """Show what became of feedback: reflux, absorbed tasks, age, misrouted and unroutable shares, the budget."""
     from flywheel_mlflow.cli import show_feedback, show_tasks
-    from flywheel_mlflow.operations.reflux import feedback_metrics
+    from flywheel_mlflow.operations.feedback.reflux import feedback_metrics
 
     session = open_session(context)
     found = feedback_metrics(session.flywheel, session.tracking, now=show_feedback.now(), iteration=iteration)
@@ -201,9 +201,9 @@ def try_rules_command(
     as_json: AsJson = False,
 ) -> None:
     """Try the routing rules on labelled examples: precision and recall of each project."""
+    from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import show_feedback
-    from flywheel_mlflow.errors import ExitCode
-    from flywheel_mlflow.operations.routing import try_rules
+    from flywheel_mlflow.operations.feedback.routing import try_rules
 
     session = open_session(context)
     if not show_feedback.tried(try_rules(session.flywheel, files or []), floor, as_json=as_json):

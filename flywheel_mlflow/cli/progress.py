@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flywheel_mlflow.cli.console import clean, open_console, say
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.operations.running import Ran
+    from flywheel_mlflow.operations.projects.running import Ran
 
 
 def _silent(*_: object) -> None:

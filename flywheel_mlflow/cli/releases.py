@@ -40,7 +40,7 @@ def create_command(
 def list_command(context: Context, as_json: AsJson = False) -> None:
     """Every release: where it stands, its iteration, its last verdicts."""
     from flywheel_mlflow.cli import show_releases
-    from flywheel_mlflow.operations.telling import list_releases
+    from flywheel_mlflow.operations.reading.telling import list_releases
 
     show_releases.listed(list_releases(open_session(context, whole=False).desk), as_json=as_json)
 
@@ -49,7 +49,7 @@ def list_command(context: Context, as_json: AsJson = False) -> None:
 def show_command(context: Context, version: Version, as_json: AsJson = False) -> None:
     """One release: what it pins, its verdicts, its approvals as they count now."""
     from flywheel_mlflow.cli import show_releases
-    from flywheel_mlflow.operations.telling import show_release
+    from flywheel_mlflow.operations.reading.telling import show_release
 
     show_releases.shown(show_release(open_session(context).desk, version), as_json=as_json)
 
@@ -63,7 +63,7 @@ def diff_command(
 ) -> None:
     """Only what differs between two releases: better, worse, within noise."""
     from flywheel_mlflow.cli import show_releases
-    from flywheel_mlflow.operations.telling import diff_releases
+    from flywheel_mlflow.operations.reading.telling import diff_releases
 
     show_releases.differing(
         diff_releases(open_session(context).desk, before, after), before=before, after=after, as_json=as_json
@@ -79,7 +79,7 @@ def history_command(
 ) -> None:
     """The ledger: every decision, who took it, when."""
     from flywheel_mlflow.cli import show_releases
-    from flywheel_mlflow.operations.telling import history
+    from flywheel_mlflow.operations.reading.telling import history
 
     desk = open_session(context, whole=False).desk
     show_releases.story(history(desk, version=version, last=last), as_json=as_json)
@@ -93,7 +93,7 @@ def who_command(
 ) -> None:
     """Which release was in production at a moment, and who put it there."""
     from flywheel_mlflow.cli import show_releases
-    from flywheel_mlflow.operations.telling import who_at
+    from flywheel_mlflow.operations.reading.telling import who_at
 
     when = moment(at, end_of_day=True)
     show_releases.tenure(who_at(open_session(context, whole=False).desk, when), when, as_json=as_json)
@@ -119,9 +119,9 @@ def export_command(
     as_json: AsJson = False,
 ) -> None:
     """Write a release's bundle and the ledger into a folder, for `flywheel verify` without a server."""
+    from flywheel_mlflow.base.signing import read_key
     from flywheel_mlflow.cli import show_releases
-    from flywheel_mlflow.operations.exporting import export_release
-    from flywheel_mlflow.signing import read_key
+    from flywheel_mlflow.operations.releases.exporting import export_release
 
     session = open_session(context)
     sign_head = partial(session.act, "sign-head", version=version)
@@ -278,7 +278,7 @@ def audit(
 ) -> None:
     """Replay the ledger against the server: moves nobody decided, data that changed, forged decisions."""
     from flywheel_mlflow.cli import progress, show_releases
-    from flywheel_mlflow.operations.auditing import audit as run_audit
+    from flywheel_mlflow.operations.releases.auditing import audit as run_audit
 
     desk = open_session(context).desk
     with progress.working("replaying the ledger against the server"):
@@ -303,12 +303,12 @@ def verify(
     """Check a release's bundle, the ledger's chain and the signatures; a folder needs no server."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.cli.session import root_or_none
-    from flywheel_mlflow.operations.verifying import verify_export, verify_release
+    from flywheel_mlflow.operations.releases.verifying import verify_export, verify_release
 
     if what.isdecimal():
         found = verify_release(open_session(context).desk, int(what))
     else:
-        from flywheel_mlflow.blueprint import read_blueprint
+        from flywheel_mlflow.promises.blueprint import read_blueprint
 
         root = root_or_none(context.obj[0])
         found = verify_export(Path(what), read_blueprint(root)[0] if root else None)
@@ -324,7 +324,7 @@ def resolve(
 ) -> None:
     """Tell a consumer which exact data an interface is: URI, digest, schema, licence."""
     from flywheel_mlflow.cli import show_releases
-    from flywheel_mlflow.operations.resolving import resolve as run_resolve
+    from flywheel_mlflow.operations.projects.resolving import resolve as run_resolve
 
     root, tracking_uri, _ = context.obj
     found = run_resolve(interface, at, flywheel=flywheel or None, root=root, tracking_uri=tracking_uri)
@@ -341,7 +341,7 @@ def pull(
 ) -> None:
     """Download the data of an interface as released, and compare them with their digest."""
     from flywheel_mlflow.cli import progress, show_releases
-    from flywheel_mlflow.operations.resolving import consumer_settings, pull_interface, resolve_interface
+    from flywheel_mlflow.operations.projects.resolving import consumer_settings, pull_interface, resolve_interface
     from flywheel_mlflow.tracking import connect
 
     root, tracking_uri, _ = context.obj
@@ -358,7 +358,7 @@ def new_key_command(
     out: Annotated[Path, typer.Option(help="Where the private key goes; readable by you alone.")],
 ) -> None:
     """Make a key; the public half it prints goes into flywheel.yaml."""
-    from flywheel_mlflow.signing import new_key
+    from flywheel_mlflow.base.signing import new_key
 
     key = new_key(out)
     typer.echo(f"wrote {out}; keep it to yourself\npublic_key: {key.public_key}")
@@ -370,7 +370,7 @@ def moment(text: str, *, end_of_day: bool) -> datetime:
     Raises:
         InputError: it is none.
     """
-    from flywheel_mlflow.errors import InputError
+    from flywheel_mlflow.base.errors import InputError
 
     try:
         found = datetime.fromisoformat(text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.operations.reporting import Reported
+    from flywheel_mlflow.operations.reading.reporting import Reported
 
 
 def report(
@@ -26,7 +26,7 @@ def report(
     from flywheel_mlflow.cli import progress
     from flywheel_mlflow.cli.console import open_console, print_json, say
     from flywheel_mlflow.cli.session import open_session
-    from flywheel_mlflow.operations.reporting import report_iteration
+    from flywheel_mlflow.operations.reading.reporting import report_iteration
 
     session = open_session(context)
     turn = session.iteration(iteration)

@@ -19,7 +19,7 @@ def review(
 ) -> None:
     """Write the quarterly review: bottleneck, improvements, repeated risks, governance actions, next leverage item."""
     from flywheel_mlflow.cli.console import open_console, print_json, say
-    from flywheel_mlflow.operations.reviewing import write_review
+    from flywheel_mlflow.operations.assembly.reviewing import write_review
 
     session = open_session(context)
     found = write_review(session.desk, quarter, out=out, dry_run=dry_run)

@@ -27,7 +27,7 @@ def list_command(
 ) -> None:
     """Open risks, the most pressing first."""
     from flywheel_mlflow.cli import show_risks
-    from flywheel_mlflow.operations.risking import known_risks, list_risks
+    from flywheel_mlflow.operations.releases.risking import known_risks, list_risks
 
     desk = open_session(context).desk
     show_risks.listed(list_risks(desk), known_risks(desk), desk.now(), everything=everything, as_json=as_json)
@@ -37,7 +37,7 @@ def list_command(
 def show_command(context: Context, risk: RiskId, as_json: AsJson = False) -> None:
     """One risk, with everything decided about it."""
     from flywheel_mlflow.cli import show_risks
-    from flywheel_mlflow.operations.risking import show_risk
+    from flywheel_mlflow.operations.releases.risking import show_risk
 
     desk = open_session(context).desk
     show_risks.shown(show_risk(desk, risk), desk.now(), as_json=as_json)

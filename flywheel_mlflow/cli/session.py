@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from flywheel_mlflow.errors import FlywheelError, InputError
+from flywheel_mlflow.base.errors import FlywheelError, InputError
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.flywheel import Flywheel
-    from flywheel_mlflow.operations.assembling import Assembled
+    from flywheel_mlflow.base.settings import Settings
+    from flywheel_mlflow.base.signing import Signature
+    from flywheel_mlflow.evidence.flywheel import Flywheel
+    from flywheel_mlflow.operations.assembly.assembling import Assembled
     from flywheel_mlflow.operations.deciding import Desk
-    from flywheel_mlflow.operations.handing import Handed
-    from flywheel_mlflow.operations.running import Ran
-    from flywheel_mlflow.settings import Settings
-    from flywheel_mlflow.signing import Signature
+    from flywheel_mlflow.operations.feedback.handing import Handed
+    from flywheel_mlflow.operations.projects.running import Ran
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -49,7 +49,7 @@ class Session:
     @cached_property
     def flywheel(self) -> Flywheel:
         """The flywheel of ``--root`` or of the nearest folder upward."""
-        from flywheel_mlflow.flywheel import find_root, load_blueprint_only, load_flywheel
+        from flywheel_mlflow.evidence.flywheel import find_root, load_blueprint_only, load_flywheel
 
         root = self._root.resolve() if self._root else find_root(Path.cwd())
         return load_flywheel(root) if self._whole else load_blueprint_only(root)
@@ -57,7 +57,7 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """The settings from the environment and ``--tracking-uri``."""
-        from flywheel_mlflow.settings import read_settings
+        from flywheel_mlflow.base.settings import read_settings
 
         return read_settings(self.flywheel.root, os.environ, tracking_uri=self._tracking_uri)
 
@@ -90,7 +90,7 @@ class Session:
     @cached_property
     def desk(self) -> Desk:
         """What acts need: the flywheel, the server, and who sits here."""
-        from flywheel_mlflow.ledger import Identity
+        from flywheel_mlflow.decisions.ledger import Identity
         from flywheel_mlflow.operations.deciding import Desk
 
         return Desk(self.flywheel, self.tracking, Identity(self.settings.actor))
@@ -98,7 +98,7 @@ class Session:
     def act(self, name: str, **arguments: object) -> dict[str, Any]:
         """Do an act: by the server's plugin where there is one, else here."""
         from flywheel_mlflow.cli import progress
-        from flywheel_mlflow.operations.acting import act_somewhere
+        from flywheel_mlflow.operations.acts.acting import act_somewhere
 
         with progress.working(ACTS.get(name, "writing the decision")):
             return act_somewhere(self.desk, name, arguments)
@@ -109,8 +109,8 @@ class Session:
         """Approve, signed when there is a key: the key stays on this machine, the signature goes to the server."""
         signature = None
         if key is not None:
-            from flywheel_mlflow.operations.decisions import sign_approval
-            from flywheel_mlflow.signing import read_key
+            from flywheel_mlflow.base.signing import read_key
+            from flywheel_mlflow.operations.releases.decisions import sign_approval
 
             until, reason, signature = sign_approval(self.desk, version, role, reason, until=until, key=read_key(key))
         return self.act(
@@ -119,8 +119,8 @@ class Session:
 
     def sign_confirmation(self, version: int, reason: str, key: Path) -> Signature:
         """The signature of a confirmed override; the key stays on this machine."""
-        from flywheel_mlflow.operations.overriding import sign_confirmation
-        from flywheel_mlflow.signing import read_key
+        from flywheel_mlflow.base.signing import read_key
+        from flywheel_mlflow.operations.releases.overriding import sign_confirmation
 
         return sign_confirmation(self.desk, version, reason, read_key(key))
 
@@ -140,7 +140,7 @@ def open_session(context: Context, *, whole: bool = True) -> Session:
 
 def root_or_none(root: Path | None) -> Path | None:
     """The flywheel's folder, or None where there is none yet."""
-    from flywheel_mlflow.blueprint import BLUEPRINT_FILE
+    from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE
 
     if root is not None:
         return root
@@ -158,7 +158,7 @@ def log_first(
     if which not in ("", "published", "pipelines"):
         raise InputError(f"--log cannot be {which!r}", hint="use --log published or --log pipelines, or leave it out")
     if which == "published":
-        from flywheel_mlflow.operations.results import log_published
+        from flywheel_mlflow.operations.projects.results import log_published
 
         def tell_project(name: str) -> None:
             step(f"logging {name} as published")
@@ -173,7 +173,7 @@ def run_pipelines(
     session: Session, iteration: int, step: Callable[[str], None], *, tasks: Path | None
 ) -> tuple[Ran, ...]:
     """Run every project's pipeline for an iteration, on a store that is ready, with the iteration's tasks."""
-    from flywheel_mlflow.operations.running import run_projects
+    from flywheel_mlflow.operations.projects.running import run_projects
 
     def tell(name: str, ran: Ran | None) -> None:
         step(f"running {name}" if ran is None else f"{name} took {ran.duration_s:.1f} s")
@@ -187,7 +187,7 @@ def run_pipelines(
 @contextmanager
 def handed_tasks(session: Session, iteration: int, given: Path | None) -> Iterator[tuple[Path | None, Handed]]:
     """A folder with the tasks an iteration is handed (the ledger's, those of a folder), None when there are none."""
-    from flywheel_mlflow.operations.handing import write_tasks
+    from flywheel_mlflow.operations.feedback.handing import write_tasks
     from flywheel_mlflow.operations.scratch import scratch_folder
 
     with scratch_folder() as folder:
@@ -197,7 +197,7 @@ def handed_tasks(session: Session, iteration: int, given: Path | None) -> Iterat
 
 def record_absorbed(session: Session, assembled: Assembled) -> Mapping[str, FlywheelError]:
     """Write the tasks an assembly found absorbed into the ledger; those that could not be written, each with why."""
-    from flywheel_mlflow.operations.tasking import unrecorded
+    from flywheel_mlflow.operations.feedback.tasking import unrecorded
 
     iteration, failed = assembled.assembly.iteration, {}
     for item in unrecorded(session.desk, assembled.assembly.absorption):

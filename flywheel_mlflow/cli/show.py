@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 from rich.tree import Tree
 
+from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.base.settings import redacted
 from flywheel_mlflow.cli.console import clean, counted, open_console, print_json, say, table, yes
-from flywheel_mlflow.errors import FlywheelError
-from flywheel_mlflow.evidence import Check, Collected, Outcome
+from flywheel_mlflow.evidence.runs import Check, Collected, Outcome
 from flywheel_mlflow.reports.numbers import format_value
-from flywheel_mlflow.settings import redacted
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.base.settings import Settings
     from flywheel_mlflow.consistency import Proof
-    from flywheel_mlflow.flywheel import Flywheel
-    from flywheel_mlflow.operations.assembling import Assembled
-    from flywheel_mlflow.operations.checking import Checked
-    from flywheel_mlflow.operations.explaining import Impacted
-    from flywheel_mlflow.operations.project_run import LoggedRun
-    from flywheel_mlflow.operations.running import Ran
-    from flywheel_mlflow.provenance import Explanation
-    from flywheel_mlflow.registry import RegistryEntry
-    from flywheel_mlflow.settings import Settings
+    from flywheel_mlflow.evidence.flywheel import Flywheel
+    from flywheel_mlflow.evidence.provenance import Explanation
+    from flywheel_mlflow.evidence.registry import RegistryEntry
+    from flywheel_mlflow.operations.assembly.assembling import Assembled
+    from flywheel_mlflow.operations.assembly.checking import Checked
+    from flywheel_mlflow.operations.assembly.explaining import Impacted
+    from flywheel_mlflow.operations.projects.project_run import LoggedRun
+    from flywheel_mlflow.operations.projects.running import Ran
     from flywheel_mlflow.tracking import Adopted
 
 
@@ -35,7 +35,7 @@ def show_error(error: FlywheelError, *, verbose: bool, as_json: bool = False) ->
     console = open_console(stderr=True)
     say(console, f"error: {error.diagnostics()}")
     if as_json:
-        from flywheel_mlflow.operations.act_errors import error_document
+        from flywheel_mlflow.operations.acts.act_errors import error_document
 
         print_json(error_document(error))
     if verbose:
@@ -345,8 +345,8 @@ def _addresses(server: str, run: str, table: str, *, pages: bool) -> Iterator[st
 
 def checked(found: Checked, *, junit: Path | None, as_json: bool) -> bool:
     """The outcome of the assembly's checks; whether all passed."""
+    from flywheel_mlflow.base.writing import write_files
     from flywheel_mlflow.reports.checks import junit_xml, results_document
-    from flywheel_mlflow.writing import write_files
 
     if junit is not None:
         write_files({junit.name: junit_xml(found.checks)}, junit.parent)

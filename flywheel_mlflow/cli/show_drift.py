@@ -8,7 +8,7 @@ from flywheel_mlflow.cli.console import open_console, print_json, say
 from flywheel_mlflow.drift.report import FIRST, DriftReport
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.operations.drifting import DriftFound, Followed
+    from flywheel_mlflow.operations.assembly.drifting import DriftFound, Followed
 
 
 def compared(found: DriftFound, *, as_json: bool) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
-from flywheel_mlflow.errors import InputError
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE
 from flywheel_mlflow.feedback.intake import EARLIEST
 from flywheel_mlflow.feedback.routing import REASON, RULE, TO, UNROUTABLE
@@ -19,9 +19,9 @@ from flywheel_mlflow.reports.escaping import fit, visible
 if TYPE_CHECKING:
     from flywheel_mlflow.feedback.dead_letters import DeadLetter
     from flywheel_mlflow.feedback.routing import Asked
-    from flywheel_mlflow.operations.feedback import Ingested
-    from flywheel_mlflow.operations.noticing import Noticed, NoticedAfter
-    from flywheel_mlflow.operations.routing import Explained, Routed, RulesTried
+    from flywheel_mlflow.operations.assembly.noticing import Noticed, NoticedAfter
+    from flywheel_mlflow.operations.feedback.feedback import Ingested
+    from flywheel_mlflow.operations.feedback.routing import Explained, Routed, RulesTried
     from flywheel_mlflow.tracking import PulledTraces
 
 #: Columns of a table that a text may fill: users paste whole logs.
@@ -96,7 +96,7 @@ def _routed(to: Mapping[str, int]) -> str:
 
 def _ingested_document(item: Ingested) -> dict[str, Any]:
     if item.failure is not None:
-        from flywheel_mlflow.operations.act_errors import error_document
+        from flywheel_mlflow.operations.acts.act_errors import error_document
 
         return {"file": item.file, "iteration": item.iteration, "run_id": None} | error_document(item.failure)
     return {

@@ -7,19 +7,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel_mlflow.base.errors import ExitCode
 from flywheel_mlflow.cli.console import counted, listing, open_console, print_json, say, table, yes
-from flywheel_mlflow.errors import ExitCode
 from flywheel_mlflow.reports.numbers import format_value
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.history import Told
-    from flywheel_mlflow.operations.auditing import Audit
+    from flywheel_mlflow.assembly.diff import ReleaseDiff
+    from flywheel_mlflow.assembly.history import Told
+    from flywheel_mlflow.decisions.releases import Move
     from flywheel_mlflow.operations.doctor import Diagnosis
-    from flywheel_mlflow.operations.resolving import Resolved
-    from flywheel_mlflow.operations.telling import Listed, Shown
-    from flywheel_mlflow.operations.verifying import Verification
-    from flywheel_mlflow.release_diff import ReleaseDiff
-    from flywheel_mlflow.releases import Move
+    from flywheel_mlflow.operations.projects.resolving import Resolved
+    from flywheel_mlflow.operations.reading.telling import Listed, Shown
+    from flywheel_mlflow.operations.releases.auditing import Audit
+    from flywheel_mlflow.operations.releases.verifying import Verification
 
 #: What a verdict means to whoever called the command.
 EXIT = {"PASS": ExitCode.PASS, "BLOCK": ExitCode.BLOCK, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
@@ -293,7 +293,7 @@ def audited(found: Audit, *, as_json: bool) -> ExitCode:
 
 def examined(found: Sequence[Diagnosis], *, as_json: bool) -> ExitCode:
     """What the doctor saw; the exit code of the worst."""
-    from flywheel_mlflow.gates import worst
+    from flywheel_mlflow.decisions.gates import worst
 
     verdict = worst(item.verdict for item in found)
     if as_json:

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.canonical import plain
+from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.cli.show_releases import day
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from flywheel_mlflow.operations.risking import KnownToAll, ShownRisk
-    from flywheel_mlflow.risk_paths import Propagation
-    from flywheel_mlflow.risks import Risk
+    from flywheel_mlflow.decisions.risk_paths import Propagation
+    from flywheel_mlflow.decisions.risks import Risk
+    from flywheel_mlflow.operations.releases.risking import KnownToAll, ShownRisk
 
 #: Projects of a path that are shown; `--json` has them all.
 MOST_REACHED = 12

@@ -8,9 +8,9 @@ from flywheel_mlflow.cli.console import counted, open_console, print_json, say, 
 from flywheel_mlflow.reports.numbers import format_value
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.differences import Change
-    from flywheel_mlflow.operations.localising import Localised
-    from flywheel_mlflow.suspects import Suspect
+    from flywheel_mlflow.drift.differences import Change
+    from flywheel_mlflow.drift.suspects import Suspect
+    from flywheel_mlflow.operations.assembly.localising import Localised
 
 #: Suspects that hold less are named in the JSON alone.
 SHOWN_FROM = 0.01

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.canonical import plain
+from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.cli.show_releases import day
 from flywheel_mlflow.feedback.absorption import Help
@@ -15,17 +15,17 @@ from flywheel_mlflow.reports.escaping import fit, visible
 from flywheel_mlflow.reports.tasks import run_again
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.assembly import Assembly
-    from flywheel_mlflow.errors import FlywheelError
+    from flywheel_mlflow.assembly.assembly import Assembly
+    from flywheel_mlflow.base.errors import FlywheelError
     from flywheel_mlflow.feedback.priority import Factor, Priority
     from flywheel_mlflow.feedback.recurring import Theme
     from flywheel_mlflow.feedback.tasks import AcceptedTask, Budget, TaskState
-    from flywheel_mlflow.operations.handing import Handed
-    from flywheel_mlflow.operations.reflux import FeedbackMetrics
-    from flywheel_mlflow.operations.task_results import TaskResults
-    from flywheel_mlflow.operations.tasking import PreparedTask, ShownTask
-    from flywheel_mlflow.operations.theme_decisions import DecidedTheme
-    from flywheel_mlflow.operations.theming import FoundThemes
+    from flywheel_mlflow.operations.feedback.handing import Handed
+    from flywheel_mlflow.operations.feedback.reflux import FeedbackMetrics
+    from flywheel_mlflow.operations.feedback.task_results import TaskResults
+    from flywheel_mlflow.operations.feedback.tasking import PreparedTask, ShownTask
+    from flywheel_mlflow.operations.feedback.theme_decisions import DecidedTheme
+    from flywheel_mlflow.operations.feedback.theming import FoundThemes
 
 TEXT_CELLS = 60
 

@@ -49,7 +49,7 @@ def accept_command(
 ) -> None:
     """Accept a theme: it becomes a task for its project and the next iteration."""
     from flywheel_mlflow.cli import show_tasks
-    from flywheel_mlflow.operations.tasking import prepare_task
+    from flywheel_mlflow.operations.feedback.tasking import prepare_task
 
     session = open_session(context)
     prepared = prepare_task(
@@ -108,9 +108,9 @@ def decide_command(
     as_json: AsJson = False,
 ) -> None:
     """Decide about the themes of an iteration as a file says. Safe to run again."""
+    from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import show_feedback, show_tasks
-    from flywheel_mlflow.errors import ExitCode
-    from flywheel_mlflow.operations.theme_decisions import decide_themes
+    from flywheel_mlflow.operations.feedback.theme_decisions import decide_themes
 
     session = open_session(context)
     decided = decide_themes(
@@ -130,7 +130,7 @@ def results_command(
 ) -> None:
     """Show whether the tasks an iteration absorbed helped, on cases that no task contains."""
     from flywheel_mlflow.cli import show_tasks
-    from flywheel_mlflow.operations.task_results import task_results
+    from flywheel_mlflow.operations.feedback.task_results import task_results
 
     session = open_session(context)
     show_tasks.results(task_results(session.tracking, session.iteration(iteration)), as_json=as_json)
@@ -187,7 +187,7 @@ def list_command(
 ) -> None:
     """Tasks with what became of them, the queue, and the budget by category."""
     from flywheel_mlflow.cli import show_tasks
-    from flywheel_mlflow.operations.tasking import list_tasks
+    from flywheel_mlflow.operations.feedback.tasking import list_tasks
 
     session = open_session(context)
     wanted = session.flywheel.project_of(project) if project else None
@@ -199,7 +199,7 @@ def list_command(
 def show_command(context: Context, task: TaskId, as_json: AsJson = False) -> None:
     """One task: what it asks, which events it answers, where it was absorbed."""
     from flywheel_mlflow.cli import show_tasks
-    from flywheel_mlflow.operations.tasking import show_task
+    from flywheel_mlflow.operations.feedback.tasking import show_task
 
     show_tasks.shown(show_task(open_session(context).desk, task), as_json=as_json)
 
@@ -213,6 +213,6 @@ def write_command(
 ) -> None:
     """Write an iteration's tasks as files, for pipelines that are run elsewhere."""
     from flywheel_mlflow.cli import show_tasks
-    from flywheel_mlflow.operations.handing import write_tasks
+    from flywheel_mlflow.operations.feedback.handing import write_tasks
 
     show_tasks.handed(write_tasks(open_session(context).desk, iteration, out), str(out), as_json=as_json)

@@ -25,7 +25,7 @@ from flywheel_mlflow.consistency import (
 from flywheel_mlflow.consistency.checking import ConsistencyCheck, carry_out
 from flywheel_mlflow.consistency.proof import Proof, Trial
 from flywheel_mlflow.consistency.view import AssemblyView
-from flywheel_mlflow.evidence import Check
+from flywheel_mlflow.evidence.runs import Check
 
 __all__ = ["CHECKS", "PUBLISHED", "AssemblyView", "ConsistencyCheck", "Proof", "Trial", "prove", "run_checks"]
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from flywheel_mlflow import deliverables as names
+from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.base.documents import parse_json
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
     another_name,
@@ -19,7 +20,6 @@ from flywheel_mlflow.consistency.checking import (
     unequal,
 )
 from flywheel_mlflow.consistency.view import AssemblyView
-from flywheel_mlflow.documents import parse_json
 
 #: The report lists the numbers it states, by metric name, in an HTML comment that no reader sees:
 #: ``<!-- figures: {"flywheel.project_count": 15} -->``. The last one counts.

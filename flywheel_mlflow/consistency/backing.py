@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from flywheel_mlflow import deliverables as names
-from flywheel_mlflow.canonical import plain
+from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.base.canonical import plain
+from flywheel_mlflow.base.documents import is_there, value_at
+from flywheel_mlflow.base.paths import parse_path
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
     another_name,
@@ -21,11 +23,9 @@ from flywheel_mlflow.consistency.checking import (
 )
 from flywheel_mlflow.consistency.shapes import Entry, Evidence
 from flywheel_mlflow.consistency.view import AssemblyView, parse
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.documents import is_there, value_at
-from flywheel_mlflow.evidence import EvidenceKind, ProjectEvidence
-from flywheel_mlflow.paths import parse_path
-from flywheel_mlflow.registry import RegistryEntry
+from flywheel_mlflow.evidence.registry import RegistryEntry
+from flywheel_mlflow.evidence.runs import EvidenceKind, ProjectEvidence
+from flywheel_mlflow.promises.contract import Contract
 
 
 def _tracking(view: AssemblyView) -> Iterator[str]:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.base.canonical import canonical_json
+from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.consistency.view import AssemblyView, parse, unparse
-from flywheel_mlflow.errors import FlywheelError
-from flywheel_mlflow.evidence import Check, Outcome
+from flywheel_mlflow.evidence.runs import Check, Outcome
 
 SOURCE = "flywheel_mlflow.consistency"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from flywheel_mlflow import deliverables as names
+from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
     another_name,

@@ -6,8 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from flywheel_mlflow import deliverables as names
-from flywheel_mlflow.blueprint import BLUEPRINT_FILE
+from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.consistency.checking import (
     Change,
     ConsistencyCheck,
@@ -21,8 +20,9 @@ from flywheel_mlflow.consistency.checking import (
 from flywheel_mlflow.consistency.recompute import attainment, recompute
 from flywheel_mlflow.consistency.shapes import Entry, MetricLine, MetricsFile, Number
 from flywheel_mlflow.consistency.view import AssemblyView
-from flywheel_mlflow.contract import CONTRACT_FILE
-from flywheel_mlflow.flywheel import PROJECTS_FOLDER
+from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER
+from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE
+from flywheel_mlflow.promises.contract import CONTRACT_FILE
 
 FLYWHEEL = "flywheel."
 

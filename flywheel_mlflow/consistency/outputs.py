@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from flywheel_mlflow import deliverables as names
-from flywheel_mlflow.blueprint import BottleneckRule
+from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
     another_name,
@@ -21,7 +21,7 @@ from flywheel_mlflow.consistency.checking import (
 from flywheel_mlflow.consistency.recompute import sum_of_known
 from flywheel_mlflow.consistency.shapes import BottleneckLine, Number
 from flywheel_mlflow.consistency.view import AssemblyView
-from flywheel_mlflow.rules import parse_rule
+from flywheel_mlflow.promises.blueprint import BottleneckRule
 
 
 def _outputs(view: AssemblyView) -> Iterator[str]:

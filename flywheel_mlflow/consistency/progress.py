@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from flywheel_mlflow import deliverables as names
+from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
     another_name,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.consistency.checking import ConsistencyCheck, carry_out
 from flywheel_mlflow.consistency.view import AssemblyView
-from flywheel_mlflow.evidence import Outcome
+from flywheel_mlflow.evidence.runs import Outcome
 
 RED = frozenset({Outcome.FAILED, Outcome.ERROR})
 

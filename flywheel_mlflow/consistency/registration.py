@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from flywheel_mlflow import deliverables as names
+from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
     another_name,
@@ -23,7 +23,7 @@ from flywheel_mlflow.consistency.checking import (
 )
 from flywheel_mlflow.consistency.shapes import Entry
 from flywheel_mlflow.consistency.view import AssemblyView
-from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.promises.contract import Contract
 
 
 def _registered(view: AssemblyView) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from flywheel_mlflow import deliverables as names
+from flywheel_mlflow.assembly import deliverables as names
 
 Number = int | float | None
 

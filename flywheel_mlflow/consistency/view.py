@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flywheel_mlflow import deliverables as names
-from flywheel_mlflow.assembly import Assembly
+from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.base.documents import Document, faults_of, parse_json
+from flywheel_mlflow.base.errors import DocumentError, Fault
 from flywheel_mlflow.consistency import shapes
-from flywheel_mlflow.documents import Document, faults_of, parse_json
-from flywheel_mlflow.errors import DocumentError, Fault
 
 
 @dataclass(frozen=True, slots=True)

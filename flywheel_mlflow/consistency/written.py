@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from flywheel_mlflow import deliverables as names
+from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.base.errors import DocumentError, InputError
 from flywheel_mlflow.consistency.checking import ConsistencyCheck
 from flywheel_mlflow.consistency.shapes import SHAPES
 from flywheel_mlflow.consistency.view import AssemblyView
-from flywheel_mlflow.errors import DocumentError, InputError
 
 #: The deliverables that must be there before the checks run. The last two are written from the
 #: results of these checks, so no check can demand them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.errors import (
+from flywheel_mlflow.base.errors import (
     DocumentError,
     FlywheelError,
     InputError,

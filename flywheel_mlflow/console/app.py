@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.errors import FlywheelError, InputError
+from flywheel_mlflow.base.errors import FlywheelError, InputError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from flywheel_mlflow.errors import FlywheelError, InputError, Refused, ServerRefused
-from flywheel_mlflow.ledger import AUTHENTICATED, Identity
-from flywheel_mlflow.names import check_label
+from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused, ServerRefused
+from flywheel_mlflow.base.names import check_label
+from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import ACTOR_HEADER, translated
 from flywheel_mlflow.tracking.server_facts import said_name

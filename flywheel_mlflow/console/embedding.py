@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.console.answers import HEADERS
-from flywheel_mlflow.errors import InputError, UnknownName
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import translated
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from flywheel_mlflow.operations.browsing.reader import Asked
     from flywheel_mlflow.operations.deciding import Desk
+    from flywheel_mlflow.operations.reading.reader import Asked
 
 #: What the report may do: run its own scripts, and nothing else. It is of no origin, so that it is a stranger to the
 #: page around it, to the sign-in and to MLflow; it can load nothing, and send nothing anywhere. Where its frame may go

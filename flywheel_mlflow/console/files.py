@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.console.governed import Governed, Holding
 from flywheel_mlflow.console.permissions import Denial
 from flywheel_mlflow.console.stores import PROXIED, one_spelling
-from flywheel_mlflow.errors import FlywheelError
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused, UnknownName
 from flywheel_mlflow.console.answers import HEADERS, status_of, trouble_answer
 from flywheel_mlflow.console.callers import MAX_BODY_BYTES, authenticated, bounded_body, foreign_origin, wrong_type
 from flywheel_mlflow.console.endpoints import acting
 from flywheel_mlflow.console.front import NO_ACCOUNTS, Front
 from flywheel_mlflow.console.tokens import Standing
-from flywheel_mlflow.errors import FlywheelError, InputError, Refused, UnknownName
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.operations.acting import perform
-from flywheel_mlflow.operations.forms import FORMS, fields_of, needed_by, read_form
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.operations.acts.acting import perform
+from flywheel_mlflow.operations.acts.forms import FORMS, fields_of, needed_by, read_form
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, sentence
 from flywheel_mlflow.reports.pages.addresses import FORMS as PLACE
 from flywheel_mlflow.reports.pages.addresses import Addresses

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused
 from flywheel_mlflow.console.answers import defect, status_of, trouble_answer
 from flywheel_mlflow.console.callers import reading
 from flywheel_mlflow.console.served import ROOT_VARIABLE
 from flywheel_mlflow.console.tokens import FormTokens, Standing
-from flywheel_mlflow.errors import FlywheelError, InputError, Refused
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.operations.browsing.reader import Memory, Reader
+from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.reading.reader import Memory, Reader
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Framing
 

@@ -22,9 +22,9 @@ from mlflow.store.model_registry.dbmodels.models import (
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlRun
 from sqlalchemy import bindparam, false, func, literal, select, union_all
 
-from flywheel_mlflow.errors import FlywheelError
+from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.decisions.pins import Pin
 from flywheel_mlflow.operations.deciding import World, look
-from flywheel_mlflow.pins import Pin
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.ledger import LEDGER_PROJECT
 from flywheel_mlflow.tracking.releases import read_pins

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.console import permissions
 from flywheel_mlflow.console.endpoints import Effect, classify, current_effect
 from flywheel_mlflow.console.files import Files
 from flywheel_mlflow.console.permissions import Denial
 from flywheel_mlflow.console.rules import RELEASE, Rules
 from flywheel_mlflow.console.watch import Change
-from flywheel_mlflow.errors import FlywheelError
 
 if TYPE_CHECKING:
     from flask import Flask, Response

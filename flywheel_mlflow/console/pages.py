@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.console.answers import HEADERS, page_answer, trouble_answer
 from flywheel_mlflow.console.callers import foreign_origin
 from flywheel_mlflow.console.embedding import report_answer
 from flywheel_mlflow.console.front import Front, asked
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.operations.browsing.kinds import PAGES, PageKind
-from flywheel_mlflow.operations.browsing.reader import Asked
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.operations.reading.kinds import PAGES, PageKind
+from flywheel_mlflow.operations.reading.reader import Asked
 from flywheel_mlflow.reports.pages.addresses import PAGES as PLACE
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-    from flywheel_mlflow.flywheel import Flywheel
+    from flywheel_mlflow.evidence.flywheel import Flywheel
 
 #: Pages of one worker that are made at a time; MLflow's own requests need threads too.
 PAGES_AT_ONCE = 8

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from flywheel_mlflow.ledger import Ledger
-from flywheel_mlflow.moves import after_move, registry_stage
-from flywheel_mlflow.releases import STAGES, Move, ReleaseState
+from flywheel_mlflow.decisions.ledger import Ledger
+from flywheel_mlflow.decisions.moves import after_move, registry_stage
+from flywheel_mlflow.decisions.releases import STAGES, Move, ReleaseState
 from flywheel_mlflow.tracking.tags import PROMPT_PREFIX
 
 #: The tags that are ours, in whatever case: some stores take other cases and accents for the same key, and people do.

@@ -6,7 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import flywheel_mlflow
-from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.base.canonical import canonical_json
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, FlywheelError, InputError, Refused, ServerError
 from flywheel_mlflow.console.callers import (
     MAX_BODY_BYTES,
     authenticated,
@@ -16,11 +18,9 @@ from flywheel_mlflow.console.callers import (
     wrong_type,
 )
 from flywheel_mlflow.console.endpoints import acting
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.errors import DocumentError, FlywheelError, InputError, Refused, ServerError
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.operations.act_errors import error_document
-from flywheel_mlflow.operations.acting import perform
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.operations.acts.act_errors import error_document
+from flywheel_mlflow.operations.acts.acting import perform
 from flywheel_mlflow.operations.deciding import Desk
 from flywheel_mlflow.tracking.connection import ROUTES
 

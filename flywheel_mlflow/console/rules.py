@@ -14,8 +14,8 @@ from flywheel_mlflow.console.endpoints import Effect
 from flywheel_mlflow.console.governed import Governed
 from flywheel_mlflow.console.permissions import Denial
 from flywheel_mlflow.console.watch import ENDS, RUN_COLUMNS, TIES, Change
+from flywheel_mlflow.decisions.releases import STAGES
 from flywheel_mlflow.operations.deciding import World
-from flywheel_mlflow.releases import STAGES
 from flywheel_mlflow.tracking import tags
 
 DECIDE = "use the `flywheel` commands: this server writes the ledger itself"

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from flywheel_mlflow.blueprint import BLUEPRINT_FILE
-from flywheel_mlflow.contract import CONTRACT_FILE
-from flywheel_mlflow.errors import DocumentError, InputError, ServerError
-from flywheel_mlflow.flywheel import Flywheel, contract_folders, load_flywheel
-from flywheel_mlflow.signing import SigningKey, read_key
+from flywheel_mlflow.base.errors import DocumentError, InputError, ServerError
+from flywheel_mlflow.base.signing import SigningKey, read_key
+from flywheel_mlflow.evidence.flywheel import Flywheel, contract_folders, load_flywheel
+from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE
+from flywheel_mlflow.promises.contract import CONTRACT_FILE
 
 ROOT_VARIABLE = "FLYWHEEL_ROOT"
 KEY_VARIABLE = "FLYWHEEL_SERVER_KEY"

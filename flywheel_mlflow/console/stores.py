@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.settings import Settings
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.settings import Settings
 
 if TYPE_CHECKING:
     from flywheel_mlflow.console.served import ServedFlywheel

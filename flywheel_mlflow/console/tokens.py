@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.base.canonical import canonical_json
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.signing import SigningKey
+    from flywheel_mlflow.base.signing import SigningKey
 
 #: How long a page with forms may lie open: a working day.
 LIFETIME = timedelta(hours=10)

@@ -9,7 +9,7 @@ from flywheel_mlflow.tracking import ReleaseStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flywheel_mlflow.bundle import Bundle
+    from flywheel_mlflow.assembly.bundle import Bundle
 
 
 class AnnouncingReleases(ReleaseStore):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 
 @dataclass(frozen=True, slots=True)

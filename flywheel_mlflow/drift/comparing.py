@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.drift.findings import Finding, KpiFound, KpiVerdict, Trend
 from flywheel_mlflow.drift.history import History, quiet_differences
 from flywheel_mlflow.drift.intentions import TaskChanges, TaskEffect, cause_of_loss, task_changes, with_outcomes
@@ -17,7 +16,8 @@ from flywheel_mlflow.drift.sides import Side
 from flywheel_mlflow.drift.signals import compare_data
 from flywheel_mlflow.drift.suites import suites_of
 from flywheel_mlflow.drift.trend import trend_of
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 
 def compare(

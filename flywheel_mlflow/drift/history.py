@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from flywheel_mlflow.canonical import digest_of, sha256_text
-from flywheel_mlflow.evidence import ProjectEvidence
+from flywheel_mlflow.base.canonical import digest_of, sha256_text
+from flywheel_mlflow.evidence.runs import ProjectEvidence
 
 
 @dataclass(frozen=True, slots=True)

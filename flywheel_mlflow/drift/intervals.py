@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 #: Beyond this many samples a side nobody measures; the answer is then "no sample size decides it".
 MOST_SAMPLES = 10_000_000

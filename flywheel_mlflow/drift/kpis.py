@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flywheel_mlflow.contract import share_scale
 from flywheel_mlflow.drift.allowances import allowance_of
 from flywheel_mlflow.drift.distributions import benjamini_hochberg
 from flywheel_mlflow.drift.findings import KpiFound, KpiVerdict
@@ -13,7 +12,8 @@ from flywheel_mlflow.drift.intentions import with_outcome
 from flywheel_mlflow.drift.intervals import samples_needed
 from flywheel_mlflow.drift.losses import KpiCase, Loss, loss_of, rate_of
 from flywheel_mlflow.drift.suites import SuiteCase, suite_of_each, suite_values
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.promises.contract import share_scale
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 
 def compare_kpis(

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from flywheel_mlflow.contract import Kpi, share_scale
 from flywheel_mlflow.drift.allowances import allowance_of
 from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, newcombe_p, two_sided_z, upper_tail
 from flywheel_mlflow.drift.paired import compare_pairs
-from flywheel_mlflow.evidence import KpiValue
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.promises.contract import Kpi, share_scale
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flywheel_mlflow.contract import Contract, field_types
 from flywheel_mlflow.drift.findings import ChangeOutcome, Finding, Kind, Verdict
 from flywheel_mlflow.drift.sides import Side
-from flywheel_mlflow.lineage import producers
-from flywheel_mlflow.schemas import missing_fields
+from flywheel_mlflow.evidence.lineage import producers
+from flywheel_mlflow.evidence.schemas import missing_fields
+from flywheel_mlflow.promises.contract import Contract, field_types
 
 
 def lost_fields(contracts: Sequence[Contract], current: Side, reference: Side) -> Iterator[Finding]:

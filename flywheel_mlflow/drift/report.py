@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from flywheel_mlflow.canonical import document_json, plain
-from flywheel_mlflow.documents import parse_json
+from flywheel_mlflow.base.canonical import document_json, plain
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, ExitCode, Fault
 from flywheel_mlflow.drift.findings import (
     GONE,
     ChangeOutcome,
@@ -24,8 +25,7 @@ from flywheel_mlflow.drift.findings import (
     Verdict,
 )
 from flywheel_mlflow.drift.intentions import NO_TASK_CHANGES, TaskChanges, with_outcomes
-from flywheel_mlflow.errors import DocumentError, ExitCode, Fault
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 #: Of drift.json; 1 knew neither outcomes nor suites, and its verdicts followed from other rules.
 FORMAT_VERSION = 2

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.errors import DocumentError, Fault
-from flywheel_mlflow.evidence import FieldType, KpiValue, ProjectEvidence
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.evidence.runs import FieldType, KpiValue, ProjectEvidence
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile
 

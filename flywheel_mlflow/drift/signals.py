@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from flywheel_mlflow.contract import Contract
 from flywheel_mlflow.drift.distributions import (
     Comparison,
     Method,
@@ -16,9 +15,10 @@ from flywheel_mlflow.drift.distributions import (
 )
 from flywheel_mlflow.drift.findings import DataVerdict, FilterFound, SignalFound
 from flywheel_mlflow.drift.sides import LoggedData, Side
+from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records.cards import FilterNote
 from flywheel_mlflow.records.profiles import Profile, Signal
-from flywheel_mlflow.thresholds import DriftSettings
 
 PRESENCE = "presence"
 CHI2_COUNTS = "two-sample chi-square on counts"

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flywheel_mlflow.contract import Contract, Suite
 from flywheel_mlflow.drift.allowances import allowance_of
 from flywheel_mlflow.drift.findings import KpiFound, KpiVerdict
 from flywheel_mlflow.drift.losses import KpiCase, Loss, normal_loss
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.promises.contract import Contract, Suite
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.documents import parse_json
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, Fault
 from flywheel_mlflow.drift import DriftReport, KpiVerdict, TaskEffect
-from flywheel_mlflow.errors import DocumentError, Fault
-from flywheel_mlflow.evidence import KpiValue, ProjectEvidence
+from flywheel_mlflow.evidence.runs import KpiValue, ProjectEvidence
 from flywheel_mlflow.feedback.tasks import MAX_TOLD, AcceptedTask, Task, TaskState
+from flywheel_mlflow.promises.contract import Contract
 
 
 class Help(StrEnum):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from flywheel_mlflow.base.names import IDENTIFIER_PATTERN, MAX_LABEL_LENGTH
 from flywheel_mlflow.feedback.events import (
     FREE_TEXTS,
     MAX_EVENT_BYTES,
@@ -16,8 +17,7 @@ from flywheel_mlflow.feedback.events import (
     event_schema,
     read_schema,
 )
-from flywheel_mlflow.names import IDENTIFIER_PATTERN, MAX_LABEL_LENGTH
-from flywheel_mlflow.routes import GAP_TYPES, SCOPES, SEVERITIES, SOURCES
+from flywheel_mlflow.promises.routes import GAP_TYPES, SCOPES, SEVERITIES, SOURCES
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from flywheel_mlflow.errors import StorageError
+from flywheel_mlflow.base.errors import StorageError
 
 #: So much of a refused line is kept; the rest stays in the file, whose digest is on the run.
 MAX_RAW_CHARACTERS = 4000

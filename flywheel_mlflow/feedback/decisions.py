@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.event_values import word
-from flywheel_mlflow.ledger import Event
+from flywheel_mlflow.decisions.event_values import word
+from flywheel_mlflow.decisions.ledger import Event
 
 #: The kind of the ledger's events that send an event of feedback elsewhere.
 REROUTED = "rerouted"

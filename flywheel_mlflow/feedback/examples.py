@@ -9,12 +9,12 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from flywheel_mlflow.contract import Strict, Text
-from flywheel_mlflow.documents import Document, faults_of, parse_json, read_text
-from flywheel_mlflow.errors import DocumentError, Fault, InputError
+from flywheel_mlflow.base.documents import Document, faults_of, parse_json, read_text
+from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
+from flywheel_mlflow.base.names import Identifier
 from flywheel_mlflow.feedback.events import FeedbackEvent, events_table, parse_event
 from flywheel_mlflow.feedback.routing import RULE, TO, UNROUTABLE, Router
-from flywheel_mlflow.names import Identifier
+from flywheel_mlflow.promises.contract import Strict, Text
 
 #: An example needs no time and no place of its own; these stand in.
 _TIME = "2026-01-01T00:00:00Z"

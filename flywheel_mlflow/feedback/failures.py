@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.drift.samples import SampleId
-from flywheel_mlflow.errors import DocumentError, Fault
+from flywheel_mlflow.base.canonical import sha256_text
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.evidence.samples import SampleId
 
 #: Failures of one KPI a run keeps, and characters of each: people read them, and more of a kind say nothing new.
 MAX_FAILURES, MAX_FAILURE_TEXT = 200, 2_000

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from flywheel_mlflow.errors import InputError, StorageError
+from flywheel_mlflow.base.errors import InputError, StorageError
 from flywheel_mlflow.feedback.events import read_schema
 from flywheel_mlflow.feedback.identity import Hashes
 from flywheel_mlflow.feedback.routing import REASON, RULE, TO

@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.contract import Contract, GapType
+from flywheel_mlflow.base.canonical import sha256_text
+from flywheel_mlflow.base.names import MAX_LABEL_LENGTH
+from flywheel_mlflow.decisions.ledger import Event
+from flywheel_mlflow.decisions.releases import STARTS
+from flywheel_mlflow.decisions.releases import Kind as Decision
 from flywheel_mlflow.drift.findings import ChangeOutcome, Finding, Kind, Verdict
 from flywheel_mlflow.drift.report import DriftReport
-from flywheel_mlflow.evidence import Outcome, ProjectEvidence
+from flywheel_mlflow.evidence.lineage import producers
+from flywheel_mlflow.evidence.runs import Outcome, ProjectEvidence
 from flywheel_mlflow.feedback.events import FeedbackEvent
 from flywheel_mlflow.feedback.failures import KpiFailures
-from flywheel_mlflow.ledger import Event
-from flywheel_mlflow.lineage import producers
-from flywheel_mlflow.names import MAX_LABEL_LENGTH
-from flywheel_mlflow.releases import STARTS
-from flywheel_mlflow.releases import Kind as Decision
-from flywheel_mlflow.routes import SUBJECT, Condition, Route, Severity, Source
+from flywheel_mlflow.promises.contract import Contract, GapType
+from flywheel_mlflow.promises.routes import SUBJECT, Condition, Route, Severity, Source
 
 #: Who reports what the flywheel finds by itself; rules of ``routing`` know these events by it, so nobody else may use
 #: it (:mod:`flywheel_mlflow.feedback.intake`).

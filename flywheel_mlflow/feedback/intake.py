@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.feedback.dead_letters import DeadLetters
 from flywheel_mlflow.feedback.events import COLUMNS, LINE
 from flywheel_mlflow.feedback.files import EventFiles

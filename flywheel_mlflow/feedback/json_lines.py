@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.errors import DocumentError, InputError, StorageError
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, InputError, StorageError
 from flywheel_mlflow.feedback.columns import keep, sort_rows
 from flywheel_mlflow.feedback.dead_letters import MAX_RAW_CHARACTERS, DeadLetters
 from flywheel_mlflow.feedback.events import (

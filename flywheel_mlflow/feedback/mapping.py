@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from flywheel_mlflow.canonical import digest_of
-from flywheel_mlflow.contract import Strict, Text
-from flywheel_mlflow.documents import load_model, value_at
-from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.base.canonical import digest_of
+from flywheel_mlflow.base.documents import load_model, value_at
+from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.feedback.events import COLUMNS, REQUIRED
+from flywheel_mlflow.promises.contract import Strict, Text
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.lineage import producers
+from flywheel_mlflow.evidence.lineage import producers
+from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from flywheel_mlflow.decisions.risks import HIGH_FROM, Risk
+from flywheel_mlflow.evidence.lineage import Edge, reach
 from flywheel_mlflow.feedback.recurring import Theme
-from flywheel_mlflow.lineage import Edge, reach
-from flywheel_mlflow.risks import HIGH_FROM, Risk
-from flywheel_mlflow.routes import SCOPES, SEVERITIES
+from flywheel_mlflow.promises.routes import SCOPES, SEVERITIES
 
 Urgency = Literal["block now", "schedule"]
 

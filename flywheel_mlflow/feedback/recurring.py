@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from flywheel_mlflow.canonical import document_json, sha256_text
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.canonical import document_json, sha256_text
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.feedback.themes import MAX_TITLE, Group, Grouped, similarities, spelled
 
 FORMAT_VERSION = 1

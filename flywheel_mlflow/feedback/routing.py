@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from flywheel_mlflow.canonical import digest_of
+from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.feedback.matching import KeywordIndex
 from flywheel_mlflow.feedback.origins import Origins, named_interface
-from flywheel_mlflow.routes import FIELDS, PRODUCER, SUBJECT, Condition, Route
+from flywheel_mlflow.promises.routes import FIELDS, PRODUCER, SUBJECT, Condition, Route
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flywheel_mlflow.errors import InputError, StorageError
+from flywheel_mlflow.base.errors import InputError, StorageError
 from flywheel_mlflow.feedback.columns import keep, sort_rows
 from flywheel_mlflow.feedback.dead_letters import DeadLetters
 from flywheel_mlflow.feedback.events import COLUMNS, LINE, MAX_EVENT_BYTES, FeedbackEvent, events_table, parse_event

@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 
 from flywheel_mlflow.drift import DataVerdict, DriftReport, Kind, SignalFound
 from flywheel_mlflow.drift.distributions import values_of
+from flywheel_mlflow.drift.wording import COLOURS, WORDS, tone_of, word_of
 from flywheel_mlflow.figures import style
 from flywheel_mlflow.records.profiles import Signal
-from flywheel_mlflow.wording import COLOURS, WORDS, tone_of, word_of
 
 #: Findings and labels shown; the report has all of them.
 MOST_FINDINGS = 15

@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from flywheel_mlflow.drift import KpiFound
+from flywheel_mlflow.drift.wording import COLOURS, WORDS, word_of
 from flywheel_mlflow.figures import style
 from flywheel_mlflow.reports.dashboard_record import RecordedBottlenecks
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
-from flywheel_mlflow.wording import COLOURS, WORDS, word_of
 
 #: The marks of the words that are drawn, in the order in which they are drawn over each other.
 _SYMBOLS = {

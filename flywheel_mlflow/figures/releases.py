@@ -7,13 +7,13 @@ from datetime import datetime
 
 import plotly.graph_objects as go
 
-from flywheel_mlflow.approvals import JudgedApproval
+from flywheel_mlflow.assembly.diff import ReleaseDiff
+from flywheel_mlflow.assembly.history import Told
+from flywheel_mlflow.decisions.approvals import JudgedApproval
+from flywheel_mlflow.decisions.gates import GateResult, Verdict
+from flywheel_mlflow.drift.wording import WORDS, word_order
 from flywheel_mlflow.figures import style
-from flywheel_mlflow.gates import GateResult, Verdict
-from flywheel_mlflow.history import Told
-from flywheel_mlflow.release_diff import ReleaseDiff
 from flywheel_mlflow.reports.numbers import UNKNOWN
-from flywheel_mlflow.wording import WORDS, word_order
 
 _ROWS = {Verdict.PASS: style.GOOD_ROW, Verdict.BLOCK: style.BAD_ROW, Verdict.INCONCLUSIVE: style.OPEN_ROW}
 _MARKS = {Verdict.PASS: "✓", Verdict.BLOCK: "✗", Verdict.INCONCLUSIVE: "?"}

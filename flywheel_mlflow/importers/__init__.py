@@ -14,9 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from flywheel_mlflow.documents import parse_json, read_text
-from flywheel_mlflow.errors import DocumentError, Fault, UnknownName
-from flywheel_mlflow.evidence import Check
+from flywheel_mlflow.base.documents import parse_json, read_text
+from flywheel_mlflow.base.errors import DocumentError, Fault, UnknownName
+from flywheel_mlflow.evidence.runs import Check
 from flywheel_mlflow.importers import dbt, great_expectations, junit, openlineage, published
 from flywheel_mlflow.importers.findings import clean_line
 

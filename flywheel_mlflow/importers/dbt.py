@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
 from flywheel_mlflow.importers.findings import Findings
 from flywheel_mlflow.importers.shapes import Shape, read_shape
 

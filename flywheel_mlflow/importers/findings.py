@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.errors import DocumentError, Fault
-from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
-from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_label
+from flywheel_mlflow.base.canonical import sha256_text
+from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.base.names import MAX_LABEL_LENGTH, check_label
+from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
 
 #: Characters kept of one message or of one captured output; the rest stays in the tool's own file.
 MAX_MESSAGE: Final = 2000

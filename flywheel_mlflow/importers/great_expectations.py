@@ -6,10 +6,10 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from flywheel_mlflow.canonical import canonical_json
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.errors import DocumentError, Fault
-from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
+from flywheel_mlflow.base.canonical import canonical_json
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
 from flywheel_mlflow.importers.findings import Findings, clean_line
 from flywheel_mlflow.importers.shapes import Shape, read_shape
 

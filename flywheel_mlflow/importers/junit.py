@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from flywheel_mlflow.errors import DocumentError, Fault
-from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
+from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
 from flywheel_mlflow.importers.findings import Findings
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flywheel_mlflow.contract import Kpi
-from flywheel_mlflow.documents import value_at
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.evidence import KpiValue
-from flywheel_mlflow.paths import parse_path, quote_path
-from flywheel_mlflow.storable import number
+from flywheel_mlflow.base.documents import value_at
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.paths import parse_path, quote_path
+from flywheel_mlflow.base.storable import number
+from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.promises.contract import Kpi
 
 #: What the harness writes where it knows no number.
 _UNKNOWN = (None, "N/A", "", " ")

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from pydantic import ConfigDict
 
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.evidence import Check, Outcome
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.evidence.runs import Check, Outcome
 from flywheel_mlflow.importers.findings import Findings
 from flywheel_mlflow.importers.shapes import Shape, read_shape
 

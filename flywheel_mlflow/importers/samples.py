@@ -9,14 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from flywheel_mlflow.contract import Kpi
-from flywheel_mlflow.drift.samples import MAX_SAMPLES
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.names import label_fault
-from flywheel_mlflow.paths import parse_path
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.names import label_fault
+from flywheel_mlflow.base.paths import parse_path
+from flywheel_mlflow.base.storable import number
+from flywheel_mlflow.evidence.samples import MAX_SAMPLES
+from flywheel_mlflow.promises.contract import Kpi
 from flywheel_mlflow.records.reading import JsonLinesReader
 from flywheel_mlflow.records.sources import find_files
-from flywheel_mlflow.storable import number
 
 #: Hex digits of the harness' digest of a question that tell it from that of another version of the data set.
 _HASH_LENGTH = 16

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flywheel_mlflow.documents import Document, faults_of
-from flywheel_mlflow.errors import DocumentError, Fault
+from flywheel_mlflow.base.documents import Document, faults_of
+from flywheel_mlflow.base.errors import DocumentError, Fault
 
 
 class Shape(BaseModel):

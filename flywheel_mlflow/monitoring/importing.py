@@ -6,7 +6,7 @@ import os
 import warnings
 from types import ModuleType
 
-from flywheel_mlflow.errors import MonitoringError
+from flywheel_mlflow.base.errors import MonitoringError
 
 
 def load_metrics() -> ModuleType:

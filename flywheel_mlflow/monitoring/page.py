@@ -10,12 +10,12 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from flywheel_mlflow.base.errors import MonitoringError
 from flywheel_mlflow.drift.findings import Verdict
 from flywheel_mlflow.drift.report import FIRST, DriftReport
-from flywheel_mlflow.errors import MonitoringError
+from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
 from flywheel_mlflow.monitoring.importing import load_metrics
 from flywheel_mlflow.monitoring.tables import tables_of
-from flywheel_mlflow.wording import VERDICT_TONES, Tone
 
 #: Digits a number keeps in the page.
 _DIGITS = 5

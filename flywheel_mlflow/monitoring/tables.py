@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flywheel_mlflow.drift import DriftReport, FilterFound, KpiFound, SignalFound, Trend
-from flywheel_mlflow.wording import Tone, compared_order, tone_of, word_of, word_order
+from flywheel_mlflow.drift.wording import Tone, compared_order, tone_of, word_of, word_order
 
 #: Evidently's words for what its tests found.
 FAIL, WARNING, SUCCESS = "FAIL", "WARNING", "SUCCESS"

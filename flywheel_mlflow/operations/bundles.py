@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow import deliverables
-from flywheel_mlflow.assembly import RecordedAssembly
-from flywheel_mlflow.bundle import Bundle, read_bundle
-from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.documents import parse_json, value_at
-from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.bundle import Bundle, read_bundle
+from flywheel_mlflow.base.canonical import sha256_text
+from flywheel_mlflow.base.documents import parse_json, value_at
+from flywheel_mlflow.base.errors import DocumentError
+from flywheel_mlflow.decisions.pins import Pin
+from flywheel_mlflow.decisions.releases import Release, ReleaseState
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.pins import Pin
-from flywheel_mlflow.releases import Release, ReleaseState
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flywheel_mlflow.errors import FlywheelError, Refused, ServerError, ServerRefused, ServerUnreachable
-from flywheel_mlflow.flywheel import Flywheel
-from flywheel_mlflow.ledger import CLOCK_CORRECTED, CLOCK_SKEW, Event, Identity, Ledger, write_event
-from flywheel_mlflow.releases import ReleaseState, fold
+from flywheel_mlflow.base.errors import FlywheelError, Refused, ServerError, ServerRefused, ServerUnreachable
+from flywheel_mlflow.base.signing import SigningKey
+from flywheel_mlflow.decisions.ledger import CLOCK_CORRECTED, CLOCK_SKEW, Event, Identity, Ledger, write_event
+from flywheel_mlflow.decisions.releases import ReleaseState, fold
+from flywheel_mlflow.decisions.risks import Risk, fold_risks
+from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.reports.escaping import markdown_text
-from flywheel_mlflow.risks import Risk, fold_risks
-from flywheel_mlflow.signing import SigningKey
 from flywheel_mlflow.tracking.ledger import SEGMENT_EVENTS, LedgerPlace
 
 if TYPE_CHECKING:

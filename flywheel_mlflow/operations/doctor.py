@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 
-from flywheel_mlflow.approvals import may_move
-from flywheel_mlflow.errors import FlywheelError
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.ledger import Identity
+from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.base.settings import Settings
+from flywheel_mlflow.decisions.approvals import may_move
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk, look
-from flywheel_mlflow.operations.resting import deleted_runs
-from flywheel_mlflow.settings import Settings
+from flywheel_mlflow.operations.releases.resting import deleted_runs
 
 #: Versions of MLflow from which a published advisory no longer applies, with the advisory. A server older than the
 #: newest of them has a hole that is publicly known.

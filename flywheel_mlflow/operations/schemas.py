@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.canonical import document_json
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.errors import UnknownName
+from flywheel_mlflow.base.canonical import document_json
+from flywheel_mlflow.base.errors import UnknownName
 from flywheel_mlflow.feedback.events import FeedbackEvent
 from flywheel_mlflow.feedback.mapping import ColumnMapping
+from flywheel_mlflow.promises.blueprint import Blueprint
+from flywheel_mlflow.promises.contract import Contract
 
 MODELS: dict[str, type[BaseModel]] = {
     "contract": Contract,

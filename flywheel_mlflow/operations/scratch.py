@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from flywheel_mlflow.errors import StorageError
+from flywheel_mlflow.base.errors import StorageError
 
 
 @contextlib.contextmanager

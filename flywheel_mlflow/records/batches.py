@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
-from flywheel_mlflow.errors import RecordError
+from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.records.fingerprints import (
     NO_HASH,
     Hashes,

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from flywheel_mlflow.contract import Finite, Strict, Text
-from flywheel_mlflow.documents import Document, faults_of, parse_json, read_text
-from flywheel_mlflow.errors import DocumentError, Fault
-from flywheel_mlflow.names import Label
+from flywheel_mlflow.base.documents import Document, faults_of, parse_json, read_text
+from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.base.names import Label
+from flywheel_mlflow.promises.contract import Finite, Strict, Text
 from flywheel_mlflow.records.sources import CARD_FILE
 
 

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from flywheel_mlflow.contract import InterfaceOut
-from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
+from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
+from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.records.batches import Batch, Places
 from flywheel_mlflow.records.fingerprints import NO_HASH, Hashes, as_hashes, content_text, hash_text
 from flywheel_mlflow.records.personal import find_personal_data, withheld

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.evidence import FieldType
+from flywheel_mlflow.evidence.runs import FieldType
 from flywheel_mlflow.records.cards import DataCard
 
 if TYPE_CHECKING:

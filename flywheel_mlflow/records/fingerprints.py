@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flywheel_mlflow.errors import RecordError
+from flywheel_mlflow.base.errors import RecordError
 
 Hashes = npt.NDArray[np.uint64]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flywheel_mlflow.canonical import digest_of, short_digest
-from flywheel_mlflow.contract import InterfaceOut, field_types
-from flywheel_mlflow.errors import RecordError
-from flywheel_mlflow.evidence import Check, FieldType, InterfaceVersion
+from flywheel_mlflow.base.canonical import digest_of, short_digest
+from flywheel_mlflow.base.errors import RecordError
+from flywheel_mlflow.evidence.runs import Check, FieldType, InterfaceVersion
+from flywheel_mlflow.promises.contract import InterfaceOut, field_types
 from flywheel_mlflow.records.batches import BatchMaker, RecordSchema
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
 from flywheel_mlflow.records.checks import (

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from flywheel_mlflow.canonical import document_json, plain
-from flywheel_mlflow.errors import RecordError
+from flywheel_mlflow.base.canonical import document_json, plain
+from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.records.schema_tree import path_part
 
 #: Values kept of each signal: the Kolmogorov-Smirnov distance of two such samples is known to

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from flywheel_mlflow.errors import RecordError, StorageError
+from flywheel_mlflow.base.errors import RecordError, StorageError
 from flywheel_mlflow.records.parquet import damaged_row_group, open_parquet
 from flywheel_mlflow.records.sources import BLOCK_BYTES, DataFile, file_digest
 

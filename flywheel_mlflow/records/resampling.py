@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flywheel_mlflow.contract import InterfaceOut
+from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.records.batches import BatchMaker
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.profiling import ProfileBuilder

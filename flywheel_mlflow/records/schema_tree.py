@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from flywheel_mlflow.errors import RecordError
-from flywheel_mlflow.evidence import FieldType
+from flywheel_mlflow.base.errors import RecordError
+from flywheel_mlflow.evidence.runs import FieldType
 
 #: Objects keyed by data (a user, a URL) have as many fields as rows; such a schema says nothing
 #: and would outgrow memory.

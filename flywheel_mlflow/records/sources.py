@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel_mlflow.canonical import digest_of
-from flywheel_mlflow.errors import InputError, StorageError
+from flywheel_mlflow.base.canonical import digest_of
+from flywheel_mlflow.base.errors import InputError, StorageError
 
 #: Bytes read at once: large enough that the calls cost nothing, small beside the memory limit.
 BLOCK_BYTES = 1 << 20

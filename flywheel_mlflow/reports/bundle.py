@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from flywheel_mlflow import deliverables
-from flywheel_mlflow.assembly import Assembly
-from flywheel_mlflow.canonical import document_json
-from flywheel_mlflow.evidence import Check
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.base.canonical import document_json
+from flywheel_mlflow.evidence.runs import Check
 from flywheel_mlflow.reports.charts import lineage_svg, stage_scores_svg
 from flywheel_mlflow.reports.checks import junit_xml, results_document, test_report
 from flywheel_mlflow.reports.markdown import render_report

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly import Assembly
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.drift.wording import number_word, same_number
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value
-from flywheel_mlflow.wording import number_word, same_number
 
 #: The order in which readers of a review want to meet them.
 _ORDER = ("now unknown", "worse", "better", "newly known", "moved")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from flywheel_mlflow.evidence import Check, Outcome
+from flywheel_mlflow.evidence.runs import Check, Outcome
 from flywheel_mlflow.reports.escaping import markdown_code, markdown_text, visible
 
 FORMAT_VERSION = 1

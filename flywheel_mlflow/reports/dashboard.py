@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flywheel_mlflow.canonical import plain
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.releases import Release, ReleaseStage, ReleaseState
+from flywheel_mlflow.base.canonical import plain
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.releases import Release, ReleaseStage, ReleaseState
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, sentence
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, Health, Reason, health, regression
@@ -25,7 +26,6 @@ from flywheel_mlflow.reports.dashboard_sections import (
 )
 from flywheel_mlflow.reports.dashboard_trends import kpi_section
 from flywheel_mlflow.reports.numbers import format_value
-from flywheel_mlflow.wording import Tone
 
 FORMAT_VERSION = 1
 #: Bottlenecks and findings of the executive view; the sections have all of them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flywheel_mlflow.wording import Tone
+from flywheel_mlflow.drift.wording import Tone
 
 #: Who a page is for; a section names the readers it serves.
 READERS = ("business", "governance", "engineering")

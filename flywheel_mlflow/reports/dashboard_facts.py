@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.assembly.history import Told
+from flywheel_mlflow.decisions.explanations import Answered
+from flywheel_mlflow.decisions.releases import ReleaseState
+from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.drift import DriftReport
-from flywheel_mlflow.explanations import Answered
 from flywheel_mlflow.feedback.recurring import Themes
 from flywheel_mlflow.feedback.tasks import TaskState
-from flywheel_mlflow.history import Told
-from flywheel_mlflow.releases import ReleaseState
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
 from flywheel_mlflow.reports.pages.links import NO_LINKS, Links
-from flywheel_mlflow.risks import Risk
 
 #: Where no theme became a task.
 NO_TASKS = TaskState()

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.releases import Override, ReleaseState
+from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.drift import ChangeOutcome
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.releases import Override, ReleaseState
+from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
+from flywheel_mlflow.evidence.stages import StageStatus
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, DriftFacts, LedgerFacts
 from flywheel_mlflow.reports.tasks import run_again
-from flywheel_mlflow.risks import Risk
-from flywheel_mlflow.stages import StageStatus
-from flywheel_mlflow.wording import VERDICT_TONES, Tone
 
 #: Names listed in one reason; the section it leads to has all of them.
 MOST_NAMES = 3

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from flywheel_mlflow import deliverables
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.errors import DocumentError, Fault, InputError
-from flywheel_mlflow.evidence import FieldType
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
+from flywheel_mlflow.evidence.provenance import Direction, own_direction
+from flywheel_mlflow.evidence.runs import FieldType
 from flywheel_mlflow.feedback.absorption import Absorption
-from flywheel_mlflow.provenance import Direction, own_direction
 from flywheel_mlflow.reports.bundle import LINEAGE_CHART
 
 Found = TypeVar("Found")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flywheel_mlflow.releases import STAGES, Override, Release, ReleaseStage, ReleaseState
+from flywheel_mlflow.decisions.releases import STAGES, Override, Release, ReleaseStage, ReleaseState
+from flywheel_mlflow.decisions.risks import Risk
+from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import open_overrides
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.pages.links import NO_LINKS, Links
-from flywheel_mlflow.risks import Risk
-from flywheel_mlflow.wording import VERDICT_TONES, Tone
 
 #: Newest releases and ledger events shown; `flywheel release list` and `release history` have all of them.
 MOST_RELEASES, MOST_EVENTS = 20, 15

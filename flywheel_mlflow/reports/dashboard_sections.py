@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from flywheel_mlflow.drift import DriftReport
-from flywheel_mlflow.lineage import EdgeState
+from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone, tone_of, word_of
+from flywheel_mlflow.evidence.lineage import EdgeState
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Image, Pair, Section, Table, code, number, sentence
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, regression
@@ -15,7 +16,6 @@ from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.reports.tasks import tasks_view
 from flywheel_mlflow.reports.view import text_bar
-from flywheel_mlflow.wording import VERDICT_TONES, Tone, tone_of, word_of
 
 #: Findings, themes and edges of one table; the command or file named beside it has all of them.
 MOST_ROWS = 100

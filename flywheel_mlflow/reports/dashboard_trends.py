@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from flywheel_mlflow.deliverables import ACCEPTANCE_METRICS
-from flywheel_mlflow.provenance import Direction
+from flywheel_mlflow.assembly.deliverables import ACCEPTANCE_METRICS
+from flywheel_mlflow.drift.wording import Tone, number_word, tone_of, word_of
+from flywheel_mlflow.evidence.provenance import Direction
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Spark, Table, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_record import RecordedKpi, RecordedMetric
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
-from flywheel_mlflow.wording import Tone, number_word, tone_of, word_of
 
 #: The flywheel's own numbers over the iterations, before those it is accepted by.
 HEADLINE_METRICS = (

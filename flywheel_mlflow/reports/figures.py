@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 
-from flywheel_mlflow.canonical import canonical_json
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.provenance import Metrics
+from flywheel_mlflow.base.canonical import canonical_json
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.evidence.provenance import Metrics
 from flywheel_mlflow.reports.escaping import Markdown
 from flywheel_mlflow.reports.numbers import format_value, with_unit
 

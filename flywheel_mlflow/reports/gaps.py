@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly import Assembly
-from flywheel_mlflow.lineage import EdgeState
-from flywheel_mlflow.registry import RegistryEntry
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.evidence.lineage import EdgeState
+from flywheel_mlflow.evidence.registry import RegistryEntry
 
 #: Skipped runs are listed up to here for each project, so that one restless project cannot drown the others.
 MOST_SKIPPED = 5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.gates import CriterionResult, GateResult, Verdict
-from flywheel_mlflow.releases import Release
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
+from flywheel_mlflow.decisions.releases import Release
+from flywheel_mlflow.promises.blueprint import Blueprint
 from flywheel_mlflow.reports.rendering import render_markdown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flywheel_mlflow.deliverables import REPORT
+from flywheel_mlflow.assembly.deliverables import REPORT
 from flywheel_mlflow.reports.note import cut_note
 from flywheel_mlflow.reports.pages.addresses import Addresses
 

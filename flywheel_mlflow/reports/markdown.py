@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flywheel_mlflow.assembly import Assembly
+from flywheel_mlflow.assembly.assembly import Assembly
 from flywheel_mlflow.reports.escaping import Markdown
 from flywheel_mlflow.reports.rendering import render_markdown
 from flywheel_mlflow.reports.view import build_view

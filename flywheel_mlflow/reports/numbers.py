@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from flywheel_mlflow.errors import AssemblyError
+from flywheel_mlflow.base.errors import AssemblyError
 
 UNKNOWN = "unknown"
 

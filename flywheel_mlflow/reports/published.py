@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from flywheel_mlflow.assembly import Assembly
+from flywheel_mlflow.assembly.assembly import Assembly
 from flywheel_mlflow.reports.numbers import with_unit
 
 #: Our names of the totals that are compared, without their ``flywheel.``, as a reader calls them.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flywheel_mlflow.assembly.review import Review
 from flywheel_mlflow.reports.rendering import render_markdown
-from flywheel_mlflow.review import Review
 
 
 def render_review(review: Review) -> str:

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly import Assembly
-from flywheel_mlflow.deliverables import ACCEPTANCE_METRICS
-from flywheel_mlflow.lineage import EdgeState
-from flywheel_mlflow.metrics import Bottleneck
-from flywheel_mlflow.registry import RegistryEntry
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.assembly.deliverables import ACCEPTANCE_METRICS
+from flywheel_mlflow.assembly.metrics import Bottleneck
+from flywheel_mlflow.base.rules import parse_rule
+from flywheel_mlflow.evidence.lineage import EdgeState
+from flywheel_mlflow.evidence.registry import RegistryEntry
+from flywheel_mlflow.evidence.stages import StageRun, StageStatus
 from flywheel_mlflow.reports.changes import Change, StatusChange, change_summary, changes, status_changes
 from flywheel_mlflow.reports.drift import DriftView, drift_view
 from flywheel_mlflow.reports.escaping import Markdown
@@ -19,8 +21,6 @@ from flywheel_mlflow.reports.gaps import Gap, Skipped, gaps, skipped_runs
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.published import Comparison, compare_published
 from flywheel_mlflow.reports.tasks import TasksView, tasks_view
-from flywheel_mlflow.rules import parse_rule
-from flywheel_mlflow.stages import StageRun, StageStatus
 
 #: Numbers that moved are listed up to here; all of them are in the metrics document.
 MOST_CHANGES = 30

@@ -10,7 +10,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from flywheel_mlflow.settings import Settings
+from flywheel_mlflow.base.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.errors import InputError, ServerRefused, UnknownName
-from flywheel_mlflow.evidence import EvidenceKind, SkippedRun
+from flywheel_mlflow.base.errors import InputError, ServerRefused, UnknownName
+from flywheel_mlflow.evidence.runs import EvidenceKind, SkippedRun
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.collector import PAGE_SIZE, metric_of, read_interfaces
 from flywheel_mlflow.tracking.connection import pages, translated

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.errors import ServerRefused, StorageError
+from flywheel_mlflow.base.errors import ServerRefused, StorageError
+from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.tracking.connection import translated
-from flywheel_mlflow.writing import write_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,10 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly import RecordedAssembly
-from flywheel_mlflow.errors import FlywheelError, ServerRefused, StorageError
-from flywheel_mlflow.evidence import ConsumedInterface, InterfaceVersion
-from flywheel_mlflow.settings import redacted
+from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.base.errors import FlywheelError, ServerRefused, StorageError
+from flywheel_mlflow.base.settings import redacted
+from flywheel_mlflow.base.writing import write_files
+from flywheel_mlflow.evidence.runs import ConsumedInterface, InterfaceVersion
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.artifacts import Artifacts
 from flywheel_mlflow.tracking.connection import pages, translated
@@ -29,7 +30,6 @@ from flywheel_mlflow.tracking.project_runs import (
     upload,
 )
 from flywheel_mlflow.tracking.views import ASSEMBLY_TITLE, ASSEMBLY_VIEWS, view_address
-from flywheel_mlflow.writing import write_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.contract import Contract, Kpi
-from flywheel_mlflow.errors import ServerRefused
-from flywheel_mlflow.evidence import (
+from flywheel_mlflow.base.errors import ServerRefused
+from flywheel_mlflow.base.paths import metric_names
+from flywheel_mlflow.evidence.runs import (
     CheckSummary,
     Collected,
     ConsumedInterface,
@@ -26,7 +26,7 @@ from flywheel_mlflow.evidence import (
     ProjectEvidence,
     SkippedRun,
 )
-from flywheel_mlflow.paths import metric_names
+from flywheel_mlflow.promises.contract import Contract, Kpi
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
 from flywheel_mlflow.tracking.integrity import CoveredValues, changes_since

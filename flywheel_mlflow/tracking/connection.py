@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from flywheel_mlflow.errors import FlywheelError, ServerError, ServerRefused, ServerUnreachable, StorageError
-from flywheel_mlflow.settings import REQUEST_RETRIES, REQUEST_TIMEOUT_S, Settings, redacted
+from flywheel_mlflow.base.errors import FlywheelError, ServerError, ServerRefused, ServerUnreachable, StorageError
+from flywheel_mlflow.base.settings import REQUEST_RETRIES, REQUEST_TIMEOUT_S, Settings, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.errors import FlywheelError, InputError, ServerRefused, StorageError
+from flywheel_mlflow.base.canonical import sha256_text
+from flywheel_mlflow.base.errors import FlywheelError, InputError, ServerRefused, StorageError
+from flywheel_mlflow.base.settings import redacted
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE, DeadLetter, read_letters
 from flywheel_mlflow.feedback.files import EVENTS_FILE, INDEX_FILE, read_events, read_index
 from flywheel_mlflow.feedback.identity import NEW, IdIndex, content_hashes, id_hash, id_hashes
-from flywheel_mlflow.settings import redacted
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.artifacts import Artifacts
 from flywheel_mlflow.tracking.connection import pages, translated

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from flywheel_mlflow.errors import ServerUnreachable
-from flywheel_mlflow.settings import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Settings
+from flywheel_mlflow.base.errors import ServerUnreachable
+from flywheel_mlflow.base.settings import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Settings
 from flywheel_mlflow.tracking.connection import ROUTES, unreachable
 from flywheel_mlflow.tracking.rest import Wire
 

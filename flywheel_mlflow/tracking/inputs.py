@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flywheel_mlflow.errors import InputError, ServerRefused, StorageError
-from flywheel_mlflow.evidence import InterfaceVersion
+from flywheel_mlflow.base.errors import InputError, ServerRefused, StorageError
+from flywheel_mlflow.evidence.runs import InterfaceVersion
 from flywheel_mlflow.tracking.artifacts import Artifacts, is_absent
 
 

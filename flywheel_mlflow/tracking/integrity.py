@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.canonical import canonical_json, sha256_text, short_digest
-from flywheel_mlflow.evidence import ConsumedInterface, InterfaceVersion
+from flywheel_mlflow.base.canonical import canonical_json, sha256_text, short_digest
+from flywheel_mlflow.evidence.runs import ConsumedInterface, InterfaceVersion
 from flywheel_mlflow.tracking import tags
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from flywheel_mlflow.errors import InputError, ServerRefused
-from flywheel_mlflow.ledger import Event, Ledger, LedgerFault, read_ledger
+from flywheel_mlflow.base.errors import InputError, ServerRefused
+from flywheel_mlflow.decisions.ledger import Event, Ledger, LedgerFault, read_ledger
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
 
@@ -214,7 +214,7 @@ def _next_segment(seal: str | None) -> str | None:
     """The run that the last event of a segment names; None while the segment is not full."""
     if seal is None:
         return None
-    from flywheel_mlflow.ledger import read_event
+    from flywheel_mlflow.decisions.ledger import read_event
 
     try:
         named = read_event(0, seal).body.get("next")

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.settings import REQUEST_RETRIES, REQUEST_TIMEOUT_S
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.settings import REQUEST_RETRIES, REQUEST_TIMEOUT_S
 
 #: MLflow's own defaults and limits (mlflow.environment_variables of 3.17.2).
 _BACKOFF_FACTOR, _BACKOFF_JITTER = 2, 1.0

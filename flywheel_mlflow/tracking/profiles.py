@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.drift.samples import samples_from_json
-from flywheel_mlflow.errors import FlywheelError
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.evidence.samples import samples_from_json
 from flywheel_mlflow.feedback.failures import KpiFailures, failures_from_json
 from flywheel_mlflow.records.cards import DataCard, card_from_json
 from flywheel_mlflow.records.profiles import Profile, profile_from_json

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.canonical import canonical_json
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.errors import FlywheelError, InputError
-from flywheel_mlflow.evidence import (
+from flywheel_mlflow.base.canonical import canonical_json
+from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.base.settings import redacted
+from flywheel_mlflow.base.storable import MAX_TAG_LENGTH
+from flywheel_mlflow.evidence.runs import (
     CheckSummary,
     ConsumedInterface,
     EvidenceKind,
@@ -21,8 +22,7 @@ from flywheel_mlflow.evidence import (
     Outcome,
     ProjectEvidence,
 )
-from flywheel_mlflow.settings import redacted
-from flywheel_mlflow.storable import MAX_TAG_LENGTH
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import translated
 from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags

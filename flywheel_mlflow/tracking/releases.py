@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.canonical import canonical_json, plain
-from flywheel_mlflow.errors import InputError, ServerRefused
-from flywheel_mlflow.pins import Pin
+from flywheel_mlflow.base.canonical import canonical_json, plain
+from flywheel_mlflow.base.errors import InputError, ServerRefused
+from flywheel_mlflow.decisions.pins import Pin
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
 from flywheel_mlflow.tracking.ledger import LedgerPlace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from flywheel_mlflow.bundle import Bundle
+    from flywheel_mlflow.assembly.bundle import Bundle
 
 #: MLflow answers the first for a missing version, the second for a missing alias (tried on 3.17.2).
 _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"})

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.settings import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, Settings
+from flywheel_mlflow.base.settings import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, Settings
 from flywheel_mlflow.tracking.connection import bound_requests, not_mlflow, translated, unreachable
 from flywheel_mlflow.tracking.manner import Manner, manner_of
 

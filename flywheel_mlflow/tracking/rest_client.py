@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from flywheel_mlflow.errors import ServerError
-from flywheel_mlflow.settings import Settings, redacted
+from flywheel_mlflow.base.errors import ServerError
+from flywheel_mlflow.base.settings import Settings, redacted
 from flywheel_mlflow.tracking.connection import not_mlflow, open_client, refusal
 from flywheel_mlflow.tracking.rest import Answer, Wire
 

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from flywheel_mlflow.errors import ServerError, ServerRefused
-from flywheel_mlflow.settings import ANSWER_TIMEOUT_S, Settings
+from flywheel_mlflow.base.errors import ServerError, ServerRefused
+from flywheel_mlflow.base.settings import ANSWER_TIMEOUT_S, Settings
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import ACTOR_HEADER, ROUTES, translated
 

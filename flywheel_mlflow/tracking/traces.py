@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.canonical import canonical_json
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.canonical import canonical_json
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.feedback.events import FeedbackEvent, parse_event
 from flywheel_mlflow.tracking.connection import pages, translated
 

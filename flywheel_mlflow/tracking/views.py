@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.tracking import tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-    from flywheel_mlflow.contract import Contract
+    from flywheel_mlflow.promises.contract import Contract
 
 #: Before the key of a view in the tags of an experiment, and the option of an address that opens it. MLflow 3.17.2
 #: writes them for its button "Share view"; what stands in them was read from its user interface and tried in a browser.

@@ -10,7 +10,7 @@ from typing import Any
 
 from p01_filters import Document, Rule
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

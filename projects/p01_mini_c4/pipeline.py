@@ -21,7 +21,7 @@ from p01_language import LANGUAGES, RULE
 from p01_privacy import personal_rules
 from p01_smoke import bits_per_char
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.pipelines import Workspace, main, read_jsonl
 
 FAULTS = {

@@ -14,7 +14,7 @@ from p02_refusals import Prompt
 from p02_samples import Sample, counted
 from p02_teacher import TASKS
 
-from flywheel_mlflow.canonical import sha256_text
+from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.pipelines import HeldOutCase, Workspace
 
 #: A lawyer reviews a sample in a minute and a half; 120 RMB an hour. Both as in the published estimate (7,731

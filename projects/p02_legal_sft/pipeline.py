@@ -13,7 +13,7 @@ from p02_results import Made, held_out_cases, log_checks, log_failures, log_samp
 from p02_samples import LICENCE, Sample, make_sample, pair_record, refusal_record, sft_record
 from p02_teacher import TASKS, ask
 
-from flywheel_mlflow.canonical import short_digest
+from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.pipelines import Workspace, check_held_out, main, read_jsonl
 from flywheel_mlflow.records import content_digest
 from flywheel_mlflow.records.personal import kinds_in

@@ -13,7 +13,7 @@ from p03_pictures import Picture, draw
 from p03_report import SPLITS, as_record, data_card, document, log_checks, manifest_of
 from p03_samples import Sample, Scene, paired_samples, single_samples
 
-from flywheel_mlflow.canonical import short_digest
+from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.pipelines import Workspace, main, read_jsonl
 from flywheel_mlflow.records import content_digest
 from flywheel_mlflow.records.personal import kinds_in

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 DIFFICULTIES = ("intro", "core", "extension", "advanced")
 #: A volume with fewer lessons is a leaflet, and is not counted as a book.

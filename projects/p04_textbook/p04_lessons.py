@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 #: Below this a lesson explains nothing (the shortest good one has about 30 words).
 MIN_LESSON_WORDS = 20

@@ -14,7 +14,7 @@ from p04_records import LICENCE, Lesson, example_record, lesson_record
 from p04_results import log_checks, metrics
 from p04_verification import Verdict, verify
 
-from flywheel_mlflow.canonical import short_digest
+from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.pipelines import Workspace, main, read_jsonl
 from flywheel_mlflow.records import content_digest
 from flywheel_mlflow.records.personal import find_personal_data

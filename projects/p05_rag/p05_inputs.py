@@ -11,7 +11,7 @@ from typing import Any
 
 from p05_index import PageIndex, tokens_of
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.pipelines import HeldOutCase, Task
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.records.personal import kinds_in
 
 #: A row of a table ends in at least two columns of numbers (a header of years counts).

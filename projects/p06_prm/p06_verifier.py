@@ -11,7 +11,7 @@ from enum import StrEnum
 from string import Formatter
 from typing import Any
 
-from flywheel_mlflow.errors import FlywheelError, InputError
+from flywheel_mlflow.base.errors import FlywheelError, InputError
 from sandbox import Limits, run_program
 
 #: Claimed and executed values are equal within this relative difference: both pass through decimal text.

@@ -24,7 +24,7 @@ from p06_traces import Trace, code_traces, math_traces
 from p06_validation import Judged, judge_code, judge_math
 from p06_verifier import BASE_RULES, Rule, admit_rules, make_rule
 
-from flywheel_mlflow.canonical import short_digest
+from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.pipelines import HeldOutCase, Workspace, check_held_out, main, read_jsonl
 from flywheel_mlflow.records import content_digest
 from flywheel_mlflow.records.personal import kinds_in

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 #: Words that ask for something to be handed out.
 _ASKS = r"\b(?:list|give|show|export|tell|print|send|read out)\b"

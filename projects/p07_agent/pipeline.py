@@ -17,7 +17,7 @@ from p07_repair import spoil
 from p07_tools import SCHEMA_FIELDS, SCHEMAS, Environment, open_library
 from p07_training import LICENCE, group_of, manifest_of, records_of, splits_of
 
-from flywheel_mlflow.canonical import digest_of
+from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.pipelines import Workspace, main, read_jsonl
 
 FAULTS = {

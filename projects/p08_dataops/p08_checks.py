@@ -11,7 +11,7 @@ from p08_history import Catalogue, Experiment
 from p08_lineage import Graph, bad_parents, dangling
 from p08_operations import Incident, Rollback, without_rollback
 
-from flywheel_mlflow.evidence import Outcome
+from flywheel_mlflow.evidence.runs import Outcome
 from flywheel_mlflow.pipelines import Workspace
 
 

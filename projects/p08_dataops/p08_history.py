@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from flywheel_mlflow.contract import Contract, Kpi
-from flywheel_mlflow.evidence import Collected, EvidenceKind, InterfaceVersion, Outcome, ProjectEvidence
+from flywheel_mlflow.evidence.runs import Collected, EvidenceKind, InterfaceVersion, Outcome, ProjectEvidence
+from flywheel_mlflow.promises.contract import Contract, Kpi
 
 Status = Literal["completed", "regressed", "failed"]
 DECISIONS: Mapping[Status, str] = {"completed": "accepted", "regressed": "rolled_back", "failed": "retry_required"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from p08_history import Catalogue, Experiment
 
-from flywheel_mlflow.evidence import Collected
+from flywheel_mlflow.evidence.runs import Collected
 
 
 @dataclass(frozen=True, slots=True)

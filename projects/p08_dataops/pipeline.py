@@ -15,8 +15,8 @@ from p08_history import Experiment, catalogue_of, experiments_of
 from p08_lineage import graph_of
 from p08_operations import alerts_of, incidents_of, rollbacks_of, service_levels
 
-from flywheel_mlflow.evidence import InterfaceVersion, ProjectEvidence
-from flywheel_mlflow.operations.project_run import judge
+from flywheel_mlflow.evidence.runs import InterfaceVersion, ProjectEvidence
+from flywheel_mlflow.operations.projects.project_run import judge
 from flywheel_mlflow.pipelines import Workspace, main, read_jsonl
 
 FAULTS = {

@@ -15,7 +15,7 @@ from p09_drill import minutes_between, rehearse
 from p09_redaction import Redactor, guessable_tokens
 from p09_zones import ROLES, ZONES, Alert, alerts_of
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.pipelines import Workspace, main, read_jsonl, sample_record
 
 FAULTS = {

@@ -16,8 +16,8 @@ import p11_tokens as tokens
 from p11_mix import HeldOut, Text
 from p11_smoke import Training, smoke_train
 
-from flywheel_mlflow.canonical import document_json
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.canonical import document_json
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.pipelines import Workspace, main, read_jsonl
 
 FAULTS = {

@@ -13,7 +13,7 @@ from p12_problems import CodeProblem, Evaluation, MathProblem, masked
 from p12_sampling import SELECTED_PER_PROMPT, Judged, Sampled, broken_programs, plain, trace_of
 from p12_verifier import LIMITS, MIN_REWARD, UNEQUAL, AnswerVerifier, Case, agreement, obstacle, parts_of
 
-from flywheel_mlflow.canonical import digest_of
+from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.pipelines import HeldOutCase, Workspace
 from sandbox import run_programs
 

@@ -12,9 +12,9 @@ from typing import Any
 from p12_problems import plain_number
 from pydantic import Field, ValidationError
 
-from flywheel_mlflow.contract import Strict
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.pipelines import Task
+from flywheel_mlflow.promises.contract import Strict
 from sandbox import Execution, Limits
 
 #: reward = 0.2 for the form + 0.8 for the task, and what is selected has at least 0.8: all as published.

@@ -13,8 +13,8 @@ from p15_layer import Layer, Vocabulary
 from p15_sql import Plan, columns_in, generate, plan, refusal, tables_in
 from p15_warehouse import Rows, Warehouse
 
-from flywheel_mlflow.canonical import digest_of
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.canonical import digest_of
+from flywheel_mlflow.base.errors import InputError
 
 #: The steps of an answer; a refused question ends at the guard, one without definition at generate.
 STEPS = ("recall", "plan", "generate", "guard", "execute", "answer")

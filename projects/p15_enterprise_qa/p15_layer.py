@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from p15_warehouse import Warehouse
 from pydantic import Field, ValidationError
 
-from flywheel_mlflow.contract import Strict
-from flywheel_mlflow.documents import Document, faults_of
-from flywheel_mlflow.errors import DocumentError, InputError
+from flywheel_mlflow.base.documents import Document, faults_of
+from flywheel_mlflow.base.errors import DocumentError, InputError
 from flywheel_mlflow.pipelines import Task
+from flywheel_mlflow.promises.contract import Strict
 
 _Model = TypeVar("_Model", bound=Strict)
 

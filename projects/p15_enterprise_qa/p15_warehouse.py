@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 #: What SQLite may be asked to do for a question: nothing that changes anything.
 _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION})

@@ -15,8 +15,8 @@ from p15_measure import Outcome, evaluate, failure_of, latency_ms, rate
 from p15_sql import columns_in
 from p15_warehouse import Warehouse, load_warehouse, privacy_rules
 
-from flywheel_mlflow.canonical import digest_of, document_json
-from flywheel_mlflow.errors import FlywheelError
+from flywheel_mlflow.base.canonical import digest_of, document_json
+from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.pipelines import HeldOutCase, Workspace, check_held_out, main, read_jsonl, sample_record
 
 FAULTS = {

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from flywheel_mlflow.errors import FlywheelError, InputError
+from flywheel_mlflow.base.errors import FlywheelError, InputError
 
 #: What starting the interpreter may take on a machine under load; it takes about 20 ms on an idle one.
 _STARTING_S = 30.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from docs_faults import PAGE, fault_table
 
-from flywheel_mlflow.operations.pipeline import PIPELINE_FILE
+from flywheel_mlflow.operations.projects.pipeline import PIPELINE_FILE
 
 
 def test_the_table_of_faults_is_current() -> None:

@@ -14,7 +14,7 @@ from servers.proxy import CountingProxy
 from servers.tracking import TrackingServerProcess, running_tracking_server
 from workbench import Bench, bench_on, copy_flywheel, fresh_name, renamed
 
-from flywheel_mlflow.flywheel import Flywheel, load_flywheel
+from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
 
 # Read before the isolation of the first test clears it.
 REQUIRE_POSTGRES = os.environ.get("FLYWHEEL_REQUIRE_POSTGRES") == "1"

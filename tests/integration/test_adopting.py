@@ -9,10 +9,10 @@ import pytest
 from servers.embedded import EmbeddedStore
 from workbench import Bench, bench_on, copy_flywheel, flywheel_command, fresh_name, renamed
 
-from flywheel_mlflow.errors import FlywheelError, InputError, UnknownName
-from flywheel_mlflow.evidence import EvidenceKind
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.adopting import adopt_runs
+from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.evidence.runs import EvidenceKind
+from flywheel_mlflow.operations.projects.adopting import adopt_runs
 from flywheel_mlflow.tracking import Adopted
 
 
@@ -71,7 +71,7 @@ def test_foreign_runs_become_evidence(bench: Bench) -> None:
 
 def test_adopted_run_without_checks_is_not_consumable(bench: Bench) -> None:
     """An adopted run brings no check results, so it is evidence, and still nobody may build on it."""
-    from flywheel_mlflow.operations.project_run import judge
+    from flywheel_mlflow.operations.projects.project_run import judge
 
     experiment, _ = _history(bench, {"queries": 50})
     _adopt(bench, experiment)

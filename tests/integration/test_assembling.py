@@ -12,14 +12,14 @@ from servers.embedded import EmbeddedStore
 from servers.proxy import CountingProxy
 from workbench import Bench, bench_on, copy_flywheel, datasets_of, flywheel_command, fresh_name
 
-from flywheel_mlflow import deliverables
-from flywheel_mlflow.errors import FlywheelError, InputError
-from flywheel_mlflow.evidence import EvidenceKind
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.assembling import Assembled, assemble_iteration
-from flywheel_mlflow.operations.checking import read_sources
-from flywheel_mlflow.operations.project_run import ProjectRun
-from flywheel_mlflow.registry import EvidenceState
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.evidence.registry import EvidenceState
+from flywheel_mlflow.evidence.runs import EvidenceKind
+from flywheel_mlflow.operations.assembly.assembling import Assembled, assemble_iteration
+from flywheel_mlflow.operations.assembly.checking import read_sources
+from flywheel_mlflow.operations.projects.project_run import ProjectRun
 
 DELIVERABLES = {
     *(f"processed/{name}" for name in ("upstream_project_registry.json", "phase_inventory.json")),

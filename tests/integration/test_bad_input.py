@@ -10,8 +10,8 @@ import pytest
 from servers.embedded import EmbeddedStore
 from workbench import Bench, Ended, bench_on, copy_flywheel, flywheel_command, fresh_name, records, write_records
 
-from flywheel_mlflow.errors import FlywheelError, InputError
-from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.evidence.flywheel import load_flywheel
 
 METRICS = {"verification_pass_rate": 0.99, "synthesized_count": 88, "num_books": 2}
 CHECKS = ("both_domains_present", "train_val_no_overlap", "quality_has_no_failures", "manifest_matches_final_count")

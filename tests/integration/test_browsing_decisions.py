@@ -18,26 +18,26 @@ from servers.proxy import CountingProxy
 from servers.spoiling import spoilt_params
 from servers.tracking import TrackingServerProcess
 
+from flywheel_mlflow.base.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.drift import drift_report_from_json
-from flywheel_mlflow.errors import InputError, Refused, UnknownName
-from flywheel_mlflow.operations.browsing.comparing import compare
-from flywheel_mlflow.operations.browsing.drift import drift
-from flywheel_mlflow.operations.browsing.feedback import feedback
-from flywheel_mlflow.operations.browsing.reader import Asked, Memory, Reader
-from flywheel_mlflow.operations.browsing.release import release
-from flywheel_mlflow.operations.browsing.release_diff import release_diff
-from flywheel_mlflow.operations.browsing.releases import releases
-from flywheel_mlflow.operations.browsing.risk import risk
-from flywheel_mlflow.operations.browsing.risks import risks
-from flywheel_mlflow.operations.drifting import drift_iteration
-from flywheel_mlflow.operations.feedback import ingest_files
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.operations.assembly.drifting import drift_iteration
+from flywheel_mlflow.operations.feedback.feedback import ingest_files
+from flywheel_mlflow.operations.feedback.theming import find_themes
+from flywheel_mlflow.operations.reading.comparing import compare
+from flywheel_mlflow.operations.reading.drift import drift
+from flywheel_mlflow.operations.reading.feedback import feedback
+from flywheel_mlflow.operations.reading.reader import Asked, Memory, Reader
+from flywheel_mlflow.operations.reading.release import release
+from flywheel_mlflow.operations.reading.release_diff import release_diff
+from flywheel_mlflow.operations.reading.releases import releases
+from flywheel_mlflow.operations.reading.risk import risk
+from flywheel_mlflow.operations.reading.risks import risks
+from flywheel_mlflow.operations.reading.telling import diff_releases
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.operations.telling import diff_releases
-from flywheel_mlflow.operations.theming import find_themes
 from flywheel_mlflow.reports.dashboard_blocks import Form, Section
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.wording import Tone
 
 #: Hostile text as far as a decision takes it: characters that hide text are refused there.
 TYPED = HOSTILE.replace("\N{RIGHT-TO-LEFT OVERRIDE}", "")

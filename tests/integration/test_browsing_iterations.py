@@ -15,18 +15,18 @@ from servers.proxy import CountingProxy
 from servers.tracking import TrackingServerProcess
 from workbench import bench_on
 
-from flywheel_mlflow.errors import InputError, UnknownName
-from flywheel_mlflow.operations.browsing.comparing import compare
-from flywheel_mlflow.operations.browsing.interfaces import interface, interfaces
-from flywheel_mlflow.operations.browsing.iterations import iteration, iterations
-from flywheel_mlflow.operations.browsing.overview import overview
-from flywheel_mlflow.operations.browsing.projects import project, projects
-from flywheel_mlflow.operations.browsing.reader import Asked, Memory, Reader
-from flywheel_mlflow.operations.drifting import drift_iteration
-from flywheel_mlflow.operations.iterations import MOST_ASSEMBLIES, newest_assemblies
+from flywheel_mlflow.base.errors import InputError, UnknownName
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.operations.assembly.drifting import drift_iteration
+from flywheel_mlflow.operations.assembly.iterations import MOST_ASSEMBLIES, newest_assemblies
+from flywheel_mlflow.operations.reading.comparing import compare
+from flywheel_mlflow.operations.reading.interfaces import interface, interfaces
+from flywheel_mlflow.operations.reading.iterations import iteration, iterations
+from flywheel_mlflow.operations.reading.overview import overview
+from flywheel_mlflow.operations.reading.projects import project, projects
+from flywheel_mlflow.operations.reading.reader import Asked, Memory, Reader
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.wording import Tone
 
 AT = Addresses("/ml")
 Making = Callable[[Reader, Asked], Page]

@@ -10,10 +10,10 @@ import pytest
 from servers.embedded import EmbeddedStore
 from workbench import Bench, bench_on, copy_flywheel, flywheel_command, fresh_name
 
-from flywheel_mlflow.evidence import Outcome
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.assembling import assemble_iteration
-from flywheel_mlflow.operations.checking import check_iteration, prove_checks, read_sources
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.evidence.runs import Outcome
+from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
+from flywheel_mlflow.operations.assembly.checking import check_iteration, prove_checks, read_sources
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunTag
 from servers.proxy import CountingProxy
 from workbench import Bench, bench_on, changed, only, records, renamed, write_records
 
-from flywheel_mlflow.contract import Carry
+from flywheel_mlflow.promises.contract import Carry
 from flywheel_mlflow.tracking import Collector
 
 

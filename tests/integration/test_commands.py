@@ -15,7 +15,7 @@ from servers.embedded import EmbeddedStore, copy_store
 from workbench import bench_on, copy_flywheel, flywheel_command, fresh_name, records, write_records
 
 from flywheel_mlflow.cli.app import app
-from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.evidence.flywheel import load_flywheel
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(

@@ -14,6 +14,7 @@ from drift_cases import compared, profile, side
 from releases_bench import ReleasesBench
 from workbench import Bench, flywheel_command, records, write_records
 
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.drift import (
     DriftReport,
     KpiFound,
@@ -23,14 +24,13 @@ from flywheel_mlflow.drift import (
     drift_report_from_json,
     error_finding,
 )
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.evidence import KpiValue
+from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.monitoring import render_html
-from flywheel_mlflow.operations.assembling import assemble_iteration
-from flywheel_mlflow.operations.browsing.reader import Memory
-from flywheel_mlflow.operations.checking import check_iteration
-from flywheel_mlflow.operations.drifting import DriftFound, drift_iteration
-from flywheel_mlflow.operations.verdicts import Recorded, judge_recorded
+from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
+from flywheel_mlflow.operations.assembly.checking import check_iteration
+from flywheel_mlflow.operations.assembly.drifting import DriftFound, drift_iteration
+from flywheel_mlflow.operations.reading.reader import Memory
+from flywheel_mlflow.operations.reading.verdicts import Recorded, judge_recorded
 
 SOURCES = {"flywheel_mlflow/__init__.py": ""}
 HOSTILE = "</script><script>document.title='PWNED'</script>"

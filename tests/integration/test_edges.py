@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from workbench import Bench, records, write_records
 
-from flywheel_mlflow.assembly import Assembly, assemble
-from flywheel_mlflow.errors import InputError, MissingVersion, UnknownName
-from flywheel_mlflow.evidence import ConsumedInterface
-from flywheel_mlflow.lineage import Edge, EdgeState
-from flywheel_mlflow.operations.assembling import gather
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
+from flywheel_mlflow.base.errors import InputError, MissingVersion, UnknownName
+from flywheel_mlflow.evidence.lineage import Edge, EdgeState
+from flywheel_mlflow.evidence.runs import ConsumedInterface
+from flywheel_mlflow.operations.assembly.assembling import gather
 
 
 def _assembled(bench: Bench, iteration: int = 1) -> Assembly:

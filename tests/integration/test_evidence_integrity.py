@@ -10,7 +10,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.exceptions import MlflowException
 from workbench import Bench, flywheel_command, records, write_records
 
-from flywheel_mlflow.operations.project_run import judge
+from flywheel_mlflow.operations.projects.project_run import judge
 
 Edit = Callable[[Bench, str], object]
 

@@ -9,12 +9,12 @@ from mlflow.entities import Metric, Param, RunTag
 from servers.proxy import CountingProxy
 from workbench import Bench, datasets_of
 
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.operations.adopting import adopt_runs
+from flywheel_mlflow.base.settings import read_settings
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk
 from flywheel_mlflow.operations.doctor import Diagnosis, examine
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.operations.projects.adopting import adopt_runs
 from flywheel_mlflow.tracking import AssemblyStore, Collector
 
 NOW = datetime.now(UTC)

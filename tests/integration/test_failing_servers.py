@@ -17,10 +17,10 @@ import pytest
 from servers.embedded import EmbeddedStore
 from workbench import Bench, bench_on, copy_flywheel, flywheel_command, fresh_name, python_process
 
-from flywheel_mlflow.errors import FlywheelError, ServerRefused, ServerUnreachable, StorageError
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.drifting import Followed
-from flywheel_mlflow.operations.noticing import NoticedAfter
+from flywheel_mlflow.base.errors import FlywheelError, ServerRefused, ServerUnreachable, StorageError
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.operations.assembly.drifting import Followed
+from flywheel_mlflow.operations.assembly.noticing import NoticedAfter
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_full_disk_under_tmpdir(local_bench: Bench, tmp_path: Path, monkeypatch:
 
 def test_full_disk_while_assembling(local_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deliverables that find no room leave no assembly anybody counts."""
-    from flywheel_mlflow.operations.assembling import assemble_iteration
+    from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
 
     local_bench.log("p05")
     with _tiny_disk(tmp_path / "tmp", 16) as folder:
@@ -254,10 +254,10 @@ _LIMITED = """
 import resource, sys
 from pathlib import Path
 from workbench import bench_on
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.drifting import Followed
-from flywheel_mlflow.operations.noticing import NoticedAfter
-from flywheel_mlflow.errors import FlywheelError
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.operations.assembly.drifting import Followed
+from flywheel_mlflow.operations.assembly.noticing import NoticedAfter
+from flywheel_mlflow.base.errors import FlywheelError
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 bench = bench_on(load_flywheel(Path(sys.argv[1])), sys.argv[2])

@@ -16,12 +16,12 @@ from mlflow.tracing.client import TracingClient
 from servers.embedded import EmbeddedStore
 from workbench import Bench, Ended, copy_flywheel, flywheel_command
 
-from flywheel_mlflow.errors import InputError, StorageError
+from flywheel_mlflow.base.errors import InputError, StorageError
+from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.feedback.identity import IdIndex
-from flywheel_mlflow.ledger import Identity
 from flywheel_mlflow.operations.deciding import Desk
-from flywheel_mlflow.operations.feedback import ingest_files, pull_traces
-from flywheel_mlflow.operations.routing import explain_event, list_events, reroute_event, route_iteration
+from flywheel_mlflow.operations.feedback.feedback import ingest_files, pull_traces
+from flywheel_mlflow.operations.feedback.routing import explain_event, list_events, reroute_event, route_iteration
 from flywheel_mlflow.tracking import BatchContent
 
 NOW = datetime(2026, 10, 11, 12, tzinfo=UTC)

@@ -15,7 +15,7 @@ from flywheels import blueprint_document, contract_document, kpi_document, write
 from servers.embedded import EmbeddedStore
 from workbench import Ended, flywheel_command
 
-from flywheel_mlflow.quarters import quarter_of
+from flywheel_mlflow.base.quarters import quarter_of
 
 #: Knows a word once a task brought it; the hidden questions are no task's, and need the same words.
 PIPELINE = """

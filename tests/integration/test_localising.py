@@ -11,12 +11,12 @@ import pytest
 from servers.embedded import EmbeddedStore
 from workbench import Bench, Ended, bench_on, copy_flywheel, flywheel_command, fresh_name, records, write_records
 
-from flywheel_mlflow.errors import InputError, UnknownName
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.assembling import assemble_iteration
-from flywheel_mlflow.operations.drifting import drift_iteration
-from flywheel_mlflow.operations.localising import localise, localise_collected
-from flywheel_mlflow.wording import word_of
+from flywheel_mlflow.base.errors import InputError, UnknownName
+from flywheel_mlflow.drift.wording import word_of
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
+from flywheel_mlflow.operations.assembly.drifting import drift_iteration
+from flywheel_mlflow.operations.assembly.localising import localise, localise_collected
 
 SOURCES = {"flywheel_mlflow/__init__.py": ""}
 NUMBER = "p12.selection_pass_rate"

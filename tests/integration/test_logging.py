@@ -14,10 +14,10 @@ from mlflow.entities import ViewType
 from servers.proxy import CountingProxy, Exchange
 from workbench import Bench, bench_on, datasets_of, python_process, records, renamed, write_records
 
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.evidence import ConsumedInterface
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.project_run import ProjectRun
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.evidence.runs import ConsumedInterface
+from flywheel_mlflow.operations.projects.project_run import ProjectRun
 
 
 def _names(exchanges: tuple[Exchange, ...]) -> list[str]:
@@ -177,7 +177,7 @@ _DYING = """
 import os, signal, sys
 from pathlib import Path
 from workbench import bench_on, renamed
-from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.evidence.flywheel import load_flywheel
 bench = bench_on(renamed(load_flywheel(Path(sys.argv[1])), sys.argv[2]), sys.argv[3])
 with bench.open("p05") as run:
     run.log_metrics({"queries": 8})
@@ -242,7 +242,7 @@ _RACING = """
 import sys
 from pathlib import Path
 from workbench import bench_on, renamed
-from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.evidence.flywheel import load_flywheel
 flywheel = renamed(load_flywheel(Path(sys.argv[1])), "racing")
 print("ready", flush=True)
 sys.stdin.readline()

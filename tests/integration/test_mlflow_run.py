@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from workbench import TELEMETRY_OFF, bench_on, copy_flywheel, flywheel_command, fresh_name
 
-from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.evidence.flywheel import load_flywheel
 
 pytestmark = pytest.mark.slow
 

@@ -16,9 +16,9 @@ from servers.embedded import EmbeddedStore, copy_store
 from workbench import records, write_records
 
 from flywheel_mlflow import OpenFlywheel, open_flywheel
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.evidence import Check, Outcome
-from flywheel_mlflow.operations.project_run import ProjectRun
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.evidence.runs import Check, Outcome
+from flywheel_mlflow.operations.projects.project_run import ProjectRun
 
 NOTEBOOKS = ("compare_iterations", "drift_review", "release_review")
 PLOTLY = "application/vnd.plotly.v1+json"

@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from servers.embedded import EmbeddedStore
 from workbench import Ended, copy_flywheel, flywheel_command, records, write_records
 
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.project_run import project_run
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.base.settings import read_settings
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.operations.projects.project_run import project_run
 from flywheel_mlflow.tracking import Tracking, connect
 
 

@@ -28,13 +28,13 @@ from servers.spoiling import artifact_file, params_of, set_params, spoilt_file, 
 from servers.tracking import TrackingServerProcess
 from workbench import Ended
 
-from flywheel_mlflow.approvals import statement
-from flywheel_mlflow.canonical import canonical_json, digest_of, plain
-from flywheel_mlflow.errors import InputError, Refused
-from flywheel_mlflow.ledger import AUTHENTICATED, Identity
-from flywheel_mlflow.operations.auditing import audit
-from flywheel_mlflow.operations.gating import weigh
-from flywheel_mlflow.signing import new_key
+from flywheel_mlflow.base.canonical import canonical_json, digest_of, plain
+from flywheel_mlflow.base.errors import InputError, Refused
+from flywheel_mlflow.base.signing import new_key
+from flywheel_mlflow.decisions.approvals import statement
+from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
+from flywheel_mlflow.operations.releases.auditing import audit
+from flywheel_mlflow.operations.releases.gating import weigh
 from flywheel_mlflow.tracking import tags
 
 LEASE = 120

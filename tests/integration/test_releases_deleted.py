@@ -9,10 +9,10 @@ import pytest
 from releases_bench import INTERFACE, MANAGER, REVIEWER, ReleasesBench, releases_on
 from servers.embedded import EmbeddedStore
 
-from flywheel_mlflow.errors import Refused
-from flywheel_mlflow.gates import Verdict
+from flywheel_mlflow.base.errors import Refused
+from flywheel_mlflow.base.settings import read_settings
+from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.operations.doctor import examine
-from flywheel_mlflow.settings import read_settings
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from releases_crew import Crew, Job, Outcome, running_crew
 from servers.proxy import CountingProxy, Dropped, Meddler, is_artifact
 from servers.tracking import TrackingServerProcess
 
-from flywheel_mlflow.errors import Refused
-from flywheel_mlflow.operations.resolving import Resolved, resolve_interface
+from flywheel_mlflow.base.errors import Refused
+from flywheel_mlflow.operations.projects.resolving import Resolved, resolve_interface
 
 #: What changes nothing: requests that ask.
 _ASKING = ("search", "/get", "/about")

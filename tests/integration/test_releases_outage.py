@@ -11,9 +11,9 @@ from releases_bench import MANAGER, ReleasesBench, reconnected, releases_on
 from servers.mortal import MortalServer, mortal_server
 from servers.proxy import CountingProxy, Dropped, Meddler
 
-from flywheel_mlflow.errors import ServerUnreachable
+from flywheel_mlflow.base.errors import ServerUnreachable
 from flywheel_mlflow.operations import deciding
-from flywheel_mlflow.operations.moving import promote
+from flywheel_mlflow.operations.releases.moving import promote
 
 PARAM, ALIAS, STAGE = "/runs/log-parameter", "/registered-models/alias", "/model-versions/transition-stage"
 

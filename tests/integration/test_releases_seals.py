@@ -12,12 +12,12 @@ import pytest
 from releases_bench import MANAGER, OTHER, REVIEWER, ReleasesBench, releases_on, write_directly
 from servers.embedded import EmbeddedStore
 
-from flywheel_mlflow.errors import Refused
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.operations.acting import act_somewhere, perform
-from flywheel_mlflow.operations.auditing import audit
-from flywheel_mlflow.operations.verifying import verify_release
-from flywheel_mlflow.signing import SigningKey, new_key
+from flywheel_mlflow.base.errors import Refused
+from flywheel_mlflow.base.signing import SigningKey, new_key
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.operations.acts.acting import act_somewhere, perform
+from flywheel_mlflow.operations.releases.auditing import audit
+from flywheel_mlflow.operations.releases.verifying import verify_release
 
 Made = tuple[ReleasesBench, SigningKey]
 
@@ -80,8 +80,8 @@ def test_keys_without_any_seal_are_inconclusive(sealed: Made) -> None:
 
 def test_an_export_says_signed_where_the_ledger_ended(sealed: Made, tmp_path: Path) -> None:
     """The server signs the end; without it the export verifies as INCONCLUSIVE."""
-    from flywheel_mlflow.operations.exporting import export_release
-    from flywheel_mlflow.operations.verifying import verify_export
+    from flywheel_mlflow.operations.releases.exporting import export_release
+    from flywheel_mlflow.operations.releases.verifying import verify_export
 
     found, key = sealed
     by_server(found, key, MANAGER, "create", iteration=1)
@@ -136,7 +136,7 @@ def test_an_event_forged_into_the_past_counts_where_it_stands(plain: ReleasesBen
 
     from releases_bench import write_params
 
-    from flywheel_mlflow.ledger import write_event
+    from flywheel_mlflow.decisions.ledger import write_event
 
     world = plain.world()
     event = write_event(

@@ -23,8 +23,8 @@ from servers.embedded import EmbeddedStore
 from servers.tracking import TrackingServerProcess
 from workbench import Ended, bench_on, flywheel_command
 
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.ledger import Identity
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.evidence.flywheel import load_flywheel
 
 TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
 

@@ -12,12 +12,12 @@ from releases_bench import MANAGER, REVIEWER, ReleasesBench, releases_on
 from servers.embedded import EmbeddedStore, copy_store
 from servers.tracking import TrackingServerProcess
 
-from flywheel_mlflow.errors import FlywheelError
-from flywheel_mlflow.evidence import Outcome
-from flywheel_mlflow.operations.checking import check_iteration
+from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.evidence.runs import Outcome
+from flywheel_mlflow.operations.assembly.checking import check_iteration
+from flywheel_mlflow.operations.assembly.drifting import drift_iteration
 from flywheel_mlflow.operations.deciding import Desk
-from flywheel_mlflow.operations.drifting import drift_iteration
-from flywheel_mlflow.operations.reporting import Reported, report_iteration
+from flywheel_mlflow.operations.reading.reporting import Reported, report_iteration
 from flywheel_mlflow.tracking.assemblies import DASHBOARD_PAGE
 
 

@@ -23,10 +23,10 @@ from releases_bench import INTERFACE, MANAGER, ReleasesBench, reconnected, relea
 from servers.proxy import CountingProxy, Dropped, Meddler
 from servers.tracking import TrackingServerProcess
 
-from flywheel_mlflow.errors import ExitCode, FlywheelError, ServerError, ServerRefused, ServerUnreachable
-from flywheel_mlflow.ledger import Identity, write_event
-from flywheel_mlflow.operations.moving import promote
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.base.errors import ExitCode, FlywheelError, ServerError, ServerRefused, ServerUnreachable
+from flywheel_mlflow.base.settings import read_settings
+from flywheel_mlflow.decisions.ledger import Identity, write_event
+from flywheel_mlflow.operations.releases.moving import promote
 from flywheel_mlflow.tracking import LedgerPlace, LedgerStore, ReleaseStore, connect, rest, rest_client
 from flywheel_mlflow.tracking.manner import manner_of
 from flywheel_mlflow.tracking.rest import Wire

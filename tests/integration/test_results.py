@@ -10,9 +10,9 @@ import pytest
 from flywheels import contract
 from workbench import Bench
 
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.operations.project_run import LoggedRun
-from flywheel_mlflow.operations.results import log_results
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.operations.projects.project_run import LoggedRun
+from flywheel_mlflow.operations.projects.results import log_results
 
 #: KPIs that lm-evaluation-harness measures, in the place of those of p05.
 PROMISE = contract(

@@ -13,9 +13,9 @@ from flywheels import blueprint_document, contract_document, kpi_document, write
 from servers.embedded import EmbeddedStore
 from workbench import Ended, flywheel_command
 
+from flywheel_mlflow.base.errors import MissingVersion, ServerRefused
 from flywheel_mlflow.cli.session import Session
-from flywheel_mlflow.errors import MissingVersion, ServerRefused
-from flywheel_mlflow.operations.pipeline import load_pipeline, run_pipeline
+from flywheel_mlflow.operations.projects.pipeline import load_pipeline, run_pipeline
 
 #: Answers its hidden questions once a task brought the word they need.
 LEARNER = """

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ErrorCode
 from sqlalchemy.exc import OperationalError
 
-from flywheel_mlflow.errors import (
+from flywheel_mlflow.base.errors import (
     ExitCode,
     FlywheelError,
     InputError,

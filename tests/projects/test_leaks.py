@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from trials import PROJECTS, load_module
 
-from flywheel_mlflow.operations.pipeline import all_tasks
+from flywheel_mlflow.operations.projects.pipeline import all_tasks
 from flywheel_mlflow.pipelines import HeldOutCase, Task, check_held_out, read_jsonl
 from flywheel_mlflow.records import find_leaks
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trials import PROJECTS, load_module
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 HOME = PROJECTS / "p01_mini_c4"
 extracting = load_module(HOME / "p01_extract.py")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from trials import PROJECTS, load_module
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.feedback.tasks import Task
 
 FOLDER = PROJECTS / "p02_legal_sft"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from trials import PROJECTS, load_module
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 FOLDER = PROJECTS / "p04_textbook"
 lessons = load_module(FOLDER / "p04_lessons.py")

@@ -12,7 +12,7 @@ import pytest
 from servers.embedded import EmbeddedStore
 from trials import PROJECTS, ROOT, Trial, log_stand_in, run_trial
 
-from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.evidence.flywheel import load_flywheel
 
 pytestmark = pytest.mark.integration
 PROJECT = "p05_rag"

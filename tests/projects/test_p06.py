@@ -11,7 +11,7 @@ import pytest
 from servers.embedded import EmbeddedStore
 from trials import PRIVACY_CONTROLS, PROJECTS, ROOT, Trial, log_stand_in, regenerated, run_trial
 
-from flywheel_mlflow.operations.project_run import project_run
+from flywheel_mlflow.operations.projects.project_run import project_run
 
 pytestmark = pytest.mark.integration
 PROJECT = "p06_prm"

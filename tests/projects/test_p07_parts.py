@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trials import PROJECTS, load_module
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 FOLDER = PROJECTS / "p07_agent"
 tools = load_module(FOLDER / "p07_tools.py")

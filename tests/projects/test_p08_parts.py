@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from trials import PROJECTS, ROOT, load_module
 
-from flywheel_mlflow.contract import Contract, Kpi
-from flywheel_mlflow.evidence import (
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.evidence.runs import (
     Collected,
     ConsumedInterface,
     EvidenceKind,
@@ -19,7 +19,7 @@ from flywheel_mlflow.evidence import (
     SkippedRun,
     summarize_checks,
 )
-from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.promises.contract import Contract, Kpi
 
 HOME = PROJECTS / "p08_dataops"
 past = load_module(HOME / "p08_history.py")

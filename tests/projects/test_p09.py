@@ -9,7 +9,7 @@ import pytest
 from servers.embedded import EmbeddedStore
 from trials import PROJECTS, Trial, load_module, regenerated, run_trial
 
-from flywheel_mlflow.operations.project_run import project_run
+from flywheel_mlflow.operations.projects.project_run import project_run
 
 pytestmark = pytest.mark.integration
 PROJECT = "p09_privacy"

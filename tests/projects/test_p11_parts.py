@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trials import PROJECTS, load_module
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 
 HOME = PROJECTS / "p11_recipe"
 mix = load_module(HOME / "p11_mix.py")

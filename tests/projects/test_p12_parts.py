@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trials import PROJECTS, load_module
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.feedback.tasks import Task
-from flywheel_mlflow.operations.pipeline import read_jsonl, read_tasks
+from flywheel_mlflow.operations.projects.pipeline import read_jsonl, read_tasks
 from sandbox import run_programs
 
 FOLDER = PROJECTS / "p12_reasoning"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trials import PROJECTS, load_module
 
-from flywheel_mlflow.errors import DocumentError, InputError
+from flywheel_mlflow.base.errors import DocumentError, InputError
 from flywheel_mlflow.pipelines import Task
 
 FOLDER = PROJECTS / "p15_enterprise_qa"

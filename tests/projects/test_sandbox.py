@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 from sandbox import Ending, Limits, run_program, run_programs
 
 QUICK = Limits(cpu_s=0.3, wall_s=5.0)

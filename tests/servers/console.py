@@ -13,12 +13,12 @@ import requests
 from releases_bench import MANAGER, OTHER, REVIEWER, ReleasesBench, releases_blueprint
 from workbench import bench_on
 
+from flywheel_mlflow.base.signing import SigningKey, read_key
 from flywheel_mlflow.console.tokens import FormTokens
-from flywheel_mlflow.ledger import AUTHENTICATED, Identity
-from flywheel_mlflow.operations.acting import perform
+from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
+from flywheel_mlflow.operations.acts.acting import perform
+from flywheel_mlflow.operations.assembly.drifting import drift_iteration
 from flywheel_mlflow.operations.deciding import Desk
-from flywheel_mlflow.operations.drifting import drift_iteration
-from flywheel_mlflow.signing import SigningKey, read_key
 from servers.plugin import ADMIN, PluginServer, account_settings, keyed_flywheel, password, signed_in
 from servers.tracking import running_tracking_server
 

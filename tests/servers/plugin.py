@@ -14,8 +14,8 @@ import requests
 from releases_bench import ReleasesBench, releases_flywheel
 from workbench import bench_on
 
-from flywheel_mlflow.flywheel import Flywheel, load_flywheel
-from flywheel_mlflow.signing import new_key
+from flywheel_mlflow.base.signing import new_key
+from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
 
 ADMIN = "admin"
 #: MLflow's acts, below a server's address.

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from releases_ledger import ANA, BO, MAKER, NOON, STRANGER, Story, bundle_of, release_blueprint, release_plan
 
-from flywheel_mlflow.approvals import JudgedApproval, ask_instead, judge_all, key_of, may_move, statement
-from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.ledger import AUTHENTICATED, Identity
-from flywheel_mlflow.releases import Basis
-from flywheel_mlflow.signing import SigningKey, new_key
+from flywheel_mlflow.base.signing import SigningKey, new_key
+from flywheel_mlflow.decisions.approvals import JudgedApproval, ask_instead, judge_all, key_of, may_move, statement
+from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
+from flywheel_mlflow.decisions.releases import Basis
+from flywheel_mlflow.promises.blueprint import Blueprint
 
 SERVER_ANA = Identity("ana", AUTHENTICATED)
 HOUR = timedelta(hours=1)

@@ -10,10 +10,10 @@ from flywheels import READY, collected_of, evidence_of, small_flywheel, version
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.assembly import RecordedAssembly, assemble
-from flywheel_mlflow.deliverables import json_files
-from flywheel_mlflow.evidence import Check, Collected, ConsumedInterface, KpiValue, Outcome, summarize_checks
-from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.assembly.assembly import RecordedAssembly, assemble
+from flywheel_mlflow.assembly.deliverables import json_files
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.runs import Check, Collected, ConsumedInterface, KpiValue, Outcome, summarize_checks
 
 WHEEL = small_flywheel()
 

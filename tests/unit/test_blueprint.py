@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flywheels import blueprint_document, put
 
-from flywheel_mlflow.blueprint import Blueprint, read_blueprint
-from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.base.errors import DocumentError
+from flywheel_mlflow.promises.blueprint import Blueprint, read_blueprint
 
 Change = Callable[[dict[str, Any]], object]
 KEY = "ed25519:" + "A" * 43 + "="

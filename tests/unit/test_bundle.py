@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from releases_ledger import NOON, Story
 
-from flywheel_mlflow import deliverables
-from flywheel_mlflow.assembly import Assembly, assemble
-from flywheel_mlflow.bundle import (
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
+from flywheel_mlflow.assembly.bundle import (
     BLUEPRINT,
     CHECKS,
     DRIFT,
@@ -33,9 +33,9 @@ from flywheel_mlflow.bundle import (
     pins_digest,
     read_bundle,
 )
-from flywheel_mlflow.canonical import document_json, sha256_text
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.evidence import Check, KpiValue, Outcome
+from flywheel_mlflow.base.canonical import document_json, sha256_text
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.evidence.runs import Check, KpiValue, Outcome
 from flywheel_mlflow.reports.bundle import render_deliverables
 
 WHEEL = small_flywheel()

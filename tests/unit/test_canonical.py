@@ -13,7 +13,7 @@ from flywheels import contract
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.canonical import canonical_json, digest_of, document_json, plain, short_digest
+from flywheel_mlflow.base.canonical import canonical_json, digest_of, document_json, plain, short_digest
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | words

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flywheel_mlflow.cli import progress
-from flywheel_mlflow.operations.running import Ran
+from flywheel_mlflow.operations.projects.running import Ran
 
 RAN = Ran("p01", None, consumable=False, reason="it broke", reasons=(), duration_s=1.5)
 

@@ -13,19 +13,19 @@ import pytest
 from flywheels import READY, collected_of, evidence_of, small_flywheel
 from rich.console import Console
 
-from flywheel_mlflow.assembly import Assembly, assemble
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
+from flywheel_mlflow.base.errors import DocumentError, Fault, FlywheelError, UnknownName
+from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.cli import progress, show
 from flywheel_mlflow.cli.console import table
-from flywheel_mlflow.errors import DocumentError, Fault, FlywheelError, UnknownName
-from flywheel_mlflow.evidence import Check, Collected, Outcome, SkippedRun
-from flywheel_mlflow.flywheel import Flywheel
-from flywheel_mlflow.lineage import impact
-from flywheel_mlflow.operations.assembling import Assembled
-from flywheel_mlflow.operations.checking import Checked
-from flywheel_mlflow.operations.explaining import Impacted
-from flywheel_mlflow.operations.project_run import LoggedRun
-from flywheel_mlflow.provenance import Metric, Metrics, Source
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.lineage import impact
+from flywheel_mlflow.evidence.provenance import Metric, Metrics, Source
+from flywheel_mlflow.evidence.runs import Check, Collected, Outcome, SkippedRun
+from flywheel_mlflow.operations.assembly.assembling import Assembled
+from flywheel_mlflow.operations.assembly.checking import Checked
+from flywheel_mlflow.operations.assembly.explaining import Impacted
+from flywheel_mlflow.operations.projects.project_run import LoggedRun
 
 #: A terminal escape in both spellings, a carriage return that overwrites, text turned round, and rich's markup.
 EVIL = "a\x1b[31mb\x9b2Jc\rd\u202ee[bold]f[/bold][link=http://x]g\x07"

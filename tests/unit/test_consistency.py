@@ -13,15 +13,15 @@ from consistency_flywheel import empty_view, large_view, shipped_view, small_vie
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow import deliverables as names
-from flywheel_mlflow.assembly import assemble
+from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.assembly import assemble
 from flywheel_mlflow.consistency import CHECKS, PUBLISHED, AssemblyView, ConsistencyCheck, prove, run_checks
 from flywheel_mlflow.consistency.agreement import REPORT_AGREES_WITH_METRICS
 from flywheel_mlflow.consistency.recompute import NOT_IN_THE_DOCUMENTS, recompute
 from flywheel_mlflow.consistency.shapes import SHAPES
 from flywheel_mlflow.consistency.view import parse, unparse
 from flywheel_mlflow.consistency.written import BEFORE_THE_CHECKS, PY_COMPILE
-from flywheel_mlflow.evidence import Check, Outcome
+from flywheel_mlflow.evidence.runs import Check, Outcome
 
 VIEWS = (small_view, empty_view, shipped_view)
 SEEDS = range(20)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.names import label_fault
 from flywheel_mlflow.console.callers import claimed, foreign_origin, wrong_type
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.ledger import CLAIMED, Identity
-from flywheel_mlflow.names import label_fault
+from flywheel_mlflow.decisions.ledger import CLAIMED, Identity
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flywheel_mlflow.console.answers import HEADERS, defect, page_answer, status_of, trouble_answer
-from flywheel_mlflow.console.forms import LEADS_TO, NOT_DONE, page_before, read_body, sent_again, way_back
-from flywheel_mlflow.console.front import MOST_ASKED, NO_ACCOUNTS, Front, asked
-from flywheel_mlflow.console.pages import shown_experiments
-from flywheel_mlflow.errors import (
+from flywheel_mlflow.base.errors import (
     DocumentError,
     Fault,
     FlywheelError,
@@ -28,8 +24,12 @@ from flywheel_mlflow.errors import (
     StorageError,
     UnknownName,
 )
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.operations.forms import FORMS
+from flywheel_mlflow.console.answers import HEADERS, defect, page_answer, status_of, trouble_answer
+from flywheel_mlflow.console.forms import LEADS_TO, NOT_DONE, page_before, read_body, sent_again, way_back
+from flywheel_mlflow.console.front import MOST_ASKED, NO_ACCOUNTS, Front, asked
+from flywheel_mlflow.console.pages import shown_experiments
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.operations.acts.forms import FORMS
 from flywheel_mlflow.reports.dashboard_blocks import Embedded, Field, Form, Section
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Framing, Page

@@ -14,8 +14,8 @@ from flywheel_mlflow.console.permissions import (
     stage_denial,
     version_tag_denial,
 )
-from flywheel_mlflow.ledger import Ledger, LedgerFault
-from flywheel_mlflow.releases import STAGES, Kind
+from flywheel_mlflow.decisions.ledger import Ledger, LedgerFault
+from flywheel_mlflow.decisions.releases import STAGES, Kind
 
 
 def told() -> Story:

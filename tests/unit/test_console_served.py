@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from flywheels import blueprint_document, write_flywheel
 
+from flywheel_mlflow.base.errors import DocumentError, InputError, ServerError
+from flywheel_mlflow.base.signing import new_key
 from flywheel_mlflow.console.served import read_served
-from flywheel_mlflow.errors import DocumentError, InputError, ServerError
-from flywheel_mlflow.signing import new_key
 
 
 def flywheel_at(folder: Path, **more: Any) -> Path:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.console.stores import ArtifactAddresses
-from flywheel_mlflow.errors import InputError
 
 
 def test_addresses_behind_the_proxy() -> None:

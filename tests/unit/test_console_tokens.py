@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel_mlflow.base.signing import new_key, read_key
 from flywheel_mlflow.console.tokens import LIFETIME, SKEW, FormTokens, Standing
-from flywheel_mlflow.signing import new_key, read_key
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)

@@ -12,8 +12,8 @@ from flywheels import contract, contract_document, dump, kpi_document, put
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.contract import COMPUTED_NAMES, load_contract, share_scale
-from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.base.errors import DocumentError
+from flywheel_mlflow.promises.contract import COMPUTED_NAMES, load_contract, share_scale
 
 Change = Callable[[dict[str, Any]], object]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flywheels import blueprint_document, contract_documents, kpi_document, write_flywheel
 
-from flywheel_mlflow.errors import DocumentError
-from flywheel_mlflow.flywheel import load_flywheel
+from flywheel_mlflow.base.errors import DocumentError
+from flywheel_mlflow.evidence.flywheel import load_flywheel
 
 Change = Callable[[dict[str, Any], dict[str, dict[str, Any]]], object]
 

@@ -10,8 +10,8 @@ from drift_cases import compared, side
 from flywheels import contract, small_flywheel
 from releases_ledger import NOON, Story, release_blueprint, release_plan
 
-from flywheel_mlflow.culprits import culprits, named_in_drift, named_in_registry
-from flywheel_mlflow.gates import Answer, DriftAnswer, GateFacts, Measured, Verdict, evaluate
+from flywheel_mlflow.assembly.culprits import culprits, named_in_drift, named_in_registry
+from flywheel_mlflow.decisions.gates import Answer, DriftAnswer, GateFacts, Measured, Verdict, evaluate
 
 CONTRACTS = small_flywheel().contracts
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from flywheels import evidence_of, small_flywheel
 
-from flywheel_mlflow import deliverables as names
-from flywheel_mlflow.assembly import Assembly, RecordedAssembly, assemble
-from flywheel_mlflow.canonical import canonical_json
+from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly, assemble
+from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.drift import sides_of_registry
-from flywheel_mlflow.evidence import Check, Collected, Costs, KpiValue, Outcome, summarize_checks
-from flywheel_mlflow.flywheel import Flywheel
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.runs import Check, Collected, Costs, KpiValue, Outcome, summarize_checks
 from flywheel_mlflow.tracking.project_runs import summary_metrics
 
 WHEEL = small_flywheel()

@@ -9,9 +9,9 @@ import pytest
 from drift_cases import SETTINGS, card, normal, profile
 from flywheels import FIELDS, contract, evidence_of, kpi_document, version
 
-from flywheel_mlflow.differences import LEAST, OWN, Change, ChangeKind, Pair, differences, kpi_findings, relative
 from flywheel_mlflow.drift import KpiVerdict, LoggedData, Side, compare_data, sides_of_evidence
-from flywheel_mlflow.evidence import (
+from flywheel_mlflow.drift.differences import LEAST, OWN, Change, ChangeKind, Pair, differences, kpi_findings, relative
+from flywheel_mlflow.evidence.runs import (
     Check,
     EvidenceKind,
     FieldType,

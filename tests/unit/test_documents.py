@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from flywheel_mlflow.canonical import digest_of
-from flywheel_mlflow.documents import (
+from flywheel_mlflow.base.canonical import digest_of
+from flywheel_mlflow.base.documents import (
     MAX_DOCUMENT_BYTES,
     Document,
     dotted,
@@ -26,7 +26,7 @@ from flywheel_mlflow.documents import (
     read_text,
     value_at,
 )
-from flywheel_mlflow.errors import DocumentError, Fault, StorageError
+from flywheel_mlflow.base.errors import DocumentError, Fault, StorageError
 
 YAML_PIECES = ["a", "b", ": ", "- ", "\n", "  ", "[", "]", "{", "}", ",", "!!int ", "!!bool ", "!!timestamp ", "&x "]
 YAML_PIECES += ["*x", "'", '"', "\\ud800", "|", "? ", "---\n", "1", ".inf", "2026-01-01", "~", "#", "!!set ", "\t", "%"]

@@ -7,6 +7,7 @@ import json
 import pytest
 from drift_cases import card, compared, kpi, normal, profile, promise, side
 
+from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.drift import (
     ChangeOutcome,
     DriftReport,
@@ -16,7 +17,6 @@ from flywheel_mlflow.drift import (
     Verdict,
     drift_report_from_json,
 )
-from flywheel_mlflow.errors import DocumentError
 
 TASK = "p01-2-longer"
 MADE = promise("corpus", kpis=[kpi("hit_rate"), kpi("rows", unit="records", tolerance=1.0)])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.drift import Rate, newcombe_difference, samples_needed, wilson_interval
 from flywheel_mlflow.drift.intervals import newcombe_p
-from flywheel_mlflow.errors import InputError
 
 rates = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 

@@ -8,7 +8,7 @@ import pytest
 from drift_cases import SETTINGS, case
 
 from flywheel_mlflow.drift import KpiCase, KpiFound, KpiVerdict, compare_kpis
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 
 def judged(item: KpiCase, **settings: Any) -> KpiFound:

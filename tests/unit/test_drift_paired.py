@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.canonical import document_json
+from flywheel_mlflow.base.canonical import document_json
+from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.drift import compare_pairs, mcnemar
-from flywheel_mlflow.drift.samples import KpiSamples, samples_from_json
-from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.evidence.samples import KpiSamples, samples_from_json
 
 outcomes = st.dictionaries(st.text(min_size=1, max_size=8), st.floats(-1e6, 1e6), min_size=1, max_size=30)
 

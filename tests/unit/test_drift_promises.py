@@ -9,11 +9,11 @@ import pytest
 from drift_cases import SETTINGS, promise
 from flywheels import contract
 
+from flywheel_mlflow.base.errors import DocumentError
+from flywheel_mlflow.decisions.explanations import answer, explainable
 from flywheel_mlflow.drift import DriftReport, ProjectSide, Side, Verdict, VersionRef, compare
 from flywheel_mlflow.drift.report import drift_report_from_json
-from flywheel_mlflow.errors import DocumentError
-from flywheel_mlflow.evidence import FieldType, KpiValue
-from flywheel_mlflow.explanations import answer, explainable
+from flywheel_mlflow.evidence.runs import FieldType, KpiValue
 
 ID, TEXT = FieldType("id", "string", True), FieldType("content", "string", True)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from drift_cases import compared, kpi, normal, profile, promise, side
 
+from flywheel_mlflow.base.errors import DocumentError, ExitCode
 from flywheel_mlflow.drift import (
     DriftReport,
     Kind,
@@ -22,7 +23,6 @@ from flywheel_mlflow.drift import (
     sparkline,
     trend_of,
 )
-from flywheel_mlflow.errors import DocumentError, ExitCode
 
 
 @pytest.fixture

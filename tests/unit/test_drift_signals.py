@@ -8,9 +8,9 @@ import pytest
 from drift_cases import SETTINGS, card, compared, normal, profile, promise, side
 
 from flywheel_mlflow.drift import DataVerdict, DriftReport, LoggedData, Verdict
+from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile
-from flywheel_mlflow.thresholds import DriftSettings
 
 
 def data_compared(

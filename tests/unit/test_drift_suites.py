@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from drift_cases import SETTINGS, compared, kpi, promise, side
 
-from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.base.errors import ExitCode
 from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict, Side, Verdict
-from flywheel_mlflow.errors import ExitCode
-from flywheel_mlflow.evidence import KpiValue
+from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.promises.contract import Contract
 
 TASKS = 65
 

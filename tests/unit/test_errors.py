@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flywheel_mlflow import errors
-from flywheel_mlflow.errors import DocumentError, ExitCode, Fault, FlywheelError, InputError, Refused, UnknownName
+from flywheel_mlflow.base import errors
+from flywheel_mlflow.base.errors import DocumentError, ExitCode, Fault, FlywheelError, InputError, Refused, UnknownName
 
 
 def test_diagnostics_say_what_where_and_what_to_try() -> None:

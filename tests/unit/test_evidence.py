@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome, summarize_checks
+from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome, summarize_checks
 
 CHECKS = st.lists(
     st.builds(

@@ -8,11 +8,11 @@ import pytest
 from drift_cases import compared, kpi, normal, profile, promise, side
 from releases_ledger import ANA, BLUEPRINT, STRANGER, Story
 
+from flywheel_mlflow.decisions.explanations import answer, counting, explainable, objections, spoken_for
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
+from flywheel_mlflow.decisions.releases import Explained, Kind
 from flywheel_mlflow.drift import DriftReport, LoggedData, TaskEffect, covers, error_finding
-from flywheel_mlflow.explanations import answer, counting, explainable, objections, spoken_for
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.ledger import AUTHENTICATED, Identity
-from flywheel_mlflow.releases import Explained, Kind
 
 DRIFT = "d" * 64
 

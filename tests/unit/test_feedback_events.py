@@ -13,9 +13,9 @@ from feedback_columns import event, read, row, write_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel_mlflow.base.names import label_fault
 from flywheel_mlflow.feedback.columns import sort_rows
 from flywheel_mlflow.feedback.events import COLUMNS, event_schema, events_table, parse_event
-from flywheel_mlflow.names import label_fault
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from feedback_columns import router
 
-from flywheel_mlflow.errors import DocumentError, InputError, UnknownName
+from flywheel_mlflow.base.errors import DocumentError, InputError, UnknownName
+from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
 from flywheel_mlflow.feedback.examples import read_examples, scores, try_examples
-from flywheel_mlflow.flywheel import Flywheel, load_flywheel
-from flywheel_mlflow.operations.routing import RulesTried, try_rules
+from flywheel_mlflow.operations.feedback.routing import RulesTried, try_rules
 
 FLOOR = 0.9
 #: What rules that only know words they were given reach on sentences nobody showed them (docs/feedback.md).

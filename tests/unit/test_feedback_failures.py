@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from flywheels import contract
 
-from flywheel_mlflow.canonical import document_json
-from flywheel_mlflow.errors import DocumentError, InputError, UnknownName
+from flywheel_mlflow.base.canonical import document_json
+from flywheel_mlflow.base.errors import DocumentError, InputError, UnknownName
 from flywheel_mlflow.feedback.failures import MAX_FAILURE_TEXT, MAX_FAILURES, failures_from_json, kept_failures
-from flywheel_mlflow.gathering import Gathering
+from flywheel_mlflow.operations.projects.gathering import Gathering
 
 
 def test_too_many_are_bounded_whatever_their_order() -> None:

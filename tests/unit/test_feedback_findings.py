@@ -16,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from releases_ledger import Story
 
+from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.drift import DriftReport, Side, error_finding
 from flywheel_mlflow.drift.findings import ChangeOutcome
-from flywheel_mlflow.evidence import Check, CheckSeverity, KpiValue, Outcome
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.evidence.runs import Check, CheckSeverity, KpiValue, Outcome
 from flywheel_mlflow.feedback.dead_letters import DeadLetters
 from flywheel_mlflow.feedback.events import FeedbackEvent
 from flywheel_mlflow.feedback.failures import kept_failures
@@ -34,10 +36,8 @@ from flywheel_mlflow.feedback.findings import (
 from flywheel_mlflow.feedback.identity import IdIndex
 from flywheel_mlflow.feedback.intake import Taken, take_in
 from flywheel_mlflow.feedback.routing import explain
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.feedback import router_of
+from flywheel_mlflow.operations.feedback.feedback import router_of
 from flywheel_mlflow.records.checks import RawPersonalData
-from flywheel_mlflow.releases import Kind
 
 CONTRACTS = small_flywheel().contracts
 P01 = CONTRACTS["p01"]

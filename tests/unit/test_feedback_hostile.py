@@ -20,7 +20,7 @@ from flywheel_mlflow.cli import show_feedback
 from flywheel_mlflow.feedback.dead_letters import DeadLetter
 from flywheel_mlflow.feedback.exporting import MAX_CELL_CHARACTERS, csv_cell, to_csv, to_json_lines
 from flywheel_mlflow.feedback.intake import Taken
-from flywheel_mlflow.operations.feedback import Ingested
+from flywheel_mlflow.operations.feedback.feedback import Ingested
 from flywheel_mlflow.reports.escaping import markdown_text
 
 HOSTILE = [

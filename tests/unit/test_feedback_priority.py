@@ -8,11 +8,11 @@ from typing import Any
 from flywheels import small_flywheel
 from releases_ledger import NOON, Story
 
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.decisions.risks import Risk
+from flywheel_mlflow.evidence.lineage import edges
 from flywheel_mlflow.feedback.priority import Priority, prioritise
 from flywheel_mlflow.feedback.recurring import Theme
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.lineage import edges
-from flywheel_mlflow.risks import Risk
 
 EDGES = edges(small_flywheel().contracts, {}, {})
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from feedback_columns import Row, read, row, write_lines
 
-from flywheel_mlflow.errors import DocumentError, InputError
+from flywheel_mlflow.base.errors import DocumentError, InputError
 from flywheel_mlflow.feedback import json_lines
 from flywheel_mlflow.feedback.dead_letters import MAX_RAW_CHARACTERS
 from flywheel_mlflow.feedback.events import COLUMNS, MAX_EVENT_BYTES, event_schema

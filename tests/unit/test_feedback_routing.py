@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flywheel_mlflow.feedback.origins import origins_of
 from flywheel_mlflow.feedback.routing import NO_RULE, explain
-from flywheel_mlflow.routes import Condition
+from flywheel_mlflow.promises.routes import Condition
 
 CHART = {"id": "chart", "to": "p05", "when": [{"any_words": ["chart", "图表"]}]}
 LAW = {

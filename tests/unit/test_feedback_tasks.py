@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from releases_ledger import Story
 
-from flywheel_mlflow.assembly import assemble
-from flywheel_mlflow.canonical import document_json
-from flywheel_mlflow.evidence import Collected, KpiValue, ProjectEvidence
+from flywheel_mlflow.assembly.assembly import assemble
+from flywheel_mlflow.assembly.history import tell
+from flywheel_mlflow.base.canonical import document_json
+from flywheel_mlflow.evidence.runs import Collected, KpiValue, ProjectEvidence
 from flywheel_mlflow.feedback.absorption import Absorption, Help, KeptTask, Reflux, absorption
 from flywheel_mlflow.feedback.decisions import in_force, routing_decisions
 from flywheel_mlflow.feedback.tasks import CATEGORIES, TaskKind, budget, fold_tasks
-from flywheel_mlflow.history import tell
 from flywheel_mlflow.reports.markdown import render_report
 
 WHEEL = small_flywheel()

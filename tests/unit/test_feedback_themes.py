@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.errors import InputError
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.feedback.recurring import Themes, name_themes, themes_from_json
 from flywheel_mlflow.feedback.themes import Grouped, Observation, Sample, group_events, spelled
 

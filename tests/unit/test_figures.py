@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from releases_ledger import NOON, Story
 
 from flywheel_mlflow import figures
-from flywheel_mlflow.approvals import JudgedApproval
+from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
+from flywheel_mlflow.assembly.history import Told, tell
+from flywheel_mlflow.decisions.approvals import JudgedApproval
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
 from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict, LoggedData
 from flywheel_mlflow.figures import style
-from flywheel_mlflow.gates import CriterionResult, GateResult, Verdict
-from flywheel_mlflow.history import Told, tell
-from flywheel_mlflow.release_diff import InterfaceChange, NumberChange, ReleaseDiff
 from flywheel_mlflow.reports.dashboard_record import OpenRule, RecordedBottleneck, RecordedBottlenecks
 
 HOSTILE = "<a href='javascript:alert(1)'>$x$ %{x} & <b>"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from flywheels import blueprint_document, contract_documents, put, write_flywheel
 
-from flywheel_mlflow.errors import DocumentError, UnknownName
-from flywheel_mlflow.flywheel import find_root, load_blueprint_only, load_flywheel
+from flywheel_mlflow.base.errors import DocumentError, UnknownName
+from flywheel_mlflow.evidence.flywheel import find_root, load_blueprint_only, load_flywheel
 
 
 def test_every_fault_of_every_file_comes_in_one_go(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from releases_ledger import BO, NOON, Story, release_blueprint, release_plan
 
-from flywheel_mlflow.approvals import judge_all
-from flywheel_mlflow.blueprint import Blueprint, Criterion
-from flywheel_mlflow.gates import (
+from flywheel_mlflow.decisions.approvals import judge_all
+from flywheel_mlflow.decisions.gates import (
     Answer,
     CriterionResult,
     DriftAnswer,
@@ -27,9 +26,10 @@ from flywheel_mlflow.gates import (
     evaluate,
     worst,
 )
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.provenance import Direction, own_direction
-from flywheel_mlflow.releases import Kind
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.decisions.releases import Kind
+from flywheel_mlflow.evidence.provenance import Direction, own_direction
+from flywheel_mlflow.promises.blueprint import Blueprint, Criterion
 
 PASS, BLOCK, INCONCLUSIVE = Verdict.PASS, Verdict.BLOCK, Verdict.INCONCLUSIVE
 HOUR = timedelta(hours=1)

@@ -10,8 +10,9 @@ from flywheels import READY, contract, kpi_document, version
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.errors import InputError, UnknownName
-from flywheel_mlflow.evidence import (
+from flywheel_mlflow.base.errors import InputError, UnknownName
+from flywheel_mlflow.base.storable import check_key, number
+from flywheel_mlflow.evidence.runs import (
     Check,
     CheckSeverity,
     ConsumedInterface,
@@ -21,8 +22,7 @@ from flywheel_mlflow.evidence import (
     Outcome,
     ProjectEvidence,
 )
-from flywheel_mlflow.gathering import Gathering, as_check
-from flywheel_mlflow.storable import check_key, number
+from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
 
 PROMISE = contract(
     "p01",

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.canonical import digest_of
-from flywheel_mlflow.documents import MAX_DOCUMENT_BYTES
-from flywheel_mlflow.errors import DocumentError, ExitCode, UnknownName
-from flywheel_mlflow.evidence import Check, Outcome
+from flywheel_mlflow.base.canonical import digest_of
+from flywheel_mlflow.base.documents import MAX_DOCUMENT_BYTES
+from flywheel_mlflow.base.errors import DocumentError, ExitCode, UnknownName
+from flywheel_mlflow.base.names import label_fault
+from flywheel_mlflow.evidence.runs import Check, Outcome
 from flywheel_mlflow.importers import FORMATS, MAX_FAULTS, read_checks, sniff
 from flywheel_mlflow.importers.findings import MAX_DETAILS, MAX_MESSAGE, Findings, clean_line, clean_text, plain_details
-from flywheel_mlflow.names import label_fault
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "importers"
 SAMPLES = {

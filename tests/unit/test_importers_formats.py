@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flywheel_mlflow.errors import DocumentError
-from flywheel_mlflow.evidence import Check, CheckSeverity, Outcome
+from flywheel_mlflow.base.errors import DocumentError
+from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
 from flywheel_mlflow.importers import read_checks
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "importers"

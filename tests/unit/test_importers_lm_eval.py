@@ -11,11 +11,11 @@ from flywheels import kpi_document
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.contract import Kpi
-from flywheel_mlflow.errors import InputError, RecordError
-from flywheel_mlflow.evidence import KpiValue
+from flywheel_mlflow.base.errors import InputError, RecordError
+from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.importers.lm_eval import kpi_values
 from flywheel_mlflow.importers.samples import read_samples
+from flywheel_mlflow.promises.contract import Kpi
 
 #: The shape of a results file of the harness 0.4.
 RESULTS: dict[str, Any] = {

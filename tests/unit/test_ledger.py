@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from releases_ledger import ANA, NOON, Story
 
-from flywheel_mlflow.canonical import canonical_json, digest_of
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.history import tell, tell_all
-from flywheel_mlflow.ledger import (
+from flywheel_mlflow.assembly.history import tell, tell_all
+from flywheel_mlflow.base.canonical import canonical_json, digest_of
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.signing import SigningKey, new_key
+from flywheel_mlflow.decisions.ledger import (
     AUTHENTICATED,
     CLOCK_CORRECTED,
     CLOCK_SKEW,
@@ -29,9 +30,8 @@ from flywheel_mlflow.ledger import (
     unwitnessed,
     write_event,
 )
-from flywheel_mlflow.releases import fold
-from flywheel_mlflow.risks import fold_risks
-from flywheel_mlflow.signing import SigningKey, new_key
+from flywheel_mlflow.decisions.releases import fold
+from flywheel_mlflow.decisions.risks import fold_risks
 
 SERVER_ANA = Identity("ana", AUTHENTICATED)
 PLAIN: st.SearchStrategy[Any] = st.recursive(

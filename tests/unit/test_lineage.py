@@ -11,9 +11,9 @@ from flywheels import collected_of, contract, evidence_of, small_flywheel, versi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.evidence import ConsumedInterface, FieldType
-from flywheel_mlflow.lineage import Edge, EdgeState, circle_of, edges, impact, producers, reach, run_order
+from flywheel_mlflow.evidence.lineage import Edge, EdgeState, circle_of, edges, impact, producers, reach, run_order
+from flywheel_mlflow.evidence.runs import ConsumedInterface, FieldType
+from flywheel_mlflow.promises.contract import Contract
 
 NAMES = [f"p{number}" for number in range(6)]
 Pair = tuple[str, str]

@@ -8,12 +8,12 @@ import pytest
 from consistency_flywheel import view_of
 from flywheels import collected_of, evidence_of, small_flywheel
 
-from flywheel_mlflow.assembly import Assembly, assemble
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
+from flywheel_mlflow.assembly.metrics import LOCALISED
 from flywheel_mlflow.consistency.recompute import recompute
 from flywheel_mlflow.drift import DriftReport, ProjectSide, Side, VersionRef, compare
-from flywheel_mlflow.evidence import KpiValue
-from flywheel_mlflow.metrics import LOCALISED
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 WHEEL = small_flywheel()
 GOOD = {"p01": ("retention", 0.9), "p02": ("accuracy", 0.9), "p03": ("latency", 100.0)}

@@ -11,8 +11,8 @@ from flywheels import ENDED, READY, collected_of, evidence_of, small_flywheel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.assembly import Assembly, assemble
-from flywheel_mlflow.evidence import Check, Collected, ConsumedInterface, Costs, KpiValue, Outcome
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
+from flywheel_mlflow.evidence.runs import Check, Collected, ConsumedInterface, Costs, KpiValue, Outcome
 
 WHEEL = small_flywheel()
 UNKNOWN_YET = ("feedback_reflux_rate", "regression_localisation_rate", "release_pass_rate", "risk_closure_rate")

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from releases_ledger import ANA, BO, NOON, STRANGER, Story, bundle_of, release_blueprint, release_plan
 
-from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.errors import InputError, Refused, UnknownName
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.moves import (
+from flywheel_mlflow.base.errors import InputError, Refused, UnknownName
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.decisions.moves import (
     MovePlan,
     check_stage,
     mend,
@@ -21,7 +20,8 @@ from flywheel_mlflow.moves import (
     registry_stage,
     rollback_targets,
 )
-from flywheel_mlflow.releases import Basis, Kind
+from flywheel_mlflow.decisions.releases import Basis, Kind
+from flywheel_mlflow.promises.blueprint import Blueprint
 
 HOUR = timedelta(hours=1)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.names import MAX_LABEL_LENGTH, check_identifier, check_label, label_fault, unshowable
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.names import MAX_LABEL_LENGTH, check_identifier, check_label, label_fault, unshowable
 
 HOSTILE = ["", "../x", "a/b", "A", "1a", "a b", "a\n", "\na", "a\x00", "a" * 64, "ä", "a-b", "a.b", "٣a", "a٣"]
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow import errors
-from flywheel_mlflow.errors import (
+from flywheel_mlflow.base import errors
+from flywheel_mlflow.base.errors import (
     DocumentError,
     ExitCode,
     Fault,
@@ -24,8 +24,8 @@ from flywheel_mlflow.errors import (
     ServerUnreachable,
     UnknownName,
 )
-from flywheel_mlflow.operations.act_errors import error_document, error_from
-from flywheel_mlflow.operations.acting import ACTS, read_act
+from flywheel_mlflow.operations.acts.act_errors import error_document, error_from
+from flywheel_mlflow.operations.acts.acting import ACTS, read_act
 
 UNTIL = "2026-03-09T12:00:00+02:00"
 KEY = "ed25519:" + "A" * 43 + "="

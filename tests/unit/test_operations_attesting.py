@@ -11,15 +11,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from releases_ledger import Story
 
-from flywheel_mlflow.canonical import sha256_text
-from flywheel_mlflow.operations.attesting import (
+from flywheel_mlflow.base.canonical import sha256_text
+from flywheel_mlflow.base.signing import SigningKey, new_key
+from flywheel_mlflow.operations.releases.attesting import (
     PAYLOAD_TYPE,
     attestation_fault,
     envelope,
     release_statement,
     signed_words,
 )
-from flywheel_mlflow.signing import SigningKey, new_key
 
 FILES = {"bundle/manifest.json": "{}\n", "ledger.jsonl": "événement\n"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flywheel_mlflow.operations.code_version import code_version_of
+from flywheel_mlflow.operations.projects.code_version import code_version_of
 
 GIT = shutil.which("git") or ""
 needs_git = pytest.mark.skipif(not GIT, reason="git is not installed")

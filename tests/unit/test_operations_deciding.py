@@ -10,7 +10,7 @@ import pytest
 from flywheels import small_flywheel
 from releases_ledger import ANA, NOON
 
-from flywheel_mlflow.errors import (
+from flywheel_mlflow.base.errors import (
     AssemblyError,
     FlywheelError,
     Refused,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.errors import InputError, UnknownName
-from flywheel_mlflow.operations.acting import ACTS, read_act
-from flywheel_mlflow.operations.forms import FORMS, fields_of, needed_by, read_form
+from flywheel_mlflow.base.errors import InputError, UnknownName
+from flywheel_mlflow.operations.acts.acting import ACTS, read_act
+from flywheel_mlflow.operations.acts.forms import FORMS, fields_of, needed_by, read_form
 
 #: For every form what a browser sends, and the arguments it means.
 GOOD: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {

@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 import pytest
 import yaml
 
+from flywheel_mlflow.base.errors import UnknownName
 from flywheel_mlflow.cli.app import schema
-from flywheel_mlflow.errors import UnknownName
 from flywheel_mlflow.operations.schemas import MODELS, json_schema
 
 HEADER = "# yaml-language-server: $schema="

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from flywheels import READY, collected_of, contract, kpi_document, small_flywheel
 
-from flywheel_mlflow.assembly import Assembly, assemble
-from flywheel_mlflow.canonical import sha256_text, short_digest
-from flywheel_mlflow.evidence import Check, EvidenceKind, InterfaceVersion, KpiValue, Outcome, ProjectEvidence
-from flywheel_mlflow.flywheel import Flywheel
-from flywheel_mlflow.operations.self_evidence import own_files, self_evidence
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
+from flywheel_mlflow.base.canonical import sha256_text, short_digest
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.runs import Check, EvidenceKind, InterfaceVersion, KpiValue, Outcome, ProjectEvidence
+from flywheel_mlflow.operations.projects.self_evidence import own_files, self_evidence
 
 
 def wheel_with_own(**more: object) -> Flywheel:

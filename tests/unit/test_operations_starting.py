@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from flywheels import put, write_flywheel
 
-from flywheel_mlflow.contract import load_contract
-from flywheel_mlflow.errors import InputError, StorageError
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.operations.starting import init_project
+from flywheel_mlflow.base.errors import InputError, StorageError
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.operations.projects.starting import init_project
+from flywheel_mlflow.promises.contract import load_contract
 
 
 def test_the_new_contract_holds_at_once(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from releases_ledger import ANA, MAKER, NOON, Story, basis_of, release_blueprint, release_plan
 
-from flywheel_mlflow.blueprint import Blueprint
-from flywheel_mlflow.canonical import canonical_json, document_json, plain, sha256_text
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.operations.exporting import PURPOSE
-from flywheel_mlflow.operations.verifying import Verification, verify_export
-from flywheel_mlflow.signing import SigningKey, new_key
+from flywheel_mlflow.base.canonical import canonical_json, document_json, plain, sha256_text
+from flywheel_mlflow.base.signing import SigningKey, new_key
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.operations.releases.exporting import PURPOSE
+from flywheel_mlflow.operations.releases.verifying import Verification, verify_export
+from flywheel_mlflow.promises.blueprint import Blueprint
 
 NOW = NOON + timedelta(days=1)
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from reports_flywheel import evidence_of, healthy_assembly, small_assembly, version
 
 from flywheel_mlflow.drift import KpiFound, KpiVerdict
-from flywheel_mlflow.evidence import Check, FieldType, KpiValue, Outcome
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.evidence.runs import Check, FieldType, KpiValue, Outcome
 from flywheel_mlflow.reports.pages.comparison import ComparisonFacts, comparison_page
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.wording import Tone
 
 
 def found(name: str, verdict: KpiVerdict, before: float | None = 0.9, now: float | None = 0.8, **more: Any) -> KpiFound:

@@ -26,12 +26,14 @@ from page_cases import (
 )
 from releases_ledger import BO, MAKER, NOON, Story
 
-from flywheel_mlflow.errors import FlywheelError, InputError, Refused
+from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
+from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.releases import Kind
+from flywheel_mlflow.decisions.risk_paths import Propagation
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.feedback.absorption import Help
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.operations.forms import FORMS, fields_of
-from flywheel_mlflow.release_diff import InterfaceChange, NumberChange, ReleaseDiff
-from flywheel_mlflow.releases import Kind
+from flywheel_mlflow.operations.acts.forms import FORMS, fields_of
 from flywheel_mlflow.reports.dashboard_blocks import Form
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
 from flywheel_mlflow.reports.pages.deciding import refusal_text, said
@@ -45,8 +47,6 @@ from flywheel_mlflow.reports.pages.release_diff import ReleaseDiffFacts, release
 from flywheel_mlflow.reports.pages.releases import Mending, WayBack, releases_page
 from flywheel_mlflow.reports.pages.risk import risk_page
 from flywheel_mlflow.reports.pages.risks import risks_page
-from flywheel_mlflow.risk_paths import Propagation
-from flywheel_mlflow.wording import Tone
 
 
 def full_story() -> Story:

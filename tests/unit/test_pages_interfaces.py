@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports_flywheel import contracts, healthy_assembly
 
-from flywheel_mlflow.contract import InterfaceOut
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.records.profiles import Profile, Signal
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_record import RecordedVersion
@@ -26,7 +27,6 @@ from flywheel_mlflow.reports.pages.interface import (
 )
 from flywheel_mlflow.reports.pages.interfaces import interfaces_page, promised_interfaces_page
 from flywheel_mlflow.reports.signals import BARS, MOST_DRAWN, histogram, signals_svg
-from flywheel_mlflow.wording import Tone
 
 
 def linked(**changed: Any) -> DashboardFacts:

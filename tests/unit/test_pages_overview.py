@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports_flywheel import small_assembly
 
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, FeedbackFacts, LedgerFacts
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.iterations import IterationsFacts, compare_section, iteration_page, iterations_page
 from flywheel_mlflow.reports.pages.overview import overview_page
 from flywheel_mlflow.tracking.views import view_address
-from flywheel_mlflow.wording import Tone
 
 
 def linked(**changed: Any) -> DashboardFacts:

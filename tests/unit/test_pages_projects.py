@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports_flywheel import contracts, small_assembly
 
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_record import RecordedCheck
 from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.project import ProjectFacts, project_page, promised_project_page
 from flywheel_mlflow.reports.pages.projects import projects_page, promised_projects_page
-from flywheel_mlflow.thresholds import DriftSettings
-from flywheel_mlflow.wording import Tone
 
 TEAMS = {"data_team": "Data team"}
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.documents import is_there, value_at
-from flywheel_mlflow.paths import PATH_PATTERN, Parts, metric_names, parse_path, quote_path
+from flywheel_mlflow.base.documents import is_there, value_at
+from flywheel_mlflow.base.paths import PATH_PATTERN, Parts, metric_names, parse_path, quote_path
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 keys = names | st.sampled_from(["a", "acc,none", "a.b", "", "a/v1/mean", "[0]", "'", '"', "\\", "\n", " "])

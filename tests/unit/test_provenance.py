@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.errors import AssemblyError, UnknownName
-from flywheel_mlflow.provenance import (
+from flywheel_mlflow.base.errors import AssemblyError, UnknownName
+from flywheel_mlflow.evidence.provenance import (
     Explanation,
     Metric,
     Metrics,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flywheel_mlflow.contract import InterfaceOut
-from flywheel_mlflow.errors import DocumentError
+from flywheel_mlflow.base.errors import DocumentError
+from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.records import DataCard, load_card, measure, to_croissant
 
 CARD = {

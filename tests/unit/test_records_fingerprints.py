@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.errors import RecordError
+from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.records import contamination, fingerprints_from_parquet, fingerprints_to_parquet
 from flywheel_mlflow.records.fingerprints import as_hashes, fingerprint, normalise, unique_hashes
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.documents import parse_json
-from flywheel_mlflow.errors import RecordError
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.records import bin_edges, profile_from_json, profiling
 from flywheel_mlflow.records.batches import BatchMaker
 from flywheel_mlflow.records.profiles import Profile

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.evidence import FieldType
+from flywheel_mlflow.evidence.runs import FieldType
 from flywheel_mlflow.records.schema_tree import SchemaTree
 
 values: st.SearchStrategy[Any] = st.recursive(

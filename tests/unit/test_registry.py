@@ -10,8 +10,9 @@ from flywheels import READY, collected_of, contract, evidence_of, kpi_document, 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.contract import Contract, Kpi
-from flywheel_mlflow.evidence import (
+from flywheel_mlflow.evidence.lineage import edges
+from flywheel_mlflow.evidence.registry import EvidenceState, RegistryEntry, attainment, register
+from flywheel_mlflow.evidence.runs import (
     Check,
     CheckSeverity,
     ConsumedInterface,
@@ -22,8 +23,7 @@ from flywheel_mlflow.evidence import (
     ProjectEvidence,
     summarize_checks,
 )
-from flywheel_mlflow.lineage import edges
-from flywheel_mlflow.registry import EvidenceState, RegistryEntry, attainment, register
+from flywheel_mlflow.promises.contract import Contract, Kpi
 
 numbers = st.floats(-1e6, 1e6) | st.integers(-5, 5).map(float)
 PROMISE = contract(

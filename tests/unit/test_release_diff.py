@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from releases_ledger import Story
 from reports_flywheel import contracts, evidence_of, flywheel, healthy_assembly, small_assembly
 
-from flywheel_mlflow import deliverables
-from flywheel_mlflow.assembly import Assembly
-from flywheel_mlflow.bundle import METRICS, Bundle, make_bundle
-from flywheel_mlflow.differences import Pair, kpi_findings, recorded_findings
-from flywheel_mlflow.evidence import Check, KpiValue, Outcome
-from flywheel_mlflow.release_diff import NumberChange, ReleaseDiff, diff_bundles
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.assembly.bundle import METRICS, Bundle, make_bundle
+from flywheel_mlflow.assembly.diff import NumberChange, ReleaseDiff, diff_bundles
+from flywheel_mlflow.drift.differences import Pair, kpi_findings, recorded_findings
+from flywheel_mlflow.evidence.runs import Check, KpiValue, Outcome
+from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.dashboard_blocks import Section
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.pages.comparison import ComparisonFacts, comparison_page
 from flywheel_mlflow.reports.pages.release_diff import ReleaseDiffFacts, release_diff_page
-from flywheel_mlflow.thresholds import DriftSettings
 
 SETTINGS = DriftSettings()
 WHEEL = flywheel()

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from releases_ledger import ANA, BO, NOON, Story, basis_of, bundle_of
 
-from flywheel_mlflow.canonical import plain
-from flywheel_mlflow.errors import UnknownName
-from flywheel_mlflow.ledger import Event
-from flywheel_mlflow.moves import after_move, production_at
-from flywheel_mlflow.releases import (
+from flywheel_mlflow.base.canonical import plain
+from flywheel_mlflow.base.errors import UnknownName
+from flywheel_mlflow.decisions.ledger import Event
+from flywheel_mlflow.decisions.moves import after_move, production_at
+from flywheel_mlflow.decisions.releases import (
     ENDS,
     STAGES,
     STARTS,
@@ -24,7 +24,7 @@ from flywheel_mlflow.releases import (
     ReleaseState,
     fold,
 )
-from flywheel_mlflow.risks import RiskKind, fold_risks
+from flywheel_mlflow.decisions.risks import RiskKind, fold_risks
 
 UNTIL = (NOON + timedelta(days=1)).isoformat()
 NUMBERS = st.integers(0, 4)

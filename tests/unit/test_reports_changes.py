@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from reports_flywheel import small_assembly
 
-from flywheel_mlflow.assembly import Assembly, RecordedAssembly
+from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly
 from flywheel_mlflow.reports.changes import change_summary, changes, status_changes
 
 

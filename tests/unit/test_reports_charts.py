@@ -10,7 +10,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 from reports_flywheel import healthy_assembly, small_assembly
 
-from flywheel_mlflow.lineage import EdgeState
+from flywheel_mlflow.evidence.lineage import EdgeState
 from flywheel_mlflow.reports.charts import lineage_svg, stage_scores_svg
 from flywheel_mlflow.reports.layout import Grid, Line, place
 

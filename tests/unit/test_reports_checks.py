@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow import importers
-from flywheel_mlflow.canonical import document_json
+from flywheel_mlflow.base.canonical import document_json
 from flywheel_mlflow.consistency import run_checks
-from flywheel_mlflow.evidence import Check, Outcome
+from flywheel_mlflow.evidence.runs import Check, Outcome
 from flywheel_mlflow.reports import checks as written
 
 MIXED = (

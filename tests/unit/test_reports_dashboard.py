@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports_flywheel import healthy_assembly, small_assembly
 
-from flywheel_mlflow import deliverables
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.decisions.releases import Explained, ReleaseState
 from flywheel_mlflow.drift import LoggedData, TaskEffect
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.releases import Explained, ReleaseState
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.dashboard import DashboardView, build_dashboard, render_dashboard
 from flywheel_mlflow.reports.dashboard_blocks import READERS
@@ -28,7 +29,6 @@ from flywheel_mlflow.reports.dashboard_health import Health, health
 from flywheel_mlflow.reports.dashboard_page import MOST_CELLS, page_style
 from flywheel_mlflow.reports.dashboard_record import read_record
 from flywheel_mlflow.reports.dashboard_trends import spark
-from flywheel_mlflow.wording import Tone
 
 
 def page(view_facts: DashboardFacts) -> PageReader:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from releases_ledger import BLUEPRINT, NOON, Story
 
-from flywheel_mlflow.assembly import RecordedAssembly, assemble
-from flywheel_mlflow.bundle import make_bundle
-from flywheel_mlflow.gates import CriterionResult, GateResult, Verdict
+from flywheel_mlflow.assembly.assembly import RecordedAssembly, assemble
+from flywheel_mlflow.assembly.bundle import make_bundle
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.gate import criterion_rows, gate_report, summary
 from flywheel_mlflow.reports.release import release_description

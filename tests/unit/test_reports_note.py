@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reports_flywheel import contract, contracts, evidence, evidence_of, small_assembly
 
-from flywheel_mlflow.evidence import Check, Outcome, SkippedRun
+from flywheel_mlflow.evidence.runs import Check, Outcome, SkippedRun
 from flywheel_mlflow.reports.note import NOTE_LIMIT, assembly_note, project_note, stage_note
 from flywheel_mlflow.reports.view import verdict_line
 

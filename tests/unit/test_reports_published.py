@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from reports_flywheel import contracts, evidence, small_assembly
 
-from flywheel_mlflow.evidence import Costs
+from flywheel_mlflow.evidence.runs import Costs
 from flywheel_mlflow.reports.published import compare_published
 
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from releases_ledger import NOON, Story
 
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.quarters import Quarter, quarter_before, quarter_of, read_quarter
-from flywheel_mlflow.releases import Kind
+from flywheel_mlflow.assembly.review import Review, Section, Statement, Turn, review_quarter
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.quarters import Quarter, quarter_before, quarter_of, read_quarter
+from flywheel_mlflow.decisions.releases import Kind
+from flywheel_mlflow.decisions.risks import RiskKind
 from flywheel_mlflow.reports.review import render_review
-from flywheel_mlflow.review import Review, Section, Statement, Turn, review_quarter
-from flywheel_mlflow.risks import RiskKind
 
 QUARTER = quarter_of(NOON)
 THIN = {

@@ -8,10 +8,10 @@ from typing import Any
 from flywheels import small_flywheel
 from releases_ledger import BO, NOON, Story
 
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.releases import Kind
-from flywheel_mlflow.risk_paths import in_layers, propagation
-from flywheel_mlflow.risks import GATE_DUE_DAYS, RiskKind
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.decisions.releases import Kind
+from flywheel_mlflow.decisions.risk_paths import in_layers, propagation
+from flywheel_mlflow.decisions.risks import GATE_DUE_DAYS, RiskKind
 
 CONTRACTS = small_flywheel().contracts
 

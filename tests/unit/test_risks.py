@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from releases_ledger import BO, NOON, Story
 
-from flywheel_mlflow.ledger import Identity
-from flywheel_mlflow.risks import HIGH_FROM, MEDIUM_FROM, ROLLBACK_DUE_DAYS, RiskKind, fold_risks
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.decisions.risks import HIGH_FROM, MEDIUM_FROM, ROLLBACK_DUE_DAYS, RiskKind, fold_risks
 
 DAY = timedelta(days=1)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flywheel_mlflow.routes import Condition, Route
+from flywheel_mlflow.promises.routes import Condition, Route
 
 BASE = {"id": "r", "match": "x", "why": "x"}
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.rules import Condition, parse_rule
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.rules import Condition, parse_rule
 
 OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
 NAMES = ["p01.a", "p02.b", "p03.c"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.evidence import FieldType
-from flywheel_mlflow.schemas import change_class, missing_fields, retyped_fields
+from flywheel_mlflow.evidence.runs import FieldType
+from flywheel_mlflow.evidence.schemas import change_class, missing_fields, retyped_fields
 
 ID = FieldType("id", "string", True)
 SCORE = FieldType("score", "number", False)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.settings import read_settings, redacted
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.settings import read_settings, redacted
 
 ROOT = Path("/srv/wheel")
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from flywheel_mlflow.contract import Contract, InterfaceOut, field_types
-from flywheel_mlflow.documents import value_at
-from flywheel_mlflow.flywheel import Flywheel, load_flywheel
-from flywheel_mlflow.registry import attainment
-from flywheel_mlflow.routes import KNOWN_FROM_EVENT
-from flywheel_mlflow.rules import parse_rule
+from flywheel_mlflow.base.documents import value_at
+from flywheel_mlflow.base.rules import parse_rule
+from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
+from flywheel_mlflow.evidence.registry import attainment
+from flywheel_mlflow.promises.contract import Contract, InterfaceOut, field_types
+from flywheel_mlflow.promises.routes import KNOWN_FROM_EVENT
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = ROOT / "projects"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.errors import InputError, StorageError
-from flywheel_mlflow.signing import MAX_KEY_FILE, PREFIX, Signature, SigningKey, is_signed, new_key, read_key
+from flywheel_mlflow.base.errors import InputError, StorageError
+from flywheel_mlflow.base.signing import MAX_KEY_FILE, PREFIX, Signature, SigningKey, is_signed, new_key, read_key
 
 
 @pytest.fixture(scope="module")

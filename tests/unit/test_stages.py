@@ -9,12 +9,11 @@ from flywheels import READY, contract, evidence_of, kpi_document, small_flywheel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.evidence import Check, KpiValue, Outcome, ProjectEvidence, summarize_checks
-from flywheel_mlflow.flywheel import Flywheel
-from flywheel_mlflow.provenance import Metrics
-from flywheel_mlflow.registry import register
-from flywheel_mlflow.stages import (
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.provenance import Metrics
+from flywheel_mlflow.evidence.registry import register
+from flywheel_mlflow.evidence.runs import Check, KpiValue, Outcome, ProjectEvidence, summarize_checks
+from flywheel_mlflow.evidence.stages import (
     MilestoneStatus,
     StageRun,
     StageStatus,
@@ -23,6 +22,7 @@ from flywheel_mlflow.stages import (
     run_stages,
     score_projects,
 )
+from flywheel_mlflow.promises.contract import Contract
 
 BROKEN = Check("ready", Outcome.FAILED)
 OTHERS = tuple(Check(f"c{number}", Outcome.FAILED) for number in range(9))

@@ -13,12 +13,12 @@ from flywheels import contract, evidence_of, version
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.differences import Pair, differences
-from flywheel_mlflow.errors import InputError, UnknownName
-from flywheel_mlflow.evidence import ConsumedInterface, EvidenceKind, KpiValue, ProjectEvidence
-from flywheel_mlflow.provenance import Metric, Metrics
-from flywheel_mlflow.suspects import Lineage, Place, Step, Suspect, rank, reachable, starting_suspicion
+from flywheel_mlflow.base.errors import InputError, UnknownName
+from flywheel_mlflow.drift.differences import Pair, differences
+from flywheel_mlflow.drift.suspects import Lineage, Place, Step, Suspect, rank, reachable, starting_suspicion
+from flywheel_mlflow.evidence.provenance import Metric, Metrics
+from flywheel_mlflow.evidence.runs import ConsumedInterface, EvidenceKind, KpiValue, ProjectEvidence
+from flywheel_mlflow.promises.contract import Contract
 
 
 def project(name: str, *reads: str, previous: Iterable[str] = (), **more: Any) -> Contract:

@@ -9,9 +9,9 @@ import pytest
 from flywheels import blueprint_document, write_flywheel
 from pydantic import ValidationError
 
-from flywheel_mlflow.errors import DocumentError
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.thresholds import DriftSettings
+from flywheel_mlflow.base.errors import DocumentError
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.promises.thresholds import DriftSettings
 
 
 @pytest.mark.parametrize(

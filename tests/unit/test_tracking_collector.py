@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flywheels import kpi_document
 
-from flywheel_mlflow.contract import Kpi
-from flywheel_mlflow.evidence import KpiValue
+from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.promises.contract import Kpi
 from flywheel_mlflow.tracking.collector import _cycle_collector_paused, _kpi
 
 

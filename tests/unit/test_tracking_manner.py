@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flywheel_mlflow.errors import InputError
-from flywheel_mlflow.settings import REQUEST_RETRIES, REQUEST_TIMEOUT_S
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.settings import REQUEST_RETRIES, REQUEST_TIMEOUT_S
 from flywheel_mlflow.tracking import manner
 from flywheel_mlflow.tracking.manner import Manner, manner_of
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reports_flywheel import contracts
 
-from flywheel_mlflow.provenance import own_direction
+from flywheel_mlflow.evidence.provenance import own_direction
 from flywheel_mlflow.tracking.views import (
     ASSEMBLY_VIEWS,
     MOST_KPIS,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flywheel_mlflow.errors import StorageError
-from flywheel_mlflow.writing import write_files
+from flywheel_mlflow.base.errors import StorageError
+from flywheel_mlflow.base.writing import write_files
 
 
 def everything(folder: Path) -> list[str]:

@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.drift import KpiFound
-from flywheel_mlflow.evidence import FieldType
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, number
-from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
-from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, RecordedInterface, RecordedProject
-from flywheel_mlflow.reports.dashboard_sections import SHORT
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
-from flywheel_mlflow.reports.pages.addresses import Addresses
-from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.reports.pages.iterations import compare_section
-from flywheel_mlflow.reports.pages.links import Links
-from flywheel_mlflow.schemas import change_class
-from flywheel_mlflow.wording import (
+from flywheel_mlflow.drift.wording import (
     WORDS,
     Tone,
     compared_order,
@@ -30,6 +19,17 @@ from flywheel_mlflow.wording import (
     word_of,
     word_order,
 )
+from flywheel_mlflow.evidence.runs import FieldType
+from flywheel_mlflow.evidence.schemas import change_class
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, number
+from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
+from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, RecordedInterface, RecordedProject
+from flywheel_mlflow.reports.dashboard_sections import SHORT
+from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
+from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.reports.pages.iterations import compare_section
+from flywheel_mlflow.reports.pages.links import Links
 
 #: How interface versions are classed, for people.
 VERSION_RULE = "MAJOR: a field is gone, of another type, or no longer in every row. MINOR: one was added. PATCH: none."

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flywheel_mlflow.errors import FlywheelError, Refused
-from flywheel_mlflow.history import Told
-from flywheel_mlflow.ledger import AUTHENTICATED
+from flywheel_mlflow.assembly.history import Told
+from flywheel_mlflow.base.errors import FlywheelError, Refused
+from flywheel_mlflow.decisions.ledger import AUTHENTICATED
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Table, sentence
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.pages.addresses import Addresses
-from flywheel_mlflow.wording import Tone
 
 #: Events of the ledger on one page; `flywheel release history` has all of them.
 MOST_EVENTS = 50

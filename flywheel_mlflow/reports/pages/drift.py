@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.releases import Explained
 from flywheel_mlflow.drift import DriftReport, Finding
 from flywheel_mlflow.drift.report import FIRST
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.releases import Explained
+from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone, tone_of, word_of
 from flywheel_mlflow.reports.dashboard_blocks import (
     Cell,
     Choice,
@@ -29,7 +30,6 @@ from flywheel_mlflow.reports.pages.deciding import choice_field, hidden, reason_
 from flywheel_mlflow.reports.pages.drift_tables import finding_cell, found_tables
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.wording import VERDICT_TONES, Tone, tone_of, word_of
 
 #: Findings of one table; drift.json, kept on the iteration's run, has all of them.
 MOST_FINDINGS = 200

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from flywheel_mlflow.drift import DataVerdict, DriftReport, FilterFound, Finding, KpiFound, SignalFound, Trend
 from flywheel_mlflow.drift.findings import Kind
+from flywheel_mlflow.drift.wording import Tone, compared_order, tone_of, word_of
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, number
 from flywheel_mlflow.reports.dashboard_trends import spark
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
 from flywheel_mlflow.reports.pages.addresses import Addresses
-from flywheel_mlflow.wording import Tone, compared_order, tone_of, word_of
 
 #: Rows of one table; drift.json has all of them.
 MOST_ROWS = 300

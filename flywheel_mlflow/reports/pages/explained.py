@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Table, number
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, RecordedMetric, RecordedSource
 from flywheel_mlflow.reports.dashboard_sections import SHORT
 from flywheel_mlflow.reports.numbers import with_unit
 from flywheel_mlflow.reports.pages.links import Links
-from flywheel_mlflow.wording import Tone
 
 #: Lines of one explanation; `flywheel explain` has all of them.
 MOST_LINES = 60

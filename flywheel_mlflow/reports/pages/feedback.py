@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.feedback.measures import Age
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Form, Pair, Section, Table, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
@@ -16,7 +17,6 @@ from flywheel_mlflow.reports.pages.deciding import choice_field, ledger_notes
 from flywheel_mlflow.reports.pages.feedback_events import UNROUTABLE, EventsFacts, event_section
 from flywheel_mlflow.reports.pages.feedback_themes import ThemesFacts, task_section, theme_section
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.wording import Tone
 
 #: Ingestions of one table, the newest first.
 MOST_INGESTIONS = 50

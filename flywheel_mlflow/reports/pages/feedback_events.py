@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.feedback.routing import UNROUTABLE
+from flywheel_mlflow.promises.routes import SEVERITIES
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, Section, Table, code
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import choice_field, hidden, reason_field
-from flywheel_mlflow.routes import SEVERITIES
-from flywheel_mlflow.wording import Tone
 
 __all__ = ["UNROUTABLE", "EventRow", "EventState", "EventsFacts", "Wanted", "event_section"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Help
 from flywheel_mlflow.feedback.priority import Factor, Priority
 from flywheel_mlflow.feedback.recurring import Looked, Theme
@@ -13,7 +14,6 @@ from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Form, Sectio
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import choice_field, hidden, reason_field
-from flywheel_mlflow.wording import Tone
 
 #: Tasks and themes on one page; `flywheel task list --json` and `flywheel feedback themes --json` have all of them.
 MOST_ROWS = 100

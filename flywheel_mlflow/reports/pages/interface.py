@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from flywheel_mlflow.contract import Contract, InterfaceIn, InterfaceOut, field_types
-from flywheel_mlflow.evidence import FieldType
-from flywheel_mlflow.lineage import Edge, EdgeState, Impact, impact
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.evidence.lineage import Edge, EdgeState, Impact, impact
+from flywheel_mlflow.evidence.runs import FieldType
+from flywheel_mlflow.promises.contract import Contract, InterfaceIn, InterfaceOut, field_types
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile, Signal
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Image, Pair, Section, Table, code, number
@@ -24,7 +25,6 @@ from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.interfaces import change_cell, reading
 from flywheel_mlflow.reports.signals import MOST_DRAWN, signals_svg, told
 from flywheel_mlflow.reports.view import text_bar
-from flywheel_mlflow.wording import Tone
 
 #: Fields of a schema shown; a record has a dozen, a free row may have thousands.
 MOST_FIELDS = 200

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from flywheel_mlflow.contract import Contract
-from flywheel_mlflow.lineage import EdgeState
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.evidence.lineage import EdgeState
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_record import RecordedEdge, RecordedInterface
@@ -17,7 +18,6 @@ from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.links import Links
-from flywheel_mlflow.wording import Tone
 
 #: What the version rule says against the iteration before, with its meaning for a reader.
 CHANGE_TONES = {"major": Tone.BAD, "minor": Tone.ATTENTION, "patch": Tone.NONE, "first": Tone.NONE}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from flywheel_mlflow.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard import build_executive, build_sections
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Form, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
@@ -18,7 +19,6 @@ from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.links import Links
-from flywheel_mlflow.wording import Tone
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flywheel_mlflow.releases import STAGES, ReleaseState
+from flywheel_mlflow.decisions.releases import STAGES, ReleaseState
+from flywheel_mlflow.drift.wording import Tone, tone_of, word_of
 from flywheel_mlflow.reports.dashboard import FIRST, build_executive, command_section
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, number, sentence
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
@@ -15,7 +16,6 @@ from flywheel_mlflow.reports.dashboard_trends import own_numbers
 from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.wording import Tone, tone_of, word_of
 
 #: Findings and open risks of the overview; their pages have all of them.
 MOST = 5

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from flywheel_mlflow.contract import Contract, InterfaceIn, field_types
+from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.drift import allowance_of
-from flywheel_mlflow.evidence import CheckSeverity, Outcome
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.evidence.runs import CheckSeverity, Outcome
+from flywheel_mlflow.promises.contract import Contract, InterfaceIn, field_types
+from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
@@ -29,9 +32,6 @@ from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.reports.pages.projects import attained, consumable, score_history
-from flywheel_mlflow.rules import parse_rule
-from flywheel_mlflow.thresholds import DriftSettings
-from flywheel_mlflow.wording import Tone
 
 _OUTCOME_TONES = {
     Outcome.FAILED.value: Tone.BAD,

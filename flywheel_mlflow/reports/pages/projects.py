@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flywheel_mlflow.contract import Contract
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_record import RecordedProject
@@ -14,7 +15,6 @@ from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.links import Links
-from flywheel_mlflow.wording import Tone
 
 _COLUMNS = (
     "project",

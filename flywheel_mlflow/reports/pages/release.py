@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.approvals import JudgedApproval
-from flywheel_mlflow.gates import Verdict
-from flywheel_mlflow.pins import Pin
-from flywheel_mlflow.releases import Explained, Override, Release, ReleaseStage
+from flywheel_mlflow.decisions.approvals import JudgedApproval
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.pins import Pin
+from flywheel_mlflow.decisions.releases import Explained, Override, Release, ReleaseStage
+from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, Pair, Section, Table, code, number, sentence
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts, LedgerFacts
 from flywheel_mlflow.reports.dashboard_health import open_overrides, override_words
@@ -27,7 +28,6 @@ from flywheel_mlflow.reports.pages.deciding import (
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.gate_verdict import SHORT, GateFacts, gate_section
 from flywheel_mlflow.reports.pages.releases import OVERRIDE_COLUMNS, STAGE_TONES, override_row
-from flywheel_mlflow.wording import VERDICT_TONES, Tone
 
 #: Findings of drift named on the page; the review of the comparison has all of them.
 MOST_FINDINGS = 5

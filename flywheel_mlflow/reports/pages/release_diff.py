@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flywheel_mlflow.release_diff import InterfaceChange, NumberChange, ReleaseDiff
-from flywheel_mlflow.releases import ReleaseState
+from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
+from flywheel_mlflow.decisions.releases import ReleaseState
+from flywheel_mlflow.drift.wording import WORDS, Tone, counted_words
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section, Table, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.numbers import format_change, with_unit
@@ -14,7 +15,6 @@ from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import ledger_notes
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.releases import diff_filter
-from flywheel_mlflow.wording import WORDS, Tone, counted_words
 
 #: Numbers of one table; `flywheel release diff --json` has all of them.
 MOST_NUMBERS = 200

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.releases import STAGES, Move, Override, Release, ReleaseStage, ReleaseState
+from flywheel_mlflow.decisions.releases import STAGES, Move, Override, Release, ReleaseStage, ReleaseState
+from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Form, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.dashboard_health import open_overrides, override_words
@@ -22,7 +23,6 @@ from flywheel_mlflow.reports.pages.deciding import (
     said,
 )
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.wording import VERDICT_TONES, Tone
 
 #: Releases on the page, the newest first; `flywheel release list` has all of them.
 MOST_RELEASES = 50

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.history import Told
+from flywheel_mlflow.assembly.history import Told
+from flywheel_mlflow.decisions.risk_paths import Propagation, Reached
+from flywheel_mlflow.decisions.risks import Risk
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, Pair, Section, Table, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.dashboard_releases import moment_text
@@ -22,9 +25,6 @@ from flywheel_mlflow.reports.pages.deciding import (
 )
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.risks import SEVERITY_TONES, risk_state, weight_text
-from flywheel_mlflow.risk_paths import Propagation, Reached
-from flywheel_mlflow.risks import Risk
-from flywheel_mlflow.wording import Tone
 
 _UNCHANGED = ("", "leave it")
 _LIKELIHOODS = {1: "hardly", 2: "unlikely", 3: "possible", 4: "likely", 5: "almost sure"}

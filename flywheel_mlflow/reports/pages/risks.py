@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.decisions.risks import Risk
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section, Table
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import ledger_notes
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.risks import Risk
-from flywheel_mlflow.wording import Tone
 
 #: Closed risks on the page, the newest first; `flywheel risk list --all` has all of them.
 MOST_CLOSED = 100

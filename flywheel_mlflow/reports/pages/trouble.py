@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flywheel_mlflow.errors import DocumentError, FlywheelError, Refused
+from flywheel_mlflow.base.errors import DocumentError, FlywheelError, Refused
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, Pair, Section, code, sentence
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.wording import Tone
 
 
 def trouble_page(

@@ -11,7 +11,7 @@ from servers.console import FORM_TYPE, FORMS, PUBLIC_NAME, SHUT_OUT, VIEWER, Con
 from servers.plugin import ADMIN, PluginServer, signed_in
 
 from flywheel_mlflow.console.tokens import LIFETIME
-from flywheel_mlflow.ledger import AUTHENTICATED, Identity, unwitnessed
+from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity, unwitnessed
 from flywheel_mlflow.operations.deciding import World
 
 APPROVAL: dict[str, Any] = {"version": 3, "role": "reviewer", "reason": "it is <b>good</b>"}

@@ -12,7 +12,7 @@ from releases_bench import MANAGER, OTHER, REVIEWER
 from servers.console import HALF_IN, SHUT_OUT, VIEWER, ConsoleServer
 from servers.plugin import ADMIN, signed_in
 
-from flywheel_mlflow.operations.browsing.kinds import PAGES
+from flywheel_mlflow.operations.reading.kinds import PAGES
 
 HOSTILE_REPORT = "<html><body><script>top.location='http://evil.example'</script><p>drawn</p></body></html>"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from servers.plugin import ADMIN, AUTH_SETTINGS, PluginServer, signed_in
 
-from flywheel_mlflow.errors import ServerRefused
+from flywheel_mlflow.base.errors import ServerRefused
 
 PERSON = "mara"
 SECRET = "a password of hers"

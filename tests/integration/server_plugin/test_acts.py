@@ -16,17 +16,17 @@ from releases_bench import INTERFACE, MANAGER, REVIEWER, ReleasesBench
 from servers.plugin import ACTS, ADMIN, PluginServer, signed_in
 from workbench import fresh_name
 
-from flywheel_mlflow.approvals import judge_all
-from flywheel_mlflow.errors import Refused, ServerError
-from flywheel_mlflow.flywheel import load_flywheel
-from flywheel_mlflow.ledger import AUTHENTICATED, Identity, unwitnessed
-from flywheel_mlflow.operations.acting import act_somewhere
+from flywheel_mlflow.base.errors import Refused, ServerError
+from flywheel_mlflow.base.settings import read_settings
+from flywheel_mlflow.base.signing import new_key
+from flywheel_mlflow.decisions.approvals import judge_all
+from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity, unwitnessed
+from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.operations.acts.acting import act_somewhere
 from flywheel_mlflow.operations.deciding import Desk, World
-from flywheel_mlflow.operations.gating import weigh
-from flywheel_mlflow.operations.resolving import resolve_interface
-from flywheel_mlflow.operations.starting import init_flywheel
-from flywheel_mlflow.settings import read_settings
-from flywheel_mlflow.signing import new_key
+from flywheel_mlflow.operations.projects.resolving import resolve_interface
+from flywheel_mlflow.operations.projects.starting import init_flywheel
+from flywheel_mlflow.operations.releases.gating import weigh
 from flywheel_mlflow.tracking import connect
 
 STRANGER = "eve"

@@ -21,7 +21,7 @@ from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent
 from releases_bench import MANAGER, REVIEWER
 from servers.plugin import ACTS, PluginServer
 
-from flywheel_mlflow.ledger import CLAIMED, Identity
+from flywheel_mlflow.decisions.ledger import CLAIMED, Identity
 
 SECRET = "the secret of a test"
 RISK = {"title": "It may rain", "owner": MANAGER, "due": "2099-01-01T00:00:00+00:00", "likelihood": 2, "impact": 2}

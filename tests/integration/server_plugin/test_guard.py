@@ -12,8 +12,8 @@ from releases_bench import MANAGER, ReleasesBench
 from servers.plugin import PluginServer
 from workbench import fresh_name
 
+from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.operations.deciding import Draft, decide
-from flywheel_mlflow.releases import Kind
 
 PREFIXES = ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow")
 MODELS, VERSIONS = "/registered-models", "/model-versions"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from releases_bench import MANAGER, REVIEWER
 from servers.plugin import PluginServer
 
-from flywheel_mlflow.operations.browsing.kinds import PAGES
+from flywheel_mlflow.operations.reading.kinds import PAGES
 
 FORMS = "/ajax-api/2.0/flywheel/forms"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -9,8 +9,8 @@ import pytest
 from releases_bench import MANAGER
 from servers.plugin import PluginServer, password, signed_in
 
-from flywheel_mlflow.errors import ServerRefused
-from flywheel_mlflow.settings import read_settings
+from flywheel_mlflow.base.errors import ServerRefused
+from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.tracking import ReleaseStore, connect
 
 

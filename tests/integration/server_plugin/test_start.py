@@ -12,7 +12,7 @@ import pytest
 from releases_bench import releases_flywheel
 from servers.plugin import account_settings, keyed_flywheel
 
-from flywheel_mlflow.signing import new_key
+from flywheel_mlflow.base.signing import new_key
 
 APP = "flywheel_mlflow.console.app"
 
@@ -78,8 +78,8 @@ def test_a_store_without_a_database_is_refused(monkeypatch: pytest.MonkeyPatch, 
     """What is kept in files could be written without being seen: such a server does not start, and says why."""
     from mlflow.server import handlers
 
+    from flywheel_mlflow.base.errors import InputError
     from flywheel_mlflow.console.stores import engines
-    from flywheel_mlflow.errors import InputError
 
     monkeypatch.setattr(handlers, "_get_tracking_store", object)
     monkeypatch.setattr(handlers, "_get_model_registry_store", object)

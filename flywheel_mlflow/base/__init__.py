@@ -1,0 +1,1 @@
+"""What everything else stands on: canonical JSON, documents, errors, names, settings, signing, writing."""

@@ -1,0 +1,76 @@
+"""Which names are allowed, so that none of them can leave its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+from flywheel_mlflow.base.errors import InputError
+
+#: Ids of projects, interfaces, KPIs, layers ...: they become parts of experiment names,
+#: metric keys and file names, hence the narrow grammar.
+IDENTIFIER_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+_IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
+
+#: MLflow's limit on metric, param and tag keys (mlflow/utils/validation.py, 3.17.2).
+MAX_LABEL_LENGTH = 250
+
+#: Control characters, line and paragraph separators, marks that turn the direction of text
+#: round (what is shown is then not what is there), and halves of characters UTF-8 cannot write.
+_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _label(value: str) -> str:
+    fault = label_fault(value)
+    if fault:
+        raise ValueError(fault)
+    return value
+
+
+def label_fault(value: str) -> str | None:
+    """Why ``value`` cannot be a label (a check's name, a title), or None when it can."""
+    if not value.strip():
+        return "is empty"
+    if len(value) > MAX_LABEL_LENGTH:
+        return f"has {len(value)} characters, at most {MAX_LABEL_LENGTH} are allowed"
+    if _UNSHOWABLE.search(value):
+        return "contains control characters"
+    return None
+
+
+def unshowable(text: str) -> Iterator[str]:
+    """The characters of a text that hide, reverse or break what is shown, in order."""
+    return (found.group() for found in _UNSHOWABLE.finditer(text))
+
+
+Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)]
+Label = Annotated[str, AfterValidator(_label)]
+
+
+def check_identifier(kind: str, value: str) -> str:
+    """``value`` if it is an identifier.
+
+    Raises:
+        InputError: it is not; the message shows the grammar.
+    """
+    if not _IDENTIFIER.fullmatch(value):
+        raise InputError(
+            f"{kind} {value[:80]!r} is not a valid name",
+            hint="names start with a lower-case letter and hold at most 63 lower-case letters, digits and underscores",
+        )
+    return value
+
+
+def check_label(kind: str, value: str) -> str:
+    """``value`` if it can stand in a report, a tag and a table.
+
+    Raises:
+        InputError: empty, over 250 characters, or with control characters.
+    """
+    fault = label_fault(value)
+    if fault:
+        raise InputError(f"{kind} {value[:80]!r} {fault}", hint="shorten or clean the name")
+    return value

@@ -1,0 +1,1 @@
+"""What people decide: the ledger, releases, gates, approvals, moves, explanations, risks."""

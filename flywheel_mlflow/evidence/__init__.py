@@ -1,0 +1,1 @@
+"""What runs show: evidence of projects, samples, provenance, the registry, lineage, schemas, stages."""

@@ -1,0 +1,210 @@
+"""Finds the faults that only show when a flywheel's files lie side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from flywheel_mlflow.base.documents import Document, Location
+from flywheel_mlflow.base.errors import Fault
+from flywheel_mlflow.base.rules import parse_rule
+from flywheel_mlflow.evidence.lineage import circle_of, producers
+from flywheel_mlflow.evidence.provenance import own_direction
+from flywheel_mlflow.evidence.schemas import serves
+from flywheel_mlflow.promises.blueprint import Blueprint
+from flywheel_mlflow.promises.contract import COMPUTED_NAMES, Contract, field_types, share_scale
+from flywheel_mlflow.promises.routes import KNOWN_FROM_EVENT
+
+ReadContract = tuple[Contract, Document]
+ReadBlueprint = tuple[Blueprint, Document]
+
+
+def contract_faults(contracts: Sequence[ReadContract], *, complete: bool) -> Iterator[Fault]:
+    """Faults among the contracts: names taken twice, makers and consumers nobody is, circles.
+
+    That nobody is or makes something is said only when every contract could be read
+    (``complete``): the one that could not may be the maker.
+    """
+    yield from _taken_twice(contracts)
+    by_id = {contract.id: contract for contract, _ in contracts}
+    makers = producers(contract for contract, _ in contracts)
+    for contract, document in contracts:
+        if complete:
+            yield from _unknown_consumers(contract, document, by_id.keys())
+            yield from _unmade_inputs(contract, document, makers)
+        yield from _bad_inputs(contract, document, by_id, makers)
+    circle = circle_of(contract for contract, _ in contracts)
+    if circle:
+        document = next(document for contract, document in contracts if contract.id == circle[0])
+        way = " -> ".join(circle)
+        yield document.fault(("interfaces_in",), f"waits on itself: {way}; make one of them from_iteration: previous")
+
+
+def contract_warnings(contracts: Iterable[ReadContract]) -> Iterator[Fault]:
+    """What a contract says without effect: the sample size of a KPI that is no share."""
+    for contract, document in contracts:
+        for index, kpi in enumerate(contract.kpis):
+            stated = kpi.stderr_path is not None or kpi.noise is not None
+            if kpi.n_path is not None and share_scale(kpi.unit) is None and not stated:
+                yield document.fault(
+                    ("kpis", index, "n_path"),
+                    f"a sample size says how exact a share is, and {kpi.unit!r} is no share: no verdict rests on it; "
+                    "give stderr_path or noise, or a unit of shares (ratio, accuracy, percent ...)",
+                )
+
+
+def _taken_twice(contracts: Iterable[ReadContract]) -> Iterator[Fault]:
+    ids: dict[str, str] = {}
+    makers: dict[str, str] = {}
+    for contract, document in contracts:
+        if contract.id in ids:
+            yield document.fault(("id",), f"{contract.id} is also the id of {ids[contract.id]}")
+        ids.setdefault(contract.id, document.name)
+        for index, out in enumerate(contract.interfaces_out):
+            if out.name in makers:
+                yield document.fault(
+                    ("interfaces_out", index, "name"), f"{out.name} is also made by {makers[out.name]}"
+                )
+            makers.setdefault(out.name, contract.id)
+
+
+def _unknown_consumers(contract: Contract, document: Document, ids: Iterable[str]) -> Iterator[Fault]:
+    known = set(ids)
+    for index, out in enumerate(contract.interfaces_out):
+        for consumer in out.consumers if out.consumers != "any" else ():
+            if consumer not in known:
+                yield document.fault(("interfaces_out", index, "consumers"), f"no project is called {consumer!r}")
+
+
+def _unmade_inputs(contract: Contract, document: Document, makers: dict[str, str]) -> Iterator[Fault]:
+    for index, wanted in enumerate(contract.interfaces_in):
+        if wanted.name not in makers:
+            yield document.fault(("interfaces_in", index, "name"), f"no project makes an interface {wanted.name!r}")
+
+
+def _bad_inputs(
+    contract: Contract, document: Document, by_id: dict[str, Contract], makers: dict[str, str]
+) -> Iterator[Fault]:
+    for index, wanted in enumerate(contract.interfaces_in):
+        place = ("interfaces_in", index, "name")
+        producer = by_id.get(makers.get(wanted.name, ""))
+        promise = producer.interface(wanted.name) if producer else None
+        if producer is None or promise is None:
+            continue
+        if producer.id == contract.id:
+            yield document.fault(place, "a project cannot consume its own interface")
+        elif promise.consumers != "any" and contract.id not in promise.consumers:
+            yield document.fault(place, f"{producer.id} does not list {contract.id} among its consumers")
+        needed, promised = field_types(wanted.fields), field_types(promise.fields)
+        for path, kind in needed.items():
+            given = promised.get(path)
+            if kind is not None and given is not None and not serves(given, kind):
+                fields = ("interfaces_in", index, "fields")
+                yield document.fault(fields, f"{path} must be {kind} here, {producer.id} promises {given}")
+
+
+def blueprint_faults(blueprint: ReadBlueprint, contracts: Sequence[ReadContract], *, complete: bool) -> Iterator[Fault]:
+    """Faults between the blueprint and the contracts.
+
+    What the blueprint says of projects is judged only when every contract could be read
+    (``complete``), or one broken contract would be reported in a dozen places.
+    """
+    for contract, document in contracts:
+        yield from _unknown_parts(blueprint[0], contract, document)
+    if complete:
+        yield from _unknown_projects(*blueprint, contracts)
+        yield from _unused_parts(*blueprint, contracts)
+
+
+def _unknown_parts(plan: Blueprint, contract: Contract, document: Document) -> Iterator[Fault]:
+    """References from a contract to parts of the blueprint that do not exist."""
+    teams = {item.id for item in plan.teams}
+    layers = {item.id for item in plan.layers}
+    stages = {item.id for item in plan.stages}
+    controls = {item.id for item in plan.control_points} | {item.id for item in plan.boundaries}
+    references: list[tuple[Location, str, set[str], str]] = [(("owner",), contract.owner, teams, "team")]
+    references += [(("layers", index), name, layers, "layer") for index, name in enumerate(contract.layers)]
+    references += [(("stages", index), name, stages, "stage") for index, name in enumerate(contract.stages)]
+    for index, name in enumerate(contract.review.controls):
+        references.append((("review", "controls", index), name, controls, "control point or boundary"))
+    for place, name, known, kind in references:
+        if name not in known:
+            yield document.fault(place, f"no {kind} is called {name!r}")
+
+
+def _unknown_projects(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:
+    """References from the blueprint to projects and KPIs that do not exist."""
+    ids = {contract.id for contract, _ in contracts}
+    kpis = {f"{contract.id}.{kpi.name}" for contract, _ in contracts for kpi in contract.kpis}
+    for index, rule in enumerate(plan.bottlenecks):
+        for metric in parse_rule(rule.when).metrics:
+            if metric not in kpis:
+                yield document.fault(("bottlenecks", index, "when"), f"no contract declares the KPI {metric}")
+    suites = {f"{contract.id}.{suite.name}" for contract, _ in contracts for suite in contract.suites}
+    judged = kpis | suites
+    numbers = judged | {f"{project_id}.{name}" for project_id in ids for name in COMPUTED_NAMES}
+    for index, gate in enumerate(plan.gates):
+        for position, criterion in enumerate(gate.criteria):
+            metric = criterion.metric or ""
+            place = ("gates", index, "criteria", position, "metric")
+            if metric.split(".")[0] in ids and metric not in numbers:
+                yield document.fault(place, f"no contract declares the KPI {metric}")
+            elif criterion.kind == "drift" and metric and metric not in judged:
+                yield document.fault(place, f"drift judges KPIs and suites, and {metric} is neither")
+            elif criterion.kind == "max_drop" and metric not in judged and own_direction(metric) is None:
+                yield document.fault(
+                    place, f"nobody says whether {metric} is better higher or lower: demand a floor or a ceiling of it"
+                )
+    for index in range(len(plan.routing)):
+        yield from _unknown_in_route(plan, index, document, contracts)
+    made = set(producers(contract for contract, _ in contracts))
+    yield from _unknown_in_drift(plan, document, judged, made)
+    assemblies = sorted(contract.id for contract, _ in contracts if contract.is_assembly)
+    if len(assemblies) > 1:
+        yield document.fault((), f"more than one assembly layer: {', '.join(assemblies)}")
+
+
+def _unknown_in_drift(plan: Blueprint, document: Document, kpis: set[str], interfaces: set[str]) -> Iterator[Fault]:
+    """Exceptions of the drift section for KPIs and interfaces that do not exist."""
+    for index, rule in enumerate(plan.drift.kpis):
+        if rule.kpi not in kpis:
+            yield document.fault(("drift", "kpis", index, "kpi"), f"no contract declares the KPI {rule.kpi}")
+    for index, exception in enumerate(plan.drift.signals):
+        interface = exception.signal.partition("/")[0]
+        if interface not in interfaces:
+            place: Location = ("drift", "signals", index, "signal")
+            yield document.fault(place, f"no project makes the interface {interface}")
+
+
+def _unknown_in_route(
+    plan: Blueprint, index: int, document: Document, contracts: Sequence[ReadContract]
+) -> Iterator[Fault]:
+    """References from one route to projects, stages and interfaces that do not exist."""
+    ids = {contract.id for contract, _ in contracts}
+    makers = producers(contract for contract, _ in contracts)
+    stages = {item.id for item in plan.stages}
+    route = plan.routing[index]
+    place: Location = ("routing", index)
+    if route.to not in ids | KNOWN_FROM_EVENT:
+        yield document.fault((*place, "to"), f"no project is called {route.to!r}")
+    elif route.to in ids & KNOWN_FROM_EVENT:
+        yield document.fault((*place, "to"), f"a project is called {route.to!r}, which routes understand otherwise")
+    for position, sign in enumerate(route.when):
+        references = [("project", name, ids, "project") for name in sign.project]
+        references += [("made_by", name, ids, "project") for name in sign.made_by]
+        references += [("stage", name, stages, "stage") for name in sign.stage]
+        references += [("interface", name, set(makers), "interface") for name in sign.interface]
+        references += [("built_on", name, set(makers), "interface") for name in sign.built_on]
+        for field, name, known, kind in references:
+            if name not in known:
+                yield document.fault((*place, "when", position, field), f"no {kind} is called {name!r}")
+
+
+def _unused_parts(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:
+    """Stages and layers of the blueprint that no project belongs to."""
+    stages = {name for contract, _ in contracts for name in contract.stages}
+    layers = {name for contract, _ in contracts for name in contract.layers}
+    declared = [("stages", index, item.id, stages) for index, item in enumerate(plan.stages)]
+    declared += [("layers", index, item.id, layers) for index, item in enumerate(plan.layers)]
+    for key, index, name, used in declared:
+        if name not in used:
+            yield document.fault((key, index, "id"), f"no project belongs to {name}")

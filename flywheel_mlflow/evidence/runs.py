@@ -1,0 +1,222 @@
+"""What a project's run showed, frozen: checks, KPI values, interface versions and costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from flywheel_mlflow.base.canonical import digest_of
+
+
+class Outcome(StrEnum):
+    """How one check ended; an error is a check that could not be carried out."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+class CheckSeverity(StrEnum):
+    """What a failed check means: stop, or look."""
+
+    BLOCKING = "blocking"
+    WARNING = "warning"
+
+
+class EvidenceKind(StrEnum):
+    """Where the evidence comes from."""
+
+    MEASURED = "measured"  # a pipeline logged it
+    PUBLISHED = "published"  # figures published before any run
+    ADOPTED = "adopted"  # a run some other tool logged
+    SELF = "self"  # the assembly layer's own checks
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding.
+
+    ``source`` names the tool or file it came from; ``details`` holds plain values only.
+    """
+
+    name: str
+    outcome: Outcome
+    message: str = ""
+    severity: CheckSeverity = CheckSeverity.BLOCKING
+    source: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSummary:
+    """Counts of a run's checks, with the names of those that did not pass.
+
+    ``required`` holds the outcome of each check the contract demands; one that never ran is
+    absent from it. ``warned`` counts failures and errors of severity warning: they are shown and
+    do not count against the project, so they are not in ``failed`` or ``error``. ``digest`` is
+    the sha256 of the full check document.
+    """
+
+    passed: int
+    failed: int
+    skipped: int
+    error: int
+    not_passed: Mapping[str, Outcome]
+    required: Mapping[str, Outcome]
+    digest: str
+    warned: int = 0
+
+    @property
+    def total(self) -> int:
+        """All findings, skipped ones and warnings included."""
+        return self.passed + self.failed + self.skipped + self.error + self.warned
+
+    @property
+    def pass_rate(self) -> float | None:
+        """Passed checks / (passed + failed + error); None when there are none of these."""
+        due = self.passed + self.failed + self.error
+        return self.passed / due if due else None
+
+
+def summarize_checks(checks: Iterable[Check], required: Iterable[str]) -> CheckSummary:
+    """The summary of a list of checks against the names a contract requires."""
+    found = tuple(checks)
+    demanded = set(required)
+    warned = [check for check in found if _only_warns(check, demanded)]
+    counts = Counter(check.outcome for check in found) - Counter(check.outcome for check in warned)
+    return CheckSummary(
+        passed=counts[Outcome.PASSED],
+        failed=counts[Outcome.FAILED],
+        skipped=counts[Outcome.SKIPPED],
+        error=counts[Outcome.ERROR],
+        not_passed={check.name: check.outcome for check in found if check.outcome is not Outcome.PASSED},
+        required={check.name: check.outcome for check in found if check.name in demanded},
+        digest=digest_of(found),
+        warned=len(warned),
+    )
+
+
+def _only_warns(check: Check, demanded: set[str]) -> bool:
+    """Whether a check that did not pass is no more than a warning; what a contract requires is always more."""
+    bad = check.outcome in (Outcome.FAILED, Outcome.ERROR)
+    return bad and check.severity is CheckSeverity.WARNING and check.name not in demanded
+
+
+@dataclass(frozen=True, slots=True)
+class KpiValue:
+    """A KPI as measured: ``value`` None means unknown; sample size and standard error of the value where known."""
+
+    value: float | None
+    n: int | None = None
+    stderr: float | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FieldType:
+    """One field of a schema: dotted path, type name, whether every row has it."""
+
+    path: str
+    type: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceVersion:
+    """One exact state of an interface: where it is and what it is.
+
+    ``digest`` and ``schema_digest`` are the first 32 hex digits of a sha256 (MLflow keeps at
+    most 36 characters); ``rows`` is None for opaque data; ``bytes`` counts the stored files.
+    """
+
+    name: str
+    uri: str
+    digest: str
+    schema_digest: str
+    fields: tuple[FieldType, ...] = ()
+    rows: int | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConsumedInterface:
+    """An interface version a run read; ``carried_from`` is its iteration where it was carried from an earlier one."""
+
+    name: str
+    digest: str
+    carried_from: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Human effort; None means the project states none."""
+
+    review_hours: float | None = None
+    review_cost_rmb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectEvidence:
+    """All that one valid run of a project showed.
+
+    ``ended`` comes from the run, never from the reader's clock. ``carried_from`` is the
+    iteration the run belongs to when it is not the one being assembled. ``tasks`` are the ids of
+    the tasks the run read, ``task_documents`` the sha256 of the file that holds them, empty when it kept none.
+    ``evidence_digest`` covers all of this; it is empty where a run keeps none, as those that earlier versions logged.
+    """
+
+    project_id: str
+    iteration: int
+    kind: EvidenceKind
+    run_id: str | None
+    ended: datetime | None
+    contract_digest: str
+    kpis: Mapping[str, KpiValue]
+    checks: CheckSummary
+    interfaces_out: Mapping[str, InterfaceVersion]
+    interfaces_in: tuple[ConsumedInterface, ...] = ()
+    costs: Costs = Costs()
+    carried_from: int | None = None
+    evidence_digest: str = ""
+    code_version: str = ""
+    tasks: tuple[str, ...] = ()
+    task_documents: str = ""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether what was read is what the run held when it ended."""
+        return bool(self.evidence_digest)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Overlap:
+    """How many fingerprints a training interface shares with an evaluation interface.
+
+    ``shared`` is None when one of the two has no fingerprints to compare: unknown, not clean.
+    """
+
+    training: str
+    evaluation: str
+    shared: int | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SkippedRun:
+    """A run the collector did not count, and why."""
+
+    project_id: str
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one iteration's search found: at most one evidence for each project."""
+
+    iteration: int
+    evidence: Mapping[str, ProjectEvidence]
+    skipped: tuple[SkippedRun, ...] = ()

@@ -1,0 +1,46 @@
+"""The outcome of each sample behind a KPI, as a run logs it and a comparison reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, Fault
+
+#: Samples of one KPI a run may log: a paired comparison of more decides nothing that these do not.
+MAX_SAMPLES = 100_000
+
+SampleId = Annotated[str, Field(min_length=1, max_length=250)]
+
+
+@dataclass(frozen=True, slots=True)
+class KpiSamples:
+    """The samples of one KPI: a number for each sample id, 0 and 1 where it is right or wrong."""
+
+    kpi: str
+    samples: dict[SampleId, float]
+    format_version: Literal[1] = 1
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+
+_SAMPLES: TypeAdapter[KpiSamples] = TypeAdapter(KpiSamples)
+
+
+def samples_from_json(text: str, *, name: str) -> Mapping[str, float]:
+    """The outcome of each sample; ``name`` is where the text comes from, for errors.
+
+    Raises:
+        DocumentError: it is no such document.
+    """
+    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
+    try:
+        return _SAMPLES.validate_json(text).samples
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DocumentError([Fault(name, 0, place, first["msg"])], hint="log the run again") from error

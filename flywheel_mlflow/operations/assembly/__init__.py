@@ -1,0 +1,1 @@
+"""What the assembly's owner does: assemble, check, compare, explain, localise, review."""

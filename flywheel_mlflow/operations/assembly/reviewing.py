@@ -1,0 +1,146 @@
+"""Writes the quarterly review and says in the ledger that it was held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.review import Review, Statement, Turn, review_quarter
+from flywheel_mlflow.base.canonical import document_json, sha256_text
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import DocumentError, InputError, Refused
+from flywheel_mlflow.base.quarters import REVIEWED, Quarter, read_quarter
+from flywheel_mlflow.base.writing import write_files
+from flywheel_mlflow.drift import drift_report_from_json
+from flywheel_mlflow.evidence.lineage import edges
+from flywheel_mlflow.feedback.priority import prioritise
+from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently
+from flywheel_mlflow.operations.feedback.theming import known_themes, task_state
+from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.reports.review import render_review
+
+Value = TypeVar("Value")
+
+#: Where the review lies among the artifacts of the newest assembly of its quarter.
+FOLDER = "reviews"
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A review as it was written: its text, its files by name, the run that holds them (None: nothing was logged)."""
+
+    review: Review
+    text: str
+    digest: str
+    run_id: str | None
+
+
+def write_review(desk: Desk, quarter: str, *, out: Path | None = None, dry_run: bool = False) -> Reviewed:
+    """Write the review of a quarter, and log it with the newest assembly of that quarter.
+
+    Raises:
+        InputError: no such quarter, or it has neither an assembly nor a decision.
+        StorageError: ``out`` cannot be written.
+    """
+    wanted = read_quarter(quarter)
+    recorded = desk.tracking.assemblies.between(wanted.start, wanted.end)
+    world = persistently(desk, lambda: look(desk.tracking))
+    review = review_quarter(
+        desk.flywheel.name,
+        wanted,
+        [_turn(desk, item) for item in recorded],
+        world.ledger.counted if world else (),
+        world.risks.values() if world else (),
+        _leverage(desk, world, wanted),
+    )
+    if not recorded and not any(wanted.holds(event.at) for event in (world.ledger.counted if world else ())):
+        raise InputError(
+            f"nothing was assembled or decided in {wanted}",
+            hint="run `flywheel assemble --iteration N`, or name another quarter",
+        )
+    text = render_review(review)
+    files = {f"{wanted}.md": text, f"{wanted}.json": document_json(review)}
+    if out is not None:
+        write_files(files, out)
+    run_id = recorded[-1].run_id if recorded and not dry_run else None
+    if run_id is not None:
+        with scratch_folder() as folder:
+            desk.tracking.artifacts.put(run_id, {f"{FOLDER}/{name}": body for name, body in files.items()}, folder)
+    return Reviewed(review, text, sha256_text(files[f"{wanted}.json"]), run_id)
+
+
+def record_review(desk: Desk, quarter: str, *, run_id: str, digest: str, dry_run: bool = False) -> dict[str, object]:
+    """Say in the ledger that a quarter was reviewed.
+
+    Raises:
+        InputError: no such quarter. Refused: the run does not hold that review.
+    """
+    wanted = read_quarter(quarter)
+    with scratch_folder() as folder:
+        text = desk.tracking.artifacts.text(run_id, f"{FOLDER}/{wanted}.json", folder)
+    if text is None or sha256_text(text) != digest:
+        raise Refused(
+            f"run {run_id[:80]} does not hold this review of {wanted}",
+            rule="a review is held when it is written down",
+            hint=f"flywheel review --quarter {wanted}",
+        )
+    body = {"quarter": str(wanted), "run_id": run_id, "digest": digest}
+    if dry_run:
+        return {"event": None, "body": body}
+    begin(desk)
+    event, _ = decide(desk, lambda _: Draft(REVIEWED, body))
+    return {"event": event.number, "body": body}
+
+
+def _turn(desk: Desk, recorded: RecordedAssembly) -> Turn:
+    with scratch_folder() as folder:
+        files = desk.tracking.assemblies.files(recorded.run_id, folder)
+
+    def document(name: str, otherwise: Callable[[], Value]) -> Value:
+        try:
+            return parse_json(files[name], name=name) if name in files else otherwise()
+        except DocumentError as error:
+            raise InputError(f"{name} cannot be read", where=f"run {recorded.run_id}") from error
+
+    drift = files.get(deliverables.DRIFT)
+    return Turn(
+        iteration=recorded.iteration,
+        run_id=recorded.run_id,
+        bottlenecks=document(deliverables.BOTTLENECKS, lambda: {"bottlenecks": [], "rules_not_decidable": []}),
+        registry=tuple(document(deliverables.REGISTRY, list)),
+        tasks=document(deliverables.TASKS, dict),
+        drift=drift_report_from_json(drift, name=deliverables.DRIFT) if drift else None,
+    )
+
+
+def _leverage(desk: Desk, world: World | None, quarter: Quarter) -> Statement | None:
+    """The most pressing theme of the newest feedback that nobody accepted or declined.
+
+    Urgency is judged at the quarter's end, or now while the quarter runs: nothing is overdue ahead of time.
+    """
+    known = known_themes(desk.tracking)
+    if not known:
+        return None
+    themes, state = known[max(known)], task_state(world)
+    waiting = [
+        theme
+        for theme in themes.themes
+        if (stands := state.latest(theme.id, theme.iteration)) is None or stands.kind == "queued"
+    ]
+    ordered = prioritise(
+        waiting,
+        edges=edges(desk.flywheel.contracts, {}, {}),
+        risks=world.risks.values() if world else (),
+        hours={},
+        now=min(quarter.end, desk.now()),
+    )
+    if not ordered:
+        return None
+    first = next(theme for theme in waiting if theme.id == ordered[0].theme)
+    benefit = "unknown" if ordered[0].benefit is None else f"{ordered[0].benefit:.3g}"
+    told = f"theme {first.id}, {len(first.events)} events, benefit {benefit}, {ordered[0].urgency}: {first.title}"
+    return Statement(told, f"themes of iteration {themes.iteration}")

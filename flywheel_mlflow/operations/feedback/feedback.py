@@ -1,0 +1,243 @@
+"""Takes feedback in from files and traces, each event once."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.base.canonical import digest_of
+from flywheel_mlflow.base.errors import FlywheelError, InputError, ServerError, StorageError
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE, DeadLetter, DeadLetters
+from flywheel_mlflow.feedback.events import FeedbackEvent, events_table
+from flywheel_mlflow.feedback.files import EventFiles
+from flywheel_mlflow.feedback.findings import built_in_routes
+from flywheel_mlflow.feedback.identity import IdIndex
+from flywheel_mlflow.feedback.intake import Taken, take_in
+from flywheel_mlflow.feedback.mapping import ColumnMapping
+from flywheel_mlflow.feedback.origins import origins_of
+from flywheel_mlflow.feedback.routing import UNROUTABLE, Router
+from flywheel_mlflow.feedback.tables import open_events
+from flywheel_mlflow.reports.escaping import markdown_text
+from flywheel_mlflow.tracking import BatchContent, FeedbackStore, PulledTraces, StoredBatch, Tracking
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+#: What the runs that hold the flywheel's own findings say they hold.
+OWN_FINDINGS = "findings of the flywheel"
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of one file (or of what was pulled, by its name).
+
+    ``already`` is the ingestion of the very same bytes: then nothing was done now, and ``taken`` and ``dead`` say what
+    became of them at that time. ``run_id`` is None when nothing was written: on a dry run, or because nothing was new.
+    ``dead`` counts dead letters, ``first`` are the first of them. ``failure`` is what kept the file out: then nothing
+    of it was taken in, and nothing is counted.
+    """
+
+    file: str
+    iteration: int
+    taken: Taken
+    dead: int
+    first: tuple[DeadLetter, ...]
+    run_id: str | None
+    already: StoredBatch | None = None
+    failure: FlywheelError | None = None
+
+
+def router_of(flywheel: Flywheel) -> Router:
+    """The routing rules of a flywheel, prepared: those it declares, then those built in."""
+    contracts = flywheel.contracts
+    routes = (*flywheel.blueprint.routing, *built_in_routes(contracts.values()))
+    return Router(routes, origins_of(contracts.values()), contracts)
+
+
+def ingest_files(
+    flywheel: Flywheel,
+    tracking: Tracking,
+    paths: Sequence[Path],
+    iteration: int,
+    *,
+    mapping: ColumnMapping | None = None,
+    dry_run: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Ingested, ...]:
+    """Take the events of some files into an iteration: each event once, over all files and iterations.
+
+    A file that is missing, of another format, changed while it was read, or for which there is no room, has its
+    ``failure`` in the answer, and the others are taken in all the same. When the server fails, those after it are not
+    tried, and have that failure.
+    """
+    intake = Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
+    found: list[Ingested] = []
+    away: ServerError | None = None
+    for path in paths:
+        try:
+            if away is not None:
+                raise away
+            found.append(intake.file(path, mapping, progress))
+        except FlywheelError as error:
+            away = error if isinstance(error, ServerError) else None
+            found.append(Ingested(path.name, iteration, Taken(), 0, (), None, failure=error))
+    return tuple(found)
+
+
+def pull_traces(
+    flywheel: Flywheel,
+    tracking: Tracking,
+    experiment: str,
+    iteration: int,
+    *,
+    since: datetime | None,
+    dry_run: bool = False,
+) -> tuple[PulledTraces, Ingested]:
+    """Take what was said about an experiment's traces into an iteration.
+
+    Raises:
+        InputError: no such experiment.
+    """
+    pulled = tracking.traces.pull(experiment, since)
+    intake = Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
+    return pulled, intake.events(f"traces of {experiment}", pulled.events, pulled.unreadable)
+
+
+class Intake:
+    """Takes files into one iteration; what one brought is known to the next."""
+
+    def __init__(self, flywheel: Flywheel, store: FeedbackStore, iteration: int, *, dry_run: bool) -> None:
+        self._router = router_of(flywheel)
+        self._store = store
+        self._iteration = iteration
+        self._dry_run = dry_run
+        self._index: IdIndex | None = None
+
+    def file(self, path: Path, mapping: ColumnMapping | None, progress: Callable[[int], None] | None) -> Ingested:
+        """One file, unless it is empty, or the very same bytes are in already."""
+        digest = _file_digest(path)
+        if not path.stat().st_size:
+            return Ingested(path.name, self._iteration, Taken(), 0, (), None)
+        known_as = mapping.digest if mapping else ""
+        already = self._store.ingested(digest, known_as)
+        if already is not None:
+            return self._earlier(path.name, already)
+
+        def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
+            reader = open_events(path, mapping, dead)
+            yield from reader.batches()
+            if reader.digest != digest:
+                raise InputError("the file changed while it was read", where=str(path), hint="ingest it again")
+
+        return self._take(path.name, digest, known_as, batches, progress, always=True)
+
+    def events(
+        self, name: str, events: Sequence[FeedbackEvent], refused: Iterable[tuple[str, str]], *, own: bool = False
+    ) -> Ingested:
+        """Events that are none of a file; nothing is written when none of them is new.
+
+        ``own`` says that the flywheel found them itself: only its own findings can be repeated then.
+        """
+
+        def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
+            for number, (place, reason) in enumerate(refused, start=1):
+                dead.add(number, reason, place)
+            if events:
+                yield events_table(list(events))
+
+        return self._take(name, digest_of(events), "", batches, None, always=False, own=own)
+
+    def _take(
+        self,
+        name: str,
+        digest: str,
+        mapping: str,
+        batches: Callable[[DeadLetters], Iterator[pa.RecordBatch]],
+        progress: Callable[[int], None] | None,
+        *,
+        always: bool,
+        own: bool = False,
+    ) -> Ingested:
+        with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
+            folder = Path(scratch)
+            # A copy: events of a file that fails in the middle are not stored, and must not be known to the next one.
+            index = self._known(folder, name if own else None).copy()
+            letters = folder / DEAD_LETTERS_FILE
+            with DeadLetters(letters) as dead, EventFiles(folder) as files:
+                taken = take_in(batches(dead), index, self._router, files, dead, own=own, progress=progress)
+            run_id = None
+            if not self._dry_run and (always or taken.new or taken.conflicts):
+                kept = tuple(path for path in (files.events, files.index, letters) if path.exists())
+                run_id = self._store.write(self._content(name, digest, mapping, taken, dead.count, kept)).run_id
+        self._index = index
+        return Ingested(name, self._iteration, taken, dead.count, tuple(dead.first), run_id)
+
+    def _earlier(self, name: str, stored: StoredBatch) -> Ingested:
+        """What became of a file that is in already, by its run."""
+        counts = stored.counts
+        to = Counter({key.removeprefix("to."): count for key, count in counts.items() if key.startswith("to.")})
+        if counts.get("unroutable"):
+            to[UNROUTABLE] = counts["unroutable"]
+        new, repeated, conflicts = (counts.get(key, 0) for key in ("events", "repeated", "conflicts"))
+        taken = Taken(new=new, repeated=repeated, conflicts=conflicts, to=to)
+        taken.read = counts.get("read", new + repeated + conflicts)
+        taken.misdated = counts.get("misdated", 0)
+        dead = counts.get("dead_letters", 0)
+        with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
+            first = self._store.first_dead_letters(stored.run_id, Path(scratch)) if dead else ()
+        return Ingested(name, stored.iteration, taken, dead, first, None, stored)
+
+    def _known(self, folder: Path, file: str | None) -> IdIndex:
+        """What is stored: all of it, or what ingestions of this name brought."""
+        if self._index is None:
+            index = IdIndex()
+            self._store.load_index(index, folder, file=file)
+            self._index = index
+        return self._index
+
+    def _content(
+        self, name: str, digest: str, mapping: str, taken: Taken, dead: int, files: tuple[Path, ...]
+    ) -> BatchContent:
+        counts = {
+            "read": taken.read,
+            "events": taken.new,
+            "repeated": taken.repeated,
+            "conflicts": taken.conflicts,
+            "dead_letters": dead,
+            "unroutable": taken.unroutable,
+            "misdated": taken.misdated,
+        }
+        counts |= {f"to.{to}": count for to, count in sorted(taken.to.items()) if to != UNROUTABLE}
+        lines = [f"Feedback from **{markdown_text(name)}**.", "", "| what | events |", "|---|---|"]
+        lines += [f"| {markdown_text(what)} | {count} |" for what, count in counts.items()]
+        return BatchContent(
+            iteration=self._iteration,
+            file=name,
+            file_digest=digest,
+            mapping=mapping,
+            rules=self._router.digest,
+            counts=counts,
+            files=files,
+            note="\n".join(lines),
+        )
+
+
+def _file_digest(path: Path) -> str:
+    if not path.is_file():
+        what = "no such file" if not path.exists() else "not a file"
+        raise InputError(what, where=str(path), hint="name files of events: JSONL, CSV or Parquet")
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(
+            f"cannot read the file: {error.strerror or error}", where=str(path), hint="make it readable for this user"
+        ) from error

@@ -1,0 +1,1 @@
+"""What a project's owner does: log, adopt, run pipelines, take inputs."""

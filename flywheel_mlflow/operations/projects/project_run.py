@@ -1,0 +1,488 @@
+"""Logs a project's run: gathers, checks against the contract, writes once at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from flywheel_mlflow.base.canonical import document_json, short_digest
+from flywheel_mlflow.base.errors import FlywheelError, InputError, MissingVersion, UnknownName
+from flywheel_mlflow.base.settings import read_settings
+from flywheel_mlflow.evidence.flywheel import Flywheel, find_root, load_flywheel
+from flywheel_mlflow.evidence.lineage import producers, version_of
+from flywheel_mlflow.evidence.registry import RegistryEntry, register
+from flywheel_mlflow.evidence.runs import (
+    Check,
+    CheckSeverity,
+    Collected,
+    ConsumedInterface,
+    EvidenceKind,
+    InterfaceVersion,
+    Outcome,
+    ProjectEvidence,
+)
+from flywheel_mlflow.feedback.tasks import Task
+from flywheel_mlflow.operations.projects.code_version import code_version_of
+from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
+from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.promises.contract import Contract
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.records import DataFile, Measurement
+    from flywheel_mlflow.tracking import StartedRun, Tracking
+
+_LOG = logging.getLogger(__name__)
+
+#: Artifact folder of what this product writes itself, and of interface data.
+OWN_FOLDER = "flywheel"
+DATA_FOLDER = "interfaces"
+#: The tasks a run read, in the folder of our own.
+TASKS_FILE = "tasks.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRun:
+    """What became of a run: where it is, and whether the contract holds, seen at once.
+
+    ``entry`` judges this run alone: what its consumers read is the assembly's business.
+    ``findings`` are the checks that did not pass. ``repeated`` is True when the project had a
+    valid run in this iteration already, so nothing was written. ``missing`` says which places the
+    contract names hold nothing, so that these values are unknown.
+    """
+
+    run_id: str
+    entry: RegistryEntry
+    findings: tuple[Check, ...] = ()
+    repeated: bool = False
+    missing: tuple[str, ...] = ()
+
+
+class ProjectRun:
+    """A project's run in the making; use it as a context manager.
+
+    Leaving the block writes everything and marks the run valid; places of the contract that hold
+    nothing are logged as warnings (``warns``). An exception inside marks it
+    FAILED with the reason on its page; a killed process leaves a run that is never counted.
+    """
+
+    def __init__(
+        self,
+        flywheel: Flywheel,
+        project_id: str,
+        iteration: int,
+        tracking: Tracking,
+        *,
+        kind: EvidenceKind = EvidenceKind.MEASURED,
+        resume: str | None = None,
+        progress: Callable[[int], None] | None = None,
+        warns: bool = True,
+    ) -> None:
+        self.flywheel = flywheel
+        self.contract: Contract = flywheel.contract(project_id)
+        refuse_assembly(self.contract)
+        self.iteration = check_iteration_number(iteration)
+        self.kind = kind
+        self.logged: LoggedRun | None = None
+        self._tracking = tracking
+        self._resume = resume
+        self._progress = progress
+        self._warns = warns
+        self._gathering = Gathering(self.contract)
+        self._data: dict[str, Path] = {}
+        self._files: dict[str, tuple[DataFile, ...]] = {}
+        self._measured: dict[str, Measurement] = {}
+        self._started: StartedRun | None = None
+        self._code = code_version_of(flywheel.folders[self.contract.id])
+        self._inputs: Mapping[str, ProjectEvidence] | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id on the server."""
+        return self._open().run_id
+
+    def __enter__(self) -> Self:
+        self._started = self._tracking.runs.start(
+            self.contract, self.iteration, self.kind, code_version=self._code, resume=self._resume
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                self._finish()
+                return
+            except BaseException as late:
+                self._fail(late)
+                raise
+        self._fail(error)
+
+    def log_metrics(self, values: Mapping[str, float]) -> None:
+        """Log numbers by name; a KPI of the contract may be given by its name.
+
+        Raises:
+            InputError: NaN, an infinity, no number, or a name MLflow cannot keep.
+        """
+        self._gathering.add_metrics(values)
+
+    def log_document(self, document: Mapping[str, Any], *, place: str = "the metrics document") -> None:
+        """Log a nested metrics document, or what ``results.metrics_format`` says it is.
+
+        KPIs and costs are read from it by the contract's paths.
+        """
+        add_results(self._gathering, document, place=place)
+
+    def log_params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters."""
+        self._gathering.add_params(values)
+
+    def set_tags(self, values: Mapping[str, Any]) -> None:
+        """Set tags outside the reserved prefixes."""
+        self._gathering.add_tags(values)
+
+    def log_tasks(self, read: Iterable[str | Task]) -> None:
+        """Log which tasks this run read: what an assembly counts as absorbed.
+
+        The run keeps the documents of those given whole, so that later iterations can be handed them too; of a task
+        given by its id alone only that it was read is known.
+        """
+        self._gathering.add_tasks(read)
+
+    def log_check(
+        self,
+        name: str,
+        outcome: bool | str | Outcome,
+        *,
+        message: str = "",
+        severity: str | CheckSeverity = CheckSeverity.BLOCKING,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Log one finding; True and False mean passed and failed."""
+        self._gathering.add_checks([as_check(name, outcome, message=message, severity=severity, details=details)])
+
+    def log_checks(self, checks: Iterable[Check]) -> None:
+        """Log findings another tool made."""
+        self._gathering.add_checks(checks)
+
+    def log_samples(self, kpi: str, values: Mapping[str, float]) -> None:
+        """Log the outcome of each sample behind a KPI by sample id, 1 and 0 where it is right or wrong.
+
+        Two iterations that judged the same samples are then compared sample by sample, which tells far smaller
+        losses from chance than two rates do. Ids are shown in no report; use no personal data for them.
+
+        Raises:
+            UnknownName: the contract declares no such KPI.
+            InputError: given already, empty, too many, an id that cannot be kept, or a value that is not a number.
+        """
+        self._gathering.add_samples(kpi, values)
+
+    def log_failures(self, kpi: str, failures: Mapping[str, str], *, interface: str | None = None) -> None:
+        """Log what failed among the samples of a KPI, in words, by sample id: each becomes a feedback event.
+
+        A text says what a person needs to see the fault: what was asked, what was expected, what came. ``interface``
+        names the interface whose records have these ids. At most 200 of a KPI are kept. People and reports show these
+        texts, and tasks may be made of them: never log a case that improvement is measured on.
+
+        Raises:
+            UnknownName: the contract declares no such KPI, or promises no such interface.
+            InputError: given already, or an id or text that cannot be kept.
+        """
+        self._gathering.add_failures(kpi, failures, interface)
+
+    def log_interface(self, name: str, path: str | Path, *, card: str | Path | None = None) -> InterfaceVersion:
+        """Measure the data of a promised interface, and log this version of it.
+
+        Raises:
+            UnknownName: the contract promises no such interface.
+            RecordError: the data cannot be read as what the contract says.
+        """
+        from flywheel_mlflow import records
+
+        promise = self.contract.interface(name)
+        if promise is None:
+            raise UnknownName("interface", name, [item.name for item in self.contract.interfaces_out])
+        place = Path(path)
+        files = records.find_files(place, promise.format)
+        measured = records.measure(place, promise, card=card, progress=self._progress)
+        inside = "" if place.is_dir() else f"/{place.name}"
+        version = measured.interface_version(f"runs:/{self.run_id}/{DATA_FOLDER}/{name}{inside}")
+        self._gathering.add_interface(version)
+        self._gathering.add_checks(measured.checks)
+        self._data[name] = place
+        self._files[name] = files
+        self._measured[name] = measured
+        return version
+
+    def log_input(self, name: str, *, digest: str | None = None, release: str | None = None) -> InterfaceVersion:
+        """Log that this run reads an interface: the version of this iteration unless told otherwise.
+
+        Where its producer has no run in the iteration, the version is carried from an earlier one as far as the
+        producer's contract allows, as ``collect`` carries it; the run's evidence names the iteration.
+
+        ``release`` names the version a release pins (``production``, ``staging`` or a number), ``digest`` an exact
+        one. Returns the version found; its data comes with ``fetch_input``.
+
+        Raises:
+            UnknownName: the contract does not declare the input, or it has no version with this digest.
+            MissingVersion: there is no version that this run may read, with what to run.
+            Refused: nothing is released there, or the release leaves the interface out.
+        """
+        wanted = next((item for item in self.contract.interfaces_in if item.name == name), None)
+        if wanted is None:
+            names = [item.name for item in self.contract.interfaces_in]
+            raise UnknownName("input interface", name, names, where=f"interfaces_in of {self.contract.id}")
+        if release is not None:
+            return self._log_released_input(name, release, digest)
+        iteration = self.iteration - (wanted.from_iteration == "previous")
+        producer = self.flywheel.contracts[producers(self.flywheel.contracts.values())[name]]
+        evidence = self._evidence_of(producer, iteration)
+        version = version_of(evidence, name)
+        if version is None:
+            again = [producer.id, self.contract.id] if iteration == self.iteration else [producer.id]
+            raise _missing_version(name, producer, iteration, evidence, again)
+        if digest is not None and version.digest != digest:
+            raise UnknownName(f"version of {name} in iteration {iteration}", digest, [version.digest])
+        self._gathering.add_input(ConsumedInterface(name, version.digest, evidence.carried_from if evidence else None))
+        return version
+
+    def _log_released_input(self, name: str, release: str, digest: str | None) -> InterfaceVersion:
+        from flywheel_mlflow.operations.projects.resolving import resolve_interface
+
+        found = resolve_interface(self._tracking, name, release)
+        if digest is not None and found.digest != digest:
+            raise UnknownName(f"version of {name} in release {found.release}", digest, [found.digest])
+        self._gathering.add_input(ConsumedInterface(name, found.digest))
+        return InterfaceVersion(
+            name=name, uri=found.uri, digest=found.digest, schema_digest=found.schema_digest, rows=found.rows
+        )
+
+    def fetch_input(self, version: InterfaceVersion, folder: str | Path) -> Path:
+        """The exact data of an input below ``folder``, compared with its digest.
+
+        Raises:
+            InputError: the data is not what the version says.
+        """
+        from flywheel_mlflow import records
+
+        path = self._tracking.data.fetch(version, Path(folder))
+        found = short_digest(records.content_digest(path))
+        if found != version.digest:
+            raise InputError(
+                f"the data of {version.name} has digest {found}, the version says {version.digest}",
+                where=version.uri,
+                hint="the stored data was changed after it was logged: ask its producer",
+            )
+        return path
+
+    def collected_before(self, most: int = 12) -> tuple[Collected, ...]:
+        """What the server holds of the iterations before this one, oldest first, ``most`` at the most."""
+        contracts = {name: item for name, item in self.flywheel.contracts.items() if not item.is_assembly}
+        first = max(1, self.iteration - most)
+        return tuple(self._tracking.collector.collect(contracts, turn) for turn in range(first, self.iteration))
+
+    def _evidence_of(self, producer: Contract, iteration: int) -> ProjectEvidence | None:
+        """The evidence that stands for a producer in an iteration, carried where its contract allows that."""
+        if iteration < 1:
+            return None
+        only = frozenset({producer.id})
+        return self._tracking.collector.collect({producer.id: producer}, iteration, only=only).evidence.get(producer.id)
+
+    def _open(self) -> StartedRun:
+        if self._started is None:
+            raise InputError("the run has not started", hint="use it as `with project_run(...) as run:`")
+        return self._started
+
+    def _finish(self) -> None:
+        from flywheel_mlflow.reports.links import Place, project_links, with_links
+        from flywheel_mlflow.reports.note import project_note
+        from flywheel_mlflow.tracking import RunContent
+
+        started, gathering = self._open(), self._gathering
+        evidence = gathering.evidence(
+            iteration=self.iteration, kind=self.kind, run_id=started.run_id, code_version=self._code
+        )
+        self._refuse_changed_data()
+        pages = self._tracking.server.about is not None
+        links = project_links(Place(started.run_id, started.experiment_id, pages), self.contract.id, self.iteration)
+        with scratch_folder() as folder:
+            self._write_own_files(folder, evidence)
+            files = {OWN_FOLDER: folder} | {f"{DATA_FOLDER}/{name}": path for name, path in self._data.items()}
+            content = RunContent(
+                evidence=evidence,
+                passed_checks=gathering.passed_checks(),
+                metrics=gathering.metrics,
+                params=gathering.params,
+                tags=gathering.tags,
+                files=files,
+                note=with_links(links, project_note(self.contract, evidence), "the files of this run"),
+            )
+            evidence = self._tracking.runs.finish(started, self.contract, content)
+        findings = tuple(check for check in gathering.checks if check.outcome is not Outcome.PASSED)
+        self.logged = LoggedRun(
+            started.run_id, judge(self.flywheel, evidence), findings, missing=gathering.missing_paths()
+        )
+        for line in self.logged.missing if self._warns else ():
+            _LOG.warning("%s: %s", self.contract.id, line)
+
+    def _refuse_changed_data(self) -> None:
+        """Refuse data rewritten after they were measured: what is uploaded would have another digest."""
+        from flywheel_mlflow import records
+
+        for name, before in self._files.items():
+            promise = self.contract.interface(name)
+            if not self._data[name].exists():
+                raise InputError(
+                    f"the data of {name} are gone",
+                    where=str(self._data[name]),
+                    hint="keep the files until the `with` block has ended: that is when they are uploaded",
+                )
+            if promise is not None and records.find_files(self._data[name], promise.format) != before:
+                raise InputError(
+                    f"the data of {name} changed after they were measured",
+                    where=str(self._data[name]),
+                    hint="log an interface once its files are final",
+                )
+
+    def _write_own_files(self, folder: Path, evidence: ProjectEvidence) -> None:
+        from flywheel_mlflow import records
+
+        documents: dict[str, Any] = {
+            "metrics.json": self._gathering.document,
+            "checks.json": self._gathering.checks,
+            "evidence.json": replace(evidence, run_id=None),
+        }
+        if self._gathering.task_documents:
+            (folder / TASKS_FILE).write_text(self._gathering.tasks_file(), encoding="utf-8")
+        documents |= {f"samples/{name}.json": found for name, found in self._gathering.samples.items()}
+        documents |= {f"failures/{name}.json": found for name, found in self._gathering.failures.items() if found.total}
+        for name, measured in self._measured.items():
+            if measured.profile is not None:
+                documents[f"profiles/{name}.json"] = measured.profile
+            if measured.card is not None:
+                documents[f"cards/{name}.json"] = measured.card
+        for place, document in documents.items():
+            target = folder / place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(document_json(document), encoding="utf-8")
+        for name, measured in self._measured.items():
+            if measured.profile is not None:
+                target = folder / f"fingerprints/{name}.parquet"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(records.fingerprints_to_parquet(measured.fingerprints))
+
+    def _fail(self, error: BaseException) -> None:
+        if self._started is None:
+            return
+        # The reason the run failed is what the caller must see; a server that is gone too
+        # only means that the run stays RUNNING, which readers do not count either.
+        with contextlib.suppress(FlywheelError):
+            self._tracking.runs.fail(self._started, error)
+
+
+def _missing_version(
+    name: str, producer: Contract, iteration: int, evidence: ProjectEvidence | None, again: list[str]
+) -> MissingVersion:
+    """Why an input has no version; ``again`` are the projects to run."""
+    carry = producer.carry
+    if iteration < 1:
+        why = "there is no iteration before the first"
+    elif evidence is not None:
+        why = f"run {evidence.run_id} of {producer.id} logged no version of it"
+        if evidence.carried_from is not None:
+            why += f" (carried from iteration {evidence.carried_from})"
+    elif not carry.allowed:
+        why = f"{producer.id} has no valid run in iteration {iteration}, and its contract allows no carrying"
+    else:
+        why = f"{producer.id} has no valid run in iteration {iteration} nor in the {carry.max_age} before"
+    return MissingVersion(
+        f"{name} has no version for iteration {iteration}: {why}",
+        where=f"interfaces_out of {producer.id}",
+        hint=f"run its producer first: `flywheel run-projects --iteration {iteration} --only {','.join(again)}`"
+        if iteration >= 1
+        else "declare the input as not required, for the first iteration",
+    )
+
+
+def add_results(gathering: Gathering, document: Mapping[str, Any], *, place: str) -> None:
+    """Take a metrics document of the contract's format.
+
+    Raises:
+        InputError: a KPI's value in it is no number, or cannot be told from another.
+    """
+    if gathering.contract.results.metrics_format == "lm_eval":
+        from flywheel_mlflow.importers.lm_eval import kpi_values
+
+        gathering.add_document(document, place=place, kpis=kpi_values(document, gathering.contract.kpis, place=place))
+    else:
+        gathering.add_document(document, place=place)
+
+
+def check_iteration_number(iteration: int) -> int:
+    """``iteration`` if it is one.
+
+    Raises:
+        InputError: below 1, or so large that it must be a mistake.
+    """
+    if not 1 <= iteration <= 999_999:
+        raise InputError(f"{iteration} is not an iteration", hint="iterations are counted 1, 2, 3 ...")
+    return iteration
+
+
+def refuse_assembly(contract: Contract) -> None:
+    """Refuse the assembly layer where a project's run is asked for.
+
+    Raises:
+        InputError: the contract is the assembly layer's.
+    """
+    if contract.is_assembly:
+        raise InputError(
+            f"{contract.id} is the assembly layer: its evidence is its own checks", hint="run `flywheel assemble`"
+        )
+
+
+def judge(flywheel: Flywheel, evidence: ProjectEvidence) -> RegistryEntry:
+    """The registry entry this evidence alone would give its project."""
+    contract = flywheel.contract(evidence.project_id)
+    found = register({contract.id: contract}, {contract.id: evidence}, {}, (), iteration=evidence.iteration)
+    return found[contract.id]
+
+
+def project_run(
+    project: str | Path,
+    iteration: int,
+    *,
+    root: str | Path | None = None,
+    tracking_uri: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ProjectRun:
+    """Start a project's run; use it as a context manager.
+
+    Args:
+        project: the project's folder or id.
+        iteration: which turn of the flywheel the run belongs to, from 1.
+        root: the flywheel's folder; found upward from the project or the working folder.
+        tracking_uri: an MLflow server or store; else ``MLFLOW_TRACKING_URI``; else a database
+            file under ``mlflow-data`` beside ``flywheel.yaml``.
+        progress: called with the number of rows measured so far.
+
+    Raises:
+        UnknownName: no such project.
+        DocumentError: a contract or the blueprint has faults; all are listed.
+        ServerError, StorageError: server or disk, when the run starts or ends.
+    """
+    from flywheel_mlflow.tracking import connect
+
+    start = Path(root) if root else Path(project) if Path(project).is_dir() else Path.cwd()
+    flywheel = load_flywheel(find_root(start.resolve()))
+    settings = read_settings(flywheel.root, os.environ, tracking_uri=tracking_uri)
+    tracking = connect(settings, flywheel.name, server_keys=flywheel.blueprint.releases.server_keys)
+    project_id = flywheel.project_of(project)
+    resume = tracking.runs.prepared(settings.run_id, settings.experiment_id, project_id)
+    return ProjectRun(flywheel, project_id, iteration, tracking, resume=resume, progress=progress)

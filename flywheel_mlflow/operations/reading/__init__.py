@@ -1,0 +1,1 @@
+"""What people look at: facts for pages, reports and notebooks."""

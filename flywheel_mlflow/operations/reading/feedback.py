@@ -1,0 +1,188 @@
+"""Gathers the feedback board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.feedback.absorption import AbsorbedTask
+from flywheel_mlflow.feedback.decisions import REROUTED
+from flywheel_mlflow.feedback.tasks import AcceptedTask, TaskKind
+from flywheel_mlflow.operations.assembly.iterations import newest_assemblies
+from flywheel_mlflow.operations.deciding import World, is_trouble
+from flywheel_mlflow.operations.feedback.pinned_tasks import releases_of
+from flywheel_mlflow.operations.reading.feedback_events import Stored, check_wanted, page_of, queues_of, stored_events
+from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.refusals import unsound
+from flywheel_mlflow.operations.reading.reporting import read_assembly, read_ledger, read_themes
+from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
+from flywheel_mlflow.reports.pages.deciding import said
+from flywheel_mlflow.reports.pages.feedback import FeedbackBoardFacts, Ingestion, QueuesFacts, feedback_page
+from flywheel_mlflow.reports.pages.feedback_events import EventsFacts, Wanted
+from flywheel_mlflow.reports.pages.feedback_themes import ThemesFacts
+from flywheel_mlflow.reports.pages.frame import Page
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.assembly.assembly import RecordedAssembly
+    from flywheel_mlflow.feedback.priority import Priority
+    from flywheel_mlflow.feedback.recurring import Themes
+
+#: Iterations whose assemblies are asked whether the tasks they absorbed helped, the newest first.
+MOST_ABSORBING = 4
+_KINDS = frozenset({REROUTED, *TaskKind})
+
+
+def feedback(reader: Reader, asked: Asked) -> Page:
+    """The board of ``iteration``, the newest with feedback unasked, with a ``page`` of its events.
+
+    ``project``, ``state`` and ``severity`` choose events; ``event`` is the decision that was just written.
+
+    Raises:
+        UnknownName: no such project. InputError: a question that cannot be read.
+    """
+    ledger, world = read_ledger(reader.desk, reader.memory)
+    everything = reader.desk.tracking.feedback.batches()
+    turns = sorted({item.iteration for item in everything}, reverse=True)
+    iteration = asked.whole("iteration") or (turns[0] if turns else None)
+    mine = tuple(item for item in everything if item.iteration == iteration)
+    listed = newest_assemblies(reader.desk.tracking)
+    themes = _themes(reader, ledger, world, iteration, listed)
+    wanted = check_wanted(
+        reader.desk.flywheel,
+        Wanted(
+            asked.word("project") or "",
+            asked.word("state") or "",
+            asked.word("severity") or "",
+            asked.whole("page") or 1,
+        ),
+    )
+    stored = stored_events(reader, world, mine, themes) if iteration is not None and mine else None
+    queues, events, unknown = _events(reader, ledger, world, stored, wanted)
+    return feedback_page(
+        FeedbackBoardFacts(
+            iterations=tuple(turns),
+            iteration=iteration,
+            ingestions=tuple(Ingestion(item.file, item.at, item.run_id, item.counts) for item in mine),
+            queues=queues,
+            events=events,
+            unknown=unknown,
+            themes=themes,
+            ledger=ledger,
+            now=reader.desk.now(),
+            addresses=reader.addresses,
+            said=said(
+                ledger.story,
+                asked.whole("event", least=0),
+                about=(item.number for item in ledger.story if item.kind in _KINDS),
+            ),
+        )
+    )
+
+
+def _closed(world: World | None) -> str:
+    """Why nothing is decided; deciding about feedback makes the ledger where there is none."""
+    return unsound(world) if world else ""
+
+
+def _events(
+    reader: Reader, ledger: LedgerFacts, world: World | None, stored: Stored | None, wanted: Wanted
+) -> tuple[QueuesFacts | None, EventsFacts | None, str]:
+    """Where the events go and one page of them; or why they cannot be read."""
+    if stored is None:
+        return None, None, "no event was taken in"
+    try:
+        queues = queues_of(reader, stored, ledger.tasks.tasks.values())
+        total, rows = page_of(reader, stored, wanted)
+    except FlywheelError as error:
+        if is_trouble(error):
+            raise
+        return None, None, error.what
+    events = EventsFacts(
+        iteration=stored.iteration,
+        wanted=wanted,
+        total=total,
+        rows=rows,
+        projects=tuple(reader.desk.flywheel.contracts),
+        refused=_closed(world),
+        addresses=reader.addresses,
+    )
+    return queues, events, ""
+
+
+def _themes(
+    reader: Reader,
+    ledger: LedgerFacts,
+    world: World | None,
+    iteration: int | None,
+    listed: tuple[RecordedAssembly, ...],
+) -> ThemesFacts:
+    """The themes of the iteration as they were looked at last, with what became of them."""
+    tasks = _concerned(ledger.tasks.tasks.values(), iteration)
+    facts = ThemesFacts(
+        themes=(),
+        looked={},
+        unknown="nobody has grouped the events of this iteration yet",
+        priorities=(),
+        state=ledger.tasks,
+        tasks=tasks,
+        helped=_helped(reader, tasks, listed),
+        releases=releases_of(reader.desk.tracking, world),
+        refused=_closed(world),
+        addresses=reader.addresses,
+    )
+    if iteration is None:
+        return facts
+    try:
+        found = read_themes(reader.desk.tracking, iteration, reader.memory)
+    except FlywheelError as error:
+        if is_trouble(error):
+            raise
+        return replace(facts, unknown=error.what)
+    if found is None:
+        return facts
+    return replace(
+        facts,
+        themes=found.themes,
+        looked=found.looked,
+        unknown="",
+        priorities=_priorities(reader, found, world, listed),
+    )
+
+
+def _priorities(
+    reader: Reader, found: Themes, world: World | None, listed: tuple[RecordedAssembly, ...]
+) -> tuple[Priority, ...]:
+    from flywheel_mlflow.operations.feedback.theming import priorities_of
+
+    newest = next((item for item in listed if item.sound and item.iteration <= found.iteration), None)
+    return priorities_of(reader.desk.flywheel, found, world, newest, reader.desk.now())
+
+
+def _concerned(tasks: Iterable[AcceptedTask], iteration: int | None) -> tuple[AcceptedTask, ...]:
+    """The tasks made of an iteration's feedback, those it was to do, and those it absorbed."""
+    return tuple(
+        task
+        for task in tasks
+        if iteration in (task.theme_iteration, task.iteration, task.absorbed.iteration if task.absorbed else None)
+    )
+
+
+def _helped(
+    reader: Reader, tasks: Iterable[AcceptedTask], listed: tuple[RecordedAssembly, ...]
+) -> Mapping[str, AbsorbedTask]:
+    """What the iterations that absorbed tasks showed about them; an assembly that cannot be read shows nothing."""
+    turns = sorted({task.absorbed.iteration for task in tasks if task.absorbed}, reverse=True)[:MOST_ABSORBING]
+    found: dict[str, AbsorbedTask] = {}
+    for recorded in listed:
+        if recorded.iteration not in turns:
+            continue
+        try:
+            record = read_assembly(reader.desk.tracking, recorded, reader.memory).record
+        except FlywheelError as error:
+            if is_trouble(error):
+                raise
+            continue
+        found |= {item.task: item for item in (record.tasks.absorbed if record.tasks else ())}
+    return found

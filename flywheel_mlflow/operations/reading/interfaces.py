@@ -1,0 +1,136 @@
+"""Gathers the pages of interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.base.canonical import sha256_text
+from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.errors import FlywheelError, UnknownName
+from flywheel_mlflow.evidence.lineage import producers
+from flywheel_mlflow.operations.assembly.iterations import MOST_ITERATIONS
+from flywheel_mlflow.operations.deciding import is_trouble
+from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.turns import Turn, find_turn, record_facts_at
+from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.records.cards import card_from_json
+from flywheel_mlflow.records.profiles import Profile, profile_from_json
+from flywheel_mlflow.reports.dashboard_record import read_registry
+from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.reports.pages.interface import (
+    InterfaceFacts,
+    PastVersion,
+    interface_page,
+    promised_interface_page,
+)
+from flywheel_mlflow.reports.pages.interfaces import interfaces_page, promised_interfaces_page
+
+Found = TypeVar("Found")
+
+
+def interfaces(reader: Reader, asked: Asked) -> Page:
+    """Every interface of an iteration, the newest unasked."""
+    turn = find_turn(reader, asked.whole("iteration"))
+    if turn is None:
+        return promised_interfaces_page(reader.desk.flywheel.contracts, reader.addresses)
+    return interfaces_page(record_facts_at(reader, turn), reader.addresses)
+
+
+def interface(reader: Reader, asked: Asked) -> Page:
+    """One interface in an iteration, the newest unasked."""
+    contracts = reader.desk.flywheel.contracts
+    makers = producers(contracts.values())
+    name = asked.word("interface") or ""
+    turn = find_turn(reader, asked.whole("iteration"))
+    if turn is None:
+        if name not in makers:
+            raise UnknownName("interface", name, makers)
+        return promised_interface_page(name, contracts[makers[name]], contracts, reader.addresses)
+    facts = InterfaceFacts(name, contracts, record_facts_at(reader, turn), ())
+    if facts.recorded is None and name not in makers:
+        recorded = {item.name for project in facts.page.record.projects for item in project.interfaces_out}
+        raise UnknownName("interface", name, {*makers, *recorded})
+    return interface_page(_with_logged(reader, turn, facts), reader.addresses)
+
+
+def _with_logged(reader: Reader, turn: Turn, facts: InterfaceFacts) -> InterfaceFacts:
+    """The same with its card and profile, and with the versions of the iterations before."""
+    producer, recorded = facts.producer, facts.recorded
+    run_id = producer.evidence.run_id if producer and producer.evidence else None
+    card, profile = None, None
+    card_unknown = profile_unknown = "it has no version"
+    if recorded is not None and recorded.version is not None:
+        card_unknown = profile_unknown = "no run of its own logged it"
+        if run_id is not None:
+            logged = reader.desk.tracking.profiles
+            card, card_unknown = _read(
+                lambda: _text(partial(logged.card, run_id, facts.name)),
+                lambda text: card_from_json(text, name=f"the card of {facts.name}"),
+                "its run logged no data card",
+            )
+            profile, profile_unknown = _read(
+                lambda: _text(partial(logged.profile, run_id, facts.name)),
+                lambda text: _profile(reader, text, facts.name),
+                "its run logged no profile: opaque data are not looked into",
+            )
+    return InterfaceFacts(
+        name=facts.name,
+        contracts=facts.contracts,
+        page=facts.page,
+        versions=tuple(_past(reader, item, facts.name) for item in _assemblies(turn)),
+        card=card,
+        card_unknown=card_unknown,
+        profile=profile,
+        profile_unknown=profile_unknown,
+    )
+
+
+def _text(fetch: Callable[..., str | None]) -> str | None:
+    with scratch_folder() as folder:
+        return fetch(folder)
+
+
+def _read(fetch: Callable[[], str | None], parse: Callable[[str], Found], absent: str) -> tuple[Found | None, str]:
+    """What a file says, or why it says nothing; a server in trouble is no answer."""
+    try:
+        text = fetch()
+        return (None, absent) if text is None else (parse(text), "")
+    except FlywheelError as error:
+        if is_trouble(error):
+            raise
+        return None, error.what
+
+
+def _profile(reader: Reader, text: str, name: str) -> Profile:
+    """The profile in a text; a text is parsed once."""
+    return reader.memory.recall(
+        ("profile", sha256_text(text)), lambda: profile_from_json(parse_json(text, name=f"the profile of {name}"))
+    )
+
+
+def _assemblies(turn: Turn) -> tuple[RecordedAssembly, ...]:
+    return (*turn.earlier[-(MOST_ITERATIONS - 1) :], turn.recorded)
+
+
+def _past(reader: Reader, recorded: RecordedAssembly, name: str) -> PastVersion:
+    """The version in an iteration, of the registry alone: the other files of old assemblies are not fetched for it."""
+    found = reader.memory.recall(("versions", recorded.run_id, recorded.digest), partial(_versions, reader, recorded))
+    return found.get(name, PastVersion(recorded.iteration, None, None, None))
+
+
+def _versions(reader: Reader, recorded: RecordedAssembly) -> Mapping[str, PastVersion]:
+    with scratch_folder() as folder:
+        text = reader.desk.tracking.artifacts.text(recorded.run_id, deliverables.REGISTRY, folder)
+    if text is None:
+        return {}
+    return {
+        item.name: PastVersion(
+            recorded.iteration, item.version, item.change, project.evidence.run_id if project.evidence else None
+        )
+        for project in read_registry(text)
+        for item in project.interfaces_out
+    }

@@ -1,0 +1,61 @@
+"""Gathers the pages of projects."""
+
+from __future__ import annotations
+
+from flywheel_mlflow.base.errors import FlywheelError, UnknownName
+from flywheel_mlflow.operations.deciding import is_trouble
+from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.turns import facts_at, find_turn, record_facts_at
+from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
+from flywheel_mlflow.reports.dashboard_record import RecordedCheck, RecordedProject, read_checks
+from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.reports.pages.project import ProjectFacts, project_page, promised_project_page
+from flywheel_mlflow.reports.pages.projects import projects_page, promised_projects_page
+
+
+def projects(reader: Reader, asked: Asked) -> Page:
+    """Every project of an iteration, the newest unasked."""
+    contracts = reader.desk.flywheel.contracts
+    turn = find_turn(reader, asked.whole("iteration"))
+    if turn is None:
+        return promised_projects_page(contracts, reader.addresses)
+    return projects_page(record_facts_at(reader, turn), contracts, reader.addresses)
+
+
+def project(reader: Reader, asked: Asked) -> Page:
+    """One project in an iteration, the newest unasked."""
+    flywheel = reader.desk.flywheel
+    name = asked.word("project") or ""
+    contract = flywheel.contracts.get(name)
+    teams = {team.id: team.title for team in flywheel.blueprint.teams}
+    turn = find_turn(reader, asked.whole("iteration"))
+    if turn is None:
+        return promised_project_page(flywheel.contract(name), teams, reader.addresses)
+    facts = facts_at(reader, turn)
+    found = facts.record.project(name)
+    if found is None and contract is None:
+        raise UnknownName("project", name, {*flywheel.contracts, *(item.project_id for item in facts.record.projects)})
+    checks, unknown = _checks(reader, facts, found)
+    drift = flywheel.blueprint.drift
+    return project_page(ProjectFacts(name, contract, facts, checks, unknown, teams, drift), reader.addresses)
+
+
+def _checks(
+    reader: Reader, facts: DashboardFacts, found: RecordedProject | None
+) -> tuple[tuple[RecordedCheck, ...], str]:
+    """Every check behind a project's entry, or why they cannot be told."""
+    evidence = found.evidence if found else None
+    if evidence is None:
+        return (), "it has no evidence"
+    if evidence.run_id is None:
+        return facts.record.own_checks, ""
+    name = f"the checks of run {evidence.run_id}"
+    try:
+        with scratch_folder() as folder:
+            text = reader.desk.tracking.profiles.checks(evidence.run_id, folder)
+        return (read_checks(text, name=name), "") if text is not None else ((), "the run logged none as a file")
+    except FlywheelError as error:
+        if is_trouble(error):
+            raise
+        return (), error.what

@@ -1,0 +1,42 @@
+"""Gathers the page of one risk."""
+
+from __future__ import annotations
+
+from flywheel_mlflow.base.errors import InputError, UnknownName
+from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.refusals import refusal, unsound
+from flywheel_mlflow.operations.reading.reporting import read_ledger
+from flywheel_mlflow.operations.releases.risking import refuse_closer, shown_risk
+from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.reports.pages.risk import RiskFacts, risk_page
+
+
+def risk(reader: Reader, asked: Asked) -> Page:
+    """One risk by its id, ``risk``; ``event`` is the decision that was just written.
+
+    Raises:
+        UnknownName: there is no such risk.
+        InputError: the ledger cannot be read.
+    """
+    name = asked.word("risk") or ""
+    ledger, world = read_ledger(reader.desk, reader.memory)
+    if world is None:
+        if ledger.unknown:
+            raise InputError(f"the ledger is unknown: {ledger.unknown}", hint="flywheel audit")
+        raise UnknownName("risk", name, ())
+    found = shown_risk(reader.desk.flywheel.contracts, world, name)
+    closed = unsound(world)
+    return risk_page(
+        RiskFacts(
+            risk=found.risk,
+            story=found.story,
+            path=found.path,
+            before=found.before,
+            ledger=ledger,
+            close_refused=closed or refusal(lambda: refuse_closer(reader.desk.actor, found.risk)),
+            update_refused=closed,
+            now=reader.desk.now(),
+            addresses=reader.addresses,
+            event=asked.whole("event", least=0),
+        )
+    )

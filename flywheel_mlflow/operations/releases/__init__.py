@@ -1,0 +1,1 @@
+"""What people do with releases: make, gate, approve, move, audit, export, verify."""

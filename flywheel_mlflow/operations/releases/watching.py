@@ -1,0 +1,164 @@
+"""Opens risks for what an iteration shows by itself: drift that blocks, themes that come back, a review nobody held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from functools import partial
+
+from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.deliverables import DRIFT
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.quarters import REVIEWED, Quarter, quarter_before
+from flywheel_mlflow.decisions.risks import RiskKind
+from flywheel_mlflow.drift import Verdict, drift_report_from_json
+from flywheel_mlflow.evidence.lineage import producers
+from flywheel_mlflow.feedback.findings import project_of
+from flywheel_mlflow.feedback.recurring import Theme, Themes
+from flywheel_mlflow.feedback.tasks import TaskState
+from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently
+from flywheel_mlflow.operations.feedback.theming import known_themes, task_state
+from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.promises.routes import SEVERITIES
+
+#: Days until somebody must have answered for what was found.
+FOUND_DUE_DAYS = 30
+#: Days after a quarter's end until its review is overdue, and until somebody must have answered for that.
+REVIEW_DAYS, REVIEW_DUE_DAYS = 14, 14
+#: Impact by the worst severity of a theme's events; likelihood is 4, because it did come back.
+THEME_IMPACT = {"low": 2, "medium": 3, "high": 4}
+CAME_BACK = 4
+MAX_TITLE = 250
+_QUARTERLY = "quarterly"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What was found for an iteration: ``written`` are the numbers of the new events, one for each finding."""
+
+    iteration: int
+    found: tuple[Mapping[str, object], ...]
+    written: tuple[int, ...]
+
+
+def watch_risks(desk: Desk, iteration: int, *, dry_run: bool = False) -> Watched:
+    """Write down the risks an iteration shows; what is known for this iteration is not written again.
+
+    Raises:
+        InputError: the iteration has neither a valid assembly nor themes, so that there is nothing to look at.
+    """
+    recorded = desk.tracking.assemblies.recorded(iteration)
+    themes = known_themes(desk.tracking, until=iteration).get(iteration)
+    if recorded is None and themes is None:
+        raise InputError(
+            f"iteration {iteration} has no valid assembly, and no themes of feedback",
+            hint=f"run `flywheel assemble --iteration {iteration}`",
+        )
+    world = persistently(desk, lambda: look(desk.tracking)) if dry_run else begin(desk)
+    bodies = [
+        *(_drift(desk, recorded) if recorded else ()),
+        *(_themes(desk, themes, task_state(world)) if themes else ()),
+        *_review(desk, iteration, world),
+    ]
+    fresh = [body for body in bodies if not _is_known(world, body)]
+    if dry_run:
+        return Watched(iteration, tuple(fresh), ())
+    written = [decide(desk, partial(_draft, body))[0].number for body in fresh]
+    return Watched(iteration, tuple(fresh), tuple(written))
+
+
+def _draft(body: Mapping[str, object], _world: World) -> Draft:
+    return Draft(RiskKind.SEEN, body)
+
+
+def _is_known(world: World | None, body: Mapping[str, object]) -> bool:
+    same = [risk for risk in world.risks.values() if risk.topic == body["topic"]] if world else []
+    return any(body["iteration"] in risk.iterations for risk in same)
+
+
+def _body(desk: Desk, cause: str, topic: str, title: str, iteration: int, **more: object) -> dict[str, object]:
+    due = (desk.now() + timedelta(days=FOUND_DUE_DAYS)).replace(microsecond=0)
+    told = " ".join("".join(char if char.isprintable() else " " for char in title).split())
+    return {
+        "cause": cause,
+        "topic": topic,
+        "title": told[:MAX_TITLE],
+        "iteration": iteration,
+        "likelihood": 3,
+        "impact": 3,
+        "due": due.isoformat(),
+        "projects": [],
+    } | more
+
+
+def _drift(desk: Desk, recorded: RecordedAssembly) -> Iterator[dict[str, object]]:
+    """One finding for each project with drift that blocks, from the newest assembly's own comparison."""
+    with scratch_folder() as folder:
+        text = desk.tracking.artifacts.text(recorded.run_id, DRIFT, folder)
+    if text is None:
+        return
+    told: dict[str, str] = {}
+    makers = producers(desk.flywheel.contracts.values())
+    for finding in drift_report_from_json(text, name=DRIFT).findings:
+        project = project_of(finding, desk.flywheel.contracts, makers)
+        if finding.verdict is Verdict.BLOCK and project is not None:
+            told.setdefault(project, f"Drift of {project}: {finding.subject} {finding.text}")
+    for project, title in told.items():
+        owner = desk.flywheel.contracts[project].owner
+        yield _body(desk, "drift", f"drift/{project}", title, recorded.iteration, owner=owner, projects=[project])
+
+
+def _themes(desk: Desk, themes: Themes, state: TaskState) -> Iterator[dict[str, object]]:
+    """One finding for each theme that was seen before, unless people declined it."""
+    for theme in themes.themes:
+        contract = desk.flywheel.contracts.get(theme.project)
+        declined = [item.kind for item in state.about(theme.id)][-1:] == ["declined"]
+        if theme.seen_in and contract is not None and not declined:
+            yield _body(
+                desk,
+                "theme",
+                f"theme/{theme.id}",
+                f"Feedback came back, seen in {_turns(theme)} before: {theme.title} ({theme.id})",
+                themes.iteration,
+                owner=contract.owner,
+                projects=[theme.project],
+                likelihood=CAME_BACK,
+                impact=_theme_impact(theme),
+            )
+
+
+def _turns(theme: Theme) -> str:
+    noun = "iteration" if len(theme.seen_in) == 1 else "iterations"
+    return f"{noun} {', '.join(map(str, theme.seen_in))}"
+
+
+def _theme_impact(theme: Theme) -> int:
+    """By the worst severity anybody stated; in the middle where nobody did."""
+    worst = next((word for word in reversed(SEVERITIES) if theme.severities.get(word)), "medium")
+    return THEME_IMPACT[worst]
+
+
+def _review(desk: Desk, iteration: int, world: World | None) -> Iterator[dict[str, object]]:
+    """A finding when the last quarter had decisions, ended two weeks ago and nobody reviewed it."""
+    mechanism = next((item for item in desk.flywheel.blueprint.mechanisms if item.cadence == _QUARTERLY), None)
+    if mechanism is None or world is None:
+        return
+    quarter = quarter_before(desk.now())
+    held = any(event.kind == REVIEWED and event.body.get("quarter") == str(quarter) for event in world.ledger.counted)
+    if held or not _was_active(world, quarter) or desk.now() < quarter.end + timedelta(days=REVIEW_DAYS):
+        return
+    due = (desk.now() + timedelta(days=REVIEW_DUE_DAYS)).astimezone(UTC).replace(microsecond=0)
+    yield _body(
+        desk,
+        "review",
+        f"review/{quarter}",
+        f"The review of {quarter} is overdue ({mechanism.title})",
+        iteration,
+        owner=mechanism.owner,
+        due=due.isoformat(),
+    )
+
+
+def _was_active(world: World, quarter: Quarter) -> bool:
+    return any(quarter.holds(event.at) for event in world.ledger.counted)

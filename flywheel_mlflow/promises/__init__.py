@@ -1,0 +1,1 @@
+"""What people wrote down beforehand: contracts, the blueprint, routes, thresholds."""

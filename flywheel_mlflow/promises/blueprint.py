@@ -1,0 +1,364 @@
+"""What the flywheel promises: layers, stages, control points, boundaries, teams, gates and rules.
+
+The blueprint is the file ``flywheel.yaml`` beside the ``projects`` folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from flywheel_mlflow.base.canonical import digest_of
+from flywheel_mlflow.base.documents import Document, load_model
+from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.names import Identifier, Label
+from flywheel_mlflow.base.rules import parse_rule
+from flywheel_mlflow.promises.contract import Decision, Finite, Flag, Strict, Text
+from flywheel_mlflow.promises.routes import Route
+from flywheel_mlflow.promises.thresholds import DriftSettings
+
+BLUEPRINT_FILE = "flywheel.yaml"
+
+FlywheelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9\-]{1,62}$")]
+PersonName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@\-]{0,126}$")]
+PublicKey = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
+Days = Annotated[int, Field(strict=True, ge=1, le=365)]
+Severity = Literal["low", "medium", "high"]
+
+
+class Layer(Strict):
+    """Where a project sits."""
+
+    id: Identifier
+    title: Label
+    responsibilities: tuple[Label, ...] = Field(min_length=1)
+
+
+class Milestone(Strict):
+    """What closes a stage, and who says so."""
+
+    id: Identifier
+    title: Label
+    owner: Identifier = Field(description="A team of this file.")
+
+
+class Stage(Strict):
+    """When a project's work counts; projects name their stages in their contracts."""
+
+    id: Identifier
+    title: Label
+    goal: Text
+    milestone: Milestone
+    enters_through: Identifier | None = Field(default=None, description="The control point before this stage.")
+
+
+class ControlPoint(Strict):
+    """A valve: flow stops there until the named criteria hold."""
+
+    id: Identifier
+    title: Label
+    before: tuple[Identifier, ...] = Field(min_length=1, description="The stages it guards.")
+    question: Text
+    criteria: tuple[Identifier, ...] = Field(min_length=1, description="Gate criteria of this file.")
+
+
+class Boundary(Strict):
+    """A rule that must never be crossed."""
+
+    id: Identifier
+    kind: Literal["ownership", "risk"]
+    rule: Text
+    enforced_by: tuple[Identifier, ...] = Field(min_length=1, description="Gate criteria of this file.")
+
+
+class Team(Strict):
+    """Who answers for what."""
+
+    id: Identifier
+    title: Label
+    responsibilities: tuple[Label, ...] = Field(min_length=1)
+
+
+class Mechanism(Strict):
+    """A fixed rhythm of governance."""
+
+    id: Identifier
+    title: Label
+    owner: Identifier
+    cadence: Label
+
+
+class Criterion(Strict):
+    """One demand of a gate."""
+
+    id: Identifier
+    kind: Literal[
+        "coverage",
+        "checks",
+        "floor",
+        "ceiling",
+        "max_drop",
+        "drift",
+        "consistency",
+        "reproducible",
+        "approval",
+        "risks",
+        "boundary",
+    ]
+    demand: Text = Field(description="The demand as a sentence.")
+    metric: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")] | None = None
+    limit: Finite | None = Field(
+        default=None, description="Of drift: how many changes are allowed that nobody can judge; 0 if left out."
+    )
+    role: Identifier | None = None
+    confidence: Annotated[Finite, Field(gt=0.5, lt=1)] | None = Field(
+        default=None,
+        description="max_drop of a share with sample size or a value with standard error: demand non-inferiority.",
+    )
+    verified: Flag = Field(
+        default=False,
+        description="approval: only a name the tracking server vouches for, or the person's own signature, counts.",
+    )
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        if self.kind in ("floor", "ceiling", "max_drop", "coverage") and (self.metric is None or self.limit is None):
+            raise ValueError(f"a {self.kind} criterion needs a metric and a limit")
+        if self.kind == "drift" and self.limit is not None and (self.metric or self.limit != int(max(0, self.limit))):
+            raise ValueError("a drift criterion's limit counts changes that are allowed: 0, 1, 2 ..., and no metric")
+        if self.kind == "approval" and self.role is None:
+            raise ValueError("an approval criterion needs a role")
+        if self.kind != "approval" and self.verified:
+            raise ValueError("only an approval criterion can demand a verified name")
+        if self.kind != "max_drop" and self.confidence is not None:
+            raise ValueError("only a max_drop criterion has a confidence")
+        return self
+
+
+class Gate(Strict):
+    """The demands of one release transition."""
+
+    id: Identifier
+    to: Literal["staging", "production"]
+    criteria: tuple[Criterion, ...] = Field(min_length=1)
+    distinct_people: Annotated[int, Field(strict=True, ge=1, le=10)] = Field(
+        default=1,
+        description="How many different people explain drift, approve and promote together, at the least. Who made the "
+        "release does not count for it.",
+    )
+
+
+class Person(Strict):
+    """Somebody who decides, by the name under which the tracking server or the operating system knows them."""
+
+    id: PersonName
+    title: Label | None = None
+    public_key: PublicKey | None = Field(
+        default=None, description="What `flywheel keys new` printed; whoever has one signs every approval."
+    )
+
+
+class Role(Strict):
+    """A capacity in which people decide about releases."""
+
+    id: Identifier
+    title: Label
+    people: tuple[PersonName, ...] = Field(min_length=1, description="People of this file.")
+
+
+class ReleaseRules(Strict):
+    """How releases are decided and moved."""
+
+    approval_days: Days = Field(default=14, description="How long an approval counts.")
+    verdict_days: Days = Field(default=14, description="How long a gate's verdict can be acted on.")
+    move_lease_s: int = Field(
+        default=120, strict=True, ge=1, le=86_400, description="Seconds a move may take before others may mend it."
+    )
+    may_move: tuple[Identifier, ...] = Field(
+        default=(), description="Roles that may promote, roll back and override; everybody if left out."
+    )
+    server_keys: tuple[PublicKey, ...] = Field(
+        default=(), description="Public keys of the servers whose word about a person's name counts."
+    )
+    mirror_stages: Flag = Field(
+        default=True, description="Let the model registry's own (deprecated) stages follow, where the server has them."
+    )
+
+
+class BottleneckRule(Strict):
+    """A rule whose truth names a bottleneck."""
+
+    id: Identifier
+    title: Label
+    when: Text = Field(description="For example: p01.quality_retention < 0.25")
+    severity: Severity
+    advice: Text
+
+    @field_validator("when")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        try:
+            parse_rule(value)
+        except InputError as error:
+            raise ValueError(error.what) from error
+        return value
+
+
+class ScoreWeights(Strict):
+    """Weights of a project's score; they need not add up to one."""
+
+    checks: Finite = Field(ge=0)
+    kpis: Finite = Field(ge=0)
+    contract: Finite = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> Self:
+        if self.checks + self.kpis + self.contract <= 0:
+            raise ValueError("at least one weight must be above 0")
+        return self
+
+
+class Scoring(Strict):
+    """How scores become statuses."""
+
+    weights: ScoreWeights
+    blocked_below: Finite = Field(ge=0, le=1, description="A stage with a project scored below this is blocked.")
+    completed_from: Finite = Field(ge=0, le=1, description="A stage must score at least this to be completed.")
+    severity_weights: dict[Severity, Annotated[Finite, Field(ge=0)]] = Field(
+        description="Weights that rank bottlenecks."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.blocked_below > self.completed_from:
+            raise ValueError("blocked_below must not exceed completed_from")
+        missing = sorted({"low", "medium", "high"} - set(self.severity_weights))
+        if missing:
+            raise ValueError(f"severity_weights: missing: {', '.join(missing)}")
+        return self
+
+
+class KnownRisk(Strict):
+    """A cross-project risk the organisation already knows."""
+
+    id: Identifier
+    title: Label
+    owner: Identifier
+    layers: tuple[Identifier, ...] = Field(min_length=1)
+
+
+class Blueprint(Strict):
+    """The whole flywheel's promise."""
+
+    schema_version: Literal[1] = 1
+    name: FlywheelName = Field(description="Names the experiments and the registered model.")
+    title: Label
+    layers: tuple[Layer, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    control_points: tuple[ControlPoint, ...]
+    boundaries: tuple[Boundary, ...]
+    teams: tuple[Team, ...] = Field(min_length=1)
+    mechanisms: tuple[Mechanism, ...]
+    gates: tuple[Gate, ...] = Field(min_length=1)
+    routing: tuple[Route, ...]
+    bottlenecks: tuple[BottleneckRule, ...]
+    scoring: Scoring
+    people: tuple[Person, ...] = ()
+    roles: tuple[Role, ...] = ()
+    releases: ReleaseRules = ReleaseRules()
+    drift: DriftSettings = DriftSettings()
+    risks: tuple[KnownRisk, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+    @model_validator(mode="after")
+    def _references_resolve(self) -> Self:
+        for kind, ids in (
+            ("layers", [item.id for item in self.layers]),
+            ("stages", [item.id for item in self.stages]),
+            ("control_points", [item.id for item in self.control_points]),
+            ("boundaries", [item.id for item in self.boundaries]),
+            ("teams", [item.id for item in self.teams]),
+            ("mechanisms", [item.id for item in self.mechanisms]),
+            ("milestones", [item.milestone.id for item in self.stages]),
+            ("gates", [item.id for item in self.gates]),
+            ("criteria", [item.id for item in self.criteria]),
+            ("risks", [item.id for item in self.risks]),
+            ("people", [item.id for item in self.people]),
+            ("roles", [item.id for item in self.roles]),
+            ("bottlenecks", [item.id for item in self.bottlenecks]),
+            ("routing", [item.id for item in self.routing]),
+        ):
+            twice = sorted(name for name, count in Counter(ids).items() if count > 1)
+            if twice:
+                raise ValueError(f"{kind}: named twice: {', '.join(twice)}")
+        keys = [item.public_key for item in self.people if item.public_key]
+        if len(set(keys)) != len(keys):
+            raise ValueError("people: two people have the same public_key: one could sign for the other")
+        problems = list(_dangling(self))
+        problems += [
+            f"gates.{gate.id}.distinct_people: {gate.distinct_people} different people, and the file names "
+            f"{len(self.people)}"
+            for gate in self.gates
+            if gate.distinct_people > max(len(self.people), 1)
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """The criteria of all gates, in the file's order."""
+        return tuple(criterion for gate in self.gates for criterion in gate.criteria)
+
+    def gate_to(self, stage: str) -> Gate | None:
+        """The gate before a release stage, if the file has one."""
+        return next((gate for gate in self.gates if gate.to == stage), None)
+
+    @property
+    def gates_digest(self) -> str:
+        """sha256 of what the gates demand, of who decides and of whose keys count, 64 hex digits."""
+        return digest_of([self.gates, self.boundaries, self.roles, self.people, self.releases])
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the blueprint's content, 64 hex digits."""
+        return digest_of(self)
+
+
+def _dangling(blueprint: Blueprint) -> list[str]:
+    layers = {item.id for item in blueprint.layers}
+    stages = {item.id for item in blueprint.stages}
+    teams = {item.id for item in blueprint.teams}
+    points = {item.id for item in blueprint.control_points}
+    criteria = {item.id for item in blueprint.criteria}
+    references: list[tuple[str, str, set[str]]] = []
+    for stage in blueprint.stages:
+        references.append((f"stages.{stage.id}.milestone.owner", stage.milestone.owner, teams))
+        if stage.enters_through:
+            references.append((f"stages.{stage.id}.enters_through", stage.enters_through, points))
+    for point in blueprint.control_points:
+        references += [(f"control_points.{point.id}.before", name, stages) for name in point.before]
+        references += [(f"control_points.{point.id}.criteria", name, criteria) for name in point.criteria]
+    for boundary in blueprint.boundaries:
+        references += [(f"boundaries.{boundary.id}.enforced_by", name, criteria) for name in boundary.enforced_by]
+    references += [(f"mechanisms.{item.id}.owner", item.owner, teams) for item in blueprint.mechanisms]
+    references += [(f"risks.{item.id}.owner", item.owner, teams) for item in blueprint.risks]
+    roles, people = {item.id for item in blueprint.roles}, {item.id for item in blueprint.people}
+    references += [(f"criteria.{item.id}.role", item.role, roles) for item in blueprint.criteria if item.role]
+    references += [(f"roles.{item.id}.people", name, people) for item in blueprint.roles for name in item.people]
+    references += [("releases.may_move", name, roles) for name in blueprint.releases.may_move]
+    references += [(f"risks.{item.id}.layers", name, layers) for item in blueprint.risks for name in item.layers]
+    return [f"{place}: nothing is called {name!r}" for place, name, known in references if name not in known]
+
+
+def read_blueprint(root: Path, *, name: str | None = None) -> tuple[Blueprint, Document]:
+    """The blueprint of the flywheel at ``root`` with its document.
+
+    Raises:
+        DocumentError: every fault of the file together.
+        StorageError: the file cannot be read.
+    """
+    return load_model(root / BLUEPRINT_FILE, Blueprint, name=name or BLUEPRINT_FILE)
