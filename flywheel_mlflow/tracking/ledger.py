@@ -100,7 +100,7 @@ class LedgerStore:
         number = 0
         self._segments = {}
         while run_id is not None:
-            run = runs.pop(run_id, None)
+            run = runs.pop(run_id, None) or self._made_meanwhile(run_id, place)
             if run is None:
                 faults.append(LedgerFault(-1, f"the ledger's run {run_id} is gone: restore it in the MLflow UI"))
                 break
@@ -124,6 +124,21 @@ class LedgerStore:
         self.strays = tuple(sorted(name for name, run in runs.items() if _is_stray(run)))
         ledger = read_ledger(texts, known=known, server_keys=self._server_keys)
         return replace(ledger, faults=(*faults, *ledger.faults))
+
+    def _made_meanwhile(self, run_id: str, place: LedgerPlace) -> Run | RestRun | None:
+        """A segment that the list of runs lacks; None when it is gone, or lies elsewhere.
+
+        MLflow lists runs first and reads their params after that; on PostgreSQL the params may be newer than the list,
+        so an event can name a segment that was made in between.
+        """
+        try:
+            with translated(self._uri):
+                run = self._client.get_run(run_id)
+        except ServerRefused as error:
+            if error.code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        return run if str(run.info.experiment_id) == place.experiment_id else None
 
     def forsaken(self) -> LedgerPlace | None:
         """The ledger that lies in our experiment, for when no registered model points to one; None without any."""

@@ -67,9 +67,10 @@ class RestVersion:
 
 @dataclass(frozen=True, slots=True)
 class RestRunInfo:
-    """Which run it is, and whether it was deleted."""
+    """Which run it is, where it lies, and whether it was deleted."""
 
     run_id: str
+    experiment_id: str
     lifecycle_stage: str
 
 
@@ -276,7 +277,7 @@ def _version(form: _Form) -> RestVersion:
 def _run(form: _Form) -> RestRun:
     info, data = form.part("info"), form.part("data")
     return RestRun(
-        RestRunInfo(info.word("run_id"), info.word("lifecycle_stage")),
+        RestRunInfo(info.word("run_id"), info.word("experiment_id"), info.word("lifecycle_stage")),
         RestRunData(data.pairs("params"), data.pairs("tags")),
     )
 

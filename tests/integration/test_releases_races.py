@@ -138,3 +138,26 @@ def test_appends(fresh: ReleasesBench, crew: Crew, monkeypatch: pytest.MonkeyPat
     seals = [event.number for event in world.ledger.events if event.kind == "sealed"]
     assert seals == [SEGMENT - 1, 2 * SEGMENT - 1]
     assert len(fresh.bench.tracking.ledger.segments) == 3
+
+
+def test_a_segment_made_while_runs_are_listed(fresh: ReleasesBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of runs that is older than the events it comes with hides no segment; one that is gone is a fault."""
+    for module in ("flywheel_mlflow.operations.deciding", "flywheel_mlflow.tracking.ledger"):
+        monkeypatch.setattr(f"{module}.SEGMENT_EVENTS", SEGMENT)
+    for number in range(SEGMENT):
+        fresh.act(MANAGER, "risk-open", title=f"risk {number}", owner="ana", due=DUE, likelihood=1, impact=1)
+    store = fresh.bench.tracking.ledger
+    newest = store.segments[-1]
+    monkeypatch.setattr(store, "_runs", lambda place, *, deleted: _without(newest, store, place, deleted=deleted))
+    assert fresh.world().ledger.faults == ()
+    assert store.segments[-1] == newest
+    fresh.bench.client.delete_run(newest)
+    (fault,) = fresh.world().ledger.faults
+    assert f"run {newest} was deleted" in fault.what
+
+
+def _without(
+    run_id: str, store: ledger_store.LedgerStore, place: ledger_store.LedgerPlace, *, deleted: bool
+) -> list[object]:
+    listed = ledger_store.LedgerStore._runs(store, place, deleted=deleted)
+    return [run for run in listed if run.info.run_id != run_id]
