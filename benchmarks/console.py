@@ -206,7 +206,7 @@ def _decide(found: ReleasesBench, newest: int) -> str:
     for number in range(RISKS):
         given = {"title": f"Risk {number}", "owner": MANAGER, "due": due, "likelihood": 3, "impact": 3}
         found.act(MANAGER, "risk-open", **given, projects=["p05"])
-    return next(iter(found.world().risks))
+    return next(iter(found.snapshot().risks))
 
 
 def _feedback(found: ReleasesBench, newest: int, folder: Path) -> None:

@@ -46,7 +46,7 @@ from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.decisions.ledger import Identity, Ledger, write_event
 from flywheel_mlflow.decisions.releases import Basis, Kind
 from flywheel_mlflow.operations.bundles import fetch_bundle
-from flywheel_mlflow.operations.deciding import SEALED, Desk
+from flywheel_mlflow.operations.deciding import SEALED, Session
 from flywheel_mlflow.operations.projects.resolving import resolve_interface
 from flywheel_mlflow.operations.reading.telling import history
 from flywheel_mlflow.tracking.ledger import SEGMENT_EVENTS
@@ -63,8 +63,8 @@ class BulkLedger:
 
     def __init__(self, found: ReleasesBench) -> None:
         self._found = found
-        world = found.world()
-        self._place, self._ledger = world.place, world.ledger
+        snapshot = found.snapshot()
+        self._place, self._ledger = snapshot.place, snapshot.ledger
         self._segment = found.bench.tracking.ledger.segments[-1]
         self._waiting: dict[str, str] = {}
 
@@ -137,7 +137,7 @@ def count_requests(folder: Path, uri: str) -> None:
                 count(f"promote to {stage}", lambda to, more=goal: to.act(MANAGER, "promote", **more))  # type: ignore[misc]
         count("rollback", lambda to: to.act(MANAGER, "rollback", reason="count"))
         count("resolve", lambda to: resolve_interface(to.bench.tracking, INTERFACE))
-        count("release history", lambda to: history(to.desk()))
+        count("release history", lambda to: history(to.session()))
         count("audit", lambda to: to.findings())
 
 
@@ -146,16 +146,16 @@ def time_history(folder: Path, uri: str, events: int, rounds: int) -> None:
     found = releases_on(folder / "long", uri)
     due = datetime(2027, 1, 1, tzinfo=UTC)
     found.act(MANAGER, "risk-open", title="first", owner=MANAGER, due=due, likelihood=1, impact=1)
-    body = dict(found.world().ledger.events[0].body)
+    body = dict(found.snapshot().ledger.events[0].body)
     bulk = BulkLedger(found)
     for number in range(events - 2):
         bulk.add("risk_opened", body | {"title": f"risk {number}"})
     bulk.flush()
-    count = len(found.world().ledger.events)
+    count = len(found.snapshot().ledger.events)
 
     def inside() -> None:
-        desk: Desk = reconnected(found, uri).desk()
-        assert len(history(desk)) == count
+        session: Session = reconnected(found, uri).session()
+        assert len(history(session)) == count
 
     jobs: dict[str, Callable[[], object]] = {
         "history, in Python": inside,
@@ -203,10 +203,10 @@ def stage_many(folder: Path, uri: str, count: int) -> ReleasesBench:
     found.assemble(1)
     found.act(MANAGER, "create", iteration=1)
     found.through(1, "staging")
-    world = found.world()
-    first = world.state.release(1)
+    snapshot = found.snapshot()
+    first = snapshot.state.release(1)
     bundle = fetch_bundle(found.bench.tracking, first)
-    verdict = verdict_body(found.bench.flywheel.blueprint, world, 1, "staging")
+    verdict = verdict_body(found.bench.flywheel.blueprint, snapshot, 1, "staging")
     basis = Basis(**verdict["basis"])  # type: ignore[arg-type]
     start: dict[str, object] = {"to": "staging", "reason": "", "lease_s": 120}
     store, bulk = found.bench.tracking.releases, BulkLedger(found)

@@ -41,7 +41,7 @@ def target_of(found: ReleasesBench) -> Target:
     assert view is not None
     pin = view.pins["p01_data"]
     bundle, pinned = client.get_run(view.run_id).info, client.get_run(pin.run_id).info
-    place = found.world().place
+    place = found.snapshot().place
     return Target(
         found.name,
         place.first_run,
@@ -57,7 +57,7 @@ def target_of(found: ReleasesBench) -> Target:
 
 def governed_facts(found: ReleasesBench) -> Any:
     """All that the guard protects, as the server has it now."""
-    client, place = found.bench.client, found.world().place
+    client, place = found.bench.client, found.snapshot().place
     model = client.get_registered_model(found.name)
     views = found.bench.tracking.releases.versions()
     runs = client.search_runs([place.experiment_id], run_view_type=ViewType.ALL)

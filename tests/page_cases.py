@@ -8,9 +8,9 @@ from typing import Any
 
 from dashboard_cases import ANA, HOSTILE, LOST, answered
 from releases_ledger import ANA as REVIEWER
-from releases_ledger import BLUEPRINT, NOON, Story
+from releases_ledger import BLUEPRINT, NOON, LedgerBuilder
 
-from flywheel_mlflow.assembly.history import tell
+from flywheel_mlflow.assembly.history import describe_events
 from flywheel_mlflow.decisions.approvals import judge_all
 from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
 from flywheel_mlflow.decisions.moves import not_current
@@ -44,7 +44,7 @@ def framed(page: Page, *, acts_off: str = "") -> str:
     return render_framed(page, Framing("tiny-flywheel", ADDRESSES, "ana", acts_off, "a-token"))
 
 
-def ledger_of(story: Story, **changed: Any) -> LedgerFacts:
+def ledger_of(story: LedgerBuilder, **changed: Any) -> LedgerFacts:
     """What pages read from a story; aliases are where it left them."""
     state = story.state
     found = LedgerFacts(
@@ -52,12 +52,12 @@ def ledger_of(story: Story, **changed: Any) -> LedgerFacts:
         aliases={stage: version for stage, version in state.current.items() if version is not None},
         risks=tuple(story.risks.values()),
         tasks=fold_tasks(story.ledger.events),
-        story=tell(story.ledger.events),
+        story=describe_events(story.ledger.events),
     )
     return replace(found, **changed)
 
 
-def releases_facts(story: Story, **changed: Any) -> ReleasesFacts:
+def releases_facts(story: LedgerBuilder, **changed: Any) -> ReleasesFacts:
     """The page of all releases of a story."""
     return replace(ReleasesFacts("tiny-flywheel", ledger_of(story), NOW, ADDRESSES), **changed)
 
@@ -81,10 +81,10 @@ def result(version: int = 1, to: str = "staging", verdict: Verdict = Verdict.BLO
         ),
         CriterionResult("signed", "approval", "Somebody signs.", Verdict.INCONCLUSIVE, "nobody has approved", n=0),
     )
-    return GateResult("to_staging", to, version, verdict, Story().basis(version), NOON, criteria)
+    return GateResult("to_staging", to, version, verdict, LedgerBuilder().basis(version), NOON, criteria)
 
 
-def gate_facts(story: Story, version: int, to: str, **changed: Any) -> GateFacts:
+def gate_facts(story: LedgerBuilder, version: int, to: str, **changed: Any) -> GateFacts:
     """One gate of a story's release, by the rules of the release itself."""
     release = story.release(version)
     record = release.last_gate(to)
@@ -95,7 +95,7 @@ def gate_facts(story: Story, version: int, to: str, **changed: Any) -> GateFacts
     return replace(found, **changed)
 
 
-def release_facts(story: Story, version: int = 1, **changed: Any) -> ReleaseFacts:
+def release_facts(story: LedgerBuilder, version: int = 1, **changed: Any) -> ReleaseFacts:
     """The page of one release of a story, which ana may approve as a reviewer."""
     release = story.release(version)
     basis = story.basis(version)
@@ -139,17 +139,17 @@ def explained(*subjects: str) -> Explained:
     return Explained(3, NOON, ANA, "d", subjects, HOSTILE)
 
 
-def risks_facts(story: Story, **changed: Any) -> RisksFacts:
+def risks_facts(story: LedgerBuilder, **changed: Any) -> RisksFacts:
     """The risk ledger of a story."""
     known = (KnownRisk("weak_sets", "Weak evaluation sets", "platform", ("governance",), ("p01", "p02")),)
     return replace(RisksFacts(ledger_of(story), known, NOW, ADDRESSES), **changed)
 
 
-def risk_facts(story: Story, name: str, **changed: Any) -> RiskFacts:
+def risk_facts(story: LedgerBuilder, name: str, **changed: Any) -> RiskFacts:
     """One risk of a story, which spreads to another project."""
     found = story.risks[name]
     path = Propagation(("p01",), ("processing",), (Reached("p02", ("governance",), 1, ("corpus", "index")),))
-    told = tuple(item for item in tell(story.ledger.events) if item.number == found.number)
+    told = tuple(item for item in describe_events(story.ledger.events) if item.number == found.number)
     before = tuple(story.risks[name] for name in found.before)
     facts = RiskFacts(found, told, path, before, ledger_of(story), "", "", NOW, ADDRESSES)
     return replace(facts, **changed)
@@ -176,7 +176,7 @@ def theme(name: str = "p01-1", **changed: Any) -> Theme:
     return replace(found, **changed)
 
 
-def board_facts(story: Story, **changed: Any) -> FeedbackBoardFacts:
+def board_facts(story: LedgerBuilder, **changed: Any) -> FeedbackBoardFacts:
     """The board of iteration 2 with two themes, one task that helped, one event nobody takes."""
     themes = (theme(), theme("p01-2", events=("e3",)))
     state = fold_tasks(story.ledger.events)
@@ -223,7 +223,7 @@ def absorbed(task: str, helped: Help = Help.HELPED) -> AbsorbedTask:
     )
 
 
-def accept(story: Story, name: str = "p01-1") -> None:
+def accept(story: LedgerBuilder, name: str = "p01-1") -> None:
     """A theme of iteration 2 that became a task of iteration 3, which iteration 3 absorbed."""
     body = {
         "task": f"{name}-3",

@@ -21,7 +21,7 @@ from flywheel_mlflow.evidence.runs import Check, Outcome
 from flywheel_mlflow.operations.acts.acting import perform
 from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
 from flywheel_mlflow.operations.assembly.checking import read_sources
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, look
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, NewEvent, Session, append_decision, read_snapshot
 from flywheel_mlflow.operations.projects.project_run import ProjectRun
 from flywheel_mlflow.operations.releases.releasing import create_release
 from flywheel_mlflow.promises.blueprint import Blueprint
@@ -104,17 +104,17 @@ class ReleasesBench:
         """The flywheel's name, which is the registered model's."""
         return self.bench.name
 
-    def desk(self, who: str = MANAGER, **more: Any) -> Desk:
+    def session(self, who: str = MANAGER, **more: Any) -> Session:
         """Where somebody acts."""
-        return Desk(self.bench.flywheel, self.bench.tracking, Identity(who), **more)
+        return Session(self.bench.flywheel, self.bench.tracking, Identity(who), **more)
 
     def act(self, who: str, act: str, **arguments: Any) -> dict[str, Any]:
         """Do an act in somebody's name."""
-        return perform(self.desk(who), act, arguments)
+        return perform(self.session(who), act, arguments)
 
-    def world(self) -> World:
+    def snapshot(self) -> LedgerSnapshot:
         """Aliases, ledger and state as the server has them now."""
-        found = look(self.bench.tracking)
+        found = read_snapshot(self.bench.tracking)
         assert found is not None
         return found
 
@@ -149,8 +149,8 @@ class ReleasesBench:
         found = []
         for number in range(count):
             blueprint = self.bench.flywheel.blueprint.model_copy(update={"title": f"Copy {number}"})
-            desk = replace(self.desk(), flywheel=replace(self.bench.flywheel, blueprint=blueprint))
-            version = create_release(desk, iteration).version
+            session = replace(self.session(), flywheel=replace(self.bench.flywheel, blueprint=blueprint))
+            version = create_release(session, iteration).version
             assert version is not None
             found.append(version)
         return tuple(found)
@@ -158,7 +158,7 @@ class ReleasesBench:
     def pass_gate(self, version: int, to: str) -> int:
         """What `flywheel gate` writes about a release that passes, without evaluating anything; the event's number."""
         report = canonical_json({"verdict": "PASS"})
-        release = self.world().state.release(version)
+        release = self.snapshot().state.release(version)
         run_id = self.bench.tracking.gates.write(
             parent=release.run_id,
             version=version,
@@ -173,14 +173,14 @@ class ReleasesBench:
         )
         kept = {"run_id": run_id, "report": sha256_text(report)}
         blueprint = self.bench.flywheel.blueprint
-        choose = lambda world: Draft(Kind.GATE, verdict_body(blueprint, world, version, to) | kept)  # noqa: E731
-        return decide(self.desk(), choose)[0].number
+        choose = lambda snapshot: NewEvent(Kind.GATE, verdict_body(blueprint, snapshot, version, to) | kept)  # noqa: E731
+        return append_decision(self.session(), choose)[0].number
 
     def pass_gates(self, versions: Iterable[int], to: str) -> None:
         """The same for many releases in one request, without the runs."""
-        world = self.world()
-        bodies = [verdict_body(self.bench.flywheel.blueprint, world, version, to) for version in versions]
-        write_directly(self.bench, world, [(Kind.GATE, body) for body in bodies])
+        snapshot = self.snapshot()
+        bodies = [verdict_body(self.bench.flywheel.blueprint, snapshot, version, to) for version in versions]
+        write_directly(self.bench, snapshot, [(Kind.GATE, body) for body in bodies])
 
     def through(self, version: int, *stages: str) -> None:
         """Promote a release through stages whose gates it is said to have passed."""
@@ -199,20 +199,20 @@ class ReleasesBench:
         from flywheel_mlflow.operations.releases.auditing import audit
 
         found: dict[str, list[str]] = {}
-        told = audit(self.desk(), **options)
+        told = audit(self.session(), **options)
         for item in told.findings:
             found.setdefault(item.code, []).append(item.what)
         return found | ({"not_looked_at": list(told.not_looked_at)} if told.not_looked_at else {})
 
     def ledger_run(self) -> str:
         """The run of the ledger's first segment."""
-        return self.world().place.first_run
+        return self.snapshot().place.first_run
 
 
-def verdict_body(blueprint: Blueprint, world: World, version: int, to: str) -> dict[str, object]:
+def verdict_body(blueprint: Blueprint, snapshot: LedgerSnapshot, version: int, to: str) -> dict[str, object]:
     """A PASS as `flywheel gate` writes it, for a release as it is now."""
-    release = world.state.release(version)
-    before = world.state.current["production"]
+    release = snapshot.state.release(version)
+    before = snapshot.state.current["production"]
     reference = f"release {before}" if before not in (None, version) else ""
     return {
         "version": version,
@@ -227,16 +227,20 @@ def verdict_body(blueprint: Blueprint, world: World, version: int, to: str) -> d
 
 
 def write_directly(
-    bench: Bench, world: World, decisions: Iterable[tuple[str, Mapping[str, object]]], *, who: Identity | None = None
+    bench: Bench,
+    snapshot: LedgerSnapshot,
+    decisions: Iterable[tuple[str, Mapping[str, object]]],
+    *,
+    who: Identity | None = None,
 ) -> Ledger:
     """Append events in one request, as anybody can who may write runs: no rule is asked."""
-    ledger, actor = world.ledger, who or Identity(MANAGER)
+    ledger, actor = snapshot.ledger, who or Identity(MANAGER)
     texts = {}
     for kind, body in decisions:
         event = write_event(ledger, at=datetime.now(UTC), actor=actor, kind=kind, body=body, seal=None)
         texts[f"event.{event.number:06d}"] = event.text
         ledger = Ledger((*ledger.events, event), ledger.faults)
-    write_params(bench, world.place, texts)
+    write_params(bench, snapshot.place, texts)
     return ledger
 
 

@@ -76,7 +76,7 @@ BLUEPRINT = release_blueprint()
 
 
 @dataclass
-class Story:
+class LedgerBuilder:
     """A ledger that grows; ``clock`` is the time of the next event, a minute after the one before."""
 
     blueprint: Blueprint = BLUEPRINT

@@ -16,7 +16,7 @@ from flywheel_mlflow.feedback.tasks import TaskKind
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LedgerLine:
     """One event as a reader meets it: ``about`` is the release it concerns, None for others."""
 
     number: int
@@ -28,21 +28,21 @@ class Told:
     text: str
 
 
-def tell_all(ledger: Ledger) -> tuple[Told, ...]:
+def describe_ledger(ledger: Ledger) -> tuple[LedgerLine, ...]:
     """Every event of a ledger as a sentence; one that counts for nothing says so."""
     loose = {event.number for event in ledger.unsealed}
     dated = {event.number: event for event in ledger.counted}
-    told = tell(dated.get(event.number, event) for event in ledger.events)
+    told = describe_events(dated.get(event.number, event) for event in ledger.events)
     return tuple(
         replace(item, text=f"counts for nothing, no server sealed it: {item.text}") if item.number in loose else item
         for item in told
     )
 
 
-def tell(events: Iterable[Event]) -> tuple[Told, ...]:
+def describe_events(events: Iterable[Event]) -> tuple[LedgerLine, ...]:
     """Every event as a sentence, in order; the end of a move names the release its start named."""
     started: dict[int, Mapping[str, Any]] = {}
-    told: list[Told] = []
+    told: list[LedgerLine] = []
     for event in events:
         body = event.body
         if event.kind in (Kind.PROMOTION_STARTED, Kind.ROLLBACK_STARTED):
@@ -51,7 +51,7 @@ def tell(events: Iterable[Event]) -> tuple[Told, ...]:
         begun = started.get(move, {}) if isinstance(move, int) else {}
         about = body.get("version", begun.get("version"))
         told.append(
-            Told(
+            LedgerLine(
                 number=event.number,
                 at=event.at,
                 actor=event.actor.name,

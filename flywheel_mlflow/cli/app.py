@@ -121,7 +121,7 @@ def log(
 
     session = _session(context)
     project_id = session.flywheel.project_of(project)
-    with progress.rows_measured() as tell:
+    with progress.rows_measured() as describe_events:
         logged = log_results(
             session.flywheel,
             project_id,
@@ -130,7 +130,7 @@ def log(
             results=Path(results) if results else None,
             published=published,
             resume=session.prepared_run(project_id),
-            progress=tell,
+            progress=describe_events,
         )
     show.logged(logged, as_json=as_json)
 
@@ -272,7 +272,7 @@ def run_projects_command(
     show.joined(sorted(set(chosen) - set(named)), iteration)
     with (
         handed_tasks(session, iteration, Path(tasks) if tasks else None) as (folder, handed),
-        progress.pipelines() as tell,
+        progress.pipelines() as describe_events,
     ):
         ran = run_projects(
             session.flywheel,
@@ -282,7 +282,7 @@ def run_projects_command(
             jobs=jobs,
             faults=pairs(fault or []),
             tasks=folder,
-            progress=tell,
+            progress=describe_events,
         )
     show.ran(ran, iteration, as_json=as_json)
     if not as_json:

@@ -24,11 +24,11 @@ def drift(
 ) -> None:
     """Compare an iteration with another: KPIs, distributions, filters; exit code 0, 1 or 3 as the verdict says."""
     from flywheel_mlflow.cli import progress, show_drift
-    from flywheel_mlflow.cli.session import Session
+    from flywheel_mlflow.cli.session import CommandSession
     from flywheel_mlflow.operations.assembly.drifting import drift_iteration, reference_of
 
     root, tracking_uri, _ = context.obj
-    session = Session(root, tracking_uri)
+    session = CommandSession(root, tracking_uri)
     turn = session.iteration(iteration)
     reference = reference_of(session.tracking, turn, against)
     with progress.steps() as step:

@@ -40,9 +40,9 @@ def ingest(
 
     session = open_session(context)
     how = read_mapping(mapping) if mapping else None
-    with progress.rows_measured() as tell:
+    with progress.rows_measured() as describe_events:
         done = ingest_files(
-            session.flywheel, session.tracking, files, iteration, mapping=how, dry_run=dry_run, progress=tell
+            session.flywheel, session.tracking, files, iteration, mapping=how, dry_run=dry_run, progress=describe_events
         )
     show_feedback.ingested(done, dry_run=dry_run, as_json=as_json)
     failures = list(dict.fromkeys(item.failure for item in done if item.failure is not None))

@@ -54,10 +54,10 @@ def pipelines() -> Iterator[Callable[[str, Ran | None], None]]:
         yield _silent
         return
 
-    def tell(name: str, ran: Ran | None) -> None:
+    def describe_events(name: str, ran: Ran | None) -> None:
         if ran is None:
             say(console, f"{name} started")
         else:
             say(console, f"{name} {'logged' if ran.run_id else 'FAILED'} after {ran.duration_s:.1f} s")
 
-    yield tell
+    yield describe_events

@@ -42,7 +42,7 @@ def list_command(context: Context, as_json: AsJson = False) -> None:
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.reading.telling import list_releases
 
-    show_releases.listed(list_releases(open_session(context, whole=False).desk), as_json=as_json)
+    show_releases.listed(list_releases(open_session(context, whole=False).acting), as_json=as_json)
 
 
 @releases.command("show")
@@ -51,7 +51,7 @@ def show_command(context: Context, version: Version, as_json: AsJson = False) ->
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.reading.telling import show_release
 
-    show_releases.shown(show_release(open_session(context).desk, version), as_json=as_json)
+    show_releases.shown(show_release(open_session(context).acting, version), as_json=as_json)
 
 
 @releases.command("diff")
@@ -66,7 +66,7 @@ def diff_command(
     from flywheel_mlflow.operations.reading.telling import diff_releases
 
     show_releases.differing(
-        diff_releases(open_session(context).desk, before, after), before=before, after=after, as_json=as_json
+        diff_releases(open_session(context).acting, before, after), before=before, after=after, as_json=as_json
     )
 
 
@@ -81,8 +81,8 @@ def history_command(
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.reading.telling import history
 
-    desk = open_session(context, whole=False).desk
-    show_releases.story(history(desk, version=version, last=last), as_json=as_json)
+    acting = open_session(context, whole=False).acting
+    show_releases.story(history(acting, version=version, last=last), as_json=as_json)
 
 
 @releases.command("who")
@@ -96,7 +96,7 @@ def who_command(
     from flywheel_mlflow.operations.reading.telling import who_at
 
     when = moment(at, end_of_day=True)
-    show_releases.tenure(who_at(open_session(context, whole=False).desk, when), when, as_json=as_json)
+    show_releases.tenure(who_at(open_session(context, whole=False).acting, when), when, as_json=as_json)
 
 
 @releases.command("retire")
@@ -125,7 +125,7 @@ def export_command(
 
     session = open_session(context)
     sign_head = partial(session.act, "sign-head", version=version)
-    files = export_release(session.desk, version, out, sign=sign_head, key=read_key(sign) if sign else None)
+    files = export_release(session.acting, version, out, sign=sign_head, key=read_key(sign) if sign else None)
     show_releases.exported(files, out, as_json=as_json)
 
 
@@ -280,9 +280,9 @@ def audit(
     from flywheel_mlflow.cli import progress, show_releases
     from flywheel_mlflow.operations.releases.auditing import audit as run_audit
 
-    desk = open_session(context).desk
+    acting = open_session(context).acting
     with progress.working("replaying the ledger against the server"):
-        found = run_audit(desk, full=full)
+        found = run_audit(acting, full=full)
     raise typer.Exit(show_releases.audited(found, as_json=as_json))
 
 
@@ -292,7 +292,7 @@ def doctor(context: Context, as_json: AsJson = False) -> None:
     from flywheel_mlflow.operations.doctor import examine
 
     session = open_session(context)
-    raise typer.Exit(show_releases.examined(examine(session.desk, session.settings), as_json=as_json))
+    raise typer.Exit(show_releases.examined(examine(session.acting, session.settings), as_json=as_json))
 
 
 def verify(
@@ -306,7 +306,7 @@ def verify(
     from flywheel_mlflow.operations.releases.verifying import verify_export, verify_release
 
     if what.isdecimal():
-        found = verify_release(open_session(context).desk, int(what))
+        found = verify_release(open_session(context).acting, int(what))
     else:
         from flywheel_mlflow.promises.blueprint import read_blueprint
 

@@ -32,7 +32,7 @@ def report(
     turn = session.iteration(iteration)
     with progress.steps() as step:
         step(f"writing the page of iteration {turn}")
-        found = report_iteration(session.desk, turn, out=out, dry_run=dry_run)
+        found = report_iteration(session.acting, turn, out=out, dry_run=dry_run)
     if as_json:
         file = str(found.file) if found.file else None
         places = {"iteration": turn, "run_id": found.run_id, "artifact": found.artifact or None, "file": file}

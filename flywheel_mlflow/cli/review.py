@@ -22,7 +22,7 @@ def review(
     from flywheel_mlflow.operations.assembly.reviewing import write_review
 
     session = open_session(context)
-    found = write_review(session.desk, quarter, out=out, dry_run=dry_run)
+    found = write_review(session.acting, quarter, out=out, dry_run=dry_run)
     event = None
     if found.run_id is not None:
         event = session.act("review", quarter=quarter, run_id=found.run_id, digest=found.digest)["event"]

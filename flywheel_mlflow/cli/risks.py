@@ -29,8 +29,8 @@ def list_command(
     from flywheel_mlflow.cli import show_risks
     from flywheel_mlflow.operations.releases.risking import known_risks, list_risks
 
-    desk = open_session(context).desk
-    show_risks.listed(list_risks(desk), known_risks(desk), desk.now(), everything=everything, as_json=as_json)
+    acting = open_session(context).acting
+    show_risks.listed(list_risks(acting), known_risks(acting), acting.now(), everything=everything, as_json=as_json)
 
 
 @risks.command("show")
@@ -39,8 +39,8 @@ def show_command(context: Context, risk: RiskId, as_json: AsJson = False) -> Non
     from flywheel_mlflow.cli import show_risks
     from flywheel_mlflow.operations.releases.risking import show_risk
 
-    desk = open_session(context).desk
-    show_risks.shown(show_risk(desk, risk), desk.now(), as_json=as_json)
+    acting = open_session(context).acting
+    show_risks.shown(show_risk(acting, risk), acting.now(), as_json=as_json)
 
 
 @risks.command("open")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.base.signing import Signature
     from flywheel_mlflow.evidence.flywheel import Flywheel
     from flywheel_mlflow.operations.assembly.assembling import Assembled
-    from flywheel_mlflow.operations.deciding import Desk
+    from flywheel_mlflow.operations.deciding import Session
     from flywheel_mlflow.operations.feedback.handing import Handed
     from flywheel_mlflow.operations.projects.running import Ran
     from flywheel_mlflow.tracking import Tracking
@@ -38,7 +38,7 @@ ACTS = {
 }
 
 
-class Session:
+class CommandSession:
     """One command's surroundings."""
 
     def __init__(self, root: Path | None, tracking_uri: str | None, *, whole: bool = True) -> None:
@@ -88,12 +88,12 @@ class Session:
         return wanted if wanted is not None else self.tracking.assemblies.latest_iteration()
 
     @cached_property
-    def desk(self) -> Desk:
+    def acting(self) -> Session:
         """What acts need: the flywheel, the server, and who sits here."""
         from flywheel_mlflow.decisions.ledger import Identity
-        from flywheel_mlflow.operations.deciding import Desk
+        from flywheel_mlflow.operations.deciding import Session
 
-        return Desk(self.flywheel, self.tracking, Identity(self.settings.actor))
+        return Session(self.flywheel, self.tracking, Identity(self.settings.actor))
 
     def act(self, name: str, **arguments: object) -> dict[str, Any]:
         """Do an act: by the server's plugin where there is one, else here."""
@@ -101,7 +101,7 @@ class Session:
         from flywheel_mlflow.operations.acts.acting import act_somewhere
 
         with progress.working(ACTS.get(name, "writing the decision")):
-            return act_somewhere(self.desk, name, arguments)
+            return act_somewhere(self.acting, name, arguments)
 
     def approve(
         self, version: int, role: str, reason: str, *, until: datetime | None, key: Path | None, dry_run: bool
@@ -112,7 +112,7 @@ class Session:
             from flywheel_mlflow.base.signing import read_key
             from flywheel_mlflow.operations.releases.decisions import sign_approval
 
-            until, reason, signature = sign_approval(self.desk, version, role, reason, until=until, key=read_key(key))
+            until, reason, signature = sign_approval(self.acting, version, role, reason, until=until, key=read_key(key))
         return self.act(
             "approve", version=version, role=role, reason=reason, until=until, signature=signature, dry_run=dry_run
         )
@@ -122,20 +122,20 @@ class Session:
         from flywheel_mlflow.base.signing import read_key
         from flywheel_mlflow.operations.releases.overriding import sign_confirmation
 
-        return sign_confirmation(self.desk, version, reason, read_key(key))
+        return sign_confirmation(self.acting, version, reason, read_key(key))
 
     def prepared_run(self, project_id: str) -> str | None:
         """The run ``mlflow run`` made for this project, if any."""
         return self.tracking.runs.prepared(self.settings.run_id, self.settings.experiment_id, project_id)
 
 
-def open_session(context: Context, *, whole: bool = True) -> Session:
+def open_session(context: Context, *, whole: bool = True) -> CommandSession:
     """The surroundings of a command, from the options before it.
 
     Not ``whole`` is for what needs the blueprint alone: contracts are read only when somebody asks for one.
     """
     root, tracking_uri, _ = context.obj
-    return Session(root, tracking_uri, whole=whole)
+    return CommandSession(root, tracking_uri, whole=whole)
 
 
 def root_or_none(root: Path | None) -> Path | None:
@@ -148,7 +148,7 @@ def root_or_none(root: Path | None) -> Path | None:
 
 
 def log_first(
-    session: Session, which: str, iteration: int, step: Callable[[str], None], *, tasks: Path | None
+    session: CommandSession, which: str, iteration: int, step: Callable[[str], None], *, tasks: Path | None
 ) -> tuple[Ran, ...]:
     """Log what ``--log`` names before assembling; the pipelines that failed.
 
@@ -170,37 +170,37 @@ def log_first(
 
 
 def run_pipelines(
-    session: Session, iteration: int, step: Callable[[str], None], *, tasks: Path | None
+    session: CommandSession, iteration: int, step: Callable[[str], None], *, tasks: Path | None
 ) -> tuple[Ran, ...]:
     """Run every project's pipeline for an iteration, on a store that is ready, with the iteration's tasks."""
     from flywheel_mlflow.operations.projects.running import run_projects
 
-    def tell(name: str, ran: Ran | None) -> None:
+    def describe_events(name: str, ran: Ran | None) -> None:
         step(f"running {name}" if ran is None else f"{name} took {ran.duration_s:.1f} s")
 
     session.tracking.assemblies.experiment()  # the store must exist before several processes open it
     uri = session.settings.tracking_uri
     with handed_tasks(session, iteration, tasks) as (folder, _):
-        return run_projects(session.flywheel, iteration, tracking_uri=uri, tasks=folder, progress=tell)
+        return run_projects(session.flywheel, iteration, tracking_uri=uri, tasks=folder, progress=describe_events)
 
 
 @contextmanager
-def handed_tasks(session: Session, iteration: int, given: Path | None) -> Iterator[tuple[Path | None, Handed]]:
+def handed_tasks(session: CommandSession, iteration: int, given: Path | None) -> Iterator[tuple[Path | None, Handed]]:
     """A folder with the tasks an iteration is handed (the ledger's, those of a folder), None when there are none."""
     from flywheel_mlflow.operations.feedback.handing import write_tasks
     from flywheel_mlflow.operations.scratch import scratch_folder
 
     with scratch_folder() as folder:
-        found = write_tasks(session.desk, iteration, folder, given=given)
+        found = write_tasks(session.acting, iteration, folder, given=given)
         yield folder if found.written else None, found
 
 
-def record_absorbed(session: Session, assembled: Assembled) -> Mapping[str, FlywheelError]:
+def record_absorbed(session: CommandSession, assembled: Assembled) -> Mapping[str, FlywheelError]:
     """Write the tasks an assembly found absorbed into the ledger; those that could not be written, each with why."""
     from flywheel_mlflow.operations.feedback.tasking import unrecorded
 
     iteration, failed = assembled.assembly.iteration, {}
-    for item in unrecorded(session.desk, assembled.assembly.absorption):
+    for item in unrecorded(session.acting, assembled.assembly.absorption):
         try:
             session.act("task-absorb", task=item.task, iteration=iteration, evidence=item.run_id)
         except FlywheelError as error:
@@ -208,11 +208,11 @@ def record_absorbed(session: Session, assembled: Assembled) -> Mapping[str, Flyw
     return failed
 
 
-def watch_risks(session: Session, iteration: int) -> None:
+def watch_risks(session: CommandSession, iteration: int) -> None:
     """Open the risks an iteration shows; a flywheel without a ledger has decided nothing, and gets none for this."""
-    from flywheel_mlflow.operations.deciding import look
+    from flywheel_mlflow.operations.deciding import read_snapshot
 
-    if look(session.tracking) is not None:
+    if read_snapshot(session.tracking) is not None:
         session.act("risk-watch", iteration=iteration)
 
 

@@ -18,7 +18,7 @@ from flywheel_mlflow.reports.escaping import fit, visible
 
 if TYPE_CHECKING:
     from flywheel_mlflow.feedback.dead_letters import DeadLetter
-    from flywheel_mlflow.feedback.routing import Asked
+    from flywheel_mlflow.feedback.routing import RouteAnswer
     from flywheel_mlflow.operations.assembly.noticing import Noticed, NoticedAfter
     from flywheel_mlflow.operations.feedback.feedback import Ingested
     from flywheel_mlflow.operations.feedback.routing import Explained, Routed, RulesTried
@@ -276,7 +276,7 @@ def explained(found: Explained, *, as_json: bool) -> None:
     _rules_table(console, found.asked)
 
 
-def _explained_lines(found: Explained, winner: Asked | None, others: Sequence[Asked]) -> Iterator[str]:
+def _explained_lines(found: Explained, winner: RouteAnswer | None, others: Sequence[RouteAnswer]) -> Iterator[str]:
     event = found.event
     yield f"text: {fit(event['text'], 2 * TEXT_CELLS)}"
     if found.decision:
@@ -300,7 +300,7 @@ def _explained_lines(found: Explained, winner: Asked | None, others: Sequence[As
     )
 
 
-def _rules_table(console: Console, asked: Sequence[Asked]) -> None:
+def _rules_table(console: Console, asked: Sequence[RouteAnswer]) -> None:
     rows = [
         (
             item.route.id,

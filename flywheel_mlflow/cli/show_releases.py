@@ -13,7 +13,7 @@ from flywheel_mlflow.reports.numbers import format_value
 
 if TYPE_CHECKING:
     from flywheel_mlflow.assembly.diff import ReleaseDiff
-    from flywheel_mlflow.assembly.history import Told
+    from flywheel_mlflow.assembly.history import LedgerLine
     from flywheel_mlflow.decisions.releases import Move
     from flywheel_mlflow.operations.doctor import Diagnosis
     from flywheel_mlflow.operations.projects.resolving import Resolved
@@ -173,7 +173,7 @@ def differing(found: ReleaseDiff, *, before: int, after: int, as_json: bool) -> 
         say(console, "the blueprint (flywheel.yaml) changed")
 
 
-def story(found: Sequence[Told], *, as_json: bool) -> None:
+def story(found: Sequence[LedgerLine], *, as_json: bool) -> None:
     """The ledger in sentences."""
     if as_json:
         print_json({"events": found})

@@ -53,7 +53,7 @@ def accept_command(
 
     session = open_session(context)
     prepared = prepare_task(
-        session.desk,
+        session.acting,
         theme,
         category=category,
         found_in=iteration,
@@ -114,7 +114,7 @@ def decide_command(
 
     session = open_session(context)
     decided = decide_themes(
-        session.desk, file, iteration, session.act, now=show_feedback.now(), iteration=turn, dry_run=dry_run
+        session.acting, file, iteration, session.act, now=show_feedback.now(), iteration=turn, dry_run=dry_run
     )
     if not show_tasks.decided_themes(decided, dry_run=dry_run, as_json=as_json):
         raise typer.Exit(ExitCode.BLOCK)
@@ -191,7 +191,7 @@ def list_command(
 
     session = open_session(context)
     wanted = session.flywheel.project_of(project) if project else None
-    state, releases = list_tasks(session.desk)
+    state, releases = list_tasks(session.acting)
     show_tasks.listed(state, releases, iteration=iteration, project=wanted, as_json=as_json)
 
 
@@ -201,7 +201,7 @@ def show_command(context: Context, task: TaskId, as_json: AsJson = False) -> Non
     from flywheel_mlflow.cli import show_tasks
     from flywheel_mlflow.operations.feedback.tasking import show_task
 
-    show_tasks.shown(show_task(open_session(context).desk, task), as_json=as_json)
+    show_tasks.shown(show_task(open_session(context).acting, task), as_json=as_json)
 
 
 @tasks.command("write")
@@ -215,4 +215,4 @@ def write_command(
     from flywheel_mlflow.cli import show_tasks
     from flywheel_mlflow.operations.feedback.handing import write_tasks
 
-    show_tasks.handed(write_tasks(open_session(context).desk, iteration, out), str(out), as_json=as_json)
+    show_tasks.handed(write_tasks(open_session(context).acting, iteration, out), str(out), as_json=as_json)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from flywheel_mlflow.operations.deciding import Desk
-    from flywheel_mlflow.operations.reading.reader import Asked
+    from flywheel_mlflow.operations.deciding import Session
+    from flywheel_mlflow.operations.reading.reader import PageQuery
 
 #: What the report may do: run its own scripts, and nothing else. It is of no origin, so that it is a stranger to the
 #: page around it, to the sign-in and to MLflow; it can load nothing, and send nothing anywhere. Where its frame may go
@@ -32,7 +32,7 @@ REPORT_FILE = "drift.html"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def report_answer(desk: Desk, asked: Asked, headers: Mapping[str, str]) -> Response:
+def report_answer(session: Session, asked: PageQuery, headers: Mapping[str, str]) -> Response:
     """The report of the comparison of ``run`` with ``against``, both run ids of this flywheel's assemblies.
 
     Raises:
@@ -46,10 +46,10 @@ def report_answer(desk: Desk, asked: Asked, headers: Mapping[str, str]) -> Respo
     if headers.get("sec-fetch-dest", "iframe") != "iframe":
         raise InputError("this report is shown inside its page alone", hint="open it from the console's page on drift")
     run_id, reference = _run(asked, "run"), _run(asked, "against")
-    if not _is_assembly(desk.flywheel.name, run_id):
+    if not _is_assembly(session.flywheel.name, run_id):
         raise UnknownName("assembly", run_id, ())
     with tempfile.TemporaryDirectory() as folder:
-        text = desk.tracking.comparisons.text(run_id, reference, Path(folder), name=REPORT_FILE)
+        text = session.tracking.comparisons.text(run_id, reference, Path(folder), name=REPORT_FILE)
     if text is None:
         raise UnknownName("drift report", f"{run_id} against {reference}", ())
     return HTMLResponse(
@@ -57,7 +57,7 @@ def report_answer(desk: Desk, asked: Asked, headers: Mapping[str, str]) -> Respo
     )
 
 
-def _run(asked: Asked, name: str) -> str:
+def _run(asked: PageQuery, name: str) -> str:
     value = asked.word(name) or ""
     if not _RUN_ID.fullmatch(value):
         raise InputError(f"{name} is no run id", hint="open the report from the console's page on drift")

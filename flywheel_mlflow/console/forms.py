@@ -143,19 +143,19 @@ class FormRoutes:
         front, name = self._front, str(request.path_params["act"])
         if name not in FORMS:
             return trouble_answer(UnknownName("form", name, FORMS), front.framing(who), 404)
-        desk = front.desk(who, sealed=True)
+        session = front.session(who, sealed=True)
         tokens, typed = read_body(body)
-        standing = front.judge(tokens, who, desk.now())
+        standing = front.judge(tokens, who, session.now())
         not_done = partial(self._not_done, name=name, typed=typed, who=who, came_from=page_before(request.headers))
         if standing is not Standing.GOOD:
-            return not_done(_untrusted(standing), 403, now=desk.now() if standing is Standing.EXPIRED else None)
+            return not_done(_untrusted(standing), 403, now=session.now() if standing is Standing.EXPIRED else None)
         try:
             given = read_form(name, typed)
             with acting():
-                result = perform(desk, name, given)
+                result = perform(session, name, given)
         except FlywheelError as error:
             status = 400 if isinstance(error, InputError) else status_of(error)
-            return not_done(error, status, now=desk.now())
+            return not_done(error, status, now=session.now())
         event = result.get("event")
         place = LEADS_TO[name](front.addresses, given, event if isinstance(event, int) else None)
         return RedirectResponse(place, 303, HEADERS)

@@ -1,4 +1,4 @@
-"""What pages and forms of one server share: whom they let in, what they are framed in, which desk they are handed."""
+"""What pages and forms of one server share: whom they let in, their frame, the session they get."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flywheel_mlflow.console.callers import reading
 from flywheel_mlflow.console.served import ROOT_VARIABLE
 from flywheel_mlflow.console.tokens import FormTokens, Standing
 from flywheel_mlflow.decisions.ledger import Identity
-from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.reading.reader import Memory, Reader
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Framing
@@ -95,7 +95,7 @@ class Front:
             hint=f"start it with {ROOT_VARIABLE} set to the folder that holds flywheel.yaml and projects/",
         )
 
-    def desk(self, who: Identity, *, sealed: bool = False) -> Desk:
+    def session(self, who: Identity, *, sealed: bool = False) -> Session:
         """The flywheel as its files are now, on the server's own stores; ``sealed`` lets it write in the server's name.
 
         Raises:
@@ -105,11 +105,11 @@ class Front:
         if served is None:
             raise self.no_flywheel()
         flywheel = served.flywheel()
-        return Desk(flywheel, self._open(flywheel.name, who.name), who, seal=served.key if sealed else None)
+        return Session(flywheel, self._open(flywheel.name, who.name), who, seal=served.key if sealed else None)
 
-    def reader(self, desk: Desk) -> Reader:
-        """What pages are made from, for whoever sits at the desk."""
-        return Reader(desk, self.addresses, self.acts_off, self._memory)
+    def reader(self, session: Session) -> Reader:
+        """What pages are made from, for whoever is signed in."""
+        return Reader(session, self.addresses, self.acts_off, self._memory)
 
     def guarded(self, step: Callable[[], Found], who: Identity | None = None) -> Found | Response:
         """What the step finds, or the page that says why it does not; of a defect only that there is one."""

@@ -24,7 +24,7 @@ from sqlalchemy import bindparam, false, func, literal, select, union_all
 
 from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.decisions.pins import Pin
-from flywheel_mlflow.operations.deciding import World, look
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, read_snapshot
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.ledger import LEDGER_PROJECT
 from flywheel_mlflow.tracking.releases import read_pins
@@ -91,7 +91,7 @@ class Governed:
         self._registry = registry
         self._experiments: dict[str, tuple[str, str]] = {}
         self._ledgers: frozenset[str] = frozenset()
-        self._known: dict[str, World] = {}
+        self._known: dict[str, LedgerSnapshot] = {}
         self._stood = _Standing((), frozenset(), {})
 
     def names(self) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ class Governed:
             for table in (_MODEL_TAGS, _VERSION_TAGS)
         )
 
-    def world(self, name: str) -> World | None:
+    def snapshot(self, name: str) -> LedgerSnapshot | None:
         """The ledger and aliases of a governed model; None when they cannot be read, and then nothing is permitted."""
         return None if self.hidden(name) else self._look(name)[0]
 
@@ -137,16 +137,16 @@ class Governed:
             if found is None or found[1] not in standing.ledgers:
                 return None  # the ledgers need not be read, which takes a while
         for name in self.names():
-            world, segments = self._look(name)
+            snapshot, segments = self._look(name)
             if run_id in (*self._pointed(name, tags.LEDGER_RUN), *segments):
                 return Holding(f"it is the ledger of {name}", "its decisions are kept for good")
-            for version, bundle, _ in self._bundles(name, world):
+            for version, bundle, _ in self._bundles(name, snapshot):
                 if bundle == run_id:
                     return _held(f"it holds the bundle of release {version} of {name}", version)
-            for release in world.state.releases.values() if world else ():
-                if release.run_id == run_id and not _retired(world, release.version):
+            for release in snapshot.state.releases.values() if snapshot else ():
+                if release.run_id == run_id and not _retired(snapshot, release.version):
                     return _held(f"it holds the bundle of release {release.version} of {name}", release.version)
-            for version, pin in self._pins(name, world):
+            for version, pin in self._pins(name, snapshot):
                 if pin.run_id == run_id:
                     return _held(f"release {version} of {name} pins its {pin.interface}", version)
         return None
@@ -165,11 +165,11 @@ class Governed:
             runs: set[str] = set()
             ledgers: dict[str, str] = {}
             for name in self.names():
-                world, segments = self._look(name)
+                snapshot, segments = self._look(name)
                 runs |= {*self._pointed(name, tags.LEDGER_RUN), *segments}
                 runs |= {pin.run_id for _, pin in self._pins(name, None)}
                 runs |= {run_id for _, run_id, _ in self._bundles(name, None)}
-                runs |= {release.run_id for release in world.state.releases.values()} if world else set()
+                runs |= {release.run_id for release in snapshot.state.releases.values()} if snapshot else set()
                 ledgers |= dict.fromkeys(self._pointed(name, tags.LEDGER_EXPERIMENT), name)
             self._stood = _Standing(stamp, frozenset(runs), ledgers)
         return self._stood
@@ -199,8 +199,8 @@ class Governed:
         name = self.model(self.served or "")
         if name is None:
             return True
-        world, segments = self._look(name)
-        return world is None or run_id in segments
+        snapshot, segments = self._look(name)
+        return snapshot is None or run_id in segments
 
     def run(self, text: str) -> tuple[str, str] | None:
         """The id and the experiment of the run that the store finds under an id; None when it finds none."""
@@ -273,23 +273,23 @@ class Governed:
         both = union_all(select(column.label("text")).where(false()), select(literal(one).label("text"))).subquery()
         return bool(self._ask(engine, select(both.c.text).where(both.c.text == other)))
 
-    def _pins(self, name: str, world: World | None) -> Iterator[tuple[int, Pin]]:
+    def _pins(self, name: str, snapshot: LedgerSnapshot | None) -> Iterator[tuple[int, Pin]]:
         """What versions pin that are not retired, as far as it can be read."""
         asked = select(_VERSION_TAGS.c.version, _VERSION_TAGS.c.key, _VERSION_TAGS.c.value).where(
             _VERSION_TAGS.c.name == name, _VERSION_TAGS.c.key.like(f"{tags.PIN_PREFIX}%")
         )
         for version, key, value in self._ask(self._registry, asked):
-            if not _retired(world, int(version)):
+            if not _retired(snapshot, int(version)):
                 for pin in read_pins({str(key): str(value)})[0].values():
                     yield int(version), pin
 
-    def _bundles(self, name: str, world: World | None) -> Iterator[tuple[int, str, str]]:
+    def _bundles(self, name: str, snapshot: LedgerSnapshot | None) -> Iterator[tuple[int, str, str]]:
         """Version, run and address of what the registry has and nobody retired."""
         asked = select(_VERSIONS.c.version, _VERSIONS.c.run_id, _VERSIONS.c.source).where(
             _VERSIONS.c.name == name, _VERSIONS.c.run_id.is_not(None), _VERSIONS.c.current_stage != DELETED_STAGE
         )
         for version, run_id, source in self._ask(self._registry, asked):
-            if not _retired(world, int(version)):
+            if not _retired(snapshot, int(version)):
                 yield int(version), str(run_id), str(source)
 
     def _address(self, uri: str) -> str:
@@ -303,29 +303,29 @@ class Governed:
         asked = select(_MODEL_TAGS.c.value).where(_MODEL_TAGS.c.name == name, _MODEL_TAGS.c.key == key)
         return tuple(str(row[0]) for row in self._ask(self._registry, asked))
 
-    def _look(self, name: str) -> tuple[World | None, tuple[str, ...]]:
+    def _look(self, name: str) -> tuple[LedgerSnapshot | None, tuple[str, ...]]:
         """Aliases and ledger, and the runs of the ledger; None and none when they cannot be read."""
         tracking = self._open(name)
         try:
-            world = look(tracking, deleted=True, known=self._known.get(name))
+            snapshot = read_snapshot(tracking, deleted=True, known=self._known.get(name))
         except FlywheelError as error:
             _log.warning("the ledger of %s cannot be read: %s", name, error.what)
             return None, ()
-        if world is None:
+        if snapshot is None:
             return None, ()
-        self._known[name] = world
-        return world, (world.place.first_run, *tracking.ledger.segments)
+        self._known[name] = snapshot
+        return snapshot, (snapshot.place.first_run, *tracking.ledger.segments)
 
     def _ask(self, engine: Any, statement: Any, **values: str) -> list[Any]:
         with engine.connect() as connection:
             return list(connection.execute(statement, values))
 
 
-def _retired(world: World | None, version: int) -> bool:
+def _retired(snapshot: LedgerSnapshot | None, version: int) -> bool:
     """Whether a sound ledger says that a version is retired."""
-    if world is None or world.ledger.faults:
+    if snapshot is None or snapshot.ledger.faults:
         return False
-    release = world.state.releases.get(version)
+    release = snapshot.state.releases.get(version)
     return release is not None and release.retired is not None
 
 

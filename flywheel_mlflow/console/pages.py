@@ -13,7 +13,7 @@ from flywheel_mlflow.console.embedding import report_answer
 from flywheel_mlflow.console.front import Front, asked
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.reading.kinds import PAGES, PageKind
-from flywheel_mlflow.operations.reading.reader import Asked
+from flywheel_mlflow.operations.reading.reader import PageQuery
 from flywheel_mlflow.reports.pages.addresses import PAGES as PLACE
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ class PageRoutes:
         return front.guarded(partial(answer, request, who), who) if isinstance(who, Identity) else who
 
     def _page(self, kind: PageKind, request: Request, who: Identity) -> Response:
-        desk = self._front.desk(who)
-        page = kind.make(self._front.reader(desk), Asked(asked(request)))
-        return page_answer(page, self._front.framing(who, desk.now()), host=request.headers.get("host", ""))
+        session = self._front.session(who)
+        page = kind.make(self._front.reader(session), PageQuery(asked(request)))
+        return page_answer(page, self._front.framing(who, session.now()), host=request.headers.get("host", ""))
 
     def _report(self, request: Request, who: Identity) -> Response:
-        return report_answer(self._front.desk(who), Asked(asked(request)), request.headers)
+        return report_answer(self._front.session(who), PageQuery(asked(request)), request.headers)
 
     def _nothing(self, request: Request, who: Identity) -> Response:  # noqa: ARG002 - as all of these
         told = InputError("the console has no page at this address", hint="start from the overview")

@@ -21,7 +21,7 @@ from flywheel_mlflow.console.endpoints import acting
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.acts.act_errors import error_document
 from flywheel_mlflow.operations.acts.acting import perform
-from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.tracking.connection import ROUTES
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class ActRoutes:
         flywheel = served.flywheel()
         tracking = self._open(flywheel.name, caller.name)
         with acting():
-            return perform(Desk(flywheel, tracking, caller, seal=served.key), name, arguments)
+            return perform(Session(flywheel, tracking, caller, seal=served.key), name, arguments)
 
 
 def _arguments(body: bytes) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from flywheel_mlflow.console.governed import Governed
 from flywheel_mlflow.console.permissions import Denial
 from flywheel_mlflow.console.watch import ENDS, RUN_COLUMNS, TIES, Change
 from flywheel_mlflow.decisions.releases import STAGES
-from flywheel_mlflow.operations.deciding import World
+from flywheel_mlflow.operations.deciding import LedgerSnapshot
 from flywheel_mlflow.tracking import tags
 
 DECIDE = "use the `flywheel` commands: this server writes the ledger itself"
@@ -215,9 +215,9 @@ class Rules:
             return None
         version, stage = int(change.before["version"]), str(change.after["current_stage"])
         if stage == STAGE_DELETED_INTERNAL:
-            return self._by_ledger(name, lambda world: permissions.deletion_denial(world.state, version))
+            return self._by_ledger(name, lambda snapshot: permissions.deletion_denial(snapshot.state, version))
         return self._by_ledger(
-            name, lambda world: permissions.stage_denial(world.state, version, stage, archive_others=False)
+            name, lambda snapshot: permissions.stage_denial(snapshot.state, version, stage, archive_others=False)
         )
 
     def _alias(self, change: Change, direct: bool) -> Denial | None:
@@ -289,25 +289,25 @@ class Rules:
         served = self._governed.served
         return served is not None and (name.casefold() == served.casefold() or self._governed.same_model(name, served))
 
-    def _by_ledger(self, model: str, judge: Callable[[World], Denial | None]) -> Denial | None:
-        world = self._governed.world(model)
-        if world is None:
+    def _by_ledger(self, model: str, judge: Callable[[LedgerSnapshot], Denial | None]) -> Denial | None:
+        snapshot = self._governed.snapshot(model)
+        if snapshot is None:
             return Denial(
                 f"the releases of {model} cannot be read, so nothing about them is permitted", "run `flywheel audit`"
             )
-        return permissions.ledger_denial(world.ledger) or judge(world)
+        return permissions.ledger_denial(snapshot.ledger) or judge(snapshot)
 
 
 def _whole(model: str) -> Denial:
     return Denial(f"{model} holds releases and their ledger", "retire single releases: `flywheel release retire`")
 
 
-def _alias_denial(alias: str, version: int | None, world: World) -> Denial | None:
-    return permissions.alias_denial(world.state, alias, version)
+def _alias_denial(alias: str, version: int | None, snapshot: LedgerSnapshot) -> Denial | None:
+    return permissions.alias_denial(snapshot.state, alias, version)
 
 
-def _tag_denial(version: int, key: str, value: str | None, world: World) -> Denial | None:
-    return permissions.version_tag_denial(world.state, version, key, value)
+def _tag_denial(version: int, key: str, value: str | None, snapshot: LedgerSnapshot) -> Denial | None:
+    return permissions.version_tag_denial(snapshot.state, version, key, value)
 
 
 def _integer(text: str) -> int | str:

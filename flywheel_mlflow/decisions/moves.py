@@ -163,7 +163,7 @@ def refuse_open_move(state: ReleaseState) -> None:
 
 
 def refuse_foreign_alias(state: ReleaseState, aliases: Mapping[str, int], to: str) -> None:
-    """Refuse when the alias is not where the ledger left it: the decision was for another world."""
+    """Refuse when the alias is not where the ledger left it: the decision was for another state."""
     live, known = aliases.get(to), state.current[to]
     if live != known:
         raise Refused(

@@ -220,7 +220,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RouteAnswer:
     """What became of one event at one rule: whether it takes it, by which sign, and the words found in the text."""
 
     route: Route
@@ -230,7 +230,7 @@ class Asked:
     missing: tuple[str, ...]
 
 
-def explain(router: Router, event: pa.RecordBatch) -> tuple[Asked, ...]:
+def explain(router: Router, event: pa.RecordBatch) -> tuple[RouteAnswer, ...]:
     """What every rule says to the one event in ``event``, in the order in which they are asked.
 
     ``missing`` names the demands of the sign that came closest; ``sign`` counts from 0.
@@ -239,7 +239,7 @@ def explain(router: Router, event: pa.RecordBatch) -> tuple[Asked, ...]:
     return tuple(_asked(router, view, route) for route in router.routes)
 
 
-def _asked(router: Router, view: View, route: Route) -> Asked:
+def _asked(router: Router, view: View, route: Route) -> RouteAnswer:
     outcomes: list[tuple[int, int, tuple[str, ...]]] = []
     words: list[str] = []
     for number, sign in enumerate(route.when):
@@ -249,7 +249,7 @@ def _asked(router: Router, view: View, route: Route) -> Asked:
     closest = min(outcomes, default=(0, None, ()))
     taken = bool(view.takes(route)[0])
     unmet = closest[2] if closest[0] or taken else (f"a known {route.to}",)
-    return Asked(route, taken, closest[1] if taken else None, tuple(dict.fromkeys(words)), unmet)
+    return RouteAnswer(route, taken, closest[1] if taken else None, tuple(dict.fromkeys(words)), unmet)
 
 
 def counts(column: Iterable[str | None]) -> Mapping[str, int]:

@@ -8,7 +8,7 @@ from datetime import datetime
 import plotly.graph_objects as go
 
 from flywheel_mlflow.assembly.diff import ReleaseDiff
-from flywheel_mlflow.assembly.history import Told
+from flywheel_mlflow.assembly.history import LedgerLine
 from flywheel_mlflow.decisions.approvals import JudgedApproval
 from flywheel_mlflow.decisions.gates import GateResult, Verdict
 from flywheel_mlflow.drift.wording import WORDS, word_order
@@ -80,7 +80,7 @@ def approvals(found: Sequence[JudgedApproval], *, version: int) -> go.Figure:
     )
 
 
-def timeline(story: Iterable[Told], *, version: int | None = None) -> go.Figure:
+def timeline(story: Iterable[LedgerLine], *, version: int | None = None) -> go.Figure:
     """The decisions of the ledger over time, one line for each kind; ``version`` shows one release's alone."""
     told = [item for item in story if version is None or item.about == version]
     title = "Decisions" if version is None else f"Decisions about release {version}"

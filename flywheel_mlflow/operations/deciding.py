@@ -1,4 +1,4 @@
-"""Adds decisions to the ledger: read the world, decide, write into the next slot; again if somebody was faster."""
+"""Adds decisions to the ledger: read a snapshot, decide, write into the next slot; again if somebody was faster."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TROUBLE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class LedgerSnapshot:
     """What a decision is made on: live aliases, the ledger, and the state folded from it."""
 
     place: LedgerPlace
@@ -51,17 +51,17 @@ class World:
         """The risk ledger."""
         return fold_risks(self.ledger.counted)
 
-    def after(self, event: Event) -> World:
-        """The world as it is when nothing came after ``event``, which was just written into its next slot.
+    def after(self, event: Event) -> LedgerSnapshot:
+        """The snapshot as it is when nothing came after ``event``, which was just written into its next slot.
 
         Deciding on it is safe: whatever did come after has the slot that the decision needs.
         """
         ledger = self.ledger.followed_by(event)
-        return World(self.place, self.aliases, ledger, _folded(ledger, self))
+        return LedgerSnapshot(self.place, self.aliases, ledger, _folded(ledger, self))
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class NewEvent:
     """A decision that is about to be written."""
 
     kind: str
@@ -69,7 +69,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Session:
     """What every act needs: the flywheel, the server, who acts, the server's seal, and a clock.
 
     ``now`` returns the present in UTC; ``sleep`` lets seconds pass.
@@ -83,10 +83,12 @@ class Desk:
     sleep: Callable[[float], None] = time.sleep
 
 
-def look(tracking: Tracking, *, deleted: bool = False, known: World | None = None) -> World | None:
-    """The world as the server has it, in two requests; None before the first release.
+def read_snapshot(
+    tracking: Tracking, *, deleted: bool = False, known: LedgerSnapshot | None = None
+) -> LedgerSnapshot | None:
+    """The ledger and the aliases as the server has them, in two requests; None before the first release.
 
-    ``known`` is the world as it was before; what changed since is seen all the same.
+    ``known`` is the snapshot before; what changed since is seen all the same.
 
     Aliases and ledger are read one after the other. When they disagree, a move may have come in between, so they are
     read again, at most :data:`LOOKS` times: what disagrees still was moved by hand.
@@ -94,23 +96,27 @@ def look(tracking: Tracking, *, deleted: bool = False, known: World | None = Non
     Raises:
         Refused: the registered model of our name does not say where its ledger is.
     """
-    world: World | None = None
+    snapshot: LedgerSnapshot | None = None
     for _ in range(LOOKS):
         model = tracking.releases.look()
         if model is None:
             return None
-        world = world_of(tracking, model, deleted=deleted, known=world or known)
-        if world.state.open_move is not None or _agree(world):
+        snapshot = snapshot_of(tracking, model, deleted=deleted, known=snapshot or known)
+        if snapshot.state.open_move is not None or _agree(snapshot):
             break
-    return world
+    return snapshot
 
 
-def _agree(world: World) -> bool:
-    return all(world.aliases.get(name) == version for name, version in world.state.current.items())
+def _agree(snapshot: LedgerSnapshot) -> bool:
+    return all(snapshot.aliases.get(name) == version for name, version in snapshot.state.current.items())
 
 
-def world_of(tracking: Tracking, model: ModelView, *, deleted: bool = False, known: World | None = None) -> World:
-    """The world around a registered model that was just read, in one request; ``known`` as :func:`look` takes it.
+def snapshot_of(
+    tracking: Tracking, model: ModelView, *, deleted: bool = False, known: LedgerSnapshot | None = None
+) -> LedgerSnapshot:
+    """The snapshot around a registered model that was just read, in one request.
+
+    ``known`` is as :func:`read_snapshot` takes it.
 
     Raises:
         Refused: the registered model of our name does not say where its ledger is.
@@ -122,10 +128,10 @@ def world_of(tracking: Tracking, model: ModelView, *, deleted: bool = False, kno
             hint="rename or delete that model, or give the flywheel another name; `flywheel doctor` tells more",
         )
     ledger = tracking.ledger.read(model.ledger, deleted=deleted, known=known.ledger if known else None)
-    return World(model.ledger, model.aliases, ledger, _folded(ledger, known))
+    return LedgerSnapshot(model.ledger, model.aliases, ledger, _folded(ledger, known))
 
 
-def _folded(ledger: Ledger, known: World | None) -> ReleaseState:
+def _folded(ledger: Ledger, known: LedgerSnapshot | None) -> ReleaseState:
     """The state after the events; a ledger that begins as the known one goes on from the state of that one.
 
     A correction of the clock changes the times of what came before it.
@@ -142,46 +148,48 @@ def _folded(ledger: Ledger, known: World | None) -> ReleaseState:
     return fold((event for event in ledger.counted if event.number >= seen), before=known.state)
 
 
-def sound_world(tracking: Tracking) -> World:
-    """The world, for acting on it.
+def read_consistent_snapshot(tracking: Tracking) -> LedgerSnapshot:
+    """The snapshot, for acting on it.
 
     Raises:
         Refused: there is no release yet, or the ledger does not hold together.
     """
-    world = look(tracking)
-    if world is None:
+    snapshot = read_snapshot(tracking)
+    if snapshot is None:
         raise Refused(
             "there is no release yet",
             rule="decisions are about releases",
             hint="run `flywheel release create --iteration N`",
         )
-    return refuse_unsound(world)
+    return refuse_unsound(snapshot)
 
 
-def refuse_unsound(world: World) -> World:
-    """The world, unless its ledger does not hold together.
+def refuse_unsound(snapshot: LedgerSnapshot) -> LedgerSnapshot:
+    """The snapshot, unless its ledger does not hold together.
 
     Raises:
         Refused: nothing is decided on it.
     """
-    if world.ledger.faults:
-        fault = world.ledger.faults[0]
+    if snapshot.ledger.faults:
+        fault = snapshot.ledger.faults[0]
         raise Refused(
             f"the ledger does not hold together: {fault.what}",
             rule="nothing is decided on a ledger that was tampered with or lost",
-            value=f"{len(world.ledger.faults)} faults",
+            value=f"{len(snapshot.ledger.faults)} faults",
             limit=0,
             hint="run `flywheel audit`, and restore the store from a backup",
         )
-    return world
+    return snapshot
 
 
-def decide(desk: Desk, choose: Callable[[World], Draft], *, seen: World | None = None) -> tuple[Event, World]:
-    """Write one decision; the event, and the world it was made on.
+def append_decision(
+    session: Session, choose: Callable[[LedgerSnapshot], NewEvent], *, seen: LedgerSnapshot | None = None
+) -> tuple[Event, LedgerSnapshot]:
+    """Write one decision; the event, and the snapshot it was made on.
 
-    ``seen`` is a world that was just read: nothing is lost when it is out of date, since its next slot is taken then.
+    ``seen`` is a snapshot that was just read: when it is out of date its next slot is taken, and nothing is lost.
 
-    ``choose`` is called again on the new world whenever somebody else wrote first, and raises ``Refused`` when the
+    ``choose`` is called again on the new snapshot whenever somebody else wrote first, and raises ``Refused`` when the
     decision no longer stands.
 
     Raises:
@@ -189,41 +197,47 @@ def decide(desk: Desk, choose: Callable[[World], Draft], *, seen: World | None =
         ServerError: the server is away for longer than the bounded retries.
     """
     for attempt in range(MAX_RACES):
-        world = refuse_unsound(seen) if seen and not attempt else persistently(desk, lambda: sound_world(desk.tracking))
-        draft = choose(world)
-        event = _write(desk, world, draft)
+        snapshot = (
+            refuse_unsound(seen)
+            if seen and not attempt
+            else persistently(session, lambda: read_consistent_snapshot(session.tracking))
+        )
+        draft = choose(snapshot)
+        event = _write(session, snapshot, draft)
         if event is not None:
-            return event, world
+            return event, snapshot
         # The same pause for all would make the same writers meet again.
-        desk.sleep(random.uniform(0, min(0.02 * (attempt + 1), 0.5)))  # noqa: S311 - not for secrets
+        session.sleep(random.uniform(0, min(0.02 * (attempt + 1), 0.5)))  # noqa: S311 - not for secrets
     raise ServerError(
         f"others wrote to the ledger {MAX_RACES} times in between", hint="try again when fewer people decide at once"
     )
 
 
-def _write(desk: Desk, world: World, draft: Draft) -> Event | None:
+def _write(session: Session, snapshot: LedgerSnapshot, draft: NewEvent) -> Event | None:
     """Write the draft into the next slot; None when somebody else has it."""
-    number = len(world.ledger.events)
+    number = len(snapshot.ledger.events)
     if number % SEGMENT_EVENTS == SEGMENT_EVENTS - 1:
         # The last slot of a run names the next run; whoever comes here first makes it.
-        run_id = desk.tracking.ledger.next_segment(world.place, number // SEGMENT_EVENTS + 1)
-        if not _append(desk, world, Draft(SEALED, {"next": run_id})):
-            desk.tracking.ledger.discard(run_id)
+        run_id = session.tracking.ledger.next_segment(snapshot.place, number // SEGMENT_EVENTS + 1)
+        if not _append(session, snapshot, NewEvent(SEALED, {"next": run_id})):
+            session.tracking.ledger.discard(run_id)
         return None
-    return _append(desk, world, draft)
+    return _append(session, snapshot, draft)
 
 
-def _append(desk: Desk, world: World, draft: Draft) -> Event | None:
-    _refuse_unsealed(desk, world.ledger)
-    at = _time_of(desk, world.ledger, correcting=draft.kind == CLOCK_CORRECTED)
-    event = write_event(world.ledger, at=at, actor=desk.actor, kind=draft.kind, body=draft.body, seal=desk.seal)
+def _append(session: Session, snapshot: LedgerSnapshot, draft: NewEvent) -> Event | None:
+    _refuse_unsealed(session, snapshot.ledger)
+    at = _time_of(session, snapshot.ledger, correcting=draft.kind == CLOCK_CORRECTED)
+    event = write_event(
+        snapshot.ledger, at=at, actor=session.actor, kind=draft.kind, body=draft.body, seal=session.seal
+    )
     # The text is fixed before the first try: however often it is sent, it is one event.
-    return event if persistently(desk, lambda: desk.tracking.ledger.append(world.place, event)) else None
+    return event if persistently(session, lambda: session.tracking.ledger.append(snapshot.place, event)) else None
 
 
-def _refuse_unsealed(desk: Desk, ledger: Ledger) -> None:
+def _refuse_unsealed(session: Session, ledger: Ledger) -> None:
     """Refuse to write what would count for nothing: a decision without the seal that the ledger's decisions bear."""
-    if ledger.sealed and (desk.seal is None or desk.seal.public_key not in ledger.server_keys):
+    if ledger.sealed and (session.seal is None or session.seal.public_key not in ledger.server_keys):
         raise Refused(
             "a server seals the decisions of this ledger, and this one would go past it",
             rule="after the first sealed decision an unsealed one counts for nothing",
@@ -233,15 +247,15 @@ def _refuse_unsealed(desk: Desk, ledger: Ledger) -> None:
         )
 
 
-def _time_of(desk: Desk, ledger: Ledger, *, correcting: bool) -> datetime:
+def _time_of(session: Session, ledger: Ledger, *, correcting: bool) -> datetime:
     """The time to write: now, and not before the newest decision.
 
     Raises:
         Refused: this machine's clock contradicts the server's, or lies before the newest decision, by more than
             clocks differ.
     """
-    now, rule = desk.now(), "time in the ledger never runs backwards, nor ahead of now"
-    told = desk.tracking.server.last_clock
+    now, rule = session.now(), "time in the ledger never runs backwards, nor ahead of now"
+    told = session.tracking.server.last_clock
     if told is not None and abs(told - now) > CLOCK_SKEW:
         raise Refused(
             f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, the server's {told:%Y-%m-%d %H:%M} UTC",
@@ -266,7 +280,7 @@ def _time_of(desk: Desk, ledger: Ledger, *, correcting: bool) -> datetime:
     return max(now, latest.at)
 
 
-def persistently(desk: Desk, step: Callable[[], Result], *, until: float | None = None) -> Result:
+def persistently(session: Session, step: Callable[[], Result], *, until: float | None = None) -> Result:
     """The result of a step that can be repeated without harm, tried again while the server is away.
 
     ``until``, by ``time.monotonic``, is when no other try begins any more.
@@ -280,7 +294,7 @@ def persistently(desk: Desk, step: Callable[[], Result], *, until: float | None 
         except (ServerUnreachable, ServerRefused) as error:
             if not is_trouble(error) or (until is not None and time.monotonic() + pause >= until):
                 raise
-            desk.sleep(pause)
+            session.sleep(pause)
     return step()
 
 
@@ -289,14 +303,14 @@ def is_trouble(error: FlywheelError) -> bool:
     return isinstance(error, ServerUnreachable) or (isinstance(error, ServerRefused) and error.code in _TROUBLE)
 
 
-def begin(desk: Desk) -> World:
-    """The world, with registered model and ledger made when they are missing."""
-    world = persistently(desk, lambda: look(desk.tracking))
-    if world is None:
-        place = desk.tracking.ledger.prepare()
-        if not desk.tracking.releases.start(place, markdown_text(desk.flywheel.blueprint.title)):
-            desk.tracking.ledger.discard(place.first_run)
-        world = persistently(desk, lambda: look(desk.tracking))
-    if world is None:
+def begin(session: Session) -> LedgerSnapshot:
+    """The snapshot, with registered model and ledger made when they are missing."""
+    snapshot = persistently(session, lambda: read_snapshot(session.tracking))
+    if snapshot is None:
+        place = session.tracking.ledger.prepare()
+        if not session.tracking.releases.start(place, markdown_text(session.flywheel.blueprint.title)):
+            session.tracking.ledger.discard(place.first_run)
+        snapshot = persistently(session, lambda: read_snapshot(session.tracking))
+    if snapshot is None:
         raise ServerError("the registered model was made and is not there", hint="run the command again")
-    return refuse_unsound(world)
+    return refuse_unsound(snapshot)

@@ -11,7 +11,7 @@ from flywheel_mlflow.base.settings import Settings
 from flywheel_mlflow.decisions.approvals import may_move
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
-from flywheel_mlflow.operations.deciding import Desk, look
+from flywheel_mlflow.operations.deciding import Session, read_snapshot
 from flywheel_mlflow.operations.releases.resting import deleted_runs
 
 #: Versions of MLflow from which a published advisory no longer applies, with the advisory. A server older than the
@@ -34,7 +34,7 @@ MOST = 5
 class _Surroundings:
     """Where the doctor looks."""
 
-    desk: Desk
+    session: Session
     settings: Settings
 
 
@@ -48,9 +48,9 @@ class Diagnosis:
     hint: str = ""
 
 
-def examine(desk: Desk, settings: Settings) -> tuple[Diagnosis, ...]:
+def examine(session: Session, settings: Settings) -> tuple[Diagnosis, ...]:
     """Everything that can make releases unsafe or fail, looked at one by one."""
-    here = _Surroundings(desk, settings)
+    here = _Surroundings(session, settings)
     found: list[Diagnosis] = []
     for look_at in (_version, _store, _clock, _names, _evidence, _unfinished, _registry, _trash, _plugin, _people):
         try:
@@ -66,7 +66,7 @@ def numbers_of(version: str) -> tuple[int, ...]:
 
 
 def _version(here: _Surroundings) -> Iterator[Diagnosis]:
-    version = here.desk.tracking.server.version()
+    version = here.session.tracking.server.version()
     known = numbers_of(version)
     if not known:
         yield Diagnosis("version", Verdict.INCONCLUSIVE, f"the server calls its version {version!r}")
@@ -93,9 +93,9 @@ def _store(here: _Surroundings) -> Iterator[Diagnosis]:
 
 
 def _clock(here: _Surroundings) -> Iterator[Diagnosis]:
-    before = here.desk.now()
-    told = here.desk.tracking.server.clock()
-    after = here.desk.now()
+    before = here.session.now()
+    told = here.session.tracking.server.clock()
+    after = here.session.now()
     if told is None:
         if here.settings.is_server:
             yield Diagnosis("clock", Verdict.INCONCLUSIVE, "the server does not tell the time")
@@ -112,8 +112,8 @@ def _clock(here: _Surroundings) -> Iterator[Diagnosis]:
 
 
 def _names(here: _Surroundings) -> Iterator[Diagnosis]:
-    name = here.desk.flywheel.name
-    experiments = here.desk.tracking.server.experiments()
+    name = here.session.flywheel.name
+    experiments = here.session.tracking.server.experiments()
     foreign = [item.name for item in experiments if item.owner not in (None, name)]
     deleted = [item.name for item in experiments if not item.active]
     if foreign or deleted:
@@ -124,19 +124,19 @@ def _names(here: _Surroundings) -> Iterator[Diagnosis]:
         present = {item.name for item in experiments}
         silent = [
             project
-            for project, contract in here.desk.flywheel.contracts.items()
+            for project, contract in here.session.flywheel.contracts.items()
             if not contract.is_assembly and f"{name}/{project}" not in present
         ]
         told_silent = f"; without a run so far: {', '.join(silent)}" if silent else ""
         yield Diagnosis("experiments", Verdict.PASS, f"{len(experiments)} experiments{told_silent}")
-    for item, said in here.desk.tracking.server.misnamed():
+    for item, said in here.session.tracking.server.misnamed():
         yield Diagnosis(
             "experiments",
             Verdict.BLOCK,
             f"the experiment {item} says it is {said}: it was renamed, or is somebody else's",
             f"rename it to {said}, or delete its tag flywheel.name",
         )
-    owner = here.desk.tracking.server.model_owner()
+    owner = here.session.tracking.server.model_owner()
     if owner is not None and owner != name:
         yield Diagnosis(
             "registered model",
@@ -148,8 +148,8 @@ def _names(here: _Surroundings) -> Iterator[Diagnosis]:
 
 def _evidence(here: _Surroundings) -> Iterator[Diagnosis]:
     """Who claims to hold evidence and does not, and who holds it unseen."""
-    name = here.desk.flywheel.name
-    places = here.desk.tracking.collector.places()
+    name = here.session.flywheel.name
+    places = here.session.tracking.collector.places()
     others = sorted(other[:80] for other in places.others.values())
     if others:
         yield Diagnosis(
@@ -163,9 +163,9 @@ def _evidence(here: _Surroundings) -> Iterator[Diagnosis]:
     seen = {*places.projects.values()}
     unseen = [
         project
-        for item in here.desk.tracking.server.experiments()
+        for item in here.session.tracking.server.experiments()
         if item.active
-        and (project := item.name.removeprefix(f"{name}/")) in here.desk.flywheel.contracts
+        and (project := item.name.removeprefix(f"{name}/")) in here.session.flywheel.contracts
         and project not in seen
     ]
     if unseen:
@@ -178,7 +178,7 @@ def _evidence(here: _Surroundings) -> Iterator[Diagnosis]:
 
 
 def _unfinished(here: _Surroundings) -> Iterator[Diagnosis]:
-    runs = here.desk.tracking.collector.unfinished()
+    runs = here.session.tracking.collector.unfinished()
     if runs:
         told = "; ".join(f"{run.run_id} of {run.project_id}: {run.reason}" for run in runs[:MOST])
         more = f"; and {len(runs) - MOST} more" if len(runs) > MOST else ""
@@ -190,23 +190,23 @@ def _counted(things: Sized, noun: str) -> str:
 
 
 def _registry(here: _Surroundings) -> Iterator[Diagnosis]:
-    world = look(here.desk.tracking)
-    if world is None:
+    snapshot = read_snapshot(here.session.tracking)
+    if snapshot is None:
         yield Diagnosis("releases", Verdict.PASS, "no release yet", "flywheel release create --iteration N")
         return
-    faults = [fault.what for fault in (*world.ledger.faults, *world.ledger.time_faults(here.desk.now()))]
-    faults += [f"event {event.number} bears no seal and counts for nothing" for event in world.ledger.unsealed]
-    told = f"{_counted(world.ledger.events, 'event')}, {_counted(world.state.releases, 'release')}"
+    faults = [fault.what for fault in (*snapshot.ledger.faults, *snapshot.ledger.time_faults(here.session.now()))]
+    faults += [f"event {event.number} bears no seal and counts for nothing" for event in snapshot.ledger.unsealed]
+    told = f"{_counted(snapshot.ledger.events, 'event')}, {_counted(snapshot.state.releases, 'release')}"
     yield Diagnosis(
         "ledger",
         Verdict.BLOCK if faults else Verdict.PASS,
         "; ".join(faults) or told,
         "flywheel audit" if faults else "",
     )
-    if not here.desk.flywheel.blueprint.releases.mirror_stages:
+    if not here.session.flywheel.blueprint.releases.mirror_stages:
         return
-    known = next(iter(world.state.releases), None)
-    view = here.desk.tracking.releases.version(known) if known is not None else None
+    known = next(iter(snapshot.state.releases), None)
+    view = here.session.tracking.releases.version(known) if known is not None else None
     if view is not None:
         has = bool(view.stage)
         told = "the model registry has stages, which follow the aliases" if has else "this registry has no stages"
@@ -215,14 +215,14 @@ def _registry(here: _Surroundings) -> Iterator[Diagnosis]:
 
 def _trash(here: _Surroundings) -> Iterator[Diagnosis]:
     """What the releases in staging and production rest on and somebody deleted."""
-    world = look(here.desk.tracking)
-    if world is None:
+    snapshot = read_snapshot(here.session.tracking)
+    if snapshot is None:
         return
-    live = sorted({version for version in world.state.current.values() if version is not None})
-    releases = [world.state.releases[version] for version in live]
-    versions = {view.version: view for view in here.desk.tracking.releases.versions()}
+    live = sorted({version for version in snapshot.state.current.values() if version is not None})
+    releases = [snapshot.state.releases[version] for version in live]
+    versions = {view.version: view for view in here.session.tracking.releases.versions()}
     lost = [f"the model version of release {version} is deleted" for version in live if version not in versions]
-    found = [*deleted_runs(here.desk.tracking, releases, versions)]
+    found = [*deleted_runs(here.session.tracking, releases, versions)]
     if lost or found:
         told = "; ".join([*lost, *(item.what for item in found)])
         yield Diagnosis("trash", Verdict.BLOCK, told, found[0].hint if found else "flywheel reconcile")
@@ -233,7 +233,7 @@ def _trash(here: _Surroundings) -> Iterator[Diagnosis]:
 def _plugin(here: _Surroundings) -> Iterator[Diagnosis]:
     if not here.settings.is_server:
         return
-    about = here.desk.tracking.server.about
+    about = here.session.tracking.server.about
     if about is None:
         yield Diagnosis(
             "enforcement",
@@ -249,7 +249,7 @@ def _plugin(here: _Surroundings) -> Iterator[Diagnosis]:
 
 
 def _people(here: _Surroundings) -> Iterator[Diagnosis]:
-    blueprint = here.desk.flywheel.blueprint
+    blueprint = here.session.flywheel.blueprint
     movers = [item.id for item in blueprint.people if may_move(blueprint, Identity(item.id))]
     if blueprint.releases.may_move and not movers:
         yield Diagnosis("people", Verdict.BLOCK, "nobody may move releases", "releases.may_move in flywheel.yaml")
@@ -257,7 +257,7 @@ def _people(here: _Surroundings) -> Iterator[Diagnosis]:
     yield Diagnosis(
         "people",
         Verdict.PASS,
-        f"{len(blueprint.people)} people, {keys} with a key; you are {here.desk.actor.name}, who "
-        + ("may" if may_move(blueprint, here.desk.actor) else "may not")
+        f"{len(blueprint.people)} people, {keys} with a key; you are {here.session.actor.name}, who "
+        + ("may" if may_move(blueprint, here.session.actor) else "may not")
         + " move releases",
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.assembly.history import Told
+from flywheel_mlflow.assembly.history import LedgerLine
 from flywheel_mlflow.decisions.explanations import Answered
 from flywheel_mlflow.decisions.releases import ReleaseState
 from flywheel_mlflow.decisions.risks import Risk
@@ -44,7 +44,7 @@ class LedgerFacts:
     aliases: Mapping[str, int] | None = None
     risks: tuple[Risk, ...] = ()
     tasks: TaskState = NO_TASKS
-    story: tuple[Told, ...] = ()
+    story: tuple[LedgerLine, ...] = ()
     faults: tuple[str, ...] = ()
     unknown: str = ""
 

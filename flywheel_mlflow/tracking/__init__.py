@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.profiles import LoggedProfiles
     from flywheel_mlflow.tracking.project_runs import ProjectRunWriter, RunContent, StartedRun
     from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
-    from flywheel_mlflow.tracking.rest import Wire
-    from flywheel_mlflow.tracking.rest_client import RestClient
+    from flywheel_mlflow.tracking.rest.client import RestClient
+    from flywheel_mlflow.tracking.rest.transport import HttpTransport
     from flywheel_mlflow.tracking.server_facts import ServerFacts
     from flywheel_mlflow.tracking.traces import PulledTraces, TraceReader
 
@@ -142,7 +142,7 @@ class Tracking:
         self._releases = releases
         self._server_keys = frozenset(server_keys)
         self._uri, self._root = settings.shown_uri, settings.artifact_root
-        self._wire: Wire | None = None
+        self._wire: HttpTransport | None = None
         self._about: dict[str, Any] | None = None
         self._client, self._quick = (client, client) if client is not None else self._open()
 
@@ -153,12 +153,12 @@ class Tracking:
 
             client = open_client(self._settings)
             return client, client
-        from flywheel_mlflow.tracking.greeting import greet
-        from flywheel_mlflow.tracking.rest import Wire
-        from flywheel_mlflow.tracking.rest_client import LateClient, RestClient
+        from flywheel_mlflow.tracking.rest.client import LateClient, RestClient
+        from flywheel_mlflow.tracking.rest.probe import probe_server
+        from flywheel_mlflow.tracking.rest.transport import HttpTransport
 
-        self._wire = Wire(self._settings)
-        self._about = greet(self._settings, self._wire)
+        self._wire = HttpTransport(self._settings)
+        self._about = probe_server(self._settings, self._wire)
         late = LateClient(self._settings)
         return cast("MlflowClient", late), RestClient(self._wire, late)
 

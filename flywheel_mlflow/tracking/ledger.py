@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from flywheel_mlflow.tracking.rest_client import RestClient, RestRun
+    from flywheel_mlflow.tracking.rest.client import RestClient, RestRun
 
 #: Events of one run; a longer ledger goes on in the next run. MLflow has no limit of its own, but one request brings
 #: a whole run.

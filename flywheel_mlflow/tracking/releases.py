@@ -14,7 +14,7 @@ from flywheel_mlflow.decisions.pins import Pin
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
 from flywheel_mlflow.tracking.ledger import LedgerPlace
-from flywheel_mlflow.tracking.rest_client import RestClient, RestVersion
+from flywheel_mlflow.tracking.rest.client import RestClient, RestVersion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -17,8 +17,8 @@ from flywheel_mlflow.tracking.connection import ACTOR_HEADER, ROUTES, translated
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from flywheel_mlflow.tracking.rest import Wire
-    from flywheel_mlflow.tracking.rest_client import RestClient
+    from flywheel_mlflow.tracking.rest.client import RestClient
+    from flywheel_mlflow.tracking.rest.transport import HttpTransport
 
 #: An act can take as long as evaluating a gate does.
 ACT_TIMEOUT_S = 600
@@ -36,21 +36,21 @@ class Experiment:
 class ServerFacts:
     """Asks the server that ``settings`` name.
 
-    ``wire`` leads to it, None on a database file; ``about`` is what the flywheel's plugin in the server said about
+    ``transport`` leads to it, None on a database file; ``about`` is what the flywheel's plugin in the server said about
     itself, None where there is none.
     """
 
     def __init__(
         self,
         client: MlflowClient | RestClient,
-        wire: Wire | None,
+        transport: HttpTransport | None,
         settings: Settings,
         *,
         flywheel: str,
         about: Mapping[str, Any] | None,
     ) -> None:
         self.about = about
-        self._wire = wire
+        self._wire = transport
         self._client = client
         self._settings = settings
         self._flywheel = flywheel

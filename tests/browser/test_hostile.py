@@ -203,7 +203,7 @@ def test_a_page_of_another_server_decides_nothing(signed_in: SignedIn, console: 
     Not even a token that is good helps it.
     """
     with acting_as(ADMIN):
-        before = len(console.plugin.bench().world().ledger.events)
+        before = len(console.plugin.bench().snapshot().ledger.events)
     form = (
         f'<form method="post" action="{console.plugin.uri}{FORMS}/approve">'
         '<input name="version" value="3"><input name="role" value="reviewer"><input name="reason" value="x">'
@@ -227,7 +227,7 @@ def test_a_page_of_another_server_decides_nothing(signed_in: SignedIn, console: 
         assert answers, place
         assert set(answers) <= {"401", "403"}, place
     with acting_as(ADMIN):
-        assert len(console.plugin.bench().world().ledger.events) == before
+        assert len(console.plugin.bench().snapshot().ledger.events) == before
 
 
 def test_no_page_shows_the_console_in_a_frame(signed_in: SignedIn, console: ConsoleServer, evil: Evil) -> None:

@@ -104,7 +104,7 @@ def test_views_are_offered_by_name(shown: Shown, window: Page) -> None:
 def test_the_gates_have_a_view_of_their_own(shown: Shown, window: Page) -> None:
     """One line a verdict, with release, stage and outcome."""
     page = opened(window, shown.address(view_address(shown.experiment, GATES)))
-    verdict = shown.home.world().state.release(shown.version).gates[-1].verdict
+    verdict = shown.home.snapshot().state.release(shown.version).gates[-1].verdict
     expect_cells(page, "tags.`flywheel.verdict`", [verdict])
     expect_cells(page, "tags.`flywheel.version`", [str(shown.version)])
     expect_cells(page, "attributes.`Run Name`", [f"gate: release {shown.version} to staging: {verdict}"])
@@ -159,7 +159,7 @@ def test_a_version_shows_what_it_is_and_leads_to_bundle_and_verdict(shown: Shown
     assert verdicts is not None
     assert manifest is not None
     opened(window, shown.address(manifest))
-    digest = shown.home.world().state.release(shown.version).bundle
+    digest = shown.home.snapshot().state.release(shown.version).bundle
     expect(page.get_by_text("manifest.json").first).to_be_visible(timeout=PATIENCE_MS)
     opened(window, shown.address(verdicts))
     assert digest in unquote(verdicts)

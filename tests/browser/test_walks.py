@@ -25,7 +25,7 @@ def sent(page: Page, title: str, **fields: str) -> None:
 def aliases(console: ConsoleServer) -> dict[str, int]:
     """Where the server points."""
     with acting_as(ADMIN):
-        return dict(console.plugin.bench().world().aliases)
+        return dict(console.plugin.bench().snapshot().aliases)
 
 
 def test_a_manager_reads_the_overview(signed_in: SignedIn) -> None:

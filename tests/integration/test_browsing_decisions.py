@@ -27,7 +27,7 @@ from flywheel_mlflow.operations.feedback.theming import find_themes
 from flywheel_mlflow.operations.reading.comparing import compare
 from flywheel_mlflow.operations.reading.drift import drift
 from flywheel_mlflow.operations.reading.feedback import feedback
-from flywheel_mlflow.operations.reading.reader import Asked, Memory, Reader
+from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
 from flywheel_mlflow.operations.reading.release import release
 from flywheel_mlflow.operations.reading.release_diff import release_diff
 from flywheel_mlflow.operations.reading.releases import releases
@@ -41,7 +41,7 @@ from flywheel_mlflow.reports.pages.frame import Page
 
 #: Hostile text as far as a decision takes it: characters that hide text are refused there.
 TYPED = HOSTILE.replace("\N{RIGHT-TO-LEFT OVERRIDE}", "")
-Maker = Callable[[Reader, Asked], Page]
+Maker = Callable[[Reader, PageQuery], Page]
 #: Every page of this file with a question that it answers on the flywheel of :func:`standing`.
 PAGES: dict[str, tuple[Maker, dict[str, str]]] = {
     "releases": (releases, {}),
@@ -64,7 +64,7 @@ class Console:
 
     def page(self, make: Maker, who: str = REVIEWER, **asked: str) -> Page:
         """The page somebody gets."""
-        return make(Reader(self.found.desk(who, now=self.now), Addresses(), "", self.memory), Asked(asked))
+        return make(Reader(self.found.session(who, now=self.now), Addresses(), "", self.memory), PageQuery(asked))
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +112,14 @@ def test_pages_write_nothing(standing: Console, name: str) -> None:
     make, asked = PAGES[name]
 
     def state() -> tuple[Any, ...]:
-        world = standing.found.world()
+        snapshot = standing.found.snapshot()
         client = standing.found.bench.client
         runs = client.search_runs([item.experiment_id for item in client.search_experiments()], max_results=1000)
-        return world.ledger.head, dict(world.aliases), sorted((run.info.run_id, len(run.data.tags)) for run in runs)
+        return (
+            snapshot.ledger.head,
+            dict(snapshot.aliases),
+            sorted((run.info.run_id, len(run.data.tags)) for run in runs),
+        )
 
     before, moment = state(), datetime.now(UTC)
     still = replace(standing, now=lambda: moment)
@@ -165,13 +169,13 @@ def test_a_diff_says_what_the_comparison_says(standing: Console, first: str, sec
     theirs = [[cell.text for cell in row[:2]] for row in section(both, "kpis").tables[0].rows]
     assert mine == theirs == [["p01.quality", "worse" if kept else "better"]]
     assert ("kept on the run" in section(diff, "numbers").notes[0].text) is kept
-    told = diff_releases(standing.found.desk(), int(first), int(second))
+    told = diff_releases(standing.found.session(), int(first), int(second))
     assert [[item.name, item.word] for item in told.numbers if item.kpi] == mine
 
 
 def test_a_changed_report_is_not_shown(standing: Console) -> None:
     """A report that somebody edited after the verdict is refused in red; its words stand nowhere."""
-    record = standing.found.world().state.release(3).last_gate("staging")
+    record = standing.found.snapshot().state.release(3).last_gate("staging")
     assert record is not None
     tracking = standing.found.bench.tracking
     with scratch_folder() as folder:
@@ -276,8 +280,8 @@ def test_a_hand_moved_alias_is_told(fresh: Console, tmp_path: Path) -> None:
 
 def test_drift_is_the_kept_comparison(standing: Console) -> None:
     """Verdict and KPIs are those of drift.json; unasked it is the comparison with the release in production."""
-    world = standing.found.world()
-    current, reference = world.state.release(3), world.state.release(2)
+    snapshot = standing.found.snapshot()
+    current, reference = snapshot.state.release(3), snapshot.state.release(2)
     with scratch_folder() as folder:
         kept = standing.found.bench.tracking.comparisons.text(current.run_id, reference.run_id, folder)
     assert kept is not None
@@ -322,7 +326,7 @@ def test_an_explanation_is_told_and_counts(fresh: Console, tmp_path: Path) -> No
 
 def test_a_risk_is_told_from_the_ledger(standing: Console) -> None:
     """The overrides opened risks: each has its page, with the event that opened it and whom it can be closed by."""
-    name = next(iter(standing.found.world().risks))
+    name = next(iter(standing.found.snapshot().risks))
     page = standing.page(risk, MANAGER, risk=name)
     assert forms(page)["Close the risk"].refused == ""
     assert forms(standing.page(risk, OTHER, risk=name))["Close the risk"].refused.startswith(f"{OTHER} does not own")
@@ -390,8 +394,8 @@ def test_a_theme_is_decided_from_the_board(board: Console) -> None:
     """Themes that nobody decided wait; what the ledger says about one is told, and its events have that state."""
     for number in range(20, 40):
         board.found.act(REVIEWER, "reroute", event=f"e{number:03}", to="p01", reason="it is theirs")
-    desk = board.found.desk()
-    themes = find_themes(desk.flywheel, desk.tracking, 2, now=desk.now()).themes.themes
+    session = board.found.session()
+    themes = find_themes(session.flywheel, session.tracking, 2, now=session.now()).themes.themes
     assert themes
     page = board.page(feedback, iteration="2")
     assert f"{len(themes)} of {len(themes)} themes wait for a decision." in [cell.text for cell in page.lead]

@@ -24,12 +24,12 @@ from flywheel_mlflow.operations.reading.interfaces import interface, interfaces
 from flywheel_mlflow.operations.reading.iterations import iteration, iterations
 from flywheel_mlflow.operations.reading.overview import overview
 from flywheel_mlflow.operations.reading.projects import project, projects
-from flywheel_mlflow.operations.reading.reader import Asked, Memory, Reader
+from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
 
 AT = Addresses("/ml")
-Making = Callable[[Reader, Asked], Page]
+Making = Callable[[Reader, PageQuery], Page]
 EVERY: tuple[tuple[Making, dict[str, str]], ...] = (
     (overview, {}),
     (iterations, {}),
@@ -56,13 +56,13 @@ class Clock:
 
 def reader_of(found: ReleasesBench, clock: Clock | None = None) -> Reader:
     """Somebody who reads pages, with an empty memory."""
-    desk = found.desk() if clock is None else replace(found.desk(), now=clock)
-    return Reader(desk, AT, "", Memory())
+    session = found.session() if clock is None else replace(found.session(), now=clock)
+    return Reader(session, AT, "", Memory())
 
 
 def ask(reader: Reader, make: Making, **asked: str) -> Page:
     """A page, rendered and read back on the way."""
-    page = make(reader, Asked(asked))
+    page = make(reader, PageQuery(asked))
     shown(page)
     return page
 
@@ -183,14 +183,14 @@ def test_deleted_assemblies_leave(home: ReleasesBench, tmp_path: Path) -> None:
     """An assembly is gone from its page and from the lists the moment it is deleted, and back when it is restored."""
     two_iterations(home, tmp_path)
     reader = reader_of(home)
-    newest, oldest = newest_assemblies(reader.desk.tracking)
+    newest, oldest = newest_assemblies(reader.session.tracking)
     home.bench.client.delete_run(oldest.run_id)
     with pytest.raises(UnknownName):
         ask(reader, iteration, iteration="1")
-    assert newest_assemblies(reader.desk.tracking) == (newest,)
+    assert newest_assemblies(reader.session.tracking) == (newest,)
     home.bench.client.restore_run(oldest.run_id)
     home.bench.client.delete_run(newest.run_id)
-    assert [item.iteration for item in newest_assemblies(reader.desk.tracking)] == [1]
+    assert [item.iteration for item in newest_assemblies(reader.session.tracking)] == [1]
 
 
 def test_changed_files_are_told_and_not_remembered(home: ReleasesBench, tmp_path: Path) -> None:
@@ -250,11 +250,11 @@ def test_a_page_asks_a_bounded_number_of_times(tmp_path: Path, tracking_server: 
         counts: list[dict[str, int]] = []
         for _ in range(2):
             for make, asked in EVERY:  # what is kept is read
-                make(reader, Asked(asked))
+                make(reader, PageQuery(asked))
             counts.append({})
             for number, (make, asked) in enumerate(EVERY):
                 proxy.reset()
-                make(reader, Asked(asked))
+                make(reader, PageQuery(asked))
                 counts[-1][f"{number} {make.__name__}"] = len(proxy.exchanges)
             for turn in (3, 4):
                 found.log(tmp_path, turn)

@@ -122,10 +122,10 @@ def test_history_ends_with_the_reference(five_turns: Bench) -> None:
 
 def test_a_verdict_is_the_same_wherever_it_is_asked(five_turns: Bench) -> None:
     """What nobody kept is judged with the history `flywheel drift` takes, near and far, forward and back."""
-    desk = ReleasesBench(five_turns).desk()
+    session = ReleasesBench(five_turns).session()
     for before, after in ((2, 5), (3, 5), (1, 4), (5, 2)):
         drift = drift_iteration(five_turns.flywheel, five_turns.tracking, after, against=before, dry_run=True)
-        told = judge_recorded(desk, values_of(five_turns, before), values_of(five_turns, after), Memory())
+        told = judge_recorded(session, values_of(five_turns, before), values_of(five_turns, after), Memory())
         assert not told.kept
         assert judged(told.kpis) == judged(drift.report.kpis)
 

@@ -12,7 +12,7 @@ from workbench import Bench, datasets_of
 from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
-from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.doctor import Diagnosis, examine
 from flywheel_mlflow.operations.projects.adopting import adopt_runs
 from flywheel_mlflow.tracking import AssemblyStore, Collector
@@ -211,8 +211,8 @@ def test_a_changed_adopted_run_is_told(local_bench: Bench) -> None:
 def diagnosed(bench: Bench, name: str) -> list[Diagnosis]:
     """What the doctor says under a name."""
     settings = read_settings(bench.flywheel.root, {}, tracking_uri=bench.uri)
-    desk = Desk(bench.flywheel, bench.tracking, Identity("ana"))
-    return [item for item in examine(desk, settings) if item.name == name]
+    session = Session(bench.flywheel, bench.tracking, Identity("ana"))
+    return [item for item in examine(session, settings) if item.name == name]
 
 
 def test_the_doctor_names_strangers_and_unseen_experiments(local_bench: Bench) -> None:

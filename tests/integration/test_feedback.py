@@ -19,7 +19,7 @@ from workbench import Bench, Ended, copy_flywheel, flywheel_command
 from flywheel_mlflow.base.errors import InputError, StorageError
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.feedback.identity import IdIndex
-from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.feedback.feedback import ingest_files, pull_traces
 from flywheel_mlflow.operations.feedback.routing import explain_event, list_events, reroute_event, route_iteration
 from flywheel_mlflow.tracking import BatchContent
@@ -145,8 +145,8 @@ def test_two_ingestions_at_once_are_read_as_one(local_bench: Bench, tmp_path: Pa
 def test_a_person_can_send_an_event_elsewhere(bench: Bench, tmp_path: Path) -> None:
     """It goes there from then on, counts as a misroute, and the explanation tells both."""
     ingest_files(bench.flywheel, bench.tracking, [write_lines(tmp_path / "a.jsonl", ROWS)], 1)
-    desk = Desk(bench.flywheel, bench.tracking, Identity("ana"))
-    reroute_event(desk, "e1", to="p15", reason="a report's chart")
+    session = Session(bench.flywheel, bench.tracking, Identity("ana"))
+    reroute_event(session, "e1", to="p15", reason="a report's chart")
     found = route_iteration(bench.flywheel, bench.tracking, 1, now=NOW, out=tmp_path / "out")
     assert (found.total, dict(found.to), found.rerouted) == (3, {"p15": 2, "unroutable": 1}, 1)
     assert found.misroute_rate == 0.5
@@ -161,9 +161,9 @@ def test_a_person_can_send_an_event_elsewhere(bench: Bench, tmp_path: Path) -> N
     exported = (tmp_path / "out" / "feedback-001.csv").read_text(encoding="utf-8-sig").splitlines()
     assert len(exported) == 4
     with pytest.raises(InputError, match="goes to p15 already"):
-        reroute_event(desk, "e1", to="p15", reason="again")
+        reroute_event(session, "e1", to="p15", reason="again")
     with pytest.raises(InputError, match="no event has the id"):
-        reroute_event(desk, "nobody", to="p15", reason="x")
+        reroute_event(session, "nobody", to="p15", reason="x")
 
 
 def test_new_rules_reach_old_events(local_bench: Bench, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from flywheel_mlflow.base.signing import new_key
 from flywheel_mlflow.decisions.approvals import statement
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.operations.releases.auditing import audit
-from flywheel_mlflow.operations.releases.gating import weigh
+from flywheel_mlflow.operations.releases.gating import read_decision_basis
 from flywheel_mlflow.tracking import tags
 
 LEASE = 120
@@ -103,7 +103,7 @@ def test_alias_by_hand(standing: ReleasesBench) -> None:
             standing.act(MANAGER, "rollback", reason="why")
         assert standing.command("audit").code == 1
         standing.act(MANAGER, "reconcile")
-        assert standing.world().aliases["production"] == 2
+        assert standing.snapshot().aliases["production"] == 2
         assert standing.findings() == {}
 
 
@@ -161,7 +161,7 @@ def test_version_by_hand(tmp_path: Path, server: TrackingServerProcess) -> None:
 @pytest.mark.parametrize("gone", [False, True], ids=["edited", "gone"])
 def test_bundle(standing: ReleasesBench, server: TrackingServerProcess, name: str, gone: bool) -> None:
     """A file of a bundle edited or deleted: `bundle-changed`, `verify` says BLOCK, and the gate does not read it."""
-    release = standing.world().state.release(3)
+    release = standing.snapshot().state.release(3)
     path = artifact_file(server, release.run_id, f"{release.place}/{name}")
     with spoilt_file(path, ": ", None if gone else ":  "):
         assert set(standing.findings()) == {"bundle-changed"}
@@ -292,7 +292,7 @@ def test_ledger_replaced(standing: ReleasesBench, server: TrackingServerProcess)
     run = client.get_run(run_id)
     forged = client.create_run(run.info.experiment_id)
     texts = params_of(server, run_id)
-    place = standing.world().place
+    place = standing.snapshot().place
     write_params(standing.bench, type(place)(place.experiment_id, forged.info.run_id), _without(max)(texts))
     try:
         client.set_registered_model_tag(name, "flywheel.ledger_run", forged.info.run_id)
@@ -311,8 +311,8 @@ def test_ledger_replaced(standing: ReleasesBench, server: TrackingServerProcess)
 @pytest.mark.parametrize("texts", ["garbage", "a true event", "nothing"])
 def test_run_beside_the_ledger(standing: ReleasesBench, texts: str) -> None:
     """A run put beside the ledger, whatever it holds: `stray-run`; it stops nobody, and can be deleted."""
-    client, place = standing.bench.client, standing.world().place
-    first = standing.world().ledger.events[0].text
+    client, place = standing.bench.client, standing.snapshot().place
+    first = standing.snapshot().ledger.events[0].text
     stray = client.create_run(place.experiment_id).info.run_id
     params = {"garbage": {"event.000000": "{}"}, "a true event": {"event.000000": first}, "nothing": {}}[texts]
     write_params(standing.bench, type(place)(place.experiment_id, stray), params)
@@ -335,7 +335,7 @@ def test_marked_as_a_prompt(standing: ReleasesBench, where: str, value: str) -> 
         registry.set_model_version_tag(standing.name, "1", key, value)
     try:
         assert "release-hidden" in standing.findings()
-        assert standing.world().state.current["production"] == 2
+        assert standing.snapshot().state.current["production"] == 2
     finally:
         if where == "model":
             registry.delete_registered_model_tag(standing.name, key)
@@ -370,11 +370,11 @@ def test_model_deleted(tmp_path: Path, server: TrackingServerProcess) -> None:
 
 def test_shadow_event(standing: ReleasesBench, server: TrackingServerProcess) -> None:
     """A param named almost as an event's, logged by anybody to speak in its place: it is not read."""
-    before = standing.world()
+    before = standing.snapshot()
     number = len(before.ledger.events) - 1
     with _appended(standing, server):
         write_params(standing.bench, before.place, {f"event.{number:07d}": before.ledger.events[0].text})
-        assert standing.world().ledger == before.ledger
+        assert standing.snapshot().ledger == before.ledger
 
 
 @pytest.mark.parametrize("tag", [f"{tags.PIN_PREFIX}{INTERFACE}", "flywheel.bundle", "flywheel.left_out"])
@@ -394,7 +394,7 @@ def test_version_tags(standing: ReleasesBench, tag: str) -> None:
 
 def _approval(found: ReleasesBench) -> dict[str, Any]:
     """The body of an approval of release 3 as `flywheel approve` writes it."""
-    basis = weigh(found.desk(), found.world(), 3).basis
+    basis = read_decision_basis(found.session(), found.snapshot(), 3).basis
     until = datetime.now(UTC) + timedelta(days=3)
     words = statement(found.name, 3, basis, role="reviewer", reason="fine", until=until)
     return {
@@ -424,7 +424,7 @@ def test_forged_approval(
     word, by the author, by a stranger. Found, `verify` says BLOCK, and it counts for nothing at the gate.
     """
     with _appended(standing, server):
-        write_directly(standing.bench, standing.world(), [("approved", _approval(standing))], who=who)
+        write_directly(standing.bench, standing.snapshot(), [("approved", _approval(standing))], who=who)
         assert set(standing.findings()) == codes
         ended = standing.command("verify", "3", "--json")
         assert (ended.code, _checks(ended)[f"approval of {who.name} as reviewer"]) == (1, False)
@@ -437,7 +437,7 @@ def test_a_reviewer_leaves(standing: ReleasesBench) -> None:
     wheel = standing.bench.flywheel
     roles = tuple(item.model_copy(update={"people": (OTHER,)}) for item in wheel.blueprint.roles)
     changed = replace(wheel, blueprint=wheel.blueprint.model_copy(update={"roles": roles}))
-    told = audit(replace(standing.desk(), flywheel=changed))
+    told = audit(replace(standing.session(), flywheel=changed))
     assert not [item for item in told.findings if item.code.endswith("approval")]
     assert told.outlived == ()
 
@@ -450,7 +450,9 @@ def test_a_manager_leaves(standing: ReleasesBench) -> None:
         for item in wheel.blueprint.roles
     )
     changed = replace(wheel, blueprint=wheel.blueprint.model_copy(update={"roles": roles}))
-    assert not [item for item in audit(replace(standing.desk(), flywheel=changed)).findings if item.code == "stranger"]
+    assert not [
+        item for item in audit(replace(standing.session(), flywheel=changed)).findings if item.code == "stranger"
+    ]
 
 
 @pytest.mark.parametrize("who", [Identity("eve"), Identity("ana", AUTHENTICATED)], ids=["no role", "unsealed"])
@@ -458,7 +460,7 @@ def test_forged_explanation(standing: ReleasesBench, server: TrackingServerProce
     """Drift explained by hand, without a role or with a word of a server nobody sealed: `wrong-explanation`."""
     body = {"version": 3, "drift": "0" * 64, "subjects": ["p01"], "reason": "trust me"}
     with _appended(standing, server):
-        write_directly(standing.bench, standing.world(), [("drift_explained", body)], who=who)
+        write_directly(standing.bench, standing.snapshot(), [("drift_explained", body)], who=who)
         assert "wrong-explanation" in standing.findings()
 
 
@@ -483,9 +485,9 @@ def test_forged_promotion(
     """A promotion written into the ledger, with alias and stage moved to match: no decision allowed it,
     `move-without-permission`; by somebody without the role, `stranger` too.
     """
-    current = standing.world().state.current["production"]
+    current = standing.snapshot().state.current["production"]
     with _appended(standing, server):
-        number = len(standing.world().ledger.events)
+        number = len(standing.snapshot().ledger.events)
         start: dict[str, object] = {
             "version": 3,
             "to": "production",
@@ -495,12 +497,12 @@ def test_forged_promotion(
             "lease_s": LEASE,
         }
         events: list[tuple[str, dict[str, object]]] = [("promotion_started", start), ("promoted", {"move": number})]
-        write_directly(standing.bench, standing.world(), events, who=Identity(who))
+        write_directly(standing.bench, standing.snapshot(), events, who=Identity(who))
         standing.act(MANAGER, "reconcile")
-        assert standing.world().aliases["production"] == 3
+        assert standing.snapshot().aliases["production"] == 3
         assert set(standing.findings()) == codes
     standing.act(MANAGER, "reconcile")
-    assert standing.world().aliases["production"] == current
+    assert standing.snapshot().aliases["production"] == current
 
 
 @pytest.mark.parametrize(
@@ -517,10 +519,10 @@ def test_contradiction(
     standing: ReleasesBench, server: TrackingServerProcess, kind: str, body: dict[str, object]
 ) -> None:
     """An event that contradicts those before it, or lacks what it needs: `disputed-event`, and it changes nothing."""
-    before = standing.world().state
+    before = standing.snapshot().state
     with _appended(standing, server):
-        write_directly(standing.bench, standing.world(), [(kind, body)])
-        after = standing.world().state
+        write_directly(standing.bench, standing.snapshot(), [(kind, body)])
+        after = standing.snapshot().state
         assert (after.releases, after.current, after.moves) == (before.releases, before.current, before.moves)
         assert set(standing.findings()) == {"disputed-event"}
 
@@ -528,7 +530,7 @@ def test_contradiction(
 @pytest.mark.parametrize("gone", [False, True], ids=["edited", "gone"])
 def test_gate_report(standing: ReleasesBench, server: TrackingServerProcess, gone: bool) -> None:
     """The report behind a verdict edited or deleted: `gate-report-changed`, `gate-report-gone`."""
-    gate = standing.world().state.release(3).last_gate("staging")
+    gate = standing.snapshot().state.release(3).last_gate("staging")
     assert gate is not None
     path = artifact_file(server, gate.run_id, "gate.json")
     with spoilt_file(path, "verdict", None if gone else "Verdict"):
@@ -553,7 +555,7 @@ def test_what_the_registry_says_of_a_version(standing: ReleasesBench, what: str)
     """Description or tags of a version rewritten, which consumers read: `description-changed`, `tag-changed`."""
     client, name = standing.bench.client, standing.name
     before = client.get_model_version(name, "3")
-    gate = standing.world().state.release(3).last_gate("staging")
+    gate = standing.snapshot().state.release(3).last_gate("staging")
     assert gate is not None
     if what == "description":
         client.update_model_version(name, "3", "the best of all")
@@ -572,7 +574,7 @@ def test_what_the_registry_says_of_a_version(standing: ReleasesBench, what: str)
 @pytest.mark.parametrize("what", ["number", "status"])
 def test_what_the_run_page_says(standing: ReleasesBench, what: str) -> None:
     """A number or a stage's status on the page of the released assembly: `run-page-changed`."""
-    client, run_id = standing.bench.client, standing.world().state.release(2).run_id
+    client, run_id = standing.bench.client, standing.snapshot().state.release(2).run_id
     run = client.get_run(run_id).data
     key = next(key for key in run.tags if key.startswith("flywheel.status."))
     if what == "number":

@@ -105,7 +105,7 @@ def test_no_stages(standing: ReleasesBench) -> None:
         without = reconnected(standing, proxy.url)
         moved = without.act(MANAGER, "rollback", reason="look", to=2)
         assert "no model-registry stages" in moved["notes"][0]
-        assert without.world().aliases["production"] == 2
+        assert without.snapshot().aliases["production"] == 2
         assert "stage-set" not in without.findings()
         assert without.act(MANAGER, "reconcile", dry_run=True)["mended"] == []
         assert without.act(MANAGER, "reconcile")["mended"] == []
@@ -119,7 +119,7 @@ def test_rollback(standing: ReleasesBench, tracking_server: TrackingServerProces
     """A release whose data or bundle is gone or changed is not gone back to: the next older good one is offered by
     name, and that command works.
     """
-    release = standing.world().state.release(2)
+    release = standing.snapshot().state.release(2)
     pin = flywheel_mlflow.resolve(INTERFACE, 2, flywheel=standing.name, tracking_uri=standing.bench.uri)
     run_id, _, place = pin.uri.removeprefix("runs:/").partition("/")
     path = artifact_file(tracking_server, run_id, place)
@@ -127,16 +127,16 @@ def test_rollback(standing: ReleasesBench, tracking_server: TrackingServerProces
         path = artifact_file(tracking_server, release.run_id, f"{release.place}/registry.json")
     with ExitStack() as spoiling:
         spoiling.enter_context(spoilt_file(path, "a", None if gone else "b"))
-        events = len(standing.world().ledger.events)
+        events = len(standing.snapshot().ledger.events)
         assert standing.command("rollback", "--reason", "look", "--to", "2", "--dry-run").code == 1
         refused = standing.command("rollback", "--reason", "look", "--to", "2")
         assert (refused.code, "cannot be gone back to" in refused.err) == (1, True), refused.err
-        assert len(standing.world().ledger.events) == events
+        assert len(standing.snapshot().ledger.events) == events
         offered = next(line for line in refused.err.splitlines() if "try:" in line).split("flywheel ")[1]
         assert offered == "rollback --to 1 --reason '...'"
         taken = standing.command("rollback", "--to", "1", "--reason", "look")
         assert taken.code == 0, taken.err
-        assert standing.world().aliases["production"] == 1
+        assert standing.snapshot().aliases["production"] == 1
     _forth(standing)
 
 
@@ -144,9 +144,9 @@ def test_nothing_whole(standing: ReleasesBench, tracking_server: TrackingServerP
     """When no other release is whole, that is said, and production stays."""
     with ExitStack() as spoiling:
         for version in (1, 2):
-            release = standing.world().state.release(version)
+            release = standing.snapshot().state.release(version)
             path = artifact_file(tracking_server, release.run_id, f"{release.place}/registry.json")
             spoiling.enter_context(spoilt_file(path, "a", None))
         refused = standing.command("rollback", "--reason", "look", "--to", "2")
         assert (refused.code, "no other release is whole" in refused.err) == (1, True), refused.err
-    assert standing.world().aliases["production"] == 3
+    assert standing.snapshot().aliases["production"] == 3

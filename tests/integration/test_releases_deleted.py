@@ -34,14 +34,14 @@ def pinned_run(found: ReleasesBench) -> str:
 def trash_diagnosis(found: ReleasesBench) -> tuple[Verdict, str]:
     """What the doctor says about what production rests on."""
     settings = read_settings(found.bench.flywheel.root, {}, tracking_uri=found.bench.uri)
-    (item,) = [item for item in examine(found.desk(), settings) if item.name == "trash"]
+    (item,) = [item for item in examine(found.session(), settings) if item.name == "trash"]
     return item.verdict, item.text
 
 
 @pytest.mark.parametrize("what", ["data", "bundle", "verdict"])
 def test_a_run_in_the_trash_is_told_before_it_is_too_late(alone: ReleasesBench, what: str) -> None:
     """The run behind production's data, bundle or verdict: `deleted`, with the command that brings it back."""
-    release = alone.world().state.release(1)
+    release = alone.snapshot().state.release(1)
     gate = release.last_gate("production")
     assert gate is not None
     run_id = {"data": pinned_run(alone), "bundle": release.run_id, "verdict": gate.run_id}[what]
@@ -79,14 +79,14 @@ def test_a_deleted_version_is_registered_again(
     assert "would register release 1" in found.act(REVIEWER, "reconcile", dry_run=True)["mended"][0]
     assert "again as release 2" in found.act(REVIEWER, "reconcile")["mended"][0]
     assert found.findings(full=True) == {}
-    assert found.world().aliases == dict.fromkeys(stages, 2)
-    state = found.world().state
+    assert found.snapshot().aliases == dict.fromkeys(stages, 2)
+    state = found.snapshot().state
     assert (state.release(2).stands_for, state.release(2).bundle) == (1, state.release(1).bundle)
     if "production" in stages:
         assert found.command("resolve", INTERFACE, "--json").json["release"] == 2
     else:
         found.through(2, *[to for to in ("staging", "production") if to not in stages])
-        assert found.world().state.current["production"] == 2
+        assert found.snapshot().state.current["production"] == 2
     assert found.act(MANAGER, "reconcile")["mended"] == []
 
 
@@ -97,13 +97,13 @@ def test_a_restored_release_is_a_place_to_go_back_to(tmp_path: Path, alone: Rele
     assert alone.release(tmp_path, 2) == 3
     alone.through(3, "staging", "production")
     alone.act(MANAGER, "rollback", reason="the old one was better")
-    assert alone.world().aliases["production"] == 2
+    assert alone.snapshot().aliases["production"] == 2
     assert alone.findings(full=True) == {}
 
 
 def test_a_lost_release_without_its_bundle_is_made_again(alone: ReleasesBench, tmp_path: Path) -> None:
     """Nothing is left to register from: `reconcile` says how to make it again, and that works."""
-    release = alone.world().state.release(1)
+    release = alone.snapshot().state.release(1)
     alone.bench.client.delete_model_version(alone.name, "1")
     artifacts = Path(alone.bench.client.get_run(release.run_id).info.artifact_uri.removeprefix("file://"))
     (artifacts / release.place / "manifest.json").unlink()

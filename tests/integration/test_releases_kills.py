@@ -84,7 +84,7 @@ def _killing(found: ReleasesBench) -> Iterator[tuple[Killer, ReleasesBench]]:
 
 
 def _other(found: ReleasesBench) -> int:
-    return 3 - found.world().aliases["production"]
+    return 3 - found.snapshot().aliases["production"]
 
 
 def _job(found: ReleasesBench, uri: str, act: str) -> Job:
@@ -105,7 +105,7 @@ def _exact(found: ReleasesBench) -> list[Resolved]:
 def _mended(found: ReleasesBench, outcome: Outcome) -> None:
     """What holds after each death, and after what `reconcile` does about it."""
     assert outcome.killed, outcome.told
-    before = found.world()
+    before = found.snapshot()
     open_move = before.state.open_move
     assert before.ledger.faults == ()
     assert resolve_interface(found.bench.tracking, INTERFACE) in _exact(found)
@@ -118,7 +118,7 @@ def _mended(found: ReleasesBench, outcome: Outcome) -> None:
             found.act(MANAGER, "reconcile")
     mended = found.act(MANAGER, "reconcile", force=True)["mended"]
     assert bool(mended) == bool(open_move)
-    after = found.world()
+    after = found.snapshot()
     assert after.ledger.events[: len(before.ledger.events)] == before.ledger.events
     assert after.aliases == before.aliases == after.state.current
     assert found.findings() == {}

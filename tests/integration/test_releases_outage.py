@@ -83,13 +83,13 @@ def _fated(found: ReleasesBench, fate: Fate) -> Iterator[ReleasesBench]:
 
 def _other(found: ReleasesBench) -> int:
     """The release that is not in staging, and may go there once more."""
-    other = 3 - found.world().aliases["staging"]
+    other = 3 - found.snapshot().aliases["staging"]
     found.override(other, "staging")
     return other
 
 
 def _kinds(found: ReleasesBench) -> list[str]:
-    return [event.kind for event in found.world().ledger.events]
+    return [event.kind for event in found.snapshot().ledger.events]
 
 
 @pytest.mark.slow
@@ -109,10 +109,10 @@ def test_comes_back(standing: ReleasesBench, server: MortalServer, path: str, nt
 
     fate = Fate(path, nth=nth, late=late, event=server.kill)
     with _fated(standing, fate) as behind:
-        moved = promote(replace(behind.desk(), sleep=restart), target, "staging")
+        moved = promote(replace(behind.session(), sleep=restart), target, "staging")
     assert fate.struck
     assert pauses == list(deciding.PAUSES_S[: len(pauses)])
-    assert moved.version == target == standing.world().aliases["staging"]
+    assert moved.version == target == standing.snapshot().aliases["staging"]
     assert _kinds(standing) == [*before, "promotion_started", "promoted"]
     assert standing.findings() == {}
 
@@ -136,7 +136,7 @@ def test_stays_away(standing: ReleasesBench, server: MortalServer, monkeypatch: 
     pauses: list[float] = []
     fate = Fate(ALIAS, nth=1, late=False, event=server.kill)
     with _fated(standing, fate) as behind, pytest.raises(ServerUnreachable) as raised:
-        promote(replace(behind.desk(), sleep=pauses.append), _other(standing), "staging")
+        promote(replace(behind.session(), sleep=pauses.append), _other(standing), "staging")
     assert raised.value.exit_code == 4
     assert "the move is open (event" in (raised.value.hint or "")
     assert "`flywheel reconcile`" in (raised.value.hint or "")

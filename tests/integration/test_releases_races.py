@@ -12,7 +12,7 @@ from releases_crew import Crew, Job, Outcome, running_crew
 from servers.postgresql import PostgresCluster
 from servers.tracking import running_tracking_server
 
-from flywheel_mlflow.operations.deciding import World
+from flywheel_mlflow.operations.deciding import LedgerSnapshot
 from flywheel_mlflow.tracking import ledger as ledger_store
 
 PROCESSES = 8
@@ -64,9 +64,9 @@ def _stages(found: ReleasesBench) -> dict[str, list[int]]:
     return stages
 
 
-def _agrees(world: World) -> bool:
-    return not (world.ledger.faults or world.state.disputed or world.state.open_move) and all(
-        world.aliases.get(name) == version for name, version in world.state.current.items()
+def _agrees(snapshot: LedgerSnapshot) -> bool:
+    return not (snapshot.ledger.faults or snapshot.state.disputed or snapshot.state.open_move) and all(
+        snapshot.aliases.get(name) == version for name, version in snapshot.state.current.items()
     )
 
 
@@ -82,23 +82,23 @@ def test_promotions(fresh: ReleasesBench, crew: Crew, tmp_path: Path) -> None:
     for version in versions:
         fresh.act(MANAGER, "promote", version=version, to="staging")
     for _ in range(ROUNDS):
-        before = fresh.world()
+        before = fresh.snapshot()
         current = before.state.current["production"]
         fresh.pass_gates([version for version in versions if version != current], "production")
         outcomes = crew.do(_jobs(fresh, "promote", *({"version": item, "to": "production"} for item in versions)))
-        world = fresh.world()
+        snapshot = fresh.snapshot()
         winners = _won(outcomes)
         assert len(winners) == 1, [item.told for item in outcomes]
         assert winners[0].answer is not None
-        assert winners[0].answer["version"] == world.aliases["production"] != current
+        assert winners[0].answer["version"] == snapshot.aliases["production"] != current
         losers = [item for item in outcomes if item.answer is None]
         assert {item.error for item in losers} == {"Refused"}, [item.told for item in losers]
         assert all(item.rule and "try:" in item.told for item in losers)
         # Nobody is told that an alias was moved by hand just because another's move came between two readings.
         assert not [item.told for item in losers if "by the ledger alone" in item.rule]
-        assert _agrees(world), (world.aliases, world.state, world.ledger.faults)
-        assert _stages(fresh)["Production"] == [world.aliases["production"]]
-        moves = [move for move in world.state.moves if move.to == "production"]
+        assert _agrees(snapshot), (snapshot.aliases, snapshot.state, snapshot.ledger.faults)
+        assert _stages(fresh)["Production"] == [snapshot.aliases["production"]]
+        moves = [move for move in snapshot.state.moves if move.to == "production"]
         assert len(moves) == len([move for move in before.state.moves if move.to == "production"]) + 1
     assert not {"ledger", "open-move", "alias-moved", "stage-set"} & set(fresh.findings())
 
@@ -112,9 +112,9 @@ def test_first_releases(fresh: ReleasesBench, crew: Crew, tmp_path: Path) -> Non
     assert len(answers) == PROCESSES, [item.told for item in outcomes]
     assert [answer["existed"] for answer in answers].count(False) == 1
     assert len({answer["version"] for answer in answers}) == 1
-    world = fresh.world()
-    assert _agrees(world)
-    assert [event.kind for event in world.ledger.events] == ["registered"]
+    snapshot = fresh.snapshot()
+    assert _agrees(snapshot)
+    assert [event.kind for event in snapshot.ledger.events] == ["registered"]
     assert [view.version for view in fresh.bench.tracking.releases.versions()] == [answers[0]["version"]]
     assert fresh.findings() == {}
 
@@ -132,10 +132,10 @@ def test_appends(fresh: ReleasesBench, crew: Crew, monkeypatch: pytest.MonkeyPat
         jobs = _jobs(fresh, "risk-open", *(item | {"likelihood": 1, "impact": 1} for item in risks), **patches)
         outcomes = crew.do(jobs)
         assert len(_won(outcomes)) == PROCESSES, [item.told for item in outcomes]
-    world = fresh.world()
-    assert world.ledger.faults == ()
-    assert sorted(risk.title for risk in world.risks.values()) == sorted(titles)
-    seals = [event.number for event in world.ledger.events if event.kind == "sealed"]
+    snapshot = fresh.snapshot()
+    assert snapshot.ledger.faults == ()
+    assert sorted(risk.title for risk in snapshot.risks.values()) == sorted(titles)
+    seals = [event.number for event in snapshot.ledger.events if event.kind == "sealed"]
     assert seals == [SEGMENT - 1, 2 * SEGMENT - 1]
     assert len(fresh.bench.tracking.ledger.segments) == 3
 
@@ -149,10 +149,10 @@ def test_a_segment_made_while_runs_are_listed(fresh: ReleasesBench, monkeypatch:
     store = fresh.bench.tracking.ledger
     newest = store.segments[-1]
     monkeypatch.setattr(store, "_runs", lambda place, *, deleted: _without(newest, store, place, deleted=deleted))
-    assert fresh.world().ledger.faults == ()
+    assert fresh.snapshot().ledger.faults == ()
     assert store.segments[-1] == newest
     fresh.bench.client.delete_run(newest)
-    (fault,) = fresh.world().ledger.faults
+    (fault,) = fresh.snapshot().ledger.faults
     assert f"run {newest} was deleted" in fault.what
 
 

@@ -24,7 +24,7 @@ Made = tuple[ReleasesBench, SigningKey]
 
 @pytest.fixture
 def sealed(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore]) -> Made:
-    """Release 1 of a flywheel that names a server's key; the desk with the key is the server's."""
+    """Release 1 of a flywheel that names a server's key; the session with the key is the server's."""
     key = new_key(tmp_path / "server.pem")
     rules = {"may_move": ["release_manager"], "server_keys": [key.public_key]}
     found = releases_on(tmp_path / "flywheel", embedded_store().uri, releases=rules)
@@ -35,7 +35,7 @@ def sealed(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore]) -> Made:
 
 def by_server(found: ReleasesBench, key: SigningKey, who: str, act: str, **arguments: Any) -> dict[str, Any]:
     """An act as the server does it: sealed."""
-    return perform(found.desk(who, seal=key), act, arguments)
+    return perform(found.session(who, seal=key), act, arguments)
 
 
 def test_a_decision_past_the_server_is_refused_and_counts_for_nothing(sealed: Made) -> None:
@@ -45,17 +45,17 @@ def test_a_decision_past_the_server_is_refused_and_counts_for_nothing(sealed: Ma
     with pytest.raises(Refused, match="a server seals the decisions") as caught:
         found.act(REVIEWER, "approve", version=1, role="reviewer", reason="past the server")
     assert "MLFLOW_TRACKING_URI" in str(caught.value.hint)
-    assert audit(found.desk()).verdict is Verdict.PASS
+    assert audit(found.session()).verdict is Verdict.PASS
     said = {"version": 1, "role": "reviewer", "reason": "forged"}
-    write_directly(found.bench, found.world(), [("rejected", said), ("retired", said)])
-    assert found.world().state.release(1).rejected is None
-    assert found.world().state.release(1).retired is None
+    write_directly(found.bench, found.snapshot(), [("rejected", said), ("retired", said)])
+    assert found.snapshot().state.release(1).rejected is None
+    assert found.snapshot().state.release(1).retired is None
     assert len(found.findings()["unsealed-event"]) == 2
-    assert verify_release(found.desk(), 1).verdict is Verdict.BLOCK
+    assert verify_release(found.session(), 1).verdict is Verdict.BLOCK
     shown = found.command("release", "history").out
     assert shown.count("counts for nothing, no server sealed it") == 2
     by_server(found, key, REVIEWER, "approve", version=1, role="reviewer", reason="it is good")
-    assert len(found.world().state.release(1).approvals) == 1
+    assert len(found.snapshot().state.release(1).approvals) == 1
 
 
 def test_a_risk_and_a_task_past_the_server_count_for_nothing(sealed: Made) -> None:
@@ -66,16 +66,16 @@ def test_a_risk_and_a_task_past_the_server_count_for_nothing(sealed: Made) -> No
     due = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     body = risk | {"due": due, "cause": "person"}
     queued = {"theme": "t1", "title": "t", "reason": "r", "iteration": 1}
-    write_directly(found.bench, found.world(), [("risk_opened", body), ("theme_queued", queued)])
-    assert found.world().risks == {}
+    write_directly(found.bench, found.snapshot(), [("risk_opened", body), ("theme_queued", queued)])
+    assert found.snapshot().risks == {}
 
 
 def test_keys_without_any_seal_are_inconclusive(sealed: Made) -> None:
     """flywheel.yaml names a server and nothing it sealed is there: `audit` and `verify` do not say PASS."""
     found, _ = sealed
     found.act(MANAGER, "create", iteration=1)
-    assert audit(found.desk()).verdict is Verdict.INCONCLUSIVE
-    assert verify_release(found.desk(), 1).verdict is Verdict.INCONCLUSIVE
+    assert audit(found.session()).verdict is Verdict.INCONCLUSIVE
+    assert verify_release(found.session(), 1).verdict is Verdict.INCONCLUSIVE
 
 
 def test_an_export_says_signed_where_the_ledger_ended(sealed: Made, tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_an_export_says_signed_where_the_ledger_ended(sealed: Made, tmp_path: Pa
     found, key = sealed
     by_server(found, key, MANAGER, "create", iteration=1)
     rules = found.bench.flywheel.blueprint
-    for name, desk in (("signed", found.desk(seal=key)), ("bare", found.desk())):
-        sign = partial(act_somewhere, desk, "sign-head", {"version": 1})
-        export_release(desk, 1, tmp_path / name, sign=sign)
+    for name, session in (("signed", found.session(seal=key)), ("bare", found.session())):
+        sign = partial(act_somewhere, session, "sign-head", {"version": 1})
+        export_release(session, 1, tmp_path / name, sign=sign)
     assert verify_export(tmp_path / "signed", rules).verdict is Verdict.PASS
     assert verify_export(tmp_path / "bare", rules).verdict is Verdict.INCONCLUSIVE
 
@@ -105,7 +105,7 @@ def plain(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore]) -> Releas
 
 def at(found: ReleasesBench, when: datetime, act: str, **arguments: Any) -> dict[str, Any]:
     """An act of ana's on a machine whose clock says ``when``."""
-    return perform(found.desk(now=lambda: when), act, arguments)
+    return perform(found.session(now=lambda: when), act, arguments)
 
 
 def test_a_clock_that_is_behind_decides_nothing(plain: ReleasesBench) -> None:
@@ -113,7 +113,7 @@ def test_a_clock_that_is_behind_decides_nothing(plain: ReleasesBench) -> None:
     with pytest.raises(Refused, match="this machine's clock says 2020-01-01") as caught:
         at(plain, datetime(2020, 1, 1, tzinfo=UTC), "rollback", reason="the past")
     assert "set this machine's clock" in str(caught.value.hint)
-    assert plain.world().aliases["production"] == 2
+    assert plain.snapshot().aliases["production"] == 2
 
 
 def test_a_clock_that_was_ahead_is_found_and_corrected(plain: ReleasesBench) -> None:
@@ -138,17 +138,17 @@ def test_an_event_forged_into_the_past_counts_where_it_stands(plain: ReleasesBen
 
     from flywheel_mlflow.decisions.ledger import write_event
 
-    world = plain.world()
+    snapshot = plain.snapshot()
     event = write_event(
-        world.ledger,
+        snapshot.ledger,
         at=datetime(2020, 1, 1, tzinfo=UTC),
-        actor=replace(plain.desk().actor, name=OTHER),
+        actor=replace(plain.session().actor, name=OTHER),
         kind="gate",
         body={"note": "backdated"},
         seal=None,
     )
-    write_params(plain.bench, world.place, {f"event.{event.number:06d}": event.text})
-    assert plain.world().ledger.counted[-1].at == world.ledger.counted[-1].at
+    write_params(plain.bench, snapshot.place, {f"event.{event.number:06d}": event.text})
+    assert plain.snapshot().ledger.counted[-1].at == snapshot.ledger.counted[-1].at
     assert "false-time" in plain.findings()
 
 
@@ -158,5 +158,5 @@ def test_clocks_that_differ_by_minutes_decide(plain: ReleasesBench, minutes: int
     at(plain, datetime.now(UTC) + timedelta(minutes=minutes), "rollback", reason="soon")
     plain.act(MANAGER, "rollback", reason="back again", to=2)
     assert plain.findings() == {}
-    times = [event.at for event in plain.world().ledger.events]
+    times = [event.at for event in plain.snapshot().ledger.events]
     assert times == sorted(times)

@@ -57,9 +57,9 @@ def standing(tmp_path_factory: pytest.TempPathFactory, sqlite_server: TrackingSe
         found.through(version, "staging", "production")
     found.act(REVIEWER, "approve", version=3, role="reviewer", reason="read it all")
     found.act(MANAGER, "gate", version=3, to="staging")
-    before = found.world().ledger.head
+    before = found.snapshot().ledger.head
     yield found
-    assert found.world().ledger.head == before, "a test that only looks has written to the ledger"
+    assert found.snapshot().ledger.head == before, "a test that only looks has written to the ledger"
 
 
 def test_what_is_in_production_is_not_released_again(lone: ReleasesBench, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_what_is_in_production_is_not_released_again(lone: ReleasesBench, tmp_pa
         lone.through(version, "staging", "production")
     again = _passed(lone.command("release", "create", "--iteration", "2"))
     assert f"this is release {second} already" in again.out
-    assert sorted(lone.world().state.releases) == [first, second]
+    assert sorted(lone.snapshot().state.releases) == [first, second]
 
 
 def test_walk(fresh: ReleasesBench, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_walk(fresh: ReleasesBench, tmp_path: Path) -> None:
 
     risk = _passed(do("risk", "list", "--json")).json["risks"][0]
     assert "answers got worse" in risk["title"]
-    run_id = fresh.world().state.release(1).run_id
+    run_id = fresh.snapshot().state.release(1).run_id
     closing = ("risk", "close", risk["id"], "--evidence", run_id, "--reason", "repaired")
     assert do(*closing, who=REVIEWER).code == 1
     _passed(do(*closing))
@@ -338,12 +338,12 @@ def test_nobody_decides_alone(tmp_path: Path, embedded_store: Callable[[], Embed
     _passed(do("promote", "1", "--to", "staging", who=MANAGER))
     assert found.findings() == {}
     # Forged: a verdict that names somebody who did nothing, and a move by it.
-    world = found.world()
-    record = world.state.release(1).last_gate("staging")
+    snapshot = found.snapshot()
+    record = snapshot.state.release(1).last_gate("staging")
     assert record is not None
-    body = dict(world.ledger.events[record.number].body) | {"to": "production", "people": [REVIEWER, OTHER]}
-    write_directly(found.bench, world, [("gate", body)], who=Identity(REVIEWER))
-    number = len(world.ledger.events)
+    body = dict(snapshot.ledger.events[record.number].body) | {"to": "production", "people": [REVIEWER, OTHER]}
+    write_directly(found.bench, snapshot, [("gate", body)], who=Identity(REVIEWER))
+    number = len(snapshot.ledger.events)
     start: dict[str, object] = {
         "version": 1,
         "to": "production",
@@ -352,6 +352,6 @@ def test_nobody_decides_alone(tmp_path: Path, embedded_store: Callable[[], Embed
         "reason": "",
         "lease_s": 120,
     }
-    write_directly(found.bench, found.world(), [("promotion_started", start)], who=Identity(REVIEWER))
-    write_directly(found.bench, found.world(), [("promoted", {"move": number + 1})], who=Identity(REVIEWER))
+    write_directly(found.bench, found.snapshot(), [("promotion_started", start)], who=Identity(REVIEWER))
+    write_directly(found.bench, found.snapshot(), [("promoted", {"move": number + 1})], who=Identity(REVIEWER))
     assert "too-few-people" in found.findings()

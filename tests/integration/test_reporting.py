@@ -16,7 +16,7 @@ from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.evidence.runs import Outcome
 from flywheel_mlflow.operations.assembly.checking import check_iteration
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration
-from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.reading.reporting import Reported, report_iteration
 from flywheel_mlflow.tracking.assemblies import DASHBOARD_PAGE
 
@@ -79,7 +79,7 @@ def test_the_page_changes_no_assembly(home: ReleasesBench, tmp_path: Path) -> No
     assert recorded is not None
     files = tracking.assemblies.files(recorded.run_id, tmp_path / "before")
     checks = check_names(home, 2)
-    report_iteration(home.desk(), 2)
+    report_iteration(home.session(), 2)
     assert (tmp_path / "before").is_dir()
     assert tracking.assemblies.files(recorded.run_id, tmp_path / "after") == files
     assert check_names(home, 2) == checks
@@ -90,7 +90,7 @@ def test_the_page_changes_no_assembly(home: ReleasesBench, tmp_path: Path) -> No
 
 def test_a_dry_run_keeps_nothing(standing: ReleasesBench, tmp_path: Path) -> None:
     """The page is written where it was asked for, and the run has none."""
-    found = report_iteration(standing.desk(), 1, out=tmp_path / "out", dry_run=True)
+    found = report_iteration(standing.session(), 1, out=tmp_path / "out", dry_run=True)
     assert found.file is not None
     assert found.file.read_text(encoding="utf-8") == found.html
     listed = standing.bench.client.list_artifacts(found.run_id, "console")
@@ -100,8 +100,8 @@ def test_a_dry_run_keeps_nothing(standing: ReleasesBench, tmp_path: Path) -> Non
 def test_what_nobody_knows_is_unknown(standing: ReleasesBench) -> None:
     """Before any release and any comparison the page says so, and what to run."""
     first, second = (
-        report_iteration(standing.desk(), 1, dry_run=True),
-        report_iteration(standing.desk(), 2, dry_run=True),
+        report_iteration(standing.session(), 1, dry_run=True),
+        report_iteration(standing.session(), 2, dry_run=True),
     )
     assert "no iteration before" in text(first)
     assert "nobody has compared it with iteration 1 yet" in text(second)
@@ -119,7 +119,7 @@ def test_the_page_tells_drift_and_governance(home: ReleasesBench, tmp_path: Path
     home.override(1, "staging")
     soon = datetime.now(UTC) + timedelta(hours=1)
     home.act(MANAGER, "risk-open", title="late <b>data</b>", owner=REVIEWER, due=soon, likelihood=5, impact=5)
-    later = replace(home.desk(), now=lambda: soon + timedelta(days=1))
+    later = replace(home.session(), now=lambda: soon + timedelta(days=1))
     found = report_iteration(later, 2, dry_run=True)
     page = text(found)
     assert found.view.executive.verdict.text == "Not healthy"
@@ -136,7 +136,7 @@ def test_changed_files_are_told(home: ReleasesBench, tmp_path: Path) -> None:
     assert recorded is not None
     chart = "reports/stage_scores.svg"
     home.bench.tracking.artifacts.put(recorded.run_id, {chart: "<svg><script>alert(1)</script></svg>"}, tmp_path / "x")
-    found = report_iteration(home.desk(), 2, dry_run=True)
+    found = report_iteration(home.session(), 2, dry_run=True)
     assert "not those that were assembled" in text(found)
     assert found.view.executive.verdict.text == "Not healthy"
 
@@ -147,9 +147,9 @@ def test_bad_input_is_told(standing: ReleasesBench, tmp_path: Path) -> None:
     assert (ended.code, "iteration 9 was never assembled" in ended.err) == (2, True)
     blocked = tmp_path / "file"
     blocked.write_text("here", encoding="utf-8")
-    desk: Desk = standing.desk()
+    session: Session = standing.session()
     with pytest.raises(FlywheelError):
-        report_iteration(desk, 2, out=blocked)
+        report_iteration(session, 2, out=blocked)
     run = standing.bench.tracking.assemblies.recorded(2)
     assert run is not None
     assert DASHBOARD_PAGE not in {item.path for item in standing.bench.client.list_artifacts(run.run_id, "console")}

@@ -27,10 +27,12 @@ from flywheel_mlflow.base.errors import ExitCode, FlywheelError, ServerError, Se
 from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.decisions.ledger import Identity, write_event
 from flywheel_mlflow.operations.releases.moving import promote
-from flywheel_mlflow.tracking import LedgerPlace, LedgerStore, ReleaseStore, connect, rest, rest_client
-from flywheel_mlflow.tracking.manner import manner_of
-from flywheel_mlflow.tracking.rest import Wire
-from flywheel_mlflow.tracking.rest_client import LateClient, RestClient
+from flywheel_mlflow.tracking import LedgerPlace, LedgerStore, ReleaseStore, connect
+from flywheel_mlflow.tracking.rest import client as rest_client
+from flywheel_mlflow.tracking.rest import transport as rest
+from flywheel_mlflow.tracking.rest.client import LateClient, RestClient
+from flywheel_mlflow.tracking.rest.http_settings import http_settings_of
+from flywheel_mlflow.tracking.rest.transport import HttpTransport
 
 Store = ReleaseStore | LedgerStore
 
@@ -64,7 +66,7 @@ def both(lived: ReleasesBench) -> list[tuple[ReleaseStore, LedgerStore]]:
 
 def test_the_same_answers(lived: ReleasesBench, both: list[tuple[ReleaseStore, LedgerStore]]) -> None:
     """Everything a release store or a ledger can read is the same by requests as by MLflow's client."""
-    place = lived.world().place
+    place = lived.snapshot().place
     asked: list[list[object]] = []
     for releases, ledger in both:
         events = ledger.read(place)
@@ -128,21 +130,21 @@ def test_the_same_refusals(both: list[tuple[ReleaseStore, LedgerStore]], case: s
 
 def test_a_taken_slot(lived: ReleasesBench, both: list[tuple[ReleaseStore, LedgerStore]]) -> None:
     """An event goes into a free slot once, again without harm, and another one never over it; by both ways."""
-    world = lived.world()
+    snapshot = lived.snapshot()
     now = datetime.now(UTC)
     first, second = (
-        write_event(world.ledger, at=now, actor=Identity(MANAGER), kind=f"noted_{name}", body={}, seal=None)
+        write_event(snapshot.ledger, at=now, actor=Identity(MANAGER), kind=f"noted_{name}", body={}, seal=None)
         for name in ("first", "second")
     )
     (_, by_mlflow), (_, by_requests) = both
-    by_mlflow.read(world.place)
-    by_requests.read(world.place)
-    assert by_requests.append(world.place, first)
-    assert by_requests.append(world.place, first)
-    assert by_mlflow.append(world.place, first)
-    assert not by_requests.append(world.place, second)
-    assert not by_mlflow.append(world.place, second)
-    assert by_requests.read(world.place).events[-1].text == first.text
+    by_mlflow.read(snapshot.place)
+    by_requests.read(snapshot.place)
+    assert by_requests.append(snapshot.place, first)
+    assert by_requests.append(snapshot.place, first)
+    assert by_mlflow.append(snapshot.place, first)
+    assert not by_requests.append(snapshot.place, second)
+    assert not by_mlflow.append(snapshot.place, second)
+    assert by_requests.read(snapshot.place).events[-1].text == first.text
 
 
 def test_mlflow_is_not_imported(lived: ReleasesBench) -> None:
@@ -159,7 +161,7 @@ def test_mlflow_is_not_imported(lived: ReleasesBench) -> None:
         loaded = _loaded_by(lived, *arguments)
         assert loaded & {"mlflow", "pandas", "numpy", "evidently", "pyarrow", "jinja2", "sqlalchemy"} == set()
         assert "requests" in loaded
-    assert lived.world().aliases["staging"] == 1
+    assert lived.snapshot().aliases["staging"] == 1
 
 
 def test_an_import_is_seen(lived: ReleasesBench) -> None:
@@ -233,7 +235,7 @@ def _server(reply: Reply) -> Iterator[str]:
 def _stores(uri: str) -> tuple[ReleaseStore, LedgerStore]:
     """The stores at an address, without a greeting."""
     settings = read_settings(Path("/"), {}, tracking_uri=uri)
-    client = RestClient(Wire(settings), LateClient(settings))
+    client = RestClient(HttpTransport(settings), LateClient(settings))
     return (
         ReleaseStore(client, uri=settings.shown_uri, flywheel="fw"),
         LedgerStore(client, uri=settings.shown_uri, flywheel="fw", artifact_root=None),
@@ -389,7 +391,7 @@ def test_settings_mean_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     for name in ("ca.pem", "me.pem"):
         (tmp_path / name).touch()  # that they are there is all that is asked of them without https
     creds = get_default_host_creds("http://127.0.0.1")  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
-    found = manner_of(os.environ)
+    found = http_settings_of(os.environ)
     assert found is not None
     assert (found.verify, found.certificate) == (creds.verify, creds.client_cert_path)
     seen: list[str | None] = []
@@ -480,16 +482,16 @@ def test_a_hanging_server_does_not_outlive_the_lease(lived: ReleasesBench) -> No
     hanging = Hanging()
     with CountingProxy(lived.bench.uri, hanging).running() as proxy:
         behind = reconnected(lived, proxy.url)
-        desk = replace(behind.desk(), flywheel=replace(behind.bench.flywheel, blueprint=blueprint))
-        target = 3 - lived.world().aliases["staging"]
+        session = replace(behind.session(), flywheel=replace(behind.bench.flywheel, blueprint=blueprint))
+        target = 3 - lived.snapshot().aliases["staging"]
         lived.override(target, "staging")
         with pytest.raises(ServerUnreachable):
-            promote(desk, target, "staging")
-        move = lived.world().state.open_move
+            promote(session, target, "staging")
+        move = lived.snapshot().state.open_move
         assert move is not None
-        assert desk.now() < move.lease_ends()
+        assert session.now() < move.lease_ends()
         assert hanging.asked >= 1
         hanging.over.set()
     lived.act(MANAGER, "reconcile", force=True)
-    assert lived.world().state.open_move is None
+    assert lived.snapshot().state.open_move is None
     assert lived.findings() == {}

@@ -18,7 +18,7 @@ from flywheel_mlflow.console.tokens import FormTokens
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.operations.acts.acting import perform
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration
-from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.deciding import Session
 from servers.plugin import ADMIN, PluginServer, account_settings, keyed_flywheel, password, signed_in
 from servers.tracking import running_tracking_server
 
@@ -115,8 +115,8 @@ def _fill(bench: ReleasesBench, key: SigningKey, folder: Path, *, compared: bool
     """What the server itself would have written, without the time its requests take."""
 
     def act(who: str, name: str, **arguments: Any) -> dict[str, Any]:
-        desk = Desk(bench.bench.flywheel, bench.bench.tracking, Identity(who, AUTHENTICATED), seal=key)
-        return perform(desk, name, arguments)
+        session = Session(bench.bench.flywheel, bench.bench.tracking, Identity(who, AUTHENTICATED), seal=key)
+        return perform(session, name, arguments)
 
     for iteration in (1, 2, 3):
         bench.log(folder, iteration, quality=0.8 + iteration / 100)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from releases_ledger import ANA, BO, MAKER, NOON, STRANGER, Story, bundle_of, release_blueprint, release_plan
+from releases_ledger import ANA, BO, MAKER, NOON, STRANGER, LedgerBuilder, bundle_of, release_blueprint, release_plan
 
 from flywheel_mlflow.base.signing import SigningKey, new_key
 from flywheel_mlflow.decisions.approvals import JudgedApproval, ask_instead, judge_all, key_of, may_move, statement
@@ -33,7 +33,7 @@ def keyed(keys: dict[str, SigningKey]) -> Blueprint:
     return release_blueprint(plan)
 
 
-def judged(story: Story, *, now: datetime = NOON + HOUR, basis: Basis | None = None) -> JudgedApproval:
+def judged(story: LedgerBuilder, *, now: datetime = NOON + HOUR, basis: Basis | None = None) -> JudgedApproval:
     """The newest approval of release 1, judged."""
     release = story.release()
     return judge_all(release, story.ledger.events, blueprint=story.blueprint, basis=basis or story.basis(1), now=now)[
@@ -41,8 +41,8 @@ def judged(story: Story, *, now: datetime = NOON + HOUR, basis: Basis | None = N
     ]
 
 
-def registered(blueprint: Blueprint | None = None) -> Story:
-    story = Story(blueprint) if blueprint else Story()
+def registered(blueprint: Blueprint | None = None) -> LedgerBuilder:
+    story = LedgerBuilder(blueprint) if blueprint else LedgerBuilder()
     story.register()
     return story
 

@@ -12,7 +12,7 @@ import pytest
 from flywheels import READY, collected_of, evidence_of, small_flywheel, version
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import NOON, Story
+from releases_ledger import NOON, LedgerBuilder
 
 from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.assembly.assembly import Assembly, assemble
@@ -229,7 +229,7 @@ def test_what_cannot_be_consumed_is_left_out_with_its_reason() -> None:
 
 def test_only_open_risks_are_kept() -> None:
     """A release tells the risks it is made under, not those that are over."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk(due=(NOON + timedelta(days=3)).isoformat())
     story.open_risk()
     story.write("risk_closed", {"risk": "R0", "evidence": "run", "reason": "gone"})

@@ -23,17 +23,17 @@ class Terminal(io.StringIO):
         return True
 
 
-def _steps(tell: Callable[..., None]) -> None:
-    tell("collecting \x1b[31m[bold]p01")
+def _steps(describe_events: Callable[..., None]) -> None:
+    describe_events("collecting \x1b[31m[bold]p01")
 
 
-def _rows(tell: Callable[..., None]) -> None:
-    tell(12_345)
+def _rows(describe_events: Callable[..., None]) -> None:
+    describe_events(12_345)
 
 
-def _pipelines(tell: Callable[..., None]) -> None:
-    tell("p01", None)
-    tell("p01", RAN)
+def _pipelines(describe_events: Callable[..., None]) -> None:
+    describe_events("p01", None)
+    describe_events("p01", RAN)
 
 
 KINDS: list[tuple[Callable[[], AbstractContextManager[Any]], Callable[..., None], str]] = [
@@ -56,8 +56,8 @@ def test_progress_is_shown_on_a_terminal(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(sys, "stdout", out)
-    with kind() as tell:
-        use(tell)
+    with kind() as describe_events:
+        use(describe_events)
         # The line is redrawn a dozen times a second; leaving the block draws the last one in any case.
     assert words in terminal.getvalue()
     assert "\x1b[31m" not in terminal.getvalue()
@@ -75,8 +75,8 @@ def test_progress_is_quiet_elsewhere(
     out, error = io.StringIO(), io.StringIO()
     monkeypatch.setattr(sys, "stderr", error)
     monkeypatch.setattr(sys, "stdout", out)
-    with kind() as tell:
-        use(tell)
+    with kind() as describe_events:
+        use(describe_events)
     assert (out.getvalue(), error.getvalue()) == ("", "")
 
 

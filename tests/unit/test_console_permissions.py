@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import Story
+from releases_ledger import LedgerBuilder
 
 from flywheel_mlflow.console.permissions import (
     alias_denial,
@@ -18,9 +18,9 @@ from flywheel_mlflow.decisions.ledger import Ledger, LedgerFault
 from flywheel_mlflow.decisions.releases import STAGES, Kind
 
 
-def told() -> Story:
+def told() -> LedgerBuilder:
     """Release 1 was in production, 2 is there, 3 is a candidate."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     story.register(3)
@@ -42,7 +42,7 @@ def test_an_alias_stays_where_the_ledger_has_it() -> None:
 
 def test_an_alias_nobody_decided_about_may_be_taken_away() -> None:
     """What the ledger has nowhere can go, and cannot come."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     assert alias_denial(story.state, "staging", None) is None
     assert alias_denial(story.state, "staging", 1) is not None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from drift_cases import compared, side
 from flywheels import contract, small_flywheel
-from releases_ledger import NOON, Story, release_blueprint, release_plan
+from releases_ledger import NOON, LedgerBuilder, release_blueprint, release_plan
 
 from flywheel_mlflow.assembly.culprits import culprits, named_in_drift, named_in_registry
 from flywheel_mlflow.decisions.gates import Answer, DriftAnswer, GateFacts, Measured, Verdict, evaluate
@@ -62,7 +62,7 @@ BLUEPRINT = release_blueprint(PLAN)
 
 
 def blamed(to: str, **more: Any) -> tuple[str, ...]:
-    story = Story(BLUEPRINT)
+    story = LedgerBuilder(BLUEPRINT)
     story.register()
     good = Answer(Verdict.PASS, "good")
     facts = GateFacts(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from drift_cases import compared, kpi, normal, profile, promise, side
-from releases_ledger import ANA, BLUEPRINT, STRANGER, Story
+from releases_ledger import ANA, BLUEPRINT, STRANGER, LedgerBuilder
 
 from flywheel_mlflow.decisions.explanations import answer, counting, explainable, objections, spoken_for
 from flywheel_mlflow.decisions.gates import Verdict
@@ -33,9 +33,9 @@ def report(*, errors: bool = False) -> DriftReport:
     return compared(current, reference, made=made, errors=lost)
 
 
-def explained(*subjects: str, drift: str = DRIFT, who: Identity = ANA) -> tuple[Story, Explained]:
+def explained(*subjects: str, drift: str = DRIFT, who: Identity = ANA) -> tuple[LedgerBuilder, Explained]:
     """A ledger in which somebody explains these subjects of release 1."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     body = {"version": 1, "drift": drift, "subjects": list(subjects), "reason": "it was wanted"}
     story.write(Kind.DRIFT_EXPLAINED, body, actor=who)
@@ -137,7 +137,7 @@ def test_a_hand_written_explanation_does_not_count(who: Identity, why: str) -> N
 @pytest.mark.parametrize("change", [{"subjects": "p01"}, {"subjects": [1]}, {"drift": None}, {"reason": 3}])
 def test_half_an_explanation_decides_nothing(change: dict[str, Any]) -> None:
     """A text is not read letter by letter, and nothing else is taken for one: the event is disputed."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     body = {"version": 1, "drift": DRIFT, "subjects": ["p01"], "reason": "wanted"} | change
     event = story.write(Kind.DRIFT_EXPLAINED, body, actor=ANA)
@@ -147,7 +147,7 @@ def test_half_an_explanation_decides_nothing(change: dict[str, Any]) -> None:
 
 def test_comparisons_are_explained_for_the_newest_release_that_stands() -> None:
     """Of several releases of one assembly the newest that can still move; when none can, the newest; else nobody."""
-    story = Story()
+    story = LedgerBuilder()
     assert spoken_for(story.state, "run1") is None
     story.register(1)
     story.register(2, run_id="run1", iteration=1)

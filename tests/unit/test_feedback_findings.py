@@ -14,7 +14,7 @@ from feedback_columns import Row, batch, router, row
 from flywheels import contract, evidence_of, kpi_document, small_flywheel
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import Story
+from releases_ledger import LedgerBuilder
 
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.drift import DriftReport, Side, error_finding
@@ -200,7 +200,7 @@ def test_drift_of_an_interface_is_its_makers() -> None:
 
 def test_decisions_that_are_observations_become_events() -> None:
     """A rollback, an undone move, an override and a rejection do, in sentences; registrations and promotions do not."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     story.override(2, "production")
@@ -236,7 +236,7 @@ JUNK = st.one_of(st.none(), st.booleans(), st.integers(-2, 5), st.text(max_size=
 )
 def test_no_ledger_stops_the_telling(events: list[tuple[str, dict[str, Any]]]) -> None:
     """Whatever somebody wrote into the ledger by hand, every event that is told is one that can be stored."""
-    story = Story()
+    story = LedgerBuilder()
     for kind, body in events:
         story.write(kind, body)
     found = events_of_ledger(story.ledger.events, until=2)
@@ -246,7 +246,7 @@ def test_no_ledger_stops_the_telling(events: list[tuple[str, dict[str, Any]]]) -
 def test_everything_is_told_once_and_goes_where_the_shipped_rules_say() -> None:
     """Checks and drift to their projects, privacy to p09, rollbacks to p08, overrides and what nobody makes to p10."""
     contracts = SHIPPED.contracts
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     story.override(2, "production", reason="the tool call demo shows a phone number")

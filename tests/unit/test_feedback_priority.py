@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from flywheels import small_flywheel
-from releases_ledger import NOON, Story
+from releases_ledger import NOON, LedgerBuilder
 
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.risks import Risk
@@ -31,7 +31,7 @@ def judged(*themes: Theme, risks: tuple[Risk, ...] = (), hours: dict[str, float 
 
 def test_every_factor_says_where_it_comes_from() -> None:
     """Scope, severity and number of events; projects downstream; the worst open risk; stated hours; their product."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk(projects=["p01"], likelihood=5, impact=5, due=(NOON + timedelta(days=9)).isoformat())
     (found,) = judged(theme(), risks=tuple(story.risks.values()), hours={"p01": 4.0})
     assert found.impact.value == 3 * 2 * 2
@@ -54,7 +54,7 @@ def test_unknown_stays_unknown() -> None:
 
 def test_what_must_stop_comes_first() -> None:
     """A boundary, a chain, or an overdue high risk block; the rest is ordered by benefit, the unknown last."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk(projects=["p03"], likelihood=5, impact=5, due=(NOON + timedelta(days=1)).isoformat())
     found = judged(
         theme("a", scopes={}),
@@ -73,7 +73,7 @@ def test_what_must_stop_comes_first() -> None:
 
 def test_a_closed_risk_exposes_nobody() -> None:
     """Only what is open counts."""
-    story = Story()
+    story = LedgerBuilder()
     event = story.open_risk(projects=["p01"])
     owner = story.risks[f"R{event.number}"].owner
     story.write("risk_closed", {"risk": "R0", "evidence": "run", "reason": "gone"}, actor=Identity(owner))

@@ -10,10 +10,10 @@ from flywheels import evidence_of, small_flywheel
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from releases_ledger import Story
+from releases_ledger import LedgerBuilder
 
 from flywheel_mlflow.assembly.assembly import assemble
-from flywheel_mlflow.assembly.history import tell
+from flywheel_mlflow.assembly.history import describe_events
 from flywheel_mlflow.base.canonical import document_json
 from flywheel_mlflow.evidence.runs import Collected, KpiValue, ProjectEvidence
 from flywheel_mlflow.feedback.absorption import Absorption, Help, KeptTask, Reflux, absorption
@@ -32,8 +32,8 @@ def body(name: str = "p01-a-2", **said: Any) -> dict[str, Any]:
     } | said  # fmt: skip
 
 
-def accepted(*bodies: dict[str, Any]) -> Story:
-    story = Story()
+def accepted(*bodies: dict[str, Any]) -> LedgerBuilder:
+    story = LedgerBuilder()
     for item in bodies:
         story.write(TaskKind.ACCEPTED, item)
     return story
@@ -54,7 +54,7 @@ def test_a_task_is_accepted_once_and_absorbed_once() -> None:
 
 def test_the_newest_decision_about_a_theme_stands() -> None:
     """Queued, declined, accepted after all; another iteration of the theme is another decision."""
-    story = Story()
+    story = LedgerBuilder()
     story.write(TaskKind.QUEUED, {"theme": "p01-a", "iteration": 1, "reason": "later"})
     story.write(TaskKind.DECLINED, {"theme": "p01-a", "iteration": 2, "reason": "works as meant"})
     state = fold_tasks(story.ledger.events)
@@ -92,13 +92,13 @@ def test_half_an_event_is_no_task(change: dict[str, Any]) -> None:
 )
 def test_no_ledger_breaks_the_fold(acts: list[tuple[str, dict[str, Any]]]) -> None:
     """Whatever events hold, folding and telling give an answer, and the fold of a prefix is its beginning."""
-    story = Story()
+    story = LedgerBuilder()
     for kind, said in acts:
         story.write(kind, said)
     events = story.ledger.events
     state = fold_tasks(events)
     assert fold_tasks(events[:-1]).decisions == state.decisions[: len(fold_tasks(events[:-1]).decisions)]
-    assert len(tell(events)) == len(events)
+    assert len(describe_events(events)) == len(events)
     assert len(in_force(routing_decisions(events))) <= len(events)
 
 
@@ -123,7 +123,7 @@ def from_file(name: str = "p01-words", iteration: int = 2, **said: Any) -> dict[
 )
 def test_any_sequence_of_decisions_leaves_one_memory(acts: list[tuple[str, str, int]], turn: int) -> None:
     """Known from its first event on, absorbed by the first reading, due unless the last word was to withdraw it."""
-    story = Story()
+    story = LedgerBuilder()
     accepted_first: dict[str, bool] = {}
     absorbed: dict[str, int] = {}
     withdrawn: set[str] = set()
@@ -181,7 +181,7 @@ def test_what_people_did_is_never_lost() -> None:
 
 def test_a_carried_run_is_judged_by_what_it_read() -> None:
     """Read there: kept. Not read there: the carried data lack the gain as much as fresh ones would."""
-    story = Story()
+    story = LedgerBuilder()
     story.write(TaskKind.ABSORBED, from_file())
     reflux = Reflux(fold_tasks(story.ledger.events))
     kept = absorption(4, evidence("p01-words", carried_from=2), {}, reflux, WHEEL.contracts, None)
@@ -198,7 +198,7 @@ def test_records_are_read_strictly_and_earlier_ones_too() -> None:
     found = TypeAdapter(Absorption).validate_json(old, strict=True)
     assert found.kept == (KeptTask("p01-a-2"),)
     assert not found.lost
-    story = Story()
+    story = LedgerBuilder()
     for name in ("p01-words", "p01-more", "p01-gone"):
         story.write(TaskKind.ABSORBED, from_file(name))
     story.write(TaskKind.WITHDRAWN, {"task": "p01-gone", "reason": "gone"})

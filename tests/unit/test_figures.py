@@ -10,11 +10,11 @@ import pytest
 from drift_cases import compared, normal, profile, side, signal
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import NOON, Story
+from releases_ledger import NOON, LedgerBuilder
 
 from flywheel_mlflow import figures
 from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
-from flywheel_mlflow.assembly.history import Told, tell
+from flywheel_mlflow.assembly.history import LedgerLine, describe_events
 from flywheel_mlflow.decisions.approvals import JudgedApproval
 from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
 from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict, LoggedData
@@ -22,7 +22,7 @@ from flywheel_mlflow.figures import style
 from flywheel_mlflow.reports.dashboard_record import OpenRule, RecordedBottleneck, RecordedBottlenecks
 
 HOSTILE = "<a href='javascript:alert(1)'>$x$ %{x} & <b>"
-STORY = Story()
+STORY = LedgerBuilder()
 STORY.register()
 
 
@@ -183,7 +183,7 @@ def test_criteria_are_coloured_and_marked_by_verdict() -> None:
 
 def test_approvals_say_what_speaks_against_them() -> None:
     """One that counts shows its reason, one that does not shows why; none at all is a sentence."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     story.approve()
     (approval,) = story.release().approvals
@@ -198,10 +198,10 @@ def test_approvals_say_what_speaks_against_them() -> None:
 
 def test_the_timeline_has_every_decision_once() -> None:
     """Each event is one point with its number; asked for one release, those of others are left out."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.register(2)
-    told = tell(story.ledger.events)
+    told = describe_events(story.ledger.events)
     numbers = [text for trace in figures.timeline(told).data for text in trace.text]
     assert sorted(map(int, numbers)) == [item.number for item in told]
     mine = [text for trace in figures.timeline(told, version=2).data for text in trace.text]
@@ -227,7 +227,7 @@ def test_differences_put_the_worse_first() -> None:
 
 def test_hostile_texts_stay_texts() -> None:
     """No name, reason or label reaches plotly as markup, link, template or formula."""
-    told = Told(0, NOON, HOSTILE, "claimed", "gate", 1, HOSTILE)
+    told = LedgerLine(0, NOON, HOSTILE, "claimed", "gate", 1, HOSTILE)
     made = [
         figures.criteria(result_of(criterion(Verdict.BLOCK, reason=HOSTILE, demand=HOSTILE, next=HOSTILE))),
         figures.timeline([told]),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import BO, NOON, Story, release_blueprint, release_plan
+from releases_ledger import BO, NOON, LedgerBuilder, release_blueprint, release_plan
 
 from flywheel_mlflow.decisions.approvals import judge_all
 from flywheel_mlflow.decisions.gates import (
@@ -87,9 +87,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def story() -> Story:
+def story() -> LedgerBuilder:
     """A registered release that ana approved."""
-    told = Story(PLAN)
+    told = LedgerBuilder(PLAN)
     told.register()
     told.approve()
     return told
@@ -98,7 +98,7 @@ def story() -> Story:
 TOLD = story()
 
 
-def facts_of(told: Story = TOLD, **more: Any) -> GateFacts:
+def facts_of(told: LedgerBuilder = TOLD, **more: Any) -> GateFacts:
     """Facts under which every criterion of both gates passes."""
     now = NOON + HOUR
     basis = told.basis(1)
@@ -413,7 +413,7 @@ def test_nothing_to_compare_with_is_said() -> None:
 
 def test_an_approval_that_does_not_count_says_why() -> None:
     """Nobody yet; somebody who does not count; somebody in another role: all INCONCLUSIVE, each in its words."""
-    bare = Story(PLAN)
+    bare = LedgerBuilder(PLAN)
     bare.register()
     assert criterion("signed", facts_of(bare)).reason == "nobody has approved as reviewer yet"
     bare.approve(role="guardian", actor=BO)
@@ -432,7 +432,7 @@ def test_a_criterion_can_demand_a_verified_name() -> None:
     document = plan()
     document["gates"][0]["criteria"][-1]["verified"] = True
     blueprint = release_blueprint(document)
-    told = Story(blueprint)
+    told = LedgerBuilder(blueprint)
     told.register()
     told.approve()
     facts = facts_of(told)
@@ -541,7 +541,7 @@ def four_eyes(least: int, *names: str, explainers: tuple[str, ...] = ()) -> Gate
     document["people"].append({"id": "dora"})  # who holds no role
     document["gates"][0]["distinct_people"] = least
     rules = release_blueprint(document)
-    story = Story(blueprint=rules)
+    story = LedgerBuilder(blueprint=rules)
     story.register()
     for name in names:
         story.approve(1, actor=Identity(name))

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import ANA, NOON, Story
+from releases_ledger import ANA, NOON, LedgerBuilder
 
-from flywheel_mlflow.assembly.history import tell, tell_all
+from flywheel_mlflow.assembly.history import describe_events, describe_ledger
 from flywheel_mlflow.base.canonical import canonical_json, digest_of
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.signing import SigningKey, new_key
@@ -53,7 +53,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
 
 def some_texts(seal: SigningKey | None = None) -> dict[int, str]:
     """Five events of five kinds; the third has numbers of every sort, all are sealed when there is a seal."""
-    story = Story()
+    story = LedgerBuilder()
     actor = SERVER_ANA if seal else ANA
     for kind, body in (
         ("registered", {"version": 1}),
@@ -209,7 +209,7 @@ def test_any_edited_character_of_a_sealed_event_is_found(seal: SigningKey, data:
 
 def test_the_witness_of_another_key_is_no_witness(seal: SigningKey, foreign: SigningKey) -> None:
     """A claim to a server's word is believed for the servers named, and without any for none."""
-    story = Story()
+    story = LedgerBuilder()
     ours = story.write("gate", {}, actor=SERVER_ANA, seal=seal)
     theirs = story.write("gate", {}, actor=SERVER_ANA, seal=foreign)
     bare = story.write("gate", {}, actor=SERVER_ANA)
@@ -324,7 +324,7 @@ def test_what_no_event_can_hold_is_refused_in_words(at: datetime, body: dict[str
 
 def test_a_sealed_event_is_smaller_than_the_limit_by_far(seal: SigningKey, tmp_path: Path) -> None:
     """A decision with an ordinary reason has room for seal and signature."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     event = story.approve(key=new_key(tmp_path / "k"), seal=seal, reason="x" * 500)
     assert len(event.text) < MAX_EVENT_LENGTH / 2
@@ -378,15 +378,15 @@ def test_a_known_event_is_not_parsed_again() -> None:
 )
 def test_the_end_of_an_override_is_told_as_people_write_it(until: str | None, told: str) -> None:
     """A moment in UTC without seconds; an event written by hand that states none is told as it is."""
-    story = Story()
+    story = LedgerBuilder()
     story.write("override", {"version": 1, "to": "staging", "until": until, "second": "ben", "reason": "a trial"})
-    (override,) = tell(story.ledger.events)
+    (override,) = describe_events(story.ledger.events)
     assert f"without a passing gate until {told}, with ben: a trial" in override.text
 
 
 def sealed_story(*seals: SigningKey | None) -> dict[int, str]:
     """A release, and then an event with each of the seals: version N is registered by event N - 1."""
-    story = Story()
+    story = LedgerBuilder()
     for version, key in enumerate(seals, 1):
         body = {"iteration": version, "run_id": "r", "bundle": "b", "place": "p", "version": version}
         story.write("registered", body, seal=key)
@@ -400,7 +400,7 @@ def test_an_unsealed_event_after_the_first_seal_counts_for_nothing(seal: Signing
     assert ledger.faults == ()
     assert [event.number for event in ledger.unsealed] == [2, 3]
     assert list(fold(ledger.counted).releases) == [1, 2, 5]
-    assert [told.text.startswith("counts for nothing") for told in tell_all(ledger)] == [0, 0, 1, 1, 0]
+    assert [told.text.startswith("counts for nothing") for told in describe_ledger(ledger)] == [0, 0, 1, 1, 0]
 
 
 @pytest.mark.parametrize("keys", [0, 1])
@@ -425,7 +425,7 @@ def test_seals_are_known_again_however_a_ledger_is_read(seal: SigningKey, which:
 
 def dated(*days: int, correcting: list[int] | None = None) -> Ledger:
     """A ledger whose events are dated so many days after noon; the last one corrects others."""
-    story = Story()
+    story = LedgerBuilder()
     for day in days[: -1 if correcting else None]:
         story.write("other", {}, at=NOON + timedelta(days=day))
     if correcting:
@@ -465,7 +465,7 @@ def test_a_correction_makes_no_past_event_older() -> None:
 
 def test_clocks_that_differ_a_little_are_no_fault() -> None:
     """Two machines disagree by seconds: the order of the ledger tells which event came first."""
-    story = Story()
+    story = LedgerBuilder()
     story.write("other", {}, at=NOON)
     story.write("other", {}, at=NOON - CLOCK_SKEW)
     ledger = read_ledger(story.texts())

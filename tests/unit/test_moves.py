@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from releases_ledger import ANA, BO, NOON, STRANGER, Story, bundle_of, release_blueprint, release_plan
+from releases_ledger import ANA, BO, NOON, STRANGER, LedgerBuilder, bundle_of, release_blueprint, release_plan
 
 from flywheel_mlflow.base.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.decisions.ledger import Identity
@@ -26,13 +26,13 @@ from flywheel_mlflow.promises.blueprint import Blueprint
 HOUR = timedelta(hours=1)
 
 
-def live(story: Story) -> dict[str, int]:
+def live(story: LedgerBuilder) -> dict[str, int]:
     """Aliases as the ledger has them."""
     return {name: version for name, version in story.state.current.items() if version is not None}
 
 
 def promotion(
-    story: Story,
+    story: LedgerBuilder,
     version: int = 1,
     to: str = "staging",
     *,
@@ -53,7 +53,7 @@ def promotion(
 
 
 def rolling_back(
-    story: Story, version: int, *, actor: Identity = ANA, aliases: Mapping[str, int] | None = None
+    story: LedgerBuilder, version: int, *, actor: Identity = ANA, aliases: Mapping[str, int] | None = None
 ) -> MovePlan:
     return plan_rollback(
         story.state,
@@ -78,9 +78,9 @@ def refused(ask: Any, *args: Any, **more: Any) -> Refused:
     return error
 
 
-def passed() -> Story:
+def passed() -> LedgerBuilder:
     """A release whose gate to staging passed."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     story.gate()
     return story
@@ -114,7 +114,7 @@ def test_a_stage_without_a_gate_is_not_waited_for() -> None:
     plan = release_plan()
     plan["gates"] = plan["gates"][1:]
     plan["control_points"][0]["criteria"] = plan["boundaries"][0]["enforced_by"] = ["calm"]
-    story = Story(release_blueprint(plan))
+    story = LedgerBuilder(release_blueprint(plan))
     story.register()
     story.gate(to="production")
     assert promotion(story, to="production").by == 1
@@ -171,7 +171,7 @@ def test_an_alias_moved_by_hand_stops_everything(aliases: dict[str, int]) -> Non
 
 def test_an_alias_taken_away_by_hand_stops_everything() -> None:
     """The other way round: the ledger has it, the server has not."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     error = refused(rolling_back, story, 1, aliases={"staging": 2})
@@ -193,7 +193,7 @@ def test_an_alias_taken_away_by_hand_stops_everything() -> None:
 )
 def test_a_verdict_that_does_not_hold_any_more_permits_nothing(more: dict[str, str], now: datetime, why: str) -> None:
     """Another verdict than PASS, run out, other gates, another bundle, another reference: each alone suffices."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     basis = Basis(**{name: more.get(name, getattr(story.basis(1), name)) for name in Basis.__slots__})
     story.gate(basis=basis, verdict=more.get("verdict", "PASS"))
@@ -205,7 +205,7 @@ def test_a_verdict_that_does_not_hold_any_more_permits_nothing(more: dict[str, s
 
 def test_without_a_verdict_nothing_moves() -> None:
     """A gate never evaluated, and a verdict for the other stage, permit nothing."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     assert refused(promotion, story).value == "no verdict"
     story.gate(to="production")
@@ -254,7 +254,7 @@ def test_a_gate_that_does_not_ask_about_risks_does_not_care() -> None:
 
 def test_an_override_permits_what_the_gate_does_not() -> None:
     """Its number stands in the plan, and so does its reason."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     story.gate(verdict="BLOCK")
     event = story.override()
@@ -275,7 +275,7 @@ def test_an_override_permits_what_the_gate_does_not() -> None:
 )
 def test_an_override_that_does_not_fit_permits_nothing(change: dict[str, Any]) -> None:
     """Run out, for another bundle, stage or release, or without a second person."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     story.register(2)
     story.override(**change)
@@ -284,7 +284,7 @@ def test_an_override_that_does_not_fit_permits_nothing(change: dict[str, Any]) -
 
 def test_an_override_permits_one_promotion() -> None:
     """Once its move is done it opens the door no more; a move that was undone did not use it."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     story.gate(verdict="BLOCK")
     event = story.override()
@@ -299,7 +299,7 @@ def test_an_override_permits_one_promotion() -> None:
 
 def test_an_override_waits_for_its_second_person() -> None:
     """Named is not asked: until the second person confirms, it permits nothing, and says for whom it waits."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     story.gate(verdict="BLOCK")
     event = story.override(confirmed=False)
@@ -318,7 +318,7 @@ def test_an_override_waits_for_its_second_person() -> None:
 @pytest.mark.parametrize("change", [{"override": 99}, {"override": "2"}, {"reason": 7}, {"override": True}])
 def test_a_confirmation_of_nothing_confirms_nothing(change: dict[str, Any]) -> None:
     """One of another event, or without what it needs, is in dispute; so is a second one of the same override."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     event = story.override(confirmed=False)
     said = {"override": event.number, "version": 1, "to": "staging", "reason": "agreed"}
@@ -343,7 +343,7 @@ def four_eyes(least: int) -> Blueprint:
 )
 def test_enough_different_people_stand_behind_a_promotion(least: int, people: list[str], promotes: bool) -> None:
     """Who promotes is one of them: ana, who explained and approved, does not promote alone."""
-    story = Story(blueprint=four_eyes(least))
+    story = LedgerBuilder(blueprint=four_eyes(least))
     story.register()
     gate = story.gate(people=people)
     if promotes:
@@ -357,7 +357,7 @@ def test_enough_different_people_stand_behind_a_promotion(least: int, people: li
 
 def test_a_rollback_takes_the_verdict_back() -> None:
     """A release that was taken out of production needs a new verdict; the old one was given before that was known."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2, "staging")
     story.gate(2, "production")
@@ -394,7 +394,7 @@ def test_unknown_releases_are_named() -> None:
 
 def test_a_rollback_needs_no_gate() -> None:
     """Production goes back to where it was, for a reason."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     plan = rolling_back(story, 1)
@@ -405,7 +405,7 @@ def test_a_rollback_needs_no_gate() -> None:
 
 def test_a_rollback_only_goes_where_production_was() -> None:
     """Not to a candidate, not to itself, not to a rejected one, not while a move is open."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     story.reach(3, "staging")
@@ -421,7 +421,7 @@ def test_a_rollback_only_goes_where_production_was() -> None:
 
 def test_a_second_rollback_goes_further_back() -> None:
     """What a rollback took out is not gone back to by itself, until somebody promotes it again on purpose."""
-    story = Story()
+    story = LedgerBuilder()
     for version in (1, 2, 3):
         story.reach(version)
     assert rollback_targets(story.state) == (2, 1)
@@ -436,7 +436,7 @@ def test_a_second_rollback_goes_further_back() -> None:
 
 def test_an_open_move_is_mended_by_what_the_alias_says() -> None:
     """There already: finish; still where it was: undo; anywhere else: nobody can tell."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.register(2)
     story.start(2, "production")
@@ -450,7 +450,7 @@ def test_an_open_move_is_mended_by_what_the_alias_says() -> None:
 
 def test_the_first_move_is_undone_when_the_alias_is_nowhere() -> None:
     """Where nothing was before, nothing is where it was."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     story.start(1, "staging")
     move = story.state.open_move
@@ -460,7 +460,7 @@ def test_the_first_move_is_undone_when_the_alias_is_nowhere() -> None:
 
 def test_the_registry_shows_the_stage() -> None:
     """MLflow's four names: None, Staging, Production, Archived once it was anywhere."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     assert registry_stage(story.state, 1) == "None"
     story.move(1, "staging")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from releases_ledger import Story
+from releases_ledger import LedgerBuilder
 
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.signing import SigningKey, new_key
@@ -31,7 +31,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
 
 def attested(key: SigningKey) -> dict[str, Any]:
     """The envelope of a release that was made and approved."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     story.approve()
     text = release_statement("tiny", story.release(), "candidate", FILES, story.ledger.events)

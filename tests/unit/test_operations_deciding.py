@@ -18,7 +18,7 @@ from flywheel_mlflow.base.errors import (
     ServerRefused,
     ServerUnreachable,
 )
-from flywheel_mlflow.operations.deciding import PAUSES_S, Desk, is_trouble, persistently
+from flywheel_mlflow.operations.deciding import PAUSES_S, Session, is_trouble, persistently
 from flywheel_mlflow.tracking import Tracking
 
 AWAY = ServerUnreachable("the server does not answer")
@@ -26,9 +26,9 @@ BUSY = ServerRefused("busy", code="TEMPORARILY_UNAVAILABLE")
 NO = ServerRefused("no such run", code="RESOURCE_DOES_NOT_EXIST")
 
 
-def desk(slept: list[float]) -> Desk:
-    """A desk that notes its pauses instead of taking them; nobody asks it for a server."""
-    return Desk(small_flywheel(), cast(Tracking, None), ANA, now=lambda: NOON, sleep=slept.append)
+def session(slept: list[float]) -> Session:
+    """A session that notes its pauses instead of taking them; nobody asks it for a server."""
+    return Session(small_flywheel(), cast(Tracking, None), ANA, now=lambda: NOON, sleep=slept.append)
 
 
 def failing(*errors: FlywheelError) -> Callable[[], str]:
@@ -47,7 +47,7 @@ def failing(*errors: FlywheelError) -> Callable[[], str]:
 def test_a_server_that_comes_back_is_waited_for(count: int) -> None:
     """After each failure a longer pause, none after success."""
     slept: list[float] = []
-    assert persistently(desk(slept), failing(*[AWAY, BUSY, AWAY, BUSY, AWAY, BUSY][:count])) == "done"
+    assert persistently(session(slept), failing(*[AWAY, BUSY, AWAY, BUSY, AWAY, BUSY][:count])) == "done"
     assert slept == list(PAUSES_S[:count])
     assert slept == sorted(slept)
 
@@ -56,7 +56,7 @@ def test_a_server_that_stays_away_is_told() -> None:
     """The tries are bounded, the last error is the one raised, and the pauses are about half a minute."""
     slept: list[float] = []
     with pytest.raises(ServerUnreachable):
-        persistently(desk(slept), failing(*[AWAY] * (len(PAUSES_S) + 1)))
+        persistently(session(slept), failing(*[AWAY] * (len(PAUSES_S) + 1)))
     assert slept == list(PAUSES_S)
     assert 20 < sum(slept) < 60
 
@@ -65,13 +65,13 @@ def test_no_try_begins_after_its_time() -> None:
     """Where there is an end, a pause that would reach it is not taken any more: the error comes at once."""
     slept: list[float] = []
     with pytest.raises(ServerUnreachable):
-        persistently(desk(slept), failing(*[AWAY] * 6), until=time.monotonic() + (PAUSES_S[3] + PAUSES_S[4]) / 2)
+        persistently(session(slept), failing(*[AWAY] * 6), until=time.monotonic() + (PAUSES_S[3] + PAUSES_S[4]) / 2)
     assert slept == list(PAUSES_S[:4])
     slept.clear()
     with pytest.raises(ServerUnreachable):
-        persistently(desk(slept), failing(AWAY), until=time.monotonic())
+        persistently(session(slept), failing(AWAY), until=time.monotonic())
     assert slept == []
-    assert persistently(desk(slept), failing(), until=time.monotonic()) == "done"
+    assert persistently(session(slept), failing(), until=time.monotonic()) == "done"
 
 
 @pytest.mark.parametrize("error", [NO, Refused("no", rule="never"), ServerError("odd"), AssemblyError("odd")])
@@ -80,7 +80,7 @@ def test_a_refusal_is_not_asked_again(error: FlywheelError) -> None:
     for before in ((), (AWAY, BUSY)):
         slept: list[float] = []
         with pytest.raises(type(error)) as caught:
-            persistently(desk(slept), failing(*before, error))
+            persistently(session(slept), failing(*before, error))
         assert caught.value is error
         assert len(slept) == len(before)
 
@@ -93,7 +93,7 @@ def test_what_is_no_error_of_ours_passes_through() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        persistently(desk(slept), broken)
+        persistently(session(slept), broken)
     assert slept == []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from releases_ledger import ANA, MAKER, NOON, Story, basis_of, release_blueprint, release_plan
+from releases_ledger import ANA, MAKER, NOON, LedgerBuilder, basis_of, release_blueprint, release_plan
 
 from flywheel_mlflow.base.canonical import canonical_json, document_json, plain, sha256_text
 from flywheel_mlflow.base.signing import SigningKey, new_key
@@ -47,7 +47,7 @@ def exported(
     blueprint = document_json(rules)
     manifest = document_json({"files": {"blueprint.json": sha256_text(blueprint)}})
     bundle = sha256_text(manifest)
-    story = Story(blueprint=rules)
+    story = LedgerBuilder(blueprint=rules)
     registered = {"version": 1, "iteration": 1, "run_id": "r", "bundle": bundle, "place": "p"}
     story.write("registered", registered, actor=MAKER, seal=seal)
     basis = basis_of(1, rules)

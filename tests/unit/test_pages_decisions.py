@@ -24,7 +24,7 @@ from page_cases import (
     risk_facts,
     risks_facts,
 )
-from releases_ledger import BO, MAKER, NOON, Story
+from releases_ledger import BO, MAKER, NOON, LedgerBuilder
 
 from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
 from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused
@@ -49,9 +49,9 @@ from flywheel_mlflow.reports.pages.risk import risk_page
 from flywheel_mlflow.reports.pages.risks import risks_page
 
 
-def full_story() -> Story:
+def full_story() -> LedgerBuilder:
     """Release 1 in production, release 2 blocked and approved; an override, a risk, a task; every text hostile."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.register(2)
     story.gate(2, verdict="BLOCK")
@@ -74,7 +74,7 @@ def diff_facts() -> ReleaseDiffFacts:
     return ReleaseDiffFacts(ledger_of(story), 1, 2, found, "", releases_facts(story).addresses)
 
 
-def gated(story: Story) -> Page:
+def gated(story: LedgerBuilder) -> Page:
     """The page of a release whose gate to staging is told whole."""
     staging = gate_facts(story, 2, "staging", result=result(2))
     return release_page(release_facts(story, 2, gates=(staging, gate_facts(story, 2, "production"))))
@@ -157,7 +157,7 @@ def test_nothing_can_be_sent_where_acts_are_off(make: Callable[[], Page]) -> Non
 
 def test_production_is_told_first() -> None:
     """The page of releases begins with what consumers get; an open override is in red above it."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     assert lead(releases_page(releases_facts(story))) == [
         (Tone.GOOD, "Release 1 of iteration 1 is in production."),
@@ -170,7 +170,7 @@ def test_production_is_told_first() -> None:
 
 def test_a_moved_alias_is_told() -> None:
     """An alias that is not where the ledger left it is in red, with what reconciling would mend."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     ledger = ledger_of(story, aliases={"staging": 1, "production": 9})
     page = releases_page(releases_facts(story, ledger=ledger, mending=Mending(("put production back",))))
@@ -181,7 +181,7 @@ def test_a_moved_alias_is_told() -> None:
 
 def test_a_rollback_is_sent_once_its_plan_is_known() -> None:
     """Before the plan nothing can be sent; with it the form names the very release that was looked at."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     first = releases_page(releases_facts(story, way_back=WayBack(candidate=1)))
     assert not [form for form in forms(first) if form.action.endswith("rollback")]
@@ -195,9 +195,11 @@ def test_a_rollback_is_sent_once_its_plan_is_known() -> None:
 
 def test_unknown_is_said() -> None:
     """A ledger nobody can read, and one without a release, say so, with the next command; never that all is well."""
-    unknown = releases_page(releases_facts(Story(), ledger=replace(ledger_of(Story()), unknown="the run is gone")))
+    unknown = releases_page(
+        releases_facts(LedgerBuilder(), ledger=replace(ledger_of(LedgerBuilder()), unknown="the run is gone"))
+    )
     assert lead(unknown)[0] == (Tone.UNKNOWN, "The ledger is unknown: the run is gone.")
-    none = releases_page(releases_facts(Story()))
+    none = releases_page(releases_facts(LedgerBuilder()))
     assert "No release was made yet" in lead(none)[0][1]
     assert [command.line for section in none.sections for command in section.commands] == [
         "flywheel release create --iteration N"
@@ -206,7 +208,7 @@ def test_unknown_is_said() -> None:
 
 def test_only_the_ledger_says_what_was_done() -> None:
     """``event`` shows the sentence of that event, if it is about this release; a number of another shows nothing."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.register(2)
     shown = release_page(release_facts(story, 2, event=1))
@@ -218,7 +220,7 @@ def test_only_the_ledger_says_what_was_done() -> None:
 
 def test_a_verdict_stands_until_its_world_changes() -> None:
     """A PASS is told as standing; once its basis changed, or it ran out, the page says what to do instead."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.gate(1, verdict="PASS")
     standing = release_page(release_facts(story))
@@ -235,7 +237,7 @@ def test_a_verdict_stands_until_its_world_changes() -> None:
 
 def test_every_criterion_is_told() -> None:
     """What stops the release comes first, with value, limit, n, linked evidence, and the next command."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.gate(1, verdict="BLOCK")
     section = gate_section(gate_facts(story, 1, "staging", result=result()), 1, release_facts(story).addresses)
@@ -251,7 +253,7 @@ def test_every_criterion_is_told() -> None:
 
 def test_an_unread_verdict_shows_no_criteria() -> None:
     """A report that is gone or is not the one in the ledger is said in red; nothing of it is shown."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.gate(1)
     facts = gate_facts(story, 1, "staging", unread="the report of run x is not the one the ledger names")
@@ -262,7 +264,7 @@ def test_an_unread_verdict_shows_no_criteria() -> None:
 
 def test_the_reader_chooses_among_their_roles() -> None:
     """The forms offer the roles in which the act would not be refused; without one they say why in the first."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     page = release_page(release_facts(story))
     (approve,) = [form for form in forms(page) if form.action.endswith("approve")]
@@ -278,7 +280,7 @@ def test_the_reader_chooses_among_their_roles() -> None:
 
 def test_an_override_is_confirmed_on_the_page() -> None:
     """The form shows only while an override waits; who is not its second person reads why not."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     acts = {form.action.rpartition("/")[2] for form in forms(release_page(release_facts(story)))}
     assert "override-confirm" not in acts
@@ -293,7 +295,7 @@ def test_an_override_is_confirmed_on_the_page() -> None:
 
 def test_an_approval_says_whether_it_counts() -> None:
     """The author's own approval is shown as not counting, with the reason, and as not verified."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.approve(1, actor=MAKER)
     story.approve(1, "guardian", actor=BO)
@@ -307,7 +309,7 @@ def test_an_approval_says_whether_it_counts() -> None:
 
 def test_a_rejected_release_says_by_whom() -> None:
     """The first thing a reader learns of a rejected release is who rejected it and why."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.write(Kind.REJECTED, {"version": 1, "role": "guardian", "reason": "it leaks"}, actor=BO)
     assert lead(release_page(release_facts(story)))[0] == (Tone.BAD, "It stands as rejected by bo: it leaks.")
@@ -315,7 +317,7 @@ def test_a_rejected_release_says_by_whom() -> None:
 
 def test_a_lost_bundle_is_told() -> None:
     """A bundle that cannot be read is in red in place of what it pins."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     page = release_page(release_facts(story, pinned=PinnedFacts(unread="manifest.json is gone")))
     (section,) = [section for section in page.sections if section.id == "pins"]
@@ -373,7 +375,7 @@ def test_nobody_explains_without_a_release() -> None:
 
 def test_overdue_risks_come_first() -> None:
     """An overdue high risk is in red before all others; closed ones are in a table of their own."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk(1, 1, title="small")
     story.open_risk(5, 5, title="late", due=(NOON - timedelta(days=1)).isoformat())
     page = risks_page(risks_facts(story))
@@ -385,7 +387,7 @@ def test_overdue_risks_come_first() -> None:
 
 def test_a_risk_tells_how_far_it_spreads() -> None:
     """Projects, layers, turns and interfaces are told; a risk that names no project is unknown, never harmless."""
-    story = Story()
+    story = LedgerBuilder()
     name = f"R{story.open_risk(projects=['p01']).number}"
     text = PageReader(framed(risk_page(risk_facts(story, name)))).text
     assert "one turn later" in text
@@ -396,7 +398,7 @@ def test_a_risk_tells_how_far_it_spreads() -> None:
 
 def test_only_its_owner_is_offered_to_close_a_risk() -> None:
     """The rule's own words stand in place of the button."""
-    story = Story()
+    story = LedgerBuilder()
     name = f"R{story.open_risk().number}"
     page = risk_page(risk_facts(story, name, close_refused="bo does not own risk R0"))
     assert {form.action.rpartition("/")[2]: form.refused for form in forms(page)} == {
@@ -417,7 +419,7 @@ def test_two_releases_that_do_not_differ() -> None:
 
 def test_the_board_tells_what_nobody_takes() -> None:
     """Unroutable events, the reflux rate and waiting themes are told first, each with its numbers."""
-    found = lead(feedback_page(board_facts(Story())))
+    found = lead(feedback_page(board_facts(LedgerBuilder())))
     assert found[0] == (Tone.ATTENTION, "4 events taken in; 1 of them no rule takes (25.0%).")
     assert "reflux rate 50.0%" in found[1][1]
     assert found[2] == (Tone.ATTENTION, "2 of 2 themes wait for a decision.")
@@ -425,7 +427,7 @@ def test_the_board_tells_what_nobody_takes() -> None:
 
 def test_a_theme_shows_its_factors() -> None:
     """Scope and severity, reuse, risk and cost stand below their product, with where each comes from."""
-    page = feedback_page(board_facts(Story()))
+    page = feedback_page(board_facts(LedgerBuilder()))
     (section,) = [section for section in page.sections if section.id == "themes"]
     row, factors = section.tables[0].rows[0], section.tables[1].rows[0]
     impact, reuse, risk, cost = (float(cell.text) for cell in factors[1:5])
@@ -446,7 +448,7 @@ def test_the_words_of_an_event_come_first() -> None:
 
 def test_what_became_a_task_is_not_offered() -> None:
     """Themes that are tasks can be neither queued nor declined; the task says whether it helped, before and after."""
-    story = Story()
+    story = LedgerBuilder()
     accept(story)
     page = feedback_page(board_facts(story))
     themes = {
@@ -475,9 +477,9 @@ def test_events_are_paged() -> None:
 
 def test_an_iteration_without_feedback_says_so() -> None:
     """No ingestion is unknown, with the command that takes one in; nothing looks like a good zero."""
-    page = feedback_page(board_facts(Story(), ingestions=(), queues=None, events=None))
+    page = feedback_page(board_facts(LedgerBuilder(), ingestions=(), queues=None, events=None))
     assert lead(page) == [(Tone.UNKNOWN, "No feedback of iteration 2 was taken in yet.")]
-    unread = feedback_page(board_facts(Story(), queues=None, events=None, unknown="events.parquet is gone"))
+    unread = feedback_page(board_facts(LedgerBuilder(), queues=None, events=None, unknown="events.parquet is gone"))
     assert lead(unread)[0] == (Tone.UNKNOWN, "Where the events go is unknown: events.parquet is gone.")
 
 
@@ -506,7 +508,7 @@ def test_anybody_may_evaluate_a_gate() -> None:
 
 def test_verdicts_of_a_gate_are_counted() -> None:
     """The first line of a gate says how many of its criteria say what."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.gate(1, verdict="INCONCLUSIVE")
     facts = gate_facts(story, 1, "staging", result=result(verdict=Verdict.INCONCLUSIVE))

@@ -10,7 +10,7 @@ from console_cases import AT, LINKS, compared_side, recorded, section, texts
 from drift_cases import quiet_turns
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from releases_ledger import Story
+from releases_ledger import LedgerBuilder
 from reports_flywheel import contracts, evidence_of, flywheel, healthy_assembly, small_assembly
 
 from flywheel_mlflow.assembly import deliverables
@@ -84,7 +84,7 @@ def same_words(before: Assembly, after: Assembly) -> ReleaseDiff:
 
 
 def _rows(found: ReleaseDiff) -> list[list[Any]]:
-    facts = ReleaseDiffFacts(LedgerFacts(Story().state), 1, 2, found, "", AT)
+    facts = ReleaseDiffFacts(LedgerFacts(LedgerBuilder().state), 1, 2, found, "", AT)
     tables = section(release_diff_page(facts), "numbers").tables
     return [
         [*(cell.text for cell in row), not table.caption.startswith("Computed")]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import ANA, BO, NOON, Story, basis_of, bundle_of
+from releases_ledger import ANA, BO, NOON, LedgerBuilder, basis_of, bundle_of
 
 from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.base.errors import UnknownName
@@ -74,7 +74,7 @@ KINDS = st.sampled_from([*sorted(MOVING), *sorted(MOVING), *Kind, *RiskKind, "se
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[Event, ...]:
     """Events of all kinds: most fit what came before, some contradict it, some hold strange values or lack a key."""
-    story = Story()
+    story = LedgerBuilder()
     for version in (1, 2):
         story.register(version)
     for kind in draw(st.lists(KINDS, min_size=4, max_size=16)):
@@ -174,7 +174,7 @@ def _refute_disputed(events: tuple[Event, ...]) -> None:
 )
 def test_an_event_without_what_it_needs_decides_nothing(kind: Kind, change: dict[str, Any]) -> None:
     """Nothing is rounded, read out of text or made up: the event is disputed, and the state is as before."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     before = story.state
     body = {
@@ -215,7 +215,7 @@ def test_an_event_without_what_it_needs_decides_nothing(kind: Kind, change: dict
 
 def test_unknown_kinds_are_not_read() -> None:
     """What other parts of the product write is neither an error nor a decision."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.write("feedback_decided", {"version": 1, "verdict": "PASS"})
     story.write("", {})
@@ -226,7 +226,7 @@ def test_unknown_kinds_are_not_read() -> None:
 
 def test_only_one_move_is_open() -> None:
     """A second start and a second end are disputed, whichever stage they are about."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.register(2)
     first = story.start(1, "staging")
@@ -244,7 +244,7 @@ def test_only_one_move_is_open() -> None:
 
 def test_an_undone_move_never_happened() -> None:
     """The stage stays, the release reached nothing, and the move is told as ended and not done."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.end(story.start(1, "staging"), Kind.MOVE_UNDONE)
     state = story.state
@@ -257,7 +257,7 @@ def test_an_undone_move_never_happened() -> None:
 @pytest.mark.parametrize("kind", [Kind.REJECTED, Kind.RETIRED])
 def test_rejected_and_retired_are_final(kind: Kind) -> None:
     """No later event moves such a release, and the first decision is the one that is kept."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     first = story.write(kind, {"version": 1, "role": "reviewer", "reason": "bad"}, actor=BO)
     story.write(kind, {"version": 1, "role": "reviewer", "reason": "worse"})
@@ -271,7 +271,7 @@ def test_rejected_and_retired_are_final(kind: Kind) -> None:
 
 def test_stages_follow_the_moves() -> None:
     """Candidate, staging, production, archived; production goes before staging; staging alone does not archive."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     assert story.state.stage_of(1) is ReleaseStage.CANDIDATE
     story.move(1, "staging")
@@ -292,7 +292,7 @@ def test_stages_follow_the_moves() -> None:
 
 def test_production_remembers_its_tenures() -> None:
     """The newest tenure first, each version once, the present one left out; any moment can be asked about."""
-    story = Story()
+    story = LedgerBuilder()
     moments = []
     for version in (1, 2, 3):
         story.reach(version)
@@ -308,7 +308,7 @@ def test_production_remembers_its_tenures() -> None:
 
 def test_after_a_move_is_what_the_fold_will_say() -> None:
     """The state foreseen is the state folded once the move has ended."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     before = story.state
     story.move(1, "staging")
@@ -319,7 +319,7 @@ def test_after_a_move_is_what_the_fold_will_say() -> None:
 
 def test_the_newest_verdict_of_a_stage_counts() -> None:
     """Verdicts of the other stage do not, and of several the last one does."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     assert story.release().last_gate("staging") is None
     story.gate(to="staging")
@@ -332,7 +332,7 @@ def test_the_newest_verdict_of_a_stage_counts() -> None:
 
 def test_times_are_told_in_utc() -> None:
     """An end written in another time zone is the same moment in UTC."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.gate(until="2026-03-02T01:00:00+02:00")
     found = story.release().gates[0].until
@@ -351,7 +351,7 @@ def test_what_changed_is_told_in_words() -> None:
 
 def test_an_unknown_release_is_named_with_those_there_are() -> None:
     """Asking for a version nobody registered lists the registered ones."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     for ask in (story.state.release, story.state.stage_of):
         with pytest.raises(UnknownName, match="known: 1"):
@@ -365,14 +365,14 @@ def test_starts_and_ends_are_kinds_of_moves() -> None:
     assert not STARTS & ENDS
 
 
-def restored(story: Story, version: int, lost: int, **more: Any) -> None:
+def restored(story: LedgerBuilder, version: int, lost: int, **more: Any) -> None:
     body = {"version": version, "lost": lost, "bundle": bundle_of(lost), "reason": "deleted"}
     story.write(Kind.RESTORED, body | more)
 
 
 def test_a_restored_release_takes_the_place_of_the_lost_one() -> None:
     """Aliases, stages and tenures are its own; what was decided about the lost one stays with that one."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.approve(1)
     restored(story, 2, 1)
@@ -391,7 +391,7 @@ def test_a_restored_release_takes_the_place_of_the_lost_one() -> None:
 )
 def test_what_cannot_be_restored_is_in_dispute(change: dict[str, Any]) -> None:
     """Another bundle, a release nobody made, a version that is there: nothing changes."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     before = story.state
     restored(story, **({"version": 2, "lost": 1} | change))
@@ -401,7 +401,7 @@ def test_what_cannot_be_restored_is_in_dispute(change: dict[str, Any]) -> None:
 
 def test_nothing_is_restored_while_a_move_is_open_or_after_the_last_word() -> None:
     """A rejected or retired release is gone for good; an open move is mended first."""
-    story = Story()
+    story = LedgerBuilder()
     story.register()
     story.start(1, "staging")
     restored(story, 2, 1)

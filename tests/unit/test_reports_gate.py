@@ -11,7 +11,7 @@ from flywheels import collected_of, small_flywheel
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from releases_ledger import BLUEPRINT, NOON, Story
+from releases_ledger import BLUEPRINT, NOON, LedgerBuilder
 
 from flywheel_mlflow.assembly.assembly import RecordedAssembly, assemble
 from flywheel_mlflow.assembly.bundle import make_bundle
@@ -34,7 +34,7 @@ ATTACKS = (
     "$$x$$ **bold** _it_ ~~gone~~",
 )
 HOSTILE = st.sampled_from(ATTACKS) | st.text() | st.text(alphabet="|`<>[]()!*_#\n\\-{}%&:/w.")
-STORY = Story()
+STORY = LedgerBuilder()
 STORY.register()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import NOON, Story
+from releases_ledger import NOON, LedgerBuilder
 
 from flywheel_mlflow.assembly.review import Review, Section, Statement, Turn, review_quarter
 from flywheel_mlflow.base.errors import InputError
@@ -35,7 +35,7 @@ def turn(iteration: int = 2, *fired: dict[str, Any], tasks: dict[str, Any] | Non
     )
 
 
-def reviewed(story: Story, *turns: Turn, leverage: Statement | None = None) -> Review:
+def reviewed(story: LedgerBuilder, *turns: Turn, leverage: Statement | None = None) -> Review:
     return review_quarter("f", QUARTER, turns, story.ledger.events, story.risks.values(), leverage)
 
 
@@ -45,14 +45,14 @@ def section(review: Review, title: str) -> Section:
 
 def test_nothing_is_said_about_an_empty_quarter() -> None:
     """Every section says why it has nothing to say; none invents a number."""
-    review = reviewed(Story())
+    review = reviewed(LedgerBuilder())
     assert all(item.unknown and not item.statements for item in review.sections)
     assert render_review(review).count("Unknown or nothing") == len(review.sections)
 
 
 def test_every_statement_has_a_source() -> None:
     """Bottleneck, tasks, risks, actions, recoveries: each names its run and file, or its events."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     story.write(RiskKind.SEEN, {
@@ -78,26 +78,26 @@ def test_the_clearest_bottleneck_is_the_quarters() -> None:
     """How often and how severe a rule fired over all iterations decides, not what the last one looked like."""
     often = THIN | {"name": "often", "title": "Often", "rank": 3.0}
     turns = turn(2, often), turn(3, often), turn(4, THIN, {**often, "rank": 1.0}), turn(5)
-    (told,) = section(reviewed(Story(), *turns), "Clearest bottleneck").statements
+    (told,) = section(reviewed(LedgerBuilder(), *turns), "Clearest bottleneck").statements
     assert told.text.startswith("Often: p01.retention < 0.25 (medium), fired in 3 of 4 iterations: 2, 3, 4; rank 7.00")
     assert all(f"run{number}" in told.source for number in (2, 3, 4, 5))
     severe = turn(6, THIN | {"name": "severe", "title": "Severe", "rank": 20.0, "severity": "high"})
-    (told,) = section(reviewed(Story(), severe, *turns), "Clearest bottleneck").statements
+    (told,) = section(reviewed(LedgerBuilder(), severe, *turns), "Clearest bottleneck").statements
     assert told.text.startswith("Severe: p01.retention < 0.25 (high), fired in 1 of 5 iterations: 6")
-    (quiet,) = section(reviewed(Story(), turn(2), turn(3)), "Clearest bottleneck").statements
+    (quiet,) = section(reviewed(LedgerBuilder(), turn(2), turn(3)), "Clearest bottleneck").statements
     assert quiet.text == "no rule fired in 2 iterations; 1 could not be decided in at least one"
 
 
 @pytest.mark.parametrize(("text", "shown"), [("It was misread.", "misread. S"), ("Why?", "Why? S"), ("so", "so. S")])
 def test_a_sentence_ends_once(text: str, shown: str) -> None:
     """Whatever a theme or an advice ends with, one mark stands before its source, and one behind."""
-    told = render_review(reviewed(Story(), leverage=Statement(text, "run 1")))
+    told = render_review(reviewed(LedgerBuilder(), leverage=Statement(text, "run 1")))
     assert f"{shown}ource: run 1.\n" in told
 
 
 def test_recovery_is_measured_from_the_rollback() -> None:
     """To its end, and to the next release in production; what has not happened is said."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     event = story.start(1, "production", rollback=True, reason="it lies")
@@ -114,7 +114,7 @@ def test_recovery_is_measured_from_the_rollback() -> None:
 
 def test_only_the_quarter_counts() -> None:
     """What was decided before or after is another review's."""
-    story = Story(clock=QUARTER.start - timedelta(minutes=1))
+    story = LedgerBuilder(clock=QUARTER.start - timedelta(minutes=1))
     story.write("noise", {})
     story.write("noise", {})
     assert section(reviewed(story), "Governance actions").statements[0].text == "noise: 1"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from flywheels import small_flywheel
-from releases_ledger import BO, NOON, Story
+from releases_ledger import BO, NOON, LedgerBuilder
 
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import Kind
@@ -27,14 +27,14 @@ def finding(topic: str = "drift/p01", **said: Any) -> dict[str, Any]:
     } | said  # fmt: skip
 
 
-def close(story: Story, name: str) -> None:
+def close(story: LedgerBuilder, name: str) -> None:
     owner = Identity(story.risks[name].owner)
     story.write(RiskKind.CLOSED, {"risk": name, "evidence": "run", "reason": "mended"}, actor=owner)
 
 
 def test_a_gate_that_is_tried_again_opens_no_second_risk() -> None:
     """Ten blocking verdicts are one open risk, seen ten times; a passing one is none."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     story.write(Kind.GATE, gate(1, verdict="PASS"))
     assert story.risks == {}
@@ -49,7 +49,7 @@ def test_a_gate_that_is_tried_again_opens_no_second_risk() -> None:
 
 def test_a_risk_names_the_projects_the_evidence_names() -> None:
     """A gate those behind its criteria, each time it blocks; an override or rollback those of its last gate."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     story.write(Kind.GATE, gate(2, to="production") | {"projects": ["p01"]})
@@ -67,7 +67,7 @@ def test_a_risk_names_the_projects_the_evidence_names() -> None:
 
 def test_a_release_whose_gate_passed_leaves_a_rollback_without_projects() -> None:
     """Nothing names one, so none is guessed; what an older gate named of it was answered since."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     story.write(Kind.GATE, gate(2) | {"projects": ["p01"]})
@@ -78,7 +78,7 @@ def test_a_release_whose_gate_passed_leaves_a_rollback_without_projects() -> Non
 
 def test_another_gate_is_another_risk() -> None:
     """What blocks staging says nothing about production."""
-    story = Story()
+    story = LedgerBuilder()
     story.write(Kind.GATE, gate(1))
     story.write(Kind.GATE, gate(1, to="production"))
     assert [risk.topic for risk in story.risks.values()] == ["gate/staging", "gate/production"]
@@ -86,7 +86,7 @@ def test_another_gate_is_another_risk() -> None:
 
 def test_what_comes_back_names_what_it_was_before() -> None:
     """Seen in iterations 3 and 5, closed, seen in 7: a new risk that points to the closed one."""
-    story = Story()
+    story = LedgerBuilder()
     story.write(RiskKind.SEEN, finding(iteration=3))
     story.write(RiskKind.SEEN, finding(iteration=5, title="worse"))
     (first,) = story.risks.values()
@@ -100,7 +100,7 @@ def test_what_comes_back_names_what_it_was_before() -> None:
 
 def test_a_risk_by_hand_recurs_by_its_title() -> None:
     """Each is a risk of its own, as somebody wanted it; the earlier one of the same title is named."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk(title="Brain drain")
     story.open_risk(title="brain  Drain")
     assert [risk.before for risk in story.risks.values()] == [(), ("R0",)]
@@ -108,7 +108,7 @@ def test_a_risk_by_hand_recurs_by_its_title() -> None:
 
 def test_a_release_tells_the_iteration() -> None:
     """A gate names a release, and the release was made of an iteration."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(4)
     story.write(Kind.GATE, gate(4))
     (risk,) = story.risks.values()
@@ -118,7 +118,7 @@ def test_a_release_tells_the_iteration() -> None:
 def test_half_a_finding_is_no_risk() -> None:
     """An event that lacks or bends what a risk needs changes nothing."""
     for change in ({"due": "soon"}, {"likelihood": 9}, {"projects": "p01"}, {"topic": None}, {"iteration": "3"}):
-        story = Story()
+        story = LedgerBuilder()
         story.write(RiskKind.SEEN, finding(**change))
         story.write(Kind.GATE, {"version": 1, "verdict": "BLOCK"})
         assert story.risks == {}, change

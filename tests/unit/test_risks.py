@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from releases_ledger import BO, NOON, Story
+from releases_ledger import BO, NOON, LedgerBuilder
 
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.risks import HIGH_FROM, MEDIUM_FROM, ROLLBACK_DUE_DAYS, RiskKind, fold_risks
@@ -21,7 +21,7 @@ def test_severity_is_a_matrix(likelihood: int) -> None:
     """low, medium, high by likelihood times impact, and never lower for a larger impact."""
     told = []
     for impact in range(1, 6):
-        story = Story()
+        story = LedgerBuilder()
         story.open_risk(likelihood, impact)
         told.append(story.risks["R0"].severity)
     products = [likelihood * impact for impact in range(1, 6)]
@@ -33,14 +33,14 @@ def test_severity_is_a_matrix(likelihood: int) -> None:
 def test_the_corners_of_the_matrix() -> None:
     """One in one is low, five in five is high, and the first cells of medium and high are where they are said to be."""
     for pair, expected in {(1, 1): "low", (1, 4): "low", (1, 5): "medium", (3, 3): "medium", (3, 4): "high"}.items():
-        story = Story()
+        story = LedgerBuilder()
         story.open_risk(*pair)
         assert story.risks["R0"].severity == expected
 
 
 def test_a_risk_is_overdue_from_its_due_moment_on_until_it_is_closed() -> None:
     """Not a microsecond earlier, and not once its owner closed it; a stranger or a second time closes nothing."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk()
     risk = story.risks["R0"]
     assert not risk.is_overdue(risk.due - timedelta(microseconds=1))
@@ -57,7 +57,7 @@ def test_a_risk_is_overdue_from_its_due_moment_on_until_it_is_closed() -> None:
 
 def test_an_update_changes_what_it_names_and_opens_again() -> None:
     """What the event leaves out stays; the closing is gone, with its evidence."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk(mitigation="umbrella")
     story.write(RiskKind.CLOSED, {"risk": "R0", "evidence": "run7", "reason": "mended"})
     story.write(RiskKind.UPDATED, {"risk": "R0", "owner": "bo", "due": (NOON + 9 * DAY).isoformat()})
@@ -87,7 +87,7 @@ def test_an_update_changes_what_it_names_and_opens_again() -> None:
 )
 def test_a_malformed_event_neither_opens_nor_changes_a_risk(change: dict[str, Any]) -> None:
     """A likelihood of 0 would make the worst risk a low one: such an event is as if it were not there."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk(**change)
     assert story.risks == {}
     opened = story.open_risk(5, 5)
@@ -112,7 +112,7 @@ def test_a_malformed_event_neither_opens_nor_changes_a_risk(change: dict[str, An
 )
 def test_a_risk_is_not_closed_by_half_an_event(kind: str, body: dict[str, Any]) -> None:
     """No risk is meant, or evidence or reason is missing: the risk stays open."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk()
     before = story.risks
     story.write(kind, body)
@@ -121,7 +121,7 @@ def test_a_risk_is_not_closed_by_half_an_event(kind: str, body: dict[str, Any]) 
 
 def test_an_override_opens_a_high_risk_due_when_it_ends() -> None:
     """Going on without a passing gate is owned by who did it, until the override runs out."""
-    story = Story()
+    story = LedgerBuilder()
     story.register(1)
     event = story.override(until=(NOON + DAY).isoformat())
     risk = story.risks[f"R{event.number}"]
@@ -131,7 +131,7 @@ def test_an_override_opens_a_high_risk_due_when_it_ends() -> None:
 
 def test_a_rollback_opens_a_risk() -> None:
     """Somebody has a month to say why it was necessary."""
-    story = Story()
+    story = LedgerBuilder()
     story.reach(1)
     story.reach(2)
     event = story.start(1, "production", rollback=True, reason="it lies " + "x" * 900)
@@ -144,7 +144,7 @@ def test_a_rollback_opens_a_risk() -> None:
 
 def test_projects_are_a_list_of_names() -> None:
     """One name is not read as a list of its letters."""
-    story = Story()
+    story = LedgerBuilder()
     story.open_risk(projects="p01")
     story.open_risk(projects=["p01", 2])
     kept = story.open_risk(projects=["p01", "p02"])
@@ -154,7 +154,7 @@ def test_projects_are_a_list_of_names() -> None:
 @given(st.lists(st.sampled_from(["open", "close", "update", "noise"]), max_size=12))
 def test_risks_come_in_the_order_they_were_opened(acts: list[str]) -> None:
     """Each opening is one risk for ever, whatever happens to it; it is open if its last event did not close it."""
-    story, opened, shut = Story(), [], set()
+    story, opened, shut = LedgerBuilder(), [], set()
     for act in acts:
         if act == "open":
             opened.append(f"R{story.open_risk().number}")

@@ -15,7 +15,7 @@ from flywheel_mlflow.base.names import unshowable
 from flywheel_mlflow.base.signing import Signature
 from flywheel_mlflow.feedback.tasks import TaskKind
 from flywheel_mlflow.operations.acts.act_errors import error_from
-from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.promises.contract import Strict
 from flywheel_mlflow.tracking import Tracking
 
@@ -231,86 +231,86 @@ class RecordReview(_Act):
 # longer than the promotion.
 
 
-def _approve(desk: Desk, act: Approve) -> Any:
+def _approve(session: Session, act: Approve) -> Any:
     from flywheel_mlflow.operations.releases.decisions import approve
 
     signed = Signature(act.signature.public_key, act.signature.value) if act.signature else None
-    return approve(desk, act.version, act.role, act.reason, until=act.until, signature=signed, dry_run=act.dry_run)
+    return approve(session, act.version, act.role, act.reason, until=act.until, signature=signed, dry_run=act.dry_run)
 
 
-def _explain_drift(desk: Desk, act: ExplainDrift) -> Any:
+def _explain_drift(session: Session, act: ExplainDrift) -> Any:
     from flywheel_mlflow.operations.releases.decisions import explain_drift
 
-    return explain_drift(desk, act.version, act.findings, act.reason, dry_run=act.dry_run)
+    return explain_drift(session, act.version, act.findings, act.reason, dry_run=act.dry_run)
 
 
-def _confirm_changes(desk: Desk, act: ConfirmChanges) -> Any:
+def _confirm_changes(session: Session, act: ConfirmChanges) -> Any:
     from flywheel_mlflow.operations.releases.decisions import confirm_changes
 
-    return confirm_changes(desk, act.version, act.reason, dry_run=act.dry_run)
+    return confirm_changes(session, act.version, act.reason, dry_run=act.dry_run)
 
 
-def _reject(desk: Desk, act: Reject) -> Any:
+def _reject(session: Session, act: Reject) -> Any:
     from flywheel_mlflow.operations.releases.decisions import reject
 
-    return reject(desk, act.version, act.role, act.reason, dry_run=act.dry_run)
+    return reject(session, act.version, act.role, act.reason, dry_run=act.dry_run)
 
 
-def _retire(desk: Desk, act: Retire) -> Any:
+def _retire(session: Session, act: Retire) -> Any:
     from flywheel_mlflow.operations.releases.decisions import retire
 
-    return retire(desk, act.version, act.reason, dry_run=act.dry_run)
+    return retire(session, act.version, act.reason, dry_run=act.dry_run)
 
 
-def _override(desk: Desk, act: Override) -> Any:
+def _override(session: Session, act: Override) -> Any:
     from flywheel_mlflow.operations.releases.overriding import override
 
-    return override(desk, act.version, act.to, act.reason, until=act.until, second=act.second, dry_run=act.dry_run)
+    return override(session, act.version, act.to, act.reason, until=act.until, second=act.second, dry_run=act.dry_run)
 
 
-def _confirm_override(desk: Desk, act: ConfirmOverride) -> Any:
+def _confirm_override(session: Session, act: ConfirmOverride) -> Any:
     from flywheel_mlflow.operations.releases.overriding import confirm_override
 
     signed = Signature(act.signature.public_key, act.signature.value) if act.signature else None
-    return confirm_override(desk, act.version, act.reason, signature=signed, dry_run=act.dry_run)
+    return confirm_override(session, act.version, act.reason, signature=signed, dry_run=act.dry_run)
 
 
-def _gate(desk: Desk, act: RunGate) -> dict[str, Any]:
+def _gate(session: Session, act: RunGate) -> dict[str, Any]:
     from flywheel_mlflow.operations.releases.gating import run_gate
     from flywheel_mlflow.reports.gate import criterion_rows
 
-    ran = run_gate(desk, act.version, act.to, dry_run=act.dry_run)
+    ran = run_gate(session, act.version, act.to, dry_run=act.dry_run)
     return {**plain(ran), "rows": plain(criterion_rows(ran.result))}
 
 
-def _promote(desk: Desk, act: Promote) -> Any:
+def _promote(session: Session, act: Promote) -> Any:
     from flywheel_mlflow.operations.releases.moving import promote
 
-    return promote(desk, act.version, act.to, dry_run=act.dry_run)
+    return promote(session, act.version, act.to, dry_run=act.dry_run)
 
 
-def _rollback(desk: Desk, act: Rollback) -> Any:
+def _rollback(session: Session, act: Rollback) -> Any:
     from flywheel_mlflow.operations.releases.moving import rollback
 
-    return rollback(desk, act.reason, to=act.to, dry_run=act.dry_run)
+    return rollback(session, act.reason, to=act.to, dry_run=act.dry_run)
 
 
-def _reconcile(desk: Desk, act: Reconcile) -> Any:
+def _reconcile(session: Session, act: Reconcile) -> Any:
     from flywheel_mlflow.operations.releases.moving import reconcile
 
-    return reconcile(desk, force=act.force, dry_run=act.dry_run)
+    return reconcile(session, force=act.force, dry_run=act.dry_run)
 
 
-def _sign_head(desk: Desk, act: SignHead) -> Any:
+def _sign_head(session: Session, act: SignHead) -> Any:
     from flywheel_mlflow.operations.releases.exporting import sign_head
 
-    return sign_head(desk, act.version)
+    return sign_head(session, act.version)
 
 
-def _create(desk: Desk, act: CreateRelease) -> dict[str, Any]:
+def _create(session: Session, act: CreateRelease) -> dict[str, Any]:
     from flywheel_mlflow.operations.releases.releasing import create_release
 
-    made = create_release(desk, act.iteration, dry_run=act.dry_run)
+    made = create_release(session, act.iteration, dry_run=act.dry_run)
     # The bundle's files can be large, and lie on the server.
     return {
         **plain(made),
@@ -323,11 +323,11 @@ def _create(desk: Desk, act: CreateRelease) -> dict[str, Any]:
     }
 
 
-def _open_risk(desk: Desk, act: OpenRisk) -> Any:
+def _open_risk(session: Session, act: OpenRisk) -> Any:
     from flywheel_mlflow.operations.releases.risking import open_risk
 
     return open_risk(
-        desk,
+        session,
         act.title,
         owner=act.owner,
         due=act.due,
@@ -339,7 +339,7 @@ def _open_risk(desk: Desk, act: OpenRisk) -> Any:
     )
 
 
-def _update_risk(desk: Desk, act: UpdateRisk) -> Any:
+def _update_risk(session: Session, act: UpdateRisk) -> Any:
     from flywheel_mlflow.operations.releases.risking import update_risk
 
     changes = {
@@ -347,55 +347,55 @@ def _update_risk(desk: Desk, act: UpdateRisk) -> Any:
         for name in ("owner", "due", "likelihood", "impact", "mitigation")
         if getattr(act, name) is not None
     }
-    return update_risk(desk, act.risk, changes, dry_run=act.dry_run)
+    return update_risk(session, act.risk, changes, dry_run=act.dry_run)
 
 
-def _close_risk(desk: Desk, act: CloseRisk) -> Any:
+def _close_risk(session: Session, act: CloseRisk) -> Any:
     from flywheel_mlflow.operations.releases.risking import close_risk
 
-    return close_risk(desk, act.risk, evidence=act.evidence, reason=act.reason, dry_run=act.dry_run)
+    return close_risk(session, act.risk, evidence=act.evidence, reason=act.reason, dry_run=act.dry_run)
 
 
-def _watch_risks(desk: Desk, act: WatchRisks) -> Any:
+def _watch_risks(session: Session, act: WatchRisks) -> Any:
     from flywheel_mlflow.operations.releases.watching import watch_risks
 
-    return watch_risks(desk, act.iteration, dry_run=act.dry_run)
+    return watch_risks(session, act.iteration, dry_run=act.dry_run)
 
 
-def _review(desk: Desk, act: RecordReview) -> Any:
+def _review(session: Session, act: RecordReview) -> Any:
     from flywheel_mlflow.operations.assembly.reviewing import record_review
 
-    return record_review(desk, act.quarter, run_id=act.run_id, digest=act.digest, dry_run=act.dry_run)
+    return record_review(session, act.quarter, run_id=act.run_id, digest=act.digest, dry_run=act.dry_run)
 
 
-def _reroute(desk: Desk, act: Reroute) -> Any:
+def _reroute(session: Session, act: Reroute) -> Any:
     from flywheel_mlflow.operations.feedback.routing import reroute_event
 
-    return reroute_event(desk, act.event, to=act.to, reason=act.reason, dry_run=act.dry_run)
+    return reroute_event(session, act.event, to=act.to, reason=act.reason, dry_run=act.dry_run)
 
 
-def _accept_task(desk: Desk, act: AcceptTask) -> Any:
+def _accept_task(session: Session, act: AcceptTask) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import accept_task
 
-    return accept_task(desk, act.run_id, act.digest, dry_run=act.dry_run)
+    return accept_task(session, act.run_id, act.digest, dry_run=act.dry_run)
 
 
-def _absorb_task(desk: Desk, act: AbsorbTask) -> Any:
+def _absorb_task(session: Session, act: AbsorbTask) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import absorb_task
 
-    return absorb_task(desk, act.task, iteration=act.iteration, evidence=act.evidence, dry_run=act.dry_run)
+    return absorb_task(session, act.task, iteration=act.iteration, evidence=act.evidence, dry_run=act.dry_run)
 
 
-def _task(kind: TaskKind, desk: Desk, act: DecideTask) -> Any:
+def _task(kind: TaskKind, session: Session, act: DecideTask) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import decide_task
 
-    return decide_task(desk, act.task, kind, act.reason, dry_run=act.dry_run)
+    return decide_task(session, act.task, kind, act.reason, dry_run=act.dry_run)
 
 
-def _theme(kind: TaskKind, desk: Desk, act: DecideTheme) -> Any:
+def _theme(kind: TaskKind, session: Session, act: DecideTheme) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import decide_theme
 
-    return decide_theme(desk, act.theme, kind, act.reason, found_in=act.iteration, dry_run=act.dry_run)
+    return decide_theme(session, act.theme, kind, act.reason, found_in=act.iteration, dry_run=act.dry_run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +403,7 @@ class ActKind:
     """One kind of act: what it takes, and what does it."""
 
     takes: type[_Act]
-    does: Callable[[Desk, Any], Any]
+    does: Callable[[Session, Any], Any]
 
 
 #: Every act by the name under which the server's plugin offers it.
@@ -436,14 +436,14 @@ ACTS: Mapping[str, ActKind] = {
 }
 
 
-def perform(desk: Desk, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def perform(session: Session, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Do an act here; its result as plain values.
 
     Raises:
         UnknownName: no act is called so. InputError: arguments that cannot be read. And whatever the act raises.
     """
     kind = _kind(name)
-    result = plain(kind.does(desk, read_act(name, arguments)))
+    result = plain(kind.does(session, read_act(name, arguments)))
     return result if isinstance(result, dict) else {"result": result}
 
 
@@ -478,11 +478,11 @@ def _kind(name: str) -> ActKind:
     return ACTS[name]
 
 
-def act_somewhere(desk: Desk, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def act_somewhere(session: Session, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Do an act: by the server when its plugin serves this flywheel, which then vouches for who acts; else here."""
-    if serves(desk.tracking, desk.flywheel.name):
-        return _remote(desk.tracking, name, arguments)
-    return perform(desk, name, arguments)
+    if serves(session.tracking, session.flywheel.name):
+        return _remote(session.tracking, name, arguments)
+    return perform(session, name, arguments)
 
 
 def serves(tracking: Tracking, flywheel: str) -> bool:

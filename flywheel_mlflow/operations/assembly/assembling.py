@@ -25,7 +25,7 @@ from flywheel_mlflow.feedback.absorption import NO_REFLUX, Reflux, effects_known
 from flywheel_mlflow.feedback.tasks import fold_tasks
 from flywheel_mlflow.operations.assembly.contamination import find_overlaps
 from flywheel_mlflow.operations.assembly.drifting import compare_evidence
-from flywheel_mlflow.operations.deciding import look
+from flywheel_mlflow.operations.deciding import read_snapshot
 from flywheel_mlflow.operations.feedback.handing import unknown_documents
 from flywheel_mlflow.operations.projects.project_run import check_iteration_number
 from flywheel_mlflow.operations.projects.self_evidence import own_files, self_evidence
@@ -45,7 +45,7 @@ MAX_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class IterationInputs:
     """What the server holds about an iteration and the one before."""
 
     collected: Collected
@@ -92,7 +92,7 @@ def _upstream(flywheel: Flywheel) -> dict[str, Contract]:
     return {name: contract for name, contract in flywheel.contracts.items() if not contract.is_assembly}
 
 
-def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: bool = True) -> Gathered:
+def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: bool = True) -> IterationInputs:
     """Everything on the server that an assembly of ``iteration`` rests on.
 
     ``compared`` False leaves the comparison with the iteration before out, for answers that do not need it.
@@ -106,7 +106,7 @@ def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: 
     drift = None
     if compared and before is not None and before.evidence and collected.evidence:
         drift = compare_evidence(flywheel, tracking, collected, before, previous, tasks=effects_known(reflux))
-    return Gathered(
+    return IterationInputs(
         collected,
         before,
         previous,
@@ -119,8 +119,8 @@ def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: 
 
 def _decisions(tracking: Tracking, ended: datetime | None) -> tuple[Event, ...]:
     """The ledger as it was when this iteration's evidence ended; later decisions belong to later iterations."""
-    world = look(tracking)
-    return decided_until(world.ledger.events, ended) if world else ()
+    snapshot = read_snapshot(tracking)
+    return decided_until(snapshot.ledger.events, ended) if snapshot else ()
 
 
 def _reflux(tracking: Tracking, decided: tuple[Event, ...], ended: datetime | None, collected: Collected) -> Reflux:
@@ -132,7 +132,7 @@ def _reflux(tracking: Tracking, decided: tuple[Event, ...], ended: datetime | No
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class AssembledFiles:
     """An assembly that contains the outcome of its own checks, with its files."""
 
     assembly: Assembly
@@ -140,7 +140,7 @@ class Settled:
     files: Mapping[str, str]
 
 
-def settle(flywheel: Flywheel, gathered: Gathered, sources: Mapping[str, str]) -> Settled:
+def settle(flywheel: Flywheel, gathered: IterationInputs, sources: Mapping[str, str]) -> AssembledFiles:
     """Assemble until the checks of the assembly agree with the evidence they are in it.
 
     Raises:
@@ -168,7 +168,7 @@ def settle(flywheel: Flywheel, gathered: Gathered, sources: Mapping[str, str]) -
         found = self_evidence(current, checks)
         if found == own or found is None:
             files = render_deliverables(current, checks=checks, published=published) | own_files(current)
-            return Settled(current, checks, files)
+            return AssembledFiles(current, checks, files)
         own = found
     raise AssemblyError(
         f"the assembly's own checks do not settle within {MAX_ROUNDS} rounds",
@@ -271,7 +271,7 @@ def _linked(
 
 
 def possible_notes(
-    tracking: Tracking, recorded: RecordedAssembly, gathered: Gathered, settled: Settled
+    tracking: Tracking, recorded: RecordedAssembly, gathered: IterationInputs, settled: AssembledFiles
 ) -> tuple[frozenset[str], dict[str, str]]:
     """The notes that an assembly's run can have, and those of its stages by id.
 
@@ -286,7 +286,7 @@ def possible_notes(
     return frozenset(linked(pages=pages) for pages in (True, False)), notes
 
 
-def _content(settled: Settled, digest: str) -> AssemblyContent:
+def _content(settled: AssembledFiles, digest: str) -> AssemblyContent:
     from flywheel_mlflow.tracking import AssemblyContent, StageRunContent
 
     assembly = settled.assembly

@@ -12,7 +12,7 @@ from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.evidence.runs import Check, Outcome
-from flywheel_mlflow.operations.assembly.assembling import Settled, gather, possible_notes, settle
+from flywheel_mlflow.operations.assembly.assembling import AssembledFiles, gather, possible_notes, settle
 from flywheel_mlflow.operations.assembly.read_copy import Notes, check_document_faults, copy_faults
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.numbers import format_value
@@ -60,7 +60,9 @@ def check_iteration(flywheel: Flywheel, tracking: Tracking, iteration: int) -> C
     return Checked(present.run_id, iteration, (*consistency.run_checks(view), shown))
 
 
-def _read_copy(tracking: Tracking, run_id: str, files: Mapping[str, str], settled: Settled, notes: Notes) -> Check:
+def _read_copy(
+    tracking: Tracking, run_id: str, files: Mapping[str, str], settled: AssembledFiles, notes: Notes
+) -> Check:
     """Whether the pages in MLflow show what was assembled: numbers, statuses, notes, stages, check results."""
     found = [
         *copy_faults(tracking, run_id, files, notes),
@@ -94,7 +96,7 @@ def _files(tracking: Tracking, present: RecordedAssembly) -> dict[str, str]:
         return tracking.assemblies.files(present.run_id, folder)
 
 
-def _view(settled: Settled, files: Mapping[str, str], sources: Mapping[str, str]) -> consistency.AssemblyView:
+def _view(settled: AssembledFiles, files: Mapping[str, str], sources: Mapping[str, str]) -> consistency.AssemblyView:
     return consistency.AssemblyView(
         files=files, now=settled.assembly, rendered=settled.files, sources=sources, format_value=format_value
     )

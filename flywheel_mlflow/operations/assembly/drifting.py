@@ -21,7 +21,7 @@ from flywheel_mlflow.drift import (
 )
 from flywheel_mlflow.feedback.absorption import absorption_from_json, effects_recorded
 from flywheel_mlflow.operations.assembly.sides import BothSides, kpi_history, read_data, recorded_side
-from flywheel_mlflow.operations.deciding import look
+from flywheel_mlflow.operations.deciding import read_snapshot
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.drift import render_drift
 
@@ -152,11 +152,11 @@ def drift_after_assembly(flywheel: Flywheel, tracking: Tracking, iteration: int,
 
 def production_assembly(tracking: Tracking) -> RecordedAssembly | None:
     """The assembly of the release in production; None when there is none."""
-    world = look(tracking)
-    current = world.state.current["production"] if world else None
-    if world is None or current is None:
+    snapshot = read_snapshot(tracking)
+    current = snapshot.state.current["production"] if snapshot else None
+    if snapshot is None or current is None:
         return None
-    release = world.state.release(current)
+    release = snapshot.state.release(current)
     return tracking.assemblies.recorded_run(release.run_id, release.iteration)
 
 

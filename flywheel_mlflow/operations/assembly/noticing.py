@@ -14,7 +14,7 @@ from flywheel_mlflow.evidence.runs import Collected
 from flywheel_mlflow.feedback.failures import KpiFailures
 from flywheel_mlflow.feedback.findings import own_events
 from flywheel_mlflow.operations.assembly.assembling import collect_iteration
-from flywheel_mlflow.operations.deciding import look
+from flywheel_mlflow.operations.deciding import read_snapshot
 from flywheel_mlflow.operations.feedback.feedback import OWN_FINDINGS, Ingested, Intake
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.tracking import Tracking
@@ -108,8 +108,8 @@ def _failures(tracking: Tracking, collected: Collected, unread: list[str]) -> di
 def _decisions(tracking: Tracking, unread: list[str]) -> tuple[Event, ...]:
     """The ledger as far as it can be read; nothing before the first release."""
     try:
-        world = look(tracking)
+        snapshot = read_snapshot(tracking)
     except FlywheelError as error:
         unread.append(f"decisions: {error.what}")
         return ()
-    return world.ledger.counted if world else ()
+    return snapshot.ledger.counted if snapshot else ()

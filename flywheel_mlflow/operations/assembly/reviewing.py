@@ -18,7 +18,15 @@ from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.drift import drift_report_from_json
 from flywheel_mlflow.evidence.lineage import edges
 from flywheel_mlflow.feedback.priority import prioritise
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently
+from flywheel_mlflow.operations.deciding import (
+    LedgerSnapshot,
+    NewEvent,
+    Session,
+    append_decision,
+    begin,
+    persistently,
+    read_snapshot,
+)
 from flywheel_mlflow.operations.feedback.theming import known_themes, task_state
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.review import render_review
@@ -39,7 +47,7 @@ class Reviewed:
     run_id: str | None
 
 
-def write_review(desk: Desk, quarter: str, *, out: Path | None = None, dry_run: bool = False) -> Reviewed:
+def write_review(session: Session, quarter: str, *, out: Path | None = None, dry_run: bool = False) -> Reviewed:
     """Write the review of a quarter, and log it with the newest assembly of that quarter.
 
     Raises:
@@ -47,17 +55,17 @@ def write_review(desk: Desk, quarter: str, *, out: Path | None = None, dry_run: 
         StorageError: ``out`` cannot be written.
     """
     wanted = read_quarter(quarter)
-    recorded = desk.tracking.assemblies.between(wanted.start, wanted.end)
-    world = persistently(desk, lambda: look(desk.tracking))
+    recorded = session.tracking.assemblies.between(wanted.start, wanted.end)
+    snapshot = persistently(session, lambda: read_snapshot(session.tracking))
     review = review_quarter(
-        desk.flywheel.name,
+        session.flywheel.name,
         wanted,
-        [_turn(desk, item) for item in recorded],
-        world.ledger.counted if world else (),
-        world.risks.values() if world else (),
-        _leverage(desk, world, wanted),
+        [_turn(session, item) for item in recorded],
+        snapshot.ledger.counted if snapshot else (),
+        snapshot.risks.values() if snapshot else (),
+        _leverage(session, snapshot, wanted),
     )
-    if not recorded and not any(wanted.holds(event.at) for event in (world.ledger.counted if world else ())):
+    if not recorded and not any(wanted.holds(event.at) for event in (snapshot.ledger.counted if snapshot else ())):
         raise InputError(
             f"nothing was assembled or decided in {wanted}",
             hint="run `flywheel assemble --iteration N`, or name another quarter",
@@ -69,11 +77,13 @@ def write_review(desk: Desk, quarter: str, *, out: Path | None = None, dry_run: 
     run_id = recorded[-1].run_id if recorded and not dry_run else None
     if run_id is not None:
         with scratch_folder() as folder:
-            desk.tracking.artifacts.put(run_id, {f"{FOLDER}/{name}": body for name, body in files.items()}, folder)
+            session.tracking.artifacts.put(run_id, {f"{FOLDER}/{name}": body for name, body in files.items()}, folder)
     return Reviewed(review, text, sha256_text(files[f"{wanted}.json"]), run_id)
 
 
-def record_review(desk: Desk, quarter: str, *, run_id: str, digest: str, dry_run: bool = False) -> dict[str, object]:
+def record_review(
+    session: Session, quarter: str, *, run_id: str, digest: str, dry_run: bool = False
+) -> dict[str, object]:
     """Say in the ledger that a quarter was reviewed.
 
     Raises:
@@ -81,7 +91,7 @@ def record_review(desk: Desk, quarter: str, *, run_id: str, digest: str, dry_run
     """
     wanted = read_quarter(quarter)
     with scratch_folder() as folder:
-        text = desk.tracking.artifacts.text(run_id, f"{FOLDER}/{wanted}.json", folder)
+        text = session.tracking.artifacts.text(run_id, f"{FOLDER}/{wanted}.json", folder)
     if text is None or sha256_text(text) != digest:
         raise Refused(
             f"run {run_id[:80]} does not hold this review of {wanted}",
@@ -91,14 +101,14 @@ def record_review(desk: Desk, quarter: str, *, run_id: str, digest: str, dry_run
     body = {"quarter": str(wanted), "run_id": run_id, "digest": digest}
     if dry_run:
         return {"event": None, "body": body}
-    begin(desk)
-    event, _ = decide(desk, lambda _: Draft(REVIEWED, body))
+    begin(session)
+    event, _ = append_decision(session, lambda _: NewEvent(REVIEWED, body))
     return {"event": event.number, "body": body}
 
 
-def _turn(desk: Desk, recorded: RecordedAssembly) -> Turn:
+def _turn(session: Session, recorded: RecordedAssembly) -> Turn:
     with scratch_folder() as folder:
-        files = desk.tracking.assemblies.files(recorded.run_id, folder)
+        files = session.tracking.assemblies.files(recorded.run_id, folder)
 
     def document(name: str, otherwise: Callable[[], Value]) -> Value:
         try:
@@ -117,15 +127,15 @@ def _turn(desk: Desk, recorded: RecordedAssembly) -> Turn:
     )
 
 
-def _leverage(desk: Desk, world: World | None, quarter: Quarter) -> Statement | None:
+def _leverage(session: Session, snapshot: LedgerSnapshot | None, quarter: Quarter) -> Statement | None:
     """The most pressing theme of the newest feedback that nobody accepted or declined.
 
     Urgency is judged at the quarter's end, or now while the quarter runs: nothing is overdue ahead of time.
     """
-    known = known_themes(desk.tracking)
+    known = known_themes(session.tracking)
     if not known:
         return None
-    themes, state = known[max(known)], task_state(world)
+    themes, state = known[max(known)], task_state(snapshot)
     waiting = [
         theme
         for theme in themes.themes
@@ -133,10 +143,10 @@ def _leverage(desk: Desk, world: World | None, quarter: Quarter) -> Statement | 
     ]
     ordered = prioritise(
         waiting,
-        edges=edges(desk.flywheel.contracts, {}, {}),
-        risks=world.risks.values() if world else (),
+        edges=edges(session.flywheel.contracts, {}, {}),
+        risks=snapshot.risks.values() if snapshot else (),
         hours={},
-        now=min(quarter.end, desk.now()),
+        now=min(quarter.end, session.now()),
     )
     if not ordered:
         return None

@@ -24,7 +24,7 @@ from flywheel_mlflow.feedback.tasks import (
     task_digest,
     task_file,
 )
-from flywheel_mlflow.operations.deciding import Desk, look, persistently
+from flywheel_mlflow.operations.deciding import Session, persistently, read_snapshot
 from flywheel_mlflow.operations.feedback.theming import task_state
 from flywheel_mlflow.operations.projects.pipeline import all_tasks
 from flywheel_mlflow.operations.projects.project_run import OWN_FOLDER, TASKS_FILE
@@ -43,7 +43,7 @@ class Handed:
     waiting: Mapping[str, str]
 
 
-def write_tasks(desk: Desk, iteration: int, folder: Path, *, given: Path | None = None) -> Handed:
+def write_tasks(session: Session, iteration: int, folder: Path, *, given: Path | None = None) -> Handed:
     """Write the tasks of an iteration below ``folder``, one file each, as pipelines read them.
 
     These are the tasks that were accepted for it or an earlier one, those that runs were found to have read up to it,
@@ -55,12 +55,12 @@ def write_tasks(desk: Desk, iteration: int, folder: Path, *, given: Path | None 
         DocumentError: a given file is no task.
         StorageError: the folder cannot be written.
     """
-    state = task_state(persistently(desk, lambda: look(desk.tracking)))
+    state = task_state(persistently(session, lambda: read_snapshot(session.tracking)))
     waiting: dict[str, str] = {}
     files: dict[str, Task] = {}
-    documents = _Documents(desk.tracking)
+    documents = _Documents(session.tracking)
     for task in state.due(iteration):
-        why = _why_not(task, desk.flywheel)
+        why = _why_not(task, session.flywheel)
         if why:
             waiting[task.id] = why
         else:
@@ -73,11 +73,11 @@ def write_tasks(desk: Desk, iteration: int, folder: Path, *, given: Path | None 
             waiting[offered.id] = f"withdrawn by {known.withdrawn.by}: {known.withdrawn.reason}"
             continue
         _refuse_other(offered, known, documents, given)
-        if offered.project not in desk.flywheel.contracts:
+        if offered.project not in session.flywheel.contracts:
             waiting[offered.id] = f"{offered.project} is no project"
             continue
-        check_kpi(desk.flywheel.contract(offered.project), offered.kpi)
-        check_moves(desk.flywheel, offered.moves)
+        check_kpi(session.flywheel.contract(offered.project), offered.kpi)
+        check_moves(session.flywheel, offered.moves)
         files[offered.id] = offered
         waiting.pop(offered.id, None)
     write_files({f"{number:04d}.json": task_file(files[name]) for number, name in enumerate(sorted(files))}, folder)

@@ -11,7 +11,7 @@ from flywheel_mlflow.base.errors import DocumentError, InputError
 from flywheel_mlflow.decisions.releases import Release, ReleaseState
 from flywheel_mlflow.feedback.absorption import absorption_from_json
 from flywheel_mlflow.operations.bundles import fetch_bundle
-from flywheel_mlflow.operations.deciding import World
+from flywheel_mlflow.operations.deciding import LedgerSnapshot
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking
@@ -43,7 +43,7 @@ def new_tasks(bundle: Bundle, state: ReleaseState) -> list[str] | None:
     return fresh if sum(len(task) + 3 for task in fresh) <= MAX_IDS else None
 
 
-def releases_of(tracking: Tracking, world: World | None) -> dict[str, int]:
+def releases_of(tracking: Tracking, snapshot: LedgerSnapshot | None) -> dict[str, int]:
     """The first release that pins each task, by task.
 
     Releases say in the ledger which tasks are new with them, so this reads nothing more; only for one that does not
@@ -51,7 +51,7 @@ def releases_of(tracking: Tracking, world: World | None) -> dict[str, int]:
     unknown.
     """
     first: dict[str, int] = {}
-    for version, release in sorted(world.state.releases.items()) if world else ():
+    for version, release in sorted(snapshot.state.releases.items()) if snapshot else ():
         for task in _tasks_of(tracking, release):
             first.setdefault(task, version)
     return first

@@ -9,7 +9,7 @@ from datetime import datetime
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.feedback.measures import Age
 from flywheel_mlflow.feedback.tasks import AcceptedTask, Budget, budget
-from flywheel_mlflow.operations.deciding import look
+from flywheel_mlflow.operations.deciding import read_snapshot
 from flywheel_mlflow.operations.feedback.routing import Routed, route_iteration
 from flywheel_mlflow.operations.feedback.theming import task_state
 from flywheel_mlflow.tracking import Tracking
@@ -56,7 +56,7 @@ def feedback_metrics(
     flywheel: Flywheel, tracking: Tracking, *, now: datetime, iteration: int | None = None
 ) -> FeedbackMetrics:
     """What became of the feedback of one iteration, or of all; reads every event of them once."""
-    tasks = tuple(task_state(look(tracking)).tasks.values())
+    tasks = tuple(task_state(read_snapshot(tracking)).tasks.values())
     turns = {batch.iteration for batch in tracking.feedback.batches()} | {
         task.absorbed.iteration for task in tasks if task.absorbed
     }

@@ -19,8 +19,8 @@ from flywheel_mlflow.feedback.exporting import to_csv, to_json_lines
 from flywheel_mlflow.feedback.intake import column_counts
 from flywheel_mlflow.feedback.measures import Age, age, misroute_rate, unroutable_rate
 from flywheel_mlflow.feedback.routed import RULES_TO, changed, routed_now
-from flywheel_mlflow.feedback.routing import REASON, RULE, TO, UNROUTABLE, Asked, explain
-from flywheel_mlflow.operations.deciding import Desk, Draft, begin, decide, look
+from flywheel_mlflow.feedback.routing import REASON, RULE, TO, UNROUTABLE, RouteAnswer, explain
+from flywheel_mlflow.operations.deciding import NewEvent, Session, append_decision, begin, read_snapshot
 from flywheel_mlflow.operations.feedback.feedback import router_of
 from flywheel_mlflow.tracking import StoredBatch, Tracking
 
@@ -123,8 +123,8 @@ def _most_first(counted: Counter[str]) -> dict[str, int]:
 
 def decided_routes(tracking: Tracking) -> Mapping[str, RoutingDecision]:
     """What people decided about routes, by event; nothing while there is no ledger."""
-    world = look(tracking)
-    return in_force(routing_decisions(world.ledger.counted)) if world else {}
+    snapshot = read_snapshot(tracking)
+    return in_force(routing_decisions(snapshot.ledger.counted)) if snapshot else {}
 
 
 def routed_events(
@@ -216,7 +216,7 @@ class Explained:
 
     event: Mapping[str, Any]
     batch: StoredBatch
-    asked: tuple[Asked, ...]
+    asked: tuple[RouteAnswer, ...]
     decision: RoutingDecision | None
 
 
@@ -242,25 +242,25 @@ def explain_event(flywheel: Flywheel, tracking: Tracking, event_id: str) -> Expl
     return Explained(row, batch, explain(router, stored.select(read_schema().names)), decision)
 
 
-def reroute_event(desk: Desk, event_id: str, *, to: str, reason: str, dry_run: bool = False) -> RoutingDecision:
+def reroute_event(session: Session, event_id: str, *, to: str, reason: str, dry_run: bool = False) -> RoutingDecision:
     """Send an event to another project, by a decision in the ledger; counts as a misroute of the rules.
 
     Raises:
         UnknownName: no such project.
         InputError: no such event, no reason, or it goes there already.
     """
-    project_id = desk.flywheel.project_of(to)
+    project_id = session.flywheel.project_of(to)
     if not reason.strip() or len(reason) > MAX_REASON:
         raise InputError("a reason of 1 to 2,000 characters is needed", hint="say why the rules are wrong here")
-    explained = explain_event(desk.flywheel, desk.tracking, event_id)
+    explained = explain_event(session.flywheel, session.tracking, event_id)
     if explained.event[TO] == project_id:
         raise InputError(f"the event goes to {project_id} already", hint="`flywheel feedback explain` shows why")
     body = {"event": event_id, "from": explained.event[TO], "to": project_id, "reason": reason.strip()}
-    at = desk.now()
+    at = session.now()
     if not dry_run:
-        begin(desk)
-        at = decide(desk, lambda _: Draft(REROUTED, body))[0].at
-    return RoutingDecision(event_id, project_id, reason.strip(), desk.actor.name, at)
+        begin(session)
+        at = append_decision(session, lambda _: NewEvent(REROUTED, body))[0].at
+    return RoutingDecision(event_id, project_id, reason.strip(), session.actor.name, at)
 
 
 @dataclass(frozen=True, slots=True)

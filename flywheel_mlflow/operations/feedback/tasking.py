@@ -21,7 +21,16 @@ from flywheel_mlflow.feedback.tasks import (
     ThemeDecision,
     fold_tasks,
 )
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently, refuse_unsound
+from flywheel_mlflow.operations.deciding import (
+    LedgerSnapshot,
+    NewEvent,
+    Session,
+    append_decision,
+    begin,
+    persistently,
+    read_snapshot,
+    refuse_unsound,
+)
 from flywheel_mlflow.operations.feedback.handing import (
     accepted_document,
     check_kpi,
@@ -60,7 +69,7 @@ class PreparedTask:
 
 
 def prepare_task(
-    desk: Desk,
+    session: Session,
     theme_id: str,
     *,
     category: str,
@@ -75,7 +84,7 @@ def prepare_task(
     """Make a theme a task for its project, and keep its document; nothing is decided yet.
 
     Args:
-        desk: who acts, where.
+        session: who acts, where.
         theme_id: the theme.
         category: what the work is for: growth, efficiency, defence or organisation.
         found_in: the iteration whose feedback is meant; the newest the theme was found in if left out.
@@ -90,16 +99,16 @@ def prepare_task(
         UnknownName: no such theme, category, KPI or finding.
         InputError: too many findings, the iteration is not after the feedback's, or the file is another project's.
     """
-    theme = theme_of(desk.tracking, theme_id, found_in)
-    given = given_task(file, desk.flywheel.contract(theme.project)) if file else None
+    theme = theme_of(session.tracking, theme_id, found_in)
+    given = given_task(file, session.flywheel.contract(theme.project)) if file else None
     task = task_of_theme(
-        desk, theme, category=category, iteration=iteration, request=request, kpi=kpi, moves=moves, given=given
+        session, theme, category=category, iteration=iteration, request=request, kpi=kpi, moves=moves, given=given
     )
-    return keep_task(desk, task, dry_run=dry_run)
+    return keep_task(session, task, dry_run=dry_run)
 
 
 def task_of_theme(
-    desk: Desk,
+    session: Session,
     theme: Theme,
     *,
     category: str,
@@ -124,9 +133,9 @@ def task_of_theme(
             hint=f"--for {theme.iteration + 1} or later",
         )
     chosen = kpi or (given.kpi if given and given.kpi else None)
-    check_kpi(desk.flywheel.contract(theme.project), chosen)
+    check_kpi(session.flywheel.contract(theme.project), chosen)
     meant = tuple(dict.fromkeys(moves)) or (given.moves if given else ())
-    check_moves(desk.flywheel, meant)
+    check_moves(session.flywheel, meant)
     told = " ".join(request.split()) or (given.request if given else "")
     return Task(
         id=f"{theme.id}-{turn}",
@@ -144,12 +153,12 @@ def task_of_theme(
     )
 
 
-def keep_task(desk: Desk, task: Task, *, dry_run: bool = False) -> PreparedTask:
+def keep_task(session: Session, task: Task, *, dry_run: bool = False) -> PreparedTask:
     """Keep the document of a task, without the events that another task answers already."""
-    held = _held_elsewhere(desk, task)
+    held = _held_elsewhere(session, task)
     task = task.model_copy(update={"events": tuple(event for event in task.events if event not in held)})
     text = document_json(task)
-    run_id = None if dry_run else _keep(desk.tracking, task, text)
+    run_id = None if dry_run else _keep(session.tracking, task, text)
     return PreparedTask(task, sha256_text(text), run_id)
 
 
@@ -165,13 +174,13 @@ def given_task(file: Path, contract: Contract) -> Task:
     return task
 
 
-def _held_elsewhere(desk: Desk, task: Task) -> frozenset[str]:
+def _held_elsewhere(session: Session, task: Task) -> frozenset[str]:
     """Events that another task of the same project and feedback holds: an event is answered once."""
-    state = task_state(persistently(desk, lambda: look(desk.tracking)))
+    state = task_state(persistently(session, lambda: read_snapshot(session.tracking)))
     held: set[str] = set()
     for item in state.tasks.values():
         if not item.from_file and (item.project, item.theme_iteration) == (task.project, task.feedback_iteration):
-            held |= set(task_document(desk.tracking, item).events)
+            held |= set(task_document(session.tracking, item).events)
     return frozenset(held)
 
 
@@ -183,19 +192,19 @@ def _keep(tracking: Tracking, task: Task, text: str) -> str:
     return tracking.feedback.keep(FeedbackDocument(KIND_TASK, task.iteration, f"task {task.id}", TASK_FILE, text, note))
 
 
-def accept_task(desk: Desk, run_id: str, digest: str, *, dry_run: bool = False) -> TaskDecided:
+def accept_task(session: Session, run_id: str, digest: str, *, dry_run: bool = False) -> TaskDecided:
     """Accept a task that was prepared: from then on its iteration is handed it.
 
     Raises:
         InputError: its document is gone, was changed, or lacks what an accepted task says.
         Refused: the theme has this task already.
     """
-    task = accepted_document(desk.tracking, run_id, digest)
+    task = accepted_document(session.tracking, run_id, digest)
     if task.category is None or task.feedback_iteration is None:
         raise InputError("the task does not say what it is for, or which feedback it answers", where=f"run {run_id}")
-    contract = desk.flywheel.contract(task.project)
+    contract = session.flywheel.contract(task.project)
     check_kpi(contract, task.kpi)
-    check_moves(desk.flywheel, task.moves)
+    check_moves(session.flywheel, task.moves)
     body: dict[str, object] = {
         "task": task.id,
         "theme": task.theme,
@@ -213,21 +222,21 @@ def accept_task(desk: Desk, run_id: str, digest: str, *, dry_run: bool = False) 
         "digest": digest,
     }
 
-    def choose(world: World) -> Draft:
-        known = fold_tasks(world.ledger.counted).tasks.get(task.id)
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        known = fold_tasks(snapshot.ledger.counted).tasks.get(task.id)
         if known is not None:
             raise Refused(
                 f"{task.id} is a task already, by {known.by}",
                 rule="a theme becomes one task an iteration",
                 hint=f"flywheel task show {task.id}; another iteration can be given with --for",
             )
-        return Draft(TaskKind.ACCEPTED, body)
+        return NewEvent(TaskKind.ACCEPTED, body)
 
-    return _written(desk, TaskKind.ACCEPTED, body, choose, dry_run=dry_run)
+    return _written(session, TaskKind.ACCEPTED, body, choose, dry_run=dry_run)
 
 
 def decide_theme(
-    desk: Desk, theme_id: str, kind: TaskKind, reason: str, *, found_in: int | None = None, dry_run: bool = False
+    session: Session, theme_id: str, kind: TaskKind, reason: str, *, found_in: int | None = None, dry_run: bool = False
 ) -> TaskDecided:
     """Queue or decline a theme, with a reason.
 
@@ -235,7 +244,7 @@ def decide_theme(
         UnknownName: no such theme. InputError: no reason. Refused: a task was made of it already.
     """
     told = _reason(reason)
-    theme = theme_of(desk.tracking, theme_id, found_in)
+    theme = theme_of(session.tracking, theme_id, found_in)
     body: dict[str, object] = {
         "theme": theme.id,
         "iteration": theme.iteration,
@@ -244,20 +253,20 @@ def decide_theme(
         "reason": told,
     }
 
-    def choose(world: World) -> Draft:
-        task = fold_tasks(world.ledger.counted).task_of(theme.id, theme.iteration)
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        task = fold_tasks(snapshot.ledger.counted).task_of(theme.id, theme.iteration)
         if task is not None:
             raise Refused(
                 f"{theme.id} became the task {task} already",
                 rule="what was accepted is done, or stays open where everybody sees it",
                 hint=f"flywheel task show {task}",
             )
-        return Draft(kind, body)
+        return NewEvent(kind, body)
 
-    return _written(desk, kind, body, choose, dry_run=dry_run)
+    return _written(session, kind, body, choose, dry_run=dry_run)
 
 
-def absorb_task(desk: Desk, task_id: str, *, iteration: int, evidence: str, dry_run: bool = False) -> TaskDecided:
+def absorb_task(session: Session, task_id: str, *, iteration: int, evidence: str, dry_run: bool = False) -> TaskDecided:
     """Write down that a task was absorbed, with the run that shows it.
 
     A task that nobody accepted came as a file: the run must have read it, and what it takes to hand the task on is kept
@@ -266,20 +275,20 @@ def absorb_task(desk: Desk, task_id: str, *, iteration: int, evidence: str, dry_
     Raises:
         UnknownName: no such task. Refused: it was absorbed before, the run is gone, or it came too early.
     """
-    run = desk.tracking.collector.evidence_of(evidence, desk.flywheel.contracts)
+    run = session.tracking.collector.evidence_of(evidence, session.flywheel.contracts)
     read = run is not None and run.iteration == iteration and task_id in run.tasks
     body: dict[str, object] = {"task": task_id, "iteration": iteration, "run_id": evidence, "read": read}
-    world = persistently(desk, lambda: look(desk.tracking))
-    from_file = run is not None and read and task_id not in task_state(world).tasks
+    snapshot = persistently(session, lambda: read_snapshot(session.tracking))
+    from_file = run is not None and read and task_id not in task_state(snapshot).tasks
     if run is not None and from_file:
-        body |= file_task(desk.tracking, run, task_id)
-    elif world is None:
+        body |= file_task(session.tracking, run, task_id)
+    elif snapshot is None:
         raise UnknownName("task", task_id, ())
 
-    def choose(world: World) -> Draft:
-        state = fold_tasks(world.ledger.counted)
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        state = fold_tasks(snapshot.ledger.counted)
         if from_file and task_id not in state.tasks:
-            return Draft(TaskKind.ABSORBED, body)
+            return NewEvent(TaskKind.ABSORBED, body)
         task = known_task(state, task_id)
         if task.absorbed is not None:
             raise Refused(
@@ -292,29 +301,29 @@ def absorb_task(desk: Desk, task_id: str, *, iteration: int, evidence: str, dry_
                 value=iteration,
                 limit=task.iteration,
             )
-        if run is None and desk.tracking.assemblies.recorded_run(evidence, 1) is None:
+        if run is None and session.tracking.assemblies.recorded_run(evidence, 1) is None:
             raise Refused(
                 f"there is no run {evidence[:80]}",
                 rule="absorption is shown by a run",
                 hint="name a run id of this tracking server",
             )
-        return Draft(TaskKind.ABSORBED, body)
+        return NewEvent(TaskKind.ABSORBED, body)
 
-    return _written(desk, TaskKind.ABSORBED, body, choose, dry_run=dry_run)
+    return _written(session, TaskKind.ABSORBED, body, choose, dry_run=dry_run)
 
 
-def decide_task(desk: Desk, task_id: str, kind: TaskKind, reason: str, *, dry_run: bool = False) -> TaskDecided:
+def decide_task(session: Session, task_id: str, kind: TaskKind, reason: str, *, dry_run: bool = False) -> TaskDecided:
     """Withdraw a task, so that no later iteration is handed it, or restore one that was withdrawn; with a reason.
 
     Raises:
         UnknownName: no such task. InputError: no reason. Refused: it stands withdrawn already, or does not.
     """
     body: dict[str, object] = {"task": task_id, "reason": _reason(reason)}
-    if persistently(desk, lambda: look(desk.tracking)) is None:
+    if persistently(session, lambda: read_snapshot(session.tracking)) is None:
         raise UnknownName("task", task_id, ())
 
-    def choose(world: World) -> Draft:
-        stands = known_task(fold_tasks(world.ledger.counted), task_id).withdrawn
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        stands = known_task(fold_tasks(snapshot.ledger.counted), task_id).withdrawn
         if kind is TaskKind.WITHDRAWN and stands is not None:
             raise Refused(
                 f"{task_id} was withdrawn by {stands.by}: {stands.reason}",
@@ -327,9 +336,9 @@ def decide_task(desk: Desk, task_id: str, kind: TaskKind, reason: str, *, dry_ru
                 rule="only a withdrawn task can be restored",
                 hint=f"flywheel task show {task_id}",
             )
-        return Draft(kind, body)
+        return NewEvent(kind, body)
 
-    return _written(desk, kind, body, choose, dry_run=dry_run)
+    return _written(session, kind, body, choose, dry_run=dry_run)
 
 
 def _reason(text: str) -> str:
@@ -339,11 +348,11 @@ def _reason(text: str) -> str:
     return reason
 
 
-def unrecorded(desk: Desk, absorption: Absorption) -> tuple[AbsorbedTask, ...]:
+def unrecorded(session: Session, absorption: Absorption) -> tuple[AbsorbedTask, ...]:
     """The tasks that runs were found to have read and whose absorption the ledger does not say yet."""
     if not absorption.absorbed:
         return ()
-    known = task_state(persistently(desk, lambda: look(desk.tracking))).tasks
+    known = task_state(persistently(session, lambda: read_snapshot(session.tracking))).tasks
     return tuple(item for item in absorption.absorbed if item.task not in known or known[item.task].absorbed is None)
 
 
@@ -359,20 +368,20 @@ def known_task(state: TaskState, task_id: str) -> AcceptedTask:
 
 
 def _written(
-    desk: Desk,
+    session: Session,
     kind: TaskKind,
     body: Mapping[str, object],
-    choose: Callable[[World], Draft],
+    choose: Callable[[LedgerSnapshot], NewEvent],
     *,
     dry_run: bool,
 ) -> TaskDecided:
     if dry_run:
-        world = persistently(desk, lambda: look(desk.tracking))
-        if world is not None:
-            choose(world)
+        snapshot = persistently(session, lambda: read_snapshot(session.tracking))
+        if snapshot is not None:
+            choose(snapshot)
         return TaskDecided(kind, None, body)
-    begin(desk)
-    event, _ = decide(desk, choose)
+    begin(session)
+    event, _ = append_decision(session, choose)
     return TaskDecided(kind, event.number, body)
 
 
@@ -389,25 +398,25 @@ class ShownTask:
     decisions: tuple[ThemeDecision, ...]
 
 
-def list_tasks(desk: Desk) -> tuple[TaskState, Mapping[str, int]]:
+def list_tasks(session: Session) -> tuple[TaskState, Mapping[str, int]]:
     """Tasks and decisions of the ledger, and the first release that holds each absorbed task."""
-    world = persistently(desk, lambda: look(desk.tracking))
-    return task_state(world), releases_of(desk.tracking, world)
+    snapshot = persistently(session, lambda: read_snapshot(session.tracking))
+    return task_state(snapshot), releases_of(session.tracking, snapshot)
 
 
-def show_task(desk: Desk, task_id: str) -> ShownTask:
+def show_task(session: Session, task_id: str) -> ShownTask:
     """One task.
 
     Raises:
         UnknownName: no such task.
     """
-    world = persistently(desk, lambda: look(desk.tracking))
+    snapshot = persistently(session, lambda: read_snapshot(session.tracking))
     # Before the first decision there is no task, and that is what people are told.
-    state = task_state(refuse_unsound(world) if world else None)
+    state = task_state(refuse_unsound(snapshot) if snapshot else None)
     accepted = known_task(state, task_id)
     return ShownTask(
         accepted,
-        task_document(desk.tracking, accepted) if accepted.digest else None,
-        releases_of(desk.tracking, world).get(task_id),
+        task_document(session.tracking, accepted) if accepted.digest else None,
+        releases_of(session.tracking, snapshot).get(task_id),
         () if accepted.theme is None or accepted.from_file else state.about(accepted.theme),
     )

@@ -15,7 +15,7 @@ from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.feedback.recurring import Theme
 from flywheel_mlflow.feedback.tasks import Task, TaskState
 from flywheel_mlflow.feedback.theme_decisions import ThemeChoice, ThemeChoices, matching_themes
-from flywheel_mlflow.operations.deciding import Desk, look, persistently
+from flywheel_mlflow.operations.deciding import Session, persistently, read_snapshot
 from flywheel_mlflow.operations.feedback.handing import check_kpi, check_moves, task_document
 from flywheel_mlflow.operations.feedback.tasking import given_task, keep_task, task_of_theme
 from flywheel_mlflow.operations.feedback.theming import find_themes, task_state
@@ -62,7 +62,7 @@ class _Choice:
 
 
 def decide_themes(
-    desk: Desk, path: Path, found_in: int, act: Act, *, now: datetime, iteration: int | None = None,
+    session: Session, path: Path, found_in: int, act: Act, *, now: datetime, iteration: int | None = None,
     dry_run: bool = False,
 ) -> tuple[DecidedTheme, ...]:  # fmt: skip
     """Decide about the themes of an iteration as a file says, in its order.
@@ -71,7 +71,7 @@ def decide_themes(
     written; the others are. What the ledger says already is left as it is.
 
     Args:
-        desk: who acts, where.
+        session: who acts, where.
         path: the file.
         found_in: the iteration whose feedback is meant.
         act: does an act by name.
@@ -83,12 +83,12 @@ def decide_themes(
         DocumentError: every fault of the file and the task files it names; nothing was written.
         InputError: no event of the iteration goes to any project.
     """
-    choices = _read(path, desk.flywheel)
-    themes = find_themes(desk.flywheel, desk.tracking, found_in, now=now, dry_run=dry_run).themes.themes
+    choices = _read(path, session.flywheel)
+    themes = find_themes(session.flywheel, session.tracking, found_in, now=now, dry_run=dry_run).themes.themes
     matches = [matching_themes(item.choice, themes) for item in choices]
     wanted = Counter(theme.id for found in matches for theme in found)
-    state = task_state(persistently(desk, lambda: look(desk.tracking)))
-    ledger = _Ledger(desk, act, state, iteration, dry_run)
+    state = task_state(persistently(session, lambda: read_snapshot(session.tracking)))
+    ledger = _Ledger(session, act, state, iteration, dry_run)
     decided = []
     for item, found in zip(choices, matches, strict=True):
         plain = DecidedTheme(item.line, item.choice.project, item.choice.words, item.kind)
@@ -116,7 +116,7 @@ def _unclear(found: Sequence[Theme]) -> str:
 class _Ledger:
     """Writes decisions about themes into the ledger, as far as it does not say the same already."""
 
-    desk: Desk
+    session: Session
     act: Act
     state: TaskState
     iteration: int | None
@@ -138,7 +138,7 @@ class _Ledger:
         """Accept a theme as a task."""
         choice, given = item.choice, item.given
         task = task_of_theme(
-            self.desk,
+            self.session,
             theme,
             category=choice.category or (given and given.category) or "",
             iteration=self.iteration,
@@ -148,11 +148,11 @@ class _Ledger:
         )
         known = replace(known, task=task.id)
         if task.id in self.state.tasks:
-            before = task_document(self.desk.tracking, self.state.tasks[task.id])
+            before = task_document(self.session.tracking, self.state.tasks[task.id])
             changed = [name for name in _SAME if getattr(before, name) != getattr(task, name)]
             why = f"{task.id} was accepted with another {', '.join(changed)}" if changed else ""
             return replace(known, stands=not changed, events=len(before.events), why=why)
-        prepared = keep_task(self.desk, task, dry_run=self.dry_run)
+        prepared = keep_task(self.session, task, dry_run=self.dry_run)
         known = replace(known, events=len(prepared.task.events))
         if prepared.run_id is None:
             return known

@@ -18,7 +18,7 @@ from flywheel_mlflow.feedback.recurring import Theme, Themes, name_themes, theme
 from flywheel_mlflow.feedback.routing import TO
 from flywheel_mlflow.feedback.tasks import TaskState, fold_tasks
 from flywheel_mlflow.feedback.themes import Sample, group_events, observations_of
-from flywheel_mlflow.operations.deciding import World, look
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, read_snapshot
 from flywheel_mlflow.operations.feedback.routing import decided_routes, routed_events
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.escaping import markdown_text
@@ -63,15 +63,15 @@ def find_themes(
     grouped = {project: group_events(sample) for project, sample in sorted(samples.items())}
     themes = name_themes(iteration, grouped, known_themes(tracking, until=iteration).values())
     run_id = None if dry_run else _keep(tracking, themes)
-    world = look(tracking)
+    snapshot = read_snapshot(tracking)
     recorded = tracking.assemblies.earlier(iteration + 1, most=1)
-    priorities = priorities_of(flywheel, themes, world, recorded[-1] if recorded else None, now)
-    return FoundThemes(themes, priorities, task_state(world), run_id)
+    priorities = priorities_of(flywheel, themes, snapshot, recorded[-1] if recorded else None, now)
+    return FoundThemes(themes, priorities, task_state(snapshot), run_id)
 
 
-def task_state(world: World | None) -> TaskState:
+def task_state(snapshot: LedgerSnapshot | None) -> TaskState:
     """Tasks and decisions of the ledger; empty while there is none."""
-    return fold_tasks(world.ledger.counted) if world else TaskState()
+    return fold_tasks(snapshot.ledger.counted) if snapshot else TaskState()
 
 
 def known_themes(tracking: Tracking, *, until: int | None = None) -> dict[int, Themes]:
@@ -128,7 +128,11 @@ def _keep(tracking: Tracking, themes: Themes) -> str:
 
 
 def priorities_of(
-    flywheel: Flywheel, themes: Themes, world: World | None, recorded: RecordedAssembly | None, now: datetime
+    flywheel: Flywheel,
+    themes: Themes,
+    snapshot: LedgerSnapshot | None,
+    recorded: RecordedAssembly | None,
+    now: datetime,
 ) -> tuple[Priority, ...]:
     """The priorities of themes, the most pressing first.
 
@@ -139,7 +143,7 @@ def priorities_of(
     return prioritise(
         themes.themes,
         edges=edges(flywheel.contracts, {}, {}),
-        risks=world.risks.values() if world else (),
+        risks=snapshot.risks.values() if snapshot else (),
         hours={name: metrics.get(f"{name}.cost.review_hours") for name in flywheel.contracts},
         now=now,
     )

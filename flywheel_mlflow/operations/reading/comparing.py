@@ -5,7 +5,7 @@ from __future__ import annotations
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.operations.assembly.iterations import newest_assemblies
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.turns import Turn, find_turn, links_at, record_at
 from flywheel_mlflow.operations.reading.verdicts import Recorded, judge_recorded
 from flywheel_mlflow.reports.pages.comparison import Compared, ComparisonFacts, comparison_page
@@ -13,9 +13,9 @@ from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
 
 
-def compare(reader: Reader, asked: Asked) -> Page:
+def compare(reader: Reader, asked: PageQuery) -> Page:
     """What differs between two iterations; unasked the newest and the one before it."""
-    newest = newest_assemblies(reader.desk.tracking)
+    newest = newest_assemblies(reader.session.tracking)
     after = find_turn(reader, asked.whole("second"), newest)
     if after is None:
         return nothing_assembled("Compare two iterations", "iterations")
@@ -31,7 +31,7 @@ def compare(reader: Reader, asked: Asked) -> Page:
     if before is None:
         return nothing_assembled("Compare two iterations", "iterations")
     first, second = _side(reader, before), _side(reader, after)
-    found = judge_recorded(reader.desk, _values(first), _values(second), reader.memory)
+    found = judge_recorded(reader.session, _values(first), _values(second), reader.memory)
     listed = {item.iteration: item for turn in (before, after) for item in (*turn.earlier, turn.recorded)}
     facts = ComparisonFacts(first, second, found.kpis, found.told, found.kept, tuple(listed.values()))
     return comparison_page(facts, links_at(reader, after), reader.addresses)

@@ -10,8 +10,8 @@ from flywheel_mlflow.decisions.moves import refuse_final
 from flywheel_mlflow.decisions.releases import Explained, Release
 from flywheel_mlflow.operations.assembly.iterations import newest_assemblies
 from flywheel_mlflow.operations.bundles import reference_of
-from flywheel_mlflow.operations.deciding import World, is_trouble
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.refusals import refusal, unsound
 from flywheel_mlflow.operations.reading.reporting import Against, read_comparison, read_ledger, reviewed_against
 from flywheel_mlflow.operations.reading.turns import Turn, find_turn
@@ -30,38 +30,38 @@ REPORT = "drift.html"
 Judged = tuple[int, Explained, tuple[str, ...]]
 
 
-def drift(reader: Reader, asked: Asked) -> Page:
+def drift(reader: Reader, asked: PageQuery) -> Page:
     """The comparison of ``iteration`` with ``against``, an iteration or ``production``; unasked as a reviewer would.
 
     Raises:
         UnknownName: that iteration was never assembled. InputError: ``against`` is neither.
     """
-    newest = newest_assemblies(reader.desk.tracking)
+    newest = newest_assemblies(reader.session.tracking)
     turn = find_turn(reader, asked.whole("iteration"), newest)
-    ledger, world = read_ledger(reader.desk, reader.memory)
+    ledger, snapshot = read_ledger(reader.session, reader.memory)
     word = asked.word("against", 20) or ""
     if turn is None:
         return drift_page(_nothing(reader, word))
-    reference, missing = _reference(reader, turn, world, word)
+    reference, missing = _reference(reader, turn, snapshot, word)
     report: DriftReport | None = None
     judged: tuple[Judged, ...] = ()
     if reference is not None:
-        report, missing, judged = _read(reader, turn, world, reference)
+        report, missing, judged = _read(reader, turn, snapshot, reference)
     counted = [item for _, item, against in judged if not against]
-    production = world.state.current[PRODUCTION] if world else None
+    production = snapshot.state.current[PRODUCTION] if snapshot else None
     events = {item.number for _, item, _ in judged}
     return drift_page(
         DriftReviewFacts(
             iterations=tuple(item.iteration for item in newest),
             iteration=turn.recorded.iteration,
             asked=word,
-            in_production=world.state.release(production).iteration if world and production else None,
+            in_production=snapshot.state.release(production).iteration if snapshot and production else None,
             sides=_sides(turn, reference) if reference else None,
             found=DriftFacts(report, answer(report, counted)) if report else DriftFacts(unknown=missing),
             explanations=judged,
-            explain=_explain(reader, world, turn, reference) if reference and report else ExplainFacts(None),
+            explain=_explain(reader, snapshot, turn, reference) if reference and report else ExplainFacts(None),
             report_file=_has_report(reader, turn, reference) if reference and report else False,
-            now=reader.desk.now(),
+            now=reader.session.now(),
             addresses=reader.addresses,
             said=said(ledger.story, asked.whole("event", least=0), about=events),
         )
@@ -71,7 +71,7 @@ def drift(reader: Reader, asked: Asked) -> Page:
 def _nothing(reader: Reader, word: str) -> DriftReviewFacts:
     found = DriftFacts(unknown="nothing was assembled yet")
     return DriftReviewFacts(
-        (), None, word, None, None, found, (), ExplainFacts(None), False, reader.desk.now(), reader.addresses
+        (), None, word, None, None, found, (), ExplainFacts(None), False, reader.session.now(), reader.addresses
     )
 
 
@@ -80,25 +80,25 @@ def _sides(turn: Turn, reference: Against) -> Sides:
     return Sides(recorded.iteration, recorded.run_id, reference.iteration, reference.run_id, recorded.experiment_id)
 
 
-def _reference(reader: Reader, turn: Turn, world: World | None, word: str) -> tuple[Against | None, str]:
+def _reference(reader: Reader, turn: Turn, snapshot: LedgerSnapshot | None, word: str) -> tuple[Against | None, str]:
     """The assembly to compare with, or why there is none.
 
     Raises:
         InputError: a word that names none.
     """
     if not word:
-        found = reviewed_against(turn.recorded, turn.earlier, world)
+        found = reviewed_against(turn.recorded, turn.earlier, snapshot)
         return found, "there is no earlier release in production and no iteration before, so nothing to compare with"
     if word == PRODUCTION:
-        version = world.state.current[PRODUCTION] if world else None
-        if world is None or version is None:
+        version = snapshot.state.current[PRODUCTION] if snapshot else None
+        if snapshot is None or version is None:
             return None, "no release is in production"
-        release = world.state.release(version)
+        release = snapshot.state.release(version)
         return _other(turn, Against(release.iteration, release.run_id))
     if not (word.isascii() and word.isdecimal() and int(word)):
         raise InputError(f"against is {word!r}", hint=f"name an iteration's number, or {PRODUCTION}")
     known = next((item for item in turn.earlier if item.iteration == int(word)), None)
-    recorded = known or reader.desk.tracking.assemblies.recorded(int(word))
+    recorded = known or reader.session.tracking.assemblies.recorded(int(word))
     if recorded is None:
         return None, f"iteration {int(word)} has no valid assembly"
     return _other(turn, Against(recorded.iteration, recorded.run_id))
@@ -111,12 +111,12 @@ def _other(turn: Turn, reference: Against) -> tuple[Against | None, str]:
 
 
 def _read(
-    reader: Reader, turn: Turn, world: World | None, reference: Against
+    reader: Reader, turn: Turn, snapshot: LedgerSnapshot | None, reference: Against
 ) -> tuple[DriftReport | None, str, tuple[Judged, ...]]:
     """The kept comparison with what people said about it; or why there is none to show."""
     run_id = turn.recorded.run_id
     try:
-        found = read_comparison(reader.desk.tracking, run_id, reference.run_id, reader.memory)
+        found = read_comparison(reader.session.tracking, run_id, reference.run_id, reader.memory)
     except FlywheelError as error:
         if is_trouble(error):
             raise
@@ -124,23 +124,23 @@ def _read(
     if found is None:
         return None, f"nobody has compared it with iteration {reference.iteration} yet", ()
     report, digest = found
-    if world is None:
+    if snapshot is None:
         return report, "", ()
-    release = spoken_for(world.state, run_id)
+    release = spoken_for(snapshot.state, run_id)
     judged = (
         (item.version, said, objected if item == release else (*objected, f"it speaks of release {item.version} alone"))
-        for item in world.state.releases.values()
+        for item in snapshot.state.releases.values()
         if item.run_id == run_id
-        for said, objected in judged_explanations(reader, world, item, digest)
+        for said, objected in judged_explanations(reader, snapshot, item, digest)
     )
     return report, "", tuple(judged)
 
 
 def judged_explanations(
-    reader: Reader, world: World, release: Release, digest: str
+    reader: Reader, snapshot: LedgerSnapshot, release: Release, digest: str
 ) -> tuple[tuple[Explained, tuple[str, ...]], ...]:
     """What people said for a release about one comparison (its sha256), with what speaks against each."""
-    events, blueprint = world.ledger.events, reader.desk.flywheel.blueprint
+    events, blueprint = snapshot.ledger.events, reader.session.flywheel.blueprint
     return tuple(
         (item, objections(item, events[item.number], blueprint))
         for item in release.explanations
@@ -148,19 +148,21 @@ def judged_explanations(
     )
 
 
-def _explain(reader: Reader, world: World | None, turn: Turn, reference: Against) -> ExplainFacts:
+def _explain(reader: Reader, snapshot: LedgerSnapshot | None, turn: Turn, reference: Against) -> ExplainFacts:
     """The release for which this comparison can be explained: the act speaks of the one its reference gives."""
-    release = spoken_for(world.state, turn.recorded.run_id) if world else None
-    if world is None or release is None or release.rejected or release.retired:
+    release = spoken_for(snapshot.state, turn.recorded.run_id) if snapshot else None
+    if snapshot is None or release is None or release.rejected or release.retired:
         command = f"flywheel release create --iteration {turn.recorded.iteration}"
         return ExplainFacts(None, f"Findings are explained for a release, and none stands of this assembly: {command}")
-    named = reference_of(reader.desk.tracking, world.state, release.iteration, release.version)
+    named = reference_of(reader.session.tracking, snapshot.state, release.iteration, release.version)
     if named.recorded is None or named.recorded.run_id != reference.run_id:
         told = f"Release {release.version} is compared with {named.name or 'nothing'} now, so findings of another "
         return ExplainFacts(None, told + "comparison are not explained for it.")
-    refused = unsound(world) or refusal(lambda: refuse_final(release)) or refusal(lambda: refuse_roleless(reader.desk))
+    refused = (
+        unsound(snapshot) or refusal(lambda: refuse_final(release)) or refusal(lambda: refuse_roleless(reader.session))
+    )
     return ExplainFacts(release.version, refused=refused)
 
 
 def _has_report(reader: Reader, turn: Turn, reference: Against) -> bool:
-    return REPORT in reader.desk.tracking.comparisons.files(turn.recorded.run_id, reference.run_id)
+    return REPORT in reader.session.tracking.comparisons.files(turn.recorded.run_id, reference.run_id)

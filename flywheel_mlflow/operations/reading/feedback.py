@@ -11,10 +11,10 @@ from flywheel_mlflow.feedback.absorption import AbsorbedTask
 from flywheel_mlflow.feedback.decisions import REROUTED
 from flywheel_mlflow.feedback.tasks import AcceptedTask, TaskKind
 from flywheel_mlflow.operations.assembly.iterations import newest_assemblies
-from flywheel_mlflow.operations.deciding import World, is_trouble
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
 from flywheel_mlflow.operations.feedback.pinned_tasks import releases_of
 from flywheel_mlflow.operations.reading.feedback_events import Stored, check_wanted, page_of, queues_of, stored_events
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.refusals import unsound
 from flywheel_mlflow.operations.reading.reporting import read_assembly, read_ledger, read_themes
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
@@ -34,7 +34,7 @@ MOST_ABSORBING = 4
 _KINDS = frozenset({REROUTED, *TaskKind})
 
 
-def feedback(reader: Reader, asked: Asked) -> Page:
+def feedback(reader: Reader, asked: PageQuery) -> Page:
     """The board of ``iteration``, the newest with feedback unasked, with a ``page`` of its events.
 
     ``project``, ``state`` and ``severity`` choose events; ``event`` is the decision that was just written.
@@ -42,15 +42,15 @@ def feedback(reader: Reader, asked: Asked) -> Page:
     Raises:
         UnknownName: no such project. InputError: a question that cannot be read.
     """
-    ledger, world = read_ledger(reader.desk, reader.memory)
-    everything = reader.desk.tracking.feedback.batches()
+    ledger, snapshot = read_ledger(reader.session, reader.memory)
+    everything = reader.session.tracking.feedback.batches()
     turns = sorted({item.iteration for item in everything}, reverse=True)
     iteration = asked.whole("iteration") or (turns[0] if turns else None)
     mine = tuple(item for item in everything if item.iteration == iteration)
-    listed = newest_assemblies(reader.desk.tracking)
-    themes = _themes(reader, ledger, world, iteration, listed)
+    listed = newest_assemblies(reader.session.tracking)
+    themes = _themes(reader, ledger, snapshot, iteration, listed)
     wanted = check_wanted(
-        reader.desk.flywheel,
+        reader.session.flywheel,
         Wanted(
             asked.word("project") or "",
             asked.word("state") or "",
@@ -58,8 +58,8 @@ def feedback(reader: Reader, asked: Asked) -> Page:
             asked.whole("page") or 1,
         ),
     )
-    stored = stored_events(reader, world, mine, themes) if iteration is not None and mine else None
-    queues, events, unknown = _events(reader, ledger, world, stored, wanted)
+    stored = stored_events(reader, snapshot, mine, themes) if iteration is not None and mine else None
+    queues, events, unknown = _events(reader, ledger, snapshot, stored, wanted)
     return feedback_page(
         FeedbackBoardFacts(
             iterations=tuple(turns),
@@ -70,7 +70,7 @@ def feedback(reader: Reader, asked: Asked) -> Page:
             unknown=unknown,
             themes=themes,
             ledger=ledger,
-            now=reader.desk.now(),
+            now=reader.session.now(),
             addresses=reader.addresses,
             said=said(
                 ledger.story,
@@ -81,13 +81,13 @@ def feedback(reader: Reader, asked: Asked) -> Page:
     )
 
 
-def _closed(world: World | None) -> str:
+def _closed(snapshot: LedgerSnapshot | None) -> str:
     """Why nothing is decided; deciding about feedback makes the ledger where there is none."""
-    return unsound(world) if world else ""
+    return unsound(snapshot) if snapshot else ""
 
 
 def _events(
-    reader: Reader, ledger: LedgerFacts, world: World | None, stored: Stored | None, wanted: Wanted
+    reader: Reader, ledger: LedgerFacts, snapshot: LedgerSnapshot | None, stored: Stored | None, wanted: Wanted
 ) -> tuple[QueuesFacts | None, EventsFacts | None, str]:
     """Where the events go and one page of them; or why they cannot be read."""
     if stored is None:
@@ -104,8 +104,8 @@ def _events(
         wanted=wanted,
         total=total,
         rows=rows,
-        projects=tuple(reader.desk.flywheel.contracts),
-        refused=_closed(world),
+        projects=tuple(reader.session.flywheel.contracts),
+        refused=_closed(snapshot),
         addresses=reader.addresses,
     )
     return queues, events, ""
@@ -114,7 +114,7 @@ def _events(
 def _themes(
     reader: Reader,
     ledger: LedgerFacts,
-    world: World | None,
+    snapshot: LedgerSnapshot | None,
     iteration: int | None,
     listed: tuple[RecordedAssembly, ...],
 ) -> ThemesFacts:
@@ -128,14 +128,14 @@ def _themes(
         state=ledger.tasks,
         tasks=tasks,
         helped=_helped(reader, tasks, listed),
-        releases=releases_of(reader.desk.tracking, world),
-        refused=_closed(world),
+        releases=releases_of(reader.session.tracking, snapshot),
+        refused=_closed(snapshot),
         addresses=reader.addresses,
     )
     if iteration is None:
         return facts
     try:
-        found = read_themes(reader.desk.tracking, iteration, reader.memory)
+        found = read_themes(reader.session.tracking, iteration, reader.memory)
     except FlywheelError as error:
         if is_trouble(error):
             raise
@@ -147,17 +147,17 @@ def _themes(
         themes=found.themes,
         looked=found.looked,
         unknown="",
-        priorities=_priorities(reader, found, world, listed),
+        priorities=_priorities(reader, found, snapshot, listed),
     )
 
 
 def _priorities(
-    reader: Reader, found: Themes, world: World | None, listed: tuple[RecordedAssembly, ...]
+    reader: Reader, found: Themes, snapshot: LedgerSnapshot | None, listed: tuple[RecordedAssembly, ...]
 ) -> tuple[Priority, ...]:
     from flywheel_mlflow.operations.feedback.theming import priorities_of
 
     newest = next((item for item in listed if item.sound and item.iteration <= found.iteration), None)
-    return priorities_of(reader.desk.flywheel, found, world, newest, reader.desk.now())
+    return priorities_of(reader.session.flywheel, found, snapshot, newest, reader.session.now())
 
 
 def _concerned(tasks: Iterable[AcceptedTask], iteration: int | None) -> tuple[AcceptedTask, ...]:
@@ -179,7 +179,7 @@ def _helped(
         if recorded.iteration not in turns:
             continue
         try:
-            record = read_assembly(reader.desk.tracking, recorded, reader.memory).record
+            record = read_assembly(reader.session.tracking, recorded, reader.memory).record
         except FlywheelError as error:
             if is_trouble(error):
                 raise

@@ -13,7 +13,7 @@ from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.feedback.decisions import RoutingDecision, in_force, routing_decisions
 from flywheel_mlflow.feedback.routing import REASON, RULE, TO
 from flywheel_mlflow.feedback.tasks import AcceptedTask
-from flywheel_mlflow.operations.deciding import World
+from flywheel_mlflow.operations.deciding import LedgerSnapshot
 from flywheel_mlflow.operations.reading.reader import Reader
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.routes import SEVERITIES
@@ -54,10 +54,12 @@ class Stored:
     themes_key: str
 
 
-def stored_events(reader: Reader, world: World | None, batches: tuple[StoredBatch, ...], themes: ThemesFacts) -> Stored:
+def stored_events(
+    reader: Reader, snapshot: LedgerSnapshot | None, batches: tuple[StoredBatch, ...], themes: ThemesFacts
+) -> Stored:
     """What is stored; nothing of it is read yet."""
-    flywheel = reader.desk.flywheel
-    decisions = in_force(routing_decisions(world.ledger.counted)) if world else {}
+    flywheel = reader.session.flywheel
+    decisions = in_force(routing_decisions(snapshot.ledger.counted)) if snapshot else {}
     contracts = {name: contract.digest for name, contract in flywheel.contracts.items()}
     runs = [item.run_id for item in batches]
     state = themes.state
@@ -93,10 +95,10 @@ def queues_of(reader: Reader, stored: Stored, tasks: Iterable[AcceptedTask]) -> 
     from flywheel_mlflow.operations.feedback.reflux import measure
     from flywheel_mlflow.operations.feedback.routing import Routed, route_iteration
 
-    hour = reader.desk.now().replace(minute=0, second=0, microsecond=0)
+    hour = reader.session.now().replace(minute=0, second=0, microsecond=0)
 
     def read() -> Routed:
-        return route_iteration(reader.desk.flywheel, reader.desk.tracking, stored.iteration, now=hour)
+        return route_iteration(reader.session.flywheel, reader.session.tracking, stored.iteration, now=hour)
 
     routed = reader.memory.recall(("feedback queues", stored.key, hour), read)
     measured = measure(routed, tasks)
@@ -132,12 +134,12 @@ def _read_page(reader: Reader, stored: Stored, wanted: Wanted) -> tuple[int, tup
     from flywheel_mlflow.operations.feedback.feedback import router_of
 
     states = _states(stored.themes)
-    router = router_of(reader.desk.flywheel)
+    router = router_of(reader.session.flywheel)
     first = (wanted.page - 1) * PAGE_SIZE
     rows: list[dict[str, Any]] = []
     total = 0
     with scratch_folder() as folder:
-        events = reader.desk.tracking.feedback.events(stored.batches, Path(folder))
+        events = reader.session.tracking.feedback.events(stored.batches, Path(folder))
         for batch in routed_now(events, router, stored.decisions):
             chosen = _chosen(batch, wanted, states)
             start = max(first - total, 0)

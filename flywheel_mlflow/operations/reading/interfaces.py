@@ -14,7 +14,7 @@ from flywheel_mlflow.base.errors import FlywheelError, UnknownName
 from flywheel_mlflow.evidence.lineage import producers
 from flywheel_mlflow.operations.assembly.iterations import MOST_ITERATIONS
 from flywheel_mlflow.operations.deciding import is_trouble
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.turns import Turn, find_turn, record_facts_at
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.records.cards import card_from_json
@@ -32,17 +32,17 @@ from flywheel_mlflow.reports.pages.interfaces import interfaces_page, promised_i
 Found = TypeVar("Found")
 
 
-def interfaces(reader: Reader, asked: Asked) -> Page:
+def interfaces(reader: Reader, asked: PageQuery) -> Page:
     """Every interface of an iteration, the newest unasked."""
     turn = find_turn(reader, asked.whole("iteration"))
     if turn is None:
-        return promised_interfaces_page(reader.desk.flywheel.contracts, reader.addresses)
+        return promised_interfaces_page(reader.session.flywheel.contracts, reader.addresses)
     return interfaces_page(record_facts_at(reader, turn), reader.addresses)
 
 
-def interface(reader: Reader, asked: Asked) -> Page:
+def interface(reader: Reader, asked: PageQuery) -> Page:
     """One interface in an iteration, the newest unasked."""
-    contracts = reader.desk.flywheel.contracts
+    contracts = reader.session.flywheel.contracts
     makers = producers(contracts.values())
     name = asked.word("interface") or ""
     turn = find_turn(reader, asked.whole("iteration"))
@@ -66,7 +66,7 @@ def _with_logged(reader: Reader, turn: Turn, facts: InterfaceFacts) -> Interface
     if recorded is not None and recorded.version is not None:
         card_unknown = profile_unknown = "no run of its own logged it"
         if run_id is not None:
-            logged = reader.desk.tracking.profiles
+            logged = reader.session.tracking.profiles
             card, card_unknown = _read(
                 lambda: _text(partial(logged.card, run_id, facts.name)),
                 lambda text: card_from_json(text, name=f"the card of {facts.name}"),
@@ -124,7 +124,7 @@ def _past(reader: Reader, recorded: RecordedAssembly, name: str) -> PastVersion:
 
 def _versions(reader: Reader, recorded: RecordedAssembly) -> Mapping[str, PastVersion]:
     with scratch_folder() as folder:
-        text = reader.desk.tracking.artifacts.text(recorded.run_id, deliverables.REGISTRY, folder)
+        text = reader.session.tracking.artifacts.text(recorded.run_id, deliverables.REGISTRY, folder)
     if text is None:
         return {}
     return {

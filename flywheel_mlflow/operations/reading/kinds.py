@@ -12,7 +12,7 @@ from flywheel_mlflow.operations.reading.interfaces import interface, interfaces
 from flywheel_mlflow.operations.reading.iterations import iteration, iterations
 from flywheel_mlflow.operations.reading.overview import overview
 from flywheel_mlflow.operations.reading.projects import project, projects
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.release import release
 from flywheel_mlflow.operations.reading.release_diff import release_diff
 from flywheel_mlflow.operations.reading.releases import releases
@@ -29,7 +29,7 @@ class PageKind:
     """
 
     path: str
-    make: Callable[[Reader, Asked], Page]
+    make: Callable[[Reader, PageQuery], Page]
 
 
 #: Every page, in the order in which paths are tried.

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly.history import Told, tell_all
+from flywheel_mlflow.assembly.history import LedgerLine, describe_ledger
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.errors import FlywheelError, InputError
 from flywheel_mlflow.base.settings import read_settings
@@ -21,10 +21,10 @@ from flywheel_mlflow.evidence.flywheel import find_root, load_flywheel
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration, reference_named
 from flywheel_mlflow.operations.assembly.iterations import MOST_ITERATIONS, newest_assemblies
 from flywheel_mlflow.operations.assembly.sides import recorded_side
-from flywheel_mlflow.operations.deciding import Desk, World, look
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, Session, read_snapshot
 from flywheel_mlflow.operations.reading.reporting import collect_page_facts
 from flywheel_mlflow.operations.reading.telling import diff_releases
-from flywheel_mlflow.operations.releases.gating import shown_approvals, weigh
+from flywheel_mlflow.operations.releases.gating import read_decision_basis, shown_approvals
 from flywheel_mlflow.operations.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -54,18 +54,18 @@ class Judged:
 class OpenFlywheel:
     """A flywheel on its server, for looking only: nothing here writes.
 
-    ``desk`` is what the operations of this package take, for whoever wants more than is offered here; ``where`` is the
-    server's address for messages.
+    ``session`` is what the operations of this package take, for whoever wants more than is offered here; ``where`` is
+    the server's address for messages.
     """
 
-    def __init__(self, desk: Desk, where: str = "") -> None:
-        self.desk = desk
+    def __init__(self, session: Session, where: str = "") -> None:
+        self.session = session
         self._where = where
 
     @property
     def name(self) -> str:
         """The flywheel's name."""
-        return self.desk.flywheel.name
+        return self.session.flywheel.name
 
     @cached_property
     def assembled(self) -> Mapping[int, RecordedAssembly]:
@@ -74,7 +74,7 @@ class OpenFlywheel:
         Raises:
             InputError: there is none.
         """
-        sound = [item for item in newest_assemblies(self.desk.tracking) if item.sound][:MOST_ITERATIONS]
+        sound = [item for item in newest_assemblies(self.session.tracking) if item.sound][:MOST_ITERATIONS]
         if not sound:
             raise InputError(
                 "nothing was assembled yet",
@@ -94,7 +94,7 @@ class OpenFlywheel:
 
     def stage_titles(self) -> dict[str, str]:
         """The titles of the stages by their id, in the flywheel's order."""
-        return {stage.id: stage.title for stage in self.desk.flywheel.blueprint.stages}
+        return {stage.id: stage.title for stage in self.session.flywheel.blueprint.stages}
 
     def iteration(self, iteration: int) -> DashboardFacts:
         """All that is known about an iteration: what its assembly recorded, drift, ledger, feedback.
@@ -102,7 +102,7 @@ class OpenFlywheel:
         Raises:
             InputError: it was never assembled, or its deliverables cannot be read.
         """
-        return collect_page_facts(self.desk, iteration)
+        return collect_page_facts(self.session, iteration)
 
     def before(self, iteration: int) -> int:
         """The iteration an iteration is compared with unasked: the nearest assembled one before it.
@@ -126,14 +126,14 @@ class OpenFlywheel:
         Raises:
             InputError: one of the two was never assembled, both are the same, or nothing is in production.
         """
-        tracking = self.desk.tracking
+        tracking = self.session.tracking
         reference = reference_named(tracking, str(against))
         current = reference_named(tracking, str(iteration))
         with scratch_folder() as folder:
             text = tracking.comparisons.text(current.run_id, reference.run_id, folder)
         if text is not None:
             return drift_report_from_json(text)
-        return drift_iteration(self.desk.flywheel, tracking, iteration, against=reference, dry_run=True).report
+        return drift_iteration(self.session.flywheel, tracking, iteration, against=reference, dry_run=True).report
 
     def signal(self, subject: str, iteration: int) -> Signal | None:
         """A signal, such as ``foundation_corpus/length``, as it was profiled in an iteration; None when it was not.
@@ -143,38 +143,38 @@ class OpenFlywheel:
         """
         interface, _, name = subject.partition("/")
         project = next(
-            (item for item in self.desk.flywheel.contracts.values() if item.interface(interface) is not None), None
+            (item for item in self.session.flywheel.contracts.values() if item.interface(interface) is not None), None
         )
         if project is None:
             return None
-        side = recorded_side(self.desk.tracking, reference_named(self.desk.tracking, str(iteration)))
+        side = recorded_side(self.session.tracking, reference_named(self.session.tracking, str(iteration)))
         run_id = side.projects[project.id].run_id if project.id in side.projects else None
         if run_id is None:
             return None
         with scratch_folder() as folder:
-            profile = self.desk.tracking.profiles.profiles(run_id, folder).get(interface)
+            profile = self.session.tracking.profiles.profiles(run_id, folder).get(interface)
         if isinstance(profile, FlywheelError):
             raise profile
         return profile.signal(name) if profile else None
 
-    def ledger(self) -> World:
+    def ledger(self) -> LedgerSnapshot:
         """The ledger as it is now, with every release.
 
         Raises:
             InputError: no release was ever made.
         """
-        world = look(self.desk.tracking)
-        if world is None or not world.state.releases:
+        snapshot = read_snapshot(self.session.tracking)
+        if snapshot is None or not snapshot.state.releases:
             raise InputError("there is no release yet", hint="run `flywheel release create --iteration N`")
-        return world
+        return snapshot
 
-    def story(self) -> tuple[Told, ...]:
+    def story(self) -> tuple[LedgerLine, ...]:
         """Every decision as a sentence, oldest first.
 
         Raises:
             InputError: no release was ever made.
         """
-        return tell_all(self.ledger().ledger)
+        return describe_ledger(self.ledger().ledger)
 
     def release(self, version: int) -> Judged:
         """A release with its verdicts and approvals.
@@ -182,22 +182,22 @@ class OpenFlywheel:
         Raises:
             UnknownName: the ledger registered no such version.
         """
-        world = self.ledger()
-        release = world.state.release(version)
+        snapshot = self.ledger()
+        release = snapshot.state.release(version)
         verdicts: dict[str, GateResult] = {}
         unread: dict[str, str] = {}
-        for stage in world.state.current:
+        for stage in snapshot.state.current:
             record = release.last_gate(stage)
             if record is None:
                 unread[stage] = "its gate was not evaluated yet"
                 continue
             with scratch_folder() as folder:
-                text = self.desk.tracking.gates.read(record.run_id, folder)
+                text = self.session.tracking.gates.read(record.run_id, folder)
             if text is None or sha256_text(text) != record.report:
                 unread[stage] = f"the report of run {record.run_id} is not the one the ledger names"
             else:
                 verdicts[stage] = gate_result_from_json(text)
-        judged = shown_approvals(self.desk, world, weigh(self.desk, world, version))
+        judged = shown_approvals(self.session, snapshot, read_decision_basis(self.session, snapshot, version))
         return Judged(release, verdicts, unread, judged)
 
     def release_before(self, version: int) -> int | None:
@@ -211,7 +211,7 @@ class OpenFlywheel:
         Raises:
             UnknownName: no such release. InputError: a bundle is gone, or was changed.
         """
-        return diff_releases(self.desk, before, after)
+        return diff_releases(self.session, before, after)
 
 
 def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = None) -> OpenFlywheel:
@@ -236,4 +236,4 @@ def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = Non
         keys = flywheel.blueprint.releases.server_keys
         tracking: Tracking = connect(settings, flywheel.name, server_keys=keys)
         _ = tracking.assemblies  # made on first use, which imports MLflow
-    return OpenFlywheel(Desk(flywheel, tracking, Identity(settings.actor)), settings.shown_uri)
+    return OpenFlywheel(Session(flywheel, tracking, Identity(settings.actor)), settings.shown_uri)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flywheel_mlflow.base.errors import FlywheelError, UnknownName
 from flywheel_mlflow.operations.deciding import is_trouble
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.turns import facts_at, find_turn, record_facts_at
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
@@ -14,18 +14,18 @@ from flywheel_mlflow.reports.pages.project import ProjectFacts, project_page, pr
 from flywheel_mlflow.reports.pages.projects import projects_page, promised_projects_page
 
 
-def projects(reader: Reader, asked: Asked) -> Page:
+def projects(reader: Reader, asked: PageQuery) -> Page:
     """Every project of an iteration, the newest unasked."""
-    contracts = reader.desk.flywheel.contracts
+    contracts = reader.session.flywheel.contracts
     turn = find_turn(reader, asked.whole("iteration"))
     if turn is None:
         return promised_projects_page(contracts, reader.addresses)
     return projects_page(record_facts_at(reader, turn), contracts, reader.addresses)
 
 
-def project(reader: Reader, asked: Asked) -> Page:
+def project(reader: Reader, asked: PageQuery) -> Page:
     """One project in an iteration, the newest unasked."""
-    flywheel = reader.desk.flywheel
+    flywheel = reader.session.flywheel
     name = asked.word("project") or ""
     contract = flywheel.contracts.get(name)
     teams = {team.id: team.title for team in flywheel.blueprint.teams}
@@ -53,7 +53,7 @@ def _checks(
     name = f"the checks of run {evidence.run_id}"
     try:
         with scratch_folder() as folder:
-            text = reader.desk.tracking.profiles.checks(evidence.run_id, folder)
+            text = reader.session.tracking.profiles.checks(evidence.run_id, folder)
         return (read_checks(text, name=name), "") if text is not None else ((), "the run logged none as a file")
     except FlywheelError as error:
         if is_trouble(error):

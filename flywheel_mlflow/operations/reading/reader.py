@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flywheel_mlflow.base.errors import InputError
-from flywheel_mlflow.operations.deciding import Desk
+from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.reports.pages.addresses import Addresses
 
 Found = TypeVar("Found")
@@ -57,7 +57,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PageQuery:
     """What a reader typed into the address: parts of the path and the query, hostile until read here."""
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -93,11 +93,11 @@ class Asked:
 class Reader:
     """Everything a page is made from.
 
-    ``desk`` holds the flywheel, the server's stores and the clock, with the reader as its actor; ``acts_off`` says why
-    nothing can be decided on this server, and is empty when it can; ``memory`` belongs to the process.
+    ``session`` holds the flywheel, the server's stores and the clock, with the reader as its actor; ``acts_off`` says
+    why nothing can be decided on this server, and is empty when it can; ``memory`` belongs to the process.
     """
 
-    desk: Desk
+    session: Session
     addresses: Addresses
     acts_off: str
     memory: Memory

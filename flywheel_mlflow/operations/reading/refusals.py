@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from flywheel_mlflow.base.errors import InputError, Refused
-from flywheel_mlflow.operations.deciding import World, refuse_unsound
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, refuse_unsound
 from flywheel_mlflow.reports.pages.deciding import refusal_text
 
 
@@ -23,6 +23,6 @@ def refusals(keys: Iterable[str], step: Callable[[str], object]) -> dict[str, st
     return {key: refusal(lambda: step(key)) for key in keys}  # noqa: B023 - called at once
 
 
-def unsound(world: World | None) -> str:
+def unsound(snapshot: LedgerSnapshot | None) -> str:
     """Why nothing is decided on this ledger at all; empty when it holds together."""
-    return "there is no release yet" if world is None else refusal(lambda: refuse_unsound(world))
+    return "there is no release yet" if snapshot is None else refusal(lambda: refuse_unsound(snapshot))

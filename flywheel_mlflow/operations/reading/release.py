@@ -12,9 +12,9 @@ from flywheel_mlflow.decisions.moves import not_current, plan_promotion, refuse_
 from flywheel_mlflow.decisions.releases import STAGES, GateRecord, Release
 from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.operations.bundles import fetch_bundle
-from flywheel_mlflow.operations.deciding import World, is_trouble
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
 from flywheel_mlflow.operations.reading.drift import judged_explanations
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.refusals import refusal, refusals, unsound
 from flywheel_mlflow.operations.reading.reporting import read_ledger
 from flywheel_mlflow.operations.releases.decisions import (
@@ -24,7 +24,12 @@ from flywheel_mlflow.operations.releases.decisions import (
     refuse_retirer,
     refuse_unsigned,
 )
-from flywheel_mlflow.operations.releases.gating import Weighed, refuse_ungated, shown_approvals, weigh
+from flywheel_mlflow.operations.releases.gating import (
+    DecisionBasis,
+    read_decision_basis,
+    refuse_ungated,
+    shown_approvals,
+)
 from flywheel_mlflow.operations.releases.overriding import pending_override, waiting_overrides
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
@@ -33,33 +38,33 @@ from flywheel_mlflow.reports.pages.gate_verdict import GateFacts
 from flywheel_mlflow.reports.pages.release import Asking, ComparedFacts, PinnedFacts, ReleaseFacts, release_page
 
 
-def release(reader: Reader, asked: Asked) -> Page:
+def release(reader: Reader, asked: PageQuery) -> Page:
     """One release by its ``version``; ``event`` is the decision that was just written.
 
     Raises:
         UnknownName: there is no such release.
     """
     version = asked.whole("version")
-    ledger, world = read_ledger(reader.desk, reader.memory)
-    if world is None or version is None:
+    ledger, snapshot = read_ledger(reader.session, reader.memory)
+    if snapshot is None or version is None:
         if ledger.unknown:
             raise InputError(f"the ledger is unknown: {ledger.unknown}", hint="flywheel audit")
         raise UnknownName("release", str(version), ())
-    found = world.state.release(version)
-    weighed = weigh(reader.desk, world, version)
-    assembly = reader.desk.tracking.assemblies.recorded_run(found.run_id, found.iteration)
+    found = snapshot.state.release(version)
+    weighed = read_decision_basis(reader.session, snapshot, version)
+    assembly = reader.session.tracking.assemblies.recorded_run(found.run_id, found.iteration)
     return release_page(
         ReleaseFacts(
-            flywheel=reader.desk.flywheel.name,
+            flywheel=reader.session.flywheel.name,
             release=found,
-            stands=world.state.stage_of(version),
+            stands=snapshot.state.stage_of(version),
             ledger=ledger,
-            gates=tuple(_gate(reader, world, weighed, to) for to in STAGES),
-            approvals=shown_approvals(reader.desk, world, weighed),
-            compared=_compared(reader, world, weighed),
+            gates=tuple(_gate(reader, snapshot, weighed, to) for to in STAGES),
+            approvals=shown_approvals(reader.session, snapshot, weighed),
+            compared=_compared(reader, snapshot, weighed),
             pinned=_pinned(reader, found),
-            asking=_asking(reader, world, found),
-            now=reader.desk.now(),
+            asking=_asking(reader, snapshot, found),
+            now=reader.session.now(),
             addresses=reader.addresses,
             experiment=assembly.experiment_id if assembly else "",
             event=asked.whole("event", least=0),
@@ -67,14 +72,20 @@ def release(reader: Reader, asked: Asked) -> Page:
     )
 
 
-def _gate(reader: Reader, world: World, weighed: Weighed, to: str) -> GateFacts:
-    desk, found = reader.desk, weighed.release
+def _gate(reader: Reader, snapshot: LedgerSnapshot, weighed: DecisionBasis, to: str) -> GateFacts:
+    session, found = reader.session, weighed.release
     record = found.last_gate(to)
     result, unread = _result(reader, record) if record else (None, "")
     reached = to in found.reached
-    closed = unsound(world)
+    closed = unsound(snapshot)
     stopped = not_current(
-        record, found, world.state, to, blueprint=desk.flywheel.blueprint, risks=_risks(world), now=desk.now()
+        record,
+        found,
+        snapshot.state,
+        to,
+        blueprint=session.flywheel.blueprint,
+        risks=_risks(snapshot),
+        now=session.now(),
     )
     return GateFacts(
         to=to,
@@ -84,27 +95,27 @@ def _gate(reader: Reader, world: World, weighed: Weighed, to: str) -> GateFacts:
         reached=reached,
         stopped="" if reached else stopped or "",
         changed=() if reached or record is None else record.basis.changes(weighed.basis),
-        gate_refused=closed or refusal(lambda: refuse_ungated(desk, world, found.version, to)),
-        promote_refused=closed or refusal(lambda: _plan(reader, world, found.version, to)),
+        gate_refused=closed or refusal(lambda: refuse_ungated(session, snapshot, found.version, to)),
+        promote_refused=closed or refusal(lambda: _plan(reader, snapshot, found.version, to)),
     )
 
 
-def _plan(reader: Reader, world: World, version: int, to: str) -> object:
+def _plan(reader: Reader, snapshot: LedgerSnapshot, version: int, to: str) -> object:
     """The act's own plan, made and thrown away."""
     return plan_promotion(
-        world.state,
+        snapshot.state,
         version,
         to,
-        blueprint=reader.desk.flywheel.blueprint,
-        aliases=world.aliases,
-        risks=_risks(world),
-        actor=reader.desk.actor,
-        now=reader.desk.now(),
+        blueprint=reader.session.flywheel.blueprint,
+        aliases=snapshot.aliases,
+        risks=_risks(snapshot),
+        actor=reader.session.actor,
+        now=reader.session.now(),
     )
 
 
-def _risks(world: World) -> tuple[Risk, ...]:
-    return tuple(world.risks.values())
+def _risks(snapshot: LedgerSnapshot) -> tuple[Risk, ...]:
+    return tuple(snapshot.risks.values())
 
 
 def _result(reader: Reader, record: GateRecord) -> tuple[GateResult | None, str]:
@@ -112,7 +123,7 @@ def _result(reader: Reader, record: GateRecord) -> tuple[GateResult | None, str]
 
     def read() -> GateResult:
         with scratch_folder() as folder:
-            text = reader.desk.tracking.gates.read(record.run_id, folder)
+            text = reader.session.tracking.gates.read(record.run_id, folder)
         if text is None:
             raise InputError(f"the report of run {record.run_id} is gone")
         if sha256_text(text) != record.report:
@@ -127,18 +138,18 @@ def _result(reader: Reader, record: GateRecord) -> tuple[GateResult | None, str]
         return None, str(error.faults[0]) if isinstance(error, DocumentError) else error.what
 
 
-def _compared(reader: Reader, world: World, weighed: Weighed) -> ComparedFacts:
+def _compared(reader: Reader, snapshot: LedgerSnapshot, weighed: DecisionBasis) -> ComparedFacts:
     reference = weighed.reference
     iteration = reference.recorded.iteration if reference.recorded else None
     return ComparedFacts(
         reference.name,
         iteration,
         _drift(reader, weighed),
-        judged_explanations(reader, world, weighed.release, weighed.drift.digest),
+        judged_explanations(reader, snapshot, weighed.release, weighed.drift.digest),
     )
 
 
-def _drift(reader: Reader, weighed: Weighed) -> DriftFacts:
+def _drift(reader: Reader, weighed: DecisionBasis) -> DriftFacts:
     from flywheel_mlflow.drift import drift_report_from_json
 
     text, reference = weighed.drift.text, weighed.reference.name
@@ -156,7 +167,7 @@ def _pinned(reader: Reader, found: Release) -> PinnedFacts:
     """What the release pins; a bundle that once had its digest is not read again for that."""
 
     def read() -> PinnedFacts:
-        bundle = fetch_bundle(reader.desk.tracking, found)
+        bundle = fetch_bundle(reader.session.tracking, found)
         return PinnedFacts(bundle.pins, dict(bundle.left_out))
 
     try:
@@ -167,38 +178,38 @@ def _pinned(reader: Reader, found: Release) -> PinnedFacts:
         return PinnedFacts(unread=error.what)
 
 
-def _asking(reader: Reader, world: World, found: Release) -> Asking:
+def _asking(reader: Reader, snapshot: LedgerSnapshot, found: Release) -> Asking:
     """Why the reader's acts about the release would be refused now, by the acts' own rules."""
-    desk, closed = reader.desk, unsound(world)
-    roles = [role.id for role in desk.flywheel.blueprint.roles]
-    held = [role.id for role in desk.flywheel.blueprint.roles if desk.actor.name in role.people]
+    session, closed = reader.session, unsound(snapshot)
+    roles = [role.id for role in session.flywheel.blueprint.roles]
+    held = [role.id for role in session.flywheel.blueprint.roles if session.actor.name in role.people]
     # Gates ask for some roles alone: a reader who holds one of these means it.
-    asked = list(dict.fromkeys(item.role for item in desk.flywheel.blueprint.criteria if item.role))
+    asked = list(dict.fromkeys(item.role for item in session.flywheel.blueprint.criteria if item.role))
     # What holds in a role that the reader has is told before what holds for everybody.
     ordered = list(dict.fromkeys([*(role for role in asked if role in held), *held, *roles]))
 
     def approve(role: str) -> None:
         if not held:
             refuse_final(found)
-            refuse_outsider(desk, "approve", asked or roles)
-        refuse_approver(desk, found, role)
-        refuse_unsigned(desk, "", None)
+            refuse_outsider(session, "approve", asked or roles)
+        refuse_approver(session, found, role)
+        refuse_unsigned(session, "", None)
 
     def reject(role: str) -> None:
         if not held:
             refuse_final(found)
-            refuse_outsider(desk, "reject", roles)
-        refuse_rejecter(desk, world, found.version, role)
+            refuse_outsider(session, "reject", roles)
+        refuse_rejecter(session, snapshot, found.version, role)
 
     def confirm() -> None:
-        pending_override(desk, world, found.version)
-        refuse_unsigned(desk, "", None)
+        pending_override(session, snapshot, found.version)
+        refuse_unsigned(session, "", None)
 
     if closed:
         return Asking(dict.fromkeys(ordered, closed), dict.fromkeys(ordered, closed), closed)
     return Asking(
         approve=refusals(ordered, approve),
         reject=refusals(ordered, reject),
-        retire=refusal(lambda: refuse_retirer(desk, world, found.version)),
-        confirm=refusal(confirm) if waiting_overrides(desk, world, found.version) else None,
+        retire=refusal(lambda: refuse_retirer(session, snapshot, found.version)),
+        confirm=refusal(confirm) if waiting_overrides(session, snapshot, found.version) else None,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flywheel_mlflow.base.errors import FlywheelError, Refused
 from flywheel_mlflow.decisions.moves import plan_rollback, rollback_targets
 from flywheel_mlflow.decisions.releases import STAGES
-from flywheel_mlflow.operations.deciding import World, is_trouble
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.refusals import unsound
 from flywheel_mlflow.operations.reading.reporting import read_ledger
 from flywheel_mlflow.operations.releases.moving import reconcile, rollback
@@ -18,41 +18,41 @@ from flywheel_mlflow.reports.pages.releases import ROLLBACK, Mending, ReleasesFa
 _LOOKING = "looked at on the page of releases"
 
 
-def releases(reader: Reader, asked: Asked) -> Page:
+def releases(reader: Reader, asked: PageQuery) -> Page:
     """Every release; ``plan=rollback`` works out where production would go back to, ``event`` is what was written."""
-    ledger, world = read_ledger(reader.desk, reader.memory)
+    ledger, snapshot = read_ledger(reader.session, reader.memory)
     return releases_page(
         ReleasesFacts(
-            flywheel=reader.desk.flywheel.name,
+            flywheel=reader.session.flywheel.name,
             ledger=ledger,
-            now=reader.desk.now(),
+            now=reader.session.now(),
             addresses=reader.addresses,
-            way_back=_way_back(reader, world, planned=asked.word("plan") == ROLLBACK),
-            mending=_mending(reader, world),
+            way_back=_way_back(reader, snapshot, planned=asked.word("plan") == ROLLBACK),
+            mending=_mending(reader, snapshot),
             event=asked.whole("event", least=0),
         )
     )
 
 
-def _way_back(reader: Reader, world: World | None, *, planned: bool) -> WayBack:
+def _way_back(reader: Reader, snapshot: LedgerSnapshot | None, *, planned: bool) -> WayBack:
     """What a rollback would do: its rules now, its data only when somebody asks, since they are fetched for it."""
-    refused = reader.acts_off or unsound(world)
-    if world is None or refused:
+    refused = reader.acts_off or unsound(snapshot)
+    if snapshot is None or refused:
         return WayBack(refused=refused)
-    known = rollback_targets(world.state)
+    known = rollback_targets(snapshot.state)
     try:
         if known and not planned:
             # The very rules of the act; the data of the release are left.
             plan_rollback(
-                world.state,
+                snapshot.state,
                 known[0],
-                blueprint=reader.desk.flywheel.blueprint,
-                aliases=world.aliases,
-                actor=reader.desk.actor,
+                blueprint=reader.session.flywheel.blueprint,
+                aliases=snapshot.aliases,
+                actor=reader.session.actor,
                 reason=_LOOKING,
             )
             return WayBack(candidate=known[0])
-        moved = rollback(reader.desk, _LOOKING, dry_run=True)
+        moved = rollback(reader.session, _LOOKING, dry_run=True)
     except FlywheelError as error:
         if is_trouble(error):
             raise
@@ -60,14 +60,14 @@ def _way_back(reader: Reader, world: World | None, *, planned: bool) -> WayBack:
     return WayBack(candidate=moved.version, target=moved.version, steps=moved.steps)
 
 
-def _mending(reader: Reader, world: World | None) -> Mending:
+def _mending(reader: Reader, snapshot: LedgerSnapshot | None) -> Mending:
     """What reconciling would do; asked only where ledger and aliases differ, since it looks at every version."""
-    if world is None or unsound(world):
+    if snapshot is None or unsound(snapshot):
         return Mending()
-    state = world.state
-    if state.open_move is None and all(world.aliases.get(stage) == state.current[stage] for stage in STAGES):
+    state = snapshot.state
+    if state.open_move is None and all(snapshot.aliases.get(stage) == state.current[stage] for stage in STAGES):
         return Mending()
     try:
-        return Mending(reconcile(reader.desk, dry_run=True).mended)
+        return Mending(reconcile(reader.session, dry_run=True).mended)
     except Refused as error:
         return Mending(refused=refusal_text(error))

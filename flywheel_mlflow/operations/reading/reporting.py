@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flywheel_mlflow.assembly.assembly import RecordedAssembly
-from flywheel_mlflow.assembly.history import tell_all
+from flywheel_mlflow.assembly.history import describe_ledger
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.errors import FlywheelError, InputError
 from flywheel_mlflow.base.writing import write_files
@@ -20,7 +20,7 @@ from flywheel_mlflow.feedback.tasks import fold_tasks
 from flywheel_mlflow.operations.assembly.assembling import assembly_digest
 from flywheel_mlflow.operations.assembly.drifting import PRODUCTION
 from flywheel_mlflow.operations.assembly.iterations import MOST_ITERATIONS, assemblies_before, newest_assemblies
-from flywheel_mlflow.operations.deciding import Desk, World, is_trouble, look, persistently
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, Session, is_trouble, persistently, read_snapshot
 from flywheel_mlflow.operations.reading.reader import Memory
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.dashboard import DashboardView, build_dashboard, render_dashboard
@@ -50,11 +50,11 @@ class Reported:
     file: Path | None
 
 
-def report_iteration(desk: Desk, iteration: int, *, out: Path | None = None, dry_run: bool = False) -> Reported:
+def report_iteration(session: Session, iteration: int, *, out: Path | None = None, dry_run: bool = False) -> Reported:
     """Write the page of the newest assembly of an iteration, over an earlier one of the same assembly.
 
     Args:
-        desk: the flywheel, the server, a clock.
+        session: the flywheel, the server, a clock.
         iteration: which one.
         out: a folder that gets the page too.
         dry_run: keep nothing on the server.
@@ -65,29 +65,29 @@ def report_iteration(desk: Desk, iteration: int, *, out: Path | None = None, dry
     """
     from flywheel_mlflow.tracking.assemblies import DASHBOARD_PAGE
 
-    facts = collect_page_facts(desk, iteration)
+    facts = collect_page_facts(session, iteration)
     view = build_dashboard(facts)
     html = render_dashboard(view)
     if out is not None:
         write_files({PAGE: html}, out)
     if not dry_run:
         with scratch_folder() as folder:
-            desk.tracking.artifacts.put(facts.run_id, {DASHBOARD_PAGE: html}, folder)
+            session.tracking.artifacts.put(facts.run_id, {DASHBOARD_PAGE: html}, folder)
     return Reported(
         iteration, facts.run_id, view, html, "" if dry_run else DASHBOARD_PAGE, out / PAGE if out is not None else None
     )
 
 
-def collect_page_facts(desk: Desk, iteration: int) -> DashboardFacts:
+def collect_page_facts(session: Session, iteration: int) -> DashboardFacts:
     """Everything a page about an iteration is computed from; what cannot be read is unknown, with the reason.
 
     Raises:
         InputError: the iteration was never assembled, or its deliverables cannot be read.
         ServerUnreachable: nobody answers.
     """
-    recorded = counted_assembly(desk.tracking, iteration)
-    earlier = assemblies_before(desk.tracking, recorded, newest_assemblies(desk.tracking))
-    return persistently(desk, lambda: gather_page_facts(desk, recorded, earlier, Memory()))
+    recorded = counted_assembly(session.tracking, iteration)
+    earlier = assemblies_before(session.tracking, recorded, newest_assemblies(session.tracking))
+    return persistently(session, lambda: gather_page_facts(session, recorded, earlier, Memory()))
 
 
 def counted_assembly(tracking: Tracking, iteration: int) -> RecordedAssembly:
@@ -106,7 +106,7 @@ def counted_assembly(tracking: Tracking, iteration: int) -> RecordedAssembly:
 
 
 def gather_page_facts(
-    desk: Desk,
+    session: Session,
     recorded: RecordedAssembly,
     earlier: Iterable[RecordedAssembly],
     memory: Memory,
@@ -122,17 +122,17 @@ def gather_page_facts(
         ServerUnreachable: nobody answers.
     """
     before = tuple(earlier)
-    ledger, world = read_ledger(desk, memory)
+    ledger, snapshot = read_ledger(session, memory)
     return replace(
-        gather_record_facts(desk, recorded, before, memory, links=links),
-        drift=_drift(desk, recorded, before, world, memory),
+        gather_record_facts(session, recorded, before, memory, links=links),
+        drift=_drift(session, recorded, before, snapshot, memory),
         ledger=ledger,
-        feedback=_feedback(desk.tracking, recorded.iteration, memory),
+        feedback=_feedback(session.tracking, recorded.iteration, memory),
     )
 
 
 def gather_record_facts(
-    desk: Desk,
+    session: Session,
     recorded: RecordedAssembly,
     earlier: Iterable[RecordedAssembly],
     memory: Memory,
@@ -145,12 +145,12 @@ def gather_record_facts(
         InputError: the deliverables cannot be read.
         ServerUnreachable: nobody answers.
     """
-    read = read_assembly(desk.tracking, recorded, memory)
+    read = read_assembly(session.tracking, recorded, memory)
     before = tuple(earlier)[-(MOST_ITERATIONS - 1) :]
     unread = "it was not asked for"
     return DashboardFacts(
-        flywheel=desk.flywheel.name,
-        title=desk.flywheel.blueprint.title,
+        flywheel=session.flywheel.name,
+        title=session.flywheel.blueprint.title,
         iteration=recorded.iteration,
         run_id=recorded.run_id,
         digest=recorded.digest,
@@ -161,7 +161,7 @@ def gather_record_facts(
         drift=DriftFacts(unknown=unread),
         ledger=LedgerFacts(unknown=unread),
         feedback=FeedbackFacts(unknown=unread),
-        now=desk.now(),
+        now=session.now(),
         links=links,
     )
 
@@ -201,47 +201,47 @@ def _known(step: Callable[[], Found]) -> tuple[Found | None, str]:
 
 @dataclass(slots=True)
 class _SeenWorld:
-    """The world as a process saw it last: every word of it is compared with the server's again, so any will do."""
+    """The snapshot a process read last: every word of it is compared with the server's again, so any will do."""
 
-    world: World | None = None
+    snapshot: LedgerSnapshot | None = None
 
 
-def read_ledger(desk: Desk, memory: Memory) -> tuple[LedgerFacts, World | None]:
-    """What the ledger says now, and the world it is part of; None when there is none, or it cannot be read.
+def read_ledger(session: Session, memory: Memory) -> tuple[LedgerFacts, LedgerSnapshot | None]:
+    """What the ledger says now, and the snapshot it is part of; None when there is none, or it cannot be read.
 
     Raises:
         ServerUnreachable, ServerRefused: the server is away or in trouble.
     """
-    seen = memory.recall(("world", desk.flywheel.name), _SeenWorld)
-    world, unknown = _known(lambda: look(desk.tracking, known=seen.world))
-    seen.world = world
-    if world is None:
+    seen = memory.recall(("world", session.flywheel.name), _SeenWorld)
+    snapshot, unknown = _known(lambda: read_snapshot(session.tracking, known=seen.snapshot))
+    seen.snapshot = snapshot
+    if snapshot is None:
         return LedgerFacts(unknown=unknown), None
-    if world.ledger.faults:
-        faults = tuple(fault.what for fault in world.ledger.faults)
-        return replace(_told(world), aliases=world.aliases, faults=faults), world
+    if snapshot.ledger.faults:
+        faults = tuple(fault.what for fault in snapshot.ledger.faults)
+        return replace(_told(snapshot), aliases=snapshot.aliases, faults=faults), snapshot
     # Without a fault the head, the digest of the last event, stands for all of them: each holds that of the one before.
-    told = memory.recall(("ledger", world.ledger.head, world.ledger.server_keys), partial(_told, world))
-    return replace(told, aliases=world.aliases), world
+    told = memory.recall(("ledger", snapshot.ledger.head, snapshot.ledger.server_keys), partial(_told, snapshot))
+    return replace(told, aliases=snapshot.aliases), snapshot
 
 
-def _told(world: World) -> LedgerFacts:
+def _told(snapshot: LedgerSnapshot) -> LedgerFacts:
     return LedgerFacts(
-        state=world.state,
-        risks=tuple(world.risks.values()),
-        tasks=fold_tasks(world.ledger.counted),
-        story=tell_all(world.ledger),
+        state=snapshot.state,
+        risks=tuple(snapshot.risks.values()),
+        tasks=fold_tasks(snapshot.ledger.counted),
+        story=describe_ledger(snapshot.ledger),
     )
 
 
 def _drift(
-    desk: Desk,
+    session: Session,
     recorded: RecordedAssembly,
     earlier: Sequence[RecordedAssembly],
-    world: World | None,
+    snapshot: LedgerSnapshot | None,
     memory: Memory,
 ) -> DriftFacts:
-    found, unknown = _known(lambda: _comparison(desk, recorded, earlier, world, memory))
+    found, unknown = _known(lambda: _comparison(session, recorded, earlier, snapshot, memory))
     return found or DriftFacts(unknown=unknown)
 
 
@@ -254,15 +254,15 @@ class Against:
 
 
 def reviewed_against(
-    recorded: RecordedAssembly, earlier: Iterable[RecordedAssembly], world: World | None
+    recorded: RecordedAssembly, earlier: Iterable[RecordedAssembly], snapshot: LedgerSnapshot | None
 ) -> Against | None:
     """The reference a reviewer would ask for: the release in production, else the iteration before; or nothing.
 
     A release of a later iteration is no reference for an earlier one.
     """
-    version = world.state.current[PRODUCTION] if world else None
-    if world is not None and version is not None:
-        release = world.state.release(version)
+    version = snapshot.state.current[PRODUCTION] if snapshot else None
+    if snapshot is not None and version is not None:
+        release = snapshot.state.release(version)
         if release.iteration < recorded.iteration:
             return Against(release.iteration, release.run_id)
     sound = (item for item in earlier if item.sound and item.iteration == recorded.iteration - 1)
@@ -270,20 +270,20 @@ def reviewed_against(
 
 
 def _comparison(
-    desk: Desk,
+    session: Session,
     recorded: RecordedAssembly,
     earlier: Sequence[RecordedAssembly],
-    world: World | None,
+    snapshot: LedgerSnapshot | None,
     memory: Memory,
 ) -> DriftFacts:
-    reference = reviewed_against(recorded, earlier, world)
+    reference = reviewed_against(recorded, earlier, snapshot)
     if reference is None:
         return DriftFacts(unknown="there is no earlier release in production and no iteration before")
-    found = read_comparison(desk.tracking, recorded.run_id, reference.run_id, memory)
+    found = read_comparison(session.tracking, recorded.run_id, reference.run_id, memory)
     if found is None:
         return DriftFacts(unknown=f"nobody has compared it with iteration {reference.iteration} yet")
     report, digest = found
-    return DriftFacts(report, answer(report, _explanations(desk, world, recorded.run_id, digest)))
+    return DriftFacts(report, answer(report, _explanations(session, snapshot, recorded.run_id, digest)))
 
 
 def read_comparison(
@@ -306,12 +306,12 @@ def read_comparison(
     return memory.recall(("drift", digest), lambda: drift_report_from_json(text)), digest
 
 
-def _explanations(desk: Desk, world: World | None, run_id: str, drift: str) -> tuple[Explained, ...]:
+def _explanations(session: Session, snapshot: LedgerSnapshot | None, run_id: str, drift: str) -> tuple[Explained, ...]:
     """What people answered for this very comparison and the release of this assembly, as far as it counts."""
-    release = spoken_for(world.state, run_id) if world else None
-    if world is None or release is None:
+    release = spoken_for(snapshot.state, run_id) if snapshot else None
+    if snapshot is None or release is None:
         return ()
-    return counting(release, drift, world.ledger.events, desk.flywheel.blueprint)
+    return counting(release, drift, snapshot.ledger.events, session.flywheel.blueprint)
 
 
 def _feedback(tracking: Tracking, iteration: int, memory: Memory) -> FeedbackFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flywheel_mlflow.base.errors import InputError, UnknownName
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.refusals import refusal, unsound
 from flywheel_mlflow.operations.reading.reporting import read_ledger
 from flywheel_mlflow.operations.releases.risking import refuse_closer, shown_risk
@@ -11,7 +11,7 @@ from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.risk import RiskFacts, risk_page
 
 
-def risk(reader: Reader, asked: Asked) -> Page:
+def risk(reader: Reader, asked: PageQuery) -> Page:
     """One risk by its id, ``risk``; ``event`` is the decision that was just written.
 
     Raises:
@@ -19,13 +19,13 @@ def risk(reader: Reader, asked: Asked) -> Page:
         InputError: the ledger cannot be read.
     """
     name = asked.word("risk") or ""
-    ledger, world = read_ledger(reader.desk, reader.memory)
-    if world is None:
+    ledger, snapshot = read_ledger(reader.session, reader.memory)
+    if snapshot is None:
         if ledger.unknown:
             raise InputError(f"the ledger is unknown: {ledger.unknown}", hint="flywheel audit")
         raise UnknownName("risk", name, ())
-    found = shown_risk(reader.desk.flywheel.contracts, world, name)
-    closed = unsound(world)
+    found = shown_risk(reader.session.flywheel.contracts, snapshot, name)
+    closed = unsound(snapshot)
     return risk_page(
         RiskFacts(
             risk=found.risk,
@@ -33,9 +33,9 @@ def risk(reader: Reader, asked: Asked) -> Page:
             path=found.path,
             before=found.before,
             ledger=ledger,
-            close_refused=closed or refusal(lambda: refuse_closer(reader.desk.actor, found.risk)),
+            close_refused=closed or refusal(lambda: refuse_closer(reader.session.actor, found.risk)),
             update_refused=closed,
-            now=reader.desk.now(),
+            now=reader.session.now(),
             addresses=reader.addresses,
             event=asked.whole("event", least=0),
         )

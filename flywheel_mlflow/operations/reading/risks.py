@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from flywheel_mlflow.operations.reading.reader import Asked, Reader
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.reporting import read_ledger
 from flywheel_mlflow.operations.releases.risking import known_risks
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.risks import KnownRisk, RisksFacts, risks_page
 
 
-def risks(reader: Reader, _asked: Asked) -> Page:
+def risks(reader: Reader, _asked: PageQuery) -> Page:
     """Every risk of the ledger, and those that flywheel.yaml knows."""
-    ledger, _ = read_ledger(reader.desk, reader.memory)
+    ledger, _ = read_ledger(reader.session, reader.memory)
     known = tuple(
-        KnownRisk(item.id, item.title, item.owner, item.layers, item.projects) for item in known_risks(reader.desk)
+        KnownRisk(item.id, item.title, item.owner, item.layers, item.projects) for item in known_risks(reader.session)
     )
-    return risks_page(RisksFacts(ledger, known, reader.desk.now(), reader.addresses))
+    return risks_page(RisksFacts(ledger, known, reader.session.now(), reader.addresses))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly.history import Told, tell_all
+from flywheel_mlflow.assembly.history import LedgerLine, describe_ledger
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.decisions.moves import production_at
 from flywheel_mlflow.decisions.releases import STAGES, Move, Override, Release
-from flywheel_mlflow.operations.deciding import Desk, look, sound_world
+from flywheel_mlflow.operations.deciding import Session, read_consistent_snapshot, read_snapshot
 
 if TYPE_CHECKING:
     from flywheel_mlflow.assembly.diff import ReleaseDiff
@@ -34,12 +34,12 @@ class Listed:
     overrides: tuple[str, ...]
 
 
-def list_releases(desk: Desk) -> tuple[Listed, ...]:
+def list_releases(session: Session) -> tuple[Listed, ...]:
     """Every release, the newest first; empty before the first."""
-    world = look(desk.tracking)
-    if world is None:
+    snapshot = read_snapshot(session.tracking)
+    if snapshot is None:
         return ()
-    state, now = world.state, desk.now()
+    state, now = snapshot.state, session.now()
     return tuple(
         Listed(
             version=release.version,
@@ -76,38 +76,40 @@ class Shown:
     moves: tuple[Move, ...]
 
 
-def show_release(desk: Desk, version: int) -> Shown:
+def show_release(session: Session, version: int) -> Shown:
     """One release: what it pins, who approved it, how it moved.
 
     Raises:
         UnknownName: no such release.
     """
     from flywheel_mlflow.operations.bundles import fetch_bundle
-    from flywheel_mlflow.operations.releases.gating import shown_approvals, weigh
+    from flywheel_mlflow.operations.releases.gating import read_decision_basis, shown_approvals
 
-    world = sound_world(desk.tracking)
-    release = world.state.release(version)
+    snapshot = read_consistent_snapshot(session.tracking)
+    release = snapshot.state.release(version)
     pins: tuple[Pin, ...] = ()
     left_out: dict[str, str] = {}
     faults = ""
     try:
-        bundle = fetch_bundle(desk.tracking, release)
+        bundle = fetch_bundle(session.tracking, release)
         pins, left_out = bundle.pins, dict(bundle.left_out)
     except InputError as error:
         faults = error.what
     return Shown(
         release=release,
-        stage=world.state.stage_of(version).value,
+        stage=snapshot.state.stage_of(version).value,
         pins=pins,
         left_out=left_out,
         faults=faults,
-        approvals=shown_approvals(desk, world, weigh(desk, world, version)) if release.approvals else (),
-        overrides=tuple(item for item in world.state.overrides if item.version == version),
-        moves=tuple(item for item in world.state.moves if item.version == version),
+        approvals=shown_approvals(session, snapshot, read_decision_basis(session, snapshot, version))
+        if release.approvals
+        else (),
+        overrides=tuple(item for item in snapshot.state.overrides if item.version == version),
+        moves=tuple(item for item in snapshot.state.moves if item.version == version),
     )
 
 
-def diff_releases(desk: Desk, before: int, after: int) -> ReleaseDiff:
+def diff_releases(session: Session, before: int, after: int) -> ReleaseDiff:
     """What differs between two releases.
 
     Raises:
@@ -115,11 +117,11 @@ def diff_releases(desk: Desk, before: int, after: int) -> ReleaseDiff:
     """
     from flywheel_mlflow.operations.reading.reader import Memory
 
-    state = sound_world(desk.tracking).state
-    return diff_of(desk, state.release(before), state.release(after), Memory())
+    state = read_consistent_snapshot(session.tracking).state
+    return diff_of(session, state.release(before), state.release(after), Memory())
 
 
-def diff_of(desk: Desk, before: Release, after: Release, memory: Memory) -> ReleaseDiff:
+def diff_of(session: Session, before: Release, after: Release, memory: Memory) -> ReleaseDiff:
     """What differs between two releases, their KPIs judged as every comparison of their assemblies judges them.
 
     Raises:
@@ -130,28 +132,28 @@ def diff_of(desk: Desk, before: Release, after: Release, memory: Memory) -> Rele
     from flywheel_mlflow.operations.reading.verdicts import Recorded, judge_recorded
 
     def read() -> BundleDiff:
-        return diff_bundles(fetch_bundle(desk.tracking, before), fetch_bundle(desk.tracking, after))
+        return diff_bundles(fetch_bundle(session.tracking, before), fetch_bundle(session.tracking, after))
 
     found = memory.recall(("release diff", before.bundle, after.bundle), read)
     first = Recorded(before.iteration, before.run_id, found.before.values)
     second = Recorded(after.iteration, after.run_id, found.after.values)
-    judged = judge_recorded(desk, first, second, memory)
+    judged = judge_recorded(session, first, second, memory)
     return found.judged(judged.kpis, judged.told)
 
 
-def history(desk: Desk, *, version: int | None = None, last: int | None = None) -> tuple[Told, ...]:
+def history(session: Session, *, version: int | None = None, last: int | None = None) -> tuple[LedgerLine, ...]:
     """The ledger in sentences, the oldest first; faults of the ledger do not keep it from being read."""
-    world = look(desk.tracking)
-    if world is None:
+    snapshot = read_snapshot(session.tracking)
+    if snapshot is None:
         return ()
-    told = tell_all(world.ledger)
+    told = describe_ledger(snapshot.ledger)
     if version is not None:
-        world.state.release(version)
+        snapshot.state.release(version)
         told = tuple(item for item in told if item.about == version)
     return told if last is None else told[-last:]
 
 
-def who_at(desk: Desk, when: datetime) -> Move | None:
+def who_at(session: Session, when: datetime) -> Move | None:
     """The move by which the release in production at a moment got there; None when there was none."""
-    world = look(desk.tracking)
-    return production_at(world.state, when) if world else None
+    snapshot = read_snapshot(session.tracking)
+    return production_at(snapshot.state, when) if snapshot else None

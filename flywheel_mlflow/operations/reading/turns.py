@@ -43,7 +43,7 @@ def find_turn(reader: Reader, iteration: int | None, newest: tuple[RecordedAssem
     Raises:
         UnknownName: that iteration was never assembled.
     """
-    tracking = reader.desk.tracking
+    tracking = reader.session.tracking
     listed = newest_assemblies(tracking) if newest is None else newest
     if not listed:
         if iteration is not None:
@@ -61,7 +61,7 @@ def find_turn(reader: Reader, iteration: int | None, newest: tuple[RecordedAssem
 
 def links_of(reader: Reader, experiment: str = "", *, iteration: int | None = None) -> Links:
     """Where the names on a page lead; ``experiment`` is that of the assembly."""
-    found = reader.desk.tracking.collector.experiments() | ({"": experiment} if experiment else {})
+    found = reader.session.tracking.collector.experiments() | ({"": experiment} if experiment else {})
     return Links(reader.addresses, iteration, found)
 
 
@@ -73,14 +73,14 @@ def links_at(reader: Reader, turn: Turn) -> Links:
 
 def facts_at(reader: Reader, turn: Turn) -> DashboardFacts:
     """Everything about an iteration."""
-    return gather_page_facts(reader.desk, turn.recorded, turn.earlier, reader.memory, links=links_at(reader, turn))
+    return gather_page_facts(reader.session, turn.recorded, turn.earlier, reader.memory, links=links_at(reader, turn))
 
 
 def record_facts_at(reader: Reader, turn: Turn) -> DashboardFacts:
     """What an iteration's assembly recorded, for pages that tell nothing of drift, decisions and feedback."""
-    return gather_record_facts(reader.desk, turn.recorded, turn.earlier, reader.memory, links=links_at(reader, turn))
+    return gather_record_facts(reader.session, turn.recorded, turn.earlier, reader.memory, links=links_at(reader, turn))
 
 
 def record_at(reader: Reader, turn: Turn) -> ReadAssembly:
     """What an iteration's assembly recorded, and nothing else."""
-    return read_assembly(reader.desk.tracking, turn.recorded, reader.memory)
+    return read_assembly(reader.session.tracking, turn.recorded, reader.memory)

@@ -12,7 +12,7 @@ from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.drift.differences import recorded_findings
 from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.operations.assembly.sides import kpi_history
-from flywheel_mlflow.operations.deciding import Desk, is_trouble
+from flywheel_mlflow.operations.deciding import Session, is_trouble
 from flywheel_mlflow.operations.reading.reader import Memory
 from flywheel_mlflow.operations.reading.reporting import read_comparison
 
@@ -42,20 +42,20 @@ class Judged:
     kept: bool
 
 
-def judge_recorded(desk: Desk, before: Recorded, after: Recorded, memory: Memory) -> Judged:
+def judge_recorded(session: Session, before: Recorded, after: Recorded, memory: Memory) -> Judged:
     """Drift's verdicts on the KPIs of ``after`` against ``before``, those that were kept where somebody compared them.
 
     Everything that tells two assemblies or releases apart asks here, so that a KPI has one verdict wherever it stands.
     """
-    kept, why = _kept(desk, before, after, memory)
+    kept, why = _kept(session, before, after, memory)
     if kept is not None:
         told = "The verdicts are those of the comparison that `flywheel drift` kept on the run."
         return Judged(kept.kpis, told, kept=True)
-    settings = desk.flywheel.blueprint.drift
-    reference = before.assembly or desk.tracking.assemblies.recorded_run(before.run_id, before.iteration)
-    history = kpi_history(desk.tracking, reference, after.iteration, settings.history) if reference else {}
+    settings = session.flywheel.blueprint.drift
+    reference = before.assembly or session.tracking.assemblies.recorded_run(before.run_id, before.iteration)
+    history = kpi_history(session.tracking, reference, after.iteration, settings.history) if reference else {}
     kpis = recorded_findings(
-        desk.flywheel.contracts.values(),
+        session.flywheel.contracts.values(),
         before.values,
         after.values,
         settings,
@@ -71,12 +71,12 @@ def judge_recorded(desk: Desk, before: Recorded, after: Recorded, memory: Memory
     return Judged(kpis, told, kept=False)
 
 
-def _kept(desk: Desk, before: Recorded, after: Recorded, memory: Memory) -> tuple[DriftReport | None, str]:
+def _kept(session: Session, before: Recorded, after: Recorded, memory: Memory) -> tuple[DriftReport | None, str]:
     """The kept comparison, or why it cannot be read."""
     if before.run_id == after.run_id:
         return None, ""  # an assembly is never compared with itself
     try:
-        found = read_comparison(desk.tracking, after.run_id, before.run_id, memory)
+        found = read_comparison(session.tracking, after.run_id, before.run_id, memory)
     except FlywheelError as error:
         if is_trouble(error):
             raise

@@ -10,8 +10,8 @@ from flywheel_mlflow.operations.releases.audit_scene import Finding, Scene
 
 def too_few_people(scene: Scene) -> Iterator[Finding]:
     """Promotions by a gate with ``distinct_people``; counted anew from the ledger, not believed from the verdict."""
-    for move in scene.world.state.moves:
-        release = scene.world.state.releases[move.version]
+    for move in scene.snapshot.state.moves:
+        release = scene.snapshot.state.releases[move.version]
         gate = next((item for item in release.gates if item.number == move.by and item.to == move.to), None)
         if move.rollback or gate is None:
             continue
@@ -28,7 +28,7 @@ def too_few_people(scene: Scene) -> Iterator[Finding]:
 
 
 def _people(scene: Scene, move: Move, gate: GateRecord) -> set[str]:
-    release = scene.world.state.releases[move.version]
+    release = scene.snapshot.state.releases[move.version]
     approved = {
         item.actor.name
         for item in release.approvals

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flywheel_mlflow.decisions.releases import Release, ReleaseStage
 from flywheel_mlflow.evidence.flywheel import Flywheel
-from flywheel_mlflow.operations.deciding import Desk, World
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, Session
 from flywheel_mlflow.operations.releases.past_rules import PastRules
 from flywheel_mlflow.tracking import Tracking, VersionView
 
@@ -26,8 +26,8 @@ class Finding:
 class Scene:
     """Everything the audit compares, fetched once."""
 
-    desk: Desk
-    world: World
+    session: Session
+    snapshot: LedgerSnapshot
     versions: Mapping[int, VersionView]
     now: datetime
     full: bool
@@ -36,17 +36,17 @@ class Scene:
     @property
     def flywheel(self) -> Flywheel:
         """Its promises."""
-        return self.desk.flywheel
+        return self.session.flywheel
 
     @property
     def tracking(self) -> Tracking:
         """The live server."""
-        return self.desk.tracking
+        return self.session.tracking
 
     def looked_into(self) -> Iterator[Release]:
         """The releases whose bundles and reports are read: those that may be consumed or promoted; all if ``full``."""
         live = (ReleaseStage.CANDIDATE, ReleaseStage.STAGING, ReleaseStage.PRODUCTION)
-        for release in self.world.state.releases.values():
-            stands = self.world.state.stage_of(release.version)
+        for release in self.snapshot.state.releases.values():
+            stands = self.snapshot.state.stage_of(release.version)
             if release.version in self.versions and (self.full or stands in live):
                 yield release

@@ -24,7 +24,7 @@ def rewritten(scene: Scene) -> Iterator[Finding]:
                 f"the description of model version {release.version} is not the one it was registered with",
                 "do not believe it: flywheel release show and the bundle say what the release is",
             )
-        for key, told, wanted in _labels(release, view, len(scene.world.ledger.events)):
+        for key, told, wanted in _labels(release, view, len(scene.snapshot.ledger.events)):
             yield Finding(
                 "tag-changed",
                 f"model version {release.version}: tag {key} is {told[:60]!r}, by the ledger it is {wanted[:60]!r}",

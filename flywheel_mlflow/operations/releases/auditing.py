@@ -18,7 +18,7 @@ from flywheel_mlflow.decisions.ledger import Ledger, unwitnessed
 from flywheel_mlflow.decisions.moves import registry_stage
 from flywheel_mlflow.decisions.releases import STAGES, Release, ReleaseStage
 from flywheel_mlflow.operations.bundles import bundle_files
-from flywheel_mlflow.operations.deciding import Desk, look
+from flywheel_mlflow.operations.deciding import Session, read_snapshot
 from flywheel_mlflow.operations.releases.audit_people import too_few_people
 from flywheel_mlflow.operations.releases.audit_scene import Finding, Scene
 from flywheel_mlflow.operations.releases.audit_shown import repainted, rewritten
@@ -58,37 +58,37 @@ class Audit:
         return Verdict.INCONCLUSIVE if self.not_looked_at else Verdict.PASS
 
 
-def audit(desk: Desk, *, full: bool = False) -> Audit:
+def audit(session: Session, *, full: bool = False) -> Audit:
     """Compare the ledger with the live server.
 
     Args:
-        desk: whose flywheel, which server, which clock.
+        session: whose flywheel, which server, which clock.
         full: look at the data and bundles of every release, not only of those that are staged, released or candidates.
     """
-    world = look(desk.tracking, deleted=True)
-    if world is None:
-        forsaken = tuple(_forsaken(desk.tracking))
+    snapshot = read_snapshot(session.tracking, deleted=True)
+    if snapshot is None:
+        forsaken = tuple(_forsaken(session.tracking))
         nothing = () if forsaken else ("there is no release yet: nothing to audit",)
         return Audit(forsaken, {"events": 0, "releases": 0}, nothing)
     scene = Scene(
-        desk=desk,
-        world=world,
-        versions={view.version: view for view in desk.tracking.releases.versions()},
-        now=desk.now(),
+        session=session,
+        snapshot=snapshot,
+        versions={view.version: view for view in session.tracking.releases.versions()},
+        now=session.now(),
         full=full,
-        past=PastRules(desk.tracking, world.state, desk.flywheel.blueprint),
+        past=PastRules(session.tracking, snapshot.state, session.flywheel.blueprint),
     )
     findings: list[Finding] = []
-    failed: list[str] = list(_unproven(world.ledger))
+    failed: list[str] = list(_unproven(snapshot.ledger))
     for name, check in _CHECKS.items():
         try:
             findings += check(scene)
         except FlywheelError as error:
             failed.append(f"{name}: {error.what}")
     counts = {
-        "events": len(world.ledger.events),
-        "releases": len(world.state.releases),
-        "moves": len(world.state.moves),
+        "events": len(snapshot.ledger.events),
+        "releases": len(snapshot.state.releases),
+        "moves": len(snapshot.state.moves),
         "bundles": sum(1 for _ in scene.looked_into()),
     }
     return Audit(tuple(findings), counts, tuple(failed), tuple(_outlived(scene)))
@@ -96,20 +96,20 @@ def audit(desk: Desk, *, full: bool = False) -> Audit:
 
 def _ledger(scene: Scene) -> Iterator[Finding]:
     restore = "restore the store from a backup; compare with exported bundles: flywheel verify FOLDER"
-    for fault in scene.world.ledger.faults:
+    for fault in scene.snapshot.ledger.faults:
         yield Finding("ledger", fault.what, restore)
-    for number, why in scene.world.state.disputed:
+    for number, why in scene.snapshot.state.disputed:
         yield Finding("disputed-event", f"event {number} {why}", "it changes nothing; find out who wrote it")
     keys = scene.flywheel.blueprint.releases.server_keys
-    for event in scene.world.ledger.unsealed:
+    for event in scene.snapshot.ledger.unsealed:
         yield Finding(
             "unsealed-event",
             f"event {event.number} ({event.kind} by {event.actor.name}) bears no seal of a server in flywheel.yaml, "
-            f"and decisions are sealed since event {min(scene.world.ledger.sealed)}",
+            f"and decisions are sealed since event {min(scene.snapshot.ledger.sealed)}",
             "it counts for nothing; find out who wrote it past the server",
         )
-    loose = {event.number for event in scene.world.ledger.unsealed}
-    for event in unwitnessed((item for item in scene.world.ledger.events if item.number not in loose), keys):
+    loose = {event.number for event in scene.snapshot.ledger.unsealed}
+    for event in unwitnessed((item for item in scene.snapshot.ledger.events if item.number not in loose), keys):
         yield Finding(
             "unsealed-event",
             f"event {event.number} ({event.kind}) says that a server vouches for {event.actor.name}, and no server "
@@ -167,9 +167,9 @@ def _unproven(ledger: Ledger) -> Iterator[str]:
 
 
 def _times(scene: Scene) -> Iterator[Finding]:
-    for fault in scene.world.ledger.time_faults(scene.now):
+    for fault in scene.snapshot.ledger.time_faults(scene.now):
         hint = "decisions are judged in the ledger's order; find out whose clock was wrong"
-        if fault.number in {event.number for event in scene.world.ledger.ahead_of(scene.now)}:
+        if fault.number in {event.number for event in scene.snapshot.ledger.ahead_of(scene.now)}:
             hint = "set this machine's clock; if it is right: flywheel reconcile --force"
         yield Finding("false-time", fault.what, hint)
 
@@ -179,20 +179,20 @@ def _truncated(scene: Scene) -> Iterator[Finding]:
     for version, view in scene.versions.items():
         for key, value in view.tags.items():
             named = _NAMED_EVENT.search(value) if key.startswith(tags.GATE_PREFIX) else None
-            if named and int(named[1]) >= len(scene.world.ledger.events):
+            if named and int(named[1]) >= len(scene.snapshot.ledger.events):
                 yield Finding(
                     "ledger-cut",
                     f"model version {version} bears the verdict of event {named[1]}, the ledger ends at event "
-                    f"{len(scene.world.ledger.events) - 1}",
+                    f"{len(scene.snapshot.ledger.events) - 1}",
                     "restore the store from a backup; compare with exported releases: flywheel verify FOLDER",
                 )
 
 
 def _open_moves(scene: Scene) -> Iterator[Finding]:
-    move = scene.world.state.open_move
+    move = scene.snapshot.state.open_move
     if move is not None:
         word = "rollback" if move.rollback else "promotion"
-        live = scene.world.aliases.get(move.to)
+        live = scene.snapshot.aliases.get(move.to)
         where = "the alias has moved already" if live == move.version else f"the alias still points to {live}"
         running = "; its process may still be at work" if scene.now < move.lease_ends() else ""
         yield Finding(
@@ -204,8 +204,8 @@ def _open_moves(scene: Scene) -> Iterator[Finding]:
 
 def _aliases(scene: Scene) -> Iterator[Finding]:
     for alias in STAGES:
-        live, known = scene.world.aliases.get(alias), scene.world.state.current[alias]
-        move = scene.world.state.open_move
+        live, known = scene.snapshot.aliases.get(alias), scene.snapshot.state.current[alias]
+        move = scene.snapshot.state.open_move
         if live == known or (move is not None and move.to == alias and live == move.version):
             continue
         yield Finding(
@@ -216,7 +216,7 @@ def _aliases(scene: Scene) -> Iterator[Finding]:
 
 
 def _versions(scene: Scene) -> Iterator[Finding]:
-    state = scene.world.state
+    state = scene.snapshot.state
     for release in state.releases.values():
         if release.version not in scene.versions and not release.retired:
             stage = state.stage_of(release.version)
@@ -240,12 +240,12 @@ def _versions(scene: Scene) -> Iterator[Finding]:
 
 
 def _stages(scene: Scene) -> Iterator[Finding]:
-    if not follows_stages(scene.desk, scene.world) or scene.world.state.open_move is not None:
+    if not follows_stages(scene.session, scene.snapshot) or scene.snapshot.state.open_move is not None:
         return
     for version, view in scene.versions.items():
-        if version not in scene.world.state.releases:
+        if version not in scene.snapshot.state.releases:
             continue
-        wanted = registry_stage(scene.world.state, version)
+        wanted = registry_stage(scene.snapshot.state, version)
         if view.stage != wanted:
             yield Finding(
                 "stage-set",
@@ -285,21 +285,21 @@ def _tags(scene: Scene, release: Release, files: Mapping[str, str]) -> Iterator[
 def _data(scene: Scene) -> Iterator[Finding]:
     """The data of the release in production (of all with ``full``)."""
     for release in scene.looked_into():
-        if not scene.full and scene.world.state.stage_of(release.version) is not ReleaseStage.PRODUCTION:
+        if not scene.full and scene.snapshot.state.stage_of(release.version) is not ReleaseStage.PRODUCTION:
             continue
         files = bundle_files(scene.tracking, release)
         if bundle_faults(files, release.bundle):
             continue
-        for fault in pin_faults(scene.desk, read_bundle(files, release.bundle)):
+        for fault in pin_faults(scene.session, read_bundle(files, release.bundle)):
             code = "data-gone" if fault.gone else "data-changed"
             yield Finding(code, f"release {release.version}: {fault.text}", "flywheel rollback --reason '...'")
 
 
 def _trash(scene: Scene) -> Iterator[Finding]:
     """What releases rest on and somebody deleted, told while it can still be restored."""
-    live = {version for version in scene.world.state.current.values() if version is not None}
+    live = {version for version in scene.snapshot.state.current.values() if version is not None}
     releases = {item.version: item for item in scene.looked_into()}
-    releases |= {version: scene.world.state.releases[version] for version in live}
+    releases |= {version: scene.snapshot.state.releases[version] for version in live}
     found = [
         *deleted_experiments(scene.tracking),
         *deleted_runs(scene.tracking, releases.values(), scene.versions),
@@ -309,8 +309,8 @@ def _trash(scene: Scene) -> Iterator[Finding]:
 
 
 def _approvals(scene: Scene) -> Iterator[Finding]:
-    events = {event.number: event for event in scene.world.ledger.events}
-    for release in scene.world.state.releases.values():
+    events = {event.number: event for event in scene.snapshot.ledger.events}
+    for release in scene.snapshot.state.releases.values():
         for approval in release.approvals:
             rules = scene.past.under(approval.basis.gates)
             judged = judge(
@@ -331,7 +331,7 @@ def _approvals(scene: Scene) -> Iterator[Finding]:
 
 
 def _outlived(scene: Scene) -> Iterator[str]:
-    for release in scene.world.state.releases.values():
+    for release in scene.snapshot.state.releases.values():
         for approval in release.approvals:
             if scene.past.under(approval.basis.gates) is None:
                 yield (
@@ -341,9 +341,9 @@ def _outlived(scene: Scene) -> Iterator[str]:
 
 
 def _explanations(scene: Scene) -> Iterator[Finding]:
-    for release in scene.world.state.releases.values():
+    for release in scene.snapshot.state.releases.values():
         for item in release.explanations:
-            event = scene.world.ledger.events[item.number]
+            event = scene.snapshot.ledger.events[item.number]
             if scene.past.allowed(item.number, lambda rules: not objections(item, event, rules)):  # noqa: B023
                 continue
             for why in objections(item, event, scene.flywheel.blueprint):
@@ -356,7 +356,7 @@ def _explanations(scene: Scene) -> Iterator[Finding]:
 
 def _permissions(scene: Scene) -> Iterator[Finding]:
     """Moves that no decision allowed, judged by what the ledger held when they started."""
-    state = scene.world.state
+    state = scene.snapshot.state
     for move in state.moves:
         if not scene.past.allowed(move.number, lambda rules: may_move(rules, move.actor)):  # noqa: B023
             yield Finding(
@@ -420,7 +420,7 @@ def _verdict_in(text: str) -> object:
 
 
 def _rejections(scene: Scene) -> Iterator[Finding]:
-    for release in scene.world.state.releases.values():
+    for release in scene.snapshot.state.releases.values():
         event = release.rejected
         if event is None:
             continue

@@ -16,10 +16,17 @@ from flywheel_mlflow.decisions.gates import compare_command
 from flywheel_mlflow.decisions.moves import refuse_final, refuse_stranger
 from flywheel_mlflow.decisions.releases import Kind, Release, ReleaseStage
 from flywheel_mlflow.drift import DriftReport, covers
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world
-from flywheel_mlflow.operations.releases.gating import Weighed, weigh
+from flywheel_mlflow.operations.deciding import (
+    LedgerSnapshot,
+    NewEvent,
+    Session,
+    append_decision,
+    persistently,
+    read_consistent_snapshot,
+)
+from flywheel_mlflow.operations.releases.gating import DecisionBasis, read_decision_basis
 
-Choice = Callable[[World], Draft]
+Choice = Callable[[LedgerSnapshot], NewEvent]
 
 #: Characters of a reason; the event it stands in has room for this and everything else.
 MAX_REASON = 2_000
@@ -36,24 +43,28 @@ class Decided:
     notes: tuple[str, ...] = ()
 
 
-def approval_statement(desk: Desk, world: World, version: int, *, role: str, reason: str, until: datetime) -> str:
+def approval_statement(
+    session: Session, snapshot: LedgerSnapshot, version: int, *, role: str, reason: str, until: datetime
+) -> str:
     """What a person who approves says, and signs."""
-    basis = weigh(desk, world, version).basis
-    return statement(desk.flywheel.name, version, basis, role=role, reason=reason, until=until)
+    basis = read_decision_basis(session, snapshot, version).basis
+    return statement(session.flywheel.name, version, basis, role=role, reason=reason, until=until)
 
 
 def sign_approval(
-    desk: Desk, version: int, role: str, reason: str, *, until: datetime | None, key: SigningKey
+    session: Session, version: int, role: str, reason: str, *, until: datetime | None, key: SigningKey
 ) -> tuple[datetime, str, Signature]:
     """The end, the reason as it will be kept, and the signature of an approval that is about to be given."""
     told = kept_reason(reason)
-    ends = until or (desk.now() + timedelta(days=desk.flywheel.blueprint.releases.approval_days)).replace(microsecond=0)
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    return ends, told, key.sign(approval_statement(desk, world, version, role=role, reason=told, until=ends))
+    ends = until or (session.now() + timedelta(days=session.flywheel.blueprint.releases.approval_days)).replace(
+        microsecond=0
+    )
+    snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
+    return ends, told, key.sign(approval_statement(session, snapshot, version, role=role, reason=told, until=ends))
 
 
 def approve(
-    desk: Desk,
+    session: Session,
     version: int,
     role: str,
     reason: str,
@@ -65,7 +76,7 @@ def approve(
     """Say yes to a release in a role.
 
     Args:
-        desk: who acts, where.
+        session: who acts, where.
         version: the release.
         role: a role of flywheel.yaml that the person holds.
         reason: why; kept for good.
@@ -78,15 +89,15 @@ def approve(
         Refused: the author, somebody without the role, no or a wrong signature, a rejected or retired release.
     """
     told = kept_reason(reason)
-    now = desk.now()
-    longest = now + timedelta(days=desk.flywheel.blueprint.releases.approval_days)
+    now = session.now()
+    longest = now + timedelta(days=session.flywheel.blueprint.releases.approval_days)
     _refuse_past(now, until, longest)
     ends = min(until, longest) if until is not None and signature is None else until or longest
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    refuse_approver(desk, world.state.release(version), role)
-    weighed = weigh(desk, world, version)
-    words = statement(desk.flywheel.name, version, weighed.basis, role=role, reason=told, until=ends)
-    refuse_unsigned(desk, words, signature)
+    snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
+    refuse_approver(session, snapshot.state.release(version), role)
+    weighed = read_decision_basis(session, snapshot, version)
+    words = statement(session.flywheel.name, version, weighed.basis, role=role, reason=told, until=ends)
+    refuse_unsigned(session, words, signature)
     body: dict[str, object] = {
         "version": version,
         "role": role,
@@ -99,17 +110,17 @@ def approve(
     if dry_run:
         return Decided(Kind.APPROVED, version, None, body, tuple(_notes(weighed, until, longest)))
 
-    def choose(current: World) -> Draft:
-        refuse_approver(desk, current.state.release(version), role)
-        if current.state.current != world.state.current:
+    def choose(current: LedgerSnapshot) -> NewEvent:
+        refuse_approver(session, current.state.release(version), role)
+        if current.state.current != snapshot.state.current:
             raise Refused(
                 "another release was moved meanwhile",
-                rule="an approval is for the world its author saw",
+                rule="an approval is for the state its author saw",
                 hint=f"look again, then: flywheel approve {version} --role {role} --reason '...'",
             )
-        return Draft(Kind.APPROVED, body)
+        return NewEvent(Kind.APPROVED, body)
 
-    event, _ = decide(desk, choose)
+    event, _ = append_decision(session, choose)
     return Decided(Kind.APPROVED, version, event.number, body, tuple(_notes(weighed, until, longest)))
 
 
@@ -125,21 +136,21 @@ def _refuse_past(now: datetime, until: datetime | None, longest: datetime) -> No
         )
 
 
-def _notes(weighed: Weighed, until: datetime | None, longest: datetime) -> Iterator[str]:
+def _notes(weighed: DecisionBasis, until: datetime | None, longest: datetime) -> Iterator[str]:
     if weighed.drift.text is None and weighed.reference.name:
         yield f"nobody has compared it with {weighed.reference.name} yet; a comparison will void this approval"
     if until is not None and until > longest:
         yield f"it counts until {longest:%Y-%m-%d %H:%M} UTC, the longest that releases.approval_days allows"
 
 
-def refuse_approver(desk: Desk, release: Release, role: str) -> None:
+def refuse_approver(session: Session, release: Release, role: str) -> None:
     """Refuse whoever may not approve this release in this role.
 
     Raises:
         UnknownName: no such role.
         Refused: the author, somebody without the role, a rejected or retired release.
     """
-    blueprint, name = desk.flywheel.blueprint, desk.actor.name
+    blueprint, name = session.flywheel.blueprint, session.actor.name
     if role not in {item.id for item in blueprint.roles}:
         raise UnknownName("role", role, [item.id for item in blueprint.roles], where="roles in flywheel.yaml")
     if release.rejected or release.retired:
@@ -156,7 +167,7 @@ def refuse_approver(desk: Desk, release: Release, role: str) -> None:
             rule="who decides stands in flywheel.yaml, under roles",
             value=name,
             limit=", ".join(people),
-            hint=ask_instead(people, desk.actor),
+            hint=ask_instead(people, session.actor),
         )
     if name == release.author.name:
         raise Refused(
@@ -168,13 +179,13 @@ def refuse_approver(desk: Desk, release: Release, role: str) -> None:
         )
 
 
-def refuse_outsider(desk: Desk, act: str, roles: Collection[str]) -> None:
+def refuse_outsider(session: Session, act: str, roles: Collection[str]) -> None:
     """Refuse whoever holds none of the roles, and say who holds which.
 
     Raises:
         Refused: flywheel.yaml gives the actor none of them.
     """
-    name, known = desk.actor.name, [item for item in desk.flywheel.blueprint.roles if item.id in roles]
+    name, known = session.actor.name, [item for item in session.flywheel.blueprint.roles if item.id in roles]
     if any(name in item.people for item in known):
         return
     held = [f"{item.id} ({', '.join(item.people)})" for item in known]
@@ -183,18 +194,18 @@ def refuse_outsider(desk: Desk, act: str, roles: Collection[str]) -> None:
         rule="who decides stands in flywheel.yaml, under roles",
         value=name,
         limit=", ".join(held) or "nobody",
-        hint=ask_instead(held, desk.actor),
+        hint=ask_instead(held, session.actor),
     )
 
 
-def refuse_unsigned(desk: Desk, words: str, signature: Signature | None) -> None:
+def refuse_unsigned(session: Session, words: str, signature: Signature | None) -> None:
     """Refuse a missing or wrong signature of somebody who has a key; without a key there is nothing to sign with.
 
     Raises:
         Refused: words that are not signed as flywheel.yaml wants it.
     """
-    name = desk.actor.name
-    key = key_of(desk.flywheel.blueprint, name)
+    name = session.actor.name
+    key = key_of(session.flywheel.blueprint, name)
     if key is None and signature is None:
         return
     if key is None:
@@ -212,11 +223,13 @@ def refuse_unsigned(desk: Desk, words: str, signature: Signature | None) -> None
         )
 
 
-def explain_drift(desk: Desk, version: int, findings: Sequence[str], reason: str, *, dry_run: bool = False) -> Decided:
+def explain_drift(
+    session: Session, version: int, findings: Sequence[str], reason: str, *, dry_run: bool = False
+) -> Decided:
     """Answer for drift that was wanted or is harmless: the drift criterion then leaves these findings out.
 
     Args:
-        desk: who acts, where.
+        session: who acts, where.
         version: the release.
         findings: subjects of the comparison with the release in production, or projects or interfaces that stand
             for all their findings.
@@ -228,17 +241,17 @@ def explain_drift(desk: Desk, version: int, findings: Sequence[str], reason: str
         Refused: nobody compared yet, or a person without any role of flywheel.yaml.
     """
     told = kept_reason(reason)
-    weighed, report = _answerable(desk, version)
+    weighed, report = _answerable(session, version)
     known = [item.subject for item in (*explainable(report), *report.intended)]
     if not findings:
         raise InputError("nothing to explain", hint=f"name findings with --finding: {', '.join(known[:10])}")
     for subject in findings:
         if not any(covers(subject, item) for item in known):
             raise UnknownName("finding", subject, known, where=f"the comparison with {weighed.reference.name}")
-    return _explained(desk, weighed, findings, told, dry_run=dry_run)
+    return _explained(session, weighed, findings, told, dry_run=dry_run)
 
 
-def confirm_changes(desk: Desk, version: int, reason: str, *, dry_run: bool = False) -> Decided:
+def confirm_changes(session: Session, version: int, reason: str, *, dry_run: bool = False) -> Decided:
     """Confirm every change of a release's comparison that a task intended.
 
     Raises:
@@ -246,21 +259,23 @@ def confirm_changes(desk: Desk, version: int, reason: str, *, dry_run: bool = Fa
         Refused: nobody compared yet, or a person without any role of flywheel.yaml.
     """
     told = kept_reason(reason)
-    weighed, report = _answerable(desk, version)
+    weighed, report = _answerable(session, version)
     if not report.intended:
         raise InputError("no task intended a change", where=f"the comparison with {weighed.reference.name}")
-    return _explained(desk, weighed, [item.subject for item in report.intended], told, dry_run=dry_run)
+    return _explained(session, weighed, [item.subject for item in report.intended], told, dry_run=dry_run)
 
 
-def _answerable(desk: Desk, version: int) -> tuple[Weighed, DriftReport]:
+def _answerable(session: Session, version: int) -> tuple[DecisionBasis, DriftReport]:
     """The comparison of a release, for somebody who may answer for it."""
-    refuse_roleless(desk)
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    weighed = weigh(desk, world, version)
+    refuse_roleless(session)
+    snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
+    weighed = read_decision_basis(session, snapshot, version)
     return weighed, _compared(weighed)
 
 
-def _explained(desk: Desk, weighed: Weighed, subjects: Sequence[str], reason: str, *, dry_run: bool) -> Decided:
+def _explained(
+    session: Session, weighed: DecisionBasis, subjects: Sequence[str], reason: str, *, dry_run: bool
+) -> Decided:
     version = weighed.release.version
     body: dict[str, object] = {
         "version": version,
@@ -269,14 +284,14 @@ def _explained(desk: Desk, weighed: Weighed, subjects: Sequence[str], reason: st
         "reason": reason,
     }
 
-    def choose(current: World) -> Draft:
+    def choose(current: LedgerSnapshot) -> NewEvent:
         refuse_final(current.state.release(version))
-        return Draft(Kind.DRIFT_EXPLAINED, body)
+        return NewEvent(Kind.DRIFT_EXPLAINED, body)
 
-    return write_decision(desk, Kind.DRIFT_EXPLAINED, version, body, choose, dry_run=dry_run)
+    return write_decision(session, Kind.DRIFT_EXPLAINED, version, body, choose, dry_run=dry_run)
 
 
-def _compared(weighed: Weighed) -> DriftReport:
+def _compared(weighed: DecisionBasis) -> DriftReport:
     from flywheel_mlflow.drift import drift_report_from_json
 
     if weighed.drift.text is None:
@@ -288,13 +303,13 @@ def _compared(weighed: Weighed) -> DriftReport:
     return drift_report_from_json(weighed.drift.text)
 
 
-def refuse_roleless(desk: Desk) -> None:
+def refuse_roleless(session: Session) -> None:
     """Refuse whoever holds no role at all.
 
     Raises:
         Refused: flywheel.yaml gives the actor none.
     """
-    name, roles = desk.actor.name, desk.flywheel.blueprint.roles
+    name, roles = session.actor.name, session.flywheel.blueprint.roles
     people = sorted({person for role in roles for person in role.people})
     if name not in people:
         raise Refused(
@@ -302,11 +317,11 @@ def refuse_roleless(desk: Desk) -> None:
             rule="drift is answered for by somebody with a role of flywheel.yaml",
             value=name,
             limit=", ".join(people),
-            hint=ask_instead(people, desk.actor),
+            hint=ask_instead(people, session.actor),
         )
 
 
-def reject(desk: Desk, version: int, role: str, reason: str, *, dry_run: bool = False) -> Decided:
+def reject(session: Session, version: int, role: str, reason: str, *, dry_run: bool = False) -> Decided:
     """Say no to a release for good, in a role. The author may reject too.
 
     Raises:
@@ -316,21 +331,21 @@ def reject(desk: Desk, version: int, role: str, reason: str, *, dry_run: bool = 
     told = kept_reason(reason)
     body: dict[str, object] = {"version": version, "role": role, "reason": told}
 
-    def choose(world: World) -> Draft:
-        refuse_rejecter(desk, world, version, role)
-        return Draft(Kind.REJECTED, body)
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        refuse_rejecter(session, snapshot, version, role)
+        return NewEvent(Kind.REJECTED, body)
 
-    return write_decision(desk, Kind.REJECTED, version, body, choose, dry_run=dry_run)
+    return write_decision(session, Kind.REJECTED, version, body, choose, dry_run=dry_run)
 
 
-def refuse_rejecter(desk: Desk, world: World, version: int, role: str) -> None:
+def refuse_rejecter(session: Session, snapshot: LedgerSnapshot, version: int, role: str) -> None:
     """Refuse whoever may not reject this release in this role now.
 
     Raises:
         UnknownName: no such release or role.
         Refused: somebody without the role, or the release is in staging or production.
     """
-    blueprint, name = desk.flywheel.blueprint, desk.actor.name
+    blueprint, name = session.flywheel.blueprint, session.actor.name
     if role not in {item.id for item in blueprint.roles}:
         raise UnknownName("role", role, [item.id for item in blueprint.roles], where="roles in flywheel.yaml")
     people = next(item.people for item in blueprint.roles if item.id == role)
@@ -340,12 +355,12 @@ def refuse_rejecter(desk: Desk, world: World, version: int, role: str) -> None:
             rule="who decides stands in flywheel.yaml, under roles",
             value=name,
             limit=", ".join(people),
-            hint=ask_instead(people, desk.actor),
+            hint=ask_instead(people, session.actor),
         )
-    _refuse_final(world, version, "rejected")
+    _refuse_final(snapshot, version, "rejected")
 
 
-def retire(desk: Desk, version: int, reason: str, *, dry_run: bool = False) -> Decided:
+def retire(session: Session, version: int, reason: str, *, dry_run: bool = False) -> Decided:
     """Take a release out for good, so that its model version may be deleted; the ledger keeps its story.
 
     Raises:
@@ -355,27 +370,27 @@ def retire(desk: Desk, version: int, reason: str, *, dry_run: bool = False) -> D
     told = kept_reason(reason)
     body: dict[str, object] = {"version": version, "reason": told}
 
-    def choose(world: World) -> Draft:
-        refuse_retirer(desk, world, version)
-        return Draft(Kind.RETIRED, body)
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        refuse_retirer(session, snapshot, version)
+        return NewEvent(Kind.RETIRED, body)
 
-    return write_decision(desk, Kind.RETIRED, version, body, choose, dry_run=dry_run)
+    return write_decision(session, Kind.RETIRED, version, body, choose, dry_run=dry_run)
 
 
-def refuse_retirer(desk: Desk, world: World, version: int) -> None:
+def refuse_retirer(session: Session, snapshot: LedgerSnapshot, version: int) -> None:
     """Refuse whoever may not retire this release now.
 
     Raises:
         UnknownName: no such release.
         Refused: no right to move releases, it is in staging or production, or is retired already.
     """
-    refuse_stranger(desk.flywheel.blueprint, desk.actor, "retire")
-    _refuse_final(world, version, "retired")
+    refuse_stranger(session.flywheel.blueprint, session.actor, "retire")
+    _refuse_final(snapshot, version, "retired")
 
 
-def _refuse_final(world: World, version: int, word: str) -> None:
-    release = world.state.release(version)
-    move = world.state.open_move
+def _refuse_final(snapshot: LedgerSnapshot, version: int, word: str) -> None:
+    release = snapshot.state.release(version)
+    move = snapshot.state.open_move
     if move is not None and move.version == version:
         raise Refused(
             f"release {version} is on its way to {move.to}",
@@ -384,14 +399,14 @@ def _refuse_final(world: World, version: int, word: str) -> None:
             limit="no open move",
             hint="wait until the move ends; if its process died: flywheel reconcile",
         )
-    stage = world.state.stage_of(version)
+    stage = snapshot.state.stage_of(version)
     if stage in (ReleaseStage.PRODUCTION, ReleaseStage.STAGING):
         raise Refused(
             f"release {version} is in {stage.value}",
             rule=f"what consumers may be reading is not {word}",
             value=stage.value,
             limit="neither staging nor production",
-            hint=_way_out(world, version, stage),
+            hint=_way_out(snapshot, version, stage),
         )
     if release.retired or (release.rejected and word == "rejected"):
         raise Refused(
@@ -402,28 +417,28 @@ def _refuse_final(world: World, version: int, word: str) -> None:
         )
 
 
-def _way_out(world: World, version: int, stage: ReleaseStage) -> str:
+def _way_out(snapshot: LedgerSnapshot, version: int, stage: ReleaseStage) -> str:
     """The commands that take a release out of a stage: another one takes its place."""
-    live = [item.version for item in world.state.releases.values() if not (item.rejected or item.retired)]
+    live = [item.version for item in snapshot.state.releases.values() if not (item.rejected or item.retired)]
     others = [item for item in live if item != version]
-    if stage is ReleaseStage.PRODUCTION and any(item in others for item in world.state.was_in_production()):
+    if stage is ReleaseStage.PRODUCTION and any(item in others for item in snapshot.state.was_in_production()):
         return "first: flywheel rollback --reason '...'"
     to = stage.value
     if not others:
         return f"make another release and put it there: flywheel release create --iteration N, then promote it to {to}"
-    other = world.state.current["production"] if to == "staging" else None
+    other = snapshot.state.current["production"] if to == "staging" else None
     name = other if other in others else others[-1]
     return f"put another one there: flywheel gate {name} --to {to}, then flywheel promote {name} --to {to}"
 
 
 def write_decision(
-    desk: Desk, kind: str, version: int, body: dict[str, object], choose: Choice, *, dry_run: bool
+    session: Session, kind: str, version: int, body: dict[str, object], choose: Choice, *, dry_run: bool
 ) -> Decided:
     """Write a decision that ``choose`` still finds possible; with ``dry_run`` only say what would be written."""
     if dry_run:
-        choose(persistently(desk, lambda: sound_world(desk.tracking)))
+        choose(persistently(session, lambda: read_consistent_snapshot(session.tracking)))
         return Decided(kind, version, None, body)
-    event, _ = decide(desk, choose)
+    event, _ = append_decision(session, choose)
     return Decided(kind, version, event.number, body)
 
 

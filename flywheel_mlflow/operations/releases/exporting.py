@@ -15,7 +15,7 @@ from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.decisions.ledger import Event
 from flywheel_mlflow.decisions.releases import Release
 from flywheel_mlflow.operations.bundles import bundle_files
-from flywheel_mlflow.operations.deciding import Desk, sound_world
+from flywheel_mlflow.operations.deciding import Session, read_consistent_snapshot
 from flywheel_mlflow.operations.releases.attesting import envelope, release_statement, signed_words
 from flywheel_mlflow.promises.blueprint import Blueprint
 
@@ -41,38 +41,38 @@ class SignedHead:
     attested: Signature | None
 
 
-def sign_head(desk: Desk, version: int) -> SignedHead:
+def sign_head(session: Session, version: int) -> SignedHead:
     """Where the ledger ends now and what a release is, signed with the server's key where a server does this.
 
     Raises:
         UnknownName: no such release. Refused: the ledger does not hold, or there is none.
     """
-    world = sound_world(desk.tracking)
-    ledger, release = world.ledger, world.state.release(version)
+    snapshot = read_consistent_snapshot(session.tracking)
+    ledger, release = snapshot.ledger, snapshot.state.release(version)
     words = {
         "purpose": PURPOSE,
-        "flywheel": desk.flywheel.name,
+        "flywheel": session.flywheel.name,
         "head": ledger.head,
         "events": len(ledger.events),
-        "at": desk.now().isoformat(timespec="seconds"),
+        "at": session.now().isoformat(timespec="seconds"),
     }
     text = canonical_json(words)
-    files = _exported(desk, release, ledger.events)
-    stage = world.state.stage_of(version).value
-    attestation = release_statement(desk.flywheel.name, release, stage, files, ledger.counted)
-    if desk.seal is None:
+    files = _exported(session, release, ledger.events)
+    stage = snapshot.state.stage_of(version).value
+    attestation = release_statement(session.flywheel.name, release, stage, files, ledger.counted)
+    if session.seal is None:
         return SignedHead(text, None, attestation, None)
-    return SignedHead(text, desk.seal.sign(text), attestation, desk.seal.sign(signed_words(attestation)))
+    return SignedHead(text, session.seal.sign(text), attestation, session.seal.sign(signed_words(attestation)))
 
 
-def _exported(desk: Desk, release: Release, events: Sequence[Event]) -> dict[str, str]:
+def _exported(session: Session, release: Release, events: Sequence[Event]) -> dict[str, str]:
     """The files of an export that a statement speaks about: the bundle and the ledger."""
-    files = {f"{BUNDLE_FOLDER}/{name}": text for name, text in bundle_files(desk.tracking, release).items()}
+    files = {f"{BUNDLE_FOLDER}/{name}": text for name, text in bundle_files(session.tracking, release).items()}
     return files | {EVENTS: "".join(f"{event.text}\n" for event in events)}
 
 
 def export_release(
-    desk: Desk, version: int, out: Path, *, sign: Callable[[], Mapping[str, Any]], key: SigningKey | None = None
+    session: Session, version: int, out: Path, *, sign: Callable[[], Mapping[str, Any]], key: SigningKey | None = None
 ) -> tuple[str, ...]:
     """Write the bundle of a release and the whole ledger below ``out``; the files' names.
 
@@ -90,16 +90,16 @@ def export_release(
     if signature is None and key is not None:
         signature, attested = plain(key.sign(statement)), plain(key.sign(signed_words(attestation)))
     ended = parse_json(statement, name="the end of the ledger")
-    world = sound_world(desk.tracking)
-    release = world.state.release(version)
+    snapshot = read_consistent_snapshot(session.tracking)
+    release = snapshot.state.release(version)
     # What was decided since the end was signed is no part of the export.
-    files = _exported(desk, release, world.ledger.events[: ended["events"]])
+    files = _exported(session, release, snapshot.ledger.events[: ended["events"]])
     if attested is not None:
         files[ATTESTATION] = document_json(envelope(attestation, Signature(**attested)))
     files[EXPORT] = document_json(
         {
             "format_version": FORMAT_VERSION,
-            "flywheel": desk.flywheel.name,
+            "flywheel": session.flywheel.name,
             "version": version,
             "head": ended["head"],
             "events": ended["events"],

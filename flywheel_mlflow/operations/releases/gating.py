@@ -26,7 +26,14 @@ from flywheel_mlflow.operations.assembly.assembling import assembly_digest, gath
 from flywheel_mlflow.operations.assembly.checking import read_sources
 from flywheel_mlflow.operations.assembly.read_copy import copy_faults
 from flywheel_mlflow.operations.bundles import DriftDocument, Reference, drift_of, fetch_bundle, reference_of
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, decide, persistently, sound_world
+from flywheel_mlflow.operations.deciding import (
+    LedgerSnapshot,
+    NewEvent,
+    Session,
+    append_decision,
+    persistently,
+    read_consistent_snapshot,
+)
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.blueprint import Gate
 from flywheel_mlflow.reports.gate import gate_report
@@ -46,7 +53,7 @@ class GateRan:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class DecisionBasis:
     """What a decision about a release rests on, as it is now, and which explanations of its drift count."""
 
     release: Release
@@ -56,50 +63,50 @@ class Weighed:
     explanations: tuple[Explained, ...]
 
 
-def weigh(desk: Desk, world: World, version: int) -> Weighed:
+def read_decision_basis(session: Session, snapshot: LedgerSnapshot, version: int) -> DecisionBasis:
     """The basis of any decision about a release: its bundle, the gates, what it is compared with, the drift."""
-    release = world.state.release(version)
-    reference = reference_of(desk.tracking, world.state, release.iteration, version)
-    drift = drift_of(desk.tracking, release.run_id, reference)
-    basis = Basis(release.bundle, desk.flywheel.blueprint.gates_digest, reference.name, drift.digest)
-    explained = counting(release, drift.digest, world.ledger.events, desk.flywheel.blueprint)
-    return Weighed(release, reference, drift, basis, explained)
+    release = snapshot.state.release(version)
+    reference = reference_of(session.tracking, snapshot.state, release.iteration, version)
+    drift = drift_of(session.tracking, release.run_id, reference)
+    basis = Basis(release.bundle, session.flywheel.blueprint.gates_digest, reference.name, drift.digest)
+    explained = counting(release, drift.digest, snapshot.ledger.events, session.flywheel.blueprint)
+    return DecisionBasis(release, reference, drift, basis, explained)
 
 
-def run_gate(desk: Desk, version: int, to: str, *, dry_run: bool = False) -> GateRan:
+def run_gate(session: Session, version: int, to: str, *, dry_run: bool = False) -> GateRan:
     """Evaluate the gate before a stage, log the verdict as a run, tag the version, and write it to the ledger.
 
     Raises:
-        Refused: there is no such gate, the release cannot go there whatever the gate says, or the world changed while
+        Refused: there is no such gate, the release cannot go there whatever the gate says, or the state changed while
             the evidence was being read.
     """
-    gate = _gate_to(desk, to)
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    release = refuse_ungated(desk, world, version, to)
-    weighed = weigh(desk, world, version)
-    facts = collect_facts(desk, world, weighed)
-    result = evaluate(gate, facts, desk.flywheel.blueprint)
-    report = gate_report(result, desk.flywheel.blueprint, release)
+    gate = _gate_to(session, to)
+    snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
+    release = refuse_ungated(session, snapshot, version, to)
+    weighed = read_decision_basis(session, snapshot, version)
+    facts = collect_facts(session, snapshot, weighed)
+    result = evaluate(gate, facts, session.flywheel.blueprint)
+    report = gate_report(result, session.flywheel.blueprint, release)
     if dry_run:
         return GateRan(result, None, None, report)
-    return _keep(desk, world, weighed, facts, result, report)
+    return _keep(session, snapshot, weighed, facts, result, report)
 
 
-def refuse_ungated(desk: Desk, world: World, version: int, to: str) -> Release:
+def refuse_ungated(session: Session, snapshot: LedgerSnapshot, version: int, to: str) -> Release:
     """The release, unless there is no gate for it to be judged by.
 
     Raises:
         UnknownName: no such release.
         Refused: flywheel.yaml has no such gate, or the release cannot go there whatever the gate says.
     """
-    _gate_to(desk, to)
-    release = world.state.release(version)
-    refuse_unfit(world.state, release, to)
+    _gate_to(session, to)
+    release = snapshot.state.release(version)
+    refuse_unfit(snapshot.state, release, to)
     return release
 
 
-def _gate_to(desk: Desk, to: str) -> Gate:
-    gate = desk.flywheel.blueprint.gate_to(check_stage(to))
+def _gate_to(session: Session, to: str) -> Gate:
+    gate = session.flywheel.blueprint.gate_to(check_stage(to))
     if gate is None:
         raise Refused(
             f"flywheel.yaml has no gate to {to}",
@@ -109,20 +116,27 @@ def _gate_to(desk: Desk, to: str) -> Gate:
     return gate
 
 
-def _keep(desk: Desk, world: World, weighed: Weighed, facts: GateFacts, result: GateResult, report: str) -> GateRan:
+def _keep(
+    session: Session,
+    snapshot: LedgerSnapshot,
+    weighed: DecisionBasis,
+    facts: GateFacts,
+    result: GateResult,
+    report: str,
+) -> GateRan:
     document = document_json(result)
 
     def note(run_id: str, experiment_id: str) -> str:
-        place = Place(run_id, experiment_id, pages=desk.tracking.server.about is not None)
-        links = gate_links(place, result.version, desk.flywheel.name, GATE_REPORT)
+        place = Place(run_id, experiment_id, pages=session.tracking.server.about is not None)
+        links = gate_links(place, result.version, session.flywheel.name, GATE_REPORT)
         return with_links(links, report, GATE_REPORT)
 
-    run_id = desk.tracking.gates.write(
+    run_id = session.tracking.gates.write(
         parent=weighed.release.run_id,
         version=result.version,
         to=result.to,
         verdict=result.verdict.value,
-        actor=desk.actor.name,
+        actor=session.actor.name,
         bundle=weighed.release.bundle,
         counts=Counter(item.verdict.value.lower() for item in result.criteria),
         result=document,
@@ -130,7 +144,7 @@ def _keep(desk: Desk, world: World, weighed: Weighed, facts: GateFacts, result: 
         note=note,
     )
     until = min(
-        [facts.now + timedelta(days=desk.flywheel.blueprint.releases.verdict_days)]
+        [facts.now + timedelta(days=session.flywheel.blueprint.releases.verdict_days)]
         + [item.until for item in facts.approvals if item.counts]
     )
     body = {
@@ -143,52 +157,52 @@ def _keep(desk: Desk, world: World, weighed: Weighed, facts: GateFacts, result: 
         "report": sha256_text(document),
         "criteria": {item.id: item.verdict.value for item in result.criteria},
         "people": list(result.people),
-        "projects": list(culprits(result, facts, desk.flywheel.blueprint, desk.flywheel.contracts)),
+        "projects": list(culprits(result, facts, session.flywheel.blueprint, session.flywheel.contracts)),
     }
 
-    def choose(current: World) -> Draft:
+    def choose(current: LedgerSnapshot) -> NewEvent:
         release = current.state.release(result.version)
         refuse_unfit(current.state, release, result.to)
-        if current.state.current != world.state.current:
+        if current.state.current != snapshot.state.current:
             raise Refused(
                 "another release was moved while the evidence was being read",
-                rule="evidence counts for the world it was collected in",
+                rule="evidence counts for the state it was collected in",
                 hint=f"flywheel gate {result.version} --to {result.to}",
             )
-        return Draft(Kind.GATE, body)
+        return NewEvent(Kind.GATE, body)
 
-    event, _ = decide(desk, choose)
+    event, _ = append_decision(session, choose)
     label = {f"flywheel.gate.{result.to}": f"{result.verdict.value} (event {event.number}, run {run_id})"}
-    persistently(desk, lambda: desk.tracking.releases.tag(result.version, label))
+    persistently(session, lambda: session.tracking.releases.tag(result.version, label))
     return GateRan(result, event.number, run_id, report)
 
 
-def collect_facts(desk: Desk, world: World, weighed: Weighed) -> GateFacts:
+def collect_facts(session: Session, snapshot: LedgerSnapshot, weighed: DecisionBasis) -> GateFacts:
     """The evidence of a release as it is now: what cannot be had is an answer without a verdict."""
-    bundle = fetch_bundle(desk.tracking, weighed.release)
-    consistent, reproducible = _assembled_again(desk, weighed.release, bundle)
-    now = desk.now()
+    bundle = fetch_bundle(session.tracking, weighed.release)
+    consistent, reproducible = _assembled_again(session, weighed.release, bundle)
+    now = session.now()
     return GateFacts(
         release=weighed.release,
         basis=weighed.basis,
         metrics=measured(bundle),
         reference=weighed.reference.name,
-        reference_metrics=_reference_metrics(desk, weighed.reference),
+        reference_metrics=_reference_metrics(session, weighed.reference),
         checks=_checks(bundle),
         consistency=consistent,
         reproducible=reproducible,
         drift=_drift(weighed),
-        approvals=approvals(desk, world, weighed),
-        risks=tuple(world.risks.values()),
+        approvals=approvals(session, snapshot, weighed),
+        risks=tuple(snapshot.risks.values()),
         now=now,
-        named=_named(desk, weighed, bundle),
+        named=_named(session, weighed, bundle),
         explainers=tuple(item.actor.name for item in weighed.explanations),
     )
 
 
-def _named(desk: Desk, weighed: Weighed, bundle: Bundle) -> Mapping[str, tuple[str, ...]]:
+def _named(session: Session, weighed: DecisionBasis, bundle: Bundle) -> Mapping[str, tuple[str, ...]]:
     """The projects the evidence names; what cannot be read names nobody, and is an answer without a verdict anyway."""
-    own = desk.flywheel.assembly_project
+    own = session.flywheel.assembly_project
     found = named_in_registry(parse_json(bundle.files[REGISTRY], name=REGISTRY), own.id if own else None)
     if weighed.drift.text is None:
         return found
@@ -196,40 +210,40 @@ def _named(desk: Desk, weighed: Weighed, bundle: Bundle) -> Mapping[str, tuple[s
 
     with suppress(FlywheelError):
         report = drift_report_from_json(weighed.drift.text)
-        found["drift"] = named_in_drift(report, weighed.explanations, desk.flywheel.contracts)
+        found["drift"] = named_in_drift(report, weighed.explanations, session.flywheel.contracts)
     return found
 
 
-def approvals(desk: Desk, world: World, weighed: Weighed) -> tuple[JudgedApproval, ...]:
+def approvals(session: Session, snapshot: LedgerSnapshot, weighed: DecisionBasis) -> tuple[JudgedApproval, ...]:
     """Every approval of the release, judged on what it rests on now."""
     return judge_all(
         weighed.release,
-        world.ledger.events,
-        blueprint=desk.flywheel.blueprint,
+        snapshot.ledger.events,
+        blueprint=session.flywheel.blueprint,
         basis=weighed.basis,
-        now=desk.now(),
+        now=session.now(),
     )
 
 
-def shown_approvals(desk: Desk, world: World, weighed: Weighed) -> tuple[JudgedApproval, ...]:
+def shown_approvals(session: Session, snapshot: LedgerSnapshot, weighed: DecisionBasis) -> tuple[JudgedApproval, ...]:
     """Every approval of the release as a reader meets it: as it counts now, else as it counted for its promotion."""
     return tuple(
         judge_served(
             item,
-            world.ledger.events[item.approval.number],
+            snapshot.ledger.events[item.approval.number],
             weighed.release,
-            world.state.moves,
-            blueprint=desk.flywheel.blueprint,
+            snapshot.state.moves,
+            blueprint=session.flywheel.blueprint,
         )
-        for item in approvals(desk, world, weighed)
+        for item in approvals(session, snapshot, weighed)
     )
 
 
-def _reference_metrics(desk: Desk, reference: Reference) -> Mapping[str, Measured]:
+def _reference_metrics(session: Session, reference: Reference) -> Mapping[str, Measured]:
     """The numbers to compare with: of the release in production from its bundle, else those of the earlier assembly."""
     if reference.release is not None:
         try:
-            return measured(fetch_bundle(desk.tracking, reference.release))
+            return measured(fetch_bundle(session.tracking, reference.release))
         except FlywheelError:
             return {}  # a bundle that is gone or edited says nothing: the numbers are unknown
     if reference.recorded is None:
@@ -248,16 +262,16 @@ def _checks(bundle: Bundle) -> Answer:
     return Answer(verdict, f"{passed} of {total} of the assembly's own checks passed", value=passed / total, n=total)
 
 
-def _assembled_again(desk: Desk, release: Release, bundle: Bundle) -> tuple[Answer, Answer]:
+def _assembled_again(session: Session, release: Release, bundle: Bundle) -> tuple[Answer, Answer]:
     """Whether the assembly's own checks hold on the server now, and whether assembling again gives the same bytes."""
     manifest = parse_json(bundle.files["manifest.json"], name="manifest.json")
     known = value_at(manifest, "assembly.digest")
     try:
-        sources = read_sources(desk.flywheel)
-        settled = settle(desk.flywheel, gather(desk.flywheel, desk.tracking, release.iteration), sources)
+        sources = read_sources(session.flywheel)
+        settled = settle(session.flywheel, gather(session.flywheel, session.tracking, release.iteration), sources)
         with scratch_folder() as folder:
-            files = desk.tracking.assemblies.files(release.run_id, folder)
-        shown = copy_faults(desk.tracking, release.run_id, files, None)
+            files = session.tracking.assemblies.files(release.run_id, folder)
+        shown = copy_faults(session.tracking, release.run_id, files, None)
     except FlywheelError as error:
         why = Answer(None, f"the iteration could not be assembled again: {error.what}", release.run_id)
         return why, why
@@ -286,7 +300,7 @@ def _assembled_again(desk: Desk, release: Release, bundle: Bundle) -> tuple[Answ
     return consistent, Answer(Verdict.PASS if same else Verdict.BLOCK, told, release.run_id)
 
 
-def _drift(weighed: Weighed) -> DriftAnswer:
+def _drift(weighed: DecisionBasis) -> DriftAnswer:
     """What the drift comparison with the reference says; no comparison is no verdict."""
     name, run_id = weighed.reference.name, weighed.release.run_id
     if not name:
@@ -306,7 +320,7 @@ def _drift(weighed: Weighed) -> DriftAnswer:
     )
 
 
-def _drift_as_a_whole(report: DriftReport, weighed: Weighed, changes: int) -> Answer:
+def _drift_as_a_whole(report: DriftReport, weighed: DecisionBasis, changes: int) -> Answer:
     """The answer where so many changes that nobody can judge are allowed; the next command is what it waits for."""
     found = answer(report, weighed.explanations)
     verdict, version = found.for_release(changes), weighed.release.version

@@ -30,13 +30,13 @@ from flywheel_mlflow.decisions.moves import (
 )
 from flywheel_mlflow.decisions.releases import ENDS, STAGES, Kind, Move, Release, ReleaseState
 from flywheel_mlflow.operations.deciding import (
-    Desk,
-    Draft,
-    World,
-    decide,
+    LedgerSnapshot,
+    NewEvent,
+    Session,
+    append_decision,
     is_trouble,
     persistently,
-    sound_world,
+    read_consistent_snapshot,
 )
 from flywheel_mlflow.operations.scratch import scratch_folder
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.decisions.ledger import Event
     from flywheel_mlflow.decisions.pins import Pin
 
-Choice = Callable[[World], MovePlan]
+Choice = Callable[[LedgerSnapshot], MovePlan]
 
 #: The part of its lease after which a mover no longer touches the alias: the rest is for a clock that runs a little
 #: differently and for the request on its way.
@@ -68,35 +68,35 @@ class Moved:
     notes: tuple[str, ...] = ()
 
 
-def promote(desk: Desk, version: int, to: str, *, dry_run: bool = False) -> Moved:
+def promote(session: Session, version: int, to: str, *, dry_run: bool = False) -> Moved:
     """Promote a release whose gate passed.
 
     Raises:
         Refused: by the first rule that says no, or because somebody else moved first.
     """
 
-    def choose(world: World) -> MovePlan:
+    def choose(snapshot: LedgerSnapshot) -> MovePlan:
         return plan_promotion(
-            world.state,
+            snapshot.state,
             version,
             to,
-            blueprint=desk.flywheel.blueprint,
-            aliases=world.aliases,
-            risks=world.risks.values(),
-            actor=desk.actor,
-            now=desk.now(),
+            blueprint=session.flywheel.blueprint,
+            aliases=snapshot.aliases,
+            risks=snapshot.risks.values(),
+            actor=session.actor,
+            now=session.now(),
         )
 
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    plan = choose(world)
-    if persistently(desk, lambda: desk.tracking.releases.version(version)) is None:
+    snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
+    plan = choose(snapshot)
+    if persistently(session, lambda: session.tracking.releases.version(version)) is None:
         raise _deleted(version)
     if dry_run:
         return _told(plan, None, dry_run=True)
-    return _move(desk, choose, world)
+    return _move(session, choose, snapshot)
 
 
-def rollback(desk: Desk, reason: str, *, to: int | None = None, dry_run: bool = False) -> Moved:
+def rollback(session: Session, reason: str, *, to: int | None = None, dry_run: bool = False) -> Moved:
     """Take production back to the last release whose data are still what it pins.
 
     Raises:
@@ -105,44 +105,44 @@ def rollback(desk: Desk, reason: str, *, to: int | None = None, dry_run: bool = 
     """
     if not reason.strip():
         raise InputError("a rollback needs a reason", hint="give one: --reason, or the field of the form")
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    target, notes = _target(desk, world, to)
+    snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
+    target, notes = _target(session, snapshot, to)
 
-    def choose(current: World) -> MovePlan:
+    def choose(current: LedgerSnapshot) -> MovePlan:
         return plan_rollback(
             current.state,
             target,
-            blueprint=desk.flywheel.blueprint,
+            blueprint=session.flywheel.blueprint,
             aliases=current.aliases,
-            actor=desk.actor,
+            actor=session.actor,
             reason=reason.strip(),
         )
 
-    plan = choose(world)
+    plan = choose(snapshot)
     if dry_run:
         return _told(plan, None, dry_run=True, notes=notes)
-    return _move(desk, choose, world, notes=notes)
+    return _move(session, choose, snapshot, notes=notes)
 
 
-def _target(desk: Desk, world: World, to: int | None) -> tuple[int, tuple[str, ...]]:
+def _target(session: Session, snapshot: LedgerSnapshot, to: int | None) -> tuple[int, tuple[str, ...]]:
     """The release to go back to: the one asked for if its data are good, else refused with the next good one."""
-    known = rollback_targets(world.state)
+    known = rollback_targets(snapshot.state)
     if to is None and not known:
         raise Refused(
             "no release was in production before this one",
             rule="a rollback goes to a release that was in production before",
-            value=world.state.current["production"],
+            value=snapshot.state.current["production"],
             hint="flywheel release list",
         )
     wanted = to if to is not None else known[0]
-    world.state.release(wanted)
-    faults = data_faults(desk, world.state.release(wanted))
+    snapshot.state.release(wanted)
+    faults = data_faults(session, snapshot.state.release(wanted))
     if not faults:
         return wanted, ()
     at = known.index(wanted) if wanted in known else -1
     # The next older one first, and of two that were there again and again the one that was there since.
     others = (*known[at + 1 :], *known[: max(at, 0)])
-    good = next((item for item in others if not data_faults(desk, world.state.release(item))), None)
+    good = next((item for item in others if not data_faults(session, snapshot.state.release(item))), None)
     raise Refused(
         f"release {wanted} cannot be gone back to: {'; '.join(faults[:3])}",
         rule="a rollback goes to data that still exist and still match their digests",
@@ -152,17 +152,17 @@ def _target(desk: Desk, world: World, to: int | None) -> tuple[int, tuple[str, .
     )
 
 
-def data_faults(desk: Desk, release: Release) -> tuple[str, ...]:
+def data_faults(session: Session, release: Release) -> tuple[str, ...]:
     """What is wrong with the data a release pins: the version, the bundle, or an interface gone or changed."""
     from flywheel_mlflow.operations.bundles import fetch_bundle
 
-    if persistently(desk, lambda: desk.tracking.releases.version(release.version)) is None:
+    if persistently(session, lambda: session.tracking.releases.version(release.version)) is None:
         return (f"the model version {release.version} was deleted",)
     try:
-        bundle = fetch_bundle(desk.tracking, release)
+        bundle = fetch_bundle(session.tracking, release)
     except (InputError, ServerError) as error:
         return (error.what,)
-    return tuple(fault.text for fault in pin_faults(desk, bundle))
+    return tuple(fault.text for fault in pin_faults(session, bundle))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class PinFault:
     gone: bool
 
 
-def pin_faults(desk: Desk, bundle: Bundle) -> list[PinFault]:
+def pin_faults(session: Session, bundle: Bundle) -> list[PinFault]:
     """What is wrong with the data of the pinned interfaces: each is fetched, and its digest compared.
 
     Raises:
@@ -181,21 +181,21 @@ def pin_faults(desk: Desk, bundle: Bundle) -> list[PinFault]:
     """
     from flywheel_mlflow.operations.bundles import locate_pins
 
-    locate_pins(desk.tracking, bundle.pins)
+    locate_pins(session.tracking, bundle.pins)
     faults: list[PinFault] = []
     for pin in bundle.pins:
         with scratch_folder() as folder:
-            fault = _pin_fault(desk, pin, folder)
+            fault = _pin_fault(session, pin, folder)
         if fault:
             faults.append(fault)
     return faults
 
 
-def _pin_fault(desk: Desk, pin: Pin, folder: Path) -> PinFault | None:
+def _pin_fault(session: Session, pin: Pin, folder: Path) -> PinFault | None:
     from flywheel_mlflow import records
 
     try:
-        path = desk.tracking.data.fetch_uri(pin.interface, pin.uri, folder)
+        path = session.tracking.data.fetch_uri(pin.interface, pin.uri, folder)
         found = short_digest(records.content_digest(path))
     except FlywheelError as error:
         if isinstance(error, ServerUnreachable):
@@ -205,14 +205,14 @@ def _pin_fault(desk: Desk, pin: Pin, folder: Path) -> PinFault | None:
     return None if found == pin.digest else PinFault(text, gone=False)
 
 
-def _move(desk: Desk, choose: Choice, seen: World, *, notes: tuple[str, ...] = ()) -> Moved:
+def _move(session: Session, choose: Choice, seen: LedgerSnapshot, *, notes: tuple[str, ...] = ()) -> Moved:
     """Carry out a plan: start, look again, move, look back, end. What fails in between, `reconcile` mends."""
     # The lease counts from the event that starts the move, which is written later.
     begun = time.monotonic()
     chosen: list[MovePlan] = []
 
-    def start(world: World) -> Draft:
-        plan = choose(world)
+    def start(snapshot: LedgerSnapshot) -> NewEvent:
+        plan = choose(snapshot)
         chosen[:] = [plan]
         kind = Kind.ROLLBACK_STARTED if plan.rollback else Kind.PROMOTION_STARTED
         body = {
@@ -223,24 +223,24 @@ def _move(desk: Desk, choose: Choice, seen: World, *, notes: tuple[str, ...] = (
             "reason": plan.reason,
             "lease_s": plan.lease_s,
         }
-        return Draft(kind, body)
+        return NewEvent(kind, body)
 
-    started, world = decide(desk, start, seen=seen)
+    started, snapshot = append_decision(session, start, seen=seen)
     plan = chosen[0]
     until = begun + plan.lease_s * LEASE_SHARE
     with _told_as_open(started):
-        _refuse_moved_meanwhile(desk, started, plan)
+        _refuse_moved_meanwhile(session, started, plan)
         if time.monotonic() > until:
-            undo(desk, started.number, "its process was too slow to be sure that nobody mended it meanwhile")
+            undo(session, started.number, "its process was too slow to be sure that nobody mended it meanwhile")
             raise Refused(
                 f"the move of release {plan.version} took too long and was undone",
                 rule=f"a move takes at most {plan.lease_s * LEASE_SHARE:g} s (releases.move_lease_s in flywheel.yaml)",
                 hint="try again; `flywheel doctor` looks at the server",
             )
-        _point(desk, started, plan, until=until)
-        after = after_move(world.state, plan.version, plan.to)
-        told = mirror(desk, after, (plan.version, plan.came_from), until=until)
-        event = end(desk, started.number, rollback=plan.rollback, mirrored=not told, seen=world.after(started))
+        _point(session, started, plan, until=until)
+        after = after_move(snapshot.state, plan.version, plan.to)
+        told = mirror(session, after, (plan.version, plan.came_from), until=until)
+        event = end(session, started.number, rollback=plan.rollback, mirrored=not told, seen=snapshot.after(started))
     return _told(plan, event.number, dry_run=False, notes=notes + told)
 
 
@@ -255,33 +255,33 @@ def _told_as_open(started: Event) -> Iterator[None]:
         raise
 
 
-def _refuse_moved_meanwhile(desk: Desk, started: Event, plan: MovePlan) -> None:
-    model = persistently(desk, desk.tracking.releases.look)
+def _refuse_moved_meanwhile(session: Session, started: Event, plan: MovePlan) -> None:
+    model = persistently(session, session.tracking.releases.look)
     live = model.aliases.get(plan.to) if model else None
     if live != plan.came_from:
-        undo(desk, started.number, f"{plan.to} was moved to {live} by hand in between")
+        undo(session, started.number, f"{plan.to} was moved to {live} by hand in between")
         raise Refused(
             f"{plan.to} points to {live or 'nothing'} by now, the plan was for {plan.came_from or 'nothing'}",
-            rule="evidence counts for the world it was collected in",
+            rule="evidence counts for the state it was collected in",
             value=live,
             limit=plan.came_from,
             hint="flywheel audit, then flywheel reconcile",
         )
 
 
-def _point(desk: Desk, started: Event, plan: MovePlan, *, until: float) -> None:
+def _point(session: Session, started: Event, plan: MovePlan, *, until: float) -> None:
     """Move the alias, and look back.
 
     Neither a try nor its request goes on after ``until``: by then others may have mended this move and made another
     one, whose alias a late request would move back.
     """
     try:
-        persistently(desk, lambda: desk.tracking.releases.point(plan.to, plan.version, until=until), until=until)
-        model = persistently(desk, desk.tracking.releases.look)
+        persistently(session, lambda: session.tracking.releases.point(plan.to, plan.version, until=until), until=until)
+        model = persistently(session, session.tracking.releases.look)
     except ServerError as error:
         # A server that was away for all the tries is not asked for as long again.
-        if not is_trouble(error) and not persistently(desk, lambda: desk.tracking.releases.version(plan.version)):
-            undo(desk, started.number, f"version {plan.version} is gone")
+        if not is_trouble(error) and not persistently(session, lambda: session.tracking.releases.version(plan.version)):
+            undo(session, started.number, f"version {plan.version} is gone")
             raise _deleted(plan.version) from error
         raise
     if model is None or model.aliases.get(plan.to) != plan.version:
@@ -297,28 +297,28 @@ def _deleted(version: int) -> Refused:
 
 
 def mirror(
-    desk: Desk, state: ReleaseState, versions: Iterable[int | None], *, until: float | None = None
+    session: Session, state: ReleaseState, versions: Iterable[int | None], *, until: float | None = None
 ) -> tuple[str, ...]:
     """Let the model registry's stages follow, where flywheel.yaml wants it and the server has them; notes on that.
 
     ``until``, by ``time.monotonic``, is when to have given up.
     """
-    if not desk.flywheel.blueprint.releases.mirror_stages:
+    if not session.flywheel.blueprint.releases.mirror_stages:
         return ()
     for version in versions:
         if version is None or version not in state.releases:
             continue
-        if not _set_stage(desk, version, registry_stage(state, version), until=until):
+        if not _set_stage(session, version, registry_stage(state, version), until=until):
             return ("this server has no model-registry stages: the aliases alone say where releases stand",)
     return ()
 
 
-def _set_stage(desk: Desk, version: int, stage: str, *, until: float | None = None) -> bool:
+def _set_stage(session: Session, version: int, stage: str, *, until: float | None = None) -> bool:
     """Set one stage; a version that is gone has none, which the audit tells."""
-    store = desk.tracking.releases
+    store = session.tracking.releases
     try:
         return persistently(
-            desk, lambda: store.set_stage(version, stage, archive_others=False, until=until), until=until
+            session, lambda: store.set_stage(version, stage, archive_others=False, until=until), until=until
         )
     except ServerRefused as error:
         if error.code != "RESOURCE_DOES_NOT_EXIST":
@@ -326,39 +326,39 @@ def _set_stage(desk: Desk, version: int, stage: str, *, until: float | None = No
         return True
 
 
-def undo(desk: Desk, move: int, why: str) -> Event:
+def undo(session: Session, move: int, why: str) -> Event:
     """Write that a move did not happen, unless somebody ended it meanwhile."""
 
-    def choose(world: World) -> Draft:
-        _refuse_ended(world, move)
-        return Draft(Kind.MOVE_UNDONE, {"move": move, "why": why})
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        _refuse_ended(snapshot, move)
+        return NewEvent(Kind.MOVE_UNDONE, {"move": move, "why": why})
 
-    return decide(desk, choose)[0]
+    return append_decision(session, choose)[0]
 
 
-def end(desk: Desk, move: int, *, rollback: bool, mirrored: bool, seen: World | None = None) -> Event:
+def end(session: Session, move: int, *, rollback: bool, mirrored: bool, seen: LedgerSnapshot | None = None) -> Event:
     """Write that a move happened, unless somebody ended it meanwhile.
 
-    ``mirrored`` is whether the model registry's stages followed, ``seen`` the world as it was known last.
+    ``mirrored`` is whether the model registry's stages followed, ``seen`` the snapshot read last.
     """
     body = {"move": move} | ({} if mirrored else {"stages": NO_STAGES})
 
-    def choose(world: World) -> Draft:
-        _refuse_ended(world, move)
-        return Draft(Kind.ROLLED_BACK if rollback else Kind.PROMOTED, body)
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        _refuse_ended(snapshot, move)
+        return NewEvent(Kind.ROLLED_BACK if rollback else Kind.PROMOTED, body)
 
-    return decide(desk, choose, seen=seen)[0]
+    return append_decision(session, choose, seen=seen)[0]
 
 
-def follows_stages(desk: Desk, world: World) -> bool:
+def follows_stages(session: Session, snapshot: LedgerSnapshot) -> bool:
     """Whether the model registry's stages are to follow: flywheel.yaml wants it, and the last move found some."""
-    ends = (event for event in reversed(world.ledger.counted) if event.kind in ENDS)
+    ends = (event for event in reversed(snapshot.ledger.counted) if event.kind in ENDS)
     last = next(ends, None)
-    return desk.flywheel.blueprint.releases.mirror_stages and (last is None or last.body.get("stages") != NO_STAGES)
+    return session.flywheel.blueprint.releases.mirror_stages and (last is None or last.body.get("stages") != NO_STAGES)
 
 
-def _refuse_ended(world: World, move: int) -> None:
-    found = next((item for item in world.state.moves if item.number == move), None)
+def _refuse_ended(snapshot: LedgerSnapshot, move: int) -> None:
+    found = next((item for item in snapshot.state.moves if item.number == move), None)
     if found is not None and found.ended is not None:
         word = "finished" if found.done else "undone"
         raise Refused(
@@ -390,11 +390,11 @@ class Reconciled:
     dry_run: bool
 
 
-def reconcile(desk: Desk, *, force: bool = False, dry_run: bool = False) -> Reconciled:
+def reconcile(session: Session, *, force: bool = False, dry_run: bool = False) -> Reconciled:
     """Make the server agree with the ledger: end an open move, register lost versions again, put back what was moved.
 
     Args:
-        desk: who acts, where.
+        session: who acts, where.
         force: do not wait until the lease of an open move has run out, because its process is known to be dead; and
             take this machine's clock for right where decisions are dated ahead of it.
         dry_run: only say what would be done.
@@ -404,31 +404,31 @@ def reconcile(desk: Desk, *, force: bool = False, dry_run: bool = False) -> Reco
             it was going.
     """
     mended: list[str] = []
-    world = persistently(desk, lambda: sound_world(desk.tracking))
-    if force and (ahead := world.ledger.ahead_of(desk.now())):
+    snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
+    if force and (ahead := snapshot.ledger.ahead_of(session.now())):
         numbers = [event.number for event in ahead]
         if not dry_run:
-            decide(desk, lambda _: Draft(CLOCK_CORRECTED, {"events": numbers}))
-            world = persistently(desk, lambda: sound_world(desk.tracking))
+            append_decision(session, lambda _: NewEvent(CLOCK_CORRECTED, {"events": numbers}))
+            snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
         mended.append(f"wrote down that events {', '.join(map(str, numbers))} are dated ahead of their time")
-    move = world.state.open_move
+    move = snapshot.state.open_move
     if move is not None:
-        mended.append(_end_open(desk, world, move, force=force, dry_run=dry_run))
+        mended.append(_end_open(session, snapshot, move, force=force, dry_run=dry_run))
         if not dry_run:
-            world = persistently(desk, lambda: sound_world(desk.tracking))
+            snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
     from flywheel_mlflow.operations.releases.releasing import restore_lost
 
-    if restored := restore_lost(desk, world, dry_run=dry_run):
+    if restored := restore_lost(session, snapshot, dry_run=dry_run):
         mended += restored
-        world = persistently(desk, lambda: sound_world(desk.tracking))
-    mended += _put_back_aliases(desk, world, dry_run=dry_run)
-    mended += _put_back_stages(desk, world, dry_run=dry_run)
+        snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
+    mended += _put_back_aliases(session, snapshot, dry_run=dry_run)
+    mended += _put_back_stages(session, snapshot, dry_run=dry_run)
     return Reconciled(tuple(mended), dry_run)
 
 
-def _end_open(desk: Desk, world: World, move: Move, *, force: bool, dry_run: bool) -> str:
+def _end_open(session: Session, snapshot: LedgerSnapshot, move: Move, *, force: bool, dry_run: bool) -> str:
     word = "rollback" if move.rollback else "promotion"
-    if not force and desk.now() < move.lease_ends():
+    if not force and session.now() < move.lease_ends():
         raise Refused(
             f"the {word} of release {move.version} may still be going on: its process has until "
             f"{move.lease_ends():%H:%M:%S} UTC",
@@ -436,19 +436,19 @@ def _end_open(desk: Desk, world: World, move: Move, *, force: bool, dry_run: boo
             value=f"started {move.at:%H:%M:%S} UTC",
             hint="wait, or use --force when its process is known to be dead",
         )
-    happened = mend(move, world.aliases)
+    happened = mend(move, snapshot.aliases)
     if happened is None:
-        live = world.aliases.get(move.to)
+        live = snapshot.aliases.get(move.to)
         if not dry_run:
-            undo(desk, move.number, f"{move.to} points to {live}, neither from nor to")
+            undo(session, move.number, f"{move.to} points to {live}, neither from nor to")
         return f"undid the {word} of release {move.version}: {move.to} points to {live}, where no decision put it"
     if not dry_run:
         if happened:
-            after = after_move(world.state, move.version, move.to)
-            told = mirror(desk, after, (move.version, move.came_from))
-            end(desk, move.number, rollback=move.rollback, mirrored=not told)
+            after = after_move(snapshot.state, move.version, move.to)
+            told = mirror(session, after, (move.version, move.came_from))
+            end(session, move.number, rollback=move.rollback, mirrored=not told)
         else:
-            undo(desk, move.number, "its process ended before the alias moved")
+            undo(session, move.number, "its process ended before the alias moved")
     return (
         f"finished the {word} of release {move.version}: {move.to} had moved already"
         if happened
@@ -456,40 +456,42 @@ def _end_open(desk: Desk, world: World, move: Move, *, force: bool, dry_run: boo
     )
 
 
-def _put_back_aliases(desk: Desk, world: World, *, dry_run: bool) -> list[str]:
+def _put_back_aliases(session: Session, snapshot: LedgerSnapshot, *, dry_run: bool) -> list[str]:
     mended: list[str] = []
     for alias in STAGES:
-        live, known = world.aliases.get(alias), world.state.current[alias]
-        if live == known or world.state.open_move is not None:
+        live, known = snapshot.aliases.get(alias), snapshot.state.current[alias]
+        if live == known or snapshot.state.open_move is not None:
             continue
-        if known is not None and persistently(desk, lambda: desk.tracking.releases.version(known)) is None:  # noqa: B023
+        if known is not None and persistently(session, lambda: session.tracking.releases.version(known)) is None:  # noqa: B023
             mended.append(f"left {alias} alone: release {known}, where the ledger has it, was deleted; roll back")
             continue
         if not dry_run:
             if known is None:
-                desk.tracking.releases.unpoint(alias)
+                session.tracking.releases.unpoint(alias)
             else:
-                persistently(desk, lambda: desk.tracking.releases.point(alias, known))  # noqa: B023 - called at once
-            _write_mended(desk, alias, live, known)
+                persistently(session, lambda: session.tracking.releases.point(alias, known))  # noqa: B023 - called at once
+            _write_mended(session, alias, live, known)
         mended.append(f"put {alias} back from {live or 'nothing'} to {known or 'nothing'}")
     return mended
 
 
-def _write_mended(desk: Desk, alias: str, found: int | None, put_back: int | None) -> None:
-    decide(desk, lambda _: Draft(Kind.RECONCILED, {"alias": alias, "found": found, "put_back": put_back}))
+def _write_mended(session: Session, alias: str, found: int | None, put_back: int | None) -> None:
+    append_decision(
+        session, lambda _: NewEvent(Kind.RECONCILED, {"alias": alias, "found": found, "put_back": put_back})
+    )
 
 
-def _put_back_stages(desk: Desk, world: World, *, dry_run: bool) -> list[str]:
-    if not follows_stages(desk, world) or world.state.open_move is not None:
+def _put_back_stages(session: Session, snapshot: LedgerSnapshot, *, dry_run: bool) -> list[str]:
+    if not follows_stages(session, snapshot) or snapshot.state.open_move is not None:
         return []
     mended: list[str] = []
-    for view in persistently(desk, desk.tracking.releases.versions):
-        if view.version not in world.state.releases:
+    for view in persistently(session, session.tracking.releases.versions):
+        if view.version not in snapshot.state.releases:
             continue
-        wanted = registry_stage(world.state, view.version)
+        wanted = registry_stage(snapshot.state, view.version)
         if view.stage == wanted:
             continue
-        if not dry_run and not _set_stage(desk, view.version, wanted):
+        if not dry_run and not _set_stage(session, view.version, wanted):
             break
         mended.append(f"set the model registry's stage of release {view.version} back from {view.stage} to {wanted}")
     return mended

@@ -13,7 +13,16 @@ from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused
 from flywheel_mlflow.decisions.moves import refuse_final, refuse_open_move
 from flywheel_mlflow.decisions.releases import Kind, Release, ReleaseState
 from flywheel_mlflow.operations.bundles import drift_of, fetch_bundle, licences, reference_of
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, is_trouble, look, persistently
+from flywheel_mlflow.operations.deciding import (
+    LedgerSnapshot,
+    NewEvent,
+    Session,
+    append_decision,
+    begin,
+    is_trouble,
+    persistently,
+    read_snapshot,
+)
 from flywheel_mlflow.operations.feedback.pinned_tasks import new_tasks
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.links import Place, release_links
@@ -23,7 +32,7 @@ from flywheel_mlflow.tracking import tags
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import VersionView
 
-Choice = Callable[[World], Draft]
+Choice = Callable[[LedgerSnapshot], NewEvent]
 
 #: Characters of a reason; the event it stands in has room for this and everything else.
 MAX_REASON = 2_000
@@ -42,7 +51,7 @@ class Created:
     dry_run: bool
 
 
-def create_release(desk: Desk, iteration: int, *, dry_run: bool = False) -> Created:
+def create_release(session: Session, iteration: int, *, dry_run: bool = False) -> Created:
     """Make a release of an assembled iteration: bundle, model version, ledger event.
 
     The same bundle is the same release: a second call finds the first one's. So is what is in production already: a
@@ -52,16 +61,16 @@ def create_release(desk: Desk, iteration: int, *, dry_run: bool = False) -> Crea
         InputError: the iteration has no valid assembly.
         Refused: the same bundle was rejected or retired before.
     """
-    recorded = desk.tracking.assemblies.recorded(iteration)
+    recorded = session.tracking.assemblies.recorded(iteration)
     if recorded is None:
         raise InputError(
             f"iteration {iteration} has no assembly without contradictions",
             hint=f"run `flywheel assemble --iteration {iteration}`, then `flywheel check --iteration {iteration}`",
         )
-    world = persistently(desk, lambda: look(desk.tracking)) if dry_run else begin(desk)
-    bundle = _bundle(desk, world, recorded)
-    known = _known(world.state if world else ReleaseState(), bundle, recorded)
-    if known is not None and persistently(desk, lambda: desk.tracking.releases.version(known)) is None:
+    snapshot = persistently(session, lambda: read_snapshot(session.tracking)) if dry_run else begin(session)
+    bundle = _bundle(session, snapshot, recorded)
+    known = _known(snapshot.state if snapshot else ReleaseState(), bundle, recorded)
+    if known is not None and persistently(session, lambda: session.tracking.releases.version(known)) is None:
         raise Refused(
             f"this is release {known} already, and its model version was deleted",
             rule="the same bundle is the same release",
@@ -71,28 +80,28 @@ def create_release(desk: Desk, iteration: int, *, dry_run: bool = False) -> Crea
         return Created(known, bundle, iteration, recorded.run_id, None, known is not None, dry_run)
     with scratch_folder() as folder:
         placed = {f"{bundle.place}/{name}": text for name, text in bundle.files.items()}
-        desk.tracking.artifacts.put(recorded.run_id, placed, folder)
-    version, description = _version(desk, world, recorded, bundle, desk.actor.name)
-    return _registered(desk, recorded, bundle, version, description)
+        session.tracking.artifacts.put(recorded.run_id, placed, folder)
+    version, description = _version(session, snapshot, recorded, bundle, session.actor.name)
+    return _registered(session, recorded, bundle, version, description)
 
 
-def restore_lost(desk: Desk, world: World, *, dry_run: bool) -> list[str]:
+def restore_lost(session: Session, snapshot: LedgerSnapshot, *, dry_run: bool) -> list[str]:
     """Register every release whose model version was deleted as a new version of the same bundle; what was done.
 
     MLflow never gives a version's number again, so the ledger writes down which release the new one stands for.
     """
-    there = {view.version for view in persistently(desk, desk.tracking.releases.versions)}
-    state = world.state
+    there = {view.version for view in persistently(session, session.tracking.releases.versions)}
+    state = snapshot.state
     lost = [item for item in state.releases.values() if not (item.version in there or item.rejected or item.retired)]
-    return [_restored(desk, world, release, dry_run=dry_run) for release in lost]
+    return [_restored(session, snapshot, release, dry_run=dry_run) for release in lost]
 
 
-def _restored(desk: Desk, world: World, lost: Release, *, dry_run: bool) -> str:
-    recorded = desk.tracking.assemblies.recorded_run(lost.run_id, lost.iteration)
+def _restored(session: Session, snapshot: LedgerSnapshot, lost: Release, *, dry_run: bool) -> str:
+    recorded = session.tracking.assemblies.recorded_run(lost.run_id, lost.iteration)
     try:
         if recorded is None:
             raise InputError(f"the assembly's run {lost.run_id} is gone")
-        bundle = fetch_bundle(desk.tracking, lost)
+        bundle = fetch_bundle(session.tracking, lost)
     except FlywheelError as error:
         if is_trouble(error):
             raise
@@ -103,7 +112,7 @@ def _restored(desk: Desk, world: World, lost: Release, *, dry_run: bool) -> str:
         )
     if dry_run:
         return f"would register release {lost.version} again, whose model version was deleted"
-    version, description = _version(desk, world, recorded, bundle, lost.author.name)
+    version, description = _version(session, snapshot, recorded, bundle, lost.author.name)
     body: dict[str, object] = {
         "version": version,
         "lost": lost.version,
@@ -112,47 +121,49 @@ def _restored(desk: Desk, world: World, lost: Release, *, dry_run: bool) -> str:
         "description": sha256_text(description),
     }
 
-    def choose(current: World) -> Draft:
+    def choose(current: LedgerSnapshot) -> NewEvent:
         refuse_open_move(current.state)
         refuse_final(current.state.release(lost.version))
-        return Draft(Kind.RESTORED, body)
+        return NewEvent(Kind.RESTORED, body)
 
     try:
-        decide(desk, choose)
+        append_decision(session, choose)
     except Refused:
-        desk.tracking.releases.delete(version)  # somebody else restored it meanwhile
+        session.tracking.releases.delete(version)  # somebody else restored it meanwhile
         raise
     return f"registered release {lost.version}, whose model version was deleted, again as release {version}"
 
 
 def _version(
-    desk: Desk, world: World | None, recorded: RecordedAssembly, bundle: Bundle, author: str
+    session: Session, snapshot: LedgerSnapshot | None, recorded: RecordedAssembly, bundle: Bundle, author: str
 ) -> tuple[int, str]:
     """A model version of the bundle, and what it says to readers: one that was half made, else a new one."""
-    half_made = _half_made(desk, world, bundle)
+    half_made = _half_made(session, snapshot, bundle)
     if half_made is not None:
         if half_made.tags.get(tags.AUTHOR) != author:
-            desk.tracking.releases.tag(half_made.version, {tags.AUTHOR: author})
+            session.tracking.releases.tag(half_made.version, {tags.AUTHOR: author})
         return half_made.version, half_made.description
-    description = _description(desk, recorded, bundle, author)
-    store = desk.tracking.releases
+    description = _description(session, recorded, bundle, author)
+    store = session.tracking.releases
     version = store.register(
         bundle, recorded.run_id, iteration=recorded.iteration, author=author, description=description
     )
     return version, description
 
 
-def _description(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, author: str) -> str:
-    place = Place(recorded.run_id, recorded.experiment_id, pages=desk.tracking.server.about is not None)
+def _description(session: Session, recorded: RecordedAssembly, bundle: Bundle, author: str) -> str:
+    place = Place(recorded.run_id, recorded.experiment_id, pages=session.tracking.server.about is not None)
     links = release_links(place, bundle.place, tags.BUNDLE, bundle.digest)
-    return release_description(desk.flywheel, recorded.iteration, recorded, bundle, author, links)
+    return release_description(session.flywheel, recorded.iteration, recorded, bundle, author, links)
 
 
-def _registered(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, version: int, description: str) -> Created:
+def _registered(
+    session: Session, recorded: RecordedAssembly, bundle: Bundle, version: int, description: str
+) -> Created:
     others: list[int] = []
 
-    def choose(world: World) -> Draft:
-        known = _known(world.state, bundle, recorded)
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        known = _known(snapshot.state, bundle, recorded)
         others[:] = [known] if known is not None else []
         if known is not None:
             raise Refused(f"release {known} has the same bundle", rule="the same bundle is the same release")
@@ -164,38 +175,38 @@ def _registered(desk: Desk, recorded: RecordedAssembly, bundle: Bundle, version:
             "place": bundle.place,
             "description": sha256_text(description),
         }
-        if (fresh := new_tasks(bundle, world.state)) is not None:
+        if (fresh := new_tasks(bundle, snapshot.state)) is not None:
             body["tasks"] = fresh
-        return Draft(Kind.REGISTERED, body)
+        return NewEvent(Kind.REGISTERED, body)
 
     try:
-        event, _ = decide(desk, choose)
+        event, _ = append_decision(session, choose)
     except Refused:
         if not others:
             raise
         # Somebody else made the same release meanwhile: theirs stands, ours goes.
         if others[0] != version:
-            desk.tracking.releases.delete(version)
+            session.tracking.releases.delete(version)
         return Created(others[0], bundle, recorded.iteration, recorded.run_id, None, True, False)
     return Created(version, bundle, recorded.iteration, recorded.run_id, event.number, False, False)
 
 
-def _bundle(desk: Desk, world: World | None, recorded: RecordedAssembly) -> Bundle:
+def _bundle(session: Session, snapshot: LedgerSnapshot | None, recorded: RecordedAssembly) -> Bundle:
     with scratch_folder() as folder:
-        files = desk.tracking.assemblies.files(recorded.run_id, folder)
-    reference = reference_of(desk.tracking, world.state if world else None, recorded.iteration, None)
-    named, addresses = licences(desk.tracking, files)
-    addresses[recorded.run_id] = desk.tracking.artifacts.address(recorded.run_id)
+        files = session.tracking.assemblies.files(recorded.run_id, folder)
+    reference = reference_of(session.tracking, snapshot.state if snapshot else None, recorded.iteration, None)
+    named, addresses = licences(session.tracking, files)
+    addresses[recorded.run_id] = session.tracking.artifacts.address(recorded.run_id)
     return make_bundle(
-        desk.flywheel,
+        session.flywheel,
         recorded.iteration,
         recorded.run_id,
         recorded.digest,
         files,
         licences=named,
         addresses=addresses,
-        drift=drift_of(desk.tracking, recorded.run_id, reference).document,
-        risks=world.risks.values() if world else (),
+        drift=drift_of(session.tracking, recorded.run_id, reference).document,
+        risks=snapshot.risks.values() if snapshot else (),
     )
 
 
@@ -216,10 +227,10 @@ def _known(state: ReleaseState, bundle: Bundle, recorded: RecordedAssembly) -> i
     return None
 
 
-def _half_made(desk: Desk, world: World | None, bundle: Bundle) -> VersionView | None:
+def _half_made(session: Session, snapshot: LedgerSnapshot | None, bundle: Bundle) -> VersionView | None:
     """A model version that an earlier call registered before it died, which the ledger does not know."""
-    known = world.state.releases if world else {}
-    for view in persistently(desk, desk.tracking.releases.versions):
+    known = snapshot.state.releases if snapshot else {}
+    for view in persistently(session, session.tracking.releases.versions):
         if view.version not in known and view.bundle == bundle.digest:
             return view
     return None

@@ -6,13 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.assembly.history import Told, tell
+from flywheel_mlflow.assembly.history import LedgerLine, describe_events
 from flywheel_mlflow.base.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.base.names import check_label
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.risk_paths import Propagation, in_layers, propagation
 from flywheel_mlflow.decisions.risks import Risk, RiskKind
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently, refuse_unsound
+from flywheel_mlflow.operations.deciding import (
+    LedgerSnapshot,
+    NewEvent,
+    Session,
+    append_decision,
+    begin,
+    persistently,
+    read_snapshot,
+    refuse_unsound,
+)
 from flywheel_mlflow.promises.contract import Contract
 
 
@@ -26,10 +35,10 @@ class RiskDecided:
     body: Mapping[str, object]
 
 
-def list_risks(desk: Desk) -> tuple[Risk, ...]:
+def list_risks(session: Session) -> tuple[Risk, ...]:
     """Every risk of the ledger, oldest first."""
-    world = persistently(desk, lambda: look(desk.tracking))
-    return tuple(world.risks.values()) if world else ()
+    snapshot = persistently(session, lambda: read_snapshot(session.tracking))
+    return tuple(snapshot.risks.values()) if snapshot else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,7 @@ class ShownRisk:
     """One risk with every event about it in sentences, where it can spread, and the earlier risks of its topic."""
 
     risk: Risk
-    story: tuple[Told, ...]
+    story: tuple[LedgerLine, ...]
     path: Propagation
     before: tuple[Risk, ...]
 
@@ -53,45 +62,47 @@ class KnownToAll:
     projects: tuple[str, ...]
 
 
-def known_risks(desk: Desk) -> tuple[KnownToAll, ...]:
+def known_risks(session: Session) -> tuple[KnownToAll, ...]:
     """The risks the organisation knows by its blueprint; whether one shows itself is said by the ledger."""
-    contracts = desk.flywheel.contracts
+    contracts = session.flywheel.contracts
     return tuple(
         KnownToAll(item.id, item.title, item.owner, item.layers, in_layers(contracts, item.layers))
-        for item in desk.flywheel.blueprint.risks
+        for item in session.flywheel.blueprint.risks
     )
 
 
-def show_risk(desk: Desk, risk: str) -> ShownRisk:
+def show_risk(session: Session, risk: str) -> ShownRisk:
     """One risk.
 
     Raises:
         UnknownName: no such risk.
     """
-    return shown_risk(desk.flywheel.contracts, _decided_world(desk, risk), risk)
+    return shown_risk(session.flywheel.contracts, _decided_world(session, risk), risk)
 
 
-def shown_risk(contracts: Mapping[str, Contract], world: World, risk: str) -> ShownRisk:
+def shown_risk(contracts: Mapping[str, Contract], snapshot: LedgerSnapshot, risk: str) -> ShownRisk:
     """One risk of a ledger that was just read.
 
     Raises:
         UnknownName: no such risk.
     """
-    found = _known(world, risk)
+    found = _known(snapshot, risk)
     about = [
-        event for event in world.ledger.counted if event.number == found.number or event.body.get("risk") == found.id
+        event for event in snapshot.ledger.counted if event.number == found.number or event.body.get("risk") == found.id
     ]
-    about += [event for event in world.ledger.counted if event.number in {item.number for item in found.sightings[1:]}]
+    about += [
+        event for event in snapshot.ledger.counted if event.number in {item.number for item in found.sightings[1:]}
+    ]
     return ShownRisk(
         found,
-        tell(sorted(about, key=lambda event: event.number)),
+        describe_events(sorted(about, key=lambda event: event.number)),
         propagation(contracts, found.projects),
-        tuple(world.risks[name] for name in found.before if name in world.risks),
+        tuple(snapshot.risks[name] for name in found.before if name in snapshot.risks),
     )
 
 
 def open_risk(
-    desk: Desk,
+    session: Session,
     title: str,
     *,
     owner: str,
@@ -109,7 +120,7 @@ def open_risk(
         UnknownName: a project nobody declared.
     """
     for name in projects:
-        desk.flywheel.contract(name)
+        session.flywheel.contract(name)
     body = {
         "title": check_label("the title", title),
         "owner": check_label("the owner", owner),
@@ -122,12 +133,12 @@ def open_risk(
     }
     if dry_run:
         return RiskDecided(RiskKind.OPENED, None, None, body)
-    begin(desk)
-    event, _ = decide(desk, lambda _: Draft(RiskKind.OPENED, body))
+    begin(session)
+    event, _ = append_decision(session, lambda _: NewEvent(RiskKind.OPENED, body))
     return RiskDecided(RiskKind.OPENED, f"R{event.number}", event.number, body)
 
 
-def update_risk(desk: Desk, risk: str, changes: Mapping[str, object], *, dry_run: bool = False) -> RiskDecided:
+def update_risk(session: Session, risk: str, changes: Mapping[str, object], *, dry_run: bool = False) -> RiskDecided:
     """Change owner, due date, likelihood, impact or mitigation of a risk; a closed one opens again.
 
     Raises:
@@ -140,14 +151,14 @@ def update_risk(desk: Desk, risk: str, changes: Mapping[str, object], *, dry_run
             _one_to_five(name, changes[name])
     body = {"risk": risk, **{key: _plain(value) for key, value in changes.items()}}
 
-    def choose(world: World) -> Draft:
-        _known(world, risk)
-        return Draft(RiskKind.UPDATED, body)
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        _known(snapshot, risk)
+        return NewEvent(RiskKind.UPDATED, body)
 
-    return _written(desk, RiskKind.UPDATED, risk, body, choose, dry_run=dry_run)
+    return _written(session, RiskKind.UPDATED, risk, body, choose, dry_run=dry_run)
 
 
-def close_risk(desk: Desk, risk: str, *, evidence: str, reason: str, dry_run: bool = False) -> RiskDecided:
+def close_risk(session: Session, risk: str, *, evidence: str, reason: str, dry_run: bool = False) -> RiskDecided:
     """Close a risk; only its owner does, naming the run that shows that it is gone.
 
     Raises:
@@ -158,17 +169,17 @@ def close_risk(desk: Desk, risk: str, *, evidence: str, reason: str, dry_run: bo
         raise InputError("closing a risk needs a reason", hint="give one: --reason, or the field of the form")
     body = {"risk": risk, "evidence": evidence, "reason": reason.strip()[:2000]}
 
-    def choose(world: World) -> Draft:
-        refuse_closer(desk.actor, _known(world, risk))
-        if desk.tracking.assemblies.recorded_run(evidence, 1) is None:
+    def choose(snapshot: LedgerSnapshot) -> NewEvent:
+        refuse_closer(session.actor, _known(snapshot, risk))
+        if session.tracking.assemblies.recorded_run(evidence, 1) is None:
             raise Refused(
                 f"there is no run {evidence[:80]}",
                 rule="a risk is closed with the run that shows that it is gone",
                 hint="name a run id of this tracking server",
             )
-        return Draft(RiskKind.CLOSED, body)
+        return NewEvent(RiskKind.CLOSED, body)
 
-    return _written(desk, RiskKind.CLOSED, risk, body, choose, dry_run=dry_run)
+    return _written(session, RiskKind.CLOSED, risk, body, choose, dry_run=dry_run)
 
 
 def refuse_closer(actor: Identity, risk: Risk) -> None:
@@ -189,35 +200,35 @@ def refuse_closer(actor: Identity, risk: Risk) -> None:
         )
 
 
-def _decided_world(desk: Desk, risk: str) -> World:
-    """The world, for a look at a risk that is in it; before the first decision no risk is."""
-    world = persistently(desk, lambda: look(desk.tracking))
-    if world is None:
+def _decided_world(session: Session, risk: str) -> LedgerSnapshot:
+    """The snapshot, for a look at a risk that is in it; before the first decision no risk is."""
+    snapshot = persistently(session, lambda: read_snapshot(session.tracking))
+    if snapshot is None:
         raise UnknownName("risk", risk, ())
-    return refuse_unsound(world)
+    return refuse_unsound(snapshot)
 
 
-def _known(world: World, risk: str) -> Risk:
-    risks = world.risks
+def _known(snapshot: LedgerSnapshot, risk: str) -> Risk:
+    risks = snapshot.risks
     if risk not in risks:
         raise UnknownName("risk", risk, risks)
     return risks[risk]
 
 
 def _written(
-    desk: Desk,
+    session: Session,
     kind: str,
     risk: str,
     body: Mapping[str, object],
-    choose: Callable[[World], Draft],
+    choose: Callable[[LedgerSnapshot], NewEvent],
     *,
     dry_run: bool,
 ) -> RiskDecided:
-    world = _decided_world(desk, risk)
+    snapshot = _decided_world(session, risk)
     if dry_run:
-        choose(world)
+        choose(snapshot)
         return RiskDecided(kind, risk, None, body)
-    event, _ = decide(desk, choose, seen=world)
+    event, _ = append_decision(session, choose, seen=snapshot)
     return RiskDecided(kind, risk, event.number, body)
 
 

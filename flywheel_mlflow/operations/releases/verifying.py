@@ -15,7 +15,7 @@ from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.ledger import Ledger, read_ledger, unwitnessed
 from flywheel_mlflow.decisions.releases import Release, fold
 from flywheel_mlflow.operations.bundles import bundle_files
-from flywheel_mlflow.operations.deciding import Desk, look
+from flywheel_mlflow.operations.deciding import Session, read_snapshot
 from flywheel_mlflow.operations.releases.attesting import attestation_fault
 from flywheel_mlflow.operations.releases.exporting import ATTESTATION, BUNDLE_FOLDER, EVENTS, EXPORT, head_signer
 from flywheel_mlflow.operations.releases.past_rules import believing, bundled_blueprint
@@ -86,15 +86,15 @@ def verify_export(folder: Path, trusted: Blueprint | None, *, now: datetime | No
     return Verification(version, tuple(checks), trust)
 
 
-def verify_release(desk: Desk, version: int) -> Verification:
+def verify_release(session: Session, version: int) -> Verification:
     """The same on the server's own copy, with this flywheel's people and keys."""
-    world = look(desk.tracking)
-    if world is None:
+    snapshot = read_snapshot(session.tracking)
+    if snapshot is None:
         raise UnknownName("release", str(version), [])
-    release = world.state.release(version)
-    document = {"version": version, "head": world.ledger.head, "events": len(world.ledger.events)}
-    files = bundle_files(desk.tracking, release)
-    checks = _verify(document, world.ledger, version, files, desk.flywheel.blueprint, desk.now())
+    release = snapshot.state.release(version)
+    document = {"version": version, "head": snapshot.ledger.head, "events": len(snapshot.ledger.events)}
+    files = bundle_files(session.tracking, release)
+    checks = _verify(document, snapshot.ledger, version, files, session.flywheel.blueprint, session.now())
     return Verification(version, tuple(checks), "the people and keys of this flywheel.yaml")
 
 

@@ -17,7 +17,15 @@ from flywheel_mlflow.evidence.lineage import producers
 from flywheel_mlflow.feedback.findings import project_of
 from flywheel_mlflow.feedback.recurring import Theme, Themes
 from flywheel_mlflow.feedback.tasks import TaskState
-from flywheel_mlflow.operations.deciding import Desk, Draft, World, begin, decide, look, persistently
+from flywheel_mlflow.operations.deciding import (
+    LedgerSnapshot,
+    NewEvent,
+    Session,
+    append_decision,
+    begin,
+    persistently,
+    read_snapshot,
+)
 from flywheel_mlflow.operations.feedback.theming import known_themes, task_state
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.routes import SEVERITIES
@@ -42,43 +50,43 @@ class Watched:
     written: tuple[int, ...]
 
 
-def watch_risks(desk: Desk, iteration: int, *, dry_run: bool = False) -> Watched:
+def watch_risks(session: Session, iteration: int, *, dry_run: bool = False) -> Watched:
     """Write down the risks an iteration shows; what is known for this iteration is not written again.
 
     Raises:
         InputError: the iteration has neither a valid assembly nor themes, so that there is nothing to look at.
     """
-    recorded = desk.tracking.assemblies.recorded(iteration)
-    themes = known_themes(desk.tracking, until=iteration).get(iteration)
+    recorded = session.tracking.assemblies.recorded(iteration)
+    themes = known_themes(session.tracking, until=iteration).get(iteration)
     if recorded is None and themes is None:
         raise InputError(
             f"iteration {iteration} has no valid assembly, and no themes of feedback",
             hint=f"run `flywheel assemble --iteration {iteration}`",
         )
-    world = persistently(desk, lambda: look(desk.tracking)) if dry_run else begin(desk)
+    snapshot = persistently(session, lambda: read_snapshot(session.tracking)) if dry_run else begin(session)
     bodies = [
-        *(_drift(desk, recorded) if recorded else ()),
-        *(_themes(desk, themes, task_state(world)) if themes else ()),
-        *_review(desk, iteration, world),
+        *(_drift(session, recorded) if recorded else ()),
+        *(_themes(session, themes, task_state(snapshot)) if themes else ()),
+        *_review(session, iteration, snapshot),
     ]
-    fresh = [body for body in bodies if not _is_known(world, body)]
+    fresh = [body for body in bodies if not _is_known(snapshot, body)]
     if dry_run:
         return Watched(iteration, tuple(fresh), ())
-    written = [decide(desk, partial(_draft, body))[0].number for body in fresh]
+    written = [append_decision(session, partial(_draft, body))[0].number for body in fresh]
     return Watched(iteration, tuple(fresh), tuple(written))
 
 
-def _draft(body: Mapping[str, object], _world: World) -> Draft:
-    return Draft(RiskKind.SEEN, body)
+def _draft(body: Mapping[str, object], _world: LedgerSnapshot) -> NewEvent:
+    return NewEvent(RiskKind.SEEN, body)
 
 
-def _is_known(world: World | None, body: Mapping[str, object]) -> bool:
-    same = [risk for risk in world.risks.values() if risk.topic == body["topic"]] if world else []
+def _is_known(snapshot: LedgerSnapshot | None, body: Mapping[str, object]) -> bool:
+    same = [risk for risk in snapshot.risks.values() if risk.topic == body["topic"]] if snapshot else []
     return any(body["iteration"] in risk.iterations for risk in same)
 
 
-def _body(desk: Desk, cause: str, topic: str, title: str, iteration: int, **more: object) -> dict[str, object]:
-    due = (desk.now() + timedelta(days=FOUND_DUE_DAYS)).replace(microsecond=0)
+def _body(session: Session, cause: str, topic: str, title: str, iteration: int, **more: object) -> dict[str, object]:
+    due = (session.now() + timedelta(days=FOUND_DUE_DAYS)).replace(microsecond=0)
     told = " ".join("".join(char if char.isprintable() else " " for char in title).split())
     return {
         "cause": cause,
@@ -92,31 +100,31 @@ def _body(desk: Desk, cause: str, topic: str, title: str, iteration: int, **more
     } | more
 
 
-def _drift(desk: Desk, recorded: RecordedAssembly) -> Iterator[dict[str, object]]:
+def _drift(session: Session, recorded: RecordedAssembly) -> Iterator[dict[str, object]]:
     """One finding for each project with drift that blocks, from the newest assembly's own comparison."""
     with scratch_folder() as folder:
-        text = desk.tracking.artifacts.text(recorded.run_id, DRIFT, folder)
+        text = session.tracking.artifacts.text(recorded.run_id, DRIFT, folder)
     if text is None:
         return
     told: dict[str, str] = {}
-    makers = producers(desk.flywheel.contracts.values())
+    makers = producers(session.flywheel.contracts.values())
     for finding in drift_report_from_json(text, name=DRIFT).findings:
-        project = project_of(finding, desk.flywheel.contracts, makers)
+        project = project_of(finding, session.flywheel.contracts, makers)
         if finding.verdict is Verdict.BLOCK and project is not None:
             told.setdefault(project, f"Drift of {project}: {finding.subject} {finding.text}")
     for project, title in told.items():
-        owner = desk.flywheel.contracts[project].owner
-        yield _body(desk, "drift", f"drift/{project}", title, recorded.iteration, owner=owner, projects=[project])
+        owner = session.flywheel.contracts[project].owner
+        yield _body(session, "drift", f"drift/{project}", title, recorded.iteration, owner=owner, projects=[project])
 
 
-def _themes(desk: Desk, themes: Themes, state: TaskState) -> Iterator[dict[str, object]]:
+def _themes(session: Session, themes: Themes, state: TaskState) -> Iterator[dict[str, object]]:
     """One finding for each theme that was seen before, unless people declined it."""
     for theme in themes.themes:
-        contract = desk.flywheel.contracts.get(theme.project)
+        contract = session.flywheel.contracts.get(theme.project)
         declined = [item.kind for item in state.about(theme.id)][-1:] == ["declined"]
         if theme.seen_in and contract is not None and not declined:
             yield _body(
-                desk,
+                session,
                 "theme",
                 f"theme/{theme.id}",
                 f"Feedback came back, seen in {_turns(theme)} before: {theme.title} ({theme.id})",
@@ -139,18 +147,20 @@ def _theme_impact(theme: Theme) -> int:
     return THEME_IMPACT[worst]
 
 
-def _review(desk: Desk, iteration: int, world: World | None) -> Iterator[dict[str, object]]:
+def _review(session: Session, iteration: int, snapshot: LedgerSnapshot | None) -> Iterator[dict[str, object]]:
     """A finding when the last quarter had decisions, ended two weeks ago and nobody reviewed it."""
-    mechanism = next((item for item in desk.flywheel.blueprint.mechanisms if item.cadence == _QUARTERLY), None)
-    if mechanism is None or world is None:
+    mechanism = next((item for item in session.flywheel.blueprint.mechanisms if item.cadence == _QUARTERLY), None)
+    if mechanism is None or snapshot is None:
         return
-    quarter = quarter_before(desk.now())
-    held = any(event.kind == REVIEWED and event.body.get("quarter") == str(quarter) for event in world.ledger.counted)
-    if held or not _was_active(world, quarter) or desk.now() < quarter.end + timedelta(days=REVIEW_DAYS):
+    quarter = quarter_before(session.now())
+    held = any(
+        event.kind == REVIEWED and event.body.get("quarter") == str(quarter) for event in snapshot.ledger.counted
+    )
+    if held or not _was_active(snapshot, quarter) or session.now() < quarter.end + timedelta(days=REVIEW_DAYS):
         return
-    due = (desk.now() + timedelta(days=REVIEW_DUE_DAYS)).astimezone(UTC).replace(microsecond=0)
+    due = (session.now() + timedelta(days=REVIEW_DUE_DAYS)).astimezone(UTC).replace(microsecond=0)
     yield _body(
-        desk,
+        session,
         "review",
         f"review/{quarter}",
         f"The review of {quarter} is overdue ({mechanism.title})",
@@ -160,5 +170,5 @@ def _review(desk: Desk, iteration: int, world: World | None) -> Iterator[dict[st
     )
 
 
-def _was_active(world: World, quarter: Quarter) -> bool:
-    return any(quarter.holds(event.at) for event in world.ledger.counted)
+def _was_active(snapshot: LedgerSnapshot, quarter: Quarter) -> bool:
+    return any(quarter.holds(event.at) for event in snapshot.ledger.counted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flywheel_mlflow.assembly.history import Told
+from flywheel_mlflow.assembly.history import LedgerLine
 from flywheel_mlflow.base.errors import FlywheelError, Refused
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED
 from flywheel_mlflow.drift.wording import Tone
@@ -47,7 +47,7 @@ def ledger_notes(ledger: LedgerFacts) -> tuple[Cell, ...]:
 
 
 def event_table(
-    story: Iterable[Told], caption: str, empty: str, addresses: Addresses, *, most: int = MOST_EVENTS
+    story: Iterable[LedgerLine], caption: str, empty: str, addresses: Addresses, *, most: int = MOST_EVENTS
 ) -> Table:
     """Events of the ledger in sentences, the newest first; the caption says how many are left out."""
     found = tuple(story)
@@ -60,7 +60,7 @@ def event_table(
     )
 
 
-def _event(item: Told, addresses: Addresses) -> tuple[Cell, ...]:
+def _event(item: LedgerLine, addresses: Addresses) -> tuple[Cell, ...]:
     return (
         Cell(str(item.number)),
         Cell(moment_text(item.at)),
@@ -70,7 +70,7 @@ def _event(item: Told, addresses: Addresses) -> tuple[Cell, ...]:
     )
 
 
-def said(story: Iterable[Told], event: int | None, *, about: Iterable[int] | None = None) -> tuple[Cell, ...]:
+def said(story: Iterable[LedgerLine], event: int | None, *, about: Iterable[int] | None = None) -> tuple[Cell, ...]:
     """The sentence of an event that was just written, as the ledger has it; nothing when it is none of ``about``.
 
     The address names a number alone: whatever else stands there is never shown as something that happened.

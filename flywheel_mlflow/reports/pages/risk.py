@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.assembly.history import Told
+from flywheel_mlflow.assembly.history import LedgerLine
 from flywheel_mlflow.decisions.risk_paths import Propagation, Reached
 from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.drift.wording import Tone
@@ -41,7 +41,7 @@ class RiskFacts:
     """
 
     risk: Risk
-    story: tuple[Told, ...]
+    story: tuple[LedgerLine, ...]
     path: Propagation
     before: tuple[Risk, ...]
     ledger: LedgerFacts

@@ -12,19 +12,19 @@ from servers.plugin import ADMIN, PluginServer, signed_in
 
 from flywheel_mlflow.console.tokens import LIFETIME
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity, unwitnessed
-from flywheel_mlflow.operations.deciding import World
+from flywheel_mlflow.operations.deciding import LedgerSnapshot
 
 APPROVAL: dict[str, Any] = {"version": 3, "role": "reviewer", "reason": "it is <b>good</b>"}
 
 
-def world(console: ConsoleServer) -> World:
+def snapshot(console: ConsoleServer) -> LedgerSnapshot:
     """The ledger as the administrator reads it."""
     with signed_in(ADMIN):
-        return console.plugin.bench().world()
+        return console.plugin.bench().snapshot()
 
 
 def events(console: ConsoleServer) -> int:
-    return len(world(console).ledger.events)
+    return len(snapshot(console).ledger.events)
 
 
 @pytest.mark.parametrize(
@@ -210,12 +210,12 @@ def test_releases_are_decided_by_forms(console: ConsoleServer) -> None:
         assert done(console, MANAGER, "promote", version=3, to=to).startswith("/ml/flywheel/releases/3?event=")
         again = console.send(MANAGER, "promote", {"version": 3, "to": to}, token=console.token(MANAGER))
         assert again.status_code == 409
-    assert world(console).aliases["production"] == 3
+    assert snapshot(console).aliases["production"] == 3
     back = done(console, MANAGER, "rollback", to=2, reason="it lies")
     assert back.startswith("/ml/flywheel/releases/2?event=")
     twice = console.send(MANAGER, "rollback", {"to": 2, "reason": "it lies"}, token=console.token(MANAGER))
     assert twice.status_code == 409
-    found = world(console)
+    found = snapshot(console)
     assert found.aliases["production"] == 2
     written = found.ledger.events[start:]
     assert {event.actor for event in written} == {Identity(REVIEWER, AUTHENTICATED), Identity(MANAGER, AUTHENTICATED)}
@@ -227,10 +227,10 @@ def test_releases_are_decided_by_forms(console: ConsoleServer) -> None:
 
 def test_risks_are_kept_by_forms(console: ConsoleServer) -> None:
     """The risk that a rollback opened is changed by a form; empty fields stay as they were, a day means its end."""
-    risk = max(world(console).risks) if world(console).risks else _opened(console.plugin)
+    risk = max(snapshot(console).risks) if snapshot(console).risks else _opened(console.plugin)
     place = done(console, MANAGER, "risk-update", risk=risk, owner="", due="2030-01-31", likelihood="2", mitigation="")
     assert place.startswith(f"/ml/flywheel/risks/{risk}")
-    found = world(console).risks[risk]
+    found = snapshot(console).risks[risk]
     assert (found.due.isoformat(), found.likelihood) == ("2030-01-31T23:59:59+00:00", 2)
 
 
@@ -258,6 +258,6 @@ def test_an_override_is_confirmed_by_a_form(console: ConsoleServer) -> None:
     refused = console.send(VIEWER, "override-confirm", {"version": 3, "reason": "x"}, token=console.token(VIEWER))
     assert refused.status_code == 409
     assert done(console, REVIEWER, "override-confirm", version=3, reason="agreed").startswith("/ml/flywheel/releases/3")
-    (override,) = world(console).state.overrides
+    (override,) = snapshot(console).state.overrides
     assert override.confirmed is not None
     assert form not in console.page(REVIEWER, "/releases/3").text

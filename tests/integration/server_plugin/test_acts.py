@@ -23,10 +23,10 @@ from flywheel_mlflow.decisions.approvals import judge_all
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity, unwitnessed
 from flywheel_mlflow.evidence.flywheel import load_flywheel
 from flywheel_mlflow.operations.acts.acting import act_somewhere
-from flywheel_mlflow.operations.deciding import Desk, World
+from flywheel_mlflow.operations.deciding import LedgerSnapshot, Session
 from flywheel_mlflow.operations.projects.resolving import resolve_interface
 from flywheel_mlflow.operations.projects.starting import init_flywheel
-from flywheel_mlflow.operations.releases.gating import weigh
+from flywheel_mlflow.operations.releases.gating import read_decision_basis
 from flywheel_mlflow.tracking import connect
 
 STRANGER = "eve"
@@ -53,15 +53,15 @@ def admin() -> Iterator[None]:
         yield
 
 
-def world(bench: ReleasesBench) -> World:
+def snapshot(bench: ReleasesBench) -> LedgerSnapshot:
     """The ledger as the administrator reads it."""
     with signed_in(ADMIN):
-        return bench.world()
+        return bench.snapshot()
 
 
 def test_who_acted_is_who_signed_in(walked: ReleasesBench) -> None:
     """Every event has the name that signed in, as authenticated, under the seal of the server flywheel.yaml names."""
-    found = world(walked)
+    found = snapshot(walked)
     assert found.ledger.faults == ()
     assert [event.actor for event in found.ledger.events[:2]] == [
         Identity(MANAGER, AUTHENTICATED),
@@ -76,11 +76,11 @@ def test_who_acted_is_who_signed_in(walked: ReleasesBench) -> None:
 
 def test_an_approval_counts_as_verified(walked: ReleasesBench, admin: None) -> None:
     """The approver's name needs no signature: the server's seal proves it."""
-    found, desk = walked.world(), walked.desk()
+    found, session = walked.snapshot(), walked.session()
     release = found.state.release(1)
-    basis = weigh(desk, found, 1).basis
+    basis = read_decision_basis(session, found, 1).basis
     blueprint = walked.bench.flywheel.blueprint
-    judged = judge_all(release, found.ledger.events, blueprint=blueprint, basis=basis, now=desk.now())
+    judged = judge_all(release, found.ledger.events, blueprint=blueprint, basis=basis, now=session.now())
     assert [(item.approval.actor.name, item.verified, item.forged) for item in judged] == [(REVIEWER, True, False)] * 2
 
 
@@ -96,9 +96,9 @@ def test_the_client_asks_the_server_by_itself(accounts: PluginServer, walked: Re
     """`act_somewhere` goes to the plugin, whatever name the caller gives itself, and raises what the server refuses."""
     with signed_in(STRANGER):
         settings = replace(read_settings(accounts.root, {}, tracking_uri=accounts.uri), actor=MANAGER)
-        desk = Desk(walked.bench.flywheel, connect(settings, walked.name), Identity(MANAGER))
+        session = Session(walked.bench.flywheel, connect(settings, walked.name), Identity(MANAGER))
         with pytest.raises(Refused, match="eve may not retire releases") as caught:
-            act_somewhere(desk, "retire", {"version": 1, "reason": "a test"})
+            act_somewhere(session, "retire", {"version": 1, "reason": "a test"})
     assert "may_move" in caught.value.rule
 
 
@@ -117,7 +117,7 @@ def test_a_claimed_name_is_ignored(accounts: PluginServer, walked: ReleasesBench
 
 def test_people_without_a_role_decide_nothing(accounts: PluginServer, walked: ReleasesBench) -> None:
     """Somebody who may read everything, and stands nowhere in flywheel.yaml, is refused by rule; so is the admin."""
-    before = len(world(walked).ledger.events)
+    before = len(snapshot(walked).ledger.events)
     for who in (STRANGER, ADMIN):
         for name, arguments in (
             ("approve", {"version": 1, "role": "reviewer", "reason": "x"}),
@@ -127,7 +127,7 @@ def test_people_without_a_role_decide_nothing(accounts: PluginServer, walked: Re
             answer = accounts.act(who, name, **arguments)
             assert answer.status_code == 409, answer.text
             assert answer.json()["error"]["rule"]
-    assert len(world(walked).ledger.events) == before
+    assert len(snapshot(walked).ledger.events) == before
 
 
 def test_nobody_acts_without_signing_in(accounts: PluginServer, walked: ReleasesBench) -> None:
@@ -206,7 +206,7 @@ def test_unknown_acts_and_methods(accounts: PluginServer, walked: ReleasesBench)
     answer = accounts.act(MANAGER, "destroy")
     assert answer.status_code == 400
     assert "promote" in answer.json()["error"]["hint"]
-    before = len(world(walked).ledger.events)
+    before = len(snapshot(walked).ledger.events)
     for method in ("GET", "PUT", "DELETE"):
         body = {"version": 1, "reason": "x"}
         assert accounts.call(method, f"{ACTS}/retire", who=MANAGER, params=body, json=body).status_code in (
@@ -214,7 +214,7 @@ def test_unknown_acts_and_methods(accounts: PluginServer, walked: ReleasesBench)
             404,
             405,
         )
-    assert len(world(walked).ledger.events) == before
+    assert len(snapshot(walked).ledger.events) == before
 
 
 def writes(run_id: str, experiment: str, name: str) -> list[tuple[str, str, dict[str, Any]]]:
@@ -254,17 +254,17 @@ def test_nobody_writes_the_ledger_by_hand(
     index: int, prefix: str, accounts: PluginServer, walked: ReleasesBench
 ) -> None:
     """Not even the administrator writes into the ledger's runs, or makes a release beside it."""
-    before = world(walked)
+    before = snapshot(walked)
     method, path, body = writes(before.place.first_run, before.place.experiment_id, walked.name)[index]
     answer = accounts.call(method, prefix + path, who=ADMIN, json=body)
     assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED"), answer.text
     assert "flywheel" in answer.json()["message"]
-    assert world(walked) == before
+    assert snapshot(walked) == before
 
 
 def test_an_administrator_removes_what_lies_beside_the_ledger(accounts: PluginServer, walked: ReleasesBench) -> None:
     """A run that got there past the guard stops nobody; the administrator may delete it, and not the ledger's own."""
-    found = world(walked)
+    found = snapshot(walked)
     database = f"sqlite:///{accounts.root.parent / 'mlflow.db'}"
     stray = MlflowClient(tracking_uri=database).create_run(found.place.experiment_id).info.run_id
     refused = accounts.act(MANAGER, "promote", version=1, to="production")
@@ -274,7 +274,7 @@ def test_an_administrator_removes_what_lies_beside_the_ledger(accounts: PluginSe
         for who, run_id in ((STRANGER, stray), (ADMIN, found.place.first_run), (ADMIN, stray))
     ]
     assert answers == [403, 403, 200]
-    assert world(walked) == found
+    assert snapshot(walked) == found
 
 
 def test_anonymous_and_strangers_meet_mlflow_first(accounts: PluginServer, walked: ReleasesBench) -> None:
@@ -298,7 +298,7 @@ def test_plain_clients_go_on(accounts: PluginServer, walked: ReleasesBench) -> N
         client.set_terminated(run_id)
         client.delete_run(run_id)
         assert dict(client.get_registered_model(walked.name).aliases) == {"staging": "1", "production": "1"}
-        assert len(walked.world().ledger.events) > 5
+        assert len(walked.snapshot().ledger.events) > 5
         with pytest.raises(MlflowException, match="Permission denied"):
             client.set_registered_model_alias(walked.name, "production", "1")
 
@@ -366,7 +366,7 @@ def test_a_server_error_is_raised_as_one(accounts: PluginServer, walked: Release
     with signed_in(ADMIN):
         tracking = connect(settings, walked.name)
     with pytest.raises(ServerError, match="not authenticated") as caught:
-        act_somewhere(Desk(walked.bench.flywheel, tracking, Identity(MANAGER)), "reconcile", {"dry_run": True})
+        act_somewhere(Session(walked.bench.flywheel, tracking, Identity(MANAGER)), "reconcile", {"dry_run": True})
     assert "MLFLOW_TRACKING_USERNAME" in str(caught.value.hint)
 
 
@@ -380,7 +380,7 @@ def test_rollback_by_the_server(accounts: PluginServer, walked: ReleasesBench) -
         accounts.done(MANAGER, "promote", version=2, to=to)
     assert accounts.done(REVIEWER, "rollback", reason="worse")["version"] == 1
     with signed_in(ADMIN):
-        found = walked.world()
+        found = walked.snapshot()
         assert found.aliases == {"staging": 2, "production": 1}
         assert {item.version: item.stage for item in walked.bench.tracking.releases.versions()} == {
             1: "Production",

@@ -107,7 +107,7 @@ def test_webhooks_hear_what_the_server_does(trusting: PluginServer) -> None:
 def test_names_are_claims(trusting: PluginServer) -> None:
     """The ledger keeps the name the client gave, as a claim without a seal; any letters a name has arrive whole."""
     trusting.done("żółw", "risk-open", **RISK)
-    last = trusting.bench().world().ledger.events[-1]
+    last = trusting.bench().snapshot().ledger.events[-1]
     assert (last.actor, last.witness) == (Identity("żółw", CLAIMED), None)
 
 
@@ -121,10 +121,10 @@ def test_nobody_acts_without_a_name(name: str, trusting: PluginServer) -> None:
 def test_decisions_of_two_workers_line_up(trusting: PluginServer) -> None:
     """Twelve people decide at once on a server of two processes: every event is there, once, in one whole chain."""
     trusting.done(MANAGER, "risk-open", **RISK)
-    before = len(trusting.bench().world().ledger.events)
+    before = len(trusting.bench().snapshot().ledger.events)
     with ThreadPoolExecutor(12) as pool:
         done = list(pool.map(lambda n: trusting.act(f"person-{n}", "risk-open", **RISK).status_code, range(12)))
-    ledger = trusting.bench().world().ledger
+    ledger = trusting.bench().snapshot().ledger
     assert done == [200] * 12
     assert ledger.faults == ()
     assert {event.actor.name for event in ledger.events[before:]} == {f"person-{n}" for n in range(12)}
@@ -133,7 +133,7 @@ def test_decisions_of_two_workers_line_up(trusting: PluginServer) -> None:
 def test_commands_go_to_the_server(trusting: PluginServer) -> None:
     """A client with direct access to the tracking server does not write the ledger: the guard would refuse it."""
     bench = trusting.bench()
-    place = bench.world().place
+    place = bench.snapshot().place
     answer = trusting.call(
         "POST",
         "/api/2.0/mlflow/runs/log-parameter",

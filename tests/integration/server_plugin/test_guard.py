@@ -13,7 +13,7 @@ from servers.plugin import PluginServer
 from workbench import fresh_name
 
 from flywheel_mlflow.decisions.releases import Kind
-from flywheel_mlflow.operations.deciding import Draft, decide
+from flywheel_mlflow.operations.deciding import NewEvent, append_decision
 
 PREFIXES = ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow")
 MODELS, VERSIONS = "/registered-models", "/model-versions"
@@ -63,7 +63,7 @@ def facts(bench: ReleasesBench) -> Any:
 def test_what_the_ledger_decides_passes(released: ReleasesBench) -> None:
     """Two releases went all the way by clients' own requests, aliases and stages where the ledger has them."""
     assert released.findings() == {}
-    assert released.world().aliases == {"staging": 2, "production": 2}
+    assert released.snapshot().aliases == {"staging": 2, "production": 2}
     stages = {item.version: item.stage for item in released.bench.tracking.releases.versions()}
     assert stages == {1: "Archived", 2: "Production", 3: "None", 4: "None"}
 
@@ -154,7 +154,7 @@ def test_an_open_move_permits_itself_alone(released: ReleasesBench) -> None:
     """While a promotion is open its alias moves to its version and to no other; undone, it moves there no more."""
     client, name = released.bench.client, released.name
     body = {"version": 3, "to": "staging", "from": 2, "by": None, "reason": "", "lease_s": 1}
-    decide(released.desk(), lambda _: Draft(Kind.PROMOTION_STARTED, body))
+    append_decision(released.session(), lambda _: NewEvent(Kind.PROMOTION_STARTED, body))
     for alias, version in (("production", "3"), ("staging", "1")):
         with pytest.raises(MlflowException, match="no decision moves"):
             client.set_registered_model_alias(name, alias, version)
@@ -193,7 +193,7 @@ def test_a_retired_release_can_go(released: ReleasesBench) -> None:
     client.delete_model_version(released.name, "4")
     assert 4 not in {item.version for item in released.bench.tracking.releases.versions()}
     with pytest.raises(MlflowException, match="holds the bundle of release"):
-        client.delete_run(released.world().state.release(4).run_id)
+        client.delete_run(released.snapshot().state.release(4).run_id)
 
 
 def test_a_gate_marks_its_version(released: ReleasesBench) -> None:

@@ -27,7 +27,7 @@ def test_without_accounts_everybody_reads(trusting: PluginServer) -> None:
 
 def test_without_accounts_forms_decide_nothing(trusting: PluginServer) -> None:
     """No name that a form or a header claims, and no token, makes a decision."""
-    before = len(trusting.bench().world().ledger.events)
+    before = len(trusting.bench().snapshot().ledger.events)
     answer = trusting.call(
         "POST",
         f"{FORMS}/approve",
@@ -37,7 +37,7 @@ def test_without_accounts_forms_decide_nothing(trusting: PluginServer) -> None:
     )
     assert answer.status_code == 403
     assert "no accounts" in answer.text
-    assert len(trusting.bench().world().ledger.events) == before
+    assert len(trusting.bench().snapshot().ledger.events) == before
 
 
 def test_a_server_without_a_flywheel_says_so(guarding: PluginServer) -> None:

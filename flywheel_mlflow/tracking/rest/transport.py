@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.settings import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, Settings
 from flywheel_mlflow.tracking.connection import bound_requests, not_mlflow, translated, unreachable
-from flywheel_mlflow.tracking.manner import Manner, manner_of
+from flywheel_mlflow.tracking.rest.http_settings import HttpSettings, http_settings_of
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -66,7 +66,7 @@ class _Asked:
     raising: bool
 
 
-class Wire:
+class HttpTransport:
     """Sends requests to the server that ``settings`` name."""
 
     def __init__(self, settings: Settings) -> None:
@@ -112,7 +112,7 @@ class Wire:
         times = retries if until is None else 0
         asked = _Asked(method, path, query, body, dict(headers or {}), limits, times, not any_status)
         with translated(self.uri):
-            manner = manner_of(os.environ)
+            manner = http_settings_of(os.environ)
             answer = self._by_mlflow(asked) if manner is None else self._directly(asked, manner)
             with answer:
                 told = {name.lower(): word for name, word in answer.headers.items()}
@@ -128,7 +128,7 @@ class Wire:
         connect = min(left / 2, CONNECT_TIMEOUT_S)
         return connect, left - connect
 
-    def _directly(self, asked: _Asked, manner: Manner) -> Response:
+    def _directly(self, asked: _Asked, manner: HttpSettings) -> Response:
         retries = manner.retries if asked.retries is None else asked.retries
         session = _session(retries, manner.backoff, manner.jitter, asked.raising, os.getpid())
         signed = {"Authorization": manner.authorization} if manner.authorization else {}

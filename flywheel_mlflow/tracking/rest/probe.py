@@ -10,10 +10,10 @@ from urllib.request import getproxies, proxy_bypass
 from flywheel_mlflow.base.errors import ServerUnreachable
 from flywheel_mlflow.base.settings import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Settings
 from flywheel_mlflow.tracking.connection import ROUTES, unreachable
-from flywheel_mlflow.tracking.rest import Wire
+from flywheel_mlflow.tracking.rest.transport import HttpTransport
 
 
-def greet(settings: Settings, wire: Wire) -> dict[str, Any] | None:
+def probe_server(settings: Settings, transport: HttpTransport) -> dict[str, Any] | None:
     """What the flywheel's plugin in the server says about itself; None without plugin.
 
     Fails within seconds when something listens and never answers; an MLflow server without the plugin says that there
@@ -24,7 +24,7 @@ def greet(settings: Settings, wire: Wire) -> dict[str, Any] | None:
             would look like an empty flywheel.
     """
     _knock(settings)
-    answer = wire.ask("GET", f"{ROUTES}/about", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True)
+    answer = transport.ask("GET", f"{ROUTES}/about", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True)
     if answer.status != 200:
         return None
     document = answer.document()

@@ -44,7 +44,7 @@ _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class HttpSettings:
     """How requests are sent.
 
     ``authorization`` is the header that says who asks; ``verify`` is whether to check the server's certificate, or by
@@ -62,7 +62,7 @@ class Manner:
     redirects: bool
 
 
-def manner_of(environ: Mapping[str, str]) -> Manner | None:
+def http_settings_of(environ: Mapping[str, str]) -> HttpSettings | None:
     """How to send a request; None when MLflow has to do it, because of a setting that only it knows."""
     if _needs_mlflow(environ):
         return None
@@ -71,7 +71,7 @@ def manner_of(environ: Mapping[str, str]) -> Manner | None:
         backoff = int(environ.get("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", _BACKOFF_FACTOR))
         insecure = _SWITCHES[environ.get("MLFLOW_TRACKING_INSECURE_TLS", "false").lower()]
         authority = environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
-        manner = Manner(
+        manner = HttpSettings(
             authorization=_authorization(environ),
             verify=not insecure if authority is None else authority,
             certificate=environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH"),

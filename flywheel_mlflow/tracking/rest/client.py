@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from flywheel_mlflow.base.errors import ServerError
 from flywheel_mlflow.base.settings import Settings, redacted
 from flywheel_mlflow.tracking.connection import not_mlflow, open_client, refusal
-from flywheel_mlflow.tracking.rest import Answer, Wire
+from flywheel_mlflow.tracking.rest.transport import Answer, HttpTransport
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -120,8 +120,8 @@ class LateClient:
 class RestClient:
     """A client of one server; what it does not know itself it hands on to ``others``."""
 
-    def __init__(self, wire: Wire, others: LateClient) -> None:
-        self._wire = wire
+    def __init__(self, transport: HttpTransport, others: LateClient) -> None:
+        self._wire = transport
         self._others = others
 
     def __getattr__(self, name: str) -> Any:

@@ -11,8 +11,8 @@ import pytest
 
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.settings import REQUEST_RETRIES, REQUEST_TIMEOUT_S
-from flywheel_mlflow.tracking import manner
-from flywheel_mlflow.tracking.manner import Manner, manner_of
+from flywheel_mlflow.tracking.rest import http_settings
+from flywheel_mlflow.tracking.rest.http_settings import HttpSettings, http_settings_of
 
 USER = {"MLFLOW_TRACKING_USERNAME": "ana", "MLFLOW_TRACKING_PASSWORD": "pass:word%"}
 
@@ -21,13 +21,13 @@ USER = {"MLFLOW_TRACKING_USERNAME": "ana", "MLFLOW_TRACKING_PASSWORD": "pass:wor
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home folder without credentials, and nothing remembered of the packages of this environment."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    manner._header_providers.cache_clear()
+    http_settings._header_providers.cache_clear()
     yield tmp_path
-    manner._header_providers.cache_clear()
+    http_settings._header_providers.cache_clear()
 
 
-def _known(environ: dict[str, str]) -> Manner:
-    found = manner_of(environ)
+def _known(environ: dict[str, str]) -> HttpSettings:
+    found = http_settings_of(environ)
     assert found is not None
     return found
 
@@ -38,7 +38,7 @@ def _basic(user: str, password: str) -> str:
 
 def test_without_settings() -> None:
     """Nobody signs in, certificates are checked, and times and retries are those this product sets for MLflow."""
-    assert manner_of({}) == Manner(None, True, None, REQUEST_TIMEOUT_S, REQUEST_RETRIES, 2, 1.0, True)
+    assert http_settings_of({}) == HttpSettings(None, True, None, REQUEST_TIMEOUT_S, REQUEST_RETRIES, 2, 1.0, True)
 
 
 def test_settings_are_heeded() -> None:
@@ -52,7 +52,7 @@ def test_settings_are_heeded() -> None:
         "MLFLOW_TRACKING_CLIENT_CERT_PATH": "/etc/me.pem",
         "MLFLOW_ALLOW_HTTP_REDIRECTS": "False",
     }
-    assert manner_of(environ) == Manner(None, "/etc/ca.pem", "/etc/me.pem", 7, 0, 3, 0.5, False)
+    assert http_settings_of(environ) == HttpSettings(None, "/etc/ca.pem", "/etc/me.pem", 7, 0, 3, 0.5, False)
     assert _known({"MLFLOW_TRACKING_INSECURE_TLS": "True"}).verify is False
 
 
@@ -81,14 +81,14 @@ def test_a_file_that_cannot_be_read(home: Path, text: str) -> None:
     """MLflow itself says what is wrong with its file."""
     (home / ".mlflow").mkdir()
     (home / ".mlflow" / "credentials").write_text(text)
-    assert manner_of({}) is None
+    assert http_settings_of({}) is None
 
 
 @pytest.mark.parametrize("token", ["abc\n", "a\r\nX-Evil: 1"])
 def test_a_token_that_no_header_can_hold(token: str) -> None:
     """It is refused by the setting's name, and shown to nobody."""
     with pytest.raises(InputError, match="MLFLOW_TRACKING_TOKEN") as caught:
-        manner_of({"MLFLOW_TRACKING_TOKEN": token})
+        http_settings_of({"MLFLOW_TRACKING_TOKEN": token})
     assert token not in str(caught.value)
 
 
@@ -112,18 +112,18 @@ def test_a_token_that_no_header_can_hold(token: str) -> None:
 )
 def test_what_only_mlflow_knows(name: str, value: str) -> None:
     """A setting that is not carried here, or cannot be read, leaves the request to MLflow."""
-    assert manner_of({name: value}) is None
+    assert http_settings_of({name: value}) is None
 
 
 def test_two_settings_that_contradict_each_other() -> None:
     """Authorities to check by, and no checking: MLflow refuses it in its own words."""
     environ = {"MLFLOW_TRACKING_INSECURE_TLS": "1", "MLFLOW_TRACKING_SERVER_CERT_PATH": "/etc/ca.pem"}
-    assert manner_of(environ) is None
+    assert http_settings_of(environ) is None
 
 
 def test_empty_settings_are_none() -> None:
     """A variable that is set to nothing names no workspace and no way to sign in."""
-    assert manner_of({"MLFLOW_WORKSPACE": " ", "MLFLOW_TRACKING_AUTH": ""}) == manner_of({})
+    assert http_settings_of({"MLFLOW_WORKSPACE": " ", "MLFLOW_TRACKING_AUTH": ""}) == http_settings_of({})
 
 
 def test_a_package_that_adds_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,4 +133,4 @@ def test_a_package_that_adds_headers(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: headers\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[mlflow.request_header_provider]\nmine = headers:Provider\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    assert manner_of({}) is None
+    assert http_settings_of({}) is None

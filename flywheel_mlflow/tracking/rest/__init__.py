@@ -1,0 +1,1 @@
+"""Asks a tracking server by REST alone, without importing MLflow."""
