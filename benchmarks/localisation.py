@@ -4,7 +4,7 @@
     nice python -m benchmarks.localisation --base /tmp/localisation --only p01,p05
 
 Three clean turns of the sample projects are run once. For each fault the store is copied, and in the third turn the
-faulty project and everything downstream of it in the same turn run again, the fault injected. The others would read and
+faulty project and all downstream of it in the same iteration run again, the fault injected. The others would read and
 make what they did before: their pipelines are seeded, and clean turns 2 and 3 make equal data (counted at the start).
 With ``--whole`` they run as well; with ``--tasks`` the third turn has its tasks, so that five projects change for good
 reasons too. Then every number that got worse between turns 2 and 3 is asked about, one by one; the walk knows nothing
@@ -151,7 +151,7 @@ def _collect(flywheel: Flywheel, tracking: Tracking) -> dict[int, Collected]:
 
 
 def _downstream(flywheel: Flywheel, project: str) -> dict[str, int]:
-    """Projects reached in the same turn, with their distance."""
+    """Projects reached in the same iteration, with their distance."""
     declared = edges(flywheel.contracts, {}, {})
     reached = impact(declared, [edge for edge in declared if edge.producer == project])
     found = {item.project_id: item.distance for item in reached if item.turns == 0}

@@ -69,7 +69,7 @@ def main(file: str, build: Build, faults: Mapping[str, str]) -> None:
     from flywheel_mlflow.cli.show import logged, show_error
 
     parser = argparse.ArgumentParser(description=f"Run the pipeline in {Path(file).parent.name} and log its run.")
-    parser.add_argument("--iteration", type=int, required=True, help="which turn of the flywheel, from 1")
+    parser.add_argument("--iteration", type=int, required=True, help="Number of the iteration, from 1")
     parser.add_argument("--fault", default="", help=f"a fault to inject: {', '.join(faults) or 'this one has none'}")
     parser.add_argument("--tasks", default="", help="a folder of task files (JSON)")
     chosen = parser.parse_args()

@@ -132,7 +132,7 @@ def contract(project_id: str, **more: Any) -> Contract:
 
 
 def contract_documents() -> dict[str, Document]:
-    """p01 feeds p02 feeds p03; p03 hears of p10's gate one turn later; p10 is the assembly and reads all."""
+    """p01 feeds p02 feeds p03; p03 hears of p10's gate one iteration later; p10 is the assembly and reads all."""
     costs = {"review_hours": "hours", "review_cost_rmb": "cost"}
     return {
         "p01": contract_document("p01", kpis=[kpi_document("retention", target=0.2)], costs=costs),

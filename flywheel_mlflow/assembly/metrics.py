@@ -36,7 +36,7 @@ class Bottleneck:
     """A rule that fired, with the numbers that made it fire.
 
     ``distance`` is how far beyond its limit the worst value lies, as a share of the limit (the
-    plain difference where the limit is 0); ``reach`` counts projects downstream in the same turn;
+    plain difference where the limit is 0); ``reach`` counts projects downstream in the same iteration;
     ``rank`` = severity weight x (1 + reach) x (1 + distance), higher is more pressing.
     """
 
@@ -335,7 +335,7 @@ def add_drift(drift: DriftReport | None, found: Iterable[Edge], metrics: Metrics
     """Add how many KPIs, signals and filters the comparison with the iteration before found worse; unknown without.
 
     A regressed KPI counts as localised when the same comparison found data that changed, or a filter that drifted, in
-    its own project or in one upstream of it in the same turn: then there is a suspect to look at.
+    its own project or in one upstream of it in the same iteration: then there is a suspect to look at.
     """
     for name, value, rule in DRIFT_COUNTS:
         metrics.add(
@@ -357,7 +357,7 @@ def add_drift(drift: DriftReport | None, found: Iterable[Edge], metrics: Metrics
             LOCALISED,
             share(localised, len(regressed)),
             "ratio",
-            "KPIs that got worse with data or a filter that changed in their project or upstream of it in this turn / "
+            "KPIs that got worse with data or a filter that changed in their project or upstream of it / "
             "KPIs that regressed or vanished",
             inputs=("flywheel.regressed_kpi_count",),
             note="" if regressed else "no KPI regressed" if drift is not None else "nothing to compare with",
@@ -373,7 +373,7 @@ def _changed_projects(drift: DriftReport) -> frozenset[str]:
 
 
 def _with_upstream(project: str, found: Iterable[Edge]) -> frozenset[str]:
-    """A project with all that feed it within the same turn, transitively."""
+    """A project with all that feed it within the same iteration, transitively."""
     feeds = [(edge.producer, edge.consumer) for edge in found if edge.from_iteration == "same"]
     reached, todo = {project}, [project]
     while todo:

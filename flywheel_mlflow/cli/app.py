@@ -11,6 +11,7 @@ import typer
 from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.cli.drift import drift as drift_command
 from flywheel_mlflow.cli.feedback import feedback
+from flywheel_mlflow.cli.groups import GroupedCommands
 from flywheel_mlflow.cli.releases import add_to
 from flywheel_mlflow.cli.reporting import report as report_command
 from flywheel_mlflow.cli.review import review as review_command
@@ -20,6 +21,7 @@ from flywheel_mlflow.cli.tasks import tasks as tasks_commands
 
 app = typer.Typer(
     name="flywheel",
+    cls=GroupedCommands,
     help="Assemble many LLM data projects, logged in MLflow, into one reviewable flywheel.",
     no_args_is_help=True,
     add_completion=True,
@@ -28,10 +30,10 @@ app = typer.Typer(
     epilog="Exit codes: 0 pass, 1 block, 2 wrong usage or bad input, 3 inconclusive, 4 the tool or a server failed.",
 )
 
-Iteration = Annotated[int, typer.Option("--iteration", "-i", min=1, help="Which turn of the flywheel, from 1.")]
+Iteration = Annotated[int, typer.Option("--iteration", "-i", min=1, help="Number of the iteration, from 1.")]
 MaybeIteration = Annotated[
     int | None,
-    typer.Option("--iteration", "-i", min=1, help="Which turn of the flywheel; the newest assembled one if left out."),
+    typer.Option("--iteration", "-i", min=1, help="Number of the iteration; the newest assembled one if left out."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Context = typer.Context
@@ -68,7 +70,7 @@ def options(
 
 @app.command()
 def validate(context: Context, as_json: AsJson = False) -> None:
-    """Check the blueprint and every contract; report all faults of all files in one go."""
+    """Check the blueprint and all contracts. Reports all faults of all files at once."""
     from flywheel_mlflow.cli import show
 
     show.flywheel(_session(context).flywheel, as_json=as_json)
@@ -78,7 +80,7 @@ def validate(context: Context, as_json: AsJson = False) -> None:
 def schema(
     kind: Annotated[str, typer.Argument(help="contract, blueprint, feedback_event or feedback_mapping.")],
 ) -> None:
-    """Print the JSON Schema of a kind of file, for editors and for programs that send feedback."""
+    """Print the JSON Schema of a kind of file."""
     from flywheel_mlflow.operations.schemas import json_schema
 
     typer.echo(json_schema(kind), nl=False)
@@ -86,7 +88,7 @@ def schema(
 
 @app.command()
 def init(context: Context) -> None:
-    """Make the store and the experiments of the flywheel ready; safe to run again."""
+    """Prepare the store and its experiments. Safe to run again."""
     from flywheel_mlflow.cli import show
     from flywheel_mlflow.operations.projects.starting import init_flywheel
 
@@ -98,7 +100,7 @@ def init(context: Context) -> None:
 def init_project_command(
     context: Context, folder: Annotated[Path, typer.Argument(help="The new project's folder.")]
 ) -> None:
-    """Write a commented contract to start a project from."""
+    """Write a commented contract for a new project."""
     from flywheel_mlflow.cli.session import root_or_none
     from flywheel_mlflow.operations.projects.starting import init_project
 
@@ -115,7 +117,7 @@ def log(
     published: Annotated[bool, typer.Option("--published", help="Log the project's published figures.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Log a project's run from its result files; shows at once whether the contract holds."""
+    """Log a project's run from its result files. Shows whether the contract holds."""
     from flywheel_mlflow.cli import progress, show
     from flywheel_mlflow.operations.projects.results import log_results
 
@@ -145,7 +147,7 @@ def adopt(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which runs would be tagged.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tag runs that some other tool logged, so that they count as a project's evidence."""
+    """Take runs of other tools as a project's evidence."""
     from flywheel_mlflow.cli import show
     from flywheel_mlflow.operations.projects.adopting import adopt_runs
 
@@ -165,7 +167,7 @@ def adopt(
 
 @app.command()
 def collect(context: Context, iteration: Iteration, as_json: AsJson = False) -> None:
-    """Show an iteration's evidence: which runs count, which are carried, which are skipped and why."""
+    """Show the runs that count in an iteration. Also those carried or skipped, and why."""
     from flywheel_mlflow.cli import progress, show
     from flywheel_mlflow.operations.assembly.assembling import collect_iteration
 
@@ -196,7 +198,7 @@ def assemble(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Assemble an iteration: registry, stage runs, metrics, report, checks; fifteen deliverables."""
+    """Assemble an iteration. Writes the registry, stage runs, metrics, report and checks."""
     from flywheel_mlflow.base.errors import ExitCode, StorageError
     from flywheel_mlflow.cli import progress, show, show_drift, show_feedback, show_tasks
     from flywheel_mlflow.cli.session import log_first, record_absorbed, watch_risks
@@ -256,7 +258,7 @@ def run_projects_command(
     tasks: Annotated[str, typer.Option(help="Folder of task files for this iteration.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Run the projects' pipelines, producers first; one that fails does not stop the others."""
+    """Run the projects' pipelines, producers first. One that fails does not stop the others."""
     from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import progress, show, show_tasks
     from flywheel_mlflow.cli.session import handed_tasks, pairs
@@ -300,7 +302,7 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML too.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the newest assembly of an iteration against its files, the contracts and the server."""
+    """Check an assembly against its files and the server."""
     from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import progress, show
     from flywheel_mlflow.operations.assembly.checking import check_iteration, prove_checks
@@ -330,7 +332,7 @@ def explain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the tree behind a number, down to run ids; or who may have changed it between two iterations."""
+    """Show where a number comes from, down to run ids. With --between: what may have changed it."""
     from flywheel_mlflow.base.errors import InputError
     from flywheel_mlflow.cli import show, show_suspects
     from flywheel_mlflow.operations.assembly.explaining import explain_metric
@@ -353,7 +355,7 @@ def impact(
     iteration: MaybeIteration = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show who consumes an interface or anything a project makes, transitively, with versions."""
+    """Show who depends on an interface or a project."""
     from flywheel_mlflow.cli import show
     from flywheel_mlflow.operations.assembly.explaining import impact_of
 

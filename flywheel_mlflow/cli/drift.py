@@ -22,7 +22,7 @@ def drift(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare, and write nothing on the server.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Compare an iteration with another: KPIs, distributions, filters; exit code 0, 1 or 3 as the verdict says."""
+    """Compare an iteration with another one. Exits with 0, 1 or 3 as the verdict says."""
     from flywheel_mlflow.cli import progress, show_drift
     from flywheel_mlflow.cli.session import CommandSession
     from flywheel_mlflow.operations.assembly.drifting import drift_iteration, reference_of

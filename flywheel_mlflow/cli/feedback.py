@@ -9,13 +9,11 @@ import typer
 
 from flywheel_mlflow.cli.session import Context, open_session, watch_risks
 
-feedback = typer.Typer(
-    name="feedback", help="Feedback events: where they come from, and which project they go to.", no_args_is_help=True
-)
+feedback = typer.Typer(name="feedback", help="Feedback events and which project they go to.", no_args_is_help=True)
 
-Iteration = Annotated[int, typer.Option("--iteration", "-i", min=1, help="Which turn of the flywheel, from 1.")]
+Iteration = Annotated[int, typer.Option("--iteration", "-i", min=1, help="Number of the iteration, from 1.")]
 MaybeIteration = Annotated[
-    int | None, typer.Option("--iteration", "-i", min=1, help="Which turn of the flywheel; all if left out.")
+    int | None, typer.Option("--iteration", "-i", min=1, help="Number of the iteration; all if left out.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but write.")]
@@ -33,7 +31,7 @@ def ingest(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take events in, each once, and route them; lines that are no events become dead letters."""
+    """Take events in, each once, and route them. Lines that are no events become dead letters."""
     from flywheel_mlflow.cli import progress, show, show_feedback
     from flywheel_mlflow.feedback.mapping import read_mapping
     from flywheel_mlflow.operations.feedback.feedback import ingest_files
@@ -61,7 +59,7 @@ def pull_traces_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take in what people and judges said about MLflow traces."""
+    """Take in assessments of MLflow traces."""
     from flywheel_mlflow.cli import progress, show_feedback
     from flywheel_mlflow.operations.feedback.feedback import pull_traces
 
@@ -78,7 +76,7 @@ def pull_traces_command(
 def pull_findings_command(
     context: Context, iteration: Iteration, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Take in the flywheel's own findings: failed checks and samples, drift, decisions; `assemble` does it too."""
+    """Take in the flywheel's own findings. `flywheel assemble` does it too."""
     from flywheel_mlflow.cli import progress, show_feedback
     from flywheel_mlflow.operations.assembly.noticing import pull_findings
 
@@ -97,7 +95,7 @@ def route(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show where an iteration's feedback goes by the rules of today, and what people decided."""
+    """Show where an iteration's feedback goes."""
     from flywheel_mlflow.cli import show_feedback
     from flywheel_mlflow.operations.feedback.routing import route_iteration
 
@@ -134,7 +132,7 @@ def list_command(
 
 @feedback.command()
 def explain(context: Context, event: EventId, as_json: AsJson = False) -> None:
-    """Show why an event goes where it goes: what every rule says to it."""
+    """Show why an event goes where it goes."""
     from flywheel_mlflow.cli import show_feedback
     from flywheel_mlflow.operations.feedback.routing import explain_event
 
@@ -151,7 +149,7 @@ def reroute(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send an event to another project; counts as a misroute of the rules."""
+    """Send an event to another project. Counts as a misroute of the rules."""
     from flywheel_mlflow.cli import show_feedback
 
     answer = open_session(context).act("reroute", event=event, to=to, reason=reason, dry_run=dry_run)
@@ -167,7 +165,7 @@ def themes_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Group what an iteration's events say into themes, with what speaks for each and what was decided."""
+    """Group an iteration's events into themes."""
     from flywheel_mlflow.cli import progress, show_feedback, show_tasks
     from flywheel_mlflow.operations.feedback.theming import find_themes
 
@@ -182,7 +180,7 @@ def themes_command(
 
 @feedback.command("metrics")
 def metrics_command(context: Context, iteration: MaybeIteration = None, as_json: AsJson = False) -> None:
-    """Show what became of feedback: reflux, absorbed tasks, age, misrouted and unroutable shares, the budget."""
+    """Show what became of feedback."""
     from flywheel_mlflow.cli import show_feedback, show_tasks
     from flywheel_mlflow.operations.feedback.reflux import feedback_metrics
 
@@ -200,7 +198,7 @@ def try_rules_command(
     floor: Annotated[float, typer.Option(min=0, max=1, help="Precision and recall that must be reached.")] = 0.8,
     as_json: AsJson = False,
 ) -> None:
-    """Try the routing rules on labelled examples: precision and recall of each project."""
+    """Try the routing rules on labelled examples."""
     from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import show_feedback
     from flywheel_mlflow.operations.feedback.routing import try_rules

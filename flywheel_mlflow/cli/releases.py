@@ -11,7 +11,7 @@ import typer
 
 from flywheel_mlflow.cli.session import Context, open_session
 
-releases = typer.Typer(name="release", help="Make releases, and read their story.", no_args_is_help=True)
+releases = typer.Typer(name="release", help="Make releases and read about them.", no_args_is_help=True)
 keys = typer.Typer(name="keys", help="Keys with which people and servers sign.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -29,7 +29,7 @@ def create_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a release of an assembled iteration: bundle, registered model version, ledger event."""
+    """Make a release of an assembled iteration."""
     from flywheel_mlflow.cli import show_releases
 
     answer = open_session(context).act("create", iteration=iteration, dry_run=dry_run)
@@ -38,7 +38,7 @@ def create_command(
 
 @releases.command("list")
 def list_command(context: Context, as_json: AsJson = False) -> None:
-    """Every release: where it stands, its iteration, its last verdicts."""
+    """List releases with stage, iteration and verdicts."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.reading.telling import list_releases
 
@@ -47,7 +47,7 @@ def list_command(context: Context, as_json: AsJson = False) -> None:
 
 @releases.command("show")
 def show_command(context: Context, version: Version, as_json: AsJson = False) -> None:
-    """One release: what it pins, its verdicts, its approvals as they count now."""
+    """Show a release: contents, verdicts, approvals."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.reading.telling import show_release
 
@@ -61,7 +61,7 @@ def diff_command(
     after: Annotated[int, typer.Argument(min=1, help="The newer release.")],
     as_json: AsJson = False,
 ) -> None:
-    """Only what differs between two releases: better, worse, within noise."""
+    """Show what differs between two releases."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.reading.telling import diff_releases
 
@@ -77,7 +77,7 @@ def history_command(
     last: Annotated[int | None, typer.Option(min=1, help="Only the newest so many.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The ledger: every decision, who took it, when."""
+    """Show the ledger: every decision, by whom and when."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.reading.telling import history
 
@@ -91,7 +91,7 @@ def who_command(
     at: Annotated[str, typer.Option(help="A day or a moment: 2026-11-22, 2026-11-22T15:30. UTC.")],
     as_json: AsJson = False,
 ) -> None:
-    """Which release was in production at a moment, and who put it there."""
+    """Show which release was in production at a moment. Also who put it there."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.reading.telling import who_at
 
@@ -103,7 +103,7 @@ def who_command(
 def retire_command(
     context: Context, version: Version, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Take a release out for good; its model version may be deleted then."""
+    """Retire a release for good. Its model version may be deleted then."""
     from flywheel_mlflow.cli import show_releases
 
     answer = open_session(context).act("retire", version=version, reason=reason, dry_run=dry_run)
@@ -118,7 +118,7 @@ def export_command(
     sign: Annotated[Path | None, typer.Option(help="Sign the ledger's end with this key if no server does.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a release's bundle and the ledger into a folder, for `flywheel verify` without a server."""
+    """Export a release with the ledger into a folder. `flywheel verify` reads it without a server."""
     from flywheel_mlflow.base.signing import read_key
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.releases.exporting import export_release
@@ -130,7 +130,7 @@ def export_command(
 
 
 def gate(context: Context, version: Version, to: Stage, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Evaluate the gate before a stage: criterion, verdict, value, limit, evidence, what to do."""
+    """Evaluate the gate before a stage. Shows each criterion and what to do about it."""
     from flywheel_mlflow.cli import show_releases
 
     answer = open_session(context).act("gate", version=version, to=to, dry_run=dry_run)
@@ -147,7 +147,7 @@ def approve(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say yes to a release in a role; not its author."""
+    """Approve a release in a role you hold. Its author cannot."""
     from flywheel_mlflow.cli import show_releases
 
     session = open_session(context)
@@ -168,7 +168,7 @@ def explain_drift(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Explain drift that is as it should be; the drift criterion then leaves these findings out."""
+    """Explain drift that is as it should be. The drift criterion then leaves it out."""
     from flywheel_mlflow.cli import show_releases
 
     if intended and finding:
@@ -187,7 +187,7 @@ def explain_drift(
 def reject(
     context: Context, version: Version, role: RoleName, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Say no to a release for good, in a role."""
+    """Reject a release for good, in a role you hold."""
     from flywheel_mlflow.cli import show_releases
 
     answer = open_session(context).act("reject", version=version, role=role, reason=reason, dry_run=dry_run)
@@ -195,7 +195,7 @@ def reject(
 
 
 def promote(context: Context, version: Version, to: Stage, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Move a release to a stage; needs a current PASS of its gate."""
+    """Move a release to a stage. Needs a current PASS of its gate."""
     from flywheel_mlflow.cli import show_releases
 
     answer = open_session(context, whole=False).act("promote", version=version, to=to, dry_run=dry_run)
@@ -209,7 +209,7 @@ def rollback(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take production back to a release that was there before and whose data are whole."""
+    """Go back to an earlier release in production. Its data must be whole."""
     from flywheel_mlflow.cli import show_releases
 
     answer = open_session(context, whole=False).act("rollback", reason=reason, to=to, dry_run=dry_run)
@@ -226,7 +226,7 @@ def override(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Permit a promotion without a passing gate; opens a risk, and every report shows it."""
+    """Permit a promotion without a passing gate. Opens a risk that every report shows."""
     from flywheel_mlflow.cli import show_releases
 
     ends = moment(until, end_of_day=True)
@@ -244,7 +244,7 @@ def override_confirm(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Confirm an override that names you as its second person; only then does it count."""
+    """Confirm an override as its second person. Only then does it count."""
     from flywheel_mlflow.cli import show_releases
 
     session = open_session(context)
@@ -264,7 +264,7 @@ def reconcile(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the server agree with the ledger: end an open move, put aliases and stages back."""
+    """Make the server agree with the ledger. Ends an open move, puts aliases and stages back."""
     from flywheel_mlflow.cli import show_releases
 
     answer = open_session(context, whole=False).act("reconcile", force=force, dry_run=dry_run)
@@ -276,7 +276,7 @@ def audit(
     full: Annotated[bool, typer.Option("--full", help="Look at the data of every release, archived ones too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replay the ledger against the server: moves nobody decided, data that changed, forged decisions."""
+    """Compare the ledger with the server. Finds undecided moves, changed data, forged decisions."""
     from flywheel_mlflow.cli import progress, show_releases
     from flywheel_mlflow.operations.releases.auditing import audit as run_audit
 
@@ -287,7 +287,7 @@ def audit(
 
 
 def doctor(context: Context, as_json: AsJson = False) -> None:
-    """Look at server, store, clock, names and people before they hurt."""
+    """Diagnose server, store, clock, names and people."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.doctor import examine
 
@@ -300,7 +300,7 @@ def verify(
     what: Annotated[str, typer.Argument(help="A release's number, or a folder that `release export` wrote.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a release's bundle, the ledger's chain and the signatures; a folder needs no server."""
+    """Verify a release and its signatures. An exported folder needs no server."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.cli.session import root_or_none
     from flywheel_mlflow.operations.releases.verifying import verify_export, verify_release
@@ -322,7 +322,7 @@ def resolve(
     flywheel: Annotated[str, typer.Option(help="The flywheel's name, where its files are not at hand.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Tell a consumer which exact data an interface is: URI, digest, schema, licence."""
+    """Show the exact data behind an interface. URI, digest, schema and licence."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.projects.resolving import resolve as run_resolve
 
@@ -339,7 +339,7 @@ def pull(
     flywheel: Annotated[str, typer.Option(help="The flywheel's name, where its files are not at hand.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Download the data of an interface as released, and compare them with their digest."""
+    """Download an interface's data. They are compared with their digest."""
     from flywheel_mlflow.cli import progress, show_releases
     from flywheel_mlflow.operations.projects.resolving import consumer_settings, pull_interface, resolve_interface
     from flywheel_mlflow.tracking import connect
@@ -357,7 +357,7 @@ def pull(
 def new_key_command(
     out: Annotated[Path, typer.Option(help="Where the private key goes; readable by you alone.")],
 ) -> None:
-    """Make a key; the public half it prints goes into flywheel.yaml."""
+    """Make a key. Its public half goes into flywheel.yaml."""
     from flywheel_mlflow.base.signing import new_key
 
     key = new_key(out)

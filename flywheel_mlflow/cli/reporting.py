@@ -22,7 +22,7 @@ def report(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep nothing on the server.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Write an iteration's page for people: healthy or not and why, then everything behind it, in one HTML file."""
+    """Write an iteration's page as one HTML file."""
     from flywheel_mlflow.cli import progress
     from flywheel_mlflow.cli.console import open_console, print_json, say
     from flywheel_mlflow.cli.session import open_session

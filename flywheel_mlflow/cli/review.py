@@ -17,7 +17,7 @@ def review(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Log nothing and decide nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Write the quarterly review: bottleneck, improvements, repeated risks, governance actions, next leverage item."""
+    """Write the quarterly review."""
     from flywheel_mlflow.cli.console import open_console, print_json, say
     from flywheel_mlflow.operations.assembly.reviewing import write_review
 

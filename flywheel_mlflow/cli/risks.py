@@ -9,9 +9,7 @@ import typer
 from flywheel_mlflow.cli.releases import AsJson, DryRun, moment
 from flywheel_mlflow.cli.session import Context, open_session
 
-risks = typer.Typer(
-    name="risk", help="Cross-project risks: owner, due date, likelihood and impact.", no_args_is_help=True
-)
+risks = typer.Typer(name="risk", help="Cross-project risks with owner and due date.", no_args_is_help=True)
 
 RiskId = Annotated[str, typer.Argument(help="The risk's id, such as R12.")]
 OneToFive = Annotated[int, typer.Option(min=1, max=5, help="1 (hardly) to 5 (very much).")]
@@ -25,7 +23,7 @@ def list_command(
     everything: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Open risks, the most pressing first."""
+    """List open risks, the most pressing first."""
     from flywheel_mlflow.cli import show_risks
     from flywheel_mlflow.operations.releases.risking import known_risks, list_risks
 
@@ -35,7 +33,7 @@ def list_command(
 
 @risks.command("show")
 def show_command(context: Context, risk: RiskId, as_json: AsJson = False) -> None:
-    """One risk, with everything decided about it."""
+    """Show a risk and what was decided about it."""
     from flywheel_mlflow.cli import show_risks
     from flywheel_mlflow.operations.releases.risking import show_risk
 
@@ -82,7 +80,7 @@ def watch_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Open the risks an iteration shows: drift that blocks, themes that came back, an overdue review."""
+    """Open the risks that an iteration shows. Drift that blocks, recurring themes, overdue reviews."""
     from flywheel_mlflow.cli import show_risks
 
     answer = open_session(context).act("risk-watch", iteration=iteration, dry_run=dry_run)
@@ -101,7 +99,7 @@ def update_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Change a risk; a closed one opens again."""
+    """Change a risk. A closed one opens again."""
     from flywheel_mlflow.cli import show_risks
 
     answer = open_session(context).act(
@@ -126,7 +124,7 @@ def close_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Close a risk; only its owner does."""
+    """Close a risk. Only its owner can."""
     from flywheel_mlflow.cli import show_risks
 
     answer = open_session(context).act("risk-close", risk=risk, evidence=evidence, reason=reason, dry_run=dry_run)

@@ -430,8 +430,8 @@ def impacted(found: Impacted, iteration: int | None, *, as_json: bool) -> None:
     ]
     when = f"in iteration {iteration}" if iteration else "by contract: nothing was assembled yet"
     console = open_console()
-    columns = ("turn", "steps", "project", "way", "version", "state")
+    columns = ("iteration", "steps", "project", "way", "version", "state")
     maker = "" if found.changed == found.producer else f" (made by {found.producer})"
     console.print(table(f"a change of {found.changed}{maker} reaches, {when}", columns, rows))
     now = sum(item.turns == 0 for item in found.reached)
-    say(console, f"{counted(len(found.reached), 'project')} downstream, {now} of them in the same turn")
+    say(console, f"{counted(len(found.reached), 'project')} downstream, {now} of them in the same iteration")

@@ -88,7 +88,7 @@ def _path(console: Console, path: Propagation) -> None:
         return
     say(console, f"sits in {', '.join(path.layers)}; can reach the layers {', '.join(path.all_layers)}")
     for item in path.reached[:MOST_REACHED]:
-        when = "this turn" if not item.turns else f"{counted(item.turns, 'turn')} later"
+        when = "this iteration" if not item.turns else f"{counted(item.turns, 'iteration')} later"
         say(console, f"  {item.project} ({when}) over {' > '.join(item.through)}")
     if len(path.reached) > MOST_REACHED:
         say(console, f"  and {len(path.reached) - MOST_REACHED} more")

@@ -11,7 +11,7 @@ from flywheel_mlflow.cli.session import Context, open_session
 
 tasks = typer.Typer(
     name="task",
-    help="Tasks that themes of feedback became: accept, queue, decline, absorb, withdraw.",
+    help="Tasks that themes of feedback became.",
     no_args_is_help=True,
 )
 
@@ -47,7 +47,7 @@ def accept_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Accept a theme: it becomes a task for its project and the next iteration."""
+    """Accept a theme as a task of the next iteration."""
     from flywheel_mlflow.cli import show_tasks
     from flywheel_mlflow.operations.feedback.tasking import prepare_task
 
@@ -75,7 +75,7 @@ def queue_command(
     context: Context, theme: ThemeId, reason: Reason, iteration: FoundIn = None, dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Queue a theme: it is worth doing, and not yet."""
+    """Queue a theme for a later iteration."""
     from flywheel_mlflow.cli import show_tasks
 
     answer = open_session(context).act("theme-queue", theme=theme, reason=reason, iteration=iteration, dry_run=dry_run)
@@ -107,7 +107,7 @@ def decide_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide about the themes of an iteration as a file says. Safe to run again."""
+    """Decide about themes as a file says. Safe to run again."""
     from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import show_feedback, show_tasks
     from flywheel_mlflow.operations.feedback.theme_decisions import decide_themes
@@ -128,7 +128,7 @@ def results_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show whether the tasks an iteration absorbed helped, on cases that no task contains."""
+    """Show whether an iteration's tasks helped. Judged on cases that no task contains."""
     from flywheel_mlflow.cli import show_tasks
     from flywheel_mlflow.operations.feedback.task_results import task_results
 
@@ -145,7 +145,7 @@ def absorb_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write down that a task was done by people; `flywheel assemble` does it for those that pipelines read."""
+    """Record that people did a task. `flywheel assemble` does so for pipelines."""
     from flywheel_mlflow.cli import show_tasks
 
     answer = open_session(context).act(
@@ -158,7 +158,7 @@ def absorb_command(
 def withdraw_command(
     context: Context, task: TaskId, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Withdraw a task: no later iteration is handed it."""
+    """Withdraw a task. Later iterations no longer get it."""
     from flywheel_mlflow.cli import show_tasks
 
     answer = open_session(context).act("task-withdraw", task=task, reason=reason, dry_run=dry_run)
@@ -169,7 +169,7 @@ def withdraw_command(
 def restore_command(
     context: Context, task: TaskId, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Restore a withdrawn task: later iterations are handed it again."""
+    """Restore a withdrawn task. Later iterations get it again."""
     from flywheel_mlflow.cli import show_tasks
 
     answer = open_session(context).act("task-restore", task=task, reason=reason, dry_run=dry_run)
@@ -185,7 +185,7 @@ def list_command(
     project: Annotated[str, typer.Option(help="Only tasks of this project.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Tasks with what became of them, the queue, and the budget by category."""
+    """List tasks, the queue, and the budget by category."""
     from flywheel_mlflow.cli import show_tasks
     from flywheel_mlflow.operations.feedback.tasking import list_tasks
 
@@ -197,7 +197,7 @@ def list_command(
 
 @tasks.command("show")
 def show_command(context: Context, task: TaskId, as_json: AsJson = False) -> None:
-    """One task: what it asks, which events it answers, where it was absorbed."""
+    """Show a task: what it asks and where it was absorbed."""
     from flywheel_mlflow.cli import show_tasks
     from flywheel_mlflow.operations.feedback.tasking import show_task
 
@@ -211,7 +211,7 @@ def write_command(
     out: Annotated[Path, typer.Option(help="The folder that gets one file for each task.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write an iteration's tasks as files, for pipelines that are run elsewhere."""
+    """Write an iteration's tasks as files. For pipelines that are run elsewhere."""
     from flywheel_mlflow.cli import show_tasks
     from flywheel_mlflow.operations.feedback.handing import write_tasks
 

@@ -79,7 +79,7 @@ def _bottleneck(line: BottleneckLine, rule: BottleneckRule, view: AssemblyView) 
 
 
 def _downstream(view: AssemblyView, origins: set[str]) -> set[str]:
-    """Every project that builds on ``origins`` in this turn, however far down; feedback arrives a turn later."""
+    """Every project that builds on ``origins`` in this iteration, however far down; feedback arrives a turn later."""
     edges = [edge for edge in view.architecture.interfaces if edge.from_iteration != "previous"]
     reached = set(origins)
     while True:

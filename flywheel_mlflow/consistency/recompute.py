@@ -218,7 +218,7 @@ def _compared(view: AssemblyView) -> dict[str, Number]:
 
 
 def _sources(project: str, view: AssemblyView) -> set[str]:
-    """A project and everything upstream of it in the same turn, as the registry states its inputs."""
+    """A project and everything upstream of it in the same iteration, as the registry states its inputs."""
     found: set[str] = set()
     near = {project}
     while near:

@@ -11,7 +11,7 @@ from flywheel_mlflow.promises.contract import Contract
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """One project a risk can reach: its layers, after how many turns of the flywheel, over which interfaces."""
+    """One project a risk can reach: its layers, after how many iterations of the flywheel, over which interfaces."""
 
     project: str
     layers: tuple[str, ...]

@@ -63,7 +63,7 @@ class Change:
 
     ``subject`` is what differs (``foundation_corpus``, ``p05.hit_rate``), ``interface`` the interface it belongs to,
     if any. ``outcome`` says that it shows what the project made or measured, rather than a file that also holds its
-    own name and time: an opaque document may differ in every turn.
+    own name and time: an opaque document may differ in every iteration.
     """
 
     kind: ChangeKind

@@ -120,7 +120,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The contracts, and the comparisons from the newest backward: ``steps[1]`` is one turn before ``steps[0]``.
+    """The contracts, and the comparisons from the newest backward: ``steps[1]`` is one iteration before ``steps[0]``.
 
     ``turned`` are the places nothing can be compared at (:meth:`Step.turned`): no suspicion goes there.
     """
@@ -243,7 +243,7 @@ def rank(lineage: Lineage, start: Mapping[str, float]) -> tuple[Suspect, ...]:
     nodes: dict[Place, _Node] = {Place(0, project): _Node(blame=share) for project, share in start.items() if share > 0}
     anyway = _anyway(lineage, but=reachable(lineage, start))
     done: set[Place] = set()
-    # Consumers before their producers, later turns before earlier ones: all suspicion has arrived before any goes on.
+    # Consumers before producers, later iterations before earlier ones: all suspicion has arrived before any goes on.
     while todo := [place for place in nodes if place not in done]:
         place = min(todo, key=lambda item: (item.lag, -order[item.project]))
         done.add(place)

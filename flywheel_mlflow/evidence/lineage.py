@@ -195,7 +195,7 @@ class Impact:
 def impact(found: Iterable[Edge], start: Iterable[Edge]) -> tuple[Impact, ...]:
     """Every project downstream of the ``start`` edges, each once by its earliest, then shortest way.
 
-    Earliest counts turns of the flywheel: a flywheel is a circle, so over enough turns
+    Earliest counts iterations of the flywheel: a flywheel is a circle, so over enough turns
     everything reaches everything, and what matters first is who is hit in this one.
     """
     by_producer: dict[str, list[Edge]] = {}
@@ -224,7 +224,7 @@ def _cost(way: tuple[Edge, ...]) -> tuple[int, int]:
 
 
 def reach(found: Iterable[Edge], project_ids: Iterable[str]) -> int:
-    """How many other projects are downstream of the given ones within the same turn, transitively."""
+    """How many other projects are downstream of the given ones within the same iteration, transitively."""
     everything = tuple(found)
     origins = set(project_ids)
     reached = impact(everything, [edge for edge in everything if edge.producer in origins])

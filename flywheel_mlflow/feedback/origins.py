@@ -22,7 +22,7 @@ Codes = npt.NDArray[np.int64]
 class Origins:
     """The interfaces of a flywheel: who makes each, and from which it is made over any number of steps.
 
-    ``built_on`` holds the interface itself, and follows inputs of the same turn only: over feedback edges everything is
+    ``built_on`` holds the interface itself, and follows inputs of the same iteration: over feedback edges everything is
     made from everything.
     """
 

@@ -67,7 +67,7 @@ def prioritise(
 ) -> tuple[Priority, ...]:
     """The priorities of themes: what must stop at once first, then by benefit, what is unknown last.
 
-    ``edges`` are the interfaces between the projects, ``hours`` the manual review each project states for one turn.
+    ``edges`` are the interfaces between the projects, ``hours`` the manual review each project states.
     """
     declared, open_risks = tuple(edges), [risk for risk in risks if risk.closed_at is None]
     chosen = tuple(themes)
@@ -113,7 +113,7 @@ def _impact(theme: Theme) -> Factor:
 
 
 def _reusability(theme: Theme, downstream: int) -> Factor:
-    return Factor(1.0 + downstream, f"1 + {downstream} projects that build on {theme.project} in the same turn")
+    return Factor(1.0 + downstream, f"1 + {downstream} projects that build on {theme.project} in the same iteration")
 
 
 def _exposure(theme: Theme, mine: list[Risk]) -> Factor:
@@ -129,7 +129,7 @@ def _exposure(theme: Theme, mine: list[Risk]) -> Factor:
 def _cost(theme: Theme, hours: float | None) -> Factor:
     if hours is None:
         return Factor(None, f"{theme.project} states no review hours")
-    return Factor(hours, f"review hours {theme.project} states for one turn")
+    return Factor(hours, f"review hours {theme.project} states for one iteration")
 
 
 def _urgency(theme: Theme, mine: list[Risk], now: datetime) -> tuple[Urgency, str]:

@@ -158,7 +158,7 @@ class InterfaceIn(Strict):
     )
     from_iteration: Literal["same", "previous"] = Field(
         default="same",
-        description="previous: feedback that reaches this project one turn later, so no circle waits on itself.",
+        description="previous: feedback that reaches this project one iteration later, so no circle waits on itself.",
     )
     required: Flag = True
 

@@ -39,7 +39,7 @@ def build(work: Workspace) -> None:
     """Run the project once in its workspace."""
     controls = work.input_path("privacy_controls")
     if controls is None:
-        raise InputError("the privacy controls of this turn are missing", hint="run P09 first")
+        raise InputError("the privacy controls of this iteration are missing", hint="run P09 first")
     personal = personal_rules(json.loads(controls.read_text(encoding="utf-8")))
     sites = json.loads((work.data / "sites.json").read_text(encoding="utf-8"))
     found = funnel(_crawl(work), personal, dedup=work.fault != "no_dedup")
@@ -69,7 +69,7 @@ def _crawl(work: Workspace) -> list[Fetched]:
 
 
 def _parent(work: Workspace) -> Mapping[str, Any] | None:
-    """The version of the corpus the platform held at the end of the turn before; None without one."""
+    """The version of the corpus the platform held at the end of the iteration before; None without one."""
     path = work.input_path("platform_control_plane")
     if path is None:
         return None

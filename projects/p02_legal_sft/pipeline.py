@@ -172,7 +172,7 @@ def smoke_ids(work: Workspace, sft: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _check_inputs(work: Workspace, paths: Sequence[Path]) -> None:
-    """Whether the platform's control plane of the turn before calls an input regressed."""
+    """Whether the platform's control plane of the iteration before calls an input regressed."""
     plane = _document(work.input_path("platform_control_plane"))
     regressed = {item.get("digest") for item in plane.get("regressed_versions") or []}
     found = [path.name for path in paths if short_digest(content_digest(path)) in regressed]

@@ -126,7 +126,7 @@ def build(work: Workspace) -> None:
 
 
 def regressed_inputs(work: Workspace, paths: Mapping[str, Path | None]) -> list[str]:
-    """The inputs read here whose version the platform's control plane of the turn before calls regressed."""
+    """The inputs read here whose version the platform's control plane of the iteration before calls regressed."""
     plane_file = work.input_path("platform_control_plane")
     plane = json.loads(plane_file.read_text(encoding="utf-8")) if plane_file else {}
     regressed = {item.get("digest") for item in plane.get("regressed_versions") or []}

@@ -133,7 +133,7 @@ def build(work: Workspace) -> None:
 
 
 def _regressed(work: Workspace, digests: Sequence[str]) -> list[str]:
-    """The inputs that the platform's control plane of the turn before calls regressed."""
+    """The inputs that the platform's control plane of the iteration before calls regressed."""
     path = work.input_path("platform_control_plane")
     plane = json.loads(path.read_text(encoding="utf-8")) if path else {}
     regressed = {item.get("digest") for item in plane.get("regressed_versions") or []}

@@ -90,7 +90,7 @@ class Agent:
         self._slip = slip
 
     def run(self, turns: Sequence[str]) -> Trajectory:
-        """Answer every turn, one after the other."""
+        """Answer every iteration, one after the other."""
         for turn in turns:
             self._note("user", turn)
             rule = self._policy.broken_by(turn) if self._policy is not None else None

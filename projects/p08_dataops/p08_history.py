@@ -77,7 +77,7 @@ class Experiment:
 
     @property
     def decision(self) -> str:
-        """What follows from the status; a run of this turn is judged in the next one."""
+        """What follows from the status; a run of this iteration is judged in the next one."""
         return DECISIONS[self.status] if self.judged else "pending"
 
     @property

@@ -28,7 +28,7 @@ FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What this turn has given us so far: the versions read, and what is in them."""
+    """What this iteration has given us so far: the versions read, and what is in them."""
 
     versions: tuple[InterfaceVersion, ...]
     paths: Mapping[str, Path]
@@ -114,7 +114,7 @@ def _picture(work: Workspace, current: Current, signals: Mapping[str, float], li
 
 
 def _pending(work: Workspace, current: Current, signals: Mapping[str, float]) -> list[Experiment]:
-    """The runs of this turn that we read from, and this run itself; they are judged in the next turn."""
+    """The runs of this iteration that we read from, and this run itself; they are judged in the next iteration."""
     makers = {item.name: name for name, item in _makers(work).items()}
     read = tuple((version.name, version.digest) for version in current.versions)
     found = [
@@ -177,7 +177,7 @@ def _control_plane(
     picture: Picture,
     privacy: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What projects of the next turn read: versions, what to keep away from, where to go back to, what is open."""
+    """What projects of the next iteration read: versions, what to keep away from, where to go back to, what is open."""
     withheld = [item for item in picture.catalogue.versions if item.status == "withheld"]
     released = {item.interface: item for item in picture.catalogue.versions if item.status == "released"}
     return {

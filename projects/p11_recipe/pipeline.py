@@ -75,7 +75,7 @@ def cook(work: Workspace, texts: list[Text], controls: Mapping[str, Any], held_o
     """The mix, and what each step did to it."""
     kitchen = Kitchen(raw=texts)
     clean = mix.without_personal(texts, mix.forbidden_patterns(controls))
-    kitchen.note("no_personal_data", "privacy controls", texts, clean, "the privacy rules of this turn")
+    kitchen.note("no_personal_data", "privacy controls", texts, clean, "the privacy rules of this iteration")
     fit = [item for item in clean if work.fault == "contaminated_eval" or not held_out.is_quoted_by(item.text)]
     kitchen.note(
         "no_evaluation_text", mix.CONTAMINATION_NGRAM, clean, fit, "words in a row shared with an evaluation text"
@@ -110,7 +110,7 @@ def build(work: Workspace) -> None:
     """Run the project once in its workspace."""
     controls = work.input_path("privacy_controls")
     if controls is None:
-        raise InputError("the privacy controls of this turn are missing", hint="run P09 first")
+        raise InputError("the privacy controls of this iteration are missing", hint="run P09 first")
     evaluation = [row["text"] for row in read_jsonl(work.data / "evaluation_held_out.jsonl")]
     held_out = HeldOut(evaluation)
     texts = read_texts(work)

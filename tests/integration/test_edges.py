@@ -80,7 +80,7 @@ def test_removed_field_bars_the_producer_for_its_consumer(bench: Bench, tmp_path
 
 
 def test_feedback_edge_reads_the_iteration_before(bench: Bench, tmp_path: Path) -> None:
-    """An edge that is one turn late joins the consumer's input with the producer's version of the turn before."""
+    """An edge that is one iteration late joins the consumer's input with the producer's version from before."""
     path = write_records(tmp_path / "reasoning_feedback.jsonl", records(3))
     bench.log("p06", 1, interfaces={"reasoning_feedback": path})
     bench.log("p05", 2, inputs=["reasoning_feedback"])

@@ -1,6 +1,6 @@
 """The shipped flywheel as `make run` turns it: published figures, living projects, what failed becomes tasks.
 
-Behind it a fourth turn, which must keep what the third gained, and a release of the third.
+Behind it a fourth iteration, which must keep what the third gained, and a release of the third.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def test_every_consumer_read_exactly_what_was_made(turns: dict[int, Turn]) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize(("project", "kpi"), HIDDEN.items())
 def test_the_loop_turns(turns: dict[int, Turn], project: str, kpi: str) -> None:
-    """With the tasks of its queue a project does better in the next turn on cases that no task contains."""
+    """With the tasks of its queue a project does better in the next iteration on cases that no task contains."""
     before, after = turns[2].value(f"{project}.{kpi}"), turns[3].value(f"{project}.{kpi}")
     assert before is not None
     assert after is not None
@@ -179,7 +179,7 @@ def test_a_release_asks_for_a_confirmation_and_an_approval(
 
 @pytest.mark.slow
 def test_projects_without_news_make_the_same_data_again(turns: dict[int, Turn]) -> None:
-    """What neither a task nor a changed input touches is made digest for digest as in the turn before."""
+    """What neither a task nor a changed input touches is made digest for digest as in the iteration before."""
 
     def made(turn: Turn, project: str) -> dict[str, str]:
         entry = next(entry for entry in turn.registry if entry["project_id"] == project)

@@ -66,7 +66,7 @@ def test_each_fault_turns_its_check_and_no_other(
 def test_the_manifest_names_the_version_the_platform_held_before(
     clean: Trial, store: EmbeddedStore, tmp_path: Path
 ) -> None:
-    """With a control plane of the turn before, the manifest points to its version; the corpus is the same."""
+    """With a control plane of the iteration before, the manifest points to its version; the corpus is the same."""
     plane = tmp_path / "platform_control_plane.json"
     version = {"version_id": "foundation_corpus@2", "interface": "foundation_corpus", "digest": "0" * 32}
     plane.write_text(json.dumps({"versions": [version]}), encoding="utf-8")

@@ -51,7 +51,7 @@ def test_each_fault_turns_its_check_and_no_other(
 
 
 def test_an_incident_the_platform_holds_open_becomes_a_follow_up(module_store: EmbeddedStore, tmp_path: Path) -> None:
-    """What the platform's control plane of the turn before holds against this project is taken up."""
+    """What the platform's control plane of the iteration before holds against this project is taken up."""
     plane = tmp_path / "platform_control_plane.json"
     incident = {"incident_id": "inc_1", "project_id": "p09", "reason": "a run failed"}
     plane.write_text(json.dumps({"open_incidents": [incident, incident | {"project_id": "p05"}]}), encoding="utf-8")

@@ -65,7 +65,15 @@ def running_mariadb(program: Path) -> Iterator[MariaServer]:
         server = MariaServer(free_port(), folder / "s")
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [program, *place, f"--socket={server.socket}", f"--port={server.port}", "--bind-address=127.0.0.1"],
+                [
+                    program,
+                    *place,
+                    f"--socket={server.socket}",
+                    f"--port={server.port}",
+                    "--bind-address=127.0.0.1",
+                    # As for PostgreSQL: no test waits for a disk.
+                    "--innodb-flush-log-at-trx-commit=2",
+                ],
                 stdout=log,
                 stderr=log,
             )

@@ -83,6 +83,8 @@ def running_postgresql(pg_ctl: Path) -> Iterator[PostgresCluster]:
             logfile=str(folder / "postgresql.log"),
             startparams="-w",
             dbname="postgres",
+            # What outlives a killed process need not outlive the machine: no test waits for a disk.
+            postgres_options="-F",
         )
         with cluster:
             cluster.wait_for_postgres()

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer
 from flywheels import blueprint_document, contract_documents, put, write_flywheel
+from typer.core import TyperGroup
 
 from flywheel_mlflow.cli import main
+from flywheel_mlflow.cli.app import app
+from flywheel_mlflow.cli.groups import GROUPS
 
 COMMANDS = ["validate", "schema", "init", "init-project", "log", "adopt", "collect", "assemble"]
 COMMANDS += ["run-projects", "check", "explain", "impact"]
@@ -216,3 +220,13 @@ def test_the_command_line_needs_no_heavy_library(repository: Path, word: str, he
         [sys.executable, "-c", code, *given], cwd=repository, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_command_stands_in_a_group_and_says_what_it_does(run: Run) -> None:
+    """`flywheel --help` lists each command once, and no help text is cut off at 80 columns."""
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    assert sorted(name for group in GROUPS.values() for name in group) == sorted(command.commands)
+    for words in ([], *([name] for name, item in command.commands.items() if isinstance(item, TyperGroup))):
+        shown = run(*words, "--help").out
+        assert "..." not in shown.partition("COMMAND [ARGS]...")[2], shown

@@ -137,7 +137,7 @@ def test_an_edge_is_in_one_of_five_states() -> None:
 
 
 def test_a_feedback_edge_joins_the_version_of_the_turn_before() -> None:
-    """What the producer makes in this turn is not what its feedback consumer read."""
+    """What the producer makes in this iteration is not what its feedback consumer read."""
     wheel = small_flywheel()
     read = (ConsumedInterface("p10_data", "b" * 32),)
     now = {"p03": evidence_of(wheel.contracts["p03"], interfaces_in=read)}

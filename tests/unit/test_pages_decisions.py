@@ -390,7 +390,7 @@ def test_a_risk_tells_how_far_it_spreads() -> None:
     story = LedgerBuilder()
     name = f"R{story.open_risk(projects=['p01']).number}"
     text = PageReader(framed(risk_page(risk_facts(story, name)))).text
-    assert "one turn later" in text
+    assert "one iteration later" in text
     assert "corpus \N{RIGHTWARDS ARROW} index" in text
     nowhere = risk_page(risk_facts(story, name, path=Propagation((), (), ())))
     assert "Unknown: it names no project" in PageReader(framed(nowhere)).text

@@ -22,7 +22,7 @@ from flywheel_mlflow.promises.contract import Contract
 
 
 def project(name: str, *reads: str, previous: Iterable[str] = (), **more: Any) -> Contract:
-    """A contract that reads the data of these projects, of the turn before where told so."""
+    """A contract that reads the data of these projects, of the iteration before where told so."""
     ins = [
         *({"name": f"{item}_data"} for item in reads),
         *({"name": f"{item}_data", "from_iteration": "previous", "required": False} for item in previous),
@@ -35,7 +35,7 @@ def contracts(*items: Contract) -> dict[str, Contract]:
     return {item.id: item for item in items}
 
 
-#: p01 feeds p02 feeds p03; p04 and p05 read p01 as well; everybody but p01 hears of p09 one turn later.
+#: p01 feeds p02 feeds p03; p04 and p05 read p01 as well; everybody but p01 hears of p09 one iteration later.
 CHAIN = contracts(
     project("p01"),
     project("p02", "p01", previous=["p09"]),
@@ -57,7 +57,7 @@ def turn(
 ) -> dict[str, ProjectEvidence]:
     """One iteration: every project's data has the digest of its digit (a if not named), and each reads what it may.
 
-    ``before`` are the digits of the turn before, which feedback edges read; None when there was none.
+    ``before`` are the digits of the iteration before, which feedback edges read; None when there was none.
     """
     found = {}
     for project_id, item in made.items():
@@ -191,7 +191,7 @@ def test_code_that_moved_nobody_says_little() -> None:
 
 
 def test_feedback_arrives_one_turn_later() -> None:
-    """What p09 makes now reaches nobody yet: what it made in the turn before is suspected, under that turn's number."""
+    """What p09 makes now reaches nobody yet: what it made before is suspected, under that iteration's number."""
     second = {"p09": "b"}
     turns = [
         turn(CHAIN, {}, {}, name="1"),
@@ -239,7 +239,7 @@ def test_a_project_without_evidence_now() -> None:
 def test_suspicion_is_neither_made_nor_lost(
     digits: dict[str, str], quality: dict[str, float], start: dict[str, float]
 ) -> None:
-    """The shares of all suspects add up to what the walk started with, and each project is named once for each turn."""
+    """The shares of all suspects add up to what the walk started with, and each project is named once an iteration."""
     turns = [turn(CHAIN, {}, {}, name="1"), turn(CHAIN, {}, {}, name="2")]
     now = turn(CHAIN, digits, {"p09": digits["p09"]}, quality=quality, name="3")
     lineage = Lineage(CHAIN, [step(CHAIN, turns[1], now, 3), step(CHAIN, turns[0], turns[1], 2)])

@@ -466,7 +466,7 @@ def project_run(
 
     Args:
         project: the project's folder or id.
-        iteration: which turn of the flywheel the run belongs to, from 1.
+        iteration: Number of the iteration the run belongs to, from 1.
         root: the flywheel's folder; found upward from the project or the working folder.
         tracking_uri: an MLflow server or store; else ``MLFLOW_TRACKING_URI``; else a database
             file under ``mlflow-data`` beside ``flywheel.yaml``.

@@ -140,7 +140,11 @@ def _projects(names: tuple[str, ...], facts: RiskFacts) -> Cell:
 
 def _reached(item: Reached, facts: RiskFacts) -> tuple[Cell, ...]:
     when = (
-        "in the same turn" if not item.turns else "one turn later" if item.turns == 1 else f"{item.turns} turns later"
+        "in the same iteration"
+        if not item.turns
+        else "one iteration later"
+        if item.turns == 1
+        else f"{item.turns} iterations later"
     )
     return (
         Cell(item.project, href=facts.addresses.project(item.project)),
