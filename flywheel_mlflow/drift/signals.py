@@ -246,8 +246,8 @@ def _decided(item: SignalFound, alpha: float, settings: DriftSettings) -> Signal
         f"adjusted p {item.p:.2g} (limit {settings.false_alarms:g}), {item.reference_n:,} and {item.n:,} rows"
     )
     if numbers:
-        seen = "no shift of any size" if shift is None else f"shifts from {shift:.2g} standard deviations on"
-        text += f", which show {seen}"
+        seen = "none" if shift is None else f"{shift:.2g} SD"
+        text += f"; smallest shift these samples can detect: {seen}"
     verdict = DataVerdict.DRIFTED if drifted else DataVerdict.STABLE
     return replace(item, verdict=verdict, text=text, detectable=shift)
 

@@ -71,7 +71,7 @@ def bottleneck_section(facts: DashboardFacts) -> Section:
                 f"Rules that fired, of {evaluated}",
                 columns,
                 tuple(_bottleneck(item, facts) for item in found.bottlenecks),
-                f"None of the {evaluated} rules fired.",
+                f"None of the {evaluated} rules fired." if found.rules_evaluated else "No rules defined.",
             ),
             Table(
                 "Rules that cannot be decided",

@@ -308,7 +308,7 @@ def test_a_full_disk_after_the_assembly_is_no_success(
     full = StorageError("the disk is full")
     module = "drifting" if step.startswith("drift") else "noticing"
     kind = Followed if step.startswith("drift") else NoticedAfter
-    monkeypatch.setattr(f"flywheel_mlflow.operations.{module}.{step}", lambda *_: kind(failure=full))
+    monkeypatch.setattr(f"flywheel_mlflow.operations.assembly.{module}.{step}", lambda *_: kind(failure=full))
     ended = flywheel_command("assemble", "-i", "1", "--log", "published", root=home, uri=local_bench.uri)
     assert (ended.code, "the disk is full" in ended.err) == (4, True)
     assert "iteration 1" in ended.out

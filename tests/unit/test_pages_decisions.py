@@ -312,7 +312,7 @@ def test_a_rejected_release_says_by_whom() -> None:
     story = LedgerBuilder()
     story.register(1)
     story.write(Kind.REJECTED, {"version": 1, "role": "guardian", "reason": "it leaks"}, actor=BO)
-    assert lead(release_page(release_facts(story)))[0] == (Tone.BAD, "It stands as rejected by bo: it leaks.")
+    assert lead(release_page(release_facts(story)))[0] == (Tone.BAD, "Rejected by bo: it leaks.")
 
 
 def test_a_lost_bundle_is_told() -> None:
@@ -418,10 +418,10 @@ def test_two_releases_that_do_not_differ() -> None:
 
 
 def test_the_board_tells_what_nobody_takes() -> None:
-    """Unroutable events, the reflux rate and waiting themes are told first, each with its numbers."""
+    """Unroutable events, the share acted on and waiting themes are told first, each with its numbers."""
     found = lead(feedback_page(board_facts(LedgerBuilder())))
     assert found[0] == (Tone.ATTENTION, "4 events taken in; 1 of them no rule takes (25.0%).")
-    assert "reflux rate 50.0%" in found[1][1]
+    assert "share acted on 50.0%" in found[1][1]
     assert found[2] == (Tone.ATTENTION, "2 of 2 themes wait for a decision.")
 
 

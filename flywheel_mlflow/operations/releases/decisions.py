@@ -164,7 +164,7 @@ def refuse_approver(session: Session, release: Release, role: str) -> None:
     if not holds_role(blueprint, name, role):
         raise Refused(
             f"{name} does not hold the role {role}",
-            rule="who decides stands in flywheel.yaml, under roles",
+            rule="`roles` in flywheel.yaml decides who may approve and reject",
             value=name,
             limit=", ".join(people),
             hint=ask_instead(people, session.actor),
@@ -191,7 +191,7 @@ def refuse_outsider(session: Session, act: str, roles: Collection[str]) -> None:
     held = [f"{item.id} ({', '.join(item.people)})" for item in known]
     raise Refused(
         f"{name} holds no role in which to {act} a release",
-        rule="who decides stands in flywheel.yaml, under roles",
+        rule="`roles` in flywheel.yaml decides who may approve and reject",
         value=name,
         limit=", ".join(held) or "nobody",
         hint=ask_instead(held, session.actor),
@@ -352,7 +352,7 @@ def refuse_rejecter(session: Session, snapshot: LedgerSnapshot, version: int, ro
     if not holds_role(blueprint, name, role):
         raise Refused(
             f"{name} does not hold the role {role}",
-            rule="who decides stands in flywheel.yaml, under roles",
+            rule="`roles` in flywheel.yaml decides who may approve and reject",
             value=name,
             limit=", ".join(people),
             hint=ask_instead(people, session.actor),

@@ -144,7 +144,7 @@ def _target(session: Session, snapshot: LedgerSnapshot, to: int | None) -> tuple
     others = (*known[at + 1 :], *known[: max(at, 0)])
     good = next((item for item in others if not data_faults(session, snapshot.state.release(item))), None)
     raise Refused(
-        f"release {wanted} cannot be gone back to: {'; '.join(faults[:3])}",
+        f"cannot roll back to release {wanted}: {'; '.join(faults[:3])}",
         rule="a rollback goes to data that still exist and still match their digests",
         value=f"{len(faults)} faults",
         limit=0,

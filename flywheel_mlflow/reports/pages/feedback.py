@@ -131,7 +131,7 @@ def _lead(facts: FeedbackBoardFacts) -> Iterator[Cell]:
     yield Cell(told, tone, href=facts.addresses.feedback(facts.iteration, project=UNROUTABLE) if lost else "")
     back = Tone.GOOD if queues.absorbed else Tone.ATTENTION
     yield Cell(
-        f"{_events(queues.absorbed)} came back as absorbed tasks: reflux rate {_share(queues.reflux_rate)}; "
+        f"{_events(queues.absorbed)} came back as absorbed tasks: share acted on {_share(queues.reflux_rate)}; "
         f"tasks answer {_events(queues.answered)}.",
         back,
     )

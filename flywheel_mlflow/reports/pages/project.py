@@ -113,7 +113,7 @@ def _lead(facts: ProjectFacts) -> Iterator[Cell]:
     if facts.contract is None:
         yield Cell("No file promises this project any more; this is what was recorded.", Tone.ATTENTION)
     if found.consumable:
-        yield Cell("Others may build on it.", Tone.GOOD)
+        yield Cell("Ready for consumers.", Tone.GOOD)
     for reason in found.reasons:
         yield Cell(f"Not consumable: {reason}.", Tone.ATTENTION)
     for consumer, why in found.not_consumable_for.items():

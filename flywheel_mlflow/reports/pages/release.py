@@ -122,7 +122,7 @@ def _lead(facts: ReleaseFacts) -> Iterator[Cell]:
     for item in _own_overrides(facts):
         if item in open_overrides(facts.ledger, facts.now):
             yield Cell(f"It {override_words(item)}: {item.reason}", Tone.BAD)
-    yield Cell(f"It stands as {facts.stands.value}{_ended(release)}.", STAGE_TONES.get(facts.stands, Tone.NONE))
+    yield Cell(f"{sentence(facts.stands.value)}{_ended(release)}.", STAGE_TONES.get(facts.stands, Tone.NONE))
     if facts.stands not in (ReleaseStage.CANDIDATE, ReleaseStage.STAGING):
         return
     gate = next((gate for gate in facts.gates if not gate.reached), None)
@@ -324,12 +324,12 @@ def _confirm(facts: ReleaseFacts) -> Iterator[Form]:
 def _pins(facts: ReleaseFacts) -> Section:
     found = facts.pinned
     if found.unread:
-        return Section("pins", "What it pins", notes=(Cell(f"Its bundle cannot be read: {found.unread}.", Tone.BAD),))
+        return Section("pins", "Contents", notes=(Cell(f"Its bundle cannot be read: {found.unread}.", Tone.BAD),))
     left_out = tuple((Cell(name), Cell(why)) for name, why in (found.left_out or {}).items())
     columns = ("interface", "made by", "in iteration", "rows", "digest", "licence", "run")
     return Section(
         "pins",
-        "What it pins",
+        "Contents",
         tables=(
             Table(
                 "Interfaces with their exact data",
@@ -371,4 +371,4 @@ def _out(facts: ReleaseFacts) -> Section:
         grave=True,
         refused=facts.asking.retire,
     )
-    return Section("retire", "Take it out", forms=(form,))
+    return Section("retire", "Retire", forms=(form,))

@@ -55,7 +55,7 @@ def test_forms_pass_a_proxy(console: ConsoleServer) -> None:
     assert page.status_code == 200
     ours = host | {"Origin": f"https://{PUBLIC_NAME}"}
     answer = console.send(VIEWER, "approve", APPROVAL, token=console.token(VIEWER), headers=ours)
-    assert (answer.status_code, "under roles" in answer.text) == (409, True)
+    assert (answer.status_code, "decides who may approve" in answer.text) == (409, True)
     theirs = host | {"Origin": "https://flow.example.evil.example"}
     assert console.send(VIEWER, "approve", APPROVAL, token=console.token(VIEWER), headers=theirs).status_code == 403
     assert console.page(VIEWER, headers={"Host": "evil.example"}).status_code == 403
@@ -110,7 +110,13 @@ def test_who_may_not_decide_decides_nothing(console: ConsoleServer) -> None:
     assert console.send(None, "approve", APPROVAL, token=token).status_code == 401
     answer = console.send(VIEWER, "approve", APPROVAL, token=token)
     assert answer.status_code == 409
-    for word in ("under roles", VIEWER, "it is &lt;b&gt;good&lt;/b&gt;", 'name="token"', "/ml/flywheel/releases/3"):
+    for word in (
+        "decides who may approve",
+        VIEWER,
+        "it is &lt;b&gt;good&lt;/b&gt;",
+        'name="token"',
+        "/ml/flywheel/releases/3",
+    ):
         assert word in answer.text
     console.deny(SHUT_OUT, "registered_model", console.name)
     assert console.send(SHUT_OUT, "approve", APPROVAL, token=console.token(SHUT_OUT)).status_code == 403
