@@ -67,7 +67,7 @@ class DriftSettings(Strict):
         description="How much worse a KPI may get where its contract states no tolerance, as a share of the reference.",
     )
     kpi_false_alarms: Finite = Field(
-        default=0.03,
+        default=0.035,
         gt=0,
         le=0.5,
         description="The false discovery rate over all KPIs and suites of one report (Benjamini-Hochberg). Where "

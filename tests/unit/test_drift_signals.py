@@ -76,7 +76,7 @@ def test_the_report_says_what_it_could_have_seen() -> None:
     (found,) = report.distributions
     assert found.detectable is not None
     assert 0.5 < found.detectable < 1.0
-    assert f"{found.detectable:.2g} standard deviations" in found.text
+    assert f"{found.detectable:.2g} SD" in found.text
 
 
 def test_a_signal_that_vanished_blocks_and_a_new_one_does_not() -> None:
