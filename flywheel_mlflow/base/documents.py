@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from yaml.constructor import SafeConstructor
 
 from flywheel_mlflow.base.errors import DocumentError, Fault, StorageError
@@ -38,6 +38,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _HALF_CHARACTER = "text with half a character (a lone surrogate) cannot be kept"
 
 Model = TypeVar("Model", bound=BaseModel)
+Read = TypeVar("Read")
 Location = tuple[str | int, ...]
 
 
@@ -123,6 +124,20 @@ def parse_json(text: str, *, name: str, allow_nan: bool = False) -> Any:
     if trouble:
         raise DocumentError([Fault(name, 0, "", trouble)])
     return value
+
+
+def read_json(adapter: TypeAdapter[Read], text: str, *, name: str, hint: str) -> Read:
+    """What ``adapter`` makes of a JSON text, strictly; ``name`` is where it comes from, for errors.
+
+    Raises:
+        DocumentError: it is no such document; ``hint`` says what to do.
+    """
+    parse_json(text, name=name)  # refuses what pydantic takes: doubled keys, depth without end
+    try:
+        return adapter.validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DocumentError([Fault(name, 0, dotted(first["loc"]), first["msg"])], hint=hint) from error
 
 
 def _is_simple(text: str) -> bool:

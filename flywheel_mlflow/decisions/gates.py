@@ -10,10 +10,9 @@ from enum import StrEnum
 from statistics import NormalDist
 from typing import TypeGuard
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.decisions.approvals import JudgedApproval, may_move
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import Basis, Release
@@ -160,13 +159,7 @@ def gate_result_from_json(text: str, *, name: str = "gate.json") -> GateResult:
     Raises:
         DocumentError: it is no such document.
     """
-    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
-    try:
-        return _RESULT.validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DocumentError([Fault(name, 0, place, first["msg"])], hint="evaluate the gate again") from error
+    return read_json(_RESULT, text, name=name, hint="evaluate the gate again")
 
 
 def evaluate(gate: Gate, facts: GateFacts, blueprint: Blueprint) -> GateResult:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from flywheel_mlflow.base.canonical import document_json, plain
-from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.documents import parse_json, read_json
 from flywheel_mlflow.base.errors import DocumentError, ExitCode, Fault
 from flywheel_mlflow.drift.findings import (
     GONE,
@@ -26,9 +26,6 @@ from flywheel_mlflow.drift.findings import (
 )
 from flywheel_mlflow.drift.intentions import NO_TASK_CHANGES, TaskChanges, with_outcomes
 from flywheel_mlflow.promises.thresholds import DriftSettings
-
-#: Of drift.json; 1 knew neither outcomes nor suites, and its verdicts followed from other rules.
-FORMAT_VERSION = 2
 
 #: Findings a reader meets before anything else.
 FIRST = 5
@@ -286,6 +283,7 @@ def _word(item: KpiFound | SignalFound | FilterFound) -> str:
     return item.outcome.value if item.outcome else item.verdict.value
 
 
+_AGAIN = "run `flywheel drift` again to write it anew"
 _REPORT: TypeAdapter[DriftReport] = TypeAdapter(DriftReport)
 
 
@@ -298,12 +296,7 @@ def drift_report_from_json(text: str, *, name: str = "drift.json") -> DriftRepor
     document = parse_json(text, name=name)  # refuses what the reader takes: doubled keys, depth without end
     if isinstance(document, dict) and document.get("format_version") == 1:
         raise _refused(name, "format_version", "an earlier version wrote it, by other rules")
-    try:
-        report = _REPORT.validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise _refused(name, place, first["msg"]) from error
+    report = read_json(_REPORT, text, name=name, hint=_AGAIN)
     outcomes = with_outcomes(report.kpis, report.distributions, report.filters, report.tasks)
     if (outcomes.kpis, outcomes.signals, outcomes.filters) != (report.kpis, report.distributions, report.filters):
         raise _refused(name, "kpis", "an outcome does not follow from the verdicts and the tasks")
@@ -332,7 +325,7 @@ def drift_report_from_json(text: str, *, name: str = "drift.json") -> DriftRepor
 
 
 def _refused(name: str, place: str, why: str) -> DocumentError:
-    return DocumentError([Fault(name, 0, place, why)], hint="run `flywheel drift` again to write it anew")
+    return DocumentError([Fault(name, 0, place, why)], hint=_AGAIN)
 
 
 def with_identity(report: DriftReport, *, run_id: str, digest: str) -> DriftReport:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
-from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.evidence.runs import FieldType, KpiValue, ProjectEvidence
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile
@@ -142,13 +141,7 @@ def sides_of_registry(text: str, *, name: str) -> dict[str, ProjectSide]:
     Raises:
         DocumentError: it is no such registry.
     """
-    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
-    try:
-        entries = _REGISTRY.validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DocumentError([Fault(name, 0, place, first["msg"])], hint="assemble that iteration again") from error
+    entries = read_json(_REGISTRY, text, name=name, hint="assemble that iteration again")
     return {entry.project_id: _registered(entry) for entry in entries if entry.evidence is not None}
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
-from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.base.documents import read_json
 
 #: Samples of one KPI a run may log: a paired comparison of more decides nothing that these do not.
 MAX_SAMPLES = 100_000
@@ -37,10 +36,4 @@ def samples_from_json(text: str, *, name: str) -> Mapping[str, float]:
     Raises:
         DocumentError: it is no such document.
     """
-    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
-    try:
-        return _SAMPLES.validate_json(text).samples
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DocumentError([Fault(name, 0, place, first["msg"])], hint="log the run again") from error
+    return read_json(_SAMPLES, text, name=name, hint="log the run again").samples

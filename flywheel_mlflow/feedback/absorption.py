@@ -8,10 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter
 
-from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.drift import DriftReport, KpiVerdict, TaskEffect
 from flywheel_mlflow.evidence.runs import KpiValue, ProjectEvidence
 from flywheel_mlflow.feedback.tasks import MAX_TOLD, AcceptedTask, Task, TaskState
@@ -336,13 +335,7 @@ def absorption_from_json(text: str, *, name: str) -> Absorption:
     Raises:
         DocumentError: it is no such document.
     """
-    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
-    try:
-        return _ABSORPTION.validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DocumentError([Fault(name, 0, place, first["msg"])], hint="assemble that iteration again") from error
+    return read_json(_ABSORPTION, text, name=name, hint="assemble that iteration again")
 
 
 def absorbed_events(reflux: Reflux, absorbed: Iterable[AbsorbedTask]) -> int:

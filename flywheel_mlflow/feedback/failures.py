@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from flywheel_mlflow.base.canonical import sha256_text
-from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.base.errors import DocumentError, Fault
+from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.evidence.samples import SampleId
 
 #: Failures of one KPI a run keeps, and characters of each: people read them, and more of a kind say nothing new.
@@ -53,10 +52,4 @@ def failures_from_json(text: str, *, name: str) -> KpiFailures:
     Raises:
         DocumentError: it is no such document.
     """
-    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
-    try:
-        return _FAILURES.validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DocumentError([Fault(name, 0, place, first["msg"])], hint="log the run again") from error
+    return read_json(_FAILURES, text, name=name, hint="log the run again")

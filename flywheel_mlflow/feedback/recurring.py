@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from flywheel_mlflow.base.canonical import document_json, sha256_text
+from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.feedback.themes import MAX_TITLE, Group, Grouped, similarities, spelled
 
@@ -90,10 +91,7 @@ def themes_from_json(text: str, *, name: str) -> Themes:
     Raises:
         InputError: it is none.
     """
-    try:
-        found = _THEMES.validate_json(text)
-    except ValidationError as error:
-        raise InputError("these are no themes of a format this version reads", where=name) from error
+    found = read_json(_THEMES, text, name=name, hint="run `flywheel feedback themes` again")
     if found.format_version != FORMAT_VERSION:
         raise InputError(f"themes in format {found.format_version}, this version reads {FORMAT_VERSION}", where=name)
     return found

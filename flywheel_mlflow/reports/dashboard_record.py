@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from flywheel_mlflow.assembly import deliverables
-from flywheel_mlflow.base.documents import parse_json
+from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.evidence.provenance import Direction, own_direction
 from flywheel_mlflow.evidence.runs import FieldType
@@ -19,6 +19,7 @@ from flywheel_mlflow.reports.bundle import LINEAGE_CHART
 
 Found = TypeVar("Found")
 
+_AGAIN = "write it again with `flywheel assemble --force`"
 #: The deliverables are this package's own documents: what a page shows is checked, the rest is passed over.
 _READ = ConfigDict(extra="ignore", allow_inf_nan=False)
 
@@ -384,18 +385,13 @@ def _read(files: Mapping[str, str], name: str, adapter: TypeAdapter[Found]) -> F
 
 def _text(files: Mapping[str, str], name: str) -> str:
     if name not in files:
-        raise InputError(f"the assembly has no {name}", hint="write it again with `flywheel assemble --force`")
+        raise InputError(f"the assembly has no {name}", hint=_AGAIN)
     return files[name]
 
 
 def _parsed(text: str, name: str, adapter: TypeAdapter[Found]) -> Found:
-    parse_json(text, name=name)  # refuses what the reader below would take: doubled keys, depth without end
-    try:
-        return adapter.validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _refused(name, ".".join(map(str, first["loc"])), first["msg"]) from error
+    return read_json(adapter, text, name=name, hint=_AGAIN)
 
 
 def _refused(name: str, place: str, why: str) -> DocumentError:
-    return DocumentError([Fault(name, 0, place, why)], hint="write it again with `flywheel assemble --force`")
+    return DocumentError([Fault(name, 0, place, why)], hint=_AGAIN)
