@@ -126,15 +126,17 @@ def parse_json(text: str, *, name: str, allow_nan: bool = False) -> Any:
     return value
 
 
-def read_json(adapter: TypeAdapter[Read], text: str, *, name: str, hint: str) -> Read:
+def read_json(adapter: TypeAdapter[Read], text: str, *, name: str, hint: str, newer: bool = False) -> Read:
     """What ``adapter`` makes of a JSON text, strictly; ``name`` is where it comes from, for errors.
+
+    ``newer`` passes over what a later version may have added.
 
     Raises:
         DocumentError: it is no such document; ``hint`` says what to do.
     """
     parse_json(text, name=name)  # refuses what pydantic takes: doubled keys, depth without end
     try:
-        return adapter.validate_json(text, strict=True)
+        return adapter.validate_json(text, strict=True, extra="ignore" if newer else None)
     except ValidationError as error:
         first = error.errors()[0]
         raise DocumentError([Fault(name, 0, dotted(first["loc"]), first["msg"])], hint=hint) from error

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.documents import Entry, Evidence
 from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.base.documents import is_there, value_at
 from flywheel_mlflow.base.paths import parse_path
@@ -21,7 +22,6 @@ from flywheel_mlflow.consistency.checking import (
     replaced,
     unequal,
 )
-from flywheel_mlflow.consistency.shapes import Entry, Evidence
 from flywheel_mlflow.consistency.view import AssemblyView, parse
 from flywheel_mlflow.evidence.registry import RegistryEntry
 from flywheel_mlflow.evidence.runs import EvidenceKind, ProjectEvidence
@@ -89,7 +89,7 @@ def _evidence(found: Evidence | None, live: ProjectEvidence | None) -> Iterator[
         if found is not None or live is not None:
             yield f"evidence is {'there' if found else 'missing'}, MLflow says it is {'there' if live else 'missing'}"
         return
-    for field, value in found.model_dump().items():
+    for field, value in found.model_dump(mode="json").items():
         yield from unequal(f"evidence.{field}", value, plain(getattr(live, field)))
 
 
@@ -100,7 +100,7 @@ def _versions(entry: Entry, live: RegistryEntry) -> Iterator[str]:
         if found is None:
             yield f"interface {item.promise.name} is missing"
             continue
-        version = found.version.model_dump() if found.version else None
+        version = found.version.model_dump(mode="json") if found.version else None
         expected = plain(item.version) if item.version else None
         if expected is not None:
             del expected["name"]

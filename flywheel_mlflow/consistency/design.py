@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.documents import BoundaryLine, EdgeLine, PlannedStage
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
     another_name,
@@ -19,7 +20,6 @@ from flywheel_mlflow.consistency.checking import (
     with_stranger,
     without_one,
 )
-from flywheel_mlflow.consistency.shapes import BoundaryLine, EdgeLine, PlannedStage
 from flywheel_mlflow.consistency.view import AssemblyView
 
 

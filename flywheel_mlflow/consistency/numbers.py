@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.documents import Entry, MetricLine, MetricsFile, Number
 from flywheel_mlflow.consistency.checking import (
     Change,
     ConsistencyCheck,
@@ -18,7 +19,6 @@ from flywheel_mlflow.consistency.checking import (
     unequal,
 )
 from flywheel_mlflow.consistency.recompute import attainment, recompute
-from flywheel_mlflow.consistency.shapes import Entry, MetricLine, MetricsFile, Number
 from flywheel_mlflow.consistency.view import AssemblyView
 from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER
 from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE

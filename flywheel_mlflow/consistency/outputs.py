@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.documents import BottleneckLine, Number
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
@@ -19,7 +20,6 @@ from flywheel_mlflow.consistency.checking import (
     unequal,
 )
 from flywheel_mlflow.consistency.recompute import sum_of_known
-from flywheel_mlflow.consistency.shapes import BottleneckLine, Number
 from flywheel_mlflow.consistency.view import AssemblyView
 from flywheel_mlflow.promises.blueprint import BottleneckRule
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 
 from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.documents import Entry, RunLine
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
     another_name,
@@ -16,7 +17,6 @@ from flywheel_mlflow.consistency.checking import (
     unequal,
 )
 from flywheel_mlflow.consistency.recompute import stage_score
-from flywheel_mlflow.consistency.shapes import Entry, RunLine
 from flywheel_mlflow.consistency.view import AssemblyView
 
 STATUSES = ("completed", "at risk", "blocked", "missing")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from flywheel_mlflow.assembly.deliverables import DRIFT
-from flywheel_mlflow.consistency.shapes import Entry, Kpi, Number
+from flywheel_mlflow.assembly.documents import Entry, Kpi, Number
 from flywheel_mlflow.consistency.view import AssemblyView
 from flywheel_mlflow.drift import drift_report_from_json
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.consistency.checking import (
     ConsistencyCheck,
     another_name,
@@ -21,7 +22,6 @@ from flywheel_mlflow.consistency.checking import (
     with_stranger,
     without_one,
 )
-from flywheel_mlflow.consistency.shapes import Entry
 from flywheel_mlflow.consistency.view import AssemblyView
 from flywheel_mlflow.promises.contract import Contract
 
@@ -133,11 +133,11 @@ def _placed(view: AssemblyView) -> Iterator[str]:
             yield from members(f"{entry.project_id} as placed by {kind}", mapped, own)
 
 
-def _layer_groups(view: AssemblyView) -> dict[str, list[str]]:
+def _layer_groups(view: AssemblyView) -> dict[str, tuple[str, ...]]:
     return {layer.id: layer.mapped_projects for layer in view.architecture.layers}
 
 
-def _stage_groups(view: AssemblyView) -> dict[str, list[str]]:
+def _stage_groups(view: AssemblyView) -> dict[str, tuple[str, ...]]:
     return {stage.stage_id: stage.projects for stage in view.stage_plan}
 
 
@@ -169,7 +169,7 @@ def _projects_agree(view: AssemblyView) -> Iterator[str]:
         yield from unequal(f"{name}: iteration", document.iteration, view.now.iteration)
 
 
-def _flat(groups: dict[str, list[str]]) -> set[str]:
+def _flat(groups: dict[str, tuple[str, ...]]) -> set[str]:
     return {name for group in groups.values() for name in group}
 
 

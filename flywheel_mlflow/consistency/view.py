@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly import documents
 from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.documents import Document, faults_of, parse_json
 from flywheel_mlflow.base.errors import DocumentError, Fault
-from flywheel_mlflow.consistency import shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class AssemblyView:
         return self.files[name]
 
     def read(self, name: str) -> Any:
-        """A deliverable in its shape, see ``shapes.SHAPES``; parsed once for each text.
+        """A deliverable in its shape, see ``deliverables.SHAPES``; parsed once for each text.
 
         Raises:
             DocumentError: it is missing, not JSON, or has another shape; every fault is listed.
@@ -65,87 +66,87 @@ class AssemblyView:
         return replace(self, files={key: text for key, text in self.files.items() if key != name})
 
     @property
-    def registry(self) -> dict[str, shapes.Entry]:
+    def registry(self) -> dict[str, documents.Entry]:
         """The registry by project id; an id written twice keeps its last entry."""
         return {entry.project_id: entry for entry in self.registry_lines}
 
     @property
-    def registry_lines(self) -> list[shapes.Entry]:
+    def registry_lines(self) -> tuple[documents.Entry, ...]:
         """The registry as written."""
-        lines: list[shapes.Entry] = self.read(names.REGISTRY)
+        lines: tuple[documents.Entry, ...] = self.read(names.REGISTRY)
         return lines
 
     @property
-    def phases(self) -> shapes.Phases:
+    def phases(self) -> documents.Phases:
         """The phase inventory."""
-        document: shapes.Phases = self.read(names.PHASES)
+        document: documents.Phases = self.read(names.PHASES)
         return document
 
     @property
-    def architecture(self) -> shapes.ArchitectureFile:
+    def architecture(self) -> documents.ArchitectureFile:
         """Layers, control points, interface graph."""
-        document: shapes.ArchitectureFile = self.read(names.ARCHITECTURE)
+        document: documents.ArchitectureFile = self.read(names.ARCHITECTURE)
         return document
 
     @property
-    def boundaries(self) -> shapes.BoundariesFile:
+    def boundaries(self) -> documents.BoundariesFile:
         """Boundaries and what crosses between projects."""
-        document: shapes.BoundariesFile = self.read(names.BOUNDARIES)
+        document: documents.BoundariesFile = self.read(names.BOUNDARIES)
         return document
 
     @property
-    def stage_plan(self) -> list[shapes.PlannedStage]:
+    def stage_plan(self) -> tuple[documents.PlannedStage, ...]:
         """The stages as planned."""
-        lines: list[shapes.PlannedStage] = self.read(names.STAGE_PLAN)
+        lines: tuple[documents.PlannedStage, ...] = self.read(names.STAGE_PLAN)
         return lines
 
     @property
-    def runs(self) -> list[shapes.RunLine]:
+    def runs(self) -> tuple[documents.RunLine, ...]:
         """The stage runs."""
-        lines: list[shapes.RunLine] = self.read(names.RUNS)
+        lines: tuple[documents.RunLine, ...] = self.read(names.RUNS)
         return lines
 
     @property
-    def bottlenecks(self) -> shapes.BottlenecksFile:
+    def bottlenecks(self) -> documents.BottlenecksFile:
         """The bottleneck analysis."""
-        document: shapes.BottlenecksFile = self.read(names.BOTTLENECKS)
+        document: documents.BottlenecksFile = self.read(names.BOTTLENECKS)
         return document
 
     @property
-    def costs(self) -> shapes.CostsFile:
+    def costs(self) -> documents.CostsFile:
         """The cost model."""
-        document: shapes.CostsFile = self.read(names.COSTS)
+        document: documents.CostsFile = self.read(names.COSTS)
         return document
 
     @property
-    def organisation(self) -> shapes.OrganisationFile:
+    def organisation(self) -> documents.OrganisationFile:
         """The operating model."""
-        document: shapes.OrganisationFile = self.read(names.ORGANISATION)
+        document: documents.OrganisationFile = self.read(names.ORGANISATION)
         return document
 
     @property
-    def milestones(self) -> list[shapes.MilestoneLine]:
+    def milestones(self) -> tuple[documents.MilestoneLine, ...]:
         """The milestone board."""
-        lines: list[shapes.MilestoneLine] = self.read(names.MILESTONES)
+        lines: tuple[documents.MilestoneLine, ...] = self.read(names.MILESTONES)
         return lines
 
     @property
-    def dashboard(self) -> shapes.DashboardFile:
+    def dashboard(self) -> documents.DashboardFile:
         """The executive dashboard."""
-        document: shapes.DashboardFile = self.read(names.DASHBOARD)
+        document: documents.DashboardFile = self.read(names.DASHBOARD)
         return document
 
     @property
-    def metrics(self) -> shapes.MetricsFile:
+    def metrics(self) -> documents.MetricsFile:
         """All numbers."""
-        document: shapes.MetricsFile = self.read(names.METRICS)
+        document: documents.MetricsFile = self.read(names.METRICS)
         return document
 
 
 def _shaped(name: str, text: str) -> Any:
     value = parse(name, text)
     try:
-        return shapes.SHAPES[name].validate_python(value)
+        return names.SHAPES[name].validate_json(canonical_json(value))
     except ValidationError as error:
         raise DocumentError(faults_of(error, Document(name, value, {}))) from error
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import lru_cache
 
 from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly.deliverables import SHAPES
 from flywheel_mlflow.base.errors import DocumentError, InputError
 from flywheel_mlflow.consistency.checking import ConsistencyCheck
-from flywheel_mlflow.consistency.shapes import SHAPES
 from flywheel_mlflow.consistency.view import AssemblyView
 
 #: The deliverables that must be there before the checks run. The last two are written from the

@@ -44,7 +44,6 @@ from flywheel_mlflow.drift.sides import (
     VersionRef,
     project_side,
     sides_of_evidence,
-    sides_of_registry,
 )
 from flywheel_mlflow.drift.signals import DataFound, compare_data
 from flywheel_mlflow.drift.suites import SuiteCase, suites_of
@@ -102,7 +101,6 @@ __all__ = [
     "quiet_differences",
     "samples_needed",
     "sides_of_evidence",
-    "sides_of_registry",
     "sparkline",
     "suites_of",
     "trend_of",

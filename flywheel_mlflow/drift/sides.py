@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field, TypeAdapter
-
-from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.evidence.runs import FieldType, KpiValue, ProjectEvidence
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile
@@ -85,75 +81,3 @@ def project_side(evidence: ProjectEvidence) -> ProjectSide:
 def sides_of_evidence(evidence: Mapping[str, ProjectEvidence]) -> dict[str, ProjectSide]:
     """Every project's side from its evidence."""
     return {name: project_side(item) for name, item in sorted(evidence.items())}
-
-
-_LOOSE = ConfigDict(extra="ignore", allow_inf_nan=False, strict=True)
-_Count = Annotated[int, Field(ge=0)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    digest: str
-    uri: str
-    fields: tuple[FieldType, ...] = ()
-    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
-
-
-@dataclass(frozen=True, slots=True)
-class _Interface:
-    name: str
-    version: _Version | None
-    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
-
-
-@dataclass(frozen=True, slots=True)
-class _Kpi:
-    value: float | None
-    n: _Count | None
-    stderr: Annotated[float, Field(ge=0)] | None = None
-    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
-
-
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    run_id: str | None
-    tasks: list[str] = field(default_factory=list)
-    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    project_id: str
-    evidence: _Evidence | None
-    kpis: dict[str, _Kpi]
-    interfaces_out: list[_Interface]
-    __pydantic_config__: ClassVar[ConfigDict] = _LOOSE
-
-
-_REGISTRY: TypeAdapter[list[_Entry]] = TypeAdapter(list[_Entry])
-
-
-def sides_of_registry(text: str, *, name: str) -> dict[str, ProjectSide]:
-    """Every project's side from the registry an assembly recorded, exactly as it was recorded.
-
-    ``name`` is where the text comes from, for errors.
-
-    Raises:
-        DocumentError: it is no such registry.
-    """
-    entries = read_json(_REGISTRY, text, name=name, hint="assemble that iteration again")
-    return {entry.project_id: _registered(entry) for entry in entries if entry.evidence is not None}
-
-
-def _registered(entry: _Entry) -> ProjectSide:
-    run_id = entry.evidence.run_id if entry.evidence else None
-    return ProjectSide(
-        run_id=run_id,
-        kpis={name: KpiValue(item.value, item.n, item.stderr) for name, item in entry.kpis.items()},
-        versions={
-            item.name: VersionRef(item.version.digest, run_id, item.version.uri, item.version.fields)
-            for item in entry.interfaces_out
-            if item.version is not None
-        },
-        tasks=tuple(entry.evidence.tasks) if entry.evidence else (),
-    )

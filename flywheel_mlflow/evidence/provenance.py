@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from flywheel_mlflow.base.errors import AssemblyError, UnknownName
 
@@ -190,28 +190,6 @@ class Metrics(Mapping[str, Metric]):
             return Explanation(metric, (), repeated=True)
         shown.add(name)
         return Explanation(metric, tuple(self._explain(item, shown) for item in metric.inputs))
-
-    def as_document(self) -> dict[str, dict[str, Any]]:
-        """Every metric as plain values, by name."""
-        return {
-            metric.name: {
-                "value": metric.value,
-                "unit": metric.unit,
-                "direction": metric.direction,
-                "rule": metric.rule,
-                "inputs": list(metric.inputs),
-                "source": None
-                if metric.source is None
-                else {
-                    "kind": metric.source.kind,
-                    "ref": metric.source.ref,
-                    "place": metric.source.place,
-                    "digest": metric.source.digest,
-                },
-                "note": metric.note,
-            }
-            for metric in self._by_name.values()
-        }
 
 
 def computed(

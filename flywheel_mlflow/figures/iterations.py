@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from flywheel_mlflow.assembly.documents import BottlenecksFile
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.drift.wording import COLOURS, WORDS, word_of
 from flywheel_mlflow.figures import style
-from flywheel_mlflow.reports.dashboard_record import RecordedBottlenecks
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
 
 #: The marks of the words that are drawn, in the order in which they are drawn over each other.
@@ -188,7 +188,7 @@ def stage_scores(history: Mapping[int, Mapping[str, float]], titles: Mapping[str
     return style.framed(figure, "Stage scores", x="stage", y="score, 0..1", height=460)
 
 
-def bottlenecks(found: RecordedBottlenecks, *, iteration: int) -> go.Figure:
+def bottlenecks(found: BottlenecksFile, *, iteration: int) -> go.Figure:
     """The bottleneck rules that fired, most pressing first, then those that could not be decided."""
     rows: list[tuple[object, ...]] = [
         (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from flywheel_mlflow.assembly.documents import BottleneckLine, Entry, RunLine
 from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone, tone_of, word_of
 from flywheel_mlflow.evidence.lineage import EdgeState
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Image, Pair, Section, Table, code, number, sentence
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, regression
-from flywheel_mlflow.reports.dashboard_record import RecordedBottleneck, RecordedProject, RecordedStage
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.reports.tasks import tasks_view
@@ -44,7 +44,7 @@ def stage_section(facts: DashboardFacts) -> Section:
     )
 
 
-def _stage(stage: RecordedStage, facts: DashboardFacts) -> tuple[Cell, ...]:
+def _stage(stage: RunLine, facts: DashboardFacts) -> tuple[Cell, ...]:
     plan, milestone = facts.record.plans.get(stage.stage_id), facts.record.milestones.get(stage.stage_id)
     return (
         Cell(facts.record.title(stage.stage_id)),
@@ -83,7 +83,7 @@ def bottleneck_section(facts: DashboardFacts) -> Section:
     )
 
 
-def _bottleneck(item: RecordedBottleneck, facts: DashboardFacts) -> tuple[Cell, ...]:
+def _bottleneck(item: BottleneckLine, facts: DashboardFacts) -> tuple[Cell, ...]:
     return (
         Cell(item.title, Tone.ATTENTION),
         Cell(item.severity),
@@ -94,7 +94,7 @@ def _bottleneck(item: RecordedBottleneck, facts: DashboardFacts) -> tuple[Cell, 
     )
 
 
-def bottleneck_numbers(item: RecordedBottleneck, facts: DashboardFacts) -> str:
+def bottleneck_numbers(item: BottleneckLine, facts: DashboardFacts) -> str:
     """The numbers a rule read, with their names."""
     metrics = facts.record.metrics
     units = {name: metrics[name].unit if name in metrics else "" for name in item.values}
@@ -135,7 +135,7 @@ def registry_section(facts: DashboardFacts) -> Section:
     )
 
 
-def _project(item: RecordedProject, links: Links) -> tuple[Cell, ...]:
+def _project(item: Entry, links: Links) -> tuple[Cell, ...]:
     evidence = item.evidence
     carried = f", from iteration {evidence.carried_from}" if evidence and evidence.carried_from else ""
     total = item.total_checks
@@ -157,7 +157,7 @@ def _project(item: RecordedProject, links: Links) -> tuple[Cell, ...]:
     )
 
 
-def _interfaces(project: RecordedProject, links: Links) -> Iterator[tuple[Cell, ...]]:
+def _interfaces(project: Entry, links: Links) -> Iterator[tuple[Cell, ...]]:
     for item in project.interfaces_out:
         version = item.version
         yield (

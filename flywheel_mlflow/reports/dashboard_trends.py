@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from flywheel_mlflow.assembly.deliverables import ACCEPTANCE_METRICS
+from flywheel_mlflow.assembly.documents import Kpi, MetricLine
 from flywheel_mlflow.drift.wording import Tone, number_word, tone_of, word_of
 from flywheel_mlflow.evidence.provenance import Direction
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Spark, Table, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_record import RecordedKpi, RecordedMetric
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
 
 #: The flywheel's own numbers over the iterations, before those it is accepted by.
@@ -94,7 +94,7 @@ def own_numbers(facts: DashboardFacts) -> Table:
 
 
 def _metric(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
-    metric: RecordedMetric = facts.record.metrics[name]
+    metric: MetricLine = facts.record.metrics[name]
     label = name.removeprefix("flywheel.").replace("_", " ")
     return (
         Cell(label),
@@ -116,7 +116,7 @@ def _kpis(facts: DashboardFacts) -> Iterator[tuple[Cell, ...]]:
             )
 
 
-def kpi_over_iterations(name: str, kpi: RecordedKpi, facts: DashboardFacts) -> Sequence[Cell]:
+def kpi_over_iterations(name: str, kpi: Kpi, facts: DashboardFacts) -> Sequence[Cell]:
     """A KPI's value now, the change, the line over the iterations, the value before."""
     return _moved(name, kpi.unit, _over(name, kpi.value, facts), kpi.direction)
 
@@ -128,7 +128,7 @@ def drift_says(name: str, facts: DashboardFacts) -> Cell:
     return Cell(word_of(item), tone_of(item)) if item else Cell(UNKNOWN, Tone.UNKNOWN)
 
 
-def kpi_target(kpi: RecordedKpi) -> str:
+def kpi_target(kpi: Kpi) -> str:
     """The promise of a KPI with its direction and unit."""
     if kpi.target is None:
         return "none"

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.assembly.assembly import assemble
+from flywheel_mlflow.assembly.deliverables import SHAPES
 from flywheel_mlflow.consistency import CHECKS, PUBLISHED, AssemblyView, ConsistencyCheck, prove, run_checks
 from flywheel_mlflow.consistency.agreement import REPORT_AGREES_WITH_METRICS
 from flywheel_mlflow.consistency.recompute import NOT_IN_THE_DOCUMENTS, recompute
-from flywheel_mlflow.consistency.shapes import SHAPES
 from flywheel_mlflow.consistency.view import parse, unparse
 from flywheel_mlflow.consistency.written import BEFORE_THE_CHECKS, PY_COMPILE
 from flywheel_mlflow.evidence.runs import Check, Outcome

@@ -14,9 +14,10 @@ from flywheels import evidence_of, small_flywheel
 from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly, assemble
 from flywheel_mlflow.base.canonical import canonical_json
-from flywheel_mlflow.drift import sides_of_registry
+from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Check, Collected, Costs, KpiValue, Outcome, summarize_checks
+from flywheel_mlflow.operations.assembly.sides import sides_of_registry
 from flywheel_mlflow.tracking.project_runs import summary_metrics
 
 WHEEL = small_flywheel()
@@ -103,8 +104,8 @@ def test_no_check_at_all_is_not_overall_passed() -> None:
         evidence = evidence_of(WHEEL.contracts["p01"], *checks)
         if not checks:
             evidence = replace(evidence, checks=summarize_checks([], ["ready"]))
-        (entry, *_) = names.registry_document(assemble(WHEEL, Collected(2, {"p01": evidence})))
-        assert entry["overall_passed"] is False
+        (entry, *_) = names.registry(assemble(WHEEL, Collected(2, {"p01": evidence})))
+        assert entry.overall_passed is False
 
 
 def test_files_agree_with_each_other(files: dict[str, str]) -> None:
@@ -153,3 +154,21 @@ def test_sample_size_and_standard_error_reach_the_comparison() -> None:
         for kpi in entry["kpis"].values():
             del kpi["stderr"]
     assert sides_of_registry(json.dumps(document), name="old")["p02"].kpis["accuracy"] == KpiValue(0.9, 40)
+
+
+def test_metrics_hold_every_number_with_its_origin(files: dict[str, str]) -> None:
+    """Value, unit, rule, inputs and source of each number are in the document."""
+    lines = json.loads(files[names.METRICS])["metrics"]
+    assert lines["p01.score"]["inputs"]
+    assert lines["p01.score"]["rule"]
+    assert lines["p01.score"]["source"] is None
+    kinds = {line["source"]["kind"] for line in lines.values() if line["source"]}
+    assert kinds
+    assert all(line["source"]["ref"] for line in lines.values() if line["source"])
+
+
+@pytest.mark.parametrize("text", ["{}", "[{}]", '[{"project_id": 1}]', "[" * 100_000])
+def test_a_document_of_another_shape_is_refused(text: str) -> None:
+    """The place it came from is named."""
+    with pytest.raises(DocumentError, match="run abc"):
+        names.read_document(names.REGISTRY, text, where="registry of run abc")

@@ -19,10 +19,10 @@ from flywheel_mlflow.drift import (
     Verdict,
     drift_report_from_json,
     error_finding,
-    sides_of_registry,
     sparkline,
     trend_of,
 )
+from flywheel_mlflow.operations.assembly.sides import sides_of_registry
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from releases_ledger import NOON, LedgerBuilder
 
 from flywheel_mlflow import figures
 from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
+from flywheel_mlflow.assembly.documents import BottleneckLine, BottlenecksFile, OpenRule
 from flywheel_mlflow.assembly.history import LedgerLine, describe_events
 from flywheel_mlflow.decisions.approvals import JudgedApproval
 from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
 from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict, LoggedData
 from flywheel_mlflow.figures import style
-from flywheel_mlflow.reports.dashboard_record import OpenRule, RecordedBottleneck, RecordedBottlenecks
 
 HOSTILE = "<a href='javascript:alert(1)'>$x$ %{x} & <b>"
 STORY = LedgerBuilder()
@@ -103,12 +103,24 @@ def test_equal_kpis_are_not_drawn() -> None:
 
 def test_bottlenecks_say_what_cannot_be_decided() -> None:
     """Rules that fired and rules that are open stand in one table; none at all is a sentence with the count."""
-    fired = RecordedBottleneck("n", "Few records", "high", "p01.a < 1", {"p01.a": None}, 2, "")
-    found = RecordedBottlenecks((fired,), (OpenRule("other", "p02.b < 1", "p02.b is unknown"),), 2)
+    fired = BottleneckLine(
+        position=1,
+        name="n",
+        title="Few records",
+        severity="high",
+        rule="p01.a < 1",
+        values={"p01.a": None},
+        distance_from_limit=1,
+        downstream_projects=2,
+        rank=1,
+        advice="",
+    )
+    unknown = OpenRule(name="other", rule="p02.b < 1", why="p02.b is unknown")
+    found = BottlenecksFile(bottlenecks=(fired,), rules_not_decidable=(unknown,), rules_evaluated=2)
     assert cells_of(figures.bottlenecks(found, iteration=1))[0] == ["Few records", "other"]
     assert cells_of(figures.bottlenecks(found, iteration=1))[3] == ["p01.a = unknown", "p02.b is unknown"]
     assert "2 were evaluated" in texts_of(
-        figures.bottlenecks(replace(found, bottlenecks=(), rules_not_decidable=()), iteration=1)
+        figures.bottlenecks(found.model_copy(update={"bottlenecks": (), "rules_not_decidable": ()}), iteration=1)
     )
 
 

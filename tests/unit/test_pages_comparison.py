@@ -161,7 +161,12 @@ def test_other_code_is_shown() -> None:
     """A project whose code or contract is another is named with both versions."""
     side = compared_side(2)
     projects = tuple(
-        replace(item, contract_digest="f" * 64, evidence=replace(item.evidence, code_version="c" * 40))
+        item.model_copy(
+            update={
+                "contract_digest": "f" * 64,
+                "evidence": item.evidence.model_copy(update={"code_version": "c" * 40}),
+            }
+        )
         if item.project_id == "p01" and item.evidence
         else item
         for item in side.record.projects
@@ -214,7 +219,7 @@ def test_any_text_leaves_the_page_well_formed(text: str) -> None:
 def test_hostile_reasons_are_text() -> None:
     """A reason that is a script is read as text, on either side."""
     side = compared_side(2)
-    projects = tuple(replace(item, reasons=(HOSTILE,)) for item in side.record.projects)
+    projects = tuple(item.model_copy(update={"reasons": (HOSTILE,)}) for item in side.record.projects)
     whole = page(first=compared_side(1), second=replace(side, record=replace(side.record, projects=projects)))
     assert "<script>alert(1)" in shown(whole).text
     assert any(HOSTILE in cell.text for cell in cells(section(whole, "projects")))

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports_flywheel import contracts, healthy_assembly
 
+from flywheel_mlflow.assembly.documents import Version
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.records.profiles import Profile, Signal
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_record import RecordedVersion
 from flywheel_mlflow.reports.pages.interface import (
     InterfaceFacts,
     PastVersion,
@@ -42,7 +42,9 @@ def about(name: str, **changed: Any) -> InterfaceFacts:
 
 def past(turn: int, digest: str, change: str | None = "patch") -> PastVersion:
     """A version as an iteration recorded it."""
-    version = RecordedVersion("runs:/x/corpus", digest * 32, "5" * 32, (), 100 * turn, None)
+    version = Version(
+        uri="runs:/x/corpus", digest=digest * 32, schema_digest="5" * 32, fields=(), rows=100 * turn, bytes=None
+    )
     return PastVersion(turn, version, change, f"run-{turn}")
 
 

@@ -185,8 +185,8 @@ def test_an_explanation_ends() -> None:
     """Recorded numbers that rest on each other in a circle are told once."""
     record = linked().record
     circle = dict(record.metrics)
-    circle["p01.score"] = replace(circle["p01.score"], inputs=("p01.kpi_attainment",))
-    circle["p01.kpi_attainment"] = replace(circle["p01.kpi_attainment"], inputs=("p01.score",))
+    circle["p01.score"] = circle["p01.score"].model_copy(update={"inputs": ("p01.kpi_attainment",)})
+    circle["p01.kpi_attainment"] = circle["p01.kpi_attainment"].model_copy(update={"inputs": ("p01.score",)})
     assert len(explanation_table(replace(record, metrics=circle), "p01.score", LINKS, "p01").rows) == 3
 
 

@@ -69,14 +69,6 @@ def test_a_tree_stays_as_small_as_the_numbers_in_it() -> None:
     assert len(names(metrics_of(*layers).explain("n29"))) < 100
 
 
-def test_the_document_holds_every_number_with_its_origin() -> None:
-    """Value, unit, rule, inputs and source of each metric are in the document."""
-    document = metrics_of(("a", ()), ("b", ("a",))).as_document()
-    assert document["b"]["inputs"] == ["a"]
-    assert document["a"]["source"] == {"kind": "run", "ref": "r1", "place": "", "digest": ""}
-    assert document["b"]["source"] is None
-
-
 @given(st.lists(st.tuples(values, weights)))
 def test_a_mean_lies_between_its_extremes(pairs: list[tuple[float | None, float]]) -> None:
     """Rounding never pushes a mean below its smallest or above its largest value."""

@@ -44,9 +44,9 @@ def reasons(found: Health, tone: Tone) -> str:
 def healthy(**changed: Any) -> DashboardFacts:
     """Facts of which every single one is known and good, with some of them changed."""
     good = facts()
-    stages = tuple(replace(stage, status="completed", reasons=()) for stage in good.record.stages)
-    projects = tuple(replace(item, consumable=True, reasons=()) for item in good.record.projects)
-    rules = replace(good.record.bottlenecks, bottlenecks=(), rules_not_decidable=())
+    stages = tuple(stage.model_copy(update={"status": "completed", "reasons": ()}) for stage in good.record.stages)
+    projects = tuple(item.model_copy(update={"consumable": True, "reasons": ()}) for item in good.record.projects)
+    rules = good.record.bottlenecks.model_copy(update={"bottlenecks": (), "rules_not_decidable": ()})
     return replace(good, record=replace(good.record, stages=stages, projects=projects, bottlenecks=rules), **changed)
 
 

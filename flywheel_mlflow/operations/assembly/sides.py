@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.base.errors import FlywheelError, InputError
-from flywheel_mlflow.drift import Finding, History, LoggedData, Side, error_finding, sides_of_registry
+from flywheel_mlflow.drift import Finding, History, LoggedData, Side, error_finding
 from flywheel_mlflow.drift.sides import ProjectSide, VersionRef
+from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.contract import Contract, InterfaceOut
 
@@ -43,6 +45,29 @@ def recorded_side(tracking: Tracking, recorded: RecordedAssembly) -> Side:
     if text is None:
         raise InputError(f"{name} is gone", hint=f"run `flywheel assemble --iteration {recorded.iteration} --force`")
     return Side(recorded.iteration, recorded.run_id, recorded.digest, sides_of_registry(text, name=name))
+
+
+def sides_of_registry(text: str, *, name: str) -> dict[str, ProjectSide]:
+    """Every project's side from the registry an assembly recorded; ``name`` is where the text comes from, for errors.
+
+    Raises:
+        DocumentError: it is no such registry.
+    """
+    entries: tuple[Entry, ...] = deliverables.read_document(deliverables.REGISTRY, text, where=name)
+    return {
+        entry.project_id: ProjectSide(
+            run_id=entry.evidence.run_id,
+            kpis={kpi: KpiValue(item.value, item.n, item.stderr) for kpi, item in entry.kpis.items()},
+            versions={
+                item.name: VersionRef(item.version.digest, entry.evidence.run_id, item.version.uri, item.version.fields)
+                for item in entry.interfaces_out
+                if item.version is not None
+            },
+            tasks=entry.evidence.tasks,
+        )
+        for entry in entries
+        if entry.evidence is not None
+    }
 
 
 def kpi_history(tracking: Tracking, reference: RecordedAssembly, iteration: int, most: int) -> History:

@@ -31,7 +31,8 @@ def self_evidence(assembly: Assembly, checks: Iterable[Check]) -> ProjectEvidenc
     if contract is None:
         return None
     gathering = Gathering(contract)
-    gathering.add_document(deliverables.metrics_document(assembly), place=deliverables.METRICS)
+    document = deliverables.plain_document(deliverables.METRICS, deliverables.metrics_document(assembly))
+    gathering.add_document(document, place=deliverables.METRICS)
     gathering.add_checks(checks)
     for name, text in _interface_texts(assembly, contract).items():
         gathering.add_interface(
@@ -69,9 +70,9 @@ def _interface_texts(assembly: Assembly, contract: Contract) -> Mapping[str, str
     digest of this very text.
     """
     blueprint = assembly.flywheel.blueprint
-    upstream = [item for item in deliverables.registry_document(assembly) if item["project_id"] != contract.id]
+    entries = tuple(item for item in deliverables.registry(assembly) if item.project_id != contract.id)
     made = {
-        "project_registry": upstream,
+        "project_registry": deliverables.plain_document(deliverables.REGISTRY, entries),
         "release_gate": plain(blueprint.gates),
         "feedback_routing": plain(blueprint.routing),
     }

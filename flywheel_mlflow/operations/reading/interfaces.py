@@ -19,7 +19,6 @@ from flywheel_mlflow.operations.reading.turns import Turn, find_turn, record_fac
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.records.cards import card_from_json
 from flywheel_mlflow.records.profiles import Profile, profile_from_json
-from flywheel_mlflow.reports.dashboard_record import read_registry
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.interface import (
     InterfaceFacts,
@@ -131,6 +130,6 @@ def _versions(reader: Reader, recorded: RecordedAssembly) -> Mapping[str, PastVe
         item.name: PastVersion(
             recorded.iteration, item.version, item.change, project.evidence.run_id if project.evidence else None
         )
-        for project in read_registry(text)
+        for project in deliverables.read_document(deliverables.REGISTRY, text)
         for item in project.interfaces_out
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.base.errors import FlywheelError, UnknownName
 from flywheel_mlflow.operations.deciding import is_trouble
 from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.turns import facts_at, find_turn, record_facts_at
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_record import RecordedCheck, RecordedProject, read_checks
+from flywheel_mlflow.reports.dashboard_record import RecordedCheck, read_checks
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.project import ProjectFacts, project_page, promised_project_page
 from flywheel_mlflow.reports.pages.projects import projects_page, promised_projects_page
@@ -41,9 +42,7 @@ def project(reader: Reader, asked: PageQuery) -> Page:
     return project_page(ProjectFacts(name, contract, facts, checks, unknown, teams, drift), reader.addresses)
 
 
-def _checks(
-    reader: Reader, facts: DashboardFacts, found: RecordedProject | None
-) -> tuple[tuple[RecordedCheck, ...], str]:
+def _checks(reader: Reader, facts: DashboardFacts, found: Entry | None) -> tuple[tuple[RecordedCheck, ...], str]:
     """Every check behind a project's entry, or why they cannot be told."""
     evidence = found.evidence if found else None
     if evidence is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.documents import Entry, Output
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.drift.wording import (
     WORDS,
@@ -23,7 +24,7 @@ from flywheel_mlflow.evidence.runs import FieldType
 from flywheel_mlflow.evidence.schemas import change_class
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
-from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, RecordedInterface, RecordedProject
+from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
 from flywheel_mlflow.reports.dashboard_sections import SHORT
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
 from flywheel_mlflow.reports.pages.addresses import Addresses
@@ -202,13 +203,13 @@ def _projects(facts: ComparisonFacts, links: Links) -> Section:
     return _section("projects", "Projects", "Projects that came, went, or stand otherwise", columns, rows)
 
 
-def _pairs(facts: ComparisonFacts) -> Iterator[tuple[RecordedProject | None, RecordedProject | None]]:
+def _pairs(facts: ComparisonFacts) -> Iterator[tuple[Entry | None, Entry | None]]:
     names = dict.fromkeys(item.project_id for side in (facts.second, facts.first) for item in side.record.projects)
     for name in sorted(names):
         yield facts.first.record.project(name), facts.second.record.project(name)
 
 
-def _project_changes(was: RecordedProject | None, now: RecordedProject | None) -> Iterator[tuple[str, str, str, Tone]]:
+def _project_changes(was: Entry | None, now: Entry | None) -> Iterator[tuple[str, str, str, Tone]]:
     if was is None or now is None:
         there = ("not there", now.state, Tone.NONE) if now else (was.state if was else "", "not there", Tone.ATTENTION)
         yield ("registered", *there)
@@ -229,7 +230,7 @@ def _project_changes(was: RecordedProject | None, now: RecordedProject | None) -
         yield "checks passed", told[0], told[1], Tone.NONE
 
 
-def _barred(item: RecordedProject) -> str:
+def _barred(item: Entry) -> str:
     return "; ".join(f"{name}: {why}" for name, why in item.not_consumable_for.items()) or "nobody"
 
 
@@ -247,7 +248,7 @@ def _interfaces(facts: ComparisonFacts, links: Links) -> Section:
     return _section("interfaces", "Interface versions", "Interfaces with another version", columns, rows, note=note)
 
 
-def _version_change(was: RecordedInterface | None, now: RecordedInterface | None) -> tuple[Cell, ...]:
+def _version_change(was: Output | None, now: Output | None) -> tuple[Cell, ...]:
     """The cells of an interface that differs; none where it does not."""
     old, new = (item.version if item else None for item in (was, now))
     if old is None or new is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flywheel_mlflow.assembly.documents import MetricLine, SourceLine
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Table, number
-from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, RecordedMetric, RecordedSource
+from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
 from flywheel_mlflow.reports.dashboard_sections import SHORT
 from flywheel_mlflow.reports.numbers import with_unit
 from flywheel_mlflow.reports.pages.links import Links
@@ -44,11 +45,11 @@ def _lines(
         yield from _lines(record, item, links, project_id, depth=depth + 1, shown=shown)
 
 
-def _rule(metric: RecordedMetric) -> str:
+def _rule(metric: MetricLine) -> str:
     return f"{metric.rule}; {metric.note}" if metric.note else metric.rule
 
 
-def _source(source: RecordedSource | None, links: Links, project_id: str) -> Cell:
+def _source(source: SourceLine | None, links: Links, project_id: str) -> Cell:
     if source is None:
         return Cell("")
     is_run = source.kind == "run"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from flywheel_mlflow.assembly.documents import EdgeLine, Entry, Output, Version
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, Impact, impact
 from flywheel_mlflow.evidence.runs import FieldType
@@ -13,7 +14,6 @@ from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile, Signal
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Image, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_record import RecordedEdge, RecordedInterface, RecordedProject, RecordedVersion
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.dashboard_sections import EDGE_TONES, MOST_ROWS, SHORT
 from flywheel_mlflow.reports.dashboard_trends import spark
@@ -35,7 +35,7 @@ class PastVersion:
     """The version of an interface in one iteration; ``version`` None: nothing was logged, or it was not promised."""
 
     iteration: int
-    version: RecordedVersion | None
+    version: Version | None
     change: str | None
     run_id: str | None
 
@@ -58,12 +58,12 @@ class InterfaceFacts:
     profile_unknown: str = ""
 
     @property
-    def producer(self) -> RecordedProject | None:
+    def producer(self) -> Entry | None:
         """The project that makes it, as recorded."""
         return next((i for i in self.page.record.projects if any(o.name == self.name for o in i.interfaces_out)), None)
 
     @property
-    def recorded(self) -> RecordedInterface | None:
+    def recorded(self) -> Output | None:
         """Its entry in the registry of the iteration."""
         found = self.producer
         return next((i for i in found.interfaces_out if i.name == self.name), None) if found else None
@@ -75,7 +75,7 @@ class InterfaceFacts:
         return next((item for item in found if item is not None), None)
 
     @property
-    def edges(self) -> tuple[RecordedEdge, ...]:
+    def edges(self) -> tuple[EdgeLine, ...]:
         """Its consumers."""
         return tuple(edge for edge in self.page.record.edges if edge.interface == self.name)
 
@@ -150,14 +150,14 @@ def _lead(facts: InterfaceFacts) -> Iterator[Cell]:
         yield Cell("No contract promises it any more; this is what was recorded.", Tone.ATTENTION)
     if recorded.version is None:
         yield Cell("It has no version: its data were never logged in this iteration.", Tone.ATTENTION)
-    lacking = [edge for edge in facts.edges if edge.missing]
+    lacking = [edge for edge in facts.edges if edge.missing_fields]
     for edge in lacking:
-        yield Cell(f"{edge.consumer} cannot use it: {', '.join(edge.missing or ())} is missing.", Tone.BAD)
+        yield Cell(f"{edge.consumer} cannot use it: {', '.join(edge.missing_fields or ())} is missing.", Tone.BAD)
     found = reading(facts.edges)
     yield Cell(f"Declared consumers: {found.text}.", found.tone)
 
 
-def _version(facts: InterfaceFacts, producer: RecordedProject | None) -> Section:
+def _version(facts: InterfaceFacts, producer: Entry | None) -> Section:
     links, recorded = facts.page.links, facts.recorded
     pairs: list[Pair] = []
     if producer is not None:
@@ -250,10 +250,10 @@ def _consumers(facts: InterfaceFacts) -> Section:
     return Section("consumers", "Who reads it", tables=(table,))
 
 
-def _provided(edge: RecordedEdge) -> Cell:
-    if edge.missing is None:
+def _provided(edge: EdgeLine) -> Cell:
+    if edge.missing_fields is None:
         return Cell(UNKNOWN, Tone.UNKNOWN)
-    return Cell(f"lacks {', '.join(edge.missing)}", Tone.BAD) if edge.missing else Cell("yes", Tone.GOOD)
+    return Cell(f"lacks {', '.join(edge.missing_fields)}", Tone.BAD) if edge.missing_fields else Cell("yes", Tone.GOOD)
 
 
 def _impact(facts: InterfaceFacts) -> Section:
@@ -277,7 +277,7 @@ def _hit(item: Impact, facts: InterfaceFacts) -> tuple[Cell, ...]:
     )
 
 
-def _edge(item: RecordedEdge) -> Edge:
+def _edge(item: EdgeLine) -> Edge:
     known = {state.value for state in EdgeState}
     return Edge(
         interface=item.interface,
@@ -288,7 +288,7 @@ def _edge(item: RecordedEdge) -> Edge:
         state=EdgeState(item.state) if item.state in known else EdgeState.UNVERSIONED,
         made=item.made,
         read=item.read,
-        missing=item.missing,
+        missing=item.missing_fields,
     )
 
 

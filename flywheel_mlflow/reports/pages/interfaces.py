@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from flywheel_mlflow.assembly.documents import EdgeLine, Output
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.evidence.lineage import EdgeState
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_record import RecordedEdge, RecordedInterface
 from flywheel_mlflow.reports.dashboard_sections import EDGE_TONES, SHORT, lineage_section
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.pages.addresses import Addresses
@@ -60,7 +60,7 @@ def interfaces_page(facts: DashboardFacts, addresses: Addresses) -> Page:
     )
 
 
-def _row(item: RecordedInterface, project_id: str, edges: Iterable[RecordedEdge], links: Links) -> tuple[Cell, ...]:
+def _row(item: Output, project_id: str, edges: Iterable[EdgeLine], links: Links) -> tuple[Cell, ...]:
     version = item.version
     return (
         Cell(item.name, href=links.interface(item.name)),
@@ -82,7 +82,7 @@ def change_cell(change: str | None) -> Cell:
     return Cell("first version" if change == "first" else change.upper(), CHANGE_TONES.get(change, Tone.UNKNOWN))
 
 
-def reading(edges: Iterable[RecordedEdge]) -> Cell:
+def reading(edges: Iterable[EdgeLine]) -> Cell:
     """How many consumers read which version, in the tone of the worst."""
     counts = Counter(edge.state for edge in edges)
     if not counts:

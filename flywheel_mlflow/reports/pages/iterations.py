@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.documents import MetricLine
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard import build_executive, build_sections
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Form, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import health
-from flywheel_mlflow.reports.dashboard_record import RecordedMetric
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.dashboard_sections import SHORT
 from flywheel_mlflow.reports.dashboard_trends import HEADLINE_METRICS, spark
@@ -31,7 +31,7 @@ class IterationsFacts:
     """
 
     listed: tuple[RecordedAssembly, ...]
-    metrics: Mapping[str, RecordedMetric]
+    metrics: Mapping[str, MetricLine]
     releases: Mapping[int, tuple[int, ...]]
     unknown: str = ""
     older: str = ""

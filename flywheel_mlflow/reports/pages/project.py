@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from flywheel_mlflow.assembly.documents import EdgeLine, Entry, Kpi
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.drift import allowance_of
 from flywheel_mlflow.drift.wording import Tone
@@ -14,7 +15,7 @@ from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
-from flywheel_mlflow.reports.dashboard_record import RecordedCheck, RecordedEdge, RecordedKpi, RecordedProject
+from flywheel_mlflow.reports.dashboard_record import RecordedCheck
 from flywheel_mlflow.reports.dashboard_releases import RISK_COLUMNS, moment_text, risk_row
 from flywheel_mlflow.reports.dashboard_sections import (
     EDGE_TONES,
@@ -64,7 +65,7 @@ class ProjectFacts:
     drift: DriftSettings
 
     @property
-    def recorded(self) -> RecordedProject | None:
+    def recorded(self) -> Entry | None:
         """Its entry in the registry of the iteration; None when it was not registered."""
         return self.page.record.project(self.project_id)
 
@@ -154,14 +155,14 @@ def _promises(contract: Contract, teams: Mapping[str, str]) -> Iterator[Pair]:
     yield Pair("Digest of the contract", code(contract.digest[:SHORT]))
 
 
-def _kpis(facts: ProjectFacts, found: RecordedProject) -> Section:
+def _kpis(facts: ProjectFacts, found: Entry) -> Section:
     rows = tuple(_kpi(name, kpi, facts) for name, kpi in found.kpis.items())
     columns = (*COLUMNS, "n", "target", "tolerance", "attained", "drift says")
     table = Table("KPIs; a gap in a line is an unknown value", columns, rows, "It declares none.")
     return Section("kpis", "KPIs", pairs=(Pair("Attain their target", attained(found)),), tables=(table,))
 
 
-def _kpi(name: str, kpi: RecordedKpi, facts: ProjectFacts) -> tuple[Cell, ...]:
+def _kpi(name: str, kpi: Kpi, facts: ProjectFacts) -> tuple[Cell, ...]:
     full = f"{facts.project_id}.{name}"
     titles = {item.name: item.title for item in facts.contract.kpis} if facts.contract else {}
     reached = kpi.attainment
@@ -178,14 +179,14 @@ def _kpi(name: str, kpi: RecordedKpi, facts: ProjectFacts) -> tuple[Cell, ...]:
     )
 
 
-def _tolerance(full: str, kpi: RecordedKpi, drift: DriftSettings) -> str:
+def _tolerance(full: str, kpi: Kpi, drift: DriftSettings) -> str:
     """What a comparison with another iteration lets the KPI lose, and who says so where it is not the contract."""
     found = allowance_of(full, kpi.tolerance, drift)
     amount = f"{(found.share or 0.0) * 100:g} %" if found.amount is None else with_unit(found.amount, kpi.unit)
     return f"{amount}{_STATED[found.origin]}" + ("" if found.judged else ", not judged")
 
 
-def _checks(facts: ProjectFacts, found: RecordedProject) -> Section:
+def _checks(facts: ProjectFacts, found: Entry) -> Section:
     passed = UNKNOWN if found.total_checks is None else f"{found.passed_checks} of {found.total_checks}"
     required = tuple(
         (Cell(name), Cell(outcome or "did not run", _OUTCOME_TONES.get(outcome or "", Tone.BAD)))
@@ -239,7 +240,7 @@ def _tone(item: RecordedCheck) -> Tone:
     return Tone.ATTENTION if tone is Tone.BAD and item.severity == CheckSeverity.WARNING.value else tone
 
 
-def _interfaces(facts: ProjectFacts, found: RecordedProject) -> Section:
+def _interfaces(facts: ProjectFacts, found: Entry) -> Section:
     links = facts.page.links
     outs = []
     for item in found.interfaces_out:
@@ -272,11 +273,11 @@ def _interfaces(facts: ProjectFacts, found: RecordedProject) -> Section:
     )
 
 
-def _read(edge: RecordedEdge, wanted: InterfaceIn | None, links: Links) -> tuple[Cell, ...]:
+def _read(edge: EdgeLine, wanted: InterfaceIn | None, links: Links) -> tuple[Cell, ...]:
     late = ", of the iteration before" if edge.feedback else ""
-    missing = Cell(UNKNOWN, Tone.UNKNOWN) if edge.missing is None else Cell("none", Tone.GOOD)
-    if edge.missing:
-        missing = Cell(", ".join(edge.missing), Tone.BAD)
+    missing = Cell(UNKNOWN, Tone.UNKNOWN) if edge.missing_fields is None else Cell("none", Tone.GOOD)
+    if edge.missing_fields:
+        missing = Cell(", ".join(edge.missing_fields), Tone.BAD)
     return (
         Cell(edge.interface, href=links.interface(edge.interface)),
         Cell(f"{edge.producer}{late}", href=links.project(edge.producer)),
@@ -288,7 +289,7 @@ def _read(edge: RecordedEdge, wanted: InterfaceIn | None, links: Links) -> tuple
     )
 
 
-def _evidence(facts: ProjectFacts, found: RecordedProject) -> Section:
+def _evidence(facts: ProjectFacts, found: Entry) -> Section:
     evidence, links = found.evidence, facts.page.links
     experiment = links.experiment(facts.project_id)
     more = (Cell("MLflow's table of this project's runs", href=experiment),) if experiment else ()
@@ -302,7 +303,7 @@ def _evidence(facts: ProjectFacts, found: RecordedProject) -> Section:
     pairs = [
         Pair("Run", run),
         Pair("Kind", Cell(evidence.kind)),
-        Pair("Ended", Cell(moment_text(evidence.ended)) if evidence.ended else Cell(UNKNOWN, Tone.UNKNOWN)),
+        Pair("Ended", Cell(moment_text(evidence.ended_at)) if evidence.ended_at else Cell(UNKNOWN, Tone.UNKNOWN)),
         Pair("Code", code(evidence.code_version or UNKNOWN)),
         Pair(
             "Contract it was logged under",
@@ -360,7 +361,7 @@ def _bottlenecks(facts: ProjectFacts) -> Section:
     )
 
 
-def _score(facts: ProjectFacts, found: RecordedProject) -> Section:
+def _score(facts: ProjectFacts, found: Entry) -> Section:
     name = f"{facts.project_id}.score"
     over = Cell("", spark=spark(name, "score 0..1", score_history(found, facts.page)))
     row = (

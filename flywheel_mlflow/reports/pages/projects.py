@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_record import RecordedProject
 from flywheel_mlflow.reports.dashboard_trends import spark
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.pages.addresses import Addresses
@@ -70,7 +70,7 @@ def _promised(contract: Contract, links: Links) -> tuple[Cell, ...]:
     )
 
 
-def _row(item: RecordedProject, facts: DashboardFacts) -> tuple[Cell, ...]:
+def _row(item: Entry, facts: DashboardFacts) -> tuple[Cell, ...]:
     evidence = item.evidence
     carried = f", from iteration {evidence.carried_from}" if evidence and evidence.carried_from else ""
     versions = sum(entry.version is not None for entry in item.interfaces_out)
@@ -91,13 +91,13 @@ def _row(item: RecordedProject, facts: DashboardFacts) -> tuple[Cell, ...]:
     )
 
 
-def score_history(item: RecordedProject, facts: DashboardFacts) -> dict[int, float | None]:
+def score_history(item: Entry, facts: DashboardFacts) -> dict[int, float | None]:
     """A project's score by iteration; None where it is unknown."""
     name = f"{item.project_id}.score"
     return {turn: metrics.get(name) for turn, metrics in facts.history.items()} | {facts.iteration: item.score}
 
 
-def attained(item: RecordedProject) -> Cell:
+def attained(item: Entry) -> Cell:
     """How many of the KPIs with a target reach it; a KPI without a value reaches nothing and is counted."""
     aimed = [kpi for kpi in item.kpis.values() if kpi.target is not None]
     if not aimed:
@@ -106,7 +106,7 @@ def attained(item: RecordedProject) -> Cell:
     return number(f"{reached} of {len(aimed)}")
 
 
-def consumable(item: RecordedProject) -> Cell:
+def consumable(item: Entry) -> Cell:
     """Whether others may build on a project."""
     if not item.consumable:
         return Cell("no", Tone.ATTENTION)

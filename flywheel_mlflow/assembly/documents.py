@@ -1,83 +1,97 @@
-"""The shapes of the deliverables that are data, strict: what does not fit is a fault, not a guess."""
+"""The deliverables that are data, one model each: the assembly writes it, checks and pages read it.
+
+Strict: what does not fit is a fault, not a guess. Pages also read what other versions wrote, and pass over what they do
+not know.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.evidence.runs import FieldType
 
 Number = int | float | None
 
 
-class Shape(BaseModel):
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+#: A time with its zone, as ISO 8601 text.
+Moment = Annotated[str, AfterValidator(_moment)]
+
+
+class Part(BaseModel):
     """A part of a deliverable: closed, frozen, without conversions between types."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True)
 
 
-class Evidence(Shape):
-    """Where a project's values come from."""
+class Evidence(Part):
+    """The run behind a project's values; ``carried_from`` is its iteration when it is not this one."""
 
     kind: str
     run_id: str | None
     iteration: int
     carried_from: int | None
-    ended: str | None
+    ended: Moment | None
     contract_digest: str
     evidence_digest: str
     code_version: str
-    tasks: list[str]
+    tasks: tuple[str, ...] = ()
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the run ended."""
+        return None if self.ended is None else datetime.fromisoformat(self.ended)
 
 
-class FieldOfVersion(Shape):
-    """One field of a schema."""
-
-    path: str
-    type: str
-    required: bool
-
-
-class Version(Shape):
-    """One version of an interface."""
+class Version(Part):
+    """One version of an interface: where it is, its digests (32 hex digits), its schema, its rows, its size."""
 
     uri: str
     digest: str
     schema_digest: str
-    fields: list[FieldOfVersion]
+    fields: tuple[FieldType, ...]
     rows: int | None
     bytes: int | None
 
 
-class Kpi(Shape):
-    """A KPI with its promise and its value."""
+class Kpi(Part):
+    """A KPI with its promise and its value; ``attainment`` is between 0 and 1, None without value or target."""
 
     value: Number
-    n: int | None
+    n: int | None = Field(ge=0)
     unit: str
     direction: Literal["higher", "lower"]
     target: Number
     tolerance: Number
     attainment: Number
-    stderr: Number = None
+    stderr: Number = Field(default=None, ge=0)
 
 
-class Output(Shape):
-    """A promised interface of a project."""
+class Output(Part):
+    """A promised interface of a project; ``change`` against the iteration before is first, patch, minor or major."""
 
     name: str
     title: str
     format: str
     role: str
     required: bool
-    consumers: list[str]
+    consumers: tuple[str, ...]
     version: Version | None
     change: str | None
 
 
-class EdgeLine(Shape):
-    """One interface from its producer to one consumer."""
+class EdgeLine(Part):
+    """One interface from its producer to one consumer.
+
+    ``missing_fields`` are needed fields that the version does not have in every row, None where there is no version.
+    """
 
     interface: str
     producer: str = Field(alias="from")
@@ -87,10 +101,15 @@ class EdgeLine(Shape):
     state: str
     made: str | None
     read: str | None
-    missing_fields: list[str] | None
+    missing_fields: tuple[str, ...] | None
+
+    @property
+    def feedback(self) -> bool:
+        """Whether it is read one iteration later."""
+        return self.from_iteration == "previous"
 
 
-class Entry(Shape):
+class Entry(Part):
     """One project of the registry."""
 
     project_id: str
@@ -98,15 +117,15 @@ class Entry(Shape):
     registry_role: str
     owner: str
     phase: str
-    layers: list[str]
-    stages: list[str]
-    deliverables: list[str]
+    layers: tuple[str, ...]
+    stages: tuple[str, ...]
+    deliverables: tuple[str, ...]
     contract_digest: str
     state: str
     consumable: bool
-    reasons: list[str]
+    reasons: tuple[str, ...]
     not_consumable_for: dict[str, str]
-    notes: list[str]
+    notes: tuple[str, ...]
     score: Number
     evidence: Evidence | None
     overall_passed: bool | None
@@ -115,10 +134,10 @@ class Entry(Shape):
     checks_not_passed: dict[str, str]
     required_checks: dict[str, str | None]
     kpis: dict[str, Kpi]
-    interfaces_out: list[Output]
-    interfaces_in: list[EdgeLine]
+    interfaces_out: tuple[Output, ...]
+    interfaces_in: tuple[EdgeLine, ...]
     human_review_needed: bool
-    governance_controls: list[str]
+    governance_controls: tuple[str, ...]
     estimated_manual_review_hours: Number
     estimated_manual_review_cost_rmb: Number
 
@@ -128,7 +147,7 @@ class Entry(Shape):
         return self.registry_role != "assembly_layer"
 
 
-class Phases(Shape):
+class Phases(Part):
     """The phase inventory."""
 
     project_count: int
@@ -140,49 +159,49 @@ class Phases(Shape):
     upstream_interface_count: int
 
 
-class LayerLine(Shape):
+class LayerLine(Part):
     """A layer with its projects."""
 
     id: str
     title: str
-    responsibilities: list[str]
-    mapped_projects: list[str]
+    responsibilities: tuple[str, ...]
+    mapped_projects: tuple[str, ...]
 
 
-class PointLine(Shape):
+class PointLine(Part):
     """A control point."""
 
     id: str
     title: str
-    before_stages: list[str]
+    before_stages: tuple[str, ...]
     question: str
-    criteria: list[str]
+    criteria: tuple[str, ...]
 
 
-class ArchitectureFile(Shape):
+class ArchitectureFile(Part):
     """Layers, control points and the interface graph."""
 
-    layers: list[LayerLine]
-    control_points: list[PointLine]
-    interfaces: list[EdgeLine]
+    layers: tuple[LayerLine, ...]
+    control_points: tuple[PointLine, ...]
+    interfaces: tuple[EdgeLine, ...]
 
 
-class Enforcement(Shape):
+class Enforcement(Part):
     """The gate criterion that holds a boundary."""
 
     criterion: str
     gate: str
 
 
-class BoundaryLine(Shape):
+class BoundaryLine(Part):
     """A governance boundary."""
 
     id: str
     rule: str
-    enforced_by: list[Enforcement]
+    enforced_by: tuple[Enforcement, ...]
 
 
-class Crossing(Shape):
+class Crossing(Part):
     """What passes from one project to another."""
 
     producer: str = Field(alias="from")
@@ -190,27 +209,27 @@ class Crossing(Shape):
     artifact: str
 
 
-class BoundariesFile(Shape):
+class BoundariesFile(Part):
     """Boundaries by kind, and what passes between projects."""
 
-    ownership_boundaries: list[BoundaryLine]
-    risk_boundaries: list[BoundaryLine]
-    interfaces: list[Crossing]
+    ownership_boundaries: tuple[BoundaryLine, ...]
+    risk_boundaries: tuple[BoundaryLine, ...]
+    interfaces: tuple[Crossing, ...]
 
 
-class PlannedStage(Shape):
+class PlannedStage(Part):
     """One stage of the plan."""
 
     stage_id: str
     title: str
     goal: str
     enters_through: str | None
-    projects: list[str]
-    deliverables: list[str]
+    projects: tuple[str, ...]
+    deliverables: tuple[str, ...]
     milestone: str
 
 
-class RunLine(Shape):
+class RunLine(Part):
     """One stage run."""
 
     run_id: str
@@ -218,12 +237,12 @@ class RunLine(Shape):
     iteration: int
     status: str
     score: Number
-    impact: list[str]
-    evidence: list[str]
-    reasons: list[str]
+    impact: tuple[str, ...]
+    evidence: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
-class BottleneckLine(Shape):
+class BottleneckLine(Part):
     """A bottleneck with the numbers that made its rule true."""
 
     position: int
@@ -238,7 +257,7 @@ class BottleneckLine(Shape):
     advice: str
 
 
-class OpenRule(Shape):
+class OpenRule(Part):
     """A bottleneck rule that unknown values leave open."""
 
     name: str
@@ -246,58 +265,58 @@ class OpenRule(Shape):
     why: str
 
 
-class BottlenecksFile(Shape):
+class BottlenecksFile(Part):
     """The bottleneck analysis."""
 
-    bottlenecks: list[BottleneckLine]
-    rules_not_decidable: list[OpenRule]
+    bottlenecks: tuple[BottleneckLine, ...]
+    rules_not_decidable: tuple[OpenRule, ...]
     rules_evaluated: int
 
 
-class ProjectCost(Shape):
+class ProjectCost(Part):
     """The human effort one project states."""
 
     review_hours: Number
     review_cost_rmb: Number
 
 
-class Silent(Shape):
+class Silent(Part):
     """The projects that state no effort."""
 
-    review_hours: list[str]
-    review_cost_rmb: list[str]
+    review_hours: tuple[str, ...]
+    review_cost_rmb: tuple[str, ...]
 
 
-class Reused(Shape):
+class Reused(Part):
     """An interface several projects build on."""
 
     interface: str
     producer: str = Field(alias="from")
-    consumers: list[str]
-    read_this_version: list[str]
+    consumers: tuple[str, ...]
+    read_this_version: tuple[str, ...]
 
 
-class CostsFile(Shape):
+class CostsFile(Part):
     """The cost model."""
 
     estimated_manual_review_hours: Number
     estimated_manual_review_cost_rmb: Number
     by_project: dict[str, ProjectCost]
     unknown: Silent
-    reused_interfaces: list[Reused]
+    reused_interfaces: tuple[Reused, ...]
 
 
-class TeamLine(Shape):
+class TeamLine(Part):
     """A team with what it owns."""
 
     id: str
     title: str
-    responsibilities: list[str]
-    projects: list[str]
-    milestones: list[str]
+    responsibilities: tuple[str, ...]
+    projects: tuple[str, ...]
+    milestones: tuple[str, ...]
 
 
-class MechanismLine(Shape):
+class MechanismLine(Part):
     """A governance mechanism."""
 
     id: str
@@ -306,24 +325,24 @@ class MechanismLine(Shape):
     cadence: str
 
 
-class RiskLine(Shape):
+class RiskLine(Part):
     """A cross-project risk."""
 
     id: str
     title: str
     owner: str
-    layers: list[str]
+    layers: tuple[str, ...]
 
 
-class OrganisationFile(Shape):
+class OrganisationFile(Part):
     """The operating model."""
 
-    teams: list[TeamLine]
-    governance_mechanisms: list[MechanismLine]
-    cross_project_risks: list[RiskLine]
+    teams: tuple[TeamLine, ...]
+    governance_mechanisms: tuple[MechanismLine, ...]
+    cross_project_risks: tuple[RiskLine, ...]
 
 
-class MilestoneLine(Shape):
+class MilestoneLine(Part):
     """A milestone on the board."""
 
     milestone: str
@@ -332,11 +351,11 @@ class MilestoneLine(Shape):
     status: str
     stage_status: str
     owner: str
-    evidence: list[str]
-    open_points: list[str]
+    evidence: tuple[str, ...]
+    open_points: tuple[str, ...]
 
 
-class DashboardStage(Shape):
+class DashboardStage(Part):
     """A stage on the dashboard."""
 
     stage: str
@@ -345,7 +364,7 @@ class DashboardStage(Shape):
     score: Number
 
 
-class DashboardFile(Shape):
+class DashboardFile(Part):
     """The executive dashboard; the numbers it repeats lie in ``model_extra``."""
 
     model_config = ConfigDict(extra="allow")
@@ -354,8 +373,8 @@ class DashboardFile(Shape):
     format_version: int
     flywheel: str
     iteration: int
-    stages: list[DashboardStage]
-    first_bottlenecks: list[str]
+    stages: tuple[DashboardStage, ...]
+    first_bottlenecks: tuple[str, ...]
     not_consumable: dict[str, str]
 
     @property
@@ -364,7 +383,7 @@ class DashboardFile(Shape):
         return dict(self.__pydantic_extra__)
 
 
-class SourceLine(Shape):
+class SourceLine(Part):
     """Where a number was read."""
 
     kind: str
@@ -373,26 +392,26 @@ class SourceLine(Shape):
     digest: str
 
 
-class MetricLine(Shape):
-    """A number with its origin."""
+class MetricLine(Part):
+    """A number with its origin: the numbers or the source it rests on."""
 
     value: Number
     unit: str
     rule: str
-    inputs: list[str]
+    inputs: tuple[str, ...]
     source: SourceLine | None
     note: str
     direction: Literal["higher", "lower"] | None = None
 
 
-class Acceptance(Shape):
+class Acceptance(Part):
     """An acceptance metric as repeated for readers."""
 
     value: Number
     note: str
 
 
-class Previous(Shape):
+class Previous(Part):
     """The assembly of the iteration before."""
 
     iteration: int
@@ -400,7 +419,7 @@ class Previous(Shape):
     digest: str
 
 
-class MetricsFile(Shape):
+class MetricsFile(Part):
     """All numbers; the flywheel's own, by bare name, lie in ``model_extra``."""
 
     model_config = ConfigDict(extra="allow")
@@ -411,7 +430,7 @@ class MetricsFile(Shape):
     iteration: int
     phase_distribution: dict[str, int]
     acceptance: dict[str, Acceptance]
-    bottlenecks: list[str]
+    bottlenecks: tuple[str, ...]
     previous: Previous | None
     metrics: dict[str, MetricLine]
 
@@ -424,20 +443,3 @@ class MetricsFile(Shape):
         """The value of a metric of the tree; None when it is unknown or absent."""
         line = self.metrics.get(name)
         return line.value if line else None
-
-
-#: What each deliverable that is data must be.
-SHAPES: dict[str, TypeAdapter[Any]] = {
-    names.REGISTRY: TypeAdapter(list[Entry]),
-    names.PHASES: TypeAdapter(Phases),
-    names.ARCHITECTURE: TypeAdapter(ArchitectureFile),
-    names.BOUNDARIES: TypeAdapter(BoundariesFile),
-    names.STAGE_PLAN: TypeAdapter(list[PlannedStage]),
-    names.RUNS: TypeAdapter(list[RunLine]),
-    names.BOTTLENECKS: TypeAdapter(BottlenecksFile),
-    names.COSTS: TypeAdapter(CostsFile),
-    names.ORGANISATION: TypeAdapter(OrganisationFile),
-    names.MILESTONES: TypeAdapter(list[MilestoneLine]),
-    names.DASHBOARD: TypeAdapter(DashboardFile),
-    names.METRICS: TypeAdapter(MetricsFile),
-}
