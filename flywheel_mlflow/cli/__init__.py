@@ -9,13 +9,14 @@ def main() -> None:
     """Run the command line; every error ends as a message and a documented exit code."""
     from flywheel_mlflow.base.errors import ExitCode, FlywheelError
     from flywheel_mlflow.cli.app import app
+    from flywheel_mlflow.cli.logs import verbosity
 
     try:
         app()
     except FlywheelError as error:
         from flywheel_mlflow.cli.show import show_error
 
-        show_error(error, verbose="--verbose" in sys.argv, as_json="--json" in sys.argv)
+        show_error(error, verbose=verbosity(sys.argv) > 0, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader (head, less) has gone; nothing is wrong. Python would complain at exit.
@@ -27,7 +28,7 @@ def main() -> None:
 
         full = disk_full(error, "a temporary folder (TMPDIR)")
         if full is not None:
-            show_error(full, verbose="--verbose" in sys.argv, as_json="--json" in sys.argv)
+            show_error(full, verbose=verbosity(sys.argv) > 0, as_json="--json" in sys.argv)
         else:
-            show_defect(error, verbose="--verbose" in sys.argv)
+            show_defect(error, verbose=verbosity(sys.argv) > 0)
         sys.exit(ExitCode.FAILURE)

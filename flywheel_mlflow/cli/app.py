@@ -12,6 +12,7 @@ from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.cli.drift import drift as drift_command
 from flywheel_mlflow.cli.feedback import feedback
 from flywheel_mlflow.cli.groups import GroupedCommands
+from flywheel_mlflow.cli.logs import show_logs
 from flywheel_mlflow.cli.releases import add_to
 from flywheel_mlflow.cli.reporting import report as report_command
 from flywheel_mlflow.cli.review import review as review_command
@@ -58,13 +59,23 @@ def options(
     tracking_uri: Annotated[
         str | None, typer.Option(help="MLflow server or store; else MLFLOW_TRACKING_URI, else ./mlflow-data.")
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show the cause behind an error.")] = False,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            metavar="",
+            help="Show the cause of errors and what is done; -vv: requests too.",
+        ),
+    ] = 0,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Options of every command."""
     del version  # its callback has printed and left
+    show_logs(verbose)
     context.obj = (root, tracking_uri, verbose)
 
 

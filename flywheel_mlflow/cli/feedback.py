@@ -45,7 +45,7 @@ def ingest(
     show_feedback.ingested(done, dry_run=dry_run, as_json=as_json)
     failures = list(dict.fromkeys(item.failure for item in done if item.failure is not None))
     for failure in failures:
-        show.show_error(failure, verbose=context.obj[2])
+        show.show_error(failure, verbose=context.obj[2] > 0)
     if failures:
         raise typer.Exit(max(failure.exit_code for failure in failures))
 

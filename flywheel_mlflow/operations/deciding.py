@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking import ModelView, Tracking
 
 Result = TypeVar("Result")
+
+_LOG = logging.getLogger(__name__)
 
 #: Lost races before a writer gives up; a hundred writers at once are more than any flywheel has.
 MAX_RACES = 100
@@ -205,7 +208,9 @@ def append_decision(
         draft = choose(snapshot)
         event = _write(session, snapshot, draft)
         if event is not None:
+            _LOG.debug("wrote event %d: %s", event.number, event.kind)
             return event, snapshot
+        _LOG.debug("event %d is somebody else's; reading the ledger again", len(snapshot.ledger.events))
         # The same pause for all would make the same writers meet again.
         session.sleep(random.uniform(0, min(0.02 * (attempt + 1), 0.5)))  # noqa: S311 - not for secrets
     raise ServerError(
@@ -294,6 +299,7 @@ def persistently(session: Session, step: Callable[[], Result], *, until: float |
         except (ServerUnreachable, ServerRefused) as error:
             if not is_trouble(error) or (until is not None and time.monotonic() + pause >= until):
                 raise
+            _LOG.debug("the server is away, trying again in %g s: %s", pause, error.what)
             session.sleep(pause)
     return step()
 

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from flywheel_mlflow.base.settings import REQUEST_RETRIES, REQUEST_TIMEOUT_S, Se
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+_LOG = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Item_co = TypeVar("Item_co", covariant=True)
@@ -81,6 +84,7 @@ def open_client(settings: Settings) -> MlflowClient:
     # What a database file refuses MLflow logs with its traceback, and raises; we tell what was raised.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING if settings.is_server else logging.CRITICAL)
+    started = time.perf_counter()
     with translated(settings.shown_uri):
         from mlflow import MlflowClient
 
@@ -89,6 +93,7 @@ def open_client(settings: Settings) -> MlflowClient:
             if not settings.is_server:
                 # The store is opened by the first call, not by the constructor.
                 client.search_experiments(max_results=1)
+    _LOG.debug("opened %s with MLflow in %.0f ms", settings.shown_uri, (time.perf_counter() - started) * 1000)
     return client
 
 

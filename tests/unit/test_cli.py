@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 from flywheel_mlflow.cli import main
 from flywheel_mlflow.cli.app import app
 from flywheel_mlflow.cli.groups import GROUPS
+from flywheel_mlflow.cli.logs import show_logs, verbosity
 
 COMMANDS = ["validate", "schema", "init", "init-project", "log", "adopt", "collect", "assemble"]
 COMMANDS += ["run-projects", "check", "explain", "impact"]
@@ -230,3 +232,23 @@ def test_every_command_stands_in_a_group_and_says_what_it_does(run: Run) -> None
     for words in ([], *([name] for name, item in command.commands.items() if isinstance(item, TyperGroup))):
         shown = run(*words, "--help").out
         assert "..." not in shown.partition("COMMAND [ARGS]...")[2], shown
+
+
+@pytest.mark.parametrize(
+    ("words", "level"), [(["-v", "collect"], 1), (["-vv"], 2), (["--verbose", "-v"], 2), (["--version"], 0), ([], 0)]
+)
+def test_verbosity_is_counted(words: list[str], level: int) -> None:
+    """-v once or more, long or short; no other option is taken for it."""
+    assert verbosity(words) == level
+
+
+def test_what_is_logged_holds_no_credentials(capsys: pytest.CaptureFixture[str]) -> None:
+    """With -v messages of the package go to standard error, the password of an address does not."""
+    show_logs(1)
+    logging.getLogger("flywheel_mlflow.tracking").debug("opened %s", "https://ana:hunter2@host/x")
+    show_logs(0)
+    logging.getLogger("flywheel_mlflow.tracking").debug("no longer asked for")
+    said = capsys.readouterr().err
+    assert "flywheel_mlflow.tracking: opened https://" in said
+    assert "hunter2" not in said
+    assert "no longer" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -40,6 +41,8 @@ from flywheel_mlflow.reports.gate import gate_report
 from flywheel_mlflow.reports.links import Place, gate_links, with_links
 from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.tracking.gate_runs import GATE_REPORT
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ def run_gate(session: Session, version: int, to: str, *, dry_run: bool = False) 
     weighed = read_decision_basis(session, snapshot, version)
     facts = collect_facts(session, snapshot, weighed)
     result = evaluate(gate, facts, session.flywheel.blueprint)
+    for item in result.criteria:
+        _LOG.debug("%s: %s: %s", item.id, item.verdict.value, item.reason)
     report = gate_report(result, session.flywheel.blueprint, release)
     if dry_run:
         return GateRan(result, None, None, report)

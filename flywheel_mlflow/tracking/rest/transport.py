@@ -7,6 +7,7 @@ The transport is ``requests``, as in MLflow's own client, with the same kind of 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from flywheel_mlflow.tracking.rest.http_settings import HttpSettings, http_setti
 if TYPE_CHECKING:
     from requests import Response, Session
 
+_LOG = logging.getLogger(__name__)
 #: A whole page of a ledger's segments has at most half of this; whoever sends more wants our memory.
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
@@ -111,13 +113,16 @@ class HttpTransport:
         limits = timeout if until is None else self._left(until)
         times = retries if until is None else 0
         asked = _Asked(method, path, query, body, dict(headers or {}), limits, times, not any_status)
+        started = time.perf_counter()
         with translated(self.uri):
             manner = http_settings_of(os.environ)
             answer = self._by_mlflow(asked) if manner is None else self._directly(asked, manner)
             with answer:
                 told = {name.lower(): word for name, word in answer.headers.items()}
                 self.last_date = told.get("date")
-                return Answer(answer.status_code, told, self._read(answer))
+                found = Answer(answer.status_code, told, self._read(answer))
+        _LOG.debug("%s %s: %d in %.0f ms", method, path, found.status, (time.perf_counter() - started) * 1000)
+        return found
 
     def _left(self, until: float) -> tuple[float, float]:
         """Seconds for connecting and for the answer, which together end in time."""
