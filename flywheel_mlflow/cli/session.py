@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 
 Context = typer.Context
 
-#: What the longer acts do meanwhile, for people who wait.
-ACTS = {
-    "create": "making the release",
-    "gate": "collecting the gate's evidence",
-    "promote": "checking and moving the release",
-    "reconcile": "comparing the server with the ledger",
-    "risk-watch": "looking for risks",
-    "rollback": "checking the data of the release before",
-}
-
 
 class CommandSession:
     """One command's surroundings."""
@@ -98,9 +88,9 @@ class CommandSession:
     def act(self, name: str, **arguments: object) -> dict[str, Any]:
         """Do an act: by the server's plugin where there is one, else here."""
         from flywheel_mlflow.cli import progress
-        from flywheel_mlflow.operations.acts.acting import act_somewhere
+        from flywheel_mlflow.operations.acts.acting import ACTS, act_somewhere
 
-        with progress.working(ACTS.get(name, "writing the decision")):
+        with progress.working(ACTS[name].working):
             return act_somewhere(self.acting, name, arguments)
 
     def approve(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -38,48 +38,18 @@ NOT_DONE = "Nothing was decided"
 _TYPED = ("reason", "mitigation", "evidence", "owner", "due", "until", "likelihood", "impact")
 
 Pairs = Sequence[tuple[str, str]]
-#: From the addresses, the act's arguments, and the number of its event, to the page that shows what was decided.
-Place = Callable[[Addresses, Mapping[str, Any], int | None], str]
 
 
-def _release(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:
-    return addresses.release(int(given["version"]), event=event)
-
-
-def _rolled_back(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:
-    return addresses.release(int(given["to"]), event=event)
-
-
-def _releases(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:  # noqa: ARG001 - as all of them
-    return addresses.releases(event=event)
-
-
-def _risk(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:
-    return addresses.risk(str(given["risk"]), event=event)
-
-
-def _feedback(addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:
-    return addresses.feedback(given.get("iteration"), event=None if event is None else str(event))
-
-
-#: Where what a form decided is shown.
-LEADS_TO: Mapping[str, Place] = {
-    "approve": _release,
-    "confirm-changes": _release,
-    "explain-drift": _release,
-    "gate": _release,
-    "override-confirm": _release,
-    "promote": _release,
-    "reconcile": _releases,
-    "reject": _release,
-    "reroute": _feedback,
-    "retire": _release,
-    "risk-close": _risk,
-    "risk-update": _risk,
-    "rollback": _rolled_back,
-    "theme-decline": _feedback,
-    "theme-queue": _feedback,
-}
+def shown_on(name: str, addresses: Addresses, given: Mapping[str, Any], event: int | None) -> str:
+    """The page that shows what a form decided; ``given`` are the act's arguments, ``event`` the number it got."""
+    shows = FORMS[name].shows
+    if shows == "releases":
+        return addresses.releases(event=event)
+    if shows == "risk":
+        return addresses.risk(str(given["risk"]), event=event)
+    if shows == "feedback":
+        return addresses.feedback(given.get("iteration"), event=None if event is None else str(event))
+    return addresses.release(int(given["version" if shows == "release" else "to"]), event=event)
 
 
 class FormRoutes:
@@ -157,7 +127,7 @@ class FormRoutes:
             status = 400 if isinstance(error, InputError) else status_of(error)
             return not_done(error, status, now=session.now())
         event = result.get("event")
-        place = LEADS_TO[name](front.addresses, given, event if isinstance(event, int) else None)
+        place = shown_on(name, front.addresses, given, event if isinstance(event, int) else None)
         return RedirectResponse(place, 303, HEADERS)
 
     def _not_done(
@@ -228,7 +198,7 @@ def way_back(addresses: Addresses, name: str, typed: Pairs, came_from: str) -> t
     place = came_from if came_from.startswith(addresses.overview()) else ""
     if not place:
         try:
-            place = LEADS_TO[name](addresses, dict(typed), None)
+            place = shown_on(name, addresses, dict(typed), None)
         except (KeyError, ValueError):
             return (overview,)
     return (overview, Cell("Back to the page of the form", href=place))

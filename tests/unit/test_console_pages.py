@@ -25,7 +25,7 @@ from flywheel_mlflow.base.errors import (
     UnknownName,
 )
 from flywheel_mlflow.console.answers import HEADERS, defect, page_answer, status_of, trouble_answer
-from flywheel_mlflow.console.forms import LEADS_TO, NOT_DONE, page_before, read_body, sent_again, way_back
+from flywheel_mlflow.console.forms import NOT_DONE, page_before, read_body, sent_again, shown_on, way_back
 from flywheel_mlflow.console.front import MOST_ASKED, NO_ACCOUNTS, Front, asked
 from flywheel_mlflow.console.pages import shown_experiments
 from flywheel_mlflow.decisions.ledger import Identity
@@ -266,7 +266,12 @@ def test_what_a_browser_sends_arrives(fields: list[tuple[str, str]]) -> None:
 
 def test_every_form_leads_somewhere() -> None:
     """Every act that has a form has a page that shows what it decided."""
-    assert set(LEADS_TO) == set(FORMS)
+    given = {"version": 3, "to": 2, "risk": "R1", "iteration": 4}
+    shown = {name: shown_on(name, Addresses("/ml"), given, 7) for name in FORMS}
+    assert shown["approve"] == "/ml/flywheel/releases/3?event=7"
+    assert shown["rollback"] == "/ml/flywheel/releases/2?event=7"
+    assert shown["risk-close"] == "/ml/flywheel/risks/R1?event=7"
+    assert all(place.startswith("/ml/flywheel/") and place.endswith("event=7") for place in shown.values()), shown
 
 
 def test_pages_are_for_those_who_may_read_what_they_show() -> None:

@@ -4,313 +4,185 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Any
+from typing import Any, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from flywheel_mlflow.base.canonical import canonical_json, plain
 from flywheel_mlflow.base.errors import InputError, UnknownName
-from flywheel_mlflow.base.names import unshowable
 from flywheel_mlflow.base.signing import Signature
 from flywheel_mlflow.feedback.tasks import TaskKind
 from flywheel_mlflow.operations.acts.act_errors import error_from
+from flywheel_mlflow.operations.acts.arguments import (
+    AbsorbTask,
+    AcceptTask,
+    Act,
+    Approve,
+    CloseRisk,
+    ConfirmChanges,
+    ConfirmOverride,
+    CreateRelease,
+    DecideTask,
+    DecideTheme,
+    ExplainDrift,
+    OpenRisk,
+    Override,
+    Promote,
+    Reconcile,
+    RecordReview,
+    Reject,
+    Reroute,
+    Retire,
+    Rollback,
+    RunGate,
+    SignHead,
+    UpdateRisk,
+    WatchRisks,
+)
 from flywheel_mlflow.operations.deciding import Session
-from flywheel_mlflow.promises.contract import Strict
 from flywheel_mlflow.tracking import Tracking
 
-Version = Annotated[int, Field(ge=1, le=999_999_999)]
+Taken = TypeVar("Taken", bound=Act)
 
 
-def _shown(text: str) -> str:
-    hidden = next(unshowable(" ".join(text.split())), None)
-    if hidden is not None:
-        raise ValueError(f"U+{ord(hidden):04X} hides or reverses text; say it in plain words")
-    return text
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How people do an act in a browser.
 
+    ``shows`` is the page on which they then see what was decided; ``needs`` are arguments that the command may leave
+    out, and the form may not.
+    """
 
-Words = Annotated[str, StringConstraints(min_length=1, max_length=2_000), AfterValidator(_shown)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=250)]
-OneToFive = Annotated[int, Field(ge=1, le=5)]
+    shows: Literal["release", "target", "releases", "risk", "feedback"]
+    needs: tuple[str, ...] = ()
 
 
-class _Act(Strict):
-    """What every act takes."""
+@dataclass(frozen=True, slots=True)
+class ActKind:
+    """One kind of act: what it takes, what does it, its form if it has one, what is said while it works."""
 
-    dry_run: bool = False
+    takes: type[Act]
+    does: Callable[[Session, Any], Any]
+    form: Form | None
+    working: str
 
 
-class SignatureInput(Strict):
-    """A signature as it travels."""
+#: Every act by the name under which the server's plugin offers it.
+ACTS: dict[str, ActKind] = {}
 
-    public_key: Name
-    value: Name
 
+def act(
+    takes: type[Taken], name: str, *, form: Form | None = None, working: str = "writing the decision"
+) -> Callable[[Callable[[Session, Taken], Any]], Callable[[Session, Taken], Any]]:
+    """Declare the function that does an act; command, form, endpoint and Python find it by its name.
 
-class SignHead(_Act):
-    """State where the ledger ends now and what a release is, signed by the server that does it."""
+    Making a release and overriding a gate have no form: they are rare, and need more thought than a button asks for.
+    """
 
-    version: Version
+    def declare(does: Callable[[Session, Taken], Any]) -> Callable[[Session, Taken], Any]:
+        ACTS[name] = ActKind(takes, does, form, working)
+        return does
 
+    return declare
 
-class CreateRelease(_Act):
-    """Make a release of an assembled iteration."""
 
-    iteration: Annotated[int, Field(ge=1, le=999_999)]
-
-
-class RunGate(_Act):
-    """Evaluate the gate before a stage."""
-
-    version: Version
-    to: Name
-
-
-class Approve(_Act):
-    """Say yes in a role."""
-
-    version: Version
-    role: Name
-    reason: Words
-    until: AwareDatetime | None = None
-    signature: SignatureInput | None = None
-
-
-class ExplainDrift(_Act):
-    """Answer for drift."""
-
-    version: Version
-    findings: tuple[Name, ...]
-    reason: Words
-
-
-class ConfirmChanges(_Act):
-    """Confirm what tasks intended."""
-
-    version: Version
-    reason: Words = "as the tasks intended"
-
-
-class Reject(_Act):
-    """Say no for good, in a role."""
-
-    version: Version
-    role: Name
-    reason: Words
-
-
-class Retire(_Act):
-    """Take a release out for good."""
-
-    version: Version
-    reason: Words
-
-
-class Override(_Act):
-    """Permit a promotion without a passing gate."""
-
-    version: Version
-    to: Name
-    reason: Words
-    until: AwareDatetime
-    second: Name
-
-
-class ConfirmOverride(_Act):
-    """Confirm an override as its second person."""
-
-    version: Version
-    reason: Words
-    signature: SignatureInput | None = None
-
-
-class Promote(_Act):
-    """Move a release whose gate passed."""
-
-    version: Version
-    to: Name
-
-
-class Rollback(_Act):
-    """Take production back."""
-
-    reason: Words
-    to: Version | None = None
-
-
-class Reconcile(_Act):
-    """Make the server agree with the ledger."""
-
-    force: bool = False
-
-
-class OpenRisk(_Act):
-    """Open a risk."""
-
-    title: Name
-    owner: Name
-    due: AwareDatetime
-    likelihood: OneToFive
-    impact: OneToFive
-    mitigation: Annotated[str, StringConstraints(max_length=2_000)] = ""
-    projects: tuple[Name, ...] = ()
-
-
-class UpdateRisk(_Act):
-    """Change a risk."""
-
-    risk: Name
-    owner: Name | None = None
-    due: AwareDatetime | None = None
-    likelihood: OneToFive | None = None
-    impact: OneToFive | None = None
-    mitigation: Annotated[str, StringConstraints(max_length=2_000)] | None = None
-
-
-class CloseRisk(_Act):
-    """Close a risk."""
-
-    risk: Name
-    evidence: Name
-    reason: Words
-
-
-class Reroute(_Act):
-    """Send an event of feedback to another project."""
-
-    event: Name
-    to: Name
-    reason: Words
-
-
-class AcceptTask(_Act):
-    """Accept a task whose document is kept."""
-
-    run_id: Name
-    digest: Name
-
-
-class DecideTheme(_Act):
-    """Queue or decline a theme."""
-
-    theme: Name
-    reason: Words
-    iteration: Annotated[int, Field(ge=1, le=999_999)] | None = None
-
-
-class AbsorbTask(_Act):
-    """Write down that a task was absorbed."""
-
-    task: Name
-    iteration: Annotated[int, Field(ge=1, le=999_999)]
-    evidence: Name
-
-
-class DecideTask(_Act):
-    """Withdraw or restore a task."""
-
-    task: Name
-    reason: Words
-
-
-class WatchRisks(_Act):
-    """Open the risks an iteration shows."""
-
-    iteration: Annotated[int, Field(ge=1, le=999_999)]
-
-
-class RecordReview(_Act):
-    """Write down that a quarter was reviewed."""
-
-    quarter: Name
-    run_id: Name
-    digest: Name
-
-
-# Each act imports what does it when it is done: promoting needs nothing of themes, drift or reports, whose import takes
-# longer than the promotion.
-
-
-def _approve(session: Session, act: Approve) -> Any:
+@act(Approve, "approve", form=Form("release"))
+def _approve(session: Session, asked: Approve) -> Any:
     from flywheel_mlflow.operations.releases.decisions import approve
 
-    signed = Signature(act.signature.public_key, act.signature.value) if act.signature else None
-    return approve(session, act.version, act.role, act.reason, until=act.until, signature=signed, dry_run=act.dry_run)
+    signed = Signature(asked.signature.public_key, asked.signature.value) if asked.signature else None
+    return approve(
+        session, asked.version, asked.role, asked.reason, until=asked.until, signature=signed, dry_run=asked.dry_run
+    )
 
 
-def _explain_drift(session: Session, act: ExplainDrift) -> Any:
+@act(ExplainDrift, "explain-drift", form=Form("release"))
+def _explain_drift(session: Session, asked: ExplainDrift) -> Any:
     from flywheel_mlflow.operations.releases.decisions import explain_drift
 
-    return explain_drift(session, act.version, act.findings, act.reason, dry_run=act.dry_run)
+    return explain_drift(session, asked.version, asked.findings, asked.reason, dry_run=asked.dry_run)
 
 
-def _confirm_changes(session: Session, act: ConfirmChanges) -> Any:
+@act(ConfirmChanges, "confirm-changes", form=Form("release"))
+def _confirm_changes(session: Session, asked: ConfirmChanges) -> Any:
     from flywheel_mlflow.operations.releases.decisions import confirm_changes
 
-    return confirm_changes(session, act.version, act.reason, dry_run=act.dry_run)
+    return confirm_changes(session, asked.version, asked.reason, dry_run=asked.dry_run)
 
 
-def _reject(session: Session, act: Reject) -> Any:
+@act(Reject, "reject", form=Form("release"))
+def _reject(session: Session, asked: Reject) -> Any:
     from flywheel_mlflow.operations.releases.decisions import reject
 
-    return reject(session, act.version, act.role, act.reason, dry_run=act.dry_run)
+    return reject(session, asked.version, asked.role, asked.reason, dry_run=asked.dry_run)
 
 
-def _retire(session: Session, act: Retire) -> Any:
+@act(Retire, "retire", form=Form("release"))
+def _retire(session: Session, asked: Retire) -> Any:
     from flywheel_mlflow.operations.releases.decisions import retire
 
-    return retire(session, act.version, act.reason, dry_run=act.dry_run)
+    return retire(session, asked.version, asked.reason, dry_run=asked.dry_run)
 
 
-def _override(session: Session, act: Override) -> Any:
+@act(Override, "override")
+def _override(session: Session, asked: Override) -> Any:
     from flywheel_mlflow.operations.releases.overriding import override
 
-    return override(session, act.version, act.to, act.reason, until=act.until, second=act.second, dry_run=act.dry_run)
+    return override(
+        session, asked.version, asked.to, asked.reason, until=asked.until, second=asked.second, dry_run=asked.dry_run
+    )
 
 
-def _confirm_override(session: Session, act: ConfirmOverride) -> Any:
+@act(ConfirmOverride, "override-confirm", form=Form("release"))
+def _confirm_override(session: Session, asked: ConfirmOverride) -> Any:
     from flywheel_mlflow.operations.releases.overriding import confirm_override
 
-    signed = Signature(act.signature.public_key, act.signature.value) if act.signature else None
-    return confirm_override(session, act.version, act.reason, signature=signed, dry_run=act.dry_run)
+    signed = Signature(asked.signature.public_key, asked.signature.value) if asked.signature else None
+    return confirm_override(session, asked.version, asked.reason, signature=signed, dry_run=asked.dry_run)
 
 
-def _gate(session: Session, act: RunGate) -> dict[str, Any]:
+@act(RunGate, "gate", form=Form("release"), working="collecting the gate's evidence")
+def _gate(session: Session, asked: RunGate) -> dict[str, Any]:
     from flywheel_mlflow.operations.releases.gating import run_gate
     from flywheel_mlflow.reports.gate import criterion_rows
 
-    ran = run_gate(session, act.version, act.to, dry_run=act.dry_run)
+    ran = run_gate(session, asked.version, asked.to, dry_run=asked.dry_run)
     return {**plain(ran), "rows": plain(criterion_rows(ran.result))}
 
 
-def _promote(session: Session, act: Promote) -> Any:
+@act(Promote, "promote", form=Form("release"), working="checking and moving the release")
+def _promote(session: Session, asked: Promote) -> Any:
     from flywheel_mlflow.operations.releases.moving import promote
 
-    return promote(session, act.version, act.to, dry_run=act.dry_run)
+    return promote(session, asked.version, asked.to, dry_run=asked.dry_run)
 
 
-def _rollback(session: Session, act: Rollback) -> Any:
+@act(Rollback, "rollback", form=Form("target", needs=("to",)), working="checking the data of the release before")
+def _rollback(session: Session, asked: Rollback) -> Any:
     from flywheel_mlflow.operations.releases.moving import rollback
 
-    return rollback(session, act.reason, to=act.to, dry_run=act.dry_run)
+    return rollback(session, asked.reason, to=asked.to, dry_run=asked.dry_run)
 
 
-def _reconcile(session: Session, act: Reconcile) -> Any:
+@act(Reconcile, "reconcile", form=Form("releases"), working="comparing the server with the ledger")
+def _reconcile(session: Session, asked: Reconcile) -> Any:
     from flywheel_mlflow.operations.releases.moving import reconcile
 
-    return reconcile(session, force=act.force, dry_run=act.dry_run)
+    return reconcile(session, force=asked.force, dry_run=asked.dry_run)
 
 
-def _sign_head(session: Session, act: SignHead) -> Any:
+@act(SignHead, "sign-head")
+def _sign_head(session: Session, asked: SignHead) -> Any:
     from flywheel_mlflow.operations.releases.exporting import sign_head
 
-    return sign_head(session, act.version)
+    return sign_head(session, asked.version)
 
 
-def _create(session: Session, act: CreateRelease) -> dict[str, Any]:
+@act(CreateRelease, "create", working="making the release")
+def _create(session: Session, asked: CreateRelease) -> dict[str, Any]:
     from flywheel_mlflow.operations.releases.releasing import create_release
 
-    made = create_release(session, act.iteration, dry_run=act.dry_run)
+    made = create_release(session, asked.iteration, dry_run=asked.dry_run)
     # The bundle's files can be large, and lie on the server.
     return {
         **plain(made),
@@ -323,117 +195,107 @@ def _create(session: Session, act: CreateRelease) -> dict[str, Any]:
     }
 
 
-def _open_risk(session: Session, act: OpenRisk) -> Any:
+@act(OpenRisk, "risk-open")
+def _open_risk(session: Session, asked: OpenRisk) -> Any:
     from flywheel_mlflow.operations.releases.risking import open_risk
 
     return open_risk(
         session,
-        act.title,
-        owner=act.owner,
-        due=act.due,
-        likelihood=act.likelihood,
-        impact=act.impact,
-        mitigation=act.mitigation,
-        projects=act.projects,
-        dry_run=act.dry_run,
+        asked.title,
+        owner=asked.owner,
+        due=asked.due,
+        likelihood=asked.likelihood,
+        impact=asked.impact,
+        mitigation=asked.mitigation,
+        projects=asked.projects,
+        dry_run=asked.dry_run,
     )
 
 
-def _update_risk(session: Session, act: UpdateRisk) -> Any:
+@act(UpdateRisk, "risk-update", form=Form("risk"))
+def _update_risk(session: Session, asked: UpdateRisk) -> Any:
     from flywheel_mlflow.operations.releases.risking import update_risk
 
     changes = {
-        name: getattr(act, name)
+        name: getattr(asked, name)
         for name in ("owner", "due", "likelihood", "impact", "mitigation")
-        if getattr(act, name) is not None
+        if getattr(asked, name) is not None
     }
-    return update_risk(session, act.risk, changes, dry_run=act.dry_run)
+    return update_risk(session, asked.risk, changes, dry_run=asked.dry_run)
 
 
-def _close_risk(session: Session, act: CloseRisk) -> Any:
+@act(CloseRisk, "risk-close", form=Form("risk"))
+def _close_risk(session: Session, asked: CloseRisk) -> Any:
     from flywheel_mlflow.operations.releases.risking import close_risk
 
-    return close_risk(session, act.risk, evidence=act.evidence, reason=act.reason, dry_run=act.dry_run)
+    return close_risk(session, asked.risk, evidence=asked.evidence, reason=asked.reason, dry_run=asked.dry_run)
 
 
-def _watch_risks(session: Session, act: WatchRisks) -> Any:
+@act(WatchRisks, "risk-watch", working="looking for risks")
+def _watch_risks(session: Session, asked: WatchRisks) -> Any:
     from flywheel_mlflow.operations.releases.watching import watch_risks
 
-    return watch_risks(session, act.iteration, dry_run=act.dry_run)
+    return watch_risks(session, asked.iteration, dry_run=asked.dry_run)
 
 
-def _review(session: Session, act: RecordReview) -> Any:
+@act(RecordReview, "review")
+def _review(session: Session, asked: RecordReview) -> Any:
     from flywheel_mlflow.operations.assembly.reviewing import record_review
 
-    return record_review(session, act.quarter, run_id=act.run_id, digest=act.digest, dry_run=act.dry_run)
+    return record_review(session, asked.quarter, run_id=asked.run_id, digest=asked.digest, dry_run=asked.dry_run)
 
 
-def _reroute(session: Session, act: Reroute) -> Any:
+@act(Reroute, "reroute", form=Form("feedback"))
+def _reroute(session: Session, asked: Reroute) -> Any:
     from flywheel_mlflow.operations.feedback.routing import reroute_event
 
-    return reroute_event(session, act.event, to=act.to, reason=act.reason, dry_run=act.dry_run)
+    return reroute_event(session, asked.event, to=asked.to, reason=asked.reason, dry_run=asked.dry_run)
 
 
-def _accept_task(session: Session, act: AcceptTask) -> Any:
+@act(AcceptTask, "task-accept")
+def _accept_task(session: Session, asked: AcceptTask) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import accept_task
 
-    return accept_task(session, act.run_id, act.digest, dry_run=act.dry_run)
+    return accept_task(session, asked.run_id, asked.digest, dry_run=asked.dry_run)
 
 
-def _absorb_task(session: Session, act: AbsorbTask) -> Any:
+@act(AbsorbTask, "task-absorb")
+def _absorb_task(session: Session, asked: AbsorbTask) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import absorb_task
 
-    return absorb_task(session, act.task, iteration=act.iteration, evidence=act.evidence, dry_run=act.dry_run)
+    return absorb_task(session, asked.task, iteration=asked.iteration, evidence=asked.evidence, dry_run=asked.dry_run)
 
 
-def _task(kind: TaskKind, session: Session, act: DecideTask) -> Any:
+@act(DecideTask, "task-withdraw")
+def _withdraw_task(session: Session, asked: DecideTask) -> Any:
+    return _decide_task(TaskKind.WITHDRAWN, session, asked)
+
+
+@act(DecideTask, "task-restore")
+def _restore_task(session: Session, asked: DecideTask) -> Any:
+    return _decide_task(TaskKind.RESTORED, session, asked)
+
+
+def _decide_task(kind: TaskKind, session: Session, asked: DecideTask) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import decide_task
 
-    return decide_task(session, act.task, kind, act.reason, dry_run=act.dry_run)
+    return decide_task(session, asked.task, kind, asked.reason, dry_run=asked.dry_run)
 
 
-def _theme(kind: TaskKind, session: Session, act: DecideTheme) -> Any:
+@act(DecideTheme, "theme-queue", form=Form("feedback"))
+def _queue_theme(session: Session, asked: DecideTheme) -> Any:
+    return _decide_theme(TaskKind.QUEUED, session, asked)
+
+
+@act(DecideTheme, "theme-decline", form=Form("feedback"))
+def _decline_theme(session: Session, asked: DecideTheme) -> Any:
+    return _decide_theme(TaskKind.DECLINED, session, asked)
+
+
+def _decide_theme(kind: TaskKind, session: Session, asked: DecideTheme) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import decide_theme
 
-    return decide_theme(session, act.theme, kind, act.reason, found_in=act.iteration, dry_run=act.dry_run)
-
-
-@dataclass(frozen=True, slots=True)
-class ActKind:
-    """One kind of act: what it takes, and what does it."""
-
-    takes: type[_Act]
-    does: Callable[[Session, Any], Any]
-
-
-#: Every act by the name under which the server's plugin offers it.
-ACTS: Mapping[str, ActKind] = {
-    "sign-head": ActKind(SignHead, _sign_head),
-    "create": ActKind(CreateRelease, _create),
-    "gate": ActKind(RunGate, _gate),
-    "approve": ActKind(Approve, _approve),
-    "explain-drift": ActKind(ExplainDrift, _explain_drift),
-    "confirm-changes": ActKind(ConfirmChanges, _confirm_changes),
-    "reject": ActKind(Reject, _reject),
-    "retire": ActKind(Retire, _retire),
-    "override": ActKind(Override, _override),
-    "override-confirm": ActKind(ConfirmOverride, _confirm_override),
-    "promote": ActKind(Promote, _promote),
-    "rollback": ActKind(Rollback, _rollback),
-    "reconcile": ActKind(Reconcile, _reconcile),
-    "risk-open": ActKind(OpenRisk, _open_risk),
-    "risk-update": ActKind(UpdateRisk, _update_risk),
-    "risk-close": ActKind(CloseRisk, _close_risk),
-    "risk-watch": ActKind(WatchRisks, _watch_risks),
-    "review": ActKind(RecordReview, _review),
-    "reroute": ActKind(Reroute, _reroute),
-    "task-accept": ActKind(AcceptTask, _accept_task),
-    "theme-queue": ActKind(DecideTheme, partial(_theme, TaskKind.QUEUED)),
-    "theme-decline": ActKind(DecideTheme, partial(_theme, TaskKind.DECLINED)),
-    "task-absorb": ActKind(AbsorbTask, _absorb_task),
-    "task-withdraw": ActKind(DecideTask, partial(_task, TaskKind.WITHDRAWN)),
-    "task-restore": ActKind(DecideTask, partial(_task, TaskKind.RESTORED)),
-}
+    return decide_theme(session, asked.theme, kind, asked.reason, found_in=asked.iteration, dry_run=asked.dry_run)
 
 
 def perform(session: Session, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -447,7 +309,7 @@ def perform(session: Session, name: str, arguments: Mapping[str, Any]) -> dict[s
     return result if isinstance(result, dict) else {"result": result}
 
 
-def read_act(name: str, arguments: Mapping[str, Any]) -> _Act:
+def read_act(name: str, arguments: Mapping[str, Any]) -> Act:
     """What an act is asked to do.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
@@ -12,7 +11,7 @@ from pydantic import AwareDatetime, ValidationError
 from pydantic.fields import FieldInfo
 
 from flywheel_mlflow.base.errors import InputError, UnknownName
-from flywheel_mlflow.operations.acts.acting import ACTS, read_act
+from flywheel_mlflow.operations.acts.acting import ACTS, Form, read_act
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -20,33 +19,8 @@ if TYPE_CHECKING:
 _HINT = "fill in the form again"
 
 
-@dataclass(frozen=True, slots=True)
-class FormKind:
-    """An act that has a form: ``needs`` are arguments that the command may leave out, and the form may not."""
-
-    needs: tuple[str, ...] = ()
-
-
-#: The acts that people do by a form. Making a release and overriding a gate stay commands: they are rare, and need more
-#: thought than a button asks for.
-FORMS: Mapping[str, FormKind] = {
-    "approve": FormKind(),
-    "confirm-changes": FormKind(),
-    "explain-drift": FormKind(),
-    "gate": FormKind(),
-    "override-confirm": FormKind(),
-    "promote": FormKind(),
-    "reconcile": FormKind(),
-    "reject": FormKind(),
-    "reroute": FormKind(),
-    "retire": FormKind(),
-    "risk-close": FormKind(),
-    "risk-update": FormKind(),
-    # Sent twice without its goal, it would take production back twice.
-    "rollback": FormKind(needs=("to",)),
-    "theme-decline": FormKind(),
-    "theme-queue": FormKind(),
-}
+#: The acts that people do by a form.
+FORMS: Mapping[str, Form] = {name: kind.form for name, kind in ACTS.items() if kind.form is not None}
 #: What commands take and forms do not: a form acts, and a browser has no key to sign with.
 _LEFT_OUT = frozenset({"dry_run", "signature"})
 

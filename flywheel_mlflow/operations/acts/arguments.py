@@ -1,0 +1,221 @@
+"""What each act takes: the arguments as they travel, within their limits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+
+from flywheel_mlflow.base.names import unshowable
+from flywheel_mlflow.promises.contract import Strict
+
+Version = Annotated[int, Field(ge=1, le=999_999_999)]
+
+
+def _shown(text: str) -> str:
+    hidden = next(unshowable(" ".join(text.split())), None)
+    if hidden is not None:
+        raise ValueError(f"U+{ord(hidden):04X} hides or reverses text; say it in plain words")
+    return text
+
+
+Words = Annotated[str, StringConstraints(min_length=1, max_length=2_000), AfterValidator(_shown)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=250)]
+OneToFive = Annotated[int, Field(ge=1, le=5)]
+
+
+class Act(Strict):
+    """What every act takes."""
+
+    dry_run: bool = False
+
+
+class SignatureInput(Strict):
+    """A signature as it travels."""
+
+    public_key: Name
+    value: Name
+
+
+class SignHead(Act):
+    """State where the ledger ends now and what a release is, signed by the server that does it."""
+
+    version: Version
+
+
+class CreateRelease(Act):
+    """Make a release of an assembled iteration."""
+
+    iteration: Annotated[int, Field(ge=1, le=999_999)]
+
+
+class RunGate(Act):
+    """Evaluate the gate before a stage."""
+
+    version: Version
+    to: Name
+
+
+class Approve(Act):
+    """Say yes in a role."""
+
+    version: Version
+    role: Name
+    reason: Words
+    until: AwareDatetime | None = None
+    signature: SignatureInput | None = None
+
+
+class ExplainDrift(Act):
+    """Answer for drift."""
+
+    version: Version
+    findings: tuple[Name, ...]
+    reason: Words
+
+
+class ConfirmChanges(Act):
+    """Confirm what tasks intended."""
+
+    version: Version
+    reason: Words = "as the tasks intended"
+
+
+class Reject(Act):
+    """Say no for good, in a role."""
+
+    version: Version
+    role: Name
+    reason: Words
+
+
+class Retire(Act):
+    """Take a release out for good."""
+
+    version: Version
+    reason: Words
+
+
+class Override(Act):
+    """Permit a promotion without a passing gate."""
+
+    version: Version
+    to: Name
+    reason: Words
+    until: AwareDatetime
+    second: Name
+
+
+class ConfirmOverride(Act):
+    """Confirm an override as its second person."""
+
+    version: Version
+    reason: Words
+    signature: SignatureInput | None = None
+
+
+class Promote(Act):
+    """Move a release whose gate passed."""
+
+    version: Version
+    to: Name
+
+
+class Rollback(Act):
+    """Take production back."""
+
+    reason: Words
+    to: Version | None = None
+
+
+class Reconcile(Act):
+    """Make the server agree with the ledger."""
+
+    force: bool = False
+
+
+class OpenRisk(Act):
+    """Open a risk."""
+
+    title: Name
+    owner: Name
+    due: AwareDatetime
+    likelihood: OneToFive
+    impact: OneToFive
+    mitigation: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    projects: tuple[Name, ...] = ()
+
+
+class UpdateRisk(Act):
+    """Change a risk."""
+
+    risk: Name
+    owner: Name | None = None
+    due: AwareDatetime | None = None
+    likelihood: OneToFive | None = None
+    impact: OneToFive | None = None
+    mitigation: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+
+
+class CloseRisk(Act):
+    """Close a risk."""
+
+    risk: Name
+    evidence: Name
+    reason: Words
+
+
+class Reroute(Act):
+    """Send an event of feedback to another project."""
+
+    event: Name
+    to: Name
+    reason: Words
+
+
+class AcceptTask(Act):
+    """Accept a task whose document is kept."""
+
+    run_id: Name
+    digest: Name
+
+
+class DecideTheme(Act):
+    """Queue or decline a theme."""
+
+    theme: Name
+    reason: Words
+    iteration: Annotated[int, Field(ge=1, le=999_999)] | None = None
+
+
+class AbsorbTask(Act):
+    """Write down that a task was absorbed."""
+
+    task: Name
+    iteration: Annotated[int, Field(ge=1, le=999_999)]
+    evidence: Name
+
+
+class DecideTask(Act):
+    """Withdraw or restore a task."""
+
+    task: Name
+    reason: Words
+
+
+class WatchRisks(Act):
+    """Open the risks an iteration shows."""
+
+    iteration: Annotated[int, Field(ge=1, le=999_999)]
+
+
+class RecordReview(Act):
+    """Write down that a quarter was reviewed."""
+
+    quarter: Name
+    run_id: Name
+    digest: Name
+
+
+# Each act imports what does it when it is done: promoting needs nothing of themes, drift or reports, whose import takes
+# longer than the promotion.
