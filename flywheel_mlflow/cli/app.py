@@ -208,6 +208,7 @@ def assemble(
     session = _session(context)
     with progress.steps() as step:
         failed = log_first(session, log, iteration, step, tasks=Path(tasks) if tasks else None)
+        show.failed_pipelines(failed)
         step("assembling")
         assembled = assemble_iteration(
             session.flywheel,

@@ -81,6 +81,12 @@ def ran(found: Sequence[Ran], iteration: int, *, as_json: bool) -> None:
     say(console, f"{good} of {len(found)} pipelines logged a valid run")
 
 
+def failed_pipelines(failed: Sequence[Ran]) -> None:
+    """Which pipelines failed and why, on standard error: an assembly that cannot be made does not hide it."""
+    for item in failed:
+        say(open_console(stderr=True), f"the pipeline of {item.project_id} failed: {item.reason}")
+
+
 def flywheel(found: Flywheel, *, as_json: bool) -> None:
     """What a valid flywheel promises."""
     if as_json:
@@ -292,8 +298,6 @@ def assembled(
     if assembly.undecided:
         open_rules = ", ".join(rule.id for rule in assembly.undecided)
         say(console, f"not decided, because a value they read is unknown: {open_rules}")
-    for item in failed:
-        say(console, f"the pipeline of {item.project_id} failed: {item.reason}")
     for line in _closing_lines(found, settings):
         say(console, line)
 

@@ -210,9 +210,9 @@ class BottleneckRule(Strict):
 class ScoreWeights(Strict):
     """Weights of a project's score; they need not add up to one."""
 
-    checks: Finite = Field(ge=0)
-    kpis: Finite = Field(ge=0)
-    contract: Finite = Field(ge=0)
+    checks: Finite = Field(default=0.4, ge=0)
+    kpis: Finite = Field(default=0.4, ge=0)
+    contract: Finite = Field(default=0.2, ge=0)
 
     @model_validator(mode="after")
     def _some_weight(self) -> Self:
@@ -224,11 +224,15 @@ class ScoreWeights(Strict):
 class Scoring(Strict):
     """How scores become statuses."""
 
-    weights: ScoreWeights
-    blocked_below: Finite = Field(ge=0, le=1, description="A stage with a project scored below this is blocked.")
-    completed_from: Finite = Field(ge=0, le=1, description="A stage must score at least this to be completed.")
+    weights: ScoreWeights = ScoreWeights()
+    blocked_below: Finite = Field(
+        default=0.5, ge=0, le=1, description="A stage with a project scored below this is blocked."
+    )
+    completed_from: Finite = Field(
+        default=0.85, ge=0, le=1, description="A stage must score at least this to be completed."
+    )
     severity_weights: dict[Severity, Annotated[Finite, Field(ge=0)]] = Field(
-        description="Weights that rank bottlenecks."
+        default={"low": 1, "medium": 2, "high": 4}, description="Weights that rank bottlenecks."
     )
 
     @model_validator(mode="after")
@@ -258,14 +262,14 @@ class Blueprint(Strict):
     title: Label
     layers: tuple[Layer, ...] = Field(min_length=1)
     stages: tuple[Stage, ...] = Field(min_length=1)
-    control_points: tuple[ControlPoint, ...]
-    boundaries: tuple[Boundary, ...]
     teams: tuple[Team, ...] = Field(min_length=1)
-    mechanisms: tuple[Mechanism, ...]
-    gates: tuple[Gate, ...] = Field(min_length=1)
-    routing: tuple[Route, ...]
-    bottlenecks: tuple[BottleneckRule, ...]
-    scoring: Scoring
+    control_points: tuple[ControlPoint, ...] = ()
+    boundaries: tuple[Boundary, ...] = ()
+    mechanisms: tuple[Mechanism, ...] = ()
+    gates: tuple[Gate, ...] = Field(default=(), description="Without a gate to it nothing is released to a stage.")
+    routing: tuple[Route, ...] = ()
+    bottlenecks: tuple[BottleneckRule, ...] = ()
+    scoring: Scoring = Scoring()
     people: tuple[Person, ...] = ()
     roles: tuple[Role, ...] = ()
     releases: ReleaseRules = ReleaseRules()

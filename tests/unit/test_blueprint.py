@@ -155,6 +155,20 @@ def test_people_roles_and_release_rules_can_be_left_out_and_set() -> None:
     assert full.gate_to("production") is None
 
 
+def test_a_small_blueprint_leaves_out_what_it_does_not_need(tmp_path: Path) -> None:
+    """Name, title, layers, stages and teams are enough; scores have weights and limits all the same."""
+    document = blueprint_document()
+    small = {key: document[key] for key in ("name", "title", "layers", "teams")} | {"stages": document["stages"][:1]}
+    found = Blueprint.model_validate(small)
+    assert found == Blueprint.model_validate(small | {"control_points": [], "boundaries": [], "gates": []})
+    assert (found.gate_to("staging"), found.routing, found.scoring.completed_from) == (None, (), 0.85)
+    assert set(found.scoring.severity_weights) == {"low", "medium", "high"}
+    put(tmp_path / "flywheel.yaml", {"name": "bare"})
+    with pytest.raises(DocumentError) as caught:
+        read_blueprint(tmp_path)
+    assert [fault.path for fault in caught.value.faults] == ["layers", "stages", "teams", "title"]
+
+
 @pytest.mark.parametrize(
     ("change", "counts"),
     [
