@@ -235,20 +235,25 @@ class Results(Strict):
 
     @field_validator("folder", "published", "metrics", "checks")
     @classmethod
-    def _stays_inside(cls, value: str | None) -> str | None:
-        return value if value is None else _inside(value)
+    def _staysbelow_folder(cls, value: str | None) -> str | None:
+        return value if value is None else below_folder(value)
 
     @field_validator("interfaces", "samples")
     @classmethod
-    def _each_stays_inside(cls, value: dict[str, str]) -> dict[str, str]:
+    def _each_staysbelow_folder(cls, value: dict[str, str]) -> dict[str, str]:
         for path in value.values():
-            _inside(path)
+            below_folder(path)
         return value
 
 
-def _inside(value: str) -> str:
+def below_folder(value: str) -> str:
+    """``value`` if it is a path that stays below the folder it is joined to.
+
+    Raises:
+        ValueError: it is absolute, climbs with ``..``, or holds control characters.
+    """
     if value.startswith(("/", "\\", "~")) or ".." in Path(value).parts or "\\" in value:
-        raise ValueError("must be a path below the project's folder, without '..'")
+        raise ValueError("must be a path below this file's folder, without '..'")
     if any(ord(char) < 32 for char in value):
         raise ValueError("contains control characters")
     return value
