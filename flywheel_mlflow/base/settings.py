@@ -13,6 +13,9 @@ from flywheel_mlflow.base.errors import InputError
 DATA_FOLDER = "mlflow-data"
 DATABASE_FILE = "mlflow.db"
 ARTIFACT_FOLDER = "artifacts"
+#: Where `flywheel ui` listens: this machine alone reaches it.
+UI_HOST = "127.0.0.1"
+UI_PORT = 5000
 
 #: One request may take this long: a search over a store of 100,000 runs answers in about a
 #: second on a quiet machine, and a loaded server is slower, but nobody waits two minutes.

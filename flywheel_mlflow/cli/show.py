@@ -5,13 +5,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 from typing import TYPE_CHECKING
 
 from rich.tree import Tree
 
 from flywheel_mlflow.base.errors import FlywheelError
-from flywheel_mlflow.base.settings import redacted
+from flywheel_mlflow.base.settings import UI_HOST, UI_PORT, redacted
 from flywheel_mlflow.cli.console import clean, counted, open_console, print_json, say, table, yes
 from flywheel_mlflow.evidence.runs import Check, Collected, Outcome
 from flywheel_mlflow.reports.numbers import format_value
@@ -126,6 +126,35 @@ def warn(lines: Iterable[object]) -> None:
 def ready(found: Flywheel, settings: Settings, experiment_id: str) -> None:
     """Where the flywheel is kept."""
     print(f"{found.name} is kept at {settings.shown_uri} (experiment {experiment_id})")
+
+
+def started(folder: Path, projects: Sequence[str]) -> None:
+    """A new flywheel, and the commands that turn and show it."""
+    console = open_console()
+    say(console, f"wrote {folder.name}: flywheel.yaml, the projects {', '.join(projects)}, recipes for CI")
+    say(console, "next:")
+    for command in (f"cd {folder.name}", "flywheel assemble --iteration 1 --log pipelines", "flywheel ui"):
+        say(console, f"  {command}")
+
+
+def served_openly(host: str, *, auth: bool) -> None:
+    """That others reach the server and nobody logs in, where that is so, on standard error."""
+    if not auth and host not in ("127.0.0.1", "localhost", "::1"):
+        say(open_console(stderr=True), f"warning: whoever reaches {host} may write there; --auth lets people log in")
+
+
+def served(server: str, *, browser: bool) -> None:
+    """Where the console is; a browser opens it, where there is a screen and somebody wants it."""
+    import os
+    import webbrowser
+
+    from flywheel_mlflow.operations.serving import can_show
+    from flywheel_mlflow.reports.pages.addresses import Addresses
+
+    address = f"{server}{Addresses().overview()}"
+    say(open_console(), f"console: {address}")
+    if browser and can_show(os.environ):
+        webbrowser.open(address)
 
 
 def logged(run: LoggedRun, *, as_json: bool) -> None:
@@ -332,10 +361,13 @@ def _closing_lines(found: Assembled, settings: Settings) -> Iterator[str]:
     if settings.is_server:
         yield from _addresses(settings.shown_uri.rstrip("/"), page, found.table, pages=found.pages)
     else:
-        yield f"serve it: FLYWHEEL_ROOT={quote(str(settings.root.absolute()))} mlflow server --app-name flywheel \\"
-        yield f"          --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri {quote(settings.shown_uri)} \\"
-        yield f"          --artifacts-destination {quote(str(settings.artifact_root))}"
-        yield from _addresses("http://127.0.0.1:5000", page, found.table, pages=True)
+        from flywheel_mlflow.operations.serving import server_environment, server_words
+
+        yield "look at it: flywheel ui"
+        setting = " ".join(f"{name}={quote(value)}" for name, value in server_environment(settings).items())
+        lines = [join(words) for words in server_words(settings, uri=settings.shown_uri)]
+        yield f"serve it: {setting} " + " \\\n          ".join(lines)
+        yield from _addresses(f"http://{UI_HOST}:{UI_PORT}", page, found.table, pages=True)
 
 
 def _addresses(server: str, run: str, table: str, *, pages: bool) -> Iterator[str]:

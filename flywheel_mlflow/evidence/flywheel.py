@@ -81,7 +81,7 @@ def find_root(start: Path) -> Path:
             return folder
     raise DocumentError(
         [Fault(str(start / BLUEPRINT_FILE), 0, "", "no such file, here or in any folder above")],
-        hint="run inside a flywheel's folder or name it with --root",
+        hint="run inside a flywheel's folder or name it with --root; `flywheel init NAME` starts a new one",
     )
 
 

@@ -24,7 +24,8 @@ from flywheel_mlflow.promises.thresholds import DriftSettings
 BLUEPRINT_FILE = "flywheel.yaml"
 INCLUDE = "include"
 
-FlywheelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9\-]{1,62}$")]
+NAME_PATTERN = r"^[a-z][a-z0-9\-]{1,62}$"
+FlywheelName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 PersonName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@\-]{0,126}$")]
 PublicKey = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
 Days = Annotated[int, Field(strict=True, ge=1, le=365)]
