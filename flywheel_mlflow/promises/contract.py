@@ -233,6 +233,11 @@ class Results(Strict):
         description="The outcome of each sample behind a KPI, as JSONL; with a * the one file that fits.",
     )
 
+    @property
+    def has_suite(self) -> bool:
+        """Whether the contract says where a test suite's report is; without one the file may be missing."""
+        return "checks" in self.model_fields_set
+
     @field_validator("folder", "published", "metrics", "checks")
     @classmethod
     def _staysbelow_folder(cls, value: str | None) -> str | None:
@@ -269,7 +274,7 @@ class Costs(Strict):
 class CheckPolicy(Strict):
     """Which checks must pass before others may build on the project."""
 
-    required: tuple[Label, ...] = Field(min_length=1)
+    required: tuple[Label, ...] = ()
     min_pass_rate: Finite = Field(default=1.0, gt=0, le=1)
 
 
@@ -324,7 +329,7 @@ class Contract(Strict):
     interfaces_in: tuple[InterfaceIn, ...] = ()
     kpis: tuple[Kpi, ...] = Field(min_length=1)
     suites: tuple[Suite, ...] = Field(default=(), description="Groups of KPIs with one pooled verdict each.")
-    checks: CheckPolicy
+    checks: CheckPolicy = CheckPolicy()
     costs: Costs = Costs()
     review: Review
     carry: Carry

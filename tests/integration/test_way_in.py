@@ -19,9 +19,9 @@ import pytest
 import requests
 import yaml
 from servers.tracking import START_LIMIT_S, free_port
-from workbench import TELEMETRY_OFF, flywheel_command
+from workbench import TELEMETRY_OFF, flywheel_command, records, write_records
 
-from flywheel_mlflow.operations.projects.starting import Template, new_flywheel
+from flywheel_mlflow.operations.projects.starting import Template, init_project, new_flywheel
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -159,6 +159,32 @@ def test_validate_and_assemble_agree_about_what_is_missing(tmp_path: Path) -> No
     assert assembled.code == 0, assembled.err
     assert assembled.json["stages"]["later"] == {"status": "missing", "score": None}
     assert flywheel_command("check", root=root, uri=uri).code == 0
+
+
+def test_a_project_without_a_test_suite_is_logged(tmp_path: Path) -> None:
+    """Metrics and data are enough: the records' checks count; a report that the contract names must be there."""
+    root, _ = new_flywheel("wheel", ["corpus"], "minimal", parent=tmp_path, version="0")
+    uri = f"sqlite:///{root / 'mlflow-data' / 'mlflow.db'}"
+    contract = init_project(root / "projects" / "reviews", root)
+    results = contract.parent / "results"
+    write_records(results / "data.jsonl", records(40))
+    (results / "metrics.json").write_text('{"counts": {"records": 40}}')
+    logged = flywheel_command("log", "reviews", "-i", "1", root=root, uri=uri)
+    assert (logged.code, "consumable: yes" in logged.out) == (0, True), logged.out + logged.err
+    (results / "data.jsonl").unlink()
+    bare = flywheel_command("log", "reviews", "-i", "1", root=root, uri=uri)
+    assert (bare.code, "no check ran" in bare.out) == (0, True), bare.out + bare.err
+    contract.write_text(contract.read_text().replace("# checks: checks.xml ", "checks: checks.xml "))
+    named = flywheel_command("log", "reviews", "-i", "1", root=root, uri=uri)
+    assert named.code == 2
+    assert "checks.xml: no such file" in named.err
+    assert "take results.checks out" in named.err
+    text = contract.read_text().replace("  # checks_format", "  checks_format")
+    contract.write_text(text.replace("checks:\n  required: [reviews_data.unique_ids]\n  min_pass_rate: 1.0\n", ""))
+    write_records(results / "data.jsonl", records(40))
+    (results / "checks.xml").write_text('<testsuite><testcase classname="t" name="a"/></testsuite>')
+    demanding_nothing = flywheel_command("log", "reviews", "-i", "1", root=root, uri=uri)
+    assert "consumable: yes" in demanding_nothing.out, demanding_nothing.out + demanding_nothing.err
 
 
 def test_a_flywheel_without_projects_says_so(tmp_path: Path) -> None:
