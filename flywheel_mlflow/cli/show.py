@@ -221,6 +221,8 @@ def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) ->
     say(console, f"{verb} {counted(len(found.run_ids), 'run')} for {project_id}")
     for run_id in found.run_ids:
         say(console, f"  {run_id}")
+    if len(found.run_ids) > 1:
+        say(console, "  a project has one run in an iteration: of these the one that ended last counts")
     for item in found.left_alone:
         say(console, f"  left alone {item.run_id}: {item.reason}")
     for what, names in found.sources.items():

@@ -187,6 +187,13 @@ def test_a_project_without_a_test_suite_is_logged(tmp_path: Path) -> None:
     assert "consumable: yes" in demanding_nothing.out, demanding_nothing.out + demanding_nothing.err
 
 
+def test_a_consumer_without_a_flywheels_files_is_told_what_to_name(installed: dict[str, str], tmp_path: Path) -> None:
+    """Outside every flywheel `resolve` and `pull` ask for its name, and not for its files."""
+    for words in (["resolve", "corpus_data"], ["pull", "corpus_data", "--out", "data"]):
+        ended = run("flywheel", *words, cwd=tmp_path, env=installed)
+        assert (ended.returncode, "--flywheel NAME" in ended.stderr) == (2, True), ended.stderr
+
+
 def test_a_flywheel_without_projects_says_so(tmp_path: Path) -> None:
     """Validate ends with 0 and a note; assemble with 2 and what to do, and a failed pipeline is told by name."""
     root, _ = new_flywheel("wheel", ["corpus"], "minimal", parent=tmp_path, version="0")
