@@ -10,10 +10,18 @@ from typing import Any
 import yaml
 
 from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER, Flywheel, load_flywheel
-from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE
+from flywheel_mlflow.promises.blueprint import blueprint_files
 from flywheel_mlflow.promises.contract import CONTRACT_FILE
 
 SHIPPED = Path(__file__).resolve().parents[1]
+
+
+def copy_blueprint(folder: Path) -> None:
+    """The shipped ``flywheel.yaml`` in ``folder``, with the files it includes."""
+    for path in blueprint_files(SHIPPED):
+        target = folder / path.relative_to(SHIPPED)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
 
 
 def write_flywheel(folder: Path, projects: int) -> Flywheel:
@@ -22,7 +30,7 @@ def write_flywheel(folder: Path, projects: int) -> Flywheel:
     The first fifteen are the shipped ones. The others are copies of the shipped upstream projects, round after
     round; the copies of a round read from each other as the originals do.
     """
-    shutil.copy(SHIPPED / BLUEPRINT_FILE, folder / BLUEPRINT_FILE)
+    copy_blueprint(folder)
     for place, document in _contracts(projects):
         target = folder / PROJECTS_FOLDER / place / CONTRACT_FILE
         target.parent.mkdir(parents=True)

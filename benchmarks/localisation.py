@@ -23,6 +23,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from flywheels import copy_blueprint
+
 from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.drift import KpiVerdict
 from flywheel_mlflow.drift.differences import Pair, differences, kpi_findings
@@ -119,7 +121,7 @@ def _base(base: Path, jobs: int, *, tasks: bool) -> Flywheel:
     root, store = base / "root", base / "store"
     if not root.is_dir():
         root.mkdir(parents=True)
-        shutil.copy(SHIPPED / "flywheel.yaml", root)
+        copy_blueprint(root)
         shutil.copytree(SHIPPED / "projects", root / "projects", ignore=shutil.ignore_patterns("__pycache__"))
     flywheel = load_flywheel(root)
     if not (store / "mlflow.db").is_file():

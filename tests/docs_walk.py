@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from workbench import TELEMETRY_OFF, flywheel_command
+from workbench import TELEMETRY_OFF, copy_blueprint, flywheel_command
 
 #: A fenced block with its language and, for a file to write, its title.
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -49,7 +49,7 @@ def follow(document: str, repository: Path, folder: Path) -> int:
     Files are written and commands run in the order of the page; each command must end as the page says, else with 0.
     """
     shutil.copytree(repository / "projects", folder / "projects")
-    shutil.copy(repository / "flywheel.yaml", folder)
+    copy_blueprint(repository, folder)
     uri = f"sqlite:///{folder}/mlflow-data/mlflow.db"
     soon = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}"
     followed = 0

@@ -162,9 +162,15 @@ def contract_documents() -> dict[str, Document]:
 
 
 def write_flywheel(
-    root: Path, *, blueprint: Document | None = None, contracts: Mapping[str, Document] | None = None
+    root: Path,
+    *,
+    blueprint: Document | None = None,
+    contracts: Mapping[str, Document] | None = None,
+    parts: Mapping[str, Document] | None = None,
 ) -> Path:
-    """The flywheel as files below ``root``."""
+    """The flywheel as files below ``root``; ``parts`` are files that the blueprint includes."""
+    for name, document in (parts or {}).items():
+        put(root / name, document)
     put(root / "flywheel.yaml", blueprint if blueprint is not None else blueprint_document())
     for name, document in (contract_documents() if contracts is None else contracts).items():
         put(root / "projects" / name / "project.yaml", document)

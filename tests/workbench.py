@@ -27,6 +27,7 @@ from flywheel_mlflow.importers import read_checks
 from flywheel_mlflow.operations.assembly.assembling import collect_iteration
 from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun
 from flywheel_mlflow.operations.projects.results import log_published
+from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, blueprint_files
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.tracking import Tracking, connect
 
@@ -39,12 +40,20 @@ def fresh_name() -> str:
     return f"fw-{uuid.uuid4().hex[:16]}"
 
 
+def copy_blueprint(repository: Path, folder: Path) -> None:
+    """The shipped ``flywheel.yaml`` in ``folder``, with the files it includes."""
+    for path in blueprint_files(repository):
+        target = folder / path.relative_to(repository)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+
 def copy_flywheel(repository: Path, folder: Path, name: str) -> Path:
     """The shipped blueprint, contracts and published figures in ``folder``, under another name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = (repository / "flywheel.yaml").read_text(encoding="utf-8")
+    copy_blueprint(repository, folder)
+    text = (folder / BLUEPRINT_FILE).read_text(encoding="utf-8")
     assert "name: llm-data-flywheel\n" in text
-    (folder / "flywheel.yaml").write_text(text.replace("name: llm-data-flywheel\n", f"name: {name}\n"))
+    (folder / BLUEPRINT_FILE).write_text(text.replace("name: llm-data-flywheel\n", f"name: {name}\n"))
     for contract in (repository / "projects").glob("*/project.yaml"):
         home = folder / "projects" / contract.parent.name
         home.mkdir(parents=True)

@@ -208,7 +208,9 @@ def add_acceptance(
     # A carried run belongs to an earlier iteration, and so does its end.
     fresh = [entry.evidence for entry in upstream if entry.evidence and entry.state is EvidenceState.EVIDENCED]
     ended = max((evidence.ended for evidence in fresh if evidence.ended), default=None)
-    cycle = (ended - previous_ended).total_seconds() / SECONDS_PER_DAY if ended and previous_ended else None
+    cycle: float | None = None
+    if ended and previous_ended and ended >= previous_ended:
+        cycle = (ended - previous_ended).total_seconds() / SECONDS_PER_DAY
     add(
         "iteration_cycle_days",
         cycle,
@@ -257,7 +259,9 @@ def add_reflux(reflux: Reflux, absorbed: Iterable[AbsorbedTask], metrics: Metric
 def _cycle_note(ended: datetime | None, previous_ended: datetime | None) -> str:
     if previous_ended is None:
         return "no earlier iteration to measure from"
-    return "" if ended else "no run of this iteration to measure to"
+    if ended is None:
+        return "no run of this iteration to measure to"
+    return "" if ended >= previous_ended else "its last run ended before that of the iteration before"
 
 
 def find_bottlenecks(

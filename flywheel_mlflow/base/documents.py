@@ -6,8 +6,8 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,11 +44,15 @@ Location = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed document: plain values, and the line (from 1) each place started on."""
+    """A parsed document: plain values, and the line (from 1) each place started on.
+
+    ``origins`` names the file of each top-level key that lies in another file than ``name``.
+    """
 
     name: str
     value: Any
     lines: Mapping[Location, int]
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     def line_of(self, location: Location) -> int:
         """The line of ``location`` or of the nearest place around it that has one."""
@@ -58,7 +62,8 @@ class Document:
 
     def fault(self, location: Location, message: str) -> Fault:
         """A fault at ``location`` of this document."""
-        return Fault(self.name, self.line_of(location), dotted(location), message)
+        name = self.origins.get(str(location[0]), self.name) if location else self.name
+        return Fault(name, self.line_of(location), dotted(location), message)
 
 
 def dotted(location: Location) -> str:
@@ -299,14 +304,55 @@ def load_model(path: Path, model: type[Model], *, name: str | None = None) -> tu
         DocumentError: every fault of the file together.
         StorageError: the file cannot be read.
     """
+    document = load_mapping(path, name=name)
+    return parse_model(document, model), document
+
+
+def load_mapping(path: Path, *, name: str | None = None) -> Document:
+    """A YAML file that is a mapping of keys to values.
+
+    Raises:
+        DocumentError: every fault that can be found without a model.
+        StorageError: the file cannot be read.
+    """
     shown = name or str(path)
     document = parse_yaml(read_text(path, name=shown), name=shown)
     if not isinstance(document.value, dict):
         raise DocumentError([Fault(shown, 1, "", "the document must be a mapping of keys to values")])
+    return document
+
+
+def parse_model(document: Document, model: type[Model]) -> Model:
+    """A document's values parsed strictly into ``model``.
+
+    Raises:
+        DocumentError: every fault of the document together.
+    """
     try:
-        return model.model_validate(document.value), document
+        return model.model_validate(document.value)
     except ValidationError as error:
         raise DocumentError(faults_of(error, document)) from error
+
+
+def merge(main: Document, parts: Iterable[Document]) -> Document:
+    """One document of several mappings; places keep their file and line.
+
+    Raises:
+        DocumentError: every top-level key that is in two of them.
+    """
+    value, lines = dict(main.value), dict(main.lines)
+    origins: dict[str, str] = {}
+    faults = []
+    for part in parts:
+        for key in part.value:
+            if key in value:
+                faults.append(part.fault((key,), f"this key is also in {origins.get(key, main.name)}"))
+            value.setdefault(key, part.value[key])
+            origins.setdefault(key, part.name)
+        lines |= {place: line for place, line in part.lines.items() if place}
+    if faults:
+        raise DocumentError(faults)
+    return Document(main.name, value, lines, origins)
 
 
 _ABSENT = object()

@@ -7,12 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from flywheel_mlflow.base.errors import InputError
 
 DATA_FOLDER = "mlflow-data"
 DATABASE_FILE = "mlflow.db"
 ARTIFACT_FOLDER = "artifacts"
+#: Where `flywheel ui` listens: this machine alone reaches it.
+UI_HOST = "127.0.0.1"
+UI_PORT = 5000
 
 #: One request may take this long: a search over a store of 100,000 runs answers in about a
 #: second on a quiet machine, and a loaded server is slower, but nobody waits two minutes.
@@ -65,13 +69,16 @@ class Settings:
 def read_settings(root: Path, environ: Mapping[str, str], *, tracking_uri: str | None = None) -> Settings:
     """The settings for a flywheel at ``root``; an explicit ``tracking_uri`` wins over the environment.
 
-    Without either, everything is kept in a database file and a folder under ``mlflow-data``.
+    Without either, everything is kept in a database file and a folder under ``mlflow-data``. ``mlflow run`` always sets
+    the environment: to ``mlflow.db`` in the flywheel's folder where nobody chose a store, which is understood so.
 
     Raises:
         InputError: a tracking URI this product cannot use.
     """
     embedded = root / DATA_FOLDER / DATABASE_FILE
-    uri = tracking_uri or environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{embedded}"
+    chosen = environ.get("MLFLOW_TRACKING_URI") or ""
+    unchosen = _is_default(root, chosen)
+    uri = tracking_uri or ("" if unchosen else chosen) or f"sqlite:///{embedded}"
     if uri == "sqlite:///" or not uri.startswith(("sqlite:///", "http://", "https://")):
         raise InputError(
             f"cannot keep a flywheel at {without_credentials(uri)[:200]!r}",
@@ -86,9 +93,16 @@ def read_settings(root: Path, environ: Mapping[str, str], *, tracking_uri: str |
         tracking_uri=uri,
         artifact_root=artifact_root,
         actor=environ.get("MLFLOW_TRACKING_USERNAME") or _login(),
-        run_id=environ.get("MLFLOW_RUN_ID") or None,
-        experiment_id=environ.get("MLFLOW_EXPERIMENT_ID") or None,
+        # What `mlflow run` made lies in the store it chose.
+        run_id=None if unchosen else environ.get("MLFLOW_RUN_ID") or None,
+        experiment_id=None if unchosen else environ.get("MLFLOW_EXPERIMENT_ID") or None,
     )
+
+
+def _is_default(root: Path, uri: str) -> bool:
+    """Whether ``uri`` is where MLflow itself keeps runs when it stands in ``root`` and nobody said where."""
+    place = Path(unquote(uri.removeprefix("sqlite:///")))
+    return uri.startswith("sqlite:///") and place.resolve() == root.resolve() / DATABASE_FILE
 
 
 def without_credentials(uri: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.base.settings import UI_HOST, UI_PORT
 from flywheel_mlflow.cli.drift import drift as drift_command
 from flywheel_mlflow.cli.feedback import feedback
 from flywheel_mlflow.cli.groups import GroupedCommands
@@ -98,13 +100,53 @@ def schema(
 
 
 @app.command()
-def init(context: Context) -> None:
-    """Prepare the store and its experiments. Safe to run again."""
+def init(
+    context: Context,
+    name: Annotated[
+        str | None, typer.Argument(help="Write a new flywheel into a folder of this name; left out: the one here.")
+    ] = None,
+    project: Annotated[
+        list[str] | None, typer.Option(help="A project of the new flywheel; may be given several times.")
+    ] = None,
+    template: Annotated[
+        Literal["minimal", "llm"],
+        typer.Option(help="minimal: independent projects; llm: each project reads the one before it."),
+    ] = "minimal",
+) -> None:
+    """Start a new flywheel, or prepare the store of this one. Safe to run again."""
     from flywheel_mlflow.cli import show
     from flywheel_mlflow.operations.projects.starting import init_flywheel
 
+    if name is None:
+        if project or template != "minimal":
+            raise InputError("--project and --template are for a new flywheel", hint="flywheel init NAME --project ID")
+        session = _session(context)
+        show.ready(session.flywheel, session.settings, init_flywheel(session.flywheel, session.tracking))
+        return
+    from flywheel_mlflow import __version__
+    from flywheel_mlflow.operations.projects.starting import new_flywheel
+
+    show.started(*new_flywheel(name, project or (), template, parent=Path.cwd(), version=__version__))
+
+
+@app.command()
+def ui(
+    context: Context,
+    host: Annotated[
+        str, typer.Option(help="Where it listens; others reach it only on another host than this.")
+    ] = UI_HOST,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The port it listens on.")] = UI_PORT,
+    auth: Annotated[bool, typer.Option("--auth", help="With accounts: people log in.")] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the console in a browser.")] = True,
+) -> None:
+    """Serve MLflow with the console, and open a browser. Ctrl-C ends it."""
+    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.operations.serving import serve
+
     session = _session(context)
-    show.ready(session.flywheel, session.settings, init_flywheel(session.flywheel, session.tracking))
+    _ = session.flywheel  # faults of its files are told here, and not by the server's start
+    show.served_openly(host, auth=auth)
+    serve(session.settings, host=host, port=port, auth=auth, ready=partial(show.served, browser=browser))
 
 
 @app.command("init-project")
@@ -113,10 +155,11 @@ def init_project_command(
 ) -> None:
     """Write a commented contract for a new project."""
     from flywheel_mlflow.cli.session import root_or_none
-    from flywheel_mlflow.operations.projects.starting import init_project
+    from flywheel_mlflow.operations.projects.starting import init_project, next_step
 
-    target = init_project(folder, root_or_none(context.obj[0]))
-    typer.echo(f"wrote {target}\nnext: edit it, then run `flywheel validate`")
+    root = root_or_none(context.obj[0])
+    target = init_project(folder, root)
+    typer.echo(f"wrote {target}\n{next_step(target, root)}")
 
 
 @app.command()
@@ -221,6 +264,7 @@ def assemble(
     session = _session(context)
     with progress.steps() as step:
         failed = log_first(session, log, iteration, step, tasks=Path(tasks) if tasks else None)
+        show.failed_pipelines(failed)
         step("assembling")
         assembled = assemble_iteration(
             session.flywheel,
@@ -344,7 +388,6 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show where a number comes from, down to run ids. With --between: what may have changed it."""
-    from flywheel_mlflow.base.errors import InputError
     from flywheel_mlflow.cli import show, show_suspects
     from flywheel_mlflow.operations.assembly.explaining import explain_metric
     from flywheel_mlflow.operations.assembly.localising import localise

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: Every command stands in one group; the order is that of the help.
 GROUPS = {
-    "Start": ("init", "init-project", "validate", "schema"),
+    "Start": ("init", "init-project", "validate", "schema", "ui"),
     "Runs of projects": ("log", "adopt", "run-projects"),
     "Iterations": ("collect", "assemble", "check", "report", "review"),
     "Questions": ("explain", "impact", "drift"),

@@ -46,12 +46,16 @@ def list_command(context: Context, as_json: AsJson = False) -> None:
 
 
 @releases.command("show")
-def show_command(context: Context, version: Version, as_json: AsJson = False) -> None:
+def show_command(
+    context: Context,
+    at: Annotated[str, typer.Argument(metavar="version", help="The release's number, or production or staging.")],
+    as_json: AsJson = False,
+) -> None:
     """Show a release: contents, verdicts, approvals."""
     from flywheel_mlflow.cli import show_releases
     from flywheel_mlflow.operations.reading.telling import show_release
 
-    show_releases.shown(show_release(open_session(context).acting, version), as_json=as_json)
+    show_releases.shown(show_release(open_session(context).acting, at), as_json=as_json)
 
 
 @releases.command("diff")

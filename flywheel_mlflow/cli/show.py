@@ -5,13 +5,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 from typing import TYPE_CHECKING
 
 from rich.tree import Tree
 
 from flywheel_mlflow.base.errors import FlywheelError
-from flywheel_mlflow.base.settings import redacted
+from flywheel_mlflow.base.settings import UI_HOST, UI_PORT, redacted
 from flywheel_mlflow.cli.console import clean, counted, open_console, print_json, say, table, yes
 from flywheel_mlflow.evidence.runs import Check, Collected, Outcome
 from flywheel_mlflow.reports.numbers import format_value
@@ -81,6 +81,12 @@ def ran(found: Sequence[Ran], iteration: int, *, as_json: bool) -> None:
     say(console, f"{good} of {len(found)} pipelines logged a valid run")
 
 
+def failed_pipelines(failed: Sequence[Ran]) -> None:
+    """Which pipelines failed and why, on standard error: an assembly that cannot be made does not hide it."""
+    for item in failed:
+        say(open_console(stderr=True), f"the pipeline of {item.project_id} failed: {item.reason}")
+
+
 def flywheel(found: Flywheel, *, as_json: bool) -> None:
     """What a valid flywheel promises."""
     if as_json:
@@ -120,6 +126,35 @@ def warn(lines: Iterable[object]) -> None:
 def ready(found: Flywheel, settings: Settings, experiment_id: str) -> None:
     """Where the flywheel is kept."""
     print(f"{found.name} is kept at {settings.shown_uri} (experiment {experiment_id})")
+
+
+def started(folder: Path, projects: Sequence[str]) -> None:
+    """A new flywheel, and the commands that turn and show it."""
+    console = open_console()
+    say(console, f"wrote {folder.name}: flywheel.yaml, the projects {', '.join(projects)}, recipes for CI")
+    say(console, "next:")
+    for command in (f"cd {folder.name}", "flywheel assemble --iteration 1 --log pipelines", "flywheel ui"):
+        say(console, f"  {command}")
+
+
+def served_openly(host: str, *, auth: bool) -> None:
+    """That others reach the server and nobody logs in, where that is so, on standard error."""
+    if not auth and host not in ("127.0.0.1", "localhost", "::1"):
+        say(open_console(stderr=True), f"warning: whoever reaches {host} may write there; --auth lets people log in")
+
+
+def served(server: str, *, browser: bool) -> None:
+    """Where the console is; a browser opens it, where there is a screen and somebody wants it."""
+    import os
+    import webbrowser
+
+    from flywheel_mlflow.operations.serving import can_show
+    from flywheel_mlflow.reports.pages.addresses import Addresses
+
+    address = f"{server}{Addresses().overview()}"
+    say(open_console(), f"console: {address}")
+    if browser and can_show(os.environ):
+        webbrowser.open(address)
 
 
 def logged(run: LoggedRun, *, as_json: bool) -> None:
@@ -186,6 +221,8 @@ def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) ->
     say(console, f"{verb} {counted(len(found.run_ids), 'run')} for {project_id}")
     for run_id in found.run_ids:
         say(console, f"  {run_id}")
+    if len(found.run_ids) > 1:
+        say(console, "  a project has one run in an iteration: of these the one that ended last counts")
     for item in found.left_alone:
         say(console, f"  left alone {item.run_id}: {item.reason}")
     for what, names in found.sources.items():
@@ -292,8 +329,6 @@ def assembled(
     if assembly.undecided:
         open_rules = ", ".join(rule.id for rule in assembly.undecided)
         say(console, f"not decided, because a value they read is unknown: {open_rules}")
-    for item in failed:
-        say(console, f"the pipeline of {item.project_id} failed: {item.reason}")
     for line in _closing_lines(found, settings):
         say(console, line)
 
@@ -328,10 +363,13 @@ def _closing_lines(found: Assembled, settings: Settings) -> Iterator[str]:
     if settings.is_server:
         yield from _addresses(settings.shown_uri.rstrip("/"), page, found.table, pages=found.pages)
     else:
-        yield f"serve it: FLYWHEEL_ROOT={quote(str(settings.root.absolute()))} mlflow server --app-name flywheel \\"
-        yield f"          --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri {quote(settings.shown_uri)} \\"
-        yield f"          --artifacts-destination {quote(str(settings.artifact_root))}"
-        yield from _addresses("http://127.0.0.1:5000", page, found.table, pages=True)
+        from flywheel_mlflow.operations.serving import server_environment, server_words
+
+        yield "look at it: flywheel ui"
+        setting = " ".join(f"{name}={quote(value)}" for name, value in server_environment(settings).items())
+        lines = [join(words) for words in server_words(settings, uri=settings.shown_uri)]
+        yield f"serve it: {setting} " + " \\\n          ".join(lines)
+        yield from _addresses(f"http://{UI_HOST}:{UI_PORT}", page, found.table, pages=True)
 
 
 def _addresses(server: str, run: str, table: str, *, pages: bool) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from flywheel_mlflow.base.errors import DocumentError, InputError, ServerError
 from flywheel_mlflow.base.signing import SigningKey, read_key
 from flywheel_mlflow.evidence.flywheel import Flywheel, contract_folders, load_flywheel
-from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE
+from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, blueprint_files
 from flywheel_mlflow.promises.contract import CONTRACT_FILE
 
 ROOT_VARIABLE = "FLYWHEEL_ROOT"
@@ -25,7 +25,8 @@ class ServedFlywheel:
         self.root = root
         self.key = key
         self._lock = threading.Lock()
-        self._stamp = _stamp(root)
+        self._blueprint = blueprint_files(root)
+        self._stamp = _stamp(root, self._blueprint)
         self._flywheel = load_flywheel(root)
         #: What the server announces; another name is another ledger, and needs another start.
         self.name = self._flywheel.name
@@ -43,9 +44,10 @@ class ServedFlywheel:
             ServerError: the files have faults, or no longer fit this server; nothing is decided until they do.
         """
         with self._lock:
-            stamp = _stamp(self.root)
-            if stamp != self._stamp:
+            if _stamp(self.root, self._blueprint) != self._stamp:
                 try:
+                    files = blueprint_files(self.root)
+                    stamp = _stamp(self.root, files)
                     found = load_flywheel(self.root)
                     self._check(found)
                 except (DocumentError, InputError) as error:
@@ -53,7 +55,7 @@ class ServedFlywheel:
                         f"the flywheel's files on the server cannot be used: {_told(error)}",
                         hint="correct them on the server: `flywheel validate` there tells every fault",
                     ) from error
-                self._flywheel, self._stamp = found, stamp
+                self._flywheel, self._stamp, self._blueprint = found, stamp, files
             return self._flywheel
 
     def _check(self, flywheel: Flywheel) -> None:
@@ -77,9 +79,9 @@ def _told(error: DocumentError | InputError) -> str:
     return f"{error.what} ({error.hint})"
 
 
-def _stamp(root: Path) -> Stamp:
+def _stamp(root: Path, blueprint: Iterable[Path]) -> Stamp:
     """What tells that a file changed: path, nanoseconds of its last change, bytes; a missing file has zeros."""
-    files = [root / BLUEPRINT_FILE, *(folder / CONTRACT_FILE for folder in contract_folders(root))]
+    files = [*blueprint, *(folder / CONTRACT_FILE for folder in contract_folders(root))]
     return tuple(_facts(files))
 
 

@@ -227,6 +227,18 @@ class ReleaseState:
             raise UnknownName("release", str(version), [str(item) for item in self.releases])
         return self.releases[version]
 
+    def release_at(self, at: str) -> Release:
+        """The release of a number, or the one that stands in a stage now.
+
+        Raises:
+            UnknownName: the ledger registered no such version, or nothing stands there.
+        """
+        version = self.current.get(at)
+        if version is None and not at.isdecimal():
+            standing = [name for name, number in self.current.items() if number is not None]
+            raise UnknownName("release", at, [*map(str, self.releases), *standing])
+        return self.release(version if version is not None else int(at))
+
     def stage_of(self, version: int) -> ReleaseStage:
         """Where a release stands now; production goes before staging when both point to it."""
         release = self.release(version)

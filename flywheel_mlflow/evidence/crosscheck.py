@@ -10,12 +10,14 @@ from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.evidence.lineage import circle_of, producers
 from flywheel_mlflow.evidence.provenance import own_direction
 from flywheel_mlflow.evidence.schemas import serves
-from flywheel_mlflow.promises.blueprint import Blueprint
-from flywheel_mlflow.promises.contract import COMPUTED_NAMES, Contract, field_types, share_scale
+from flywheel_mlflow.promises.blueprint import Blueprint, Criterion
+from flywheel_mlflow.promises.contract import COMPUTED_NAMES, RESERVED_IDS, Contract, field_types, share_scale
 from flywheel_mlflow.promises.routes import KNOWN_FROM_EVENT
 
 ReadContract = tuple[Contract, Document]
 ReadBlueprint = tuple[Blueprint, Document]
+#: Where something is named, the name, the names that exist, and of what kind they are.
+Reference = tuple[Location, str, set[str], str]
 
 
 def contract_faults(contracts: Sequence[ReadContract], *, complete: bool) -> Iterator[Fault]:
@@ -111,8 +113,50 @@ def blueprint_faults(blueprint: ReadBlueprint, contracts: Sequence[ReadContract]
     for contract, document in contracts:
         yield from _unknown_parts(blueprint[0], contract, document)
     if complete:
-        yield from _unknown_projects(*blueprint, contracts)
-        yield from _unused_parts(*blueprint, contracts)
+        yield from _unknown_numbers(*blueprint, contracts)
+
+
+def blueprint_notes(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:
+    """What the blueprint names and nobody has written yet: it may be there before its projects.
+
+    Projects, interfaces, and stages and layers to which no project belongs.
+    """
+    ids = {contract.id for contract, _ in contracts}
+    made = set(producers(contract for contract, _ in contracts))
+    for place, name, known, kind in _named_by_blueprint(plan, ids, made):
+        if name not in known:
+            verb = "makes the interface" if kind == "interface" else "is called"
+            yield document.fault(place, f"no project {verb} {name!r} yet")
+    stages = {name for contract, _ in contracts for name in contract.stages}
+    layers = {name for contract, _ in contracts for name in contract.layers}
+    declared = [("stages", index, item.id, stages) for index, item in enumerate(plan.stages)]
+    declared += [("layers", index, item.id, layers) for index, item in enumerate(plan.layers)]
+    for key, index, name, used in declared:
+        if name not in used:
+            yield document.fault((key, index, "id"), f"no project belongs to {name} yet")
+
+
+def _named_by_blueprint(plan: Blueprint, ids: set[str], made: set[str]) -> Iterator[Reference]:
+    """Every project and interface the blueprint names."""
+    for index, rule in enumerate(plan.bottlenecks):
+        for metric in parse_rule(rule.when).metrics:
+            yield ("bottlenecks", index, "when"), _owner(metric), ids, "project"
+    for index, gate in enumerate(plan.gates):
+        for position, criterion in enumerate(gate.criteria):
+            if criterion.metric and _owner(criterion.metric) not in RESERVED_IDS:
+                yield ("gates", index, "criteria", position, "metric"), _owner(criterion.metric), ids, "project"
+    for index, exception in enumerate(plan.drift.kpis):
+        yield ("drift", "kpis", index, "kpi"), _owner(exception.kpi), ids, "project"
+    for index, signal in enumerate(plan.drift.signals):
+        yield ("drift", "signals", index, "signal"), signal.signal.partition("/")[0], made, "interface"
+    for index, route in enumerate(plan.routing):
+        yield ("routing", index, "to"), route.to, ids | KNOWN_FROM_EVENT, "project"
+        for position, sign in enumerate(route.when):
+            place: Location = ("routing", index, "when", position)
+            for field, names in (("project", sign.project), ("made_by", sign.made_by)):
+                yield from (((*place, field), name, ids, "project") for name in names)
+            for field, names in (("interface", sign.interface), ("built_on", sign.built_on)):
+                yield from (((*place, field), name, made, "interface") for name in names)
 
 
 def _unknown_parts(plan: Blueprint, contract: Contract, document: Document) -> Iterator[Fault]:
@@ -121,7 +165,7 @@ def _unknown_parts(plan: Blueprint, contract: Contract, document: Document) -> I
     layers = {item.id for item in plan.layers}
     stages = {item.id for item in plan.stages}
     controls = {item.id for item in plan.control_points} | {item.id for item in plan.boundaries}
-    references: list[tuple[Location, str, set[str], str]] = [(("owner",), contract.owner, teams, "team")]
+    references: list[Reference] = [(("owner",), contract.owner, teams, "team")]
     references += [(("layers", index), name, layers, "layer") for index, name in enumerate(contract.layers)]
     references += [(("stages", index), name, stages, "stage") for index, name in enumerate(contract.stages)]
     for index, name in enumerate(contract.review.controls):
@@ -131,80 +175,59 @@ def _unknown_parts(plan: Blueprint, contract: Contract, document: Document) -> I
             yield document.fault(place, f"no {kind} is called {name!r}")
 
 
-def _unknown_projects(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:
-    """References from the blueprint to projects and KPIs that do not exist."""
+def _unknown_numbers(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:
+    """References from the blueprint to what the projects that are there do not have."""
     ids = {contract.id for contract, _ in contracts}
     kpis = {f"{contract.id}.{kpi.name}" for contract, _ in contracts for kpi in contract.kpis}
-    for index, rule in enumerate(plan.bottlenecks):
-        for metric in parse_rule(rule.when).metrics:
-            if metric not in kpis:
-                yield document.fault(("bottlenecks", index, "when"), f"no contract declares the KPI {metric}")
-    suites = {f"{contract.id}.{suite.name}" for contract, _ in contracts for suite in contract.suites}
-    judged = kpis | suites
-    numbers = judged | {f"{project_id}.{name}" for project_id in ids for name in COMPUTED_NAMES}
+    judged = kpis | {f"{contract.id}.{suite.name}" for contract, _ in contracts for suite in contract.suites}
+    asked: list[tuple[Location, str, set[str]]] = [
+        (("bottlenecks", index, "when"), metric, kpis)
+        for index, rule in enumerate(plan.bottlenecks)
+        for metric in parse_rule(rule.when).metrics
+    ]
+    asked += [(("drift", "kpis", index, "kpi"), rule.kpi, judged) for index, rule in enumerate(plan.drift.kpis)]
+    for place, metric, known in asked:
+        if _owner(metric) in ids and metric not in known:
+            yield document.fault(place, f"no contract declares the KPI {metric}")
     for index, gate in enumerate(plan.gates):
         for position, criterion in enumerate(gate.criteria):
-            metric = criterion.metric or ""
-            place = ("gates", index, "criteria", position, "metric")
-            if metric.split(".")[0] in ids and metric not in numbers:
-                yield document.fault(place, f"no contract declares the KPI {metric}")
-            elif criterion.kind == "drift" and metric and metric not in judged:
-                yield document.fault(place, f"drift judges KPIs and suites, and {metric} is neither")
-            elif criterion.kind == "max_drop" and metric not in judged and own_direction(metric) is None:
-                yield document.fault(
-                    place, f"nobody says whether {metric} is better higher or lower: demand a floor or a ceiling of it"
-                )
-    for index in range(len(plan.routing)):
-        yield from _unknown_in_route(plan, index, document, contracts)
-    made = set(producers(contract for contract, _ in contracts))
-    yield from _unknown_in_drift(plan, document, judged, made)
+            message = _criterion_fault(criterion, ids, judged)
+            if message:
+                yield document.fault(("gates", index, "criteria", position, "metric"), message)
+    yield from _bad_routes(plan, document, ids)
     assemblies = sorted(contract.id for contract, _ in contracts if contract.is_assembly)
     if len(assemblies) > 1:
         yield document.fault((), f"more than one assembly layer: {', '.join(assemblies)}")
 
 
-def _unknown_in_drift(plan: Blueprint, document: Document, kpis: set[str], interfaces: set[str]) -> Iterator[Fault]:
-    """Exceptions of the drift section for KPIs and interfaces that do not exist."""
-    for index, rule in enumerate(plan.drift.kpis):
-        if rule.kpi not in kpis:
-            yield document.fault(("drift", "kpis", index, "kpi"), f"no contract declares the KPI {rule.kpi}")
-    for index, exception in enumerate(plan.drift.signals):
-        interface = exception.signal.partition("/")[0]
-        if interface not in interfaces:
-            place: Location = ("drift", "signals", index, "signal")
-            yield document.fault(place, f"no project makes the interface {interface}")
+def _owner(metric: str) -> str:
+    """The project of a number, or what stands before numbers of the whole."""
+    return metric.partition(".")[0]
 
 
-def _unknown_in_route(
-    plan: Blueprint, index: int, document: Document, contracts: Sequence[ReadContract]
-) -> Iterator[Fault]:
-    """References from one route to projects, stages and interfaces that do not exist."""
-    ids = {contract.id for contract, _ in contracts}
-    makers = producers(contract for contract, _ in contracts)
+def _criterion_fault(criterion: Criterion, ids: set[str], judged: set[str]) -> str | None:
+    """Why a criterion can never be decided; None where it can, or where its project is not there yet."""
+    metric = criterion.metric or ""
+    owner, _, name = metric.partition(".")
+    if owner not in ids | RESERVED_IDS:
+        return None
+    if owner in ids and metric not in judged and name not in COMPUTED_NAMES:
+        return f"no contract declares the KPI {metric}"
+    if criterion.kind == "drift" and metric not in judged:
+        return f"drift judges KPIs and suites, and {metric} is neither"
+    if criterion.kind == "max_drop" and metric not in judged and own_direction(metric) is None:
+        return f"nobody says whether {metric} is better higher or lower: demand a floor or a ceiling of it"
+    return None
+
+
+def _bad_routes(plan: Blueprint, document: Document, ids: set[str]) -> Iterator[Fault]:
+    """Routes whose target has two meanings, or that ask for a stage that does not exist."""
     stages = {item.id for item in plan.stages}
-    route = plan.routing[index]
-    place: Location = ("routing", index)
-    if route.to not in ids | KNOWN_FROM_EVENT:
-        yield document.fault((*place, "to"), f"no project is called {route.to!r}")
-    elif route.to in ids & KNOWN_FROM_EVENT:
-        yield document.fault((*place, "to"), f"a project is called {route.to!r}, which routes understand otherwise")
-    for position, sign in enumerate(route.when):
-        references = [("project", name, ids, "project") for name in sign.project]
-        references += [("made_by", name, ids, "project") for name in sign.made_by]
-        references += [("stage", name, stages, "stage") for name in sign.stage]
-        references += [("interface", name, set(makers), "interface") for name in sign.interface]
-        references += [("built_on", name, set(makers), "interface") for name in sign.built_on]
-        for field, name, known, kind in references:
-            if name not in known:
-                yield document.fault((*place, "when", position, field), f"no {kind} is called {name!r}")
-
-
-def _unused_parts(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:
-    """Stages and layers of the blueprint that no project belongs to."""
-    stages = {name for contract, _ in contracts for name in contract.stages}
-    layers = {name for contract, _ in contracts for name in contract.layers}
-    declared = [("stages", index, item.id, stages) for index, item in enumerate(plan.stages)]
-    declared += [("layers", index, item.id, layers) for index, item in enumerate(plan.layers)]
-    for key, index, name, used in declared:
-        if name not in used:
-            yield document.fault((key, index, "id"), f"no project belongs to {name}")
+    for index, route in enumerate(plan.routing):
+        place: Location = ("routing", index)
+        if route.to in ids & KNOWN_FROM_EVENT:
+            yield document.fault((*place, "to"), f"a project is called {route.to!r}, which routes understand otherwise")
+        for position, sign in enumerate(route.when):
+            for name in sign.stage:
+                if name not in stages:
+                    yield document.fault((*place, "when", position, "stage"), f"no stage is called {name!r}")

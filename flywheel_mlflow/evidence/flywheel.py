@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from flywheel_mlflow.base.documents import Document
 from flywheel_mlflow.base.errors import DocumentError, Fault, UnknownName
-from flywheel_mlflow.evidence.crosscheck import blueprint_faults, contract_faults, contract_warnings
+from flywheel_mlflow.evidence.crosscheck import blueprint_faults, blueprint_notes, contract_faults, contract_warnings
 from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, Blueprint, read_blueprint
 from flywheel_mlflow.promises.contract import CONTRACT_FILE, Contract, contracts_by_id, read_contract
 
@@ -23,7 +23,8 @@ Value = TypeVar("Value")
 class Flywheel:
     """One flywheel as its files promise it: blueprint, contracts by id, folders by id.
 
-    ``warnings`` are what the files say without effect; a flywheel with faults cannot be loaded at all.
+    ``warnings`` are what the files say without effect, and what they name that nobody has written yet; a flywheel with
+    faults cannot be loaded at all.
     """
 
     root: Path
@@ -80,7 +81,7 @@ def find_root(start: Path) -> Path:
             return folder
     raise DocumentError(
         [Fault(str(start / BLUEPRINT_FILE), 0, "", "no such file, here or in any folder above")],
-        hint="run inside a flywheel's folder or name it with --root",
+        hint="run inside a flywheel's folder or name it with --root; `flywheel init NAME` starts a new one",
     )
 
 
@@ -105,8 +106,6 @@ def load_flywheel(root: Path) -> Flywheel:
             parsed.append((folder, contract, document))
         except DocumentError as error:
             faults += error.faults
-    if not parsed and not faults:
-        faults.append(Fault(PROJECTS_FOLDER, 0, "", f"no {CONTRACT_FILE} in any folder below"))
     readable = [(contract, document) for _, contract, document in parsed]
     faults += contract_faults(readable, complete=len(parsed) == len(folders))
     if blueprint is not None:
@@ -118,8 +117,14 @@ def load_flywheel(root: Path) -> Flywheel:
         blueprint=blueprint[0],
         contracts=contracts_by_id(contract for _, contract, _ in parsed),
         folders={contract.id: folder for folder, contract, _ in sorted(parsed, key=lambda item: item[1].id)},
-        warnings=tuple(contract_warnings(readable)),
+        warnings=(*_notes(*blueprint, readable), *contract_warnings(readable)),
     )
+
+
+def _notes(blueprint: Blueprint, document: Document, contracts: Sequence[tuple[Contract, Document]]) -> Iterator[Fault]:
+    if not contracts:
+        yield Fault(PROJECTS_FOLDER, 0, "", f"no {CONTRACT_FILE} in any folder below yet: there is nothing to assemble")
+    yield from dict.fromkeys(blueprint_notes(blueprint, document, contracts))
 
 
 def load_blueprint_only(root: Path) -> Flywheel:

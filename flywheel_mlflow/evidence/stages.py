@@ -178,7 +178,7 @@ def _run_stage(stage: Stage, registry: Mapping[str, RegistryEntry], blueprint: B
             unit="score 0..1",
             rule="mean of its projects' scores, weighted as declared; projects without evidence left out",
             inputs=tuple(f"{entry.project_id}.score" for entry in scored),
-            note="" if len(scored) == len(entries) else f"{len(scored)} of {len(entries)} projects have evidence",
+            note=_evidenced(len(scored), len(entries)),
         )
     )
     status, reasons = _status(entries, score.value, blueprint, metrics)
@@ -192,6 +192,12 @@ def _run_stage(stage: Stage, registry: Mapping[str, RegistryEntry], blueprint: B
         ),
         reasons=reasons,
     )
+
+
+def _evidenced(scored: int, entries: int) -> str:
+    if not entries:
+        return "no project belongs to this stage"
+    return "" if scored == entries else f"{scored} of {entries} projects have evidence"
 
 
 def _status(

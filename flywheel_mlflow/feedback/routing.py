@@ -13,7 +13,7 @@ import numpy.typing as npt
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.feedback.matching import KeywordIndex
 from flywheel_mlflow.feedback.origins import Origins, named_interface
-from flywheel_mlflow.promises.routes import FIELDS, PRODUCER, SUBJECT, Condition, Route
+from flywheel_mlflow.promises.routes import FIELDS, KNOWN_FROM_EVENT, PRODUCER, SUBJECT, Condition, Route
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,15 +35,16 @@ class Router:
     """The rules of one flywheel, prepared to be applied.
 
     Args:
-        routes: the rules, in the order in which they are asked.
+        routes: the rules, in the order in which they are asked; one to a project that is not there takes nothing.
         origins: who makes which interface.
         projects: the ids of all projects; ``to: project`` understands no others.
     """
 
     def __init__(self, routes: Iterable[Route], origins: Origins, projects: Iterable[str]) -> None:
-        self.routes = tuple(routes)
         self.origins = origins
         self.projects = tuple(sorted(projects))
+        there = KNOWN_FROM_EVENT.union(self.projects)
+        self.routes = tuple(route for route in routes if route.to in there)
         signs = [sign for route in self.routes for sign in route.when]
         words = sorted({word for sign in signs for name in _WORDS for word in getattr(sign, name)})
         self.keywords = KeywordIndex(words)

@@ -1,28 +1,31 @@
 """What the flywheel promises: layers, stages, control points, boundaries, teams, gates and rules.
 
-The blueprint is the file ``flywheel.yaml`` beside the ``projects`` folder.
+The blueprint is the file ``flywheel.yaml`` beside the ``projects`` folder, with the files it includes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from flywheel_mlflow.base.canonical import digest_of
-from flywheel_mlflow.base.documents import Document, load_model
-from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.documents import Document, load_mapping, merge, parse_model
+from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.base.names import Identifier, Label
 from flywheel_mlflow.base.rules import parse_rule
-from flywheel_mlflow.promises.contract import Decision, Finite, Flag, Strict, Text
+from flywheel_mlflow.promises.contract import Decision, Finite, Flag, RelativePath, Strict, Text, below_folder
 from flywheel_mlflow.promises.routes import Route
 from flywheel_mlflow.promises.thresholds import DriftSettings
 
 BLUEPRINT_FILE = "flywheel.yaml"
+INCLUDE = "include"
 
-FlywheelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9\-]{1,62}$")]
+NAME_PATTERN = r"^[a-z][a-z0-9\-]{1,62}$"
+FlywheelName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 PersonName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@\-]{0,126}$")]
 PublicKey = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
 Days = Annotated[int, Field(strict=True, ge=1, le=365)]
@@ -210,9 +213,9 @@ class BottleneckRule(Strict):
 class ScoreWeights(Strict):
     """Weights of a project's score; they need not add up to one."""
 
-    checks: Finite = Field(ge=0)
-    kpis: Finite = Field(ge=0)
-    contract: Finite = Field(ge=0)
+    checks: Finite = Field(default=0.4, ge=0)
+    kpis: Finite = Field(default=0.4, ge=0)
+    contract: Finite = Field(default=0.2, ge=0)
 
     @model_validator(mode="after")
     def _some_weight(self) -> Self:
@@ -224,11 +227,15 @@ class ScoreWeights(Strict):
 class Scoring(Strict):
     """How scores become statuses."""
 
-    weights: ScoreWeights
-    blocked_below: Finite = Field(ge=0, le=1, description="A stage with a project scored below this is blocked.")
-    completed_from: Finite = Field(ge=0, le=1, description="A stage must score at least this to be completed.")
+    weights: ScoreWeights = ScoreWeights()
+    blocked_below: Finite = Field(
+        default=0.5, ge=0, le=1, description="A stage with a project scored below this is blocked."
+    )
+    completed_from: Finite = Field(
+        default=0.85, ge=0, le=1, description="A stage must score at least this to be completed."
+    )
     severity_weights: dict[Severity, Annotated[Finite, Field(ge=0)]] = Field(
-        description="Weights that rank bottlenecks."
+        default={"low": 1, "medium": 2, "high": 4}, description="Weights that rank bottlenecks."
     )
 
     @model_validator(mode="after")
@@ -258,14 +265,14 @@ class Blueprint(Strict):
     title: Label
     layers: tuple[Layer, ...] = Field(min_length=1)
     stages: tuple[Stage, ...] = Field(min_length=1)
-    control_points: tuple[ControlPoint, ...]
-    boundaries: tuple[Boundary, ...]
     teams: tuple[Team, ...] = Field(min_length=1)
-    mechanisms: tuple[Mechanism, ...]
-    gates: tuple[Gate, ...] = Field(min_length=1)
-    routing: tuple[Route, ...]
-    bottlenecks: tuple[BottleneckRule, ...]
-    scoring: Scoring
+    control_points: tuple[ControlPoint, ...] = ()
+    boundaries: tuple[Boundary, ...] = ()
+    mechanisms: tuple[Mechanism, ...] = ()
+    gates: tuple[Gate, ...] = Field(default=(), description="Without a gate to it nothing is released to a stage.")
+    routing: tuple[Route, ...] = ()
+    bottlenecks: tuple[BottleneckRule, ...] = ()
+    scoring: Scoring = Scoring()
     people: tuple[Person, ...] = ()
     roles: tuple[Role, ...] = ()
     releases: ReleaseRules = ReleaseRules()
@@ -354,11 +361,71 @@ def _dangling(blueprint: Blueprint) -> list[str]:
     return [f"{place}: nothing is called {name!r}" for place, name, known in references if name not in known]
 
 
+class BlueprintFile(Blueprint):
+    """What stands in ``flywheel.yaml``: the blueprint, and where the parts of it are that lie in other files."""
+
+    include: tuple[RelativePath, ...] = Field(
+        default=(), description="Files below this folder that hold other top-level keys, each in one file only."
+    )
+
+
 def read_blueprint(root: Path, *, name: str | None = None) -> tuple[Blueprint, Document]:
-    """The blueprint of the flywheel at ``root`` with its document.
+    """The blueprint of the flywheel at ``root`` with its document, included files merged in.
 
     Raises:
-        DocumentError: every fault of the file together.
-        StorageError: the file cannot be read.
+        DocumentError: every fault of the files together.
+        StorageError: a file cannot be read.
     """
-    return load_model(root / BLUEPRINT_FILE, Blueprint, name=name or BLUEPRINT_FILE)
+    main = load_mapping(root / BLUEPRINT_FILE, name=name or BLUEPRINT_FILE)
+    faults: list[Fault] = []
+    parts: list[Document] = []
+    for index, path in _included(root, main):
+        try:
+            part = load_mapping(root / path, name=path)
+        except DocumentError as error:
+            missing = [fault for fault in error.faults if not fault.line]
+            faults += [main.fault((INCLUDE, index), f"{path}: {fault.message}") for fault in missing]
+            faults += [fault for fault in error.faults if fault.line]
+            continue
+        if INCLUDE in part.value:
+            faults.append(part.fault((INCLUDE,), f"only {BLUEPRINT_FILE} includes other files"))
+        parts.append(part)
+    if faults:
+        raise DocumentError(faults)
+    whole = merge(replace(main, value={key: main.value[key] for key in main.value if key != INCLUDE}), parts)
+    return parse_model(whole, Blueprint), whole
+
+
+def blueprint_files(root: Path) -> tuple[Path, ...]:
+    """The files of the blueprint: ``flywheel.yaml`` and those it includes.
+
+    Raises:
+        DocumentError: ``flywheel.yaml`` does not say which. StorageError: it cannot be read.
+    """
+    main = load_mapping(root / BLUEPRINT_FILE, name=BLUEPRINT_FILE)
+    return (root / BLUEPRINT_FILE, *(root / path for _, path in _included(root, main)))
+
+
+def _included(root: Path, main: Document) -> list[tuple[int, str]]:
+    """The files that ``flywheel.yaml`` includes, with their place in its list; each lies below ``root``."""
+    listed = main.value.get(INCLUDE, [])
+    if not isinstance(listed, list) or not all(isinstance(path, str) for path in listed):
+        raise DocumentError([main.fault((INCLUDE,), "must be a list of files below this folder")])
+    faults = []
+    for index, path in enumerate(listed):
+        if message := _include_fault(root, path) or ("is listed twice" if path in listed[:index] else None):
+            faults.append(main.fault((INCLUDE, index), message))
+    if faults:
+        raise DocumentError(faults)
+    return list(enumerate(listed))
+
+
+def _include_fault(root: Path, path: str) -> str | None:
+    try:
+        below_folder(path)
+        inside = (root / path).resolve().is_relative_to(root.resolve())
+    except (ValueError, OSError) as error:
+        return str(error)
+    if not inside:
+        return "a link that leads out of this folder"
+    return "must be another file than this one" if (root / path) == root / BLUEPRINT_FILE else None

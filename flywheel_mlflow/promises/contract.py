@@ -233,22 +233,32 @@ class Results(Strict):
         description="The outcome of each sample behind a KPI, as JSONL; with a * the one file that fits.",
     )
 
+    @property
+    def has_suite(self) -> bool:
+        """Whether the contract says where a test suite's report is; without one the file may be missing."""
+        return "checks" in self.model_fields_set
+
     @field_validator("folder", "published", "metrics", "checks")
     @classmethod
-    def _stays_inside(cls, value: str | None) -> str | None:
-        return value if value is None else _inside(value)
+    def _staysbelow_folder(cls, value: str | None) -> str | None:
+        return value if value is None else below_folder(value)
 
     @field_validator("interfaces", "samples")
     @classmethod
-    def _each_stays_inside(cls, value: dict[str, str]) -> dict[str, str]:
+    def _each_staysbelow_folder(cls, value: dict[str, str]) -> dict[str, str]:
         for path in value.values():
-            _inside(path)
+            below_folder(path)
         return value
 
 
-def _inside(value: str) -> str:
+def below_folder(value: str) -> str:
+    """``value`` if it is a path that stays below the folder it is joined to.
+
+    Raises:
+        ValueError: it is absolute, climbs with ``..``, or holds control characters.
+    """
     if value.startswith(("/", "\\", "~")) or ".." in Path(value).parts or "\\" in value:
-        raise ValueError("must be a path below the project's folder, without '..'")
+        raise ValueError("must be a path below this file's folder, without '..'")
     if any(ord(char) < 32 for char in value):
         raise ValueError("contains control characters")
     return value
@@ -264,7 +274,7 @@ class Costs(Strict):
 class CheckPolicy(Strict):
     """Which checks must pass before others may build on the project."""
 
-    required: tuple[Label, ...] = Field(min_length=1)
+    required: tuple[Label, ...] = ()
     min_pass_rate: Finite = Field(default=1.0, gt=0, le=1)
 
 
@@ -319,7 +329,7 @@ class Contract(Strict):
     interfaces_in: tuple[InterfaceIn, ...] = ()
     kpis: tuple[Kpi, ...] = Field(min_length=1)
     suites: tuple[Suite, ...] = Field(default=(), description="Groups of KPIs with one pooled verdict each.")
-    checks: CheckPolicy
+    checks: CheckPolicy = CheckPolicy()
     costs: Costs = Costs()
     review: Review
     carry: Carry

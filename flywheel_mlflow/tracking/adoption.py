@@ -29,7 +29,7 @@ class Adopted:
     """Which runs were tagged, and which were left alone with the reason.
 
     ``sources`` says for each path of the contract which metric of the runs holds the value; ``missing`` which paths
-    lead to none in some of them.
+    lead to none in some of them, and which runs hold no KPI at all.
     """
 
     run_ids: tuple[str, ...]
@@ -146,6 +146,11 @@ def _adopted(taken: Sequence[Run], left: Sequence[SkippedRun], contract: Contrac
         sources[str(use)] = tuple(sorted({name for name in names if name is not None}))
         if absent := names.count(None):
             missing.append(f"{use}: no metric {use.path} in {absent} of {len(taken)} runs")
+    missing += [
+        f"run {run.info.run_id} holds no KPI of {contract.id} at all"
+        for run in taken
+        if all(metric_of(kpi.name, kpi.path, run.data.metrics, adopted=True) is None for kpi in contract.kpis)
+    ]
     return Adopted(tuple(run.info.run_id for run in taken), tuple(left), sources, tuple(missing))
 
 

@@ -85,6 +85,17 @@ def test_main_job(repository: Path, tmp_path: Path) -> None:
     assert sum(kind == "assembly" for _, _, kind in _experiment_runs(uri, name)) == 1
 
 
+def test_without_a_store_it_is_the_flywheels_own(repository: Path, tmp_path: Path) -> None:
+    """Where nobody says where runs are kept, `mlflow run .` keeps the flywheel where `flywheel` looks for it."""
+    root, _ = _project(repository, tmp_path)
+    done = _mlflow_run(root, "")
+    assert done.returncode == 0, done.stderr[-3000:]
+    checked = flywheel_command("check", root=root, uri="")
+    assert checked.code == 0, checked.err
+    assert (root / "mlflow-data" / "artifacts").is_dir()
+    assert not (root / "artifacts").exists()
+
+
 def test_entry_points(repository: Path, tmp_path: Path) -> None:
     """`log` in the project's experiment writes on the run MLflow made; `collect` shows it; an error fails the run."""
     root, uri = _project(repository, tmp_path)

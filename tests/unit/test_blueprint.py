@@ -10,7 +10,7 @@ import pytest
 from flywheels import blueprint_document, put
 
 from flywheel_mlflow.base.errors import DocumentError
-from flywheel_mlflow.promises.blueprint import Blueprint, read_blueprint
+from flywheel_mlflow.promises.blueprint import Blueprint, blueprint_files, read_blueprint
 
 Change = Callable[[dict[str, Any]], object]
 KEY = "ed25519:" + "A" * 43 + "="
@@ -155,6 +155,20 @@ def test_people_roles_and_release_rules_can_be_left_out_and_set() -> None:
     assert full.gate_to("production") is None
 
 
+def test_a_small_blueprint_leaves_out_what_it_does_not_need(tmp_path: Path) -> None:
+    """Name, title, layers, stages and teams are enough; scores have weights and limits all the same."""
+    document = blueprint_document()
+    small = {key: document[key] for key in ("name", "title", "layers", "teams")} | {"stages": document["stages"][:1]}
+    found = Blueprint.model_validate(small)
+    assert found == Blueprint.model_validate(small | {"control_points": [], "boundaries": [], "gates": []})
+    assert (found.gate_to("staging"), found.routing, found.scoring.completed_from) == (None, (), 0.85)
+    assert set(found.scoring.severity_weights) == {"low", "medium", "high"}
+    put(tmp_path / "flywheel.yaml", {"name": "bare"})
+    with pytest.raises(DocumentError) as caught:
+        read_blueprint(tmp_path)
+    assert [fault.path for fault in caught.value.faults] == ["layers", "stages", "teams", "title"]
+
+
 @pytest.mark.parametrize(
     ("change", "counts"),
     [
@@ -175,3 +189,81 @@ def test_the_digest_of_the_gates_covers_what_decides(change: Change, counts: boo
     after = Blueprint.model_validate(document)
     assert (after.gates_digest != before.gates_digest) is counts
     assert after.digest != before.digest
+
+
+def _split(root: Path, **files: object) -> Path:
+    """The small flywheel with ``people`` and ``roles`` in one file, ``routing`` in another; ``files`` replaces some."""
+    main = blueprint_document()
+    parts = {"people": {key: main.pop(key) for key in ("people", "roles")}, "routing": {"routing": main.pop("routing")}}
+    put(root / "flywheel.yaml", main | {"include": ["parts/people.yaml", "parts/routing.yaml"]})
+    for name, document in (parts | files).items():
+        put(root / "parts" / f"{name}.yaml", document)
+    return root
+
+
+def test_parts_lie_in_files_of_their_own(tmp_path: Path) -> None:
+    """Where a key lies changes neither the blueprint nor its digests; later faults name the file and its line."""
+    found, document = read_blueprint(_split(tmp_path))
+    whole = Blueprint.model_validate(blueprint_document())
+    assert (found, found.digest, found.gates_digest) == (whole, whole.digest, whole.gates_digest)
+    fault = document.fault(("routing", 1, "to"), "wrong")
+    text = (tmp_path / "parts" / "routing.yaml").read_text(encoding="utf-8").splitlines()
+    assert fault.file == "parts/routing.yaml"
+    assert text[fault.line - 1].strip() == "to: p02"
+    assert document.fault(("teams", 0), "wrong").file == "flywheel.yaml"
+    assert [path.relative_to(tmp_path).as_posix() for path in blueprint_files(tmp_path)] == [
+        "flywheel.yaml",
+        "parts/people.yaml",
+        "parts/routing.yaml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "faults"),
+    [
+        ({"people": {"teams": []}}, ["parts/people.yaml:1: teams: this key is also in flywheel.yaml"]),
+        (
+            {"people": {"routing": []}},
+            ["parts/routing.yaml:1: routing: this key is also in parts/people.yaml"],
+        ),
+        ({"people": {"include": ["x.yaml"]}}, ["parts/people.yaml:1: include: only flywheel.yaml includes"]),
+        ({"people": "a: ["}, ["parts/people.yaml:2: not YAML"]),
+        ({"people": "- a"}, ["parts/people.yaml:1: the document must be a mapping"]),
+        ({"people": "a: [", "routing": "- a"}, ["parts/people.yaml:2: ", "parts/routing.yaml:1: "]),
+        ({"routing": {"routes": []}}, ["parts/routing.yaml:1: routes: unknown key"]),
+    ],
+)
+def test_a_fault_of_a_part_names_it(tmp_path: Path, files: dict[str, Any], faults: list[str]) -> None:
+    """A key in two files, a part that cannot be read and a key nobody knows come with file and line."""
+    with pytest.raises(DocumentError) as caught:
+        read_blueprint(_split(tmp_path, **files))
+    told = caught.value.diagnostics()
+    assert [fault for fault in faults if fault not in told] == []
+
+
+@pytest.mark.parametrize(
+    ("include", "fault"),
+    [
+        ("parts/people.yaml", "include: must be a list"),
+        ([1], "include: must be a list"),
+        (["parts/none.yaml"], "include[0]: parts/none.yaml: no such file"),
+        (["parts"], "include[0]: parts: not a file"),
+        (["../people.yaml"], "include[0]: must be a path below"),
+        (["/etc/hostname"], "include[0]: must be a path below"),
+        (["~/people.yaml"], "include[0]: must be a path below"),
+        (["a\x00b"], "include[0]: contains control characters"),
+        (["out.yaml"], "include[0]: a link that leads out"),
+        (["flywheel.yaml"], "include[0]: must be another file"),
+        (["./flywheel.yaml"], "include[0]: must be another file"),
+        (["parts/people.yaml", "parts/people.yaml"], "include[1]: is listed twice"),
+    ],
+)
+def test_only_files_below_the_folder_are_included(tmp_path: Path, include: object, fault: str) -> None:
+    """What climbs, leads out, is missing or is listed twice is refused at its place in the list."""
+    root = _split(tmp_path / "wheel")
+    put(tmp_path / "outside.yaml", "people: []")
+    (root / "out.yaml").symlink_to(tmp_path / "outside.yaml")
+    put(root / "flywheel.yaml", blueprint_document() | {"include": include})
+    with pytest.raises(DocumentError) as caught:
+        read_blueprint(root)
+    assert f": {fault}" in caught.value.diagnostics()

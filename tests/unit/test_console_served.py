@@ -46,6 +46,24 @@ def test_changed_files_are_read_again(tmp_path: Path) -> None:
     assert served.flywheel().name == served.name
 
 
+def test_a_changed_part_is_read_again(tmp_path: Path) -> None:
+    """A file that flywheel.yaml includes counts like itself: changed, broken, and mended without a restart."""
+    plan = blueprint_document()
+    people = {key: plan.pop(key) for key in ("people", "roles")}
+    root = write_flywheel(tmp_path, blueprint=plan | {"include": ["people.yaml"]}, parts={"people.yaml": people})
+    served = read_served({"FLYWHEEL_ROOT": str(root)}, authentication=False)
+    assert served is not None
+    part = root / "people.yaml"
+    text = part.read_text()
+    part.write_text(text.replace("title: Bo", "title: Bo the second"))
+    assert served.flywheel().blueprint.people[1].title == "Bo the second"
+    part.write_text("- nonsense")
+    with pytest.raises(ServerError, match=r"people\.yaml"):
+        served.flywheel()
+    part.write_text(text)
+    assert served.flywheel().blueprint.people[1].title == "Bo"
+
+
 def test_broken_files_are_told_at_the_start(tmp_path: Path) -> None:
     """Faults of the files come as they are, with their lines."""
     root = flywheel_at(tmp_path / "fw", surprise=1)

@@ -70,16 +70,8 @@ def test_the_shipped_and_the_small_flywheel_have_no_fault(repository: Path, tmp_
         ),
         (lambda _, it: it["p02"]["interfaces_out"].append(extra("p01_data")), "p02", "interfaces_out[1].name", "also"),
         (lambda _, it: it["p03"].update(registry_role="assembly_layer"), "", "", "more than one assembly layer"),
-        (lambda plan, _: plan["routing"][0].update(to="x"), "", "routing[0].to", "no project is called 'x'"),
         (lambda plan, _: plan["bottlenecks"][0].update(when="p01.x < 1"), "", "bottlenecks[0].when", "KPI p01.x"),
         (lambda _, it: it["p01"].update(kpis=[kpi_document("new")]), "", "bottlenecks[0].when", "KPI p01.retention"),
-        (
-            lambda plan, _: plan["layers"].append({"id": "sky", "title": "Sky", "responsibilities": ["x"]}),
-            "",
-            "layers[2].id",
-            "no project belongs to sky",
-        ),
-        (lambda _, it: [it[name].update(stages=["first"]) for name in it], "", "stages[1].id", "belongs to last"),
     ],
 )
 def test_each_kind_of_fault_is_found_once_at_its_place(
@@ -90,6 +82,48 @@ def test_each_kind_of_fault_is_found_once_at_its_place(
     assert where == (f"projects/{file}/project.yaml" if file else "flywheel.yaml")
     assert place == path
     assert message in text
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        (lambda plan, _: plan["routing"][0].update(to="x"), "routing[0].to", "no project is called 'x' yet"),
+        (
+            lambda plan, _: plan["routing"][0]["when"][0].update(built_on=["x"]),
+            "routing[0].when[0].built_on",
+            "no project makes the interface 'x' yet",
+        ),
+        (lambda plan, _: plan["bottlenecks"][0].update(when="x.y < 1"), "bottlenecks[0].when", "called 'x' yet"),
+        (
+            lambda plan, _: plan["gates"][0]["criteria"][0].update(kind="max_drop", metric="x.y", limit=0),
+            "gates[0].criteria[0].metric",
+            "called 'x' yet",
+        ),
+        (
+            lambda plan, _: plan.update(drift={"kpis": [{"kpi": "x.y", "judged": False, "why": "so"}]}),
+            "drift.kpis[0].kpi",
+            "called 'x' yet",
+        ),
+        (
+            lambda plan, _: plan.update(drift={"signals": [{"signal": "x/y", "judged": False, "why": "so"}]}),
+            "drift.signals[0].signal",
+            "makes the interface 'x' yet",
+        ),
+        (
+            lambda plan, _: plan["layers"].append({"id": "sky", "title": "Sky", "responsibilities": ["x"]}),
+            "layers[2].id",
+            "no project belongs to sky yet",
+        ),
+        (lambda _, it: [it[name].update(stages=["first"]) for name in it], "stages[1].id", "belongs to last yet"),
+    ],
+)
+def test_what_nobody_has_written_yet_is_a_note(tmp_path: Path, change: Change, path: str, message: str) -> None:
+    """A blueprint may name projects and interfaces before they are there: it loads, and the note says where."""
+    plan, contracts = blueprint_document(), contract_documents()
+    change(plan, contracts)
+    (note,) = load_flywheel(write_flywheel(tmp_path, blueprint=plan, contracts=contracts)).warnings
+    assert (note.file, note.path, note.line > 0) == ("flywheel.yaml", path, True)
+    assert message in note.message
 
 
 def test_a_taken_id_is_found(tmp_path: Path) -> None:

@@ -126,6 +126,13 @@ def test_an_explanation_names_sign_words_and_what_is_missing() -> None:
     assert lonely["maker"].missing == ("a known producer",)
 
 
+def test_a_rule_to_a_project_that_is_not_there_takes_nothing() -> None:
+    """Rules may be written before their projects: until then the next rule that matches takes the event."""
+    rules = router({"id": "later", "to": "p99", "when": [{"any_words": ["chart"]}]}, CHART)
+    assert rules.route(batch(row(1, text="chart"))).column("to").to_pylist() == ["p05"]
+    assert rules.digest == router(CHART).digest
+
+
 def test_the_digest_names_the_rules() -> None:
     """The same rules have the same digest, others another."""
     assert router(CHART).digest == router(CHART).digest != router(LAW).digest

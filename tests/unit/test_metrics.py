@@ -191,4 +191,7 @@ def test_a_cycle_is_measured_between_runs_of_the_two_iterations() -> None:
     assert value(assembled(before, p02={"ended": ENDED, "carried_from": 1}), "iteration_cycle_days") is None
     first = assembled(p01={})
     assert value(first, "iteration_cycle_days") is None
+    late = assembled(before, p01={"ended": ENDED - timedelta(days=9)})
+    assert value(late, "iteration_cycle_days") is None
+    assert "ended before that of the iteration before" in late.metrics["flywheel.iteration_cycle_days"].note
     assert "no earlier iteration" in first.metrics["flywheel.iteration_cycle_days"].note

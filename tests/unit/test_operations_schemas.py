@@ -12,6 +12,7 @@ import yaml
 from flywheel_mlflow.base.errors import UnknownName
 from flywheel_mlflow.cli.app import schema
 from flywheel_mlflow.operations.schemas import MODELS, json_schema
+from flywheel_mlflow.promises.blueprint import blueprint_files
 
 HEADER = "# yaml-language-server: $schema="
 
@@ -25,12 +26,12 @@ def test_the_shipped_schema_is_current(repository: Path, kind: str) -> None:
 
 def test_every_file_names_its_schema(repository: Path) -> None:
     """The first line of each contract and of the blueprint leads an editor to the right schema."""
-    files = [repository / "flywheel.yaml", *sorted((repository / "projects").glob("*/project.yaml"))]
-    assert len(files) > 15
+    files = [*blueprint_files(repository), *sorted((repository / "projects").glob("*/project.yaml"))]
+    assert len(files) > 20
     for path in files:
         first = path.read_text(encoding="utf-8").splitlines()[0]
         assert first.startswith(HEADER), path
-        kind = "blueprint" if path.name == "flywheel.yaml" else "contract"
+        kind = "contract" if path.name == "project.yaml" else "blueprint"
         schema = (path.parent / first.removeprefix(HEADER)).resolve()
         assert schema == repository / "flywheel_mlflow" / "schema" / f"{kind}.schema.json"
 
@@ -59,8 +60,8 @@ def test_the_shipped_files_fit_their_schemas(repository: Path) -> None:
         assert shown(contract, contract, document, path.parent.name) == []
         document["kpis"][0]["goal"] = document.pop("owner")
         assert shown(contract, contract, document, "x") == ["x.owner missing", "x.kpis.goal"]
-    plan = yaml.safe_load((repository / "flywheel.yaml").read_text(encoding="utf-8"))
-    assert shown(blueprint, blueprint, plan, "flywheel") == []
+    for path in blueprint_files(repository):
+        assert shown(blueprint, blueprint, yaml.safe_load(path.read_text(encoding="utf-8")), path.name) == []
 
 
 def test_only_these_kinds_of_file_have_a_schema() -> None:

@@ -349,6 +349,17 @@ def test_what_changed_is_told_in_words() -> None:
     assert first.changes(Basis("b", "g", "release 1", "D")) == ("the drift comparison",)
 
 
+def test_a_release_is_found_by_the_stage_it_stands_in() -> None:
+    """A number, or a stage something stands in; anything else lists what there is."""
+    story = LedgerBuilder()
+    story.register(1)
+    state = ReleaseState(story.state.releases, {"staging": 1, "production": None})
+    assert state.release_at("1") is state.release_at("staging") is state.release(1)
+    for stranger in ("production", "9", "moon", "", "-1", "1.0"):
+        with pytest.raises(UnknownName, match="known: 1"):
+            state.release_at(stranger)
+
+
 def test_an_unknown_release_is_named_with_those_there_are() -> None:
     """Asking for a version nobody registered lists the registered ones."""
     story = LedgerBuilder()

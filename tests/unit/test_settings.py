@@ -32,6 +32,19 @@ def test_the_explicit_wins_over_the_environment() -> None:
     assert read_settings(ROOT, environ).experiment_id == "3"
 
 
+@pytest.mark.parametrize("uri", ["sqlite:////srv/my%20wheel/mlflow.db", "sqlite:////srv/my wheel/./mlflow.db"])
+def test_the_default_of_mlflow_itself_is_no_choice(uri: str) -> None:
+    """`mlflow run` names ./mlflow.db where nobody chose a store: ours is meant, and the run it made is not in it."""
+    environ = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_RUN_ID": "1", "MLFLOW_EXPERIMENT_ID": "3"}
+    root = Path("/srv/my wheel")
+    found = read_settings(root, environ)
+    assert found == read_settings(root, {})
+    assert (found.run_id, found.experiment_id) == (None, None)
+    assert read_settings(root, environ, tracking_uri=uri).tracking_uri == uri
+    elsewhere = read_settings(ROOT, environ)
+    assert (elsewhere.tracking_uri, elsewhere.run_id) == (uri, "1")
+
+
 @pytest.mark.parametrize(
     ("uri", "shown"),
     [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.canonical import short_digest
-from flywheel_mlflow.base.errors import InputError, Refused, StorageError, UnknownName
+from flywheel_mlflow.base.errors import DocumentError, InputError, Refused, StorageError, UnknownName
 from flywheel_mlflow.base.settings import Settings, read_settings
 from flywheel_mlflow.decisions.releases import STAGES
 
@@ -167,5 +167,11 @@ def consumer_settings(flywheel: str | None, root: Path | None, tracking_uri: str
 
     if flywheel is not None:
         return read_settings(root or Path.cwd(), os.environ, tracking_uri=tracking_uri), flywheel
-    found = root.resolve() if root else find_root(Path.cwd())
+    try:
+        found = root.resolve() if root else find_root(Path.cwd())
+    except DocumentError as error:
+        raise InputError(
+            "nobody said of which flywheel, and there is no flywheel.yaml here or above",
+            hint="name it with --flywheel NAME, and its server with --tracking-uri or MLFLOW_TRACKING_URI",
+        ) from error
     return read_settings(found, os.environ, tracking_uri=tracking_uri), read_blueprint(found)[0].name

@@ -147,8 +147,6 @@ def _read_samples(contract: Contract, folder: Path) -> tuple[dict[str, dict[str,
 
 def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tuple[Check, ...], str]:
     """The metrics document, the checks, and where the document is."""
-    from flywheel_mlflow.importers import read_checks
-
     metrics_file = _the_file(folder, contract.results.metrics)
     foreign = contract.results.metrics_format != "json"
     try:
@@ -159,8 +157,22 @@ def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tup
     except DocumentError as error:
         hint = f"let the project write it again, or correct results.metrics in the contract of {contract.id}"
         raise DocumentError(error.faults, hint=hint) from error
-    checks_file = _inside(folder, contract.results.checks)
-    return document, read_checks(checks_file, contract.results.checks_format, name=str(checks_file)), str(metrics_file)
+    return document, _read_checks(contract, _inside(folder, contract.results.checks)), str(metrics_file)
+
+
+def _read_checks(contract: Contract, path: Path) -> tuple[Check, ...]:
+    """The report of the test suite; none where the contract names no report and there is none."""
+    from flywheel_mlflow.importers import read_checks
+
+    if not path.exists():
+        if not contract.results.has_suite:
+            return ()
+        raise DocumentError(
+            [Fault(str(path), 0, "", "no such file")],
+            hint=f"let the test suite write it, or take results.checks out of the contract of {contract.id}: without a "
+            "suite the checks of its records count",
+        )
+    return read_checks(path, contract.results.checks_format, name=str(path))
 
 
 def log_published(

@@ -1,23 +1,28 @@
-"""Starts things: the store of a flywheel, the contract of a new project."""
+"""Starts things: the store of a flywheel, a flywheel's folder, the contract of a new project."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flywheel_mlflow.base.errors import DocumentError, InputError, StorageError
-from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, read_blueprint
-from flywheel_mlflow.promises.contract import CONTRACT_FILE, RESERVED_IDS
+from flywheel_mlflow.base.writing import write_files
+from flywheel_mlflow.operations.projects.starters import contract_text, flywheel_files, project_id_of
+from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, NAME_PATTERN, read_blueprint
+from flywheel_mlflow.promises.contract import CONTRACT_FILE
 
 if TYPE_CHECKING:
     from flywheel_mlflow.evidence.flywheel import Flywheel
     from flywheel_mlflow.tracking import Tracking
 
-#: The template's interface is called PROJECT_ID_corpus, and a name has at most 63 characters.
-MAX_ID_LENGTH = 56
-_PROJECT_ID = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_ID_LENGTH - 1}}}")
-_TEMPLATE = Path(__file__).with_name("project_template.yaml")
+Template = Literal["minimal", "llm"]
+#: The projects of a new flywheel where nobody names any.
+PROJECTS: dict[Template, tuple[str, ...]] = {"minimal": ("corpus", "eval"), "llm": ("corpus", "sft", "eval")}
 
 
 def init_flywheel(flywheel: Flywheel, tracking: Tracking) -> str:
@@ -33,6 +38,61 @@ def init_flywheel(flywheel: Flywheel, tracking: Tracking) -> str:
     return own
 
 
+def new_flywheel(
+    name: str, projects: Sequence[str], template: Template, *, parent: Path, version: str
+) -> tuple[Path, tuple[str, ...]]:
+    """Write the folder of a flywheel that assembles as it is below ``parent``; the folder, and its projects.
+
+    The folder appears whole or not at all. ``version`` is that of this package.
+
+    Raises:
+        InputError: a name that cannot be one, two projects of one name, or a folder that is not empty.
+        StorageError: the folder cannot be written.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(
+            f"a flywheel cannot be called {name[:80]!r}",
+            hint="use 2 to 63 lower-case letters, digits and hyphens, a letter first: it names the folder, the "
+            "experiments and the registered model",
+        )
+    chosen = tuple(projects) or PROJECTS[template]
+    _check_projects(chosen)
+    target = parent / name
+    _check_room(target)
+    files = flywheel_files(name, chosen, template, version=version)
+    draft: Path | None = None
+    try:
+        draft = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
+        write_files(files, draft)
+        draft.chmod(0o755)
+        draft.replace(target)
+    except OSError as error:
+        _check_room(target)  # somebody may have been faster
+        raise StorageError(f"cannot write the flywheel: {error.strerror or error}", where=str(target)) from error
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+    return target, chosen
+
+
+def _check_projects(projects: Sequence[str]) -> None:
+    for name in projects:
+        if not re.fullmatch(r"[a-z0-9_]+", name):
+            raise InputError(
+                f"a project cannot be called {name[:80]!r}",
+                hint="use lower-case letters, digits and underscores, a letter first: corpus, sft, eval",
+            )
+    twice = [name for name, count in Counter(map(project_id_of, projects)).items() if count > 1]
+    if twice:
+        raise InputError(f"two projects would have the id {twice[0]}", hint="name each project once")
+
+
+def _check_room(target: Path) -> None:
+    free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    if target.is_symlink() or not free:
+        raise InputError("something is there already", where=str(target), hint="choose another name, or empty it")
+
+
 def init_project(folder: Path, root: Path | None) -> Path:
     """Write a commented contract to start from into ``folder``; its path.
 
@@ -43,29 +103,34 @@ def init_project(folder: Path, root: Path | None) -> Path:
         InputError: a contract is there already, or no id can be made of the folder's name.
         StorageError: the folder cannot be written.
     """
-    project_id = re.sub(r"[^a-z0-9_]+", "_", folder.resolve().name.lower()).strip("_")
-    if re.match(r"p\d+_", project_id):
-        project_id = project_id.split("_")[0]
-    if not _PROJECT_ID.fullmatch(project_id) or project_id in RESERVED_IDS:
-        raise InputError(
-            f"no project id can be made of the folder name {folder.name[:80]!r}",
-            hint=f"start it with a letter, keep it under {MAX_ID_LENGTH} characters, "
-            f"and do not call it {' or '.join(sorted(RESERVED_IDS))}",
-        )
+    project_id = project_id_of(folder.resolve().name)
     target = folder / CONTRACT_FILE
     if target.exists():
         raise InputError("there is a contract already", where=str(target), hint="edit it, or choose another folder")
-    text = _TEMPLATE.read_text(encoding="utf-8").replace("PROJECT_ID", project_id)
-    for key, choices in _choices(root).items():
-        text = text.replace(f"{key}_CHOICES", ", ".join(choices))
-        text = text.replace(key, choices[0])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(contract_text(project_id, _choices(root)))
     except OSError as error:
         raise StorageError(f"cannot write the contract: {error.strerror or error}", where=str(target)) from error
     return target
+
+
+def next_step(target: Path, root: Path | None) -> str:
+    """What to do with a contract that was just written, given where it lies and what can be read of the flywheel."""
+    from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER
+
+    if root is None:
+        return (
+            "no flywheel.yaml here or above: placeholders stand for its teams; `flywheel init NAME` starts a flywheel"
+        )
+    if target.resolve().parents[1] != (root / PROJECTS_FOLDER).resolve():
+        return f"next: move the folder into {root / PROJECTS_FOLDER}, where contracts are looked for"
+    try:
+        read_blueprint(root)
+    except DocumentError:
+        return "flywheel.yaml has faults, so placeholders stand for its teams, layers and stages: `flywheel validate`"
+    return "next: edit it, then run `flywheel validate`"
 
 
 def _choices(root: Path | None) -> dict[str, list[str]]:

@@ -76,8 +76,8 @@ class Shown:
     moves: tuple[Move, ...]
 
 
-def show_release(session: Session, version: int) -> Shown:
-    """One release: what it pins, who approved it, how it moved.
+def show_release(session: Session, at: str) -> Shown:
+    """One release, by its number or the stage it stands in: what it pins, who approved it, how it moved.
 
     Raises:
         UnknownName: no such release.
@@ -86,7 +86,8 @@ def show_release(session: Session, version: int) -> Shown:
     from flywheel_mlflow.operations.releases.gating import read_decision_basis, shown_approvals
 
     snapshot = read_consistent_snapshot(session.tracking)
-    release = snapshot.state.release(version)
+    release = snapshot.state.release_at(at)
+    version = release.version
     pins: tuple[Pin, ...] = ()
     left_out: dict[str, str] = {}
     faults = ""
