@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from flywheel_mlflow.base.canonical import canonical_json
@@ -63,7 +64,8 @@ class RunContent:
     """What a finished project run holds besides its identity.
 
     ``metrics`` are finite numbers by key, ``params`` strings by key; ``files`` maps an artifact
-    path to a local file or folder; ``note`` is Markdown for the run's page; ``there`` was written before.
+    path to a local file or folder; ``note`` is Markdown for the run's page; ``there`` was written before;
+    ``places`` are the URIs of the interfaces read.
     """
 
     evidence: ProjectEvidence
@@ -74,6 +76,7 @@ class RunContent:
     files: Mapping[str, Path]
     note: str
     there: LoggedValues = field(default_factory=LoggedValues)
+    places: Mapping[ConsumedInterface, str] = field(default_factory=dict)
 
 
 class ProjectRunWriter:
@@ -178,7 +181,9 @@ class ProjectRunWriter:
         labels |= {**identity, **value_tags(values), tags.NOTE: content.note}
         with translated(self._uri):
             self._log(run.run_id, written, params, labels)
-            log_datasets(self._client, run.run_id, evidence.interfaces_out.values(), evidence.interfaces_in)
+            log_datasets(
+                self._client, run.run_id, evidence.interfaces_out.values(), evidence.interfaces_in, content.places
+            )
             upload(run.artifact_uri, content.files, self._client.tracking_uri)
             end_run(self._client, run.run_id, "FINISHED")
             self._client.set_tag(run.run_id, tags.VALID, tags.TRUE)
@@ -407,9 +412,13 @@ def checks_tag(summary: CheckSummary, passed: tuple[str, ...]) -> str:
 
 
 def log_datasets(
-    client: MlflowClient, run_id: str, made: Iterable[InterfaceVersion], read: tuple[ConsumedInterface, ...]
+    client: MlflowClient,
+    run_id: str,
+    made: Iterable[InterfaceVersion],
+    read: tuple[ConsumedInterface, ...],
+    places: Mapping[ConsumedInterface, str] = MappingProxyType({}),
 ) -> None:
-    """Log interface versions as dataset inputs, all in one request.
+    """Log interface versions as dataset inputs, all in one request; ``places`` are the URIs of those read.
 
     Two writers that log the same new version at once make the server answer 400 (measured: 50 of
     200 trials); the second try finds the version there. Another version of the same request can
@@ -417,7 +426,7 @@ def log_datasets(
     """
     from mlflow.exceptions import MlflowException
 
-    inputs = [_made(version) for version in made] + [_read(item) for item in read]
+    inputs = [_made(version) for version in made] + [_read(item, places.get(item, "")) for item in read]
     if not inputs:
         return
     for _ in inputs:
@@ -438,8 +447,8 @@ def _made(version: InterfaceVersion) -> DatasetInput:
         Dataset(
             name=version.name,
             digest=version.digest,
-            source_type="flywheel",
-            source=canonical_json({"uri": version.uri}),
+            source_type=tags.SOURCE_TYPE_OF_DATA,
+            source=_source(version.name, version.uri, version.digest),
             schema=schema_json(version.fields),
             profile=canonical_json(
                 {"rows": version.rows, "bytes": version.bytes, "schema_digest": version.schema_digest}
@@ -449,11 +458,21 @@ def _made(version: InterfaceVersion) -> DatasetInput:
     )
 
 
-def _read(item: ConsumedInterface) -> DatasetInput:
+def _source(name: str, uri: str, digest: str) -> str:
+    """Where the data are, as :class:`~flywheel_mlflow.tracking.dataset_source.FlywheelDatasetSource` reads it."""
+    return canonical_json({"name": name, "uri": uri, "digest": digest})
+
+
+def _read(item: ConsumedInterface, uri: str) -> DatasetInput:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     return DatasetInput(
-        Dataset(name=item.name, digest=item.digest, source_type="flywheel", source=canonical_json({"uri": ""})),
+        Dataset(
+            name=item.name,
+            digest=item.digest,
+            source_type=tags.SOURCE_TYPE_OF_DATA,
+            source=_source(item.name, uri, item.digest),
+        ),
         [
             InputTag(tags.CONTEXT, tags.CONTEXT_IN),
             *([InputTag(tags.CARRIED_FROM, str(item.carried_from))] if item.carried_from else []),

@@ -20,6 +20,7 @@ from flywheel_mlflow.evidence.runs import (
     Check,
     CheckSeverity,
     Collected,
+    ConsumedInterface,
     EvidenceKind,
     InterfaceVersion,
     Outcome,
@@ -98,6 +99,7 @@ class ProjectRun(MlflowNames):
         self._measured: dict[str, Measurement] = {}
         self._started: StartedRun | None = None
         self._code = code_version_of(flywheel.folders[self.contract.id])
+        self._places: dict[ConsumedInterface, str] = {}
         self._activates = activates
         self._active: ActiveRun | None = None
 
@@ -231,6 +233,7 @@ class ProjectRun(MlflowNames):
             self.flywheel, self._tracking, self.contract, self.iteration, name, digest=digest, release=release
         )
         self._gathering.add_input(read)
+        self._places[read] = version.uri
         return version
 
     def fetch_input(self, version: InterfaceVersion, folder: str | Path) -> Path:
@@ -287,6 +290,7 @@ class ProjectRun(MlflowNames):
                 tags=gathering.tags,
                 files=files,
                 there=there,
+                places=self._places,
                 note=with_links(links, project_note(self.contract, evidence), "the files of this run"),
             )
             evidence = self._tracking.runs.finish(started, self.contract, content)
@@ -333,6 +337,8 @@ class ProjectRun(MlflowNames):
                 documents[f"profiles/{name}.json"] = measured.profile
             if measured.card is not None:
                 documents[f"cards/{name}.json"] = measured.card
+            elif measured.licences:
+                documents[f"cards/{name}.licences.json"] = measured.licences
         for place, document in documents.items():
             target = folder / place
             target.parent.mkdir(parents=True, exist_ok=True)
