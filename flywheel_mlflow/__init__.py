@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.projects.loading import Consumable, LoadedInterface, interfaces, load
     from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun, project_run
     from flywheel_mlflow.operations.projects.resolving import Resolved, resolve
-    from flywheel_mlflow.operations.reading.opening import OpenFlywheel, open_flywheel
+    from flywheel_mlflow.operations.scripting.opening import OpenFlywheel, open_flywheel
     from flywheel_mlflow.promises.blueprint import Blueprint
     from flywheel_mlflow.promises.contract import Contract, load_contract
 
@@ -93,7 +93,7 @@ _HOMES = {
     "LoggedRun": "operations.projects.project_run",
     "MissingVersion": "base.errors",
     "MonitoringError": "base.errors",
-    "OpenFlywheel": "operations.reading.opening",
+    "OpenFlywheel": "operations.scripting.opening",
     "Outcome": "evidence.runs",
     "ProjectRun": "operations.projects.project_run",
     "RecordError": "base.errors",
@@ -108,7 +108,7 @@ _HOMES = {
     "load": "operations.projects.loading",
     "load_contract": "promises.contract",
     "load_flywheel": "evidence.flywheel",
-    "open_flywheel": "operations.reading.opening",
+    "open_flywheel": "operations.scripting.opening",
     "project_run": "operations.projects.project_run",
     "resolve": "operations.projects.resolving",
 }
