@@ -310,6 +310,12 @@ def test_names_of_mlflow_work_on_the_run(store_bench: Bench, tmp_path: Path) -> 
     assert (kpis["queries"].value, kpis["citation_accuracy"].value) == (50, 0.5)
 
 
+def test_data_sets_of_mlflow_are_told_from_interfaces(store_bench: Bench) -> None:
+    """`run.log_input` is about interfaces; what is no name is told where it belongs."""
+    with _run(store_bench) as run, pytest.raises(InputError, match=r"mlflow\.log_input"):
+        run.log_input(object())  # type: ignore[arg-type]  # that is the point
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

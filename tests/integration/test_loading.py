@@ -123,6 +123,9 @@ def test_interfaces_are_listed_without_the_repository(released: ReleasesBench, t
     """`flywheel interfaces` lists what the release in production or an iteration offers, as a table and as JSON."""
     found = flywheel_mlflow.interfaces(flywheel=released.name, tracking_uri=released.bench.uri)
     assert [(item.interface, item.release, item.rows) for item in found.interfaces] == [(INTERFACE, 1, 6)]
+    assert list(found.to_frame()["interface"]) == [INTERFACE]
+    assert str(found).startswith(f"{INTERFACE}: 6 rows")
+    assert "licence: CC0-1.0" in str(_load(released))
     by_iteration = flywheel_mlflow.interfaces(iteration=2, flywheel=released.name, tracking_uri=released.bench.uri)
     assert [(item.interface, item.iteration) for item in by_iteration.interfaces] == [(INTERFACE, 2)]
     line = [sys.executable, "-m", "flywheel_mlflow", "--tracking-uri", released.bench.uri, "interfaces"]

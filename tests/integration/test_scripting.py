@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from releases_bench import INTERFACE, MANAGER, REVIEWER, ReleasesBench, named, releases_on
 from servers.tracking import TrackingServerProcess
+from workbench import records, write_records
 
 import flywheel_mlflow
-from flywheel_mlflow import OpenFlywheel, Refused, UnknownName
+from flywheel_mlflow import InputError, OpenFlywheel, Refused, UnknownName
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +28,19 @@ def _opened(crew: ReleasesBench, who: str) -> OpenFlywheel:
         return flywheel_mlflow.open_flywheel(crew.bench.flywheel.root, crew.bench.uri)
 
 
-def test_from_evidence_to_production_and_back(crew: ReleasesBench, tmp_path: Path) -> None:
-    """Collect, assemble, compare, explain, release, judge, decide, move, audit: each result prints and is a frame."""
+def test_a_turn_of_the_flywheel(crew: ReleasesBench, tmp_path: Path) -> None:
+    """Log, collect, assemble, compare, explain, check: each result prints and is a frame."""
     wheel = _opened(crew, MANAGER)
     assert list(wheel.collect(1).to_frame()["project"]) == ["p01"]
+    with wheel.project_run("p01", 1) as run:
+        run.log_metric("quality", 0.9)
+        run.log_check("ready", True)
+        run.log_interface(INTERFACE, write_records(tmp_path / "data.jsonl", records(6)))
+    assert "consumable: yes" in str(run.logged)
+    assert run.logged is not None
+    assert list(run.logged.to_frame()["value"]) == [0.9]
+    with pytest.raises(InputError, match="no results of p01"):
+        wheel.log("p01", 1)
     done = [wheel.assemble(turn) for turn in (1, 2)]
     assert [item.contradictions for item in done] == [(), ()]
     assert "p01: consumable" in str(done[0])
@@ -51,6 +61,12 @@ def test_from_evidence_to_production_and_back(crew: ReleasesBench, tmp_path: Pat
     with pytest.raises(UnknownName, match="unknown"):
         wheel.explain("p01.nothing")
 
+
+def test_a_release_to_production_and_back(crew: ReleasesBench, tmp_path: Path) -> None:
+    """Release, judge, decide, move, take back, audit, verify, export: each result prints and is a frame."""
+    wheel = _opened(crew, MANAGER)
+    for turn in (1, 2):
+        wheel.assemble(turn)
     rehearsed = wheel.create_release(1, dry_run=True)
     assert (rehearsed.version, rehearsed.event) == (None, None)
     made = [wheel.create_release(turn) for turn in (1, 2)]

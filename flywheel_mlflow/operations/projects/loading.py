@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ from flywheel_mlflow.operations.projects.resolving import (
     resolved_pin,
 )
 from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.operations.told import Told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,9 @@ class LoadedInterface:
 
     version: Resolved
     path: Path
+
+    def __str__(self) -> str:
+        return f"{self.version}\n  path: {self.path}"
 
     def iter_records(self) -> Iterator[dict[str, Any]]:
         """The records one after the other, in memory that does not grow with them.
@@ -110,11 +114,22 @@ class LoadedInterface:
 
 
 @dataclass(frozen=True, slots=True)
-class Consumable:
+class Consumable(Told):
     """The interfaces of a release or an iteration: those that can be consumed, and why others cannot."""
 
     interfaces: tuple[Resolved, ...]
     left_out: dict[str, str] = field(default_factory=dict)
+
+    def lines(self) -> Iterable[str]:
+        """Each interface, then why others cannot be consumed."""
+        for item in self.interfaces:
+            rows = "opaque" if item.rows is None else f"{item.rows} rows"
+            yield f"{item.interface}: {rows}, {item.digest}, made by {item.project} in iteration {item.iteration}"
+        yield from (f"left out {name}: {why}" for name, why in self.left_out.items())
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """A row for each interface."""
+        return [row for item in self.interfaces for row in item.as_rows()]
 
 
 def load(

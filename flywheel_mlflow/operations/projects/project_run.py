@@ -32,6 +32,7 @@ from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
 from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
 from flywheel_mlflow.operations.projects.run_inputs import find_input
 from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.operations.told import Told
 from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ TASKS_FILE = "tasks.json"
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedRun:
+class LoggedRun(Told):
     """What became of a run: where it is, and whether the contract holds, seen at once.
 
     ``entry`` judges this run alone: what its consumers read is the assembly's business.
@@ -59,6 +60,21 @@ class LoggedRun:
     findings: tuple[Check, ...] = ()
     repeated: bool = False
     missing: tuple[str, ...] = ()
+
+    def lines(self) -> Iterable[str]:
+        """The run, whether others may build on it, and what to look at."""
+        yield f"logged {self.entry.project_id} as run {self.run_id}"
+        yield f"consumable: {'yes' if self.entry.consumable else 'no'}"
+        yield from (f"  {reason}" for reason in self.entry.reasons)
+        yield from (f"{check.outcome.value}: {check.name} {check.message}".rstrip() for check in self.findings)
+        yield from (f"warning: {line}" for line in self.missing)
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """A row for each KPI."""
+        return [
+            {"kpi": item.kpi.name, "value": item.value, "target": item.kpi.target, "attainment": item.attainment}
+            for item in self.entry.kpis
+        ]
 
 
 class ProjectRun(MlflowNames):
@@ -228,7 +244,12 @@ class ProjectRun(MlflowNames):
             UnknownName: the contract does not declare the input, or it has no version with this digest.
             MissingVersion: there is no version that this run may read, with what to run.
             Refused: nothing is released there, or the release leaves the interface out.
+            InputError: a data set of MLflow's own.
         """
+        if not isinstance(name, str):
+            raise InputError(
+                "the name of an interface is wanted", hint="mlflow.log_input logs data sets of MLflow's own"
+            )
         version, read = find_input(
             self.flywheel, self._tracking, self.contract, self.iteration, name, digest=digest, release=release
         )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.base.errors import DocumentError, InputError, Refused, StorageError, UnknownName
 from flywheel_mlflow.base.settings import Settings, read_settings
 from flywheel_mlflow.decisions.releases import STAGES
+from flywheel_mlflow.operations.told import Told, plain_row
 
 if TYPE_CHECKING:
     from flywheel_mlflow.decisions.pins import Pin
@@ -22,7 +24,7 @@ _VERSION = re.compile(r"[1-9]\d{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Told):
     """An interface as a release pins it.
 
     ``digest`` and ``schema_digest`` are the first 32 hex digits of a sha256; ``licence`` and ``rows`` are None where
@@ -40,6 +42,19 @@ class Resolved:
     iteration: int
     release: int | None
     address: str | None
+
+    def lines(self) -> Iterable[str]:
+        """What it is, and where."""
+        release = f" of release {self.release}" if self.release is not None else ""
+        yield f"{self.interface}{release}, made by {self.project} in iteration {self.iteration}"
+        for name in ("uri", "digest", "schema_digest", "licence", "rows"):
+            value = getattr(self, name)
+            yield f"  {name}: {'unknown' if value is None else value}"
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """One row."""
+        names = ("interface", "project", "iteration", "release", "digest", "schema_digest", "rows", "licence", "uri")
+        return [plain_row(self, *names)]
 
 
 def resolve_interface(tracking: Tracking, interface: str, at: str = "production") -> Resolved:

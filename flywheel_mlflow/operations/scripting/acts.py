@@ -20,8 +20,8 @@ from flywheel_mlflow.operations.scripting.results import (
     Move,
     NewRelease,
     Table,
-    plain_cell,
 )
+from flywheel_mlflow.operations.told import plain_cell
 
 if TYPE_CHECKING:
     from flywheel_mlflow.base.signing import SigningKey

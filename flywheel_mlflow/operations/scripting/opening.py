@@ -15,18 +15,16 @@ from flywheel_mlflow.operations.scripting.results import (
     AuditTold,
     Comparison,
     ExplainedNumber,
-    LoggedResults,
     Table,
-    plain_cell,
-    plain_row,
     told_time,
 )
+from flywheel_mlflow.operations.told import plain_cell, plain_row
 
 if TYPE_CHECKING:
     from flywheel_mlflow.evidence.provenance import Explanation
     from flywheel_mlflow.operations.assembly.assembling import Assembled
     from flywheel_mlflow.operations.projects.loading import Consumable, LoadedInterface
-    from flywheel_mlflow.operations.projects.project_run import ProjectRun
+    from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun
 
 
 class OpenFlywheel(ReadFlywheel, Acts):
@@ -45,7 +43,7 @@ class OpenFlywheel(ReadFlywheel, Acts):
 
     def log(
         self, project: str | Path, iteration: int, *, results: str | Path | None = None, published: bool = False
-    ) -> LoggedResults:
+    ) -> LoggedRun:
         """Log a project's run from its result files.
 
         Raises:
@@ -53,21 +51,13 @@ class OpenFlywheel(ReadFlywheel, Acts):
         """
         from flywheel_mlflow.operations.projects.results import log_results
 
-        name = self.session.flywheel.project_of(project)
-        done = log_results(
+        return log_results(
             self.session.flywheel,
-            name,
+            self.session.flywheel.project_of(project),
             iteration,
             self.session.tracking,
             results=Path(results) if results else None,
             published=published,
-        )
-        kpis = tuple(
-            {"kpi": item.kpi.name, "value": item.value, "target": item.kpi.target, "attainment": item.attainment}
-            for item in done.entry.kpis
-        )
-        return LoggedResults(
-            name, iteration, done.run_id, done.entry.consumable, done.entry.reasons, done.missing, kpis
         )
 
     def adopt(

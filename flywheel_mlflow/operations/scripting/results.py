@@ -5,57 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flywheel_mlflow.drift import DriftReport
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-class Told:
-    """A result that prints as lines and can be had as a frame."""
-
-    __slots__ = ()
-
-    def lines(self) -> Iterable[str]:
-        """What a person reads, a line each."""
-        raise NotImplementedError
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The same as rows of plain values."""
-        raise NotImplementedError
-
-    def to_frame(self) -> pd.DataFrame:
-        """The rows as a frame of pandas."""
-        from flywheel_mlflow.tracking.frames import frame
-
-        return frame(self.rows())
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines())
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        # What notebooks show in place of the constructor's call.
-        del cycle
-        printer.text(str(self))
-
-
-def plain_row(item: Any, *names: str) -> dict[str, Any]:
-    """Some attributes of a value as a row: enumerations as their words, lists as one text."""
-    return {name: plain_cell(getattr(item, name)) for name in names}
-
-
-def plain_cell(value: Any) -> Any:
-    """A value as it stands in one cell."""
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(str(plain_cell(item)) for item in value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}={plain_cell(item)}" for key, item in value.items())
-    return value
+from flywheel_mlflow.operations.told import Told, plain_cell, plain_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +29,7 @@ class Decision(Told):
         yield from (f"  {name}: {plain_cell(value)}" for name, value in self.details.items() if value not in (None, ""))
         yield from (f"note: {note}" for note in self.notes)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """One row."""
         cells = {name: plain_cell(value) for name, value in self.details.items()}
         return [{"act": self.act, "event": self.event, **cells}]
@@ -117,7 +70,7 @@ class GateVerdict(Told):
         for item in self.criteria:
             yield f"  {item.verdict:<12} {item.id}: {item.reason}" + (f" ({item.next})" if item.next else "")
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """A row for each criterion."""
         return [plain_row(item, *(part.name for part in fields(CriterionTold))) for item in self.criteria]
 
@@ -144,7 +97,7 @@ class Move(Told):
             yield f"{self.to} is release {self.version} now, it was {before} (event {self.event})"
         yield from (f"note: {note}" for note in self.notes)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """A row for each step."""
         return [{"step": number, "what": step} for number, step in enumerate(self.steps, start=1)]
 
@@ -172,7 +125,7 @@ class NewRelease(Told):
         yield f"{name} of iteration {self.iteration} {verb}: {len(self.interfaces)} interfaces"
         yield from (f"  left out {interface}: {why}" for interface, why in self.left_out.items())
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """A row for each interface it pins."""
         return [dict(item) for item in self.interfaces]
 
@@ -190,7 +143,7 @@ class Mended(Told):
         if not self.mended:
             yield "ledger and server agree: nothing to mend"
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """A row for each."""
         return [{"what": line} for line in self.mended]
 
@@ -213,7 +166,7 @@ class Table(Told):
             yield "  " + "  ".join(f"{name}={plain_cell(value)}" for name, value in item.items() if value is not None)
         yield from (f"note: {note}" for note in self.notes)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """The rows as they are."""
         return [{name: plain_cell(value) for name, value in item.items()} for item in self.items]
 
@@ -243,7 +196,7 @@ class AssembledIteration(Told):
         yield from (f"contradiction: {name}" for name in self.contradictions)
         yield from (f"note: {note}" for note in self.notes)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """A row for each project."""
         return [dict(item) for item in self.projects]
 
@@ -262,33 +215,9 @@ class AuditTold(Told):
         yield from (f"  {item['kind']}: {item['what']} ({item['hint']})" for item in self.findings)
         yield from (f"not looked at: {line}" for line in self.not_looked_at)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """A row for each finding."""
         return [dict(item) for item in self.findings]
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedResults(Told):
-    """A project's run that was logged from its result files, judged alone; ``missing`` are places that hold nothing."""
-
-    project: str
-    iteration: int
-    run_id: str
-    consumable: bool
-    reasons: tuple[str, ...]
-    missing: tuple[str, ...]
-    kpis: tuple[Mapping[str, Any], ...]
-
-    def lines(self) -> Iterable[str]:
-        """The run, whether the contract holds, and what to look at."""
-        yield f"logged {self.project} as run {self.run_id}"
-        yield f"consumable: {'yes' if self.consumable else 'no'}"
-        yield from (f"  {reason}" for reason in self.reasons)
-        yield from (f"warning: {line}" for line in self.missing)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """A row for each KPI."""
-        return [dict(item) for item in self.kpis]
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +241,7 @@ class AdoptedRuns(Told):
         yield from (f"  {name} <- {', '.join(metrics)}" for name, metrics in self.sources.items() if metrics)
         yield from (f"warning: {line}" for line in self.warnings)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """A row for each path of the contract, with the metrics it is read from."""
         return [{"path of": name, "metrics": ", ".join(metrics)} for name, metrics in self.sources.items()]
 
@@ -334,7 +263,7 @@ class ExplainedNumber(Told):
             source = f" from {item['source']}" if item["source"] else ""
             yield f"{'  ' * item['depth']}{item['name']} = {value} ({item['unit']}){source}"
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """A row for each number of the tree."""
         return [dict(item) for item in self.tree]
 
@@ -353,7 +282,7 @@ class Comparison(Told, DriftReport):
         yield f"{self.verdict.value}: iteration {self.iteration} against {self.reference.iteration}"
         yield from (f"  {item.subject} {item.verdict.value}: {item.text}" for item in self.findings)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """A row for each finding."""
         names = ("kind", "subject", "verdict", "value", "reference", "limit", "n", "method", "text", "next")
         return [plain_row(item, *names) for item in self.findings]
