@@ -16,28 +16,60 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.base.errors import FlywheelError
+    from flywheel_mlflow.base.errors import (
+        AssemblyError,
+        DocumentError,
+        FlywheelError,
+        InputError,
+        MissingVersion,
+        MonitoringError,
+        RecordError,
+        Refused,
+        ServerError,
+        ServerRefused,
+        ServerUnreachable,
+        StorageError,
+        UnknownName,
+    )
     from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
     from flywheel_mlflow.evidence.runs import Check, Outcome
-    from flywheel_mlflow.operations.projects.project_run import ProjectRun, project_run
+    from flywheel_mlflow.operations.projects.loading import Consumable, LoadedInterface, interfaces, load
+    from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun, project_run
     from flywheel_mlflow.operations.projects.resolving import Resolved, resolve
-    from flywheel_mlflow.operations.reading.opening import OpenFlywheel, open_flywheel
+    from flywheel_mlflow.operations.scripting.opening import OpenFlywheel, open_flywheel
     from flywheel_mlflow.promises.blueprint import Blueprint
     from flywheel_mlflow.promises.contract import Contract, load_contract
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AssemblyError",
     "Blueprint",
     "Check",
+    "Consumable",
     "Contract",
+    "DocumentError",
     "Flywheel",
     "FlywheelError",
+    "InputError",
+    "LoadedInterface",
+    "LoggedRun",
+    "MissingVersion",
+    "MonitoringError",
     "OpenFlywheel",
     "Outcome",
     "ProjectRun",
+    "RecordError",
+    "Refused",
     "Resolved",
+    "ServerError",
+    "ServerRefused",
+    "ServerUnreachable",
+    "StorageError",
+    "UnknownName",
     "__version__",
+    "interfaces",
+    "load",
     "load_contract",
     "load_flywheel",
     "open_flywheel",
@@ -48,18 +80,35 @@ __all__ = [
 #: Where each public name lives; they are loaded on first use, because the models cost the
 #: command line a tenth of a second that `flywheel --help` does not need.
 _HOMES = {
+    "AssemblyError": "base.errors",
     "Blueprint": "promises.blueprint",
     "Check": "evidence.runs",
+    "Consumable": "operations.projects.loading",
     "Contract": "promises.contract",
+    "DocumentError": "base.errors",
     "Flywheel": "evidence.flywheel",
     "FlywheelError": "base.errors",
-    "OpenFlywheel": "operations.reading.opening",
+    "InputError": "base.errors",
+    "LoadedInterface": "operations.projects.loading",
+    "LoggedRun": "operations.projects.project_run",
+    "MissingVersion": "base.errors",
+    "MonitoringError": "base.errors",
+    "OpenFlywheel": "operations.scripting.opening",
     "Outcome": "evidence.runs",
     "ProjectRun": "operations.projects.project_run",
+    "RecordError": "base.errors",
+    "Refused": "base.errors",
     "Resolved": "operations.projects.resolving",
+    "ServerError": "base.errors",
+    "ServerRefused": "base.errors",
+    "ServerUnreachable": "base.errors",
+    "StorageError": "base.errors",
+    "UnknownName": "base.errors",
+    "interfaces": "operations.projects.loading",
+    "load": "operations.projects.loading",
     "load_contract": "promises.contract",
     "load_flywheel": "evidence.flywheel",
-    "open_flywheel": "operations.reading.opening",
+    "open_flywheel": "operations.scripting.opening",
     "project_run": "operations.projects.project_run",
     "resolve": "operations.projects.resolving",
 }

@@ -1,10 +1,11 @@
 """Reads and writes the paths that name a value inside a document.
 
-A path is names joined by dots; a name that holds a dot, a bracket, a quote or a blank stands quoted in brackets, and
-a number in brackets counts the items of a list from 0::
+A path is names joined by dots; a name that holds a dot, a bracket, a quote, or a blank at its ends stands quoted in
+brackets, and a number in brackets counts the items of a list from 0::
 
     parse_path('results.asdiv["acc,none"]')      # ("results", "asdiv", "acc,none")
     parse_path("answer_correctness/v1/mean")     # ("answer_correctness/v1/mean",)
+    parse_path("val acc")                        # ("val acc",)
     quote_path(("runs", 0, "a.b"))               # 'runs[0]["a.b"]'
 """
 
@@ -19,7 +20,8 @@ Parts = tuple[str | int, ...]
 
 MAX_PATH_LENGTH = 250
 
-_NAME = r"""[^\s.\[\]"'\\\x00-\x1f\x7f]+"""
+_WORD = r"""[^\s.\[\]"'\\\x00-\x1f\x7f]+"""
+_NAME = rf"{_WORD}(?: +{_WORD})*"
 _BRACKET = r"""\[(?:0|[1-9][0-9]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\]"""
 #: The grammar as one expression, for editors.
 PATH_PATTERN = rf"^(?:{_NAME}|{_BRACKET})(?:\.{_NAME}|{_BRACKET})*$"

@@ -38,6 +38,11 @@ def number(name: str, value: object, *, place: str | None = None) -> float:
     return int(value) if isinstance(value, Integral) else found
 
 
+def is_finite(value: float) -> bool:
+    """Whether it is a number to MLflow as well, which stores an infinity as 1.797e308."""
+    return math.isfinite(value) and abs(value) < 1.7e308
+
+
 def check_text(what: str, text: str) -> str:
     """``text`` if every store can keep it.
 

@@ -68,7 +68,8 @@ def options(
             "-v",
             count=True,
             metavar="",
-            help="Show the cause of errors and what is done; -vv: requests too.",
+            show_default=False,
+            help="Show causes of errors and what is done; -vv: requests too.",
         ),
     ] = 0,
     version: Annotated[
@@ -197,14 +198,28 @@ def adopt(
     experiment: Annotated[str, typer.Option(help="The MLflow experiment that holds the runs.")],
     filter_string: Annotated[str, typer.Option("--filter", help="MLflow's search filter, such as params.model = 'x'.")],
     project: Annotated[str, typer.Option(help="The project's folder or id.")],
-    iteration: Iteration,
+    iteration: Annotated[
+        int | None, typer.Option("--iteration", "-i", min=1, help="Number of the iteration, from 1.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which runs would be tagged.")] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Write a contract for a new project's folder from the newest such run.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Take runs of other tools as a project's evidence."""
     from flywheel_mlflow.cli import show
-    from flywheel_mlflow.operations.projects.adopting import adopt_runs
+    from flywheel_mlflow.operations.projects.adopting import adopt_runs, suggest_contract
 
+    if suggest:
+        start = _session(context, whole=False)
+        found = suggest_contract(
+            start.flywheel.root, start.tracking, Path(project), experiment=experiment, filter_string=filter_string
+        )
+        show.suggested(found, as_json=as_json)
+        return
+    if iteration is None:
+        raise InputError("which iteration?", hint="name it with --iteration N")
     session = _session(context)
     project_id = session.flywheel.project_of(project)  # a slip of the pen is told before the store is opened
     adopted = adopt_runs(

@@ -27,7 +27,7 @@ GROUPS = {
         "override-confirm",
     ),
     "Trust": ("audit", "reconcile", "verify", "doctor", "keys"),
-    "Data of a release": ("resolve", "pull"),
+    "Data for consumers": ("interfaces", "resolve", "pull"),
     "Feedback and risks": ("feedback", "task", "risk"),
 }
 

@@ -335,6 +335,24 @@ def resolve(
     show_releases.resolved(found, as_json=as_json)
 
 
+def interfaces(
+    context: Context,
+    at: Annotated[str, typer.Option(help="production, staging or a release's number.")] = "",
+    iteration: Annotated[int | None, typer.Option("--iteration", "-i", min=1, help="An assembled iteration.")] = None,
+    flywheel: Annotated[str, typer.Option(help="The flywheel's name, where its files are not at hand.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the interfaces that can be consumed. Those of production, unless told otherwise."""
+    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.operations.projects.loading import interfaces as list_interfaces
+
+    root, tracking_uri, _ = context.obj
+    found = list_interfaces(
+        release=at or None, iteration=iteration, flywheel=flywheel or None, root=root, tracking_uri=tracking_uri
+    )
+    show_releases.consumable(found, as_json=as_json)
+
+
 def pull(
     context: Context,
     interface: Annotated[str, typer.Argument(help="The interface's name.")],
@@ -404,6 +422,7 @@ def add_to(app: typer.Typer) -> None:
         audit,
         doctor,
         verify,
+        interfaces,
         resolve,
         pull,
     ):

@@ -187,23 +187,16 @@ def handed_tasks(session: CommandSession, iteration: int, given: Path | None) ->
 
 def record_absorbed(session: CommandSession, assembled: Assembled) -> Mapping[str, FlywheelError]:
     """Write the tasks an assembly found absorbed into the ledger; those that could not be written, each with why."""
-    from flywheel_mlflow.operations.feedback.tasking import unrecorded
+    from flywheel_mlflow.operations.scripting import following
 
-    iteration, failed = assembled.assembly.iteration, {}
-    for item in unrecorded(session.acting, assembled.assembly.absorption):
-        try:
-            session.act("task-absorb", task=item.task, iteration=iteration, evidence=item.run_id)
-        except FlywheelError as error:
-            failed[item.task] = error
-    return failed
+    return following.record_absorbed(session.acting, session.act, assembled)
 
 
 def watch_risks(session: CommandSession, iteration: int) -> None:
     """Open the risks an iteration shows; a flywheel without a ledger has decided nothing, and gets none for this."""
-    from flywheel_mlflow.operations.deciding import read_snapshot
+    from flywheel_mlflow.operations.scripting import following
 
-    if read_snapshot(session.tracking) is not None:
-        session.act("risk-watch", iteration=iteration)
+    following.watch_risks(session.acting, session.act, iteration)
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.assembly.assembling import Assembled
     from flywheel_mlflow.operations.assembly.checking import Checked
     from flywheel_mlflow.operations.assembly.explaining import Impacted
+    from flywheel_mlflow.operations.projects.adopting import SuggestedContract
     from flywheel_mlflow.operations.projects.project_run import LoggedRun
     from flywheel_mlflow.operations.projects.running import Ran
     from flywheel_mlflow.tracking import Adopted
@@ -214,7 +215,8 @@ def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) ->
     """Which runs were tagged, and which were left alone."""
     if as_json:
         document = {"project_id": project_id, "dry_run": dry_run, "adopted": found.run_ids}
-        print_json(document | {"left_alone": found.left_alone, "sources": found.sources, "missing": found.missing})
+        told = {"left_alone": found.left_alone, "sources": found.sources, "missing": found.missing}
+        print_json(document | told | {"counts": found.counts, "collisions": found.collisions})
         return
     console = open_console()
     verb = "would adopt" if dry_run else "adopted"
@@ -228,7 +230,18 @@ def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) ->
     for what, names in found.sources.items():
         if names:
             say(console, f"  {what} <- {', '.join(names)}")
-    warn(found.missing)
+    warn((*found.missing, *found.collisions))
+
+
+def suggested(found: SuggestedContract, *, as_json: bool) -> None:
+    """The contract that was written from a run."""
+    if as_json:
+        print_json(found)
+        return
+    print(f"wrote {found.path} from run {found.run_id}")
+    for name, metric in found.kpis.items():
+        say(open_console(), f"  {name} <- {metric}")
+    print("next: look at each direction and unit, then run `flywheel validate`, and `flywheel adopt` with --dry-run")
 
 
 def collected(found_for: Flywheel, found: Collected, *, as_json: bool) -> None:

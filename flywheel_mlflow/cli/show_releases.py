@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.assembly.history import LedgerLine
     from flywheel_mlflow.decisions.releases import Move
     from flywheel_mlflow.operations.doctor import Diagnosis
+    from flywheel_mlflow.operations.projects.loading import Consumable
     from flywheel_mlflow.operations.projects.resolving import Resolved
     from flywheel_mlflow.operations.reading.telling import Listed, Shown
     from flywheel_mlflow.operations.releases.auditing import Audit
@@ -322,6 +323,30 @@ def exported(files: Sequence[str], out: Path, *, as_json: bool) -> None:
         print_json({"folder": str(out), "files": files})
         return
     say(open_console(), f"wrote {counted(len(files), 'file')} below {out}; check them anywhere: flywheel verify {out}")
+
+
+def consumable(found: Consumable, *, as_json: bool) -> None:
+    """What can be consumed, and why the rest cannot."""
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            item.interface,
+            item.project,
+            str(item.iteration),
+            item.digest,
+            format_value(item.rows, "count"),
+            item.licence or "unknown",
+        )
+        for item in found.interfaces
+    ]
+    console = open_console()
+    columns = ("interface", "made by", "iteration", "digest", "rows", "licence")
+    release = next((item.release for item in found.interfaces), None)
+    console.print(table(f"release {release}" if release else "", columns, rows))
+    for name, reason in found.left_out.items():
+        say(console, f"  left out {name}: {reason}")
 
 
 def resolved(found: Resolved, *, as_json: bool) -> None:

@@ -46,7 +46,7 @@ def locate_pins(tracking: Tracking, pins: Iterable[Pin]) -> None:
 
 
 def licences(tracking: Tracking, files: Mapping[str, str]) -> tuple[dict[str, str | None], dict[str, str]]:
-    """The licence of each interface by name, from the data cards of the runs that made them; and addresses by run."""
+    """The licence of each interface by name, its data card's or those all its records state; and addresses by run."""
     found: dict[str, str | None] = {}
     addresses: dict[str, str] = {}
     for entry in parse_json(files[deliverables.REGISTRY], name=deliverables.REGISTRY):
@@ -57,7 +57,8 @@ def licences(tracking: Tracking, files: Mapping[str, str]) -> tuple[dict[str, st
         with scratch_folder() as folder:
             cards = tracking.artifacts.texts(run_id, CARDS, folder)
         for name, text in cards.items():
-            found[name.removesuffix(".json")] = _licence(text)
+            interface, _, kind = name.removesuffix(".json").partition(".")
+            found[interface] = _stated(text) if kind == "licences" else _licence(text)
     return found, addresses
 
 
@@ -67,6 +68,15 @@ def _licence(card: str) -> str | None:
     except DocumentError:
         return None
     return told if isinstance(told, str) else None
+
+
+def _stated(licences: str) -> str | None:
+    try:
+        told = parse_json(licences, name="licences")
+    except DocumentError:
+        return None
+    words = [item for item in told if isinstance(item, str)] if isinstance(told, list) else []
+    return ", ".join(words) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from flywheel_mlflow.base.canonical import canonical_json
+from flywheel_mlflow.base.names import label_fault
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
 from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.records.batches import Batch, Places
@@ -32,6 +34,8 @@ RECORD_FIELDS = (
     ("split", "stage"),
     ("audit_trace",),
 )
+#: More licences than this are no statement anybody reads, and a longer one is none.
+MAX_LICENCES, MAX_LICENCE_LENGTH = 20, 100
 _LICENCE_PATHS = (
     ("metadata", "license"),
     ("metadata", "licence"),
@@ -337,6 +341,7 @@ class LicenceAndSource(_Finding):
         # A sample record names its own source: a card speaks of the whole, not of the one sample.
         self._source_known = card_source and schema != "record"
         self._licence_known = card_licence
+        self._licences: set[str] = set()
         self._without: Counter[str] = Counter()
 
     def observe(self, batch: Batch) -> None:
@@ -346,8 +351,12 @@ class LicenceAndSource(_Finding):
             missing = []
             if not self._source_known and not _says_something(record.get("source")):
                 missing.append("source")
-            if not self._licence_known and not _licence_known(record):
-                missing.append("licence")
+            if not self._licence_known:
+                licence = _licence_of(record)
+                if licence is None:
+                    missing.append("licence")
+                elif len(self._licences) <= MAX_LICENCES:
+                    self._licences.add(licence)
             if missing:
                 self._without.update(missing)
                 self._offend(batch, position, missing=tuple(missing))
@@ -356,9 +365,21 @@ class LicenceAndSource(_Finding):
         """The finding, with the count of rows that lack each."""
         return self._judge("source and licence known", "lack source or licence", without=dict(self._without))
 
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """The licences the rows state, when every row states one that can be shown, and they are not too many."""
+        whole = self._rows > 0 and not self._without["licence"] and len(self._licences) <= MAX_LICENCES
+        return tuple(sorted(self._licences)) if whole and all(map(_is_shown, self._licences)) else ()
 
-def _licence_known(record: Record) -> bool:
-    return any(_says_something(_value_at(record, path)) for path in _LICENCE_PATHS)
+
+def _is_shown(licence: str) -> bool:
+    return len(licence) <= MAX_LICENCE_LENGTH and label_fault(licence) is None
+
+
+def _licence_of(record: Record) -> str | None:
+    """The licence a record states, as text; None when it states none."""
+    stated = next((value for path in _LICENCE_PATHS if _says_something(value := _value_at(record, path))), None)
+    return stated.strip() if isinstance(stated, str) else None if stated is None else canonical_json(stated)
 
 
 def _says_something(value: Any) -> bool:

@@ -58,6 +58,7 @@ class VersionFields:
 class Measurement:
     """All that is kept of an interface's data; of opaque data only version and files.
 
+    ``licences`` are those its records state, where every one states one and no card speaks for all.
     ``fingerprints`` are sorted, unique and read-only.
     """
 
@@ -69,6 +70,7 @@ class Measurement:
     checks: tuple[Check, ...]
     card: DataCard | None
     fingerprints: Hashes = field(compare=False, repr=False)
+    licences: tuple[str, ...] = ()
 
     def interface_version(self, uri: str) -> InterfaceVersion:
         """The version as evidence keeps it, with digests of the length MLflow takes."""
@@ -122,6 +124,7 @@ def measure(
         checks=tuple(check.result() for check in engine.checks),
         card=known_card,
         fingerprints=unique_hashes(engine.duplicates.hashes()),
+        licences=engine.origin.licences,
     )
 
 
@@ -134,13 +137,15 @@ class _Engine:
         self.maker = BatchMaker(spec.name, schema)
         self.profile = ProfileBuilder(schema)
         self.duplicates = duplicates_of(spec)
+        card_known = card is not None
+        self.origin = LicenceAndSource(spec.name, schema, card_source=card_known, card_licence=card_known)
         self.checks: tuple[RecordCheck, ...] = (
             RequiredFields(spec.name, schema, tuple(field_types(spec.fields))),
             UniqueIds(spec.name),
             self.duplicates,
             SplitLeakage(spec.name, spec.group_key),
             RawPersonalData(spec.name),
-            LicenceAndSource(spec.name, schema, card_source=card is not None, card_licence=card is not None),
+            self.origin,
         )
 
     def read(self, file: DataFile, progress: Progress | None) -> MeasuredFile:

@@ -15,6 +15,7 @@ from flywheel_mlflow.base.settings import Settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from flywheel_mlflow.tracking.active_run import ActiveRun
     from flywheel_mlflow.tracking.adoption import Adopted, Adopter
     from flywheel_mlflow.tracking.artifacts import Artifacts
     from flywheel_mlflow.tracking.assemblies import (
@@ -36,14 +37,16 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.inputs import InterfaceData
     from flywheel_mlflow.tracking.ledger import LedgerPlace, LedgerStore
     from flywheel_mlflow.tracking.profiles import LoggedProfiles
-    from flywheel_mlflow.tracking.project_runs import ProjectRunWriter, RunContent, StartedRun
+    from flywheel_mlflow.tracking.project_runs import LoggedValues, ProjectRunWriter, RunContent, StartedRun
     from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
     from flywheel_mlflow.tracking.rest.client import RestClient
     from flywheel_mlflow.tracking.rest.transport import HttpTransport
+    from flywheel_mlflow.tracking.run_files import RunFiles
     from flywheel_mlflow.tracking.server_facts import ServerFacts
     from flywheel_mlflow.tracking.traces import PulledTraces, TraceReader
 
 __all__ = [
+    "ActiveRun",
     "Adopted",
     "Adopter",
     "Artifacts",
@@ -60,11 +63,13 @@ __all__ = [
     "LedgerPlace",
     "LedgerStore",
     "LoggedProfiles",
+    "LoggedValues",
     "ModelView",
     "ProjectRunWriter",
     "PulledTraces",
     "ReleaseStore",
     "RunContent",
+    "RunFiles",
     "ServerFacts",
     "StageRunContent",
     "StartedRun",
@@ -78,6 +83,7 @@ __all__ = [
 
 #: Where each name lives.
 _HOMES = {
+    "ActiveRun": "active_run",
     "Adopted": "adoption",
     "Adopter": "adoption",
     "Artifacts": "artifacts",
@@ -94,11 +100,13 @@ _HOMES = {
     "LedgerPlace": "ledger",
     "LedgerStore": "ledger",
     "LoggedProfiles": "profiles",
+    "LoggedValues": "project_runs",
     "ModelView": "releases",
     "ProjectRunWriter": "project_runs",
     "PulledTraces": "traces",
     "ReleaseStore": "releases",
     "RunContent": "project_runs",
+    "RunFiles": "run_files",
     "ServerFacts": "server_facts",
     "StageRunContent": "assemblies",
     "StartedRun": "project_runs",

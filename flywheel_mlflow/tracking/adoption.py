@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.errors import InputError, ServerRefused, UnknownName
-from flywheel_mlflow.evidence.runs import EvidenceKind, SkippedRun
-from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.evidence.runs import EvidenceKind, ProjectEvidence, SkippedRun
+from flywheel_mlflow.promises.contract import Contract, MetricUse
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.collector import PAGE_SIZE, metric_of, read_interfaces
 from flywheel_mlflow.tracking.connection import pages, translated
@@ -29,13 +29,16 @@ class Adopted:
     """Which runs were tagged, and which were left alone with the reason.
 
     ``sources`` says for each path of the contract which metric of the runs holds the value; ``missing`` which paths
-    lead to none in some of them, and which runs hold no KPI at all.
+    lead to none in some of them. ``counts`` is the run that counts for the iteration once they are adopted, and
+    ``collisions`` says which others it supersedes.
     """
 
     run_ids: tuple[str, ...]
     left_alone: tuple[SkippedRun, ...]
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    counts: str | None = None
+    collisions: tuple[str, ...] = ()
 
 
 class Adopter:
@@ -48,15 +51,53 @@ class Adopter:
         self._artifact_root = artifact_root
 
     def adopt(
-        self, experiment: str, filter_string: str, contract: Contract, iteration: int, *, dry_run: bool = False
+        self,
+        experiment: str,
+        filter_string: str,
+        contract: Contract,
+        iteration: int,
+        *,
+        present: ProjectEvidence | None = None,
+        dry_run: bool = False,
     ) -> Adopted:
         """Tag the runs of ``experiment`` that match MLflow's ``filter_string``.
+
+        ``present`` is the evidence that the iteration has without them.
 
         Raises:
             UnknownName: no such experiment.
             InputError: MLflow cannot read the filter, nothing matches, or the experiment belongs to
                 another flywheel.
         """
+        found = self._experiment(experiment)
+        taken: list[Run] = []
+        left: list[SkippedRun] = []
+        for run in self._matching(found, experiment, filter_string):
+            reason = _why_not(run, contract, iteration)
+            if reason:
+                left.append(SkippedRun(contract.id, run.info.run_id, reason))
+                continue
+            taken.append(run)
+        if taken and not dry_run:
+            with translated(self._uri):
+                self._take(found, taken, contract, iteration)
+        return _adopted(taken, left, contract, iteration, present)
+
+    def newest_metrics(self, experiment: str, filter_string: str) -> tuple[str, dict[str, float]]:
+        """The id and the metrics of the finished run that matches and ended last.
+
+        Raises:
+            UnknownName, InputError: as :meth:`adopt`, or none of those that match has finished.
+        """
+        runs = self._matching(self._experiment(experiment), experiment, filter_string)
+        finished = [run for run in runs if run.info.status == "FINISHED"]
+        if not finished:
+            raise InputError(f"none of the {len(runs)} runs of {experiment} that match has finished")
+        newest = max(finished, key=_rank)
+        return newest.info.run_id, dict(newest.data.metrics)
+
+    def _experiment(self, experiment: str) -> str:
+        """The id of an experiment whose runs may be adopted."""
         with translated(self._uri):
             found = self._client.get_experiment_by_name(experiment)
             if found is None:
@@ -74,26 +115,9 @@ class Adopter:
                     where=self._uri,
                     hint="an experiment is evidence of one flywheel: copy the runs into another one",
                 )
-        runs = self._matching(found.experiment_id, filter_string)
-        with translated(self._uri):
-            if not runs:
-                raise InputError(
-                    f"no run of {experiment} matches {filter_string!r}",
-                    hint="try the same filter in the search box of the MLflow UI",
-                )
-            taken: list[Run] = []
-            left: list[SkippedRun] = []
-            for run in runs:
-                reason = _why_not(run, contract, iteration)
-                if reason:
-                    left.append(SkippedRun(contract.id, run.info.run_id, reason))
-                    continue
-                taken.append(run)
-            if taken and not dry_run:
-                self._take(found.experiment_id, taken, contract, iteration)
-        return _adopted(taken, left, contract)
+        return str(found.experiment_id)
 
-    def _matching(self, experiment_id: str, filter_string: str) -> list[Run]:
+    def _matching(self, experiment_id: str, experiment: str, filter_string: str) -> list[Run]:
         def page_after(token: str | None) -> PagedList[Run]:
             return self._client.search_runs(
                 [experiment_id], filter_string=filter_string, max_results=PAGE_SIZE, page_token=token
@@ -101,7 +125,7 @@ class Adopter:
 
         try:
             with translated(self._uri):
-                return list(pages(page_after))
+                runs = list(pages(page_after))
         except ServerRefused as error:
             if error.code != "INVALID_PARAMETER_VALUE":
                 raise
@@ -109,6 +133,12 @@ class Adopter:
                 f"MLflow cannot read the filter {filter_string!r}: {error.what.removeprefix('MLflow: ')}",
                 hint="write it as in the search box of the MLflow UI, for example params.model = 'x'",
             ) from error
+        if not runs:
+            raise InputError(
+                f"no run of {experiment} matches {filter_string!r}",
+                hint="try the same filter in the search box of the MLflow UI",
+            )
+        return runs
 
     def _take(self, experiment_id: str, runs: Iterable[Run], contract: Contract, iteration: int) -> None:
         """Tag the runs, and name each with its digest on the project's own experiment: that is what makes it count.
@@ -136,22 +166,53 @@ class Adopter:
             self._client.set_experiment_tag(experiment_id, tags.NAME, self._flywheel)
 
 
-def _adopted(taken: Sequence[Run], left: Sequence[SkippedRun], contract: Contract) -> Adopted:
+def _adopted(
+    taken: Sequence[Run],
+    left: Sequence[SkippedRun],
+    contract: Contract,
+    iteration: int,
+    present: ProjectEvidence | None,
+) -> Adopted:
     """What became of the runs, with the metrics their values are read from."""
     sources: dict[str, tuple[str, ...]] = {}
     missing: list[str] = []
     for use in contract.metric_paths():
-        ours = tags.COST_PREFIX + use.key if use.owner == "costs" else use.owner + tags.KPI_SUFFIXES[use.key]
-        names = [metric_of(ours, use.path, run.data.metrics, adopted=True) for run in taken]
+        names = [_source(use, run) for run in taken]
         sources[str(use)] = tuple(sorted({name for name in names if name is not None}))
         if absent := names.count(None):
             missing.append(f"{use}: no metric {use.path} in {absent} of {len(taken)} runs")
-    missing += [
-        f"run {run.info.run_id} holds no KPI of {contract.id} at all"
-        for run in taken
-        if all(metric_of(kpi.name, kpi.path, run.data.metrics, adopted=True) is None for kpi in contract.kpis)
+    counts, collisions = _collisions(taken, contract.id, iteration, present)
+    return Adopted(
+        tuple(run.info.run_id for run in taken), tuple(left), sources, tuple(missing), counts, tuple(collisions)
+    )
+
+
+def _collisions(
+    taken: Sequence[Run], project_id: str, iteration: int, present: ProjectEvidence | None
+) -> tuple[str | None, list[str]]:
+    """The run that counts for the iteration, and a sentence for each run it supersedes."""
+    ends = {run.info.run_id: _rank(run) for run in taken}
+    if present is not None and present.run_id and present.carried_from is None:
+        ended = int(present.ended.timestamp() * 1000) if present.ended else 0
+        ends.setdefault(present.run_id, (ended, 0, present.run_id))
+    if not taken:
+        return present.run_id if present else None, []
+    newest = max(ends, key=lambda run_id: ends[run_id])
+    return newest, [
+        f"{run_id} does not count: {newest} ended later, and one run of {project_id} counts in iteration {iteration}"
+        for run_id in sorted(ends, key=lambda run_id: ends[run_id], reverse=True)
+        if run_id != newest
     ]
-    return Adopted(tuple(run.info.run_id for run in taken), tuple(left), sources, tuple(missing))
+
+
+def _rank(run: Run) -> tuple[int, int, str]:
+    return run.info.end_time or 0, run.info.start_time or 0, run.info.run_id
+
+
+def _source(use: MetricUse, run: Run) -> str | None:
+    """The metric of a run that holds what a path of the contract asks for."""
+    ours = tags.COST_PREFIX + use.key if use.owner == "costs" else use.owner + tags.KPI_SUFFIXES[use.key]
+    return metric_of(ours, use.path, run.data.metrics, adopted=True)
 
 
 def _why_not(run: Run, contract: Contract, iteration: int) -> str | None:
@@ -168,4 +229,7 @@ def _why_not(run: Run, contract: Contract, iteration: int) -> str | None:
         return f"counts for iteration {counted[:20]} already"
     if run.info.status != "FINISHED":
         return f"is {run.info.status.lower()}, only finished runs are evidence"
+    if not any(_source(use, run) for use in contract.metric_paths() if use.key == "path"):
+        # As evidence it would supersede runs that have some.
+        return "holds no KPI of the contract: compare its metrics with the paths there"
     return None

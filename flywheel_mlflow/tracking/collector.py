@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.errors import ServerRefused
 from flywheel_mlflow.base.paths import metric_names
+from flywheel_mlflow.base.storable import is_finite
 from flywheel_mlflow.evidence.runs import (
     CheckSummary,
     Collected,
@@ -377,9 +377,7 @@ def _tasks(text: str | None) -> tuple[str, ...]:
 
 def _finite(value: float | None) -> float | None:
     """The number, or None: NaN and the infinities, which MLflow stores as 1.797e308, are no values."""
-    if value is None or not math.isfinite(value) or abs(value) >= 1.7e308:
-        return None
-    return value
+    return value if value is not None and is_finite(value) else None
 
 
 def metric_of(ours: str, path: str | None, metrics: Mapping[str, float], *, adopted: bool) -> str | None:

@@ -9,12 +9,12 @@ the database can do anything.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.canonical import canonical_json, sha256_text, short_digest
+from flywheel_mlflow.base.storable import is_finite
 from flywheel_mlflow.evidence.runs import ConsumedInterface, InterfaceVersion
 from flywheel_mlflow.tracking import tags
 
@@ -75,7 +75,7 @@ class CoveredValues:
             if (item.name, item.digest) not in versions:
                 inputs.setdefault(item.name, []).append(item.digest)
         return cls(
-            metrics={key: float(value) for key, value in metrics.items() if _is_finite(value)},
+            metrics={key: float(value) for key, value in metrics.items() if is_finite(value)},
             labels={key: short_digest(sha256_text(labels.get(key, ""))) for key in COVERED_TAGS},
             made={name: f"{item.digest} {item.uri.removeprefix(inside)}" for name, item in made.items()},
             read={name: " ".join(digests) for name, digests in inputs.items()},
@@ -131,8 +131,3 @@ def _kept_text(labels: Mapping[str, str]) -> str:
 
 def _tag(number: int) -> str:
     return tags.COVERED_VALUES if number == 1 else f"{tags.COVERED_VALUES}.{number}"
-
-
-def _is_finite(value: float) -> bool:
-    """Whether it is a number to MLflow as well, which stores an infinity as 1.797e308."""
-    return math.isfinite(value) and abs(value) < 1.7e308

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 
 from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.errors import FlywheelError, InputError
@@ -24,13 +25,17 @@ from flywheel_mlflow.evidence.runs import (
 )
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.tracking import tags
+from flywheel_mlflow.tracking.active_run import ActiveRun
 from flywheel_mlflow.tracking.connection import translated
 from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags
+from flywheel_mlflow.tracking.run_files import RunFiles
 from flywheel_mlflow.tracking.views import View, furnish, project_views, view_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Run
+
+Value = TypeVar("Value", str, float)
 
 #: Names of the checks are kept in one tag so that collecting reads no artifact; this much of
 #: the tag's 8,000 characters is spent on them before passed ones are left out.
@@ -47,11 +52,20 @@ class StartedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedValues:
+    """The newest value of each metric, and the params, that a run has on the server already."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RunContent:
     """What a finished project run holds besides its identity.
 
     ``metrics`` are finite numbers by key, ``params`` strings by key; ``files`` maps an artifact
-    path to a local file or folder; ``note`` is Markdown for the run's page.
+    path to a local file or folder; ``note`` is Markdown for the run's page; ``there`` was written before;
+    ``places`` are the URIs of the interfaces read.
     """
 
     evidence: ProjectEvidence
@@ -61,6 +75,8 @@ class RunContent:
     tags: Mapping[str, str]
     files: Mapping[str, Path]
     note: str
+    there: LoggedValues = field(default_factory=LoggedValues)
+    places: Mapping[ConsumedInterface, str] = field(default_factory=dict)
 
 
 class ProjectRunWriter:
@@ -116,31 +132,58 @@ class ProjectRunWriter:
             found = self._client.get_experiment_by_name(f"{self._flywheel}/{project_id}")
         return run_id if found is not None and found.experiment_id == experiment_id else None
 
+    def active(self, run: StartedRun) -> ActiveRun:
+        """The run as MLflow's active one, when that is begun."""
+        return ActiveRun(self._client, run, self._uri)
+
+    def files(self, run: StartedRun) -> RunFiles:
+        """Writes artifacts on the run at once, under the names MLflow gives that."""
+        return RunFiles(self._client, run.run_id, self._uri)
+
+    def log_at_step(self, run: StartedRun, metrics: Mapping[str, float], step: int) -> None:
+        """Write metrics on the run at once, as one point of their histories."""
+        with translated(self._uri):
+            log_batch(self._client, run.run_id, metrics, {}, {}, step=step)
+
+    def logged(self, run: StartedRun) -> LoggedValues:
+        """What was logged on the run so far, by us or through MLflow; one request."""
+        with translated(self._uri):
+            data = self._client.get_run(run.run_id).data
+        return LoggedValues(data.metrics, data.params)
+
     def finish(self, run: StartedRun, contract: Contract, content: RunContent) -> ProjectEvidence:
         """Write everything, end the run, then mark it valid: readers count it only after that.
 
         Returns the evidence with the digest of what collecting will read.
+
+        Raises:
+            InputError: a value was logged through MLflow already, and is another one.
         """
         evidence = content.evidence
+        identity = project_labels(self._flywheel, contract, evidence.iteration, evidence.kind)
         labels = {**content.tags, tags.CHECKS: checks_tag(evidence.checks, content.passed_checks)}
         if evidence.tasks:
             labels[tags.TASKS] = canonical_json(evidence.tasks)
         if evidence.task_documents:
             labels[tags.TASK_DOCUMENTS] = evidence.task_documents
         metrics = {**content.metrics, **summary_metrics(evidence)}
+        written = _not_there("metric", metrics, content.there.metrics)
         values = CoveredValues.of(
             run.run_id,
             metrics,
-            project_labels(self._flywheel, contract, evidence.iteration, evidence.kind) | labels,
+            identity | labels,
             evidence.interfaces_out,
             evidence.interfaces_in,
         )
         digest = digest_of_values(values)
-        params = {**content.params, tags.EVIDENCE_DIGEST: digest}
-        labels |= {**value_tags(values), tags.NOTE: content.note}
+        params = _not_there("param", {**content.params, tags.EVIDENCE_DIGEST: digest}, content.there.params)
+        # Its identity once more: whoever may log on the run may have written over it meanwhile.
+        labels |= {**identity, **value_tags(values), tags.NOTE: content.note}
         with translated(self._uri):
-            self._log(run.run_id, metrics, params, labels)
-            log_datasets(self._client, run.run_id, evidence.interfaces_out.values(), evidence.interfaces_in)
+            self._log(run.run_id, written, params, labels)
+            log_datasets(
+                self._client, run.run_id, evidence.interfaces_out.values(), evidence.interfaces_in, content.places
+            )
             upload(run.artifact_uri, content.files, self._client.tracking_uri)
             end_run(self._client, run.run_id, "FINISHED")
             self._client.set_tag(run.run_id, tags.VALID, tags.TRUE)
@@ -168,6 +211,21 @@ class ProjectRunWriter:
         self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], labels: Mapping[str, str]
     ) -> None:
         log_batch(self._client, run_id, metrics, params, labels)
+
+
+def _not_there(kind: str, values: Mapping[str, Value], there: Mapping[str, Value]) -> dict[str, Value]:
+    """The values that are not on the run yet: a second point of the same metric would only lengthen its history.
+
+    Raises:
+        InputError: one is there with another value. Which of two metrics counts depends on their steps and times.
+    """
+    for name, value in values.items():
+        if name in there and there[name] != value:
+            raise InputError(
+                f"the {kind} {name} is {value} here, and {there[name]} was logged through MLflow",
+                hint="log it once, or under another name",
+            )
+    return {name: value for name, value in values.items() if name not in there}
 
 
 def upload(artifact_uri: str, files: Mapping[str, Path], tracking_uri: str) -> None:
@@ -263,6 +321,8 @@ def log_batch(
     metrics: Mapping[str, float],
     params: Mapping[str, str],
     labels: Mapping[str, str],
+    *,
+    step: int = 0,
 ) -> None:
     """One request for metrics, params and tags (more only beyond MLflow's limit of 100 tags).
 
@@ -277,7 +337,7 @@ def log_batch(
     now = int(time.time() * 1000)
     client.log_batch(
         run_id,
-        metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+        metrics=[Metric(key, value, now, step) for key, value in metrics.items()],
         params=[Param(key, value) for key, value in params.items()],
         tags=[RunTag(key, value) for key, value in labels.items()],
     )
@@ -352,9 +412,13 @@ def checks_tag(summary: CheckSummary, passed: tuple[str, ...]) -> str:
 
 
 def log_datasets(
-    client: MlflowClient, run_id: str, made: Iterable[InterfaceVersion], read: tuple[ConsumedInterface, ...]
+    client: MlflowClient,
+    run_id: str,
+    made: Iterable[InterfaceVersion],
+    read: tuple[ConsumedInterface, ...],
+    places: Mapping[ConsumedInterface, str] = MappingProxyType({}),
 ) -> None:
-    """Log interface versions as dataset inputs, all in one request.
+    """Log interface versions as dataset inputs, all in one request; ``places`` are the URIs of those read.
 
     Two writers that log the same new version at once make the server answer 400 (measured: 50 of
     200 trials); the second try finds the version there. Another version of the same request can
@@ -362,7 +426,7 @@ def log_datasets(
     """
     from mlflow.exceptions import MlflowException
 
-    inputs = [_made(version) for version in made] + [_read(item) for item in read]
+    inputs = [_made(version) for version in made] + [_read(item, places.get(item, "")) for item in read]
     if not inputs:
         return
     for _ in inputs:
@@ -383,8 +447,8 @@ def _made(version: InterfaceVersion) -> DatasetInput:
         Dataset(
             name=version.name,
             digest=version.digest,
-            source_type="flywheel",
-            source=canonical_json({"uri": version.uri}),
+            source_type=tags.SOURCE_TYPE_OF_DATA,
+            source=_source(version.name, version.uri, version.digest),
             schema=schema_json(version.fields),
             profile=canonical_json(
                 {"rows": version.rows, "bytes": version.bytes, "schema_digest": version.schema_digest}
@@ -394,11 +458,21 @@ def _made(version: InterfaceVersion) -> DatasetInput:
     )
 
 
-def _read(item: ConsumedInterface) -> DatasetInput:
+def _source(name: str, uri: str, digest: str) -> str:
+    """Where the data are, as :class:`~flywheel_mlflow.tracking.dataset_source.FlywheelDatasetSource` reads it."""
+    return canonical_json({"name": name, "uri": uri, "digest": digest})
+
+
+def _read(item: ConsumedInterface, uri: str) -> DatasetInput:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     return DatasetInput(
-        Dataset(name=item.name, digest=item.digest, source_type="flywheel", source=canonical_json({"uri": ""})),
+        Dataset(
+            name=item.name,
+            digest=item.digest,
+            source_type=tags.SOURCE_TYPE_OF_DATA,
+            source=_source(item.name, uri, item.digest),
+        ),
         [
             InputTag(tags.CONTEXT, tags.CONTEXT_IN),
             *([InputTag(tags.CARRIED_FROM, str(item.carried_from))] if item.carried_from else []),

@@ -89,6 +89,8 @@ CONTEXT_IN = "interface_in"
 #: MLflow's own input tag for the context (mlflow/utils/mlflow_tags.py, 3.17.2).
 CONTEXT = "mlflow.data.context"
 URI = "flywheel.uri"
+#: How MLflow's registry of dataset sources calls ours.
+SOURCE_TYPE_OF_DATA = "flywheel"
 #: On a dataset that a run read: the iteration it was carried from.
 CARRIED_FROM = "flywheel.carried_from"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,15 @@ def test_mlproject_runs_what_exists(repository: Path) -> None:
     for entry in document["entry_points"].values():
         assert entry["command"].startswith("python -m flywheel_mlflow ")
         assert set(re.findall(r"\{(\w+)\}", entry["command"])) == set(entry["parameters"])
+
+
+def test_package_is_typed(repository: Path) -> None:
+    """Type checkers read our annotations in whoever uses the package: the marker is there, and installed with it."""
+    assert (repository / "flywheel_mlflow" / "py.typed").is_file()
+
+
+def test_dataset_source_exists(project: dict[str, Any]) -> None:
+    """What MLflow looks up by name to load our datasets can be imported."""
+    for place in project["entry-points"]["mlflow.dataset_source"].values():
+        module, _, name = place.partition(":")
+        assert hasattr(import_module(module), name)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from servers.embedded import EmbeddedStore
-from workbench import Bench, bench_on, copy_flywheel, flywheel_command, fresh_name, renamed
+from workbench import Bench, bench_on, changed, copy_flywheel, flywheel_command, fresh_name, renamed
 
 from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.evidence.flywheel import load_flywheel
 from flywheel_mlflow.evidence.runs import EvidenceKind
-from flywheel_mlflow.operations.projects.adopting import adopt_runs
+from flywheel_mlflow.operations.projects.adopting import adopt_runs, suggest_contract
 from flywheel_mlflow.tracking import Adopted
 
 
@@ -104,7 +104,7 @@ def test_own_and_other_projects_runs_are_left_alone(bench: Bench) -> None:
     adopted = _adopt(bench, f"{bench.name}/p05", only="attributes.status = 'FINISHED'")
     assert adopted.run_ids == ()
     assert [(item.run_id, item.reason) for item in adopted.left_alone] == [(own, "was logged by the flywheel itself")]
-    experiment, (taken,) = _history(bench, {"queries": 5})
+    experiment, (taken,) = _history(bench, {"queries": 5, "trace_count": 5})
     _adopt(bench, experiment, project="p06")
     _, (failed,) = _history(bench, {"queries": 6}, status="FAILED")
     reasons = {item.run_id: item.reason for item in _adopt(bench, experiment).left_alone}
@@ -175,3 +175,106 @@ def test_runs_of_the_assembly_are_never_adopted(bench: Bench) -> None:
     bench.tracking.assemblies.experiment()
     with pytest.raises(InputError, match="the assembly's own"):
         bench.tracking.adopter.adopt(bench.name, "", bench.flywheel.contracts["p05"], 1)
+
+
+def test_runs_that_collide_are_told(bench: Bench) -> None:
+    """Of several runs for one iteration it is said beforehand which one counts, runs that count already included."""
+    experiment, (old, new) = _history(bench, {"queries": 5}, {"queries": 6})
+    rehearsed = _adopt(bench, experiment, dry_run=True)
+    assert rehearsed.counts == new
+    assert rehearsed.collisions == (
+        f"{old} does not count: {new} ended later, and one run of p05 counts in iteration 1",
+    )
+    own = bench.log("p05").run_id
+    again = _adopt(bench, experiment)
+    assert again.counts == own
+    assert [line.split()[0] for line in again.collisions] == [new, old]
+    assert bench.collect().evidence["p05"].run_id == own
+
+
+def test_run_without_any_kpi_is_left_alone(bench: Bench) -> None:
+    """A run that holds no KPI of the contract would supersede evidence with nothing; it is told and left alone."""
+    experiment, (full, empty) = _history(bench, {"queries": 5}, {"elsewhere": 1})
+    adopted = _adopt(bench, experiment)
+    assert (adopted.run_ids, adopted.counts, adopted.collisions) == ((full,), full, ())
+    assert [(item.run_id, item.reason.split(":")[0]) for item in adopted.left_alone] == [
+        (empty, "holds no KPI of the contract")
+    ]
+
+
+def test_nested_run_can_be_adopted(bench: Bench) -> None:
+    """A child of another run is evidence like any run."""
+    experiment = bench.client.create_experiment(f"{bench.name}-nested")
+    parent = bench.client.create_run(experiment).info.run_id
+    child = bench.client.create_run(experiment, tags={"mlflow.parentRunId": parent}).info.run_id
+    bench.client.log_param(child, "model", "x")
+    bench.client.log_metric(child, "queries", 5)
+    bench.client.set_terminated(child)
+    assert _adopt(bench, f"{bench.name}-nested").run_ids == (child,)
+    assert bench.collect().evidence["p05"].run_id == child
+
+
+def test_runs_of_an_evaluation_are_evidence(bench: Bench) -> None:
+    """What `mlflow.genai.evaluate` logs, such as `correctness/mean`, is read by the contract's path."""
+    path = {"queries": "toxicity/v1/mean", "citation_accuracy": "val acc"}
+    kpis = tuple(
+        kpi.model_copy(update={"path": path.get(kpi.name, kpi.path)}) for kpi in bench.flywheel.contracts["p05"].kpis
+    )
+    there = bench.with_flywheel(changed(bench.flywheel, "p05", kpis=kpis))
+    experiment, (run_id,) = _history(there, {"toxicity/v1/mean": 0.25, "val acc": 0.5})
+    adopted = _adopt(there, experiment)
+    assert adopted.sources["queries"] == ("toxicity/v1/mean",)
+    evidence = there.collect().evidence["p05"]
+    assert (evidence.run_id, evidence.kpis["queries"].value) == (run_id, 0.25)
+    assert evidence.kpis["citation_accuracy"].value == 0.5
+
+
+def test_contract_is_suggested_from_a_run(
+    repository: Path, embedded_store: Callable[[], EmbeddedStore], tmp_path: Path
+) -> None:
+    """`adopt --suggest` writes a contract that validates and by which the very run is adopted, each metric a KPI."""
+    root = copy_flywheel(repository, tmp_path / "home", fresh_name())
+    uri = embedded_store().uri
+    bench = bench_on(load_flywheel(root), uri)
+    names = ["val acc", "toxicity/v1/mean", "a.b", "train loss", "score", "9 lives"]
+    metrics = dict.fromkeys(names, 0.5) | {"acc_stderr": 0.01, "acc": 0.7, "system/cpu": 3.0, "bad": float("nan")}
+    experiment, (run_id,) = _history(bench, metrics)
+    folder = root / "projects" / "p16_legacy"
+    line = ["adopt", "--experiment", experiment, "--filter", "", "--project"]
+    written = flywheel_command(*line, folder, "--suggest", root=root, uri=uri)
+    assert written.code == 0, written.err
+    assert f"from run {run_id}" in written.out
+    contract = load_flywheel(root).contracts["p16"]
+    assert {kpi.name: (kpi.path, kpi.direction, kpi.unit) for kpi in contract.kpis} == {
+        "a_b": ('["a.b"]', "higher", "value"),
+        "acc": ("acc", "higher", "value"),
+        "kpi_9_lives": ("9 lives", "higher", "value"),
+        "score_value": ("score", "higher", "value"),
+        "toxicity_v1_mean": ("toxicity/v1/mean", "lower", "value"),
+        "train_loss": ("train loss", "lower", "value"),
+        "val_acc": ("val acc", "higher", "value"),
+    }
+    assert {kpi.name: kpi.stderr_path for kpi in contract.kpis if kpi.stderr_path} == {"acc": "acc_stderr"}
+    adopted = flywheel_command(*line, "p16", "-i", "1", "--dry-run", "--json", root=root, uri=uri)
+    assert adopted.json["missing"] == []
+    assert adopted.json["counts"] == run_id
+    assert adopted.json["sources"]["a_b"] == ["a.b"]
+    again = flywheel_command(*line, folder, "--suggest", root=root, uri=uri)
+    assert (again.code, "there is a contract already" in again.err) == (2, True)
+    assert flywheel_command(*line, "p16", root=root, uri=uri).code == 2  # no iteration
+
+
+def test_nothing_to_suggest_is_told(
+    repository: Path, embedded_store: Callable[[], EmbeddedStore], tmp_path: Path
+) -> None:
+    """A run without metrics, and one that still runs, suggest no contract and leave no file."""
+    root = copy_flywheel(repository, tmp_path / "home", fresh_name())
+    bench = bench_on(load_flywheel(root), embedded_store().uri)
+    folder = root / "projects" / "p16_legacy"
+    experiment, _ = _history(bench, {"x": 1.0}, status="RUNNING")
+    with pytest.raises(InputError, match="has finished"):
+        suggest_contract(root, bench.tracking, folder, experiment=experiment, filter_string="")
+    experiment, _ = _history(bench, {"system/cpu": 1.0})
+    with pytest.raises(InputError, match="no metric that could be a KPI"):
+        suggest_contract(root, bench.tracking, folder, experiment=experiment, filter_string="")
+    assert not folder.exists()

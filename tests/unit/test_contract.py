@@ -57,7 +57,7 @@ def test_a_contract_reads_back_what_was_written(tmp_path: Path) -> None:
         (lambda it: it["checks"].update(min_pass_rate=1.01), "checks.min_pass_rate: "),
         (lambda it: it["kpis"][0].update(path="a..b"), "kpis[0].path: no path at character 2"),
         (lambda it: it["kpis"][0].update(path="a[x]"), "kpis[0].path: no path at character 2"),
-        (lambda it: it["kpis"][0].update(path="a b"), "kpis[0].path: no path at character 2"),
+        (lambda it: it["kpis"][0].update(path="a\tb"), "kpis[0].path: no path at character 2"),
         (lambda it: it["kpis"][0].update(n_path="x" * 251), "kpis[0].n_path: has 251 characters"),
         (lambda it: it["kpis"][0].update(target=True), "kpis[0].target: "),
         (lambda it: it["kpis"][0].update(target="1"), "kpis[0].target: "),

@@ -54,6 +54,8 @@ def test_any_text_is_a_path_or_an_error(text: str) -> None:
         ('["\\u0041"]', ("A",)),
         ("runs[0][1].x", ("runs", 0, 1, "x")),
         ("[2]", (2,)),
+        ("val acc", ("val acc",)),
+        ("eval.mean  of 5.x", ("eval", "mean  of 5", "x")),
     ],
 )
 def test_spellings_by_hand(text: str, parts: Parts) -> None:
@@ -64,7 +66,27 @@ def test_spellings_by_hand(text: str, parts: Parts) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", ".", "a.", ".a", "a..b", "a[", "a[]", "a[-1]", "a[01]", "a[x]", "a[0", 'a["b]', 'a."b"', "a b", "a\n"),
+        *(
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a..b",
+            "a[",
+            "a[]",
+            "a[-1]",
+            "a[01]",
+            "a[x]",
+            "a[0",
+            'a["b]',
+            'a."b"',
+            " a",
+            "a ",
+            "a .b",
+            "a. b",
+            "a\tb",
+            "a\n",
+        ),
         *("a[0]b", '["\\ud800"]', '["\\x"]', "x" * 251),
     ],
 )

@@ -137,6 +137,29 @@ def test_a_card_supplies_the_licence(good: Path) -> None:
     assert check(measured, "licence_and_source").outcome is Outcome.PASSED
 
 
+def _licensed(licence: Any) -> Record:
+    return record(metadata={"license": licence, "page": "p"})
+
+
+@pytest.mark.parametrize(
+    ("licences", "stated"),
+    [
+        (["MIT", "MIT "], ("MIT",)),
+        (["MIT", "CC0-1.0"], ("CC0-1.0", "MIT")),
+        (["MIT", ""], ()),
+        (["MIT", None], ()),
+        (["MIT", "x" * 101], ()),
+        (["MIT", "\u202eTIM"], ()),
+        ([{"spdx": "MIT"}], ('{"spdx":"MIT"}',)),
+        ([f"L{number}" for number in range(21)], ()),
+    ],
+)
+def test_licences_are_those_every_record_states(tmp_path: Path, licences: list[Any], stated: tuple[str, ...]) -> None:
+    """One licence or the list of them; none where a record states none, or nothing that can be shown."""
+    rows = [_licensed(licence) | {"id": str(number)} for number, licence in enumerate(licences)]
+    assert measure(write(tmp_path / "corpus.jsonl", rows), spec(group_key=None)).licences == stated
+
+
 def test_a_faulty_card_is_refused_with_all_faults(good: Path) -> None:
     """Every fault of a card is told at once."""
     good.with_name("card.json").write_text('{"sauce": "x", "filters": [{"rule": "short"}]}')

@@ -40,7 +40,7 @@ def test_an_exception_for_a_kpi_nobody_declared_is_a_fault(tmp_path: Path) -> No
     """It would be a threshold nobody reads."""
     section = {"kpis": [{"kpi": "p01.nothing", "why": "gone"}]}
     write_flywheel(tmp_path, blueprint=blueprint_document() | {"drift": section})
-    with pytest.raises(DocumentError, match="no contract declares the KPI p01.nothing"):
+    with pytest.raises(DocumentError, match=r"no contract declares the KPI p01\.nothing"):
         load_flywheel(tmp_path)
 
 

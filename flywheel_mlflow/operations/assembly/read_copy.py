@@ -12,7 +12,7 @@ from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.consistency.view import parse
 from flywheel_mlflow.evidence.runs import ProjectEvidence
 from flywheel_mlflow.operations.assembly.assembling import assembly_digest
-from flywheel_mlflow.operations.projects.project_run import OWN_FOLDER
+from flywheel_mlflow.operations.projects.mlflow_names import OWN_FOLDER
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.tracking import Tracking, tags
 from flywheel_mlflow.tracking.assemblies import STATUS_PREFIX, ShownRun

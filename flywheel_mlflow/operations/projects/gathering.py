@@ -11,7 +11,15 @@ from flywheel_mlflow.base.documents import is_there, value_at
 from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.base.names import check_label
 from flywheel_mlflow.base.paths import metric_names
-from flywheel_mlflow.base.storable import MAX_PARAM_LENGTH, MAX_TAG_LENGTH, check_key, check_plain, check_text, number
+from flywheel_mlflow.base.storable import (
+    MAX_PARAM_LENGTH,
+    MAX_TAG_LENGTH,
+    check_key,
+    check_plain,
+    check_text,
+    is_finite,
+    number,
+)
 from flywheel_mlflow.evidence.runs import (
     Check,
     CheckSeverity,
@@ -77,15 +85,39 @@ class Gathering:
             InputError: NaN, an infinity, no number, or a name MLflow cannot keep.
         """
         for name, value in values.items():
-            check_key("metric", name)
-            if name.startswith(RESERVED_METRICS):
-                raise InputError(f"the metric name {name!r} is kept for the flywheel itself", hint="choose another")
-            found = number(name, value)
+            found = self.checked_metric(name, value)
             if self.metrics.get(name, found) != found:
-                raise InputError(f"{name!r} was already given with another value", where=self._place)
+                raise InputError(
+                    f"{name!r} was already given with another value",
+                    where=self._place,
+                    hint="log it once, or each value with its step: the last one counts",
+                )
             if "." not in name:
                 self.add_document({name: found}, place=self._place)
             self.metrics[name] = found
+
+    def checked_metric(self, name: str, value: float) -> float:
+        """The number, if it may be logged under this name; errors are those of :meth:`add_metrics`."""
+        check_key("metric", name)
+        if name.startswith(RESERVED_METRICS):
+            raise InputError(f"the metric name {name!r} is kept for the flywheel itself", hint="choose another")
+        return number(name, value)
+
+    def add_logged(self, values: Mapping[str, float]) -> None:
+        """Take what was logged on the run through MLflow; NaN and infinities stay there and are no values.
+
+        Raises:
+            InputError: a number given here with another value.
+        """
+        for name, value in values.items():
+            if not is_finite(value):
+                continue
+            found = int(value) if value.is_integer() and abs(value) < 2**53 else value
+            if self.metrics.setdefault(name, found) != found:
+                raise InputError(
+                    f"{name!r} is {self.metrics[name]} here, and {found} was logged through MLflow",
+                    hint="log it once",
+                )
 
     def add_params(self, values: Mapping[str, Any]) -> None:
         """Take parameters; they are kept as text of at most 6,000 characters."""

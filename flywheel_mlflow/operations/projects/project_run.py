@@ -12,10 +12,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from flywheel_mlflow.base.canonical import document_json, short_digest
-from flywheel_mlflow.base.errors import FlywheelError, InputError, MissingVersion, UnknownName
+from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.evidence.flywheel import Flywheel, find_root, load_flywheel
-from flywheel_mlflow.evidence.lineage import producers, version_of
 from flywheel_mlflow.evidence.registry import RegistryEntry, register
 from flywheel_mlflow.evidence.runs import (
     Check,
@@ -30,24 +29,24 @@ from flywheel_mlflow.evidence.runs import (
 from flywheel_mlflow.feedback.tasks import Task
 from flywheel_mlflow.operations.projects.code_version import code_version_of
 from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
+from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
+from flywheel_mlflow.operations.projects.run_inputs import find_input
 from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.operations.told import Told
 from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records import DataFile, Measurement
-    from flywheel_mlflow.tracking import StartedRun, Tracking
+    from flywheel_mlflow.tracking import ActiveRun, StartedRun, Tracking
 
 _LOG = logging.getLogger(__name__)
 
-#: Artifact folder of what this product writes itself, and of interface data.
-OWN_FOLDER = "flywheel"
-DATA_FOLDER = "interfaces"
 #: The tasks a run read, in the folder of our own.
 TASKS_FILE = "tasks.json"
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedRun:
+class LoggedRun(Told):
     """What became of a run: where it is, and whether the contract holds, seen at once.
 
     ``entry`` judges this run alone: what its consumers read is the assembly's business.
@@ -62,12 +61,28 @@ class LoggedRun:
     repeated: bool = False
     missing: tuple[str, ...] = ()
 
+    def lines(self) -> Iterable[str]:
+        """The run, whether others may build on it, and what to look at."""
+        yield f"logged {self.entry.project_id} as run {self.run_id}"
+        yield f"consumable: {'yes' if self.entry.consumable else 'no'}"
+        yield from (f"  {reason}" for reason in self.entry.reasons)
+        yield from (f"{check.outcome.value}: {check.name} {check.message}".rstrip() for check in self.findings)
+        yield from (f"warning: {line}" for line in self.missing)
 
-class ProjectRun:
+    def as_rows(self) -> list[dict[str, Any]]:
+        """A row for each KPI."""
+        return [
+            {"kpi": item.kpi.name, "value": item.value, "target": item.kpi.target, "attainment": item.attainment}
+            for item in self.entry.kpis
+        ]
+
+
+class ProjectRun(MlflowNames):
     """A project's run in the making; use it as a context manager.
 
-    Leaving the block writes everything and marks the run valid; places of the contract that hold
-    nothing are logged as warnings (``warns``). An exception inside marks it
+    Where it ``activates``, it is MLflow's active run inside the block: what ``mlflow.log_metric``, autologging or an
+    evaluation log there is evidence like the rest. Leaving the block writes everything and marks the run valid; places
+    of the contract that hold nothing are logged as warnings (``warns``). An exception inside marks it
     FAILED with the reason on its page; a killed process leaves a run that is never counted.
     """
 
@@ -82,6 +97,7 @@ class ProjectRun:
         resume: str | None = None,
         progress: Callable[[int], None] | None = None,
         warns: bool = True,
+        activates: bool = False,
     ) -> None:
         self.flywheel = flywheel
         self.contract: Contract = flywheel.contract(project_id)
@@ -99,7 +115,9 @@ class ProjectRun:
         self._measured: dict[str, Measurement] = {}
         self._started: StartedRun | None = None
         self._code = code_version_of(flywheel.folders[self.contract.id])
-        self._inputs: Mapping[str, ProjectEvidence] | None = None
+        self._places: dict[ConsumedInterface, str] = {}
+        self._activates = activates
+        self._active: ActiveRun | None = None
 
     @property
     def run_id(self) -> str:
@@ -110,6 +128,13 @@ class ProjectRun:
         self._started = self._tracking.runs.start(
             self.contract, self.iteration, self.kind, code_version=self._code, resume=self._resume
         )
+        if self._activates:
+            self._active = self._tracking.runs.active(self._started)
+            try:
+                self._active.begin()
+            except BaseException as error:
+                self._fail(error)
+                raise
         return self
 
     def __exit__(
@@ -117,6 +142,8 @@ class ProjectRun:
     ) -> None:
         if error is None:
             try:
+                if self._active is not None:
+                    self._active.end("FINISHED")
                 self._finish()
                 return
             except BaseException as late:
@@ -124,28 +151,12 @@ class ProjectRun:
                 raise
         self._fail(error)
 
-    def log_metrics(self, values: Mapping[str, float]) -> None:
-        """Log numbers by name; a KPI of the contract may be given by its name.
-
-        Raises:
-            InputError: NaN, an infinity, no number, or a name MLflow cannot keep.
-        """
-        self._gathering.add_metrics(values)
-
     def log_document(self, document: Mapping[str, Any], *, place: str = "the metrics document") -> None:
         """Log a nested metrics document, or what ``results.metrics_format`` says it is.
 
         KPIs and costs are read from it by the contract's paths.
         """
         add_results(self._gathering, document, place=place)
-
-    def log_params(self, values: Mapping[str, Any]) -> None:
-        """Log parameters."""
-        self._gathering.add_params(values)
-
-    def set_tags(self, values: Mapping[str, Any]) -> None:
-        """Set tags outside the reserved prefixes."""
-        self._gathering.add_tags(values)
 
     def log_tasks(self, read: Iterable[str | Task]) -> None:
         """Log which tasks this run read: what an assembly counts as absorbed.
@@ -233,35 +244,18 @@ class ProjectRun:
             UnknownName: the contract does not declare the input, or it has no version with this digest.
             MissingVersion: there is no version that this run may read, with what to run.
             Refused: nothing is released there, or the release leaves the interface out.
+            InputError: a data set of MLflow's own.
         """
-        wanted = next((item for item in self.contract.interfaces_in if item.name == name), None)
-        if wanted is None:
-            names = [item.name for item in self.contract.interfaces_in]
-            raise UnknownName("input interface", name, names, where=f"interfaces_in of {self.contract.id}")
-        if release is not None:
-            return self._log_released_input(name, release, digest)
-        iteration = self.iteration - (wanted.from_iteration == "previous")
-        producer = self.flywheel.contracts[producers(self.flywheel.contracts.values())[name]]
-        evidence = self._evidence_of(producer, iteration)
-        version = version_of(evidence, name)
-        if version is None:
-            again = [producer.id, self.contract.id] if iteration == self.iteration else [producer.id]
-            raise _missing_version(name, producer, iteration, evidence, again)
-        if digest is not None and version.digest != digest:
-            raise UnknownName(f"version of {name} in iteration {iteration}", digest, [version.digest])
-        self._gathering.add_input(ConsumedInterface(name, version.digest, evidence.carried_from if evidence else None))
-        return version
-
-    def _log_released_input(self, name: str, release: str, digest: str | None) -> InterfaceVersion:
-        from flywheel_mlflow.operations.projects.resolving import resolve_interface
-
-        found = resolve_interface(self._tracking, name, release)
-        if digest is not None and found.digest != digest:
-            raise UnknownName(f"version of {name} in release {found.release}", digest, [found.digest])
-        self._gathering.add_input(ConsumedInterface(name, found.digest))
-        return InterfaceVersion(
-            name=name, uri=found.uri, digest=found.digest, schema_digest=found.schema_digest, rows=found.rows
+        if not isinstance(name, str):
+            raise InputError(
+                "the name of an interface is wanted", hint="mlflow.log_input logs data sets of MLflow's own"
+            )
+        version, read = find_input(
+            self.flywheel, self._tracking, self.contract, self.iteration, name, digest=digest, release=release
         )
+        self._gathering.add_input(read)
+        self._places[read] = version.uri
+        return version
 
     def fetch_input(self, version: InterfaceVersion, folder: str | Path) -> Path:
         """The exact data of an input below ``folder``, compared with its digest.
@@ -287,13 +281,6 @@ class ProjectRun:
         first = max(1, self.iteration - most)
         return tuple(self._tracking.collector.collect(contracts, turn) for turn in range(first, self.iteration))
 
-    def _evidence_of(self, producer: Contract, iteration: int) -> ProjectEvidence | None:
-        """The evidence that stands for a producer in an iteration, carried where its contract allows that."""
-        if iteration < 1:
-            return None
-        only = frozenset({producer.id})
-        return self._tracking.collector.collect({producer.id: producer}, iteration, only=only).evidence.get(producer.id)
-
     def _open(self) -> StartedRun:
         if self._started is None:
             raise InputError("the run has not started", hint="use it as `with project_run(...) as run:`")
@@ -302,9 +289,11 @@ class ProjectRun:
     def _finish(self) -> None:
         from flywheel_mlflow.reports.links import Place, project_links, with_links
         from flywheel_mlflow.reports.note import project_note
-        from flywheel_mlflow.tracking import RunContent
+        from flywheel_mlflow.tracking import LoggedValues, RunContent
 
         started, gathering = self._open(), self._gathering
+        there = self._tracking.runs.logged(started) if self._activates or self._wrote else LoggedValues()
+        gathering.add_logged(there.metrics)
         evidence = gathering.evidence(
             iteration=self.iteration, kind=self.kind, run_id=started.run_id, code_version=self._code
         )
@@ -321,6 +310,8 @@ class ProjectRun:
                 params=gathering.params,
                 tags=gathering.tags,
                 files=files,
+                there=there,
+                places=self._places,
                 note=with_links(links, project_note(self.contract, evidence), "the files of this run"),
             )
             evidence = self._tracking.runs.finish(started, self.contract, content)
@@ -367,6 +358,8 @@ class ProjectRun:
                 documents[f"profiles/{name}.json"] = measured.profile
             if measured.card is not None:
                 documents[f"cards/{name}.json"] = measured.card
+            elif measured.licences:
+                documents[f"cards/{name}.licences.json"] = measured.licences
         for place, document in documents.items():
             target = folder / place
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -382,32 +375,11 @@ class ProjectRun:
             return
         # The reason the run failed is what the caller must see; a server that is gone too
         # only means that the run stays RUNNING, which readers do not count either.
+        if self._active is not None:
+            with contextlib.suppress(FlywheelError):
+                self._active.end("FAILED")
         with contextlib.suppress(FlywheelError):
             self._tracking.runs.fail(self._started, error)
-
-
-def _missing_version(
-    name: str, producer: Contract, iteration: int, evidence: ProjectEvidence | None, again: list[str]
-) -> MissingVersion:
-    """Why an input has no version; ``again`` are the projects to run."""
-    carry = producer.carry
-    if iteration < 1:
-        why = "there is no iteration before the first"
-    elif evidence is not None:
-        why = f"run {evidence.run_id} of {producer.id} logged no version of it"
-        if evidence.carried_from is not None:
-            why += f" (carried from iteration {evidence.carried_from})"
-    elif not carry.allowed:
-        why = f"{producer.id} has no valid run in iteration {iteration}, and its contract allows no carrying"
-    else:
-        why = f"{producer.id} has no valid run in iteration {iteration} nor in the {carry.max_age} before"
-    return MissingVersion(
-        f"{name} has no version for iteration {iteration}: {why}",
-        where=f"interfaces_out of {producer.id}",
-        hint=f"run its producer first: `flywheel run-projects --iteration {iteration} --only {','.join(again)}`"
-        if iteration >= 1
-        else "declare the input as not required, for the first iteration",
-    )
 
 
 def add_results(gathering: Gathering, document: Mapping[str, Any], *, place: str) -> None:
@@ -462,12 +434,13 @@ def project_run(
     tracking_uri: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ProjectRun:
-    """Start a project's run; use it as a context manager.
+    """Start a project's run; use it as a context manager. Inside the block it is MLflow's active run.
 
     Args:
         project: the project's folder or id.
-        iteration: Number of the iteration the run belongs to, from 1.
-        root: the flywheel's folder; found upward from the project or the working folder.
+        iteration: number of the iteration the run belongs to, from 1.
+        root: the flywheel's folder; else found upward from the project's, else ``FLYWHEEL_ROOT``, else found upward
+            from the working folder.
         tracking_uri: an MLflow server or store; else ``MLFLOW_TRACKING_URI``; else a database
             file under ``mlflow-data`` beside ``flywheel.yaml``.
         progress: called with the number of rows measured so far.
@@ -479,10 +452,10 @@ def project_run(
     """
     from flywheel_mlflow.tracking import connect
 
-    start = Path(root) if root else Path(project) if Path(project).is_dir() else Path.cwd()
-    flywheel = load_flywheel(find_root(start.resolve()))
+    given = root or (project if Path(project).is_dir() else os.environ.get("FLYWHEEL_ROOT") or Path.cwd())
+    flywheel = load_flywheel(find_root(Path(given).resolve()))
     settings = read_settings(flywheel.root, os.environ, tracking_uri=tracking_uri)
     tracking = connect(settings, flywheel.name, server_keys=flywheel.blueprint.releases.server_keys)
     project_id = flywheel.project_of(project)
     resume = tracking.runs.prepared(settings.run_id, settings.experiment_id, project_id)
-    return ProjectRun(flywheel, project_id, iteration, tracking, resume=resume, progress=progress)
+    return ProjectRun(flywheel, project_id, iteration, tracking, resume=resume, progress=progress, activates=True)

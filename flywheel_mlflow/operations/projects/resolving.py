@@ -5,27 +5,31 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.base.errors import DocumentError, InputError, Refused, StorageError, UnknownName
 from flywheel_mlflow.base.settings import Settings, read_settings
 from flywheel_mlflow.decisions.releases import STAGES
+from flywheel_mlflow.operations.told import Told, plain_row
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.tracking import Tracking
+    from flywheel_mlflow.decisions.pins import Pin
+    from flywheel_mlflow.tracking import Tracking, VersionView
 
 _VERSION = re.compile(r"[1-9]\d{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Told):
     """An interface as a release pins it.
 
     ``digest`` and ``schema_digest`` are the first 32 hex digits of a sha256; ``licence`` and ``rows`` are None where
-    nobody stated them. ``release`` is the version of the release, ``iteration`` the one whose run made the data.
+    nobody stated them. ``release`` is the version of the release, None where an iteration was asked for; ``iteration``
+    is the one whose run made the data.
     """
 
     interface: str
@@ -36,8 +40,21 @@ class Resolved:
     rows: int | None
     project: str
     iteration: int
-    release: int
+    release: int | None
     address: str | None
+
+    def lines(self) -> Iterable[str]:
+        """What it is, and where."""
+        release = f" of release {self.release}" if self.release is not None else ""
+        yield f"{self.interface}{release}, made by {self.project} in iteration {self.iteration}"
+        for name in ("uri", "digest", "schema_digest", "licence", "rows"):
+            value = getattr(self, name)
+            yield f"  {name}: {'unknown' if value is None else value}"
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """One row."""
+        names = ("interface", "project", "iteration", "release", "digest", "schema_digest", "rows", "licence", "uri")
+        return [plain_row(self, *names)]
 
 
 def resolve_interface(tracking: Tracking, interface: str, at: str = "production") -> Resolved:
@@ -50,15 +67,7 @@ def resolve_interface(tracking: Tracking, interface: str, at: str = "production"
         Refused: nothing is released there, or the release leaves the interface out, with the reason.
         UnknownName: the release has no such interface.
     """
-    if at not in STAGES and not _VERSION.fullmatch(at):
-        raise InputError(f"nothing can be resolved at {at[:80]!r}", hint=f"{', '.join(STAGES)}, or a release's number")
-    view = tracking.releases.at_alias(at) if at in STAGES else tracking.releases.version(int(at))
-    if view is None:
-        raise Refused(
-            f"there is no release {'in ' if at in STAGES else ''}{at}",
-            rule="consumers get what was released",
-            hint="flywheel release list; flywheel release create --iteration N makes one",
-        )
+    view = released_at(tracking, at)
     if interface in view.unreadable:
         raise Refused(
             f"what release {view.version} pins of {interface} cannot be read: its tag was changed",
@@ -74,8 +83,31 @@ def resolve_interface(tracking: Tracking, interface: str, at: str = "production"
         )
     if pin is None:
         raise UnknownName("interface", interface, view.pins, where=f"release {view.version}")
+    return resolved_pin(pin, view.version)
+
+
+def released_at(tracking: Tracking, at: str) -> VersionView:
+    """The release ``at`` ``production``, ``staging`` or a number.
+
+    Raises:
+        InputError: ``at`` is none of these. Refused: nothing is released there.
+    """
+    if at not in STAGES and not _VERSION.fullmatch(at):
+        raise InputError(f"nothing can be resolved at {at[:80]!r}", hint=f"{', '.join(STAGES)}, or a release's number")
+    view = tracking.releases.at_alias(at) if at in STAGES else tracking.releases.version(int(at))
+    if view is None:
+        raise Refused(
+            f"there is no release {'in ' if at in STAGES else ''}{at}",
+            rule="consumers get what was released",
+            hint="flywheel release list; flywheel release create --iteration N makes one",
+        )
+    return view
+
+
+def resolved_pin(pin: Pin, release: int) -> Resolved:
+    """What a release pins of an interface."""
     return Resolved(
-        interface=interface,
+        interface=pin.interface,
         uri=pin.uri,
         digest=pin.digest,
         schema_digest=pin.schema_digest,
@@ -83,9 +115,21 @@ def resolve_interface(tracking: Tracking, interface: str, at: str = "production"
         rows=pin.rows,
         project=pin.project,
         iteration=pin.iteration,
-        release=view.version,
+        release=release,
         address=pin.address,
     )
+
+
+def fetch_resolved(tracking: Tracking, found: Resolved, folder: Path) -> Path:
+    """The data of a resolved interface below ``folder``; the caller compares their digest.
+
+    Raises:
+        InputError: this tool cannot fetch the address. ServerError, StorageError: the artifact store or the disk.
+    """
+    run_id, _, place = found.uri.removeprefix("runs:/").partition("/")
+    if found.address and found.address.endswith(f"/{place}"):
+        tracking.artifacts.known(run_id, found.address.removesuffix(f"/{place}"))
+    return tracking.data.fetch_uri(found.interface, found.uri, folder)
 
 
 def pull_interface(tracking: Tracking, found: Resolved, folder: Path) -> Path:
@@ -109,11 +153,8 @@ def pull_interface(tracking: Tracking, found: Resolved, folder: Path) -> Path:
             where=str(folder),
             hint="choose a folder you can write to with --out",
         ) from error
-    run_id, _, place = found.uri.removeprefix("runs:/").partition("/")
-    if found.address and found.address.endswith(f"/{place}"):
-        tracking.artifacts.known(run_id, found.address.removesuffix(f"/{place}"))
     try:
-        path = tracking.data.fetch_uri(found.interface, found.uri, target)
+        path = fetch_resolved(tracking, found, target)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)  # what came half would stand in the way of the next try
         raise
@@ -167,11 +208,13 @@ def consumer_settings(flywheel: str | None, root: Path | None, tracking_uri: str
 
     if flywheel is not None:
         return read_settings(root or Path.cwd(), os.environ, tracking_uri=tracking_uri), flywheel
+    given = root or os.environ.get("FLYWHEEL_ROOT")
     try:
-        found = root.resolve() if root else find_root(Path.cwd())
+        found = Path(given).resolve() if given else find_root(Path.cwd())
     except DocumentError as error:
         raise InputError(
-            "nobody said of which flywheel, and there is no flywheel.yaml here or above",
-            hint="name it with --flywheel NAME, and its server with --tracking-uri or MLFLOW_TRACKING_URI",
+            "no flywheel was named, and there is none here",
+            where=str(Path.cwd()),
+            hint="name it (--flywheel NAME, flywheel=NAME), with MLFLOW_TRACKING_URI set to its server",
         ) from error
     return read_settings(found, os.environ, tracking_uri=tracking_uri), read_blueprint(found)[0].name

@@ -51,8 +51,8 @@ class Judged:
     approvals: tuple[JudgedApproval, ...]
 
 
-class OpenFlywheel:
-    """A flywheel on its server, for looking only: nothing here writes.
+class ReadFlywheel:
+    """A flywheel on its server, as far as it is looked at: nothing here writes.
 
     ``session`` is what the operations of this package take, for whoever wants more than is offered here; ``where`` is
     the server's address for messages.
@@ -118,7 +118,7 @@ class OpenFlywheel:
             )
         return earlier[-1]
 
-    def drift(self, iteration: int, against: int | str) -> DriftReport:
+    def drift_report(self, iteration: int, against: int | str) -> DriftReport:
         """The comparison of an iteration with another, or with the release in ``production``.
 
         The kept one, with what people were shown; else it is made now and not kept.
@@ -214,8 +214,8 @@ class OpenFlywheel:
         return diff_releases(self.session, before, after)
 
 
-def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = None) -> OpenFlywheel:
-    """The flywheel of a folder on its server.
+def open_session(root: str | Path | None = None, tracking_uri: str | None = None) -> tuple[Session, str]:
+    """The flywheel of a folder on its server, and the server's address for messages.
 
     Args:
         root: the folder with ``flywheel.yaml``, or one below it; here if left out, or ``FLYWHEEL_ROOT``.
@@ -236,4 +236,4 @@ def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = Non
         keys = flywheel.blueprint.releases.server_keys
         tracking: Tracking = connect(settings, flywheel.name, server_keys=keys)
         _ = tracking.assemblies  # made on first use, which imports MLflow
-    return OpenFlywheel(Session(flywheel, tracking, Identity(settings.actor)), settings.shown_uri)
+    return Session(flywheel, tracking, Identity(settings.actor)), settings.shown_uri

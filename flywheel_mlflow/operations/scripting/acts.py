@@ -1,0 +1,312 @@
+"""Every act of people as a method: done by the server where its plugin serves the flywheel, else here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from flywheel_mlflow.operations.acts.acting import act_somewhere
+from flywheel_mlflow.operations.deciding import Session
+from flywheel_mlflow.operations.scripting.results import (
+    CriterionTold,
+    Decision,
+    GateVerdict,
+    Mended,
+    Move,
+    NewRelease,
+    Table,
+)
+from flywheel_mlflow.operations.told import plain_cell
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.base.signing import SigningKey
+
+#: The method of each act by the act's name.
+METHODS: Mapping[str, str] = MappingProxyType(
+    {
+        "sign-head": "export",
+        "create": "create_release",
+        "gate": "gate",
+        "approve": "approve",
+        "explain-drift": "explain_drift",
+        "confirm-changes": "confirm_changes",
+        "reject": "reject",
+        "retire": "retire",
+        "override": "override",
+        "override-confirm": "confirm_override",
+        "promote": "promote",
+        "rollback": "rollback",
+        "reconcile": "reconcile",
+        "risk-open": "open_risk",
+        "risk-update": "update_risk",
+        "risk-close": "close_risk",
+        "risk-watch": "watch_risks",
+        "review": "review",
+        "reroute": "reroute",
+        "task-accept": "accept_task",
+        "theme-queue": "queue_theme",
+        "theme-decline": "decline_theme",
+        "task-absorb": "absorb_task",
+        "task-withdraw": "withdraw_task",
+        "task-restore": "restore_task",
+    }
+)
+
+
+class Acts:
+    """What people decide, each as the command of that name; ``dry_run`` does everything but write.
+
+    All raise Refused when a rule says no, UnknownName or InputError for arguments at fault, ServerError for the server.
+    """
+
+    session: Session
+
+    def _act(self, name: str, **arguments: object) -> dict[str, Any]:
+        return act_somewhere(self.session, name, arguments)
+
+    def _decide(self, name: str, **arguments: object) -> Decision:
+        answer = self._act(name, **arguments)
+        details = answer["body"] if isinstance(answer.get("body"), Mapping) else answer
+        shown = {key: value for key, value in details.items() if key not in ("event", "notes")}
+        notes = answer.get("notes", ())
+        return Decision(name, answer.get("event"), shown, tuple(notes if isinstance(notes, list | tuple) else (notes,)))
+
+    def create_release(self, iteration: int, *, dry_run: bool = False) -> NewRelease:
+        """Make a release of an assembled iteration; the same bundle is the same release."""
+        made = self._act("create", iteration=iteration, dry_run=dry_run)
+        names = ("interface", "project", "iteration", "digest", "rows", "licence")
+        pins = tuple({name: pin[name] for name in names} for pin in made["bundle"]["pins"])
+        own = {name: made[name] for name in ("version", "iteration", "event", "existed", "dry_run")}
+        return NewRelease(**own, digest=made["bundle"]["digest"], interfaces=pins, left_out=made["bundle"]["left_out"])
+
+    def gate(self, version: int, to: str, *, dry_run: bool = False) -> GateVerdict:
+        """Evaluate the gate before a stage."""
+        answer = self._act("gate", version=version, to=to, dry_run=dry_run)
+        result = answer["result"]
+        names = [part.name for part in fields(CriterionTold)]
+        criteria = tuple(CriterionTold(**{name: item[name] for name in names}) for item in result["criteria"])
+        return GateVerdict(
+            result["version"], result["to"], result["verdict"], criteria, answer["event"], answer["run_id"]
+        )
+
+    def approve(
+        self,
+        version: int,
+        role: str,
+        reason: str,
+        *,
+        until: datetime | None = None,
+        key: str | Path | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Say yes in a role; with a ``key`` it is signed, and the key stays on this machine."""
+        signature = None
+        if key is not None:
+            from flywheel_mlflow.operations.releases.decisions import sign_approval
+
+            until, reason, signature = sign_approval(self.session, version, role, reason, until=until, key=_key_at(key))
+        return self._decide(
+            "approve", version=version, role=role, reason=reason, until=until, signature=signature, dry_run=dry_run
+        )
+
+    def explain_drift(self, version: int, findings: Iterable[str], reason: str, *, dry_run: bool = False) -> Decision:
+        """Answer for findings of the drift comparison, or for all of a project or interface."""
+        return self._decide("explain-drift", version=version, findings=list(findings), reason=reason, dry_run=dry_run)
+
+    def confirm_changes(self, version: int, reason: str | None = None, *, dry_run: bool = False) -> Decision:
+        """Confirm every change that a task intended."""
+        return self._decide("confirm-changes", version=version, reason=reason, dry_run=dry_run)
+
+    def reject(self, version: int, role: str, reason: str, *, dry_run: bool = False) -> Decision:
+        """Say no for good, in a role."""
+        return self._decide("reject", version=version, role=role, reason=reason, dry_run=dry_run)
+
+    def retire(self, version: int, reason: str, *, dry_run: bool = False) -> Decision:
+        """Take a release out for good."""
+        return self._decide("retire", version=version, reason=reason, dry_run=dry_run)
+
+    def override(
+        self, version: int, to: str, reason: str, *, until: datetime, second: str, dry_run: bool = False
+    ) -> Decision:
+        """Permit one promotion without a passing gate, once the ``second`` person confirmed it."""
+        return self._decide(
+            "override", version=version, to=to, reason=reason, until=until, second=second, dry_run=dry_run
+        )
+
+    def confirm_override(
+        self, version: int, reason: str, *, key: str | Path | None = None, dry_run: bool = False
+    ) -> Decision:
+        """Confirm an override that names you as its second person."""
+        signature = None
+        if key is not None:
+            from flywheel_mlflow.operations.releases.overriding import sign_confirmation
+
+            signature = sign_confirmation(self.session, version, reason, _key_at(key))
+        return self._decide("override-confirm", version=version, reason=reason, signature=signature, dry_run=dry_run)
+
+    def promote(self, version: int, to: str, *, dry_run: bool = False) -> Move:
+        """Move a release whose gate passed."""
+        return _move(self._act("promote", version=version, to=to, dry_run=dry_run))
+
+    def rollback(self, reason: str, *, to: int | None = None, dry_run: bool = False) -> Move:
+        """Take production back to a release that was there and whose data are whole."""
+        return _move(self._act("rollback", reason=reason, to=to, dry_run=dry_run))
+
+    def reconcile(self, *, force: bool = False, dry_run: bool = False) -> Mended:
+        """Make the server agree with the ledger."""
+        answer = self._act("reconcile", force=force, dry_run=dry_run)
+        return Mended(tuple(answer["mended"]), answer["dry_run"])
+
+    def export(self, version: int, out: str | Path, *, key: str | Path | None = None) -> tuple[str, ...]:
+        """Write a release's bundle, the ledger and its signed end below ``out``; the files' names."""
+        from flywheel_mlflow.operations.releases.exporting import export_release
+
+        sign = partial(self._act, "sign-head", version=version)
+        return export_release(self.session, version, Path(out), sign=sign, key=_key_at(key) if key else None)
+
+    def open_risk(
+        self,
+        title: str,
+        *,
+        owner: str,
+        due: datetime,
+        likelihood: int,
+        impact: int,
+        mitigation: str = "",
+        projects: Iterable[str] = (),
+        dry_run: bool = False,
+    ) -> Decision:
+        """Open a risk; likelihood and impact are 1..5."""
+        return self._decide(
+            "risk-open",
+            title=title,
+            owner=owner,
+            due=due,
+            likelihood=likelihood,
+            impact=impact,
+            mitigation=mitigation,
+            projects=list(projects),
+            dry_run=dry_run,
+        )
+
+    def update_risk(
+        self,
+        risk: str,
+        *,
+        owner: str | None = None,
+        due: datetime | None = None,
+        likelihood: int | None = None,
+        impact: int | None = None,
+        mitigation: str | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Change a risk; a closed one opens again."""
+        return self._decide(
+            "risk-update",
+            risk=risk,
+            owner=owner,
+            due=due,
+            likelihood=likelihood,
+            impact=impact,
+            mitigation=mitigation,
+            dry_run=dry_run,
+        )
+
+    def close_risk(self, risk: str, *, evidence: str, reason: str, dry_run: bool = False) -> Decision:
+        """Close a risk, with the run that shows it."""
+        return self._decide("risk-close", risk=risk, evidence=evidence, reason=reason, dry_run=dry_run)
+
+    def watch_risks(self, iteration: int, *, dry_run: bool = False) -> Table:
+        """Open the risks an iteration shows."""
+        answer = self._act("risk-watch", iteration=iteration, dry_run=dry_run)
+        found = tuple({name: plain_cell(value) for name, value in item.items()} for item in answer["found"])
+        return Table(f"{len(found)} risks found in iteration {iteration}, {len(answer['written'])} written", found)
+
+    def review(self, quarter: str, *, out: str | Path | None = None, dry_run: bool = False) -> Decision:
+        """Write the review of a quarter such as ``2026Q4``, log it, and write down that it was held."""
+        from flywheel_mlflow.operations.assembly.reviewing import write_review
+
+        found = write_review(self.session, quarter, out=Path(out) if out else None, dry_run=dry_run)
+        if found.run_id is None:
+            why = () if dry_run else ("no assembly of that quarter: nothing was logged",)
+            return Decision("review", None, {"quarter": quarter, "text": found.text}, why)
+        told = self._act("review", quarter=quarter, run_id=found.run_id, digest=found.digest)
+        return Decision("review", told["event"], {"quarter": quarter, "run_id": found.run_id, "text": found.text})
+
+    def reroute(self, event: str, *, to: str, reason: str, dry_run: bool = False) -> Decision:
+        """Send an event of feedback to another project."""
+        answer = self._act("reroute", event=event, to=to, reason=reason, dry_run=dry_run)
+        return Decision("reroute", answer.get("event"), {"feedback event": event, "to": to, "reason": reason})
+
+    def accept_task(
+        self,
+        theme: str,
+        category: str,
+        *,
+        found_in: int | None = None,
+        iteration: int | None = None,
+        request: str = "",
+        kpi: str = "",
+        moves: Iterable[str] = (),
+        file: str | Path | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Accept a theme: it becomes a task of its project for ``iteration``, the next one unasked."""
+        from flywheel_mlflow.operations.feedback.tasking import prepare_task
+
+        prepared = prepare_task(
+            self.session,
+            theme,
+            category=category,
+            found_in=found_in,
+            iteration=iteration,
+            request=request,
+            kpi=kpi,
+            moves=tuple(moves),
+            file=Path(file) if file else None,
+            dry_run=dry_run,
+        )
+        task = prepared.task
+        details = {"task": task.id, "project": task.project, "theme": theme}
+        if prepared.run_id is None:
+            return Decision("task-accept", None, details)
+        answer = self._act("task-accept", run_id=prepared.run_id, digest=prepared.digest)
+        return Decision("task-accept", answer["event"], details)
+
+    def queue_theme(self, theme: str, reason: str, *, iteration: int | None = None, dry_run: bool = False) -> Decision:
+        """Put a theme off: it waits."""
+        return self._decide("theme-queue", theme=theme, reason=reason, iteration=iteration, dry_run=dry_run)
+
+    def decline_theme(
+        self, theme: str, reason: str, *, iteration: int | None = None, dry_run: bool = False
+    ) -> Decision:
+        """Decline a theme."""
+        return self._decide("theme-decline", theme=theme, reason=reason, iteration=iteration, dry_run=dry_run)
+
+    def absorb_task(self, task: str, *, iteration: int, evidence: str, dry_run: bool = False) -> Decision:
+        """Write down that people did a task, with the run that shows it."""
+        return self._decide("task-absorb", task=task, iteration=iteration, evidence=evidence, dry_run=dry_run)
+
+    def withdraw_task(self, task: str, reason: str, *, dry_run: bool = False) -> Decision:
+        """Hand a task to no later iteration."""
+        return self._decide("task-withdraw", task=task, reason=reason, dry_run=dry_run)
+
+    def restore_task(self, task: str, reason: str, *, dry_run: bool = False) -> Decision:
+        """Take a withdrawn task up again."""
+        return self._decide("task-restore", task=task, reason=reason, dry_run=dry_run)
+
+
+def _move(answer: Mapping[str, Any]) -> Move:
+    values: dict[str, Any] = {part.name: answer[part.name] for part in fields(Move)}
+    return Move(**{**values, "steps": tuple(values["steps"]), "notes": tuple(values["notes"])})
+
+
+def _key_at(path: str | Path) -> SigningKey:
+    from flywheel_mlflow.base.signing import read_key
+
+    return read_key(Path(path))

@@ -1,0 +1,366 @@
+"""Opens a flywheel for people who look and decide from Python, in a notebook or a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flywheel_mlflow.operations.reading.opening import ReadFlywheel, open_session
+from flywheel_mlflow.operations.scripting.acts import Acts
+from flywheel_mlflow.operations.scripting.results import (
+    AdoptedRuns,
+    AssembledIteration,
+    AuditTold,
+    Comparison,
+    ExplainedNumber,
+    Table,
+    told_time,
+)
+from flywheel_mlflow.operations.told import plain_cell, plain_row
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.evidence.provenance import Explanation
+    from flywheel_mlflow.operations.assembly.assembling import Assembled
+    from flywheel_mlflow.operations.projects.loading import Consumable, LoadedInterface
+    from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun
+
+
+class OpenFlywheel(ReadFlywheel, Acts):
+    """A flywheel on its server: what the command line does, as methods whose results print and have ``to_frame()``."""
+
+    def project_run(self, project: str | Path, iteration: int) -> ProjectRun:
+        """A project's run, to be used as a context manager; inside it is MLflow's active run.
+
+        Raises:
+            UnknownName: no such project.
+        """
+        from flywheel_mlflow.operations.projects.project_run import ProjectRun
+
+        flywheel = self.session.flywheel
+        return ProjectRun(flywheel, flywheel.project_of(project), iteration, self.session.tracking, activates=True)
+
+    def log(
+        self, project: str | Path, iteration: int, *, results: str | Path | None = None, published: bool = False
+    ) -> LoggedRun:
+        """Log a project's run from its result files.
+
+        Raises:
+            UnknownName, DocumentError, RecordError, InputError: the input is at fault.
+        """
+        from flywheel_mlflow.operations.projects.results import log_results
+
+        return log_results(
+            self.session.flywheel,
+            self.session.flywheel.project_of(project),
+            iteration,
+            self.session.tracking,
+            results=Path(results) if results else None,
+            published=published,
+        )
+
+    def adopt(
+        self, project: str, iteration: int, *, experiment: str, filter_string: str, dry_run: bool = False
+    ) -> AdoptedRuns:
+        """Take runs that some other tool logged as a project's evidence.
+
+        Raises:
+            UnknownName: no such project or experiment. InputError: nothing matches. ServerRefused: by MLflow.
+        """
+        from flywheel_mlflow.operations.projects.adopting import adopt_runs
+
+        found = adopt_runs(
+            self.session.flywheel,
+            self.session.tracking,
+            project,
+            iteration,
+            experiment=experiment,
+            filter_string=filter_string,
+            dry_run=dry_run,
+        )
+        return AdoptedRuns(
+            project=self.session.flywheel.project_of(project),
+            iteration=iteration,
+            run_ids=found.run_ids,
+            counts=found.counts,
+            sources=found.sources,
+            left_alone={item.run_id: item.reason for item in found.left_alone},
+            warnings=(*found.missing, *found.collisions),
+            dry_run=dry_run,
+        )
+
+    def collect(self, iteration: int) -> Table:
+        """Which run counts for each project, and which were skipped and why."""
+        from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+
+        found = collect_iteration(self.session.flywheel, self.session.tracking, iteration)
+        rows: list[dict[str, Any]] = [
+            {
+                "project": name,
+                "run": item.run_id,
+                "evidence": item.kind.value,
+                "carried from": item.carried_from,
+                "checks passed": item.checks.passed,
+                "checks": item.checks.total,
+                "ended": told_time(item.ended),
+            }
+            for name, item in found.evidence.items()
+        ]
+        skipped = tuple(f"skipped {item.run_id} of {item.project_id}: {item.reason}" for item in found.skipped)
+        return Table(f"evidence of iteration {iteration}", tuple(rows), skipped)
+
+    def assemble(
+        self,
+        iteration: int,
+        *,
+        out: str | Path | None = None,
+        force: bool = False,
+        drift: bool = True,
+        findings: bool = True,
+    ) -> AssembledIteration:
+        """Assemble an iteration, and do what follows: compare it, take its findings in, write absorbed tasks and risks.
+
+        Raises:
+            InputError, ServerError, StorageError, AssemblyError: as the command of that name.
+        """
+        from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
+        from flywheel_mlflow.operations.assembly.checking import read_sources
+        from flywheel_mlflow.operations.assembly.drifting import drift_after_assembly
+        from flywheel_mlflow.operations.assembly.noticing import notice_after_assembly
+        from flywheel_mlflow.operations.scripting.following import record_absorbed, watch_risks
+
+        flywheel, tracking = self.session.flywheel, self.session.tracking
+        done = assemble_iteration(
+            flywheel,
+            tracking,
+            iteration,
+            sources=read_sources(flywheel),
+            out=Path(out) if out else None,
+            force=force,
+        )
+        self.__dict__.pop("assembled", None)  # what was read before is out of date
+        notes: list[str] = []
+        if not done.contradictions:
+            followed = drift_after_assembly(flywheel, tracking, iteration, done.run_id) if drift else None
+            failed = record_absorbed(self.session, self._act, done)
+            watch_risks(self.session, self._act, iteration)
+            noticed = notice_after_assembly(flywheel, tracking, iteration) if findings else None
+            notes += [f"task {task} was not written: {error.what}" for task, error in failed.items()]
+            notes += [item.failure.what for item in (followed, noticed) if item is not None and item.failure]
+        return _assembled(done, tuple(notes))
+
+    def drift(
+        self, iteration: int, against: int | str | None = None, *, full: bool = False, keep: bool = False
+    ) -> Comparison:
+        """The comparison of an iteration with another (the one before unasked), or with the release in ``production``.
+
+        The kept one, with what people were shown; else it is made now. ``keep`` writes it on the iteration's run, as
+        the command does; ``full`` reads the data of changed interfaces.
+
+        Raises:
+            InputError: one of the two was never assembled, both are the same, or nothing is in production.
+        """
+        from flywheel_mlflow.operations.assembly.drifting import drift_iteration, reference_named
+
+        other = self.before(iteration) if against is None else against
+        if not (keep or full):
+            return Comparison.of(self.drift_report(iteration, other))
+        reference = reference_named(self.session.tracking, str(other))
+        found = drift_iteration(
+            self.session.flywheel, self.session.tracking, iteration, against=reference, full=full, dry_run=not keep
+        )
+        return Comparison.of(found.report)
+
+    def explain(self, name: str, iteration: int | None = None) -> ExplainedNumber:
+        """The tree behind a number such as ``p05.retrieval_hit_rate``, of the newest iteration unasked.
+
+        Raises:
+            UnknownName: no such number. InputError: nothing was assembled.
+        """
+        from flywheel_mlflow.operations.assembly.explaining import explain_metric
+
+        turn = iteration if iteration is not None else self.iterations[-1]
+        found = explain_metric(self.session.flywheel, self.session.tracking, turn, name)
+        return ExplainedNumber(name, turn, tuple(_tree(found, 0)))
+
+    def suspects(self, name: str, before: int, after: int) -> Table:
+        """Who may have changed a number between two iterations, most suspected first.
+
+        Raises:
+            UnknownName: no such number. InputError: one of the two was never assembled.
+        """
+        from flywheel_mlflow.operations.assembly.localising import localise
+
+        found = localise(self.session.flywheel, self.session.tracking, name, before, after)
+        names = ("project", "iteration", "suspicion", "distance", "through", "why", "next")
+        title = f"{name}: {plain_cell(found.before)} in {before}, {plain_cell(found.value)} in {after} {found.verdict}"
+        return Table(title.rstrip(), tuple(plain_row(item, *names) for item in found.suspects), found.notes)
+
+    def impact(self, changed: str, iteration: int | None = None) -> Table:
+        """Everything downstream of an interface or a project.
+
+        Raises:
+            UnknownName: nobody declared it.
+        """
+        from flywheel_mlflow.operations.assembly.explaining import impact_of
+
+        found = impact_of(
+            self.session.flywheel, self.session.tracking if iteration is not None else None, iteration, changed
+        )
+        rows = tuple(_cells(item) for item in found.reached)
+        return Table(f"{changed}, made by {found.producer}, reaches {len(rows)}", rows)
+
+    def check(self, iteration: int) -> Table:
+        """The checks of the newest assembly of an iteration, made anew.
+
+        Raises:
+            InputError: it was never assembled.
+        """
+        from flywheel_mlflow.operations.assembly.checking import check_iteration
+
+        found = check_iteration(self.session.flywheel, self.session.tracking, iteration)
+        rows = tuple(plain_row(item, "name", "outcome", "severity", "message") for item in found.checks)
+        return Table(f"checks of iteration {iteration}", rows)
+
+    def audit(self, *, full: bool = False) -> AuditTold:
+        """Replay the ledger against the server; ``full`` looks at the data of every release.
+
+        Raises:
+            Refused: there is no release yet.
+        """
+        from flywheel_mlflow.operations.releases.auditing import audit
+
+        found = audit(self.session, full=full)
+        rows = tuple({"kind": item.code, "what": item.what, "hint": item.hint} for item in found.findings)
+        return AuditTold(found.verdict.value, rows, (*found.not_looked_at, *found.outlived))
+
+    def verify(self, version: int) -> Table:
+        """Bundle, ledger chain, times, seals and signatures of a release.
+
+        Raises:
+            UnknownName: no such release.
+        """
+        from flywheel_mlflow.operations.releases.verifying import verify_release
+
+        found = verify_release(self.session, version)
+        rows = tuple(plain_row(item, "name", "holds", "text") for item in found.checks)
+        return Table(f"release {version}: {found.verdict.value}", rows, (f"believed: {found.trust}",))
+
+    def ingest(self, files: Iterable[str | Path], iteration: int, *, dry_run: bool = False) -> Table:
+        """Take events of feedback in from files, each once, and route them; a file that fails says so in its row."""
+        from flywheel_mlflow.operations.feedback.feedback import ingest_files
+
+        done = ingest_files(
+            self.session.flywheel, self.session.tracking, [Path(file) for file in files], iteration, dry_run=dry_run
+        )
+        rows = tuple(
+            {
+                "file": item.file,
+                "new": item.taken.new,
+                "repeated": item.taken.repeated,
+                "dead": item.dead,
+                "failure": item.failure.what if item.failure else None,
+            }
+            for item in done
+        )
+        return Table(f"feedback of iteration {iteration}", rows)
+
+    def feedback(self, iteration: int | None = None, *, to: str | None = "", most: int = 1000) -> Table:
+        """Events of feedback with where they go; ``to`` names a project, None the queue of those that go nowhere.
+
+        Raises:
+            UnknownName: no such project.
+        """
+        from flywheel_mlflow.operations.feedback.routing import list_events
+
+        total, rows = list_events(self.session.flywheel, self.session.tracking, iteration, to=to, limit=most)
+        return Table(f"{total} events, {len(rows)} shown", tuple(rows))
+
+    def themes(self, iteration: int, *, dry_run: bool = False) -> Table:
+        """The themes of an iteration's feedback, most pressing first.
+
+        Raises:
+            InputError: no event of the iteration goes to any project.
+        """
+        from flywheel_mlflow.operations.feedback.theming import find_themes
+
+        now = datetime.now(UTC)
+        found = find_themes(self.session.flywheel, self.session.tracking, iteration, now=now, dry_run=dry_run)
+        rows = tuple(
+            {"theme": item.id, "project": item.project, "events": len(item.events), "title": item.title}
+            for item in found.themes.themes
+        )
+        return Table(f"themes of iteration {iteration}", rows)
+
+    def interfaces(self, *, release: str | int | None = None, iteration: int | None = None) -> Consumable:
+        """What can be consumed of a release (``production`` unasked) or an iteration."""
+        from flywheel_mlflow.operations.projects.loading import consumable
+
+        return consumable(self.session.tracking, release=release, iteration=iteration)
+
+    def load(
+        self, interface: str, *, release: str | int | None = None, iteration: int | None = None
+    ) -> LoadedInterface:
+        """The data of an interface, as :func:`flywheel_mlflow.load`."""
+        from flywheel_mlflow.operations.projects.loading import load_interface
+
+        return load_interface(self.session.tracking, interface, release=release, iteration=iteration)
+
+
+def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = None) -> OpenFlywheel:
+    """The flywheel of a folder on its server.
+
+    Args:
+        root: the folder with ``flywheel.yaml``, or one below it; here if left out, or ``FLYWHEEL_ROOT``.
+        tracking_uri: the MLflow server; else ``MLFLOW_TRACKING_URI``, else ``mlflow-data`` in that folder.
+
+    Raises:
+        DocumentError: no flywheel there, or its files have faults.
+        ServerUnreachable: nobody answers, told within seconds.
+    """
+    return OpenFlywheel(*open_session(root, tracking_uri))
+
+
+def _assembled(done: Assembled, notes: tuple[str, ...]) -> AssembledIteration:
+    metrics = done.assembly.metrics
+    projects = tuple(
+        {
+            "project": name,
+            "state": entry.state.value,
+            "consumable": entry.consumable,
+            "score": metrics.value(f"{name}.score"),
+            "reasons": "; ".join(entry.reasons),
+        }
+        for name, entry in done.assembly.registry.items()
+    )
+    return AssembledIteration(
+        iteration=done.assembly.iteration,
+        run_id=done.run_id,
+        digest=done.digest,
+        unchanged=done.unchanged,
+        contradictions=tuple(f"{check.name}: {check.message}" for check in done.contradictions),
+        projects=projects,
+        metrics={name: float(item.value) for name, item in metrics.items() if item.value is not None},
+        notes=notes,
+    )
+
+
+def _tree(found: Explanation, depth: int) -> Iterator[dict[str, Any]]:
+    metric, source = found.metric, found.metric.source
+    yield {
+        "depth": depth,
+        "name": metric.name,
+        "value": metric.value,
+        "unit": metric.unit,
+        "rule": metric.rule,
+        "source": f"{source.kind} {source.ref}" + (f", {source.place}" if source.place else "") if source else "",
+        "note": metric.note,
+    }
+    for item in found.inputs:
+        yield from _tree(item, depth + 1)
+
+
+def _cells(item: Any) -> dict[str, Any]:
+    """All public values of a small record as a row."""
+    return plain_row(item, *(name for name in type(item).__dataclass_fields__))

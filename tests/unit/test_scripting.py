@@ -1,0 +1,65 @@
+"""What the command line can do, Python can do."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from flywheel_mlflow.operations.acts.acting import ACTS
+from flywheel_mlflow.operations.scripting.acts import METHODS, Acts
+from flywheel_mlflow.operations.scripting.opening import OpenFlywheel
+from flywheel_mlflow.operations.scripting.results import Decision, Move, Table
+
+#: What an act takes that a method makes itself: signatures of keys, the place of a document it has just kept.
+_MADE_BY_THE_METHOD = {
+    "approve": {"signature"},
+    "override-confirm": {"signature"},
+    "review": {"run_id", "digest"},
+    "task-accept": {"run_id", "digest", "dry_run"},
+    "sign-head": {"dry_run"},
+}
+
+
+def test_every_act_is_a_method() -> None:
+    """The acts of the command line and of the API are the same set, each under a method of its own."""
+    assert set(METHODS) == set(ACTS)
+    assert len(set(METHODS.values())) == len(METHODS)
+    public = {name for name, value in vars(Acts).items() if inspect.isfunction(value) and not name.startswith("_")}
+    assert public == set(METHODS.values())
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_methods_take_what_acts_take(act: str) -> None:
+    """A method takes every argument of its act by the same name, but those it makes itself."""
+    parameters = set(inspect.signature(getattr(OpenFlywheel, METHODS[act])).parameters)
+    wanted = set(ACTS[act].takes.model_fields) - _MADE_BY_THE_METHOD.get(act, set())
+    assert wanted <= parameters
+
+
+#: Commands that are no act.
+_COMMANDS = "log adopt collect assemble drift explain impact check audit verify interfaces feedback ingest themes"
+
+
+@pytest.mark.parametrize("command", _COMMANDS.split())
+def test_commands_are_methods(command: str) -> None:
+    """What is no act is a method all the same, with a docstring."""
+    assert inspect.getdoc(getattr(OpenFlywheel, command))
+
+
+def test_results_print_and_are_frames() -> None:
+    """A result prints as sentences, shows them in a notebook, and is a frame with a row for each thing it tells."""
+    decision = Decision("approve", 7, {"version": 1, "role": "reviewer", "until": None}, ("it expires",))
+    assert str(decision).splitlines() == [
+        "approve: written as event 7",
+        "  version: 1",
+        "  role: reviewer",
+        "note: it expires",
+    ]
+    assert list(decision.to_frame()["event"]) == [7]
+    move = Move(2, "production", 1, False, ("move the alias",), None, True)
+    assert str(move) == "1. would move the alias"
+    assert list(move.to_frame()["what"]) == ["move the alias"]
+    table = Table("two", ({"a": 1, "b": None}, {"a": ["x", "y"], "b": 2}))
+    assert str(table).splitlines() == ["two", "  a=1", "  a=x, y  b=2"]
+    assert list(table.to_frame()["a"]) == [1, "x, y"]
