@@ -80,14 +80,6 @@ def test_adopted_run_without_checks_is_not_consumable(bench: Bench) -> None:
     assert "no check ran" in entry.reasons
 
 
-def test_a_run_without_any_kpi_is_told(bench: Bench) -> None:
-    """It is adopted, for it may be evidence of data; that it states nothing the contract asks for is said."""
-    experiment, (good, bare) = _history(bench, {"queries": 50}, {"something.else": 1})
-    told = [text for text in _adopt(bench, experiment).missing if text.startswith("run ")]
-    assert told == [f"run {bare} holds no KPI of p05 at all"]
-    assert good not in "".join(told)
-
-
 def test_dry_run_tags_nothing(bench: Bench) -> None:
     """A dry run names the runs it would take, and changes neither runs nor experiment."""
     experiment, (run_id,) = _history(bench, {"queries": 5})
