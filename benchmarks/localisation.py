@@ -31,7 +31,7 @@ from flywheel_mlflow.drift.differences import Pair, differences, kpi_findings
 from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
 from flywheel_mlflow.evidence.lineage import edges, impact
 from flywheel_mlflow.evidence.runs import Collected
-from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 from flywheel_mlflow.operations.assembly.localising import Localised, localise_collected
 from flywheel_mlflow.operations.projects.pipeline import PIPELINE_FILE, load_pipeline
 from flywheel_mlflow.operations.projects.running import pipelines_of, run_projects

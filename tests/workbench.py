@@ -24,7 +24,7 @@ from flywheel_mlflow.cli import main
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Collected, ConsumedInterface, EvidenceKind
 from flywheel_mlflow.importers import read_checks
-from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun
 from flywheel_mlflow.operations.projects.results import log_published
 from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, blueprint_files

@@ -238,7 +238,7 @@ def adopt(
 def collect(context: Context, iteration: Iteration, as_json: AsJson = False) -> None:
     """Show the runs that count in an iteration. Also those carried or skipped, and why."""
     from flywheel_mlflow.cli import progress, show
-    from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+    from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 
     session = _session(context)
     with progress.working(f"collecting iteration {iteration}"):
@@ -332,7 +332,7 @@ def run_projects_command(
     from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import progress, show, show_tasks
     from flywheel_mlflow.cli.session import handed_tasks, pairs
-    from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+    from flywheel_mlflow.operations.assembly.collecting import collect_iteration
     from flywheel_mlflow.operations.projects.running import run_projects, with_producers
 
     session = _session(context)
@@ -403,12 +403,14 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show where a number comes from, down to run ids. With --between: what may have changed it."""
-    from flywheel_mlflow.cli import show, show_suspects
+    from flywheel_mlflow.cli import show
     from flywheel_mlflow.operations.assembly.explaining import explain_metric
-    from flywheel_mlflow.operations.assembly.localising import localise
 
     session = _session(context)
     if between is not None:
+        from flywheel_mlflow.cli import show_suspects
+        from flywheel_mlflow.operations.assembly.localising import localise
+
         if iteration is not None:
             raise InputError("--between names both iterations", hint="leave --iteration out")
         show_suspects.localised(localise(session.flywheel, session.tracking, name, *between), as_json=as_json)

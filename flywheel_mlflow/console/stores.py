@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.settings import Settings
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from flywheel_mlflow.console.served import ServedFlywheel
     from flywheel_mlflow.tracking import Tracking
+    from flywheel_mlflow.tracking.reading.columns import ColumnReader
 
 #: A scheme that only this process knows: MLflow's client then works on the very objects that answer the server's own
 #: requests, with their pool of connections, artifact root and registry store, and without a request to itself.
@@ -28,10 +32,8 @@ def register_server_stores() -> None:
     from mlflow.tracking._model_registry.utils import _get_store_registry
     from mlflow.tracking._tracking_service.utils import _register
 
-    from flywheel_mlflow.console.light_runs import light_store
-
     # Opened here, not by the functions below: these are called under the lock that opening a store takes.
-    tracking = light_store(handlers._get_tracking_store())  # noqa: SLF001 - the handlers' own way to it
+    tracking = handlers._get_tracking_store()  # noqa: SLF001 - the handlers' own way to it
     registry = handlers._get_model_registry_store()  # noqa: SLF001 - likewise
 
     def tracking_store(**_: Any) -> Any:
@@ -78,16 +80,35 @@ def open_tracking(
     ``root`` is the flywheel's folder, ``actor`` who is written into runs as their author; the seals that count are
     those that the served flywheel's files name.
     """
-    from mlflow import MlflowClient
-
     from flywheel_mlflow.console.webhooks import AnnouncingReleases
     from flywheel_mlflow.tracking import connect
 
     settings = Settings(root=root, tracking_uri=f"{SCHEME}:", artifact_root=None, actor=actor)
-    client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+    client = _client(settings)
     releases = AnnouncingReleases(client, uri=settings.shown_uri, flywheel=flywheel)
     keys = served.server_keys if served is not None and served.name == flywheel else ()
     return connect(settings, flywheel, client=client, resolve=addresses.resolve, releases=releases, server_keys=keys)
+
+
+def _client(settings: Settings) -> MlflowClient:
+    """A client of the server's stores, which reads by columns where it can."""
+    from mlflow import MlflowClient
+
+    from flywheel_mlflow.tracking.reading.client import ReadingClient
+
+    client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+    reader = _reader(settings.shown_uri)
+    return client if reader is None else cast("MlflowClient", ReadingClient(reader, client))
+
+
+@lru_cache(maxsize=1)
+def _reader(uri: str) -> ColumnReader | None:
+    """The one reader of this process; it remembers nothing but whether the tables are known."""
+    from mlflow.server import handlers
+
+    from flywheel_mlflow.console.light_reads import reader_of
+
+    return reader_of(handlers._get_tracking_store(), handlers._get_model_registry_store(), uri)  # noqa: SLF001
 
 
 def server_addresses(environ: Mapping[str, str]) -> ArtifactAddresses:

@@ -5,20 +5,28 @@ Example::
     measured = measure("results/corpus.jsonl", contract.interface("foundation_corpus"))
     measured.version.rows, measured.version.digest
     [check.name for check in measured.checks if check.outcome is not Outcome.PASSED]
+
+Importing it does not import the modules behind its names, since most commands measure nothing: they need numpy.
 """
 
-from flywheel_mlflow.records.cards import DataCard, FilterNote, load_card
-from flywheel_mlflow.records.croissant import to_croissant
-from flywheel_mlflow.records.fingerprints import (
-    Contamination,
-    contamination,
-    fingerprints_from_parquet,
-    fingerprints_to_parquet,
-)
-from flywheel_mlflow.records.leakage import HeldOutCase, Leak, Leakage, find_leaks
-from flywheel_mlflow.records.measuring import MeasuredFile, Measurement, VersionFields, measure
-from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges, profile_from_json
-from flywheel_mlflow.records.sources import DataFile, content_digest, find_files
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.records.cards import DataCard, FilterNote, load_card
+    from flywheel_mlflow.records.croissant import to_croissant
+    from flywheel_mlflow.records.fingerprints import (
+        Contamination,
+        contamination,
+        fingerprints_from_parquet,
+        fingerprints_to_parquet,
+    )
+    from flywheel_mlflow.records.leakage import HeldOutCase, Leak, Leakage, find_leaks
+    from flywheel_mlflow.records.measuring import MeasuredFile, Measurement, VersionFields, measure
+    from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges, profile_from_json
+    from flywheel_mlflow.records.sources import DataFile, content_digest, find_files
 
 __all__ = [
     "Contamination",
@@ -45,3 +53,36 @@ __all__ = [
     "profile_from_json",
     "to_croissant",
 ]
+
+#: Where each name lives.
+_HOMES = {
+    "Contamination": "fingerprints",
+    "DataCard": "cards",
+    "DataFile": "sources",
+    "FilterNote": "cards",
+    "HeldOutCase": "leakage",
+    "Leak": "leakage",
+    "Leakage": "leakage",
+    "MeasuredFile": "measuring",
+    "Measurement": "measuring",
+    "Profile": "profiles",
+    "Signal": "profiles",
+    "VersionFields": "measuring",
+    "bin_edges": "profiles",
+    "contamination": "fingerprints",
+    "content_digest": "sources",
+    "find_files": "sources",
+    "find_leaks": "leakage",
+    "fingerprints_from_parquet": "fingerprints",
+    "fingerprints_to_parquet": "fingerprints",
+    "load_card": "cards",
+    "measure": "measuring",
+    "profile_from_json": "profiles",
+    "to_croissant": "croissant",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

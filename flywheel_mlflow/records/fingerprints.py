@@ -105,7 +105,8 @@ def fingerprints_from_parquet(data: bytes) -> Hashes:
         raise RecordError("not a file of fingerprints", hint="log the interface again") from error
     if column.type != pa.uint64() or column.null_count:
         raise RecordError(f"fingerprints are of type {column.type}, not uint64", hint="log the interface again")
-    return unique_hashes(column.to_numpy())
+    # Not by `to_numpy`, which imports pandas (pyarrow 25).
+    return unique_hashes(np.asarray(np.from_dlpack(column.combine_chunks()), dtype=np.uint64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from flywheel_mlflow.reports.escaping import Markdown, markdown_code, markdown_text, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, PackageLoader
 
 #: What a sentence ends with, in the languages that feedback comes in.
 _ENDS = (".", "!", "?", "…", "。", "！", "？")
@@ -25,6 +27,8 @@ def render_svg(template: str, **values: object) -> str:
 
 @cache
 def _markdown() -> Environment:
+    from jinja2 import Environment, StrictUndefined
+
     # Autoescape knows only HTML; ``finalize`` sees every value a template prints, so nothing can forget a filter.
     environment = Environment(
         loader=_loader(),
@@ -43,6 +47,8 @@ def _markdown() -> Environment:
 
 @cache
 def _svg() -> Environment:
+    from jinja2 import Environment, StrictUndefined
+
     return Environment(
         loader=_loader(),
         undefined=StrictUndefined,
@@ -60,6 +66,8 @@ def _xml_value(value: object) -> object:
 
 
 def _loader() -> PackageLoader:
+    from jinja2 import PackageLoader
+
     return PackageLoader("flywheel_mlflow.reports")
 
 

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.profiles import LoggedProfiles
     from flywheel_mlflow.tracking.project_runs import LoggedValues, ProjectRunWriter, RunContent, StartedRun
     from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
-    from flywheel_mlflow.tracking.rest.client import RestClient
     from flywheel_mlflow.tracking.rest.transport import HttpTransport
     from flywheel_mlflow.tracking.run_files import RunFiles
     from flywheel_mlflow.tracking.server_facts import ServerFacts
@@ -152,23 +151,28 @@ class Tracking:
         self._uri, self._root = settings.shown_uri, settings.artifact_root
         self._wire: HttpTransport | None = None
         self._about: dict[str, Any] | None = None
-        self._client, self._quick = (client, client) if client is not None else self._open()
+        self._client = client if client is not None else self._open()
 
-    def _open(self) -> tuple[MlflowClient, MlflowClient | RestClient]:
-        """MLflow's client, and one that answers without its import where there is a server."""
+    def _open(self) -> MlflowClient:
+        """A client that reads without MLflow's import where it can."""
         if not self._settings.is_server:
+            from flywheel_mlflow.tracking.reading.client import LateClient, ReadingClient
+            from flywheel_mlflow.tracking.reading.databases import open_reader
+
+            reader = open_reader(self._settings)
+            if reader is not None:
+                return cast("MlflowClient", ReadingClient(reader, LateClient(self._settings)))
             from flywheel_mlflow.tracking.connection import open_client
 
-            client = open_client(self._settings)
-            return client, client
-        from flywheel_mlflow.tracking.rest.client import LateClient, RestClient
+            return open_client(self._settings)
+        from flywheel_mlflow.tracking.reading.client import LateClient
+        from flywheel_mlflow.tracking.rest.client import RestClient
         from flywheel_mlflow.tracking.rest.probe import probe_server
         from flywheel_mlflow.tracking.rest.transport import HttpTransport
 
         self._wire = HttpTransport(self._settings)
         self._about = probe_server(self._settings, self._wire)
-        late = LateClient(self._settings)
-        return cast("MlflowClient", late), RestClient(self._wire, late)
+        return cast("MlflowClient", RestClient(self._wire, LateClient(self._settings)))
 
     @cached_property
     def runs(self) -> ProjectRunWriter:
@@ -223,7 +227,7 @@ class Tracking:
         """Moves artifacts."""
         from flywheel_mlflow.tracking.artifacts import Artifacts
 
-        return Artifacts(self._client, uri=self._uri, resolve=self._resolve)
+        return Artifacts(self._client, uri=self._uri, resolve=self._resolve, transport=self._wire)
 
     @cached_property
     def ledger(self) -> LedgerStore:
@@ -231,7 +235,7 @@ class Tracking:
         from flywheel_mlflow.tracking.ledger import LedgerStore
 
         return LedgerStore(
-            self._quick,
+            self._client,
             uri=self._uri,
             flywheel=self._flywheel,
             artifact_root=self._root,
@@ -243,7 +247,7 @@ class Tracking:
         """Keeps releases."""
         from flywheel_mlflow.tracking.releases import ReleaseStore
 
-        return self._releases or ReleaseStore(self._quick, uri=self._uri, flywheel=self._flywheel)
+        return self._releases or ReleaseStore(self._client, uri=self._uri, flywheel=self._flywheel)
 
     @cached_property
     def gates(self) -> GateRuns:
@@ -257,7 +261,7 @@ class Tracking:
         """Tells about the server."""
         from flywheel_mlflow.tracking.server_facts import ServerFacts
 
-        return ServerFacts(self._quick, self._wire, self._settings, flywheel=self._flywheel, about=self._about)
+        return ServerFacts(self._client, self._wire, self._settings, flywheel=self._flywheel, about=self._about)
 
     @cached_property
     def profiles(self) -> LoggedProfiles:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from flywheel_mlflow.base.errors import ServerRefused, StorageError
 from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.reading.files import UPLOADING, Files, files_at
+from flywheel_mlflow.tracking.reading.port import NotUnderstood
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+    from flywheel_mlflow.tracking.rest.transport import HttpTransport
+
+Item = TypeVar("Item")
 
 #: How the kinds of artifact store say that there is no such file.
 _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
@@ -22,11 +28,19 @@ class Artifacts:
     """The artifacts of the runs on one tracking server.
 
     ``resolve`` turns a run's artifact address into one this process can reach; inside the server that is the folder
-    or bucket behind its proxy.
+    or bucket behind its proxy. ``transport`` leads to the server that hands artifacts on, if there is one.
     """
 
-    def __init__(self, client: MlflowClient, *, uri: str, resolve: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        *,
+        uri: str,
+        resolve: Callable[[str], str] | None = None,
+        transport: HttpTransport | None = None,
+    ) -> None:
         self._client = client
+        self._wire = transport
         self._uri = uri
         self._resolve = resolve or (lambda address: address)
         self._addresses: dict[str, str] = {}
@@ -39,12 +53,12 @@ class Artifacts:
         """
         with translated(self._uri):
             folder.mkdir(parents=True, exist_ok=True)
-            return Path(self._repository(run_id).download_artifacts(place, str(folder)))  # type: ignore[no-untyped-call]
+            return self._by_hand(run_id, lambda files: files.fetch(place, folder)) or self._fetch(run_id, place, folder)
 
     def texts(self, run_id: str, place: str, folder: Path) -> dict[str, str]:
         """The text files below ``place`` by their path below it; empty when there is no such folder."""
         try:
-            root = self.fetch(run_id, place, folder)
+            root = self._readable(run_id, place, folder)
         except (ServerRefused, StorageError) as error:
             if not is_absent(error) and self._is_there(run_id, place):
                 raise
@@ -52,13 +66,13 @@ class Artifacts:
         return {
             path.relative_to(root).as_posix(): path.read_text(encoding="utf-8", errors="replace")
             for path in sorted(root.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not path.name.startswith(UPLOADING)
         }
 
     def text(self, run_id: str, place: str, folder: Path) -> str | None:
         """The text file at ``place``; None when there is none."""
         try:
-            path = self.fetch(run_id, place, folder)
+            path = self._readable(run_id, place, folder)
         except (ServerRefused, StorageError) as error:
             if not is_absent(error) and self._is_there(run_id, place):
                 raise
@@ -68,8 +82,8 @@ class Artifacts:
     def names(self, run_id: str, place: str) -> tuple[str, ...]:
         """The names of the files right below ``place``, sorted; empty when there is no such folder."""
         with translated(self._uri):
-            found = self._repository(run_id).list_artifacts(place)
-        return tuple(sorted(item.path.rpartition("/")[2] for item in found if not item.is_dir))
+            found = self._listed(run_id, place)
+        return tuple(sorted(name for name, is_folder in found.items() if not is_folder))
 
     def put(self, run_id: str, files: Mapping[str, str], folder: Path) -> None:
         """Upload texts by artifact path; ``folder`` is an empty one to write them into first."""
@@ -90,9 +104,36 @@ class Artifacts:
         """Whether the store lists a file or folder: a server that hands artifacts on tells the client of a missing one
         as its own internal error (tried on 3.17.2), and nothing but the listing tells the two apart.
         """
-        parent, _, _ = place.rpartition("/")
+        parent, _, name = place.rpartition("/")
         with translated(self._uri):
-            return any(item.path == place for item in self._repository(run_id).list_artifacts(parent or None))
+            return name in self._listed(run_id, parent)
+
+    def _readable(self, run_id: str, place: str, folder: Path) -> Path:
+        """What lies at ``place``, to be read and left as it is."""
+        with translated(self._uri):
+            found = self._by_hand(run_id, lambda files: files.readable(place, folder))
+            if found is None:
+                folder.mkdir(parents=True, exist_ok=True)
+                found = self._fetch(run_id, place, folder)
+        return found
+
+    def _listed(self, run_id: str, place: str) -> dict[str, bool]:
+        found = self._by_hand(run_id, lambda files: files.listed(place))
+        if found is None:
+            items = self._repository(run_id).list_artifacts(place or None)
+            found = {item.path.rpartition("/")[2]: bool(item.is_dir) for item in items}
+        return found
+
+    def _by_hand(self, run_id: str, ask: Callable[[Files], Item]) -> Item | None:
+        """What ``ask`` makes of the run's files; None where MLflow has to be asked."""
+        files = files_at(self._resolve(self._address(run_id)), self._wire)
+        try:
+            return None if files is None else ask(files)
+        except NotUnderstood:
+            return None
+
+    def _fetch(self, run_id: str, place: str, folder: Path) -> Path:
+        return Path(self._repository(run_id).download_artifacts(place, str(folder)))  # type: ignore[no-untyped-call]
 
     def _address(self, run_id: str) -> str:
         if run_id not in self._addresses:

@@ -29,6 +29,7 @@ from flywheel_mlflow.tracking.project_runs import (
     storable,
     upload,
 )
+from flywheel_mlflow.tracking.reading.port import ALL
 from flywheel_mlflow.tracking.views import ASSEMBLY_TITLE, ASSEMBLY_VIEWS, view_address
 
 if TYPE_CHECKING:
@@ -293,15 +294,13 @@ class AssemblyStore:
         Raises:
             ServerRefused: there is no such run.
         """
-        from mlflow.entities import ViewType
-
         with translated(self._uri):
             run = self._client.get_run(run_id)
             children = pages(
                 lambda token: self._client.search_runs(
                     [run.info.experiment_id],
                     filter_string=f"tags.`{tags.PARENT}` = '{run_id}' and tags.`{tags.KIND}` = '{tags.KIND_STAGE}'",
-                    run_view_type=ViewType.ALL,
+                    run_view_type=ALL,
                     max_results=MAX_ATTEMPTS,
                     page_token=token,
                 )

@@ -171,7 +171,7 @@ def translate(error: BaseException, uri: str) -> FlywheelError | None:
     answers = [getattr(cause, "response", None) for cause in chain if isinstance(cause, http_error)]
     statuses = [answer.status_code for answer in answers if answer is not None]
     if statuses:
-        return _refused(statuses[0], text, uri)
+        return refused(statuses[0], text, uri)
     if any(isinstance(cause, _kind("requests.exceptions", "RequestException")) for cause in chain):
         return unreachable(uri, _last_words(chain))
     if isinstance(error, _kind("mlflow.exceptions", "MlflowException")):
@@ -237,7 +237,7 @@ _STATUS_HINTS = {
 }
 
 
-def _refused(status: int, text: str, uri: str) -> ServerRefused:
+def refused(status: int, text: str, uri: str) -> ServerRefused:
     """An HTTP error status: somebody answered, and the answer is no."""
     code = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}.get(status, f"HTTP_{status}")
     hint = _STATUS_HINTS.get(status, _FALLBACK_HINT)

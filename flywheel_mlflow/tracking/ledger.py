@@ -12,12 +12,14 @@ from flywheel_mlflow.base.errors import InputError, ServerRefused
 from flywheel_mlflow.decisions.ledger import Event, Ledger, LedgerFault, read_ledger
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
+from flywheel_mlflow.tracking.reading.port import ACTIVE_ONLY, ALL
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from flywheel_mlflow.tracking.rest.client import RestClient, RestRun
+    from flywheel_mlflow.tracking.reading import port
+    from flywheel_mlflow.tracking.rest.client import RestClient
 
 #: Events of one run; a longer ledger goes on in the next run. MLflow has no limit of its own, but one request brings
 #: a whole run.
@@ -25,8 +27,6 @@ SEGMENT_EVENTS = 1_000
 #: So many full segments are at most half of what an answer may have.
 SEGMENTS_A_PAGE = 20
 LEDGER_PROJECT = "ledger"
-#: MLflow's ``ViewType``, whose import is that of MLflow.
-_ACTIVE_ONLY, _ALL = 1, 3
 _EVENT = re.compile(r"event\.(\d{6,9})")
 
 
@@ -125,7 +125,7 @@ class LedgerStore:
         ledger = read_ledger(texts, known=known, server_keys=self._server_keys)
         return replace(ledger, faults=(*faults, *ledger.faults))
 
-    def _made_meanwhile(self, run_id: str, place: LedgerPlace) -> Run | RestRun | None:
+    def _made_meanwhile(self, run_id: str, place: LedgerPlace) -> Run | port.Run | None:
         """A segment that the list of runs lacks; None when it is gone, or lies elsewhere.
 
         MLflow lists runs first and reads their params after that; on PostgreSQL the params may be newer than the list,
@@ -192,8 +192,8 @@ class LedgerStore:
         }
         return str(self._client.create_run(experiment, tags=labels).info.run_id)
 
-    def _runs(self, place: LedgerPlace, *, deleted: bool) -> list[Run | RestRun]:
-        view = _ALL if deleted else _ACTIVE_ONLY
+    def _runs(self, place: LedgerPlace, *, deleted: bool) -> list[Run | port.Run]:
+        view = ALL if deleted else ACTIVE_ONLY
         with translated(self._uri):
             return list(
                 pages(
@@ -209,7 +209,7 @@ def _slot(number: int) -> str:
     return f"event.{number:06d}"
 
 
-def _texts(run: Run | RestRun) -> dict[int, str]:
+def _texts(run: Run | port.Run) -> dict[int, str]:
     found: dict[int, str] = {}
     for key, value in run.data.params.items():
         match = _EVENT.fullmatch(key)
@@ -219,7 +219,7 @@ def _texts(run: Run | RestRun) -> dict[int, str]:
     return found
 
 
-def _is_stray(run: Run | RestRun) -> bool:
+def _is_stray(run: Run | port.Run) -> bool:
     """Whether a run that the ledger does not lead to is more than a segment that its maker lost a race with."""
     empty = run.data.tags.get(tags.KIND) == tags.KIND_LEDGER and not run.data.params
     return run.info.lifecycle_stage == "active" and not empty

@@ -14,7 +14,9 @@ from flywheel_mlflow.decisions.pins import Pin
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
 from flywheel_mlflow.tracking.ledger import LedgerPlace
-from flywheel_mlflow.tracking.rest.client import RestClient, RestVersion
+from flywheel_mlflow.tracking.reading.client import ReadingClient
+from flywheel_mlflow.tracking.reading.port import Version
+from flywheel_mlflow.tracking.rest.client import RestClient
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,6 +68,11 @@ class ReleaseStore:
         self._flywheel = flywheel
 
     @property
+    def _reads(self) -> Any:
+        """What answers questions about the registered model."""
+        return self._client if isinstance(self._client, RestClient | ReadingClient) else self._registry
+
+    @property
     def _registry(self) -> Any:
         """MlflowClient asks before each call whether the model is a prompt, and then finds none.
 
@@ -80,7 +87,7 @@ class ReleaseStore:
         """The registered model; None when there is none yet. One request."""
         try:
             with translated(self._uri):
-                model = self._registry.get_registered_model(self._flywheel)
+                model = self._reads.get_registered_model(self._flywheel)
         except ServerRefused as error:
             if error.code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
                 raise
@@ -139,11 +146,11 @@ class ReleaseStore:
 
     def version(self, number: int) -> VersionView | None:
         """One version; None when there is none. One request."""
-        return self._absent_is_none(lambda: self._registry.get_model_version(self._flywheel, str(number)))
+        return self._absent_is_none(lambda: self._reads.get_model_version(self._flywheel, str(number)))
 
     def at_alias(self, alias: str) -> VersionView | None:
         """The version an alias points to; None when there is no such alias. One request."""
-        return self._absent_is_none(lambda: self._registry.get_model_version_by_alias(self._flywheel, alias))
+        return self._absent_is_none(lambda: self._reads.get_model_version_by_alias(self._flywheel, alias))
 
     def _absent_is_none(self, ask: Any) -> VersionView | None:
         try:
@@ -157,7 +164,7 @@ class ReleaseStore:
     def versions(self) -> tuple[VersionView, ...]:
         """All versions, oldest first."""
         with translated(self._uri):
-            found: list[ModelVersion | RestVersion] = list(
+            found: list[ModelVersion | Version] = list(
                 pages(
                     lambda token: self._client.search_model_versions(
                         f"name = '{self._flywheel}'", max_results=1000, page_token=token
@@ -241,7 +248,7 @@ def read_pins(labels: Mapping[str, str]) -> tuple[dict[str, Pin], tuple[str, ...
     return pins, tuple(sorted(unreadable))
 
 
-def _view(found: ModelVersion | RestVersion) -> VersionView:
+def _view(found: ModelVersion | Version) -> VersionView:
     labels = _all_tags(found)
     pins, unreadable = read_pins(labels)
     return VersionView(

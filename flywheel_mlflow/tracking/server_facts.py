@@ -13,6 +13,7 @@ from flywheel_mlflow.base.errors import ServerError, ServerRefused
 from flywheel_mlflow.base.settings import ANSWER_TIMEOUT_S, Settings
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import ACTOR_HEADER, ROUTES, translated
+from flywheel_mlflow.tracking.reading.port import ALL
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -61,9 +62,9 @@ class ServerFacts:
             return self._wire.ask("GET", "/version", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True).text.strip()[
                 :40
             ]
-        import mlflow.version
+        from importlib.metadata import version
 
-        return str(mlflow.version.VERSION)
+        return version("mlflow")
 
     def clock(self) -> datetime | None:
         """The server's clock, to the second; None where there is no server, or it does not tell."""
@@ -79,11 +80,9 @@ class ServerFacts:
 
     def experiments(self) -> tuple[Experiment, ...]:
         """The flywheel's own experiment and those below it, deleted ones too."""
-        from mlflow.entities import ViewType
-
         with translated(self._settings.shown_uri):
             found = self._client.search_experiments(
-                view_type=ViewType.ALL, filter_string=f"name LIKE '{self._flywheel}%'", max_results=1000
+                view_type=ALL, filter_string=f"name LIKE '{self._flywheel}%'", max_results=1000
             )
         own = [item for item in found if item.name == self._flywheel or str(item.name).startswith(f"{self._flywheel}/")]
         return tuple(
@@ -95,11 +94,9 @@ class ServerFacts:
 
         They were renamed, or are somebody else's.
         """
-        from mlflow.entities import ViewType
-
         with translated(self._settings.shown_uri):
             found = self._client.search_experiments(
-                view_type=ViewType.ALL, filter_string=f"tags.`{tags.NAME}` = '{self._flywheel}'", max_results=1000
+                view_type=ALL, filter_string=f"tags.`{tags.NAME}` = '{self._flywheel}'", max_results=1000
             )
         said = {str(item.name): said_name(self._flywheel, item.tags) for item in found}
         # Experiments of people whose runs were adopted say no part either.

@@ -23,13 +23,12 @@ from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.evidence.runs import Check, Collected, Outcome, Overlap, ProjectEvidence
 from flywheel_mlflow.feedback.absorption import NO_REFLUX, Reflux, effects_known
 from flywheel_mlflow.feedback.tasks import fold_tasks
+from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 from flywheel_mlflow.operations.assembly.contamination import find_overlaps
 from flywheel_mlflow.operations.assembly.drifting import compare_evidence
 from flywheel_mlflow.operations.deciding import read_snapshot
 from flywheel_mlflow.operations.feedback.handing import unknown_documents
-from flywheel_mlflow.operations.projects.project_run import check_iteration_number
 from flywheel_mlflow.operations.projects.self_evidence import own_files, self_evidence
-from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.links import Place, assembly_links, with_links
 from flywheel_mlflow.reports.note import assembly_note, stage_note
@@ -81,15 +80,6 @@ class Assembled:
     def contradictions(self) -> tuple[Check, ...]:
         """The assembly's own checks that did not pass."""
         return tuple(check for check in self.checks if check.outcome is not Outcome.PASSED)
-
-
-def collect_iteration(flywheel: Flywheel, tracking: Tracking, iteration: int) -> Collected:
-    """The evidence of one iteration, the assembly layer's own left out."""
-    return tracking.collector.collect(_upstream(flywheel), check_iteration_number(iteration))
-
-
-def _upstream(flywheel: Flywheel) -> dict[str, Contract]:
-    return {name: contract for name, contract in flywheel.contracts.items() if not contract.is_assembly}
 
 
 def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: bool = True) -> IterationInputs:

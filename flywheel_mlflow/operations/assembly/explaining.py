@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly.assembly import assemble
-from flywheel_mlflow.assembly.metrics import DRIFT_COUNTS, LOCALISED
 from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.evidence.flywheel import Flywheel
-from flywheel_mlflow.evidence.lineage import Impact, impact, producers
-from flywheel_mlflow.evidence.provenance import Explanation
-from flywheel_mlflow.evidence.runs import Collected
-from flywheel_mlflow.operations.assembly.assembling import gather, settle
-from flywheel_mlflow.operations.assembly.checking import read_sources
+from flywheel_mlflow.evidence.lineage import Impact, edges, impact, producers
+from flywheel_mlflow.evidence.provenance import Metrics
+from flywheel_mlflow.evidence.registry import register
+from flywheel_mlflow.evidence.runs import ProjectEvidence
+from flywheel_mlflow.evidence.stages import score_projects
+from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flywheel_mlflow.evidence.provenance import Explanation
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -39,6 +41,12 @@ def explain_metric(flywheel: Flywheel, tracking: Tracking, iteration: int, name:
         UnknownName: no number has that name.
         InputError: no project has evidence in this iteration.
     """
+    if (metrics := _project_metrics(flywheel, tracking, iteration, name)) is not None and name in metrics:
+        return metrics.explain(name)
+    from flywheel_mlflow.assembly.metrics import DRIFT_COUNTS, LOCALISED
+    from flywheel_mlflow.operations.assembly.assembling import gather, settle
+    from flywheel_mlflow.operations.assembly.checking import read_sources
+
     # The comparison with the iteration before costs downloads, and only its own numbers rest on it.
     compared = f"flywheel.{name.removeprefix('flywheel.')}" in {LOCALISED, *(item for item, *_ in DRIFT_COUNTS)}
     gathered = gather(flywheel, tracking, iteration, compared=compared)
@@ -47,6 +55,20 @@ def explain_metric(flywheel: Flywheel, tracking: Tracking, iteration: int, name:
     settled = settle(flywheel, gathered, read_sources(flywheel))
     metrics = settled.assembly.metrics
     return metrics.explain(name if name in metrics else f"flywheel.{name}" if f"flywheel.{name}" in metrics else name)
+
+
+def _project_metrics(flywheel: Flywheel, tracking: Tracking, iteration: int, name: str) -> Metrics | None:
+    """The numbers of projects, which rest on their own evidence alone; None for the assembly's, which rest on all.
+
+    They need no comparison, ledger, overlap or consistency check, which are most of what an assembly costs.
+    """
+    contract = flywheel.contracts.get(name.partition(".")[0])
+    if contract is None or contract.is_assembly:
+        return None
+    metrics = Metrics()
+    evidence = collect_iteration(flywheel, tracking, iteration).evidence
+    score_projects(register(flywheel.contracts, evidence, {}, (), iteration=iteration), flywheel.blueprint, metrics)
+    return metrics if evidence else None
 
 
 def impact_of(flywheel: Flywheel, tracking: Tracking | None, iteration: int | None, name: str) -> Impacted:
@@ -65,10 +87,11 @@ def impact_of(flywheel: Flywheel, tracking: Tracking | None, iteration: int | No
         producer, interfaces = name, tuple(item.name for item in flywheel.contracts[name].interfaces_out)
     else:
         raise UnknownName("interface or project", name, [*makers, *flywheel.contracts])
-    if tracking is None or iteration is None:
-        assembly = assemble(flywheel, Collected(1, {}))
-    else:
-        gathered = gather(flywheel, tracking, iteration, compared=False)
-        assembly = assemble(flywheel, gathered.collected, before=gathered.before, overlaps=gathered.overlaps)
-    start = [edge for edge in assembly.edges if edge.interface in interfaces]
-    return Impacted(name, producer, interfaces, impact(assembly.edges, start))
+    evidence: Mapping[str, ProjectEvidence] = {}
+    before: Mapping[str, ProjectEvidence] = {}
+    if tracking is not None and iteration is not None:
+        evidence = collect_iteration(flywheel, tracking, iteration).evidence
+        before = collect_iteration(flywheel, tracking, iteration - 1).evidence if iteration > 1 else {}
+    found = edges(flywheel.contracts, evidence, before)
+    start = [edge for edge in found if edge.interface in interfaces]
+    return Impacted(name, producer, interfaces, impact(found, start))

@@ -22,7 +22,7 @@ from flywheel_mlflow.drift.suspects import Lineage, Step, Suspect, rank, reachab
 from flywheel_mlflow.drift.wording import word_of
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Collected
-from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 from flywheel_mlflow.operations.assembly.sides import kpi_history, read_data
 from flywheel_mlflow.promises.contract import Contract
 

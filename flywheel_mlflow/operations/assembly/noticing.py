@@ -13,7 +13,7 @@ from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Collected
 from flywheel_mlflow.feedback.failures import KpiFailures
 from flywheel_mlflow.feedback.findings import own_events
-from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 from flywheel_mlflow.operations.deciding import read_snapshot
 from flywheel_mlflow.operations.feedback.feedback import OWN_FINDINGS, Ingested, Intake
 from flywheel_mlflow.operations.scratch import scratch_folder

@@ -7,19 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
 from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.lineage import edges
 from flywheel_mlflow.feedback.priority import Priority, prioritise
 from flywheel_mlflow.feedback.recurring import Theme, Themes, name_themes, themes_from_json
-from flywheel_mlflow.feedback.routing import TO
 from flywheel_mlflow.feedback.tasks import TaskState, fold_tasks
 from flywheel_mlflow.feedback.themes import Sample, group_events, observations_of
 from flywheel_mlflow.operations.deciding import LedgerSnapshot, read_snapshot
-from flywheel_mlflow.operations.feedback.routing import decided_routes, routed_events
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.escaping import markdown_text
 
@@ -48,6 +44,11 @@ def find_themes(
     Raises:
         InputError: no event of the iteration goes to any project.
     """
+    import pyarrow.compute as pc
+
+    from flywheel_mlflow.feedback.routing import TO
+    from flywheel_mlflow.operations.feedback.routing import decided_routes, routed_events
+
     samples: dict[str, Sample] = defaultdict(Sample)
     with scratch_folder() as folder:
         for batch in routed_events(flywheel, tracking, iteration, decided_routes(tracking), folder):

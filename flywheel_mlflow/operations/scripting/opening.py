@@ -92,7 +92,7 @@ class OpenFlywheel(ReadFlywheel, Acts):
 
     def collect(self, iteration: int) -> Table:
         """Which run counts for each project, and which were skipped and why."""
-        from flywheel_mlflow.operations.assembly.assembling import collect_iteration
+        from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 
         found = collect_iteration(self.session.flywheel, self.session.tracking, iteration)
         rows: list[dict[str, Any]] = [

@@ -1,24 +1,38 @@
-"""Answers the few calls that releases and their ledger make over and over, as MLflow's client does, without its import.
+"""Answers every question, and the few writes that releases make over and over, as MLflow's client does, without it.
 
-Methods are named as those of ``MlflowClient`` and ``ModelRegistryClient``, and what they return has the attributes of
-MLflow's entities that the stores read. Everything done here can be repeated without harm, so a request whose answer was
-lost is sent again; what makes something new (a run, a model, a version) is left to MLflow's client.
+Methods are named as those of ``MlflowClient`` and ``ModelRegistryClient``. Everything done here can be repeated without
+harm, so a request whose answer was lost is sent again; what makes something new (a run, a model, a version) is left to
+MLflow's client.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any
 
-from flywheel_mlflow.base.errors import ServerError
-from flywheel_mlflow.base.settings import Settings, redacted
-from flywheel_mlflow.tracking.connection import not_mlflow, open_client, refusal
+from flywheel_mlflow.base.errors import ServerError, ServerRefused
+from flywheel_mlflow.base.settings import redacted
+from flywheel_mlflow.tracking.connection import not_mlflow, refusal
+from flywheel_mlflow.tracking.reading.client import LateClient
+from flywheel_mlflow.tracking.reading.port import (
+    ACTIVE_ONLY,
+    ALL,
+    DELETED_ONLY,
+    PAGE_SIZE,
+    Dataset,
+    DatasetInput,
+    Experiment,
+    Model,
+    Page,
+    Run,
+    RunData,
+    RunInfo,
+    Tag,
+    Version,
+)
 from flywheel_mlflow.tracking.rest.transport import Answer, HttpTransport
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 API = "/api/2.0/mlflow"
 #: MLflow's own names for the statuses of answers that are not MLflow's (mlflow.exceptions of 3.17.2).
@@ -38,83 +52,10 @@ _CODES = {
 _EMPTY = ("", "200 OK")
 
 #: MLflow's ``ViewType`` as its REST API spells it.
-VIEWS = {1: "ACTIVE_ONLY", 2: "DELETED_ONLY", 3: "ALL"}
+VIEWS = {ACTIVE_ONLY: "ACTIVE_ONLY", DELETED_ONLY: "DELETED_ONLY", ALL: "ALL"}
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}")
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{2,60}")
-
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class RestModel:
-    """A registered model: tags, and the version behind each alias."""
-
-    tags: Mapping[str, str]
-    aliases: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class RestVersion:
-    """A model version."""
-
-    version: str
-    current_stage: str
-    run_id: str
-    source: str
-    description: str
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class RestRunInfo:
-    """Which run it is, where it lies, and whether it was deleted."""
-
-    run_id: str
-    experiment_id: str
-    lifecycle_stage: str
-
-
-@dataclass(frozen=True, slots=True)
-class RestRunData:
-    """What was logged on a run, as far as a ledger needs it."""
-
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class RestRun:
-    """A run."""
-
-    info: RestRunInfo
-    data: RestRunData
-
-
-@dataclass(frozen=True, slots=True)
-class RestPage(Generic[Item]):
-    """A page of a listing; ``token`` asks for the next one, None on the last."""
-
-    items: Sequence[Item]
-    token: str | None
-
-    def __iter__(self) -> Iterator[Item]:
-        """The page's items."""
-        return iter(self.items)
-
-
-class LateClient:
-    """MLflow's client, opened when somebody first asks it for something."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._opened: MlflowClient | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)  # copying and pickling look for such names before __init__ has run
-        if self._opened is None:
-            self._opened = open_client(self._settings)
-        return getattr(self._opened, name)
 
 
 class RestClient:
@@ -125,53 +66,91 @@ class RestClient:
         self._others = others
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._others, name)
 
-    def get_registered_model(self, name: str) -> RestModel:
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        """The experiment of a name, deleted ones too; None when there is none."""
+        try:
+            return _experiment(self._get("experiments/get-by-name", experiment_name=name).part("experiment"))
+        except ServerRefused as error:
+            if error.code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+    def search_experiments(
+        self,
+        view_type: int = ACTIVE_ONLY,
+        max_results: int | None = PAGE_SIZE,
+        filter_string: str | None = None,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> Page[Experiment]:
+        """A page of experiments."""
+        asked = _said(max_results=max_results, filter=filter_string, order_by=order_by, page_token=page_token)
+        found = self._call("POST", "experiments/search", {"view_type": VIEWS[view_type]} | asked)
+        return Page([_experiment(item) for item in found.parts("experiments")], found.word("next_page_token") or None)
+
+    def get_registered_model(self, name: str) -> Model:
         """A registered model by its name."""
         model = self._get("registered-models/get", name=name).part("registered_model")
-        return RestModel(model.pairs("tags"), model.pairs("aliases", key="alias", value="version", numbers=True))
+        return Model(model.pairs("tags"), model.pairs("aliases", key="alias", value="version", numbers=True))
 
-    def get_model_version(self, name: str, version: str) -> RestVersion:
+    def get_model_version(self, name: str, version: str) -> Version:
         """A version by its number."""
         return _version(self._get("model-versions/get", name=name, version=version).part("model_version"))
 
-    def get_model_version_by_alias(self, name: str, alias: str) -> RestVersion:
+    def get_model_version_by_alias(self, name: str, alias: str) -> Version:
         """The version an alias points to."""
         return _version(self._get("registered-models/alias", name=name, alias=alias).part("model_version"))
 
     def search_model_versions(
-        self, filter_string: str, *, max_results: int, page_token: str | None
-    ) -> RestPage[RestVersion]:
+        self,
+        filter_string: str | None = None,
+        max_results: int = PAGE_SIZE,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> Page[Version]:
         """A page of versions."""
-        more = {"page_token": page_token} if page_token else {}
-        found = self._get("model-versions/search", filter=filter_string, max_results=str(max_results), **more)
-        return RestPage([_version(item) for item in found.parts("model_versions")], found.word("next_page_token"))
+        asked = {"max_results": str(max_results)} | _said(filter=filter_string, page_token=page_token)
+        if order_by:
+            found: Page[Version] = self._others.search_model_versions(filter_string, max_results, order_by, page_token)
+            return found
+        answer = self._get("model-versions/search", **asked)
+        return Page([_version(item) for item in answer.parts("model_versions")], answer.word("next_page_token") or None)
 
-    def get_run(self, run_id: str) -> RestRun:
+    def get_run(self, run_id: str) -> Run:
         """A run, deleted ones too."""
+        if not _RUN_ID.fullmatch(run_id):
+            found: Run = self._others.get_run(run_id)  # which says what is wrong with it
+            return found
         return _run(self._get("runs/get", run_id=run_id).part("run"))
 
     def search_runs(
-        self, experiment_ids: Sequence[str], *, run_view_type: int, max_results: int, page_token: str | None
-    ) -> RestPage[RestRun]:
-        """A page of runs; ``run_view_type`` is one of MLflow's ``ViewType``."""
-        body = {
-            "experiment_ids": list(experiment_ids),
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str = "",
+        run_view_type: int = ACTIVE_ONLY,
+        max_results: int = PAGE_SIZE,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> Page[Run]:
+        """A page of runs."""
+        asked = _said(filter=filter_string, order_by=order_by, page_token=page_token) | {
+            "experiment_ids": [str(item) for item in experiment_ids],
             "run_view_type": VIEWS[run_view_type],
             "max_results": max_results,
-        } | ({"page_token": page_token} if page_token else {})
-        found = self._call("POST", "runs/search", body)
-        return RestPage([_run(item) for item in found.parts("runs")], found.word("next_page_token"))
+        }
+        found = self._call("POST", "runs/search", asked)
+        return Page([_run(item) for item in found.parts("runs")], found.word("next_page_token") or None)
 
     def log_param(self, run_id: str, key: str, value: str) -> None:
         """Log a param, which nobody can change afterwards."""
         self._call("POST", "runs/log-parameter", {"run_id": run_id, "run_uuid": run_id, "key": key, "value": value})
 
     def set_registered_model_alias(self, name: str, alias: str, version: str, *, until: float | None = None) -> None:
-        """Let an alias point to a version; ``until`` as :meth:`Wire.ask` takes it."""
+        """Let an alias point to a version; ``until`` as :meth:`HttpTransport.ask` takes it."""
         self._call("POST", "registered-models/alias", {"name": name, "alias": alias, "version": version}, until=until)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
@@ -181,7 +160,7 @@ class RestClient:
     def transition_model_version_stage(
         self, name: str, version: str, stage: str, *, archive_existing_versions: bool, until: float | None = None
     ) -> None:
-        """Set the model registry's own stage of a version; ``until`` as :meth:`Wire.ask` takes it."""
+        """Set the model registry's own stage of a version; ``until`` as :meth:`HttpTransport.ask` takes it."""
         body = {"name": name, "version": version, "stage": stage}
         more = {"archive_existing_versions": archive_existing_versions}
         self._call("POST", "model-versions/transition-stage", body | more, until=until)
@@ -250,6 +229,23 @@ class _Form:
             raise self._odd(name)
         return found
 
+    def moment(self, name: str) -> int | None:
+        """A time in milliseconds, which protobuf may write as text; None where there is none."""
+        found = self.fields.get(name)
+        if isinstance(found, str) and found.isdecimal():
+            return int(found)
+        moment: int | None = self._typed(name, int, None)
+        return moment
+
+    def real(self, name: str) -> float:
+        """A number; JSON has no NaN, which protobuf writes as text."""
+        found = self.fields.get(name, 0.0)
+        if isinstance(found, str) and found in ("NaN", "Infinity", "-Infinity"):
+            return float(found)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise self._odd(name)
+        return float(found)
+
     def pairs(self, name: str, key: str = "key", value: str = "value", *, numbers: bool = False) -> dict[str, str]:
         return {item.word(key): item.number(value) if numbers else item.word(value) for item in self.parts(name)}
 
@@ -263,8 +259,13 @@ class _Form:
         return not_mlflow(f"its field {name} is {str(self.fields.get(name))[:60]!r}", self.uri)
 
 
-def _version(form: _Form) -> RestVersion:
-    return RestVersion(
+def _said(**fields: Any) -> dict[str, Any]:
+    """The fields of a question that say something."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _version(form: _Form) -> Version:
+    return Version(
         version=form.number("version"),
         current_stage=form.word("current_stage"),
         run_id=form.word("run_id"),
@@ -274,11 +275,51 @@ def _version(form: _Form) -> RestVersion:
     )
 
 
-def _run(form: _Form) -> RestRun:
+def _experiment(form: _Form) -> Experiment:
+    return Experiment(
+        experiment_id=form.word("experiment_id"),
+        name=form.word("name"),
+        artifact_location=form.word("artifact_location"),
+        lifecycle_stage=form.word("lifecycle_stage"),
+        tags=form.pairs("tags"),
+    )
+
+
+def _run(form: _Form) -> Run:
     info, data = form.part("info"), form.part("data")
-    return RestRun(
-        RestRunInfo(info.word("run_id"), info.word("experiment_id"), info.word("lifecycle_stage")),
-        RestRunData(data.pairs("params"), data.pairs("tags")),
+    inputs = tuple(_input(item) for item in form.part("inputs").parts("dataset_inputs"))
+    return Run(
+        RunInfo(
+            run_id=info.word("run_id"),
+            experiment_id=info.word("experiment_id"),
+            user_id=info.word("user_id"),
+            status=info.word("status"),
+            start_time=info.moment("start_time"),
+            end_time=info.moment("end_time"),
+            lifecycle_stage=info.word("lifecycle_stage"),
+            artifact_uri=info.word("artifact_uri"),
+        ),
+        RunData(
+            metrics={item.word("key"): item.real("value") for item in data.parts("metrics")},
+            params=data.pairs("params"),
+            tags=data.pairs("tags"),
+        ),
+        lambda: inputs,
+    )
+
+
+def _input(form: _Form) -> DatasetInput:
+    dataset = form.part("dataset")
+    return DatasetInput(
+        Dataset(
+            name=dataset.word("name"),
+            digest=dataset.word("digest"),
+            source_type=dataset.word("source_type"),
+            source=dataset.word("source"),
+            schema=dataset.word("schema"),
+            profile=dataset.word("profile"),
+        ),
+        [Tag(item.word("key"), item.word("value")) for item in form.parts("tags")],
     )
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from flywheel_mlflow.base.settings import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, Settings
 from flywheel_mlflow.tracking.connection import bound_requests, not_mlflow, translated, unreachable
@@ -90,6 +90,7 @@ class HttpTransport:
         retries: int | None = None,
         until: float | None = None,
         any_status: bool = False,
+        into: BinaryIO | None = None,
     ) -> Answer:
         """The answer to one request.
 
@@ -105,6 +106,7 @@ class HttpTransport:
             until: when to be done with it, by ``time.monotonic``; it is sent once then, and ``timeout`` and ``retries``
                 do not count.
             any_status: an answer that tells of trouble is an answer too.
+            into: where to write the body of an answer 200, however long it is; ``body`` is empty then.
 
         Raises:
             ServerUnreachable: no answer, or one that tells of trouble (408, 429, 500, 502, 503, 504), after the
@@ -120,7 +122,12 @@ class HttpTransport:
             with answer:
                 told = {name.lower(): word for name, word in answer.headers.items()}
                 self.last_date = told.get("date")
-                found = Answer(answer.status_code, told, self._read(answer))
+                if into is not None and answer.status_code == 200:
+                    for chunk in answer.iter_content(_CHUNK_BYTES):
+                        into.write(chunk)
+                    found = Answer(answer.status_code, told, b"")
+                else:
+                    found = Answer(answer.status_code, told, self._read(answer))
         _LOG.debug("%s %s: %d in %.0f ms", method, path, found.status, (time.perf_counter() - started) * 1000)
         return found
 
