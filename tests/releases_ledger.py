@@ -13,8 +13,9 @@ from flywheels import blueprint_document
 from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.base.signing import SigningKey
 from flywheel_mlflow.decisions.approvals import statement
+from flywheel_mlflow.decisions.folding import fold
 from flywheel_mlflow.decisions.ledger import Event, Identity, Ledger, write_event
-from flywheel_mlflow.decisions.releases import Basis, Kind, Release, ReleaseState, fold
+from flywheel_mlflow.decisions.releases import Basis, Kind, Release, ReleaseState
 from flywheel_mlflow.decisions.risks import Risk, RiskKind, fold_risks
 from flywheel_mlflow.promises.blueprint import Blueprint
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.decisions.folding import fold
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.ledger import Event
-from flywheel_mlflow.decisions.releases import fold
 from flywheel_mlflow.decisions.risks import fold_risks
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flywheel_mlflow.base.errors import FlywheelError, Refused, ServerError, ServerRefused, ServerUnreachable
 from flywheel_mlflow.base.signing import SigningKey
+from flywheel_mlflow.decisions.folding import fold
 from flywheel_mlflow.decisions.ledger import CLOCK_CORRECTED, CLOCK_SKEW, Event, Identity, Ledger, write_event
-from flywheel_mlflow.decisions.releases import ReleaseState, fold
+from flywheel_mlflow.decisions.releases import ReleaseState
 from flywheel_mlflow.decisions.risks import Risk, fold_risks
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.reports.escaping import markdown_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.assembly import deliverables, filling
 from flywheel_mlflow.assembly.assembly import Assembly
 from flywheel_mlflow.base.canonical import document_json
 from flywheel_mlflow.evidence.runs import Check
@@ -21,14 +21,14 @@ def render_deliverables(
     assembly: Assembly, *, checks: Iterable[Check] | None = None, published: Mapping[str, float] | None = None
 ) -> dict[str, str]:
     """Every file of an assembly by name; without ``checks`` the files about them are left out."""
-    files = deliverables.json_files(assembly)
+    files = filling.json_files(assembly)
     files[deliverables.REPORT] = render_report(assembly, published=published)
     files[STAGE_CHART] = stage_scores_svg(assembly)
     files[LINEAGE_CHART] = lineage_svg(assembly)
     if assembly.drift is not None:
         files[deliverables.DRIFT] = assembly.drift.to_json()
     if assembly.absorption.any:
-        files[deliverables.TASKS] = document_json(deliverables.tasks_document(assembly))
+        files[deliverables.TASKS] = document_json(filling.tasks_document(assembly))
     if checks is not None:
         found = tuple(checks)
         files[deliverables.TEST_RESULTS] = document_json(results_document(found))

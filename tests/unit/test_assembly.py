@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flywheel_mlflow.assembly.assembly import RecordedAssembly, assemble
-from flywheel_mlflow.assembly.deliverables import json_files
+from flywheel_mlflow.assembly.filling import json_files
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Check, Collected, ConsumedInterface, KpiValue, Outcome, summarize_checks
 

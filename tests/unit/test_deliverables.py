@@ -12,6 +12,7 @@ import pytest
 from flywheels import evidence_of, small_flywheel
 
 from flywheel_mlflow.assembly import deliverables as names
+from flywheel_mlflow.assembly import filling
 from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly, assemble
 from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.errors import DocumentError
@@ -25,7 +26,7 @@ WHEEL = small_flywheel()
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, str]:
-    return names.json_files(mixed())
+    return filling.json_files(mixed())
 
 
 def mixed(wheel: Flywheel = WHEEL) -> Assembly:
@@ -73,8 +74,8 @@ def test_runs_are_json_lines(files: dict[str, str]) -> None:
 def test_nothing_of_the_machine_or_the_hour_is_inside(tmp_path: Path) -> None:
     """A flywheel in another folder gives the same bytes, and no file holds a path or a time of its making."""
     moved = Flywheel(tmp_path, WHEEL.blueprint, WHEEL.contracts, {name: tmp_path / name for name in WHEEL.contracts})
-    found = names.json_files(mixed(moved))
-    assert found == names.json_files(mixed())
+    found = filling.json_files(mixed(moved))
+    assert found == filling.json_files(mixed())
     everything = "".join(found.values())
     assert str(tmp_path) not in everything
     times = set(re.findall(r"\d{4}-\d\d-\d\dT[^\"]*", everything))
@@ -104,7 +105,7 @@ def test_no_check_at_all_is_not_overall_passed() -> None:
         evidence = evidence_of(WHEEL.contracts["p01"], *checks)
         if not checks:
             evidence = replace(evidence, checks=summarize_checks([], ["ready"]))
-        (entry, *_) = names.registry(assemble(WHEEL, Collected(2, {"p01": evidence})))
+        (entry, *_) = filling.registry(assemble(WHEEL, Collected(2, {"p01": evidence})))
         assert entry.overall_passed is False
 
 
@@ -147,7 +148,7 @@ def test_sample_size_and_standard_error_reach_the_comparison() -> None:
     """What the run logged beside a KPI comes back from the registry; an older registry has no error."""
     evidence = evidence_of(WHEEL.contracts["p02"], kpis={"accuracy": KpiValue(0.9, 40, 0.02)})
     assert summary_metrics(evidence)["accuracy.stderr"] == 0.02
-    text = names.json_files(assemble(WHEEL, Collected(2, {"p02": evidence})))[names.REGISTRY]
+    text = filling.json_files(assemble(WHEEL, Collected(2, {"p02": evidence})))[names.REGISTRY]
     assert sides_of_registry(text, name="registry")["p02"].kpis["accuracy"] == KpiValue(0.9, 40, 0.02)
     document = json.loads(text)
     for entry in document:

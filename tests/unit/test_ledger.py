@@ -17,6 +17,7 @@ from flywheel_mlflow.assembly.history import describe_events, describe_ledger
 from flywheel_mlflow.base.canonical import canonical_json, digest_of
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.signing import SigningKey, new_key
+from flywheel_mlflow.decisions.folding import fold
 from flywheel_mlflow.decisions.ledger import (
     AUTHENTICATED,
     CLOCK_CORRECTED,
@@ -30,7 +31,6 @@ from flywheel_mlflow.decisions.ledger import (
     unwitnessed,
     write_event,
 )
-from flywheel_mlflow.decisions.releases import fold
 from flywheel_mlflow.decisions.risks import fold_risks
 
 SERVER_ANA = Identity("ana", AUTHENTICATED)

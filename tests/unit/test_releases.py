@@ -12,6 +12,7 @@ from releases_ledger import ANA, BO, NOON, LedgerBuilder, basis_of, bundle_of
 
 from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.base.errors import UnknownName
+from flywheel_mlflow.decisions.folding import fold
 from flywheel_mlflow.decisions.ledger import Event
 from flywheel_mlflow.decisions.moves import after_move, production_at
 from flywheel_mlflow.decisions.releases import (
@@ -22,7 +23,6 @@ from flywheel_mlflow.decisions.releases import (
     Kind,
     ReleaseStage,
     ReleaseState,
-    fold,
 )
 from flywheel_mlflow.decisions.risks import RiskKind, fold_risks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.assembly import deliverables, filling
 from flywheel_mlflow.assembly.assembly import Assembly
 from flywheel_mlflow.base.canonical import digest_of, document_json, plain, sha256_text, short_digest
 from flywheel_mlflow.evidence.runs import (
@@ -31,7 +31,7 @@ def self_evidence(assembly: Assembly, checks: Iterable[Check]) -> ProjectEvidenc
     if contract is None:
         return None
     gathering = Gathering(contract)
-    document = deliverables.plain_document(deliverables.METRICS, deliverables.metrics_document(assembly))
+    document = deliverables.plain_document(deliverables.METRICS, filling.metrics_document(assembly))
     gathering.add_document(document, place=deliverables.METRICS)
     gathering.add_checks(checks)
     for name, text in _interface_texts(assembly, contract).items():
@@ -70,7 +70,7 @@ def _interface_texts(assembly: Assembly, contract: Contract) -> Mapping[str, str
     digest of this very text.
     """
     blueprint = assembly.flywheel.blueprint
-    entries = tuple(item for item in deliverables.registry(assembly) if item.project_id != contract.id)
+    entries = tuple(item for item in filling.registry(assembly) if item.project_id != contract.id)
     made = {
         "project_registry": deliverables.plain_document(deliverables.REGISTRY, entries),
         "release_gate": plain(blueprint.gates),

@@ -11,9 +11,10 @@ from flywheel_mlflow.assembly.bundle import bundle_faults
 from flywheel_mlflow.base.documents import parse_json, read_text
 from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.decisions.approvals import judge, key_of, was_given_under
+from flywheel_mlflow.decisions.folding import fold
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.ledger import Ledger, read_ledger, unwitnessed
-from flywheel_mlflow.decisions.releases import Release, fold
+from flywheel_mlflow.decisions.releases import Release
 from flywheel_mlflow.operations.bundles import bundle_files
 from flywheel_mlflow.operations.deciding import Session, read_snapshot
 from flywheel_mlflow.operations.releases.attesting import attestation_fault
