@@ -29,6 +29,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "installing the locked packages into $(VENV): some minutes, and only when the lock changes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@# pip compiles what it copies, not what it links: where PYTHONDONTWRITEBYTECODE is set every command would do it anew.
+	@$(BIN)/python -m compileall -q flywheel_mlflow
 	@$(BIN)/python -m pip check
 	@touch $@
 

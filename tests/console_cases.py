@@ -11,7 +11,8 @@ from typing import Any
 from dashboard_cases import PageReader
 from reports_flywheel import ENDED, small_assembly
 
-from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, read_record

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly, assemble
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import (
     Check,

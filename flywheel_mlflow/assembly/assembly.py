@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.assembly.metrics import (
@@ -18,8 +18,9 @@ from flywheel_mlflow.assembly.metrics import (
     find_bottlenecks,
     reused_interfaces,
 )
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.assembly.track_record import NO_RECORD, TrackRecord
-from flywheel_mlflow.drift import DriftReport, Earlier
+from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.lineage import Edge, edges
 from flywheel_mlflow.evidence.provenance import Metrics
@@ -28,30 +29,6 @@ from flywheel_mlflow.evidence.runs import Collected, Overlap, ProjectEvidence
 from flywheel_mlflow.evidence.stages import StageRun, run_stages, score_projects
 from flywheel_mlflow.feedback.absorption import NO_REFLUX, NOTHING_ABSORBED, Absorption, Reflux, absorption
 from flywheel_mlflow.promises.blueprint import BottleneckRule
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAssembly:
-    """What an earlier assembly said, as its run on the server holds it.
-
-    ``metrics`` are the numbers of that run by name; ``statuses`` the stage statuses by stage id; ``sound`` is False
-    where it contradicts itself; ``ended`` is UTC, None while unknown. ``causes`` is what each project's numbers rested
-    on (:class:`flywheel_mlflow.drift.Earlier`), empty where an earlier version wrote the run.
-    """
-
-    iteration: int
-    run_id: str
-    digest: str
-    metrics: Mapping[str, float]
-    statuses: Mapping[str, str] = field(default_factory=dict)
-    sound: bool = True
-    experiment_id: str = ""
-    ended: datetime | None = None
-    causes: Mapping[str, str] = field(default_factory=dict)
-
-    def as_history(self) -> Earlier:
-        """What a later comparison learns from it about noise and trends."""
-        return Earlier(self.metrics, self.causes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -127,7 +128,8 @@ def init(
     from flywheel_mlflow import __version__
     from flywheel_mlflow.operations.projects.starting import new_flywheel
 
-    show.started(*new_flywheel(name, project or (), template, parent=Path.cwd(), version=__version__))
+    made = new_flywheel(name, project or (), template, parent=Path.cwd(), version=__version__)
+    show.started(*made, elsewhere=bool(os.environ.get("FLYWHEEL_ROOT")))
 
 
 @app.command()

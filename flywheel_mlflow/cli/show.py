@@ -129,11 +129,13 @@ def ready(found: Flywheel, settings: Settings, experiment_id: str) -> None:
     print(f"{found.name} is kept at {settings.shown_uri} (experiment {experiment_id})")
 
 
-def started(folder: Path, projects: Sequence[str]) -> None:
-    """A new flywheel, and the commands that turn and show it."""
+def started(folder: Path, projects: Sequence[str], *, elsewhere: bool) -> None:
+    """A new flywheel, and the commands that turn and show it; ``elsewhere``: FLYWHEEL_ROOT names another one."""
     console = open_console()
     say(console, f"wrote {folder.name}: flywheel.yaml, the projects {', '.join(projects)}, recipes for CI")
     say(console, "next:")
+    if elsewhere:
+        say(console, "  unset FLYWHEEL_ROOT")
     for command in (f"cd {folder.name}", "flywheel assemble --iteration 1 --log pipelines", "flywheel ui"):
         say(console, f"  {command}")
 

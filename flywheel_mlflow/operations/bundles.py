@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.assembly import deliverables
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.assembly.bundle import Bundle, read_bundle
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.documents import parse_json, value_at
 from flywheel_mlflow.base.errors import DocumentError

@@ -57,7 +57,8 @@ def serve(settings: Settings, *, host: str, port: int, auth: bool, ready: Callab
     if settings.artifact_root is not None:
         _make(settings.artifact_root.parent)
     words = chain.from_iterable(server_words(settings, host=host, port=port, auth=auth))
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    # A closed terminal must not leave a server behind, which does not belong to its session.
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     process = subprocess.Popen(
         [sys.executable, "-m", *words],
         env=_SERVER_SETTINGS | os.environ | server_environment(settings),
@@ -72,7 +73,8 @@ def serve(settings: Settings, *, host: str, port: int, auth: bool, ready: Callab
         return
     finally:
         _end(process)
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     raise ServerError(f"the server ended with status {status}", hint="what it said above tells why")
 
 

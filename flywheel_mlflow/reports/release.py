@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.assembly.bundle import Bundle
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.reports.escaping import Markdown
 from flywheel_mlflow.reports.numbers import format_value

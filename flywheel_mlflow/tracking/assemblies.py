@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import FlywheelError, ServerRefused, StorageError
 from flywheel_mlflow.base.settings import redacted
 from flywheel_mlflow.base.writing import write_files

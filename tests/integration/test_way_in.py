@@ -49,13 +49,15 @@ def run(*words: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProc
 
 
 @contextmanager
-def serving(*words: str, cwd: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """``flywheel ui`` as a process that is interrupted as by Ctrl-C."""
+def serving(
+    *words: str, cwd: Path, env: dict[str, str], end: signal.Signals = signal.SIGINT
+) -> Iterator[subprocess.Popen[bytes]]:
+    """``flywheel ui`` as a process that is interrupted, as by Ctrl-C unless ``end`` says otherwise."""
     with (cwd / "ui.log").open("wb") as log:
         process = subprocess.Popen(["flywheel", "ui", *words], cwd=cwd, env=env, stdout=log, stderr=log)
     try:
         yield process
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         process.wait(60)
     finally:
         process.kill()
@@ -102,8 +104,22 @@ def test_four_commands_and_no_edited_file(repository: Path, installed: dict[str,
     with socket.create_server(("127.0.0.1", port)):
         pass  # the server has gone with its workers
     assert run("flywheel", "check", cwd=home, env=installed).returncode == 0
+    elsewhere = run("flywheel", "init", "other", cwd=tmp_path, env=installed | {"FLYWHEEL_ROOT": str(home)})
+    assert "  unset FLYWHEEL_ROOT\n  cd other\n" in elsewhere.stdout
     again = run("flywheel", "init", "my-flywheel", cwd=tmp_path, env=installed)
     assert (again.returncode, "there already" in again.stderr) == (2, True)
+
+
+def test_a_closed_terminal_leaves_no_server_behind(installed: dict[str, str], tmp_path: Path) -> None:
+    """A server for a store that is not there yet answers, and goes when the terminal does."""
+    home, _ = new_flywheel("my-flywheel", [], "minimal", parent=tmp_path, version="0")
+    port = free_port()
+    arguments = ("--port", str(port), "--no-browser")
+    with serving(*arguments, cwd=home, env=installed, end=signal.SIGHUP) as process:
+        assert answer(f"http://127.0.0.1:{port}/health", process).status_code == 200
+    assert process.returncode == 0, (home / "ui.log").read_text()
+    with socket.create_server(("127.0.0.1", port)):
+        pass
 
 
 def test_the_recipe_for_ci_runs_as_it_is(installed: dict[str, str], tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from flywheels import READY, collected_of, evidence_of, small_flywheel, version
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly, assemble
+from flywheel_mlflow.assembly.assembly import assemble
 from flywheel_mlflow.assembly.filling import json_files
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Check, Collected, ConsumedInterface, KpiValue, Outcome, summarize_checks
 

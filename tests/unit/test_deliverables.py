@@ -13,7 +13,8 @@ from flywheels import evidence_of, small_flywheel
 
 from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.assembly import filling
-from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly, assemble
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.evidence.flywheel import Flywheel

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from reports_flywheel import small_assembly
 
-from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.reports.changes import change_summary, changes, status_changes
 
 

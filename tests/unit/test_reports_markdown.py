@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from reports_flywheel import ENDED, contracts, evidence_of, healthy_assembly, small_assembly
 
-from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly
+from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.runs import Check, Outcome, SkippedRun
 from flywheel_mlflow.reports.figures import read_figures

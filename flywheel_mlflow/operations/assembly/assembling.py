@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow import consistency
-from flywheel_mlflow.assembly.assembly import Assembly, RecordedAssembly, assemble
+from flywheel_mlflow.assembly.assembly import Assembly, assemble
 from flywheel_mlflow.assembly.deliverables import REPORT
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.assembly.track_record import NO_RECORD, TrackRecord, decided_until, track_record
 from flywheel_mlflow.base.canonical import digest_of, sha256_text
 from flywheel_mlflow.base.documents import parse_json, read_text, value_at

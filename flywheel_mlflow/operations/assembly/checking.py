@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow import consistency
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.evidence.runs import Check, Outcome

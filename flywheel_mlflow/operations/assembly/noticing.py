@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.assembly.deliverables import DRIFT
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.decisions.ledger import Event
 from flywheel_mlflow.drift import DriftReport, drift_report_from_json

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flywheel_mlflow.assembly import deliverables
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.assembly.review import Review, Statement, Turn, review_quarter
 from flywheel_mlflow.base.canonical import document_json, sha256_text
 from flywheel_mlflow.base.documents import parse_json

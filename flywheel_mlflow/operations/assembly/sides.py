@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly import deliverables
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.assembly.documents import Entry
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.base.errors import FlywheelError, InputError
 from flywheel_mlflow.drift import Finding, History, LoggedData, Side, error_finding

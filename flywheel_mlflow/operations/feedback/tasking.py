@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.canonical import document_json, sha256_text
 from flywheel_mlflow.base.errors import InputError, Refused, UnknownName
-from flywheel_mlflow.feedback.absorption import AbsorbedTask, Absorption
 from flywheel_mlflow.feedback.recurring import Theme
 from flywheel_mlflow.feedback.tasks import (
     CATEGORIES,
@@ -45,6 +44,7 @@ from flywheel_mlflow.operations.projects.project_run import check_iteration_numb
 from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.feedback.absorption import AbsorbedTask, Absorption
     from flywheel_mlflow.tracking import Tracking
 
 MAX_REASON = 2_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.lineage import edges

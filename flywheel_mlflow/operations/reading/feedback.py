@@ -25,7 +25,7 @@ from flywheel_mlflow.reports.pages.feedback_themes import ThemesFacts
 from flywheel_mlflow.reports.pages.frame import Page
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.assembly.assembly import RecordedAssembly
+    from flywheel_mlflow.assembly.recorded import RecordedAssembly
     from flywheel_mlflow.feedback.priority import Priority
     from flywheel_mlflow.feedback.recurring import Themes
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from flywheel_mlflow.assembly import deliverables
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.documents import parse_json
 from flywheel_mlflow.base.errors import FlywheelError, UnknownName

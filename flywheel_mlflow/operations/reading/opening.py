@@ -28,8 +28,8 @@ from flywheel_mlflow.operations.releases.gating import read_decision_basis, show
 from flywheel_mlflow.operations.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.assembly.assembly import RecordedAssembly
     from flywheel_mlflow.assembly.diff import ReleaseDiff
+    from flywheel_mlflow.assembly.recorded import RecordedAssembly
     from flywheel_mlflow.decisions.approvals import JudgedApproval
     from flywheel_mlflow.decisions.releases import Release
     from flywheel_mlflow.records.profiles import Signal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import UnknownName
 from flywheel_mlflow.operations.assembly.iterations import assemblies_before, newest_assemblies
 from flywheel_mlflow.operations.reading.reader import Reader

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.drift.differences import recorded_findings

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.assembly.bundle import Bundle, make_bundle
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused
 from flywheel_mlflow.decisions.moves import refuse_final, refuse_open_move

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from functools import partial
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.assembly.deliverables import DRIFT
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.quarters import REVIEWED, Quarter, quarter_before
 from flywheel_mlflow.decisions.risks import RiskKind

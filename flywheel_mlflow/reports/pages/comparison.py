@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.assembly.documents import Entry, Output
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.drift.wording import (
     WORDS,

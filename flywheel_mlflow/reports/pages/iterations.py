@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from flywheel_mlflow.assembly.assembly import RecordedAssembly
 from flywheel_mlflow.assembly.documents import MetricLine
+from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard import build_executive, build_sections
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Form, Pair, Section, Table, code, number
