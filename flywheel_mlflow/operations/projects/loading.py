@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.base.errors import InputError, RecordError, Refused, UnknownName
+from flywheel_mlflow.operations.printable import Printable
 from flywheel_mlflow.operations.projects.resolving import (
     Resolved,
     consumer_settings,
@@ -20,7 +21,6 @@ from flywheel_mlflow.operations.projects.resolving import (
     resolved_pin,
 )
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.operations.told import Told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,7 @@ class LoadedInterface:
 
 
 @dataclass(frozen=True, slots=True)
-class Consumable(Told):
+class Consumable(Printable):
     """The interfaces of a release or an iteration: those that can be consumed, and why others cannot."""
 
     interfaces: tuple[Resolved, ...]

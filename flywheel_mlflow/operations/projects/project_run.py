@@ -27,12 +27,12 @@ from flywheel_mlflow.evidence.runs import (
     ProjectEvidence,
 )
 from flywheel_mlflow.feedback.tasks import Task
+from flywheel_mlflow.operations.printable import Printable
 from flywheel_mlflow.operations.projects.code_version import code_version_of
 from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
 from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
 from flywheel_mlflow.operations.projects.run_inputs import find_input
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.operations.told import Told
 from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ TASKS_FILE = "tasks.json"
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedRun(Told):
+class LoggedRun(Printable):
     """What became of a run: where it is, and whether the contract holds, seen at once.
 
     ``entry`` judges this run alone: what its consumers read is the assembly's business.

@@ -14,7 +14,7 @@ from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.base.errors import DocumentError, InputError, Refused, StorageError, UnknownName
 from flywheel_mlflow.base.settings import Settings, read_settings
 from flywheel_mlflow.decisions.releases import STAGES
-from flywheel_mlflow.operations.told import Told, plain_row
+from flywheel_mlflow.operations.printable import Printable, plain_row
 
 if TYPE_CHECKING:
     from flywheel_mlflow.decisions.pins import Pin
@@ -24,7 +24,7 @@ _VERSION = re.compile(r"[1-9]\d{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved(Told):
+class Resolved(Printable):
     """An interface as a release pins it.
 
     ``digest`` and ``schema_digest`` are the first 32 hex digits of a sha256; ``licence`` and ``rows`` are None where

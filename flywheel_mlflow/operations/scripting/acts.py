@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.operations.acts.acting import act_somewhere
 from flywheel_mlflow.operations.deciding import Session
+from flywheel_mlflow.operations.printable import plain_cell
 from flywheel_mlflow.operations.scripting.results import (
     CriterionTold,
     Decision,
@@ -21,7 +22,6 @@ from flywheel_mlflow.operations.scripting.results import (
     NewRelease,
     Table,
 )
-from flywheel_mlflow.operations.told import plain_cell
 
 if TYPE_CHECKING:
     from flywheel_mlflow.base.signing import SigningKey

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel_mlflow.operations.printable import plain_cell, plain_row
 from flywheel_mlflow.operations.reading.opening import ReadFlywheel, open_session
 from flywheel_mlflow.operations.scripting.acts import Acts
 from flywheel_mlflow.operations.scripting.results import (
@@ -18,7 +19,6 @@ from flywheel_mlflow.operations.scripting.results import (
     Table,
     told_time,
 )
-from flywheel_mlflow.operations.told import plain_cell, plain_row
 
 if TYPE_CHECKING:
     from flywheel_mlflow.evidence.provenance import Explanation

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from flywheel_mlflow.drift import DriftReport
-from flywheel_mlflow.operations.told import Told, plain_cell, plain_row
+from flywheel_mlflow.operations.printable import Printable, plain_cell, plain_row
 
 
 @dataclass(frozen=True, slots=True)
-class Decision(Told):
+class Decision(Printable):
     """A decision as it was written; ``event`` is its number in the ledger, None for a dry run.
 
     ``act`` is what was done, ``details`` what it says.
@@ -49,7 +49,7 @@ class CriterionTold:
 
 
 @dataclass(frozen=True, slots=True)
-class GateVerdict(Told):
+class GateVerdict(Printable):
     """A gate's verdict with its criteria; ``event`` and ``run_id`` are None for a dry run."""
 
     version: int
@@ -76,7 +76,7 @@ class GateVerdict(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Move(Told):
+class Move(Printable):
     """A promotion or rollback; ``steps`` is what was done, or would be; ``event`` is None for a dry run."""
 
     version: int
@@ -103,7 +103,7 @@ class Move(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class NewRelease(Told):
+class NewRelease(Printable):
     """A release that was made, or that was there; ``version`` and ``event`` are None for a dry run.
 
     ``interfaces`` are what it pins, a mapping of plain values each; ``left_out`` says why others are not in it.
@@ -131,7 +131,7 @@ class NewRelease(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Mended(Told):
+class Mended(Printable):
     """What `reconcile` mended, or would."""
 
     mended: tuple[str, ...]
@@ -149,7 +149,7 @@ class Mended(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Table(Told):
+class Table(Printable):
     """Things of one kind, a row each, with a sentence about them all."""
 
     title: str
@@ -172,7 +172,7 @@ class Table(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class AssembledIteration(Told):
+class AssembledIteration(Printable):
     """An iteration as it was assembled; ``contradictions`` are the checks of the assembly that did not pass.
 
     ``unchanged`` says that the server had the same already. ``projects`` are the entries of the registry.
@@ -202,7 +202,7 @@ class AssembledIteration(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class AuditTold(Told):
+class AuditTold(Printable):
     """What an audit found: PASS without findings, INCONCLUSIVE when something could not be looked at."""
 
     verdict: str
@@ -221,7 +221,7 @@ class AuditTold(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class AdoptedRuns(Told):
+class AdoptedRuns(Printable):
     """Runs that were adopted, or would be: ``counts`` is the one that counts; the rest is told in words."""
 
     project: str
@@ -247,7 +247,7 @@ class AdoptedRuns(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainedNumber(Told):
+class ExplainedNumber(Printable):
     """A number with the numbers it is made of, each with its rule and where it comes from; ``depth`` is that of the
     tree, 0 for the number itself.
     """
@@ -269,7 +269,7 @@ class ExplainedNumber(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison(Told, DriftReport):
+class Comparison(Printable, DriftReport):
     """One iteration compared with a reference, as :class:`~flywheel_mlflow.drift.DriftReport`, to look at."""
 
     @classmethod

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Told:
+class Printable:
     """A result that prints as lines and can be had as a frame."""
 
     __slots__ = ()
