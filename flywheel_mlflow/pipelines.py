@@ -1,17 +1,17 @@
 """What the author of a ``pipeline.py`` needs::
 
-from flywheel_mlflow.pipelines import Workspace, main, sample_record
+    from flywheel_mlflow.pipelines import Workspace, main, sample_record
 
-FAULTS = {"no_licence": "writes records without a licence"}
+    FAULTS = {"no_licence": "writes records without a licence"}
 
-def build(work: Workspace) -> None:
-corpus = work.read_input("foundation_corpus")
-work.write_records("knowledge_index", ..., card=...)
-work.log_document({"retrieval_hit_rate_at_4": ...})
-work.check("page_index_non_empty", bool(corpus))
+    def build(work: Workspace) -> None:
+        corpus = work.read_input("foundation_corpus")
+        work.write_records("knowledge_index", ..., card=...)
+        work.log_document({"retrieval_hit_rate_at_4": ...})
+        work.check("page_index_non_empty", bool(corpus))
 
-if __name__ == "__main__":
-main(__file__, build, FAULTS)
+    if __name__ == "__main__":
+        main(__file__, build, FAULTS)
 """
 
 from __future__ import annotations
