@@ -1,4 +1,6 @@
-"""What the author of a ``pipeline.py`` needs::
+"""What the author of a ``pipeline.py`` needs.
+
+A pipeline names its faults and builds::
 
     from flywheel_mlflow.pipelines import Workspace, main, sample_record
 
@@ -12,6 +14,8 @@
 
     if __name__ == "__main__":
         main(__file__, build, FAULTS)
+
+``flywheel run-projects`` and ``flywheel assemble --log pipelines`` run it.
 """
 
 from __future__ import annotations
