@@ -325,7 +325,9 @@ class Contract(Strict):
     stages: tuple[Identifier, ...] = Field(min_length=1)
     weight: Finite = Field(default=1.0, gt=0, description="Weight in the score of its stages.")
     deliverables: tuple[Label, ...] = Field(min_length=1)
-    interfaces_out: tuple[InterfaceOut, ...] = Field(min_length=1)
+    interfaces_out: tuple[InterfaceOut, ...] = Field(
+        default=(), description="What others may build on; a project may only measure."
+    )
     interfaces_in: tuple[InterfaceIn, ...] = ()
     kpis: tuple[Kpi, ...] = Field(min_length=1)
     suites: tuple[Suite, ...] = Field(default=(), description="Groups of KPIs with one pooled verdict each.")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.base.errors import DocumentError
-from flywheel_mlflow.promises.contract import COMPUTED_NAMES, load_contract, share_scale
+from flywheel_mlflow.promises.contract import COMPUTED_NAMES, Contract, load_contract, share_scale
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -148,3 +148,10 @@ def test_a_tolerance_of_nothing_is_not_a_missing_one() -> None:
 def test_the_unit_says_whether_a_kpi_is_a_share(unit: str, scale: float | None) -> None:
     """Whatever the spelling, shares of 1 and of 100 are told from everything else."""
     assert share_scale(unit) == scale
+
+
+def test_a_project_may_only_measure() -> None:
+    """A contract needs no interface: evaluations state numbers that nobody reads as data."""
+    document = contract_document("p01")
+    del document["interfaces_out"]
+    assert Contract.model_validate(document).interfaces_out == ()

@@ -64,19 +64,19 @@ class LoadedInterface:
             RecordError: a file that cannot be read, or a field whose values are of kinds that no column holds together.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         from flywheel_mlflow import records
+        from flywheel_mlflow.records.parquet import open_parquet
 
         try:
             if self._format() == "parquet":
                 files = records.find_files(self.path, "parquet")
-                tables = [pq.read_table(file.path) for file in files]
+                tables = [open_parquet(file.path).read() for file in files]
                 return pa.concat_tables(tables, promote_options="permissive")
             rows = list(self.iter_records())
             columns = dict.fromkeys(name for row in rows for name in row)
             return pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns})
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        except (pa.ArrowException, OSError, TypeError, ValueError, OverflowError) as error:
             raise RecordError(
                 f"the records fit no table: {str(error)[:200]}",
                 where=str(self.path),
