@@ -149,7 +149,7 @@ class Tracking:
         self._releases = releases
         self._server_keys = frozenset(server_keys)
         self._uri, self._root = settings.shown_uri, settings.artifact_root
-        self._wire: HttpTransport | None = None
+        self._transport: HttpTransport | None = None
         self._about: dict[str, Any] | None = None
         self._client = client if client is not None else self._open()
 
@@ -170,9 +170,9 @@ class Tracking:
         from flywheel_mlflow.tracking.rest.probe import probe_server
         from flywheel_mlflow.tracking.rest.transport import HttpTransport
 
-        self._wire = HttpTransport(self._settings)
-        self._about = probe_server(self._settings, self._wire)
-        return cast("MlflowClient", RestClient(self._wire, LateClient(self._settings)))
+        self._transport = HttpTransport(self._settings)
+        self._about = probe_server(self._settings, self._transport)
+        return cast("MlflowClient", RestClient(self._transport, LateClient(self._settings)))
 
     @cached_property
     def runs(self) -> ProjectRunWriter:
@@ -227,7 +227,7 @@ class Tracking:
         """Moves artifacts."""
         from flywheel_mlflow.tracking.artifacts import Artifacts
 
-        return Artifacts(self._client, uri=self._uri, resolve=self._resolve, transport=self._wire)
+        return Artifacts(self._client, uri=self._uri, resolve=self._resolve, transport=self._transport)
 
     @cached_property
     def ledger(self) -> LedgerStore:
@@ -261,7 +261,7 @@ class Tracking:
         """Tells about the server."""
         from flywheel_mlflow.tracking.server_facts import ServerFacts
 
-        return ServerFacts(self._client, self._wire, self._settings, flywheel=self._flywheel, about=self._about)
+        return ServerFacts(self._client, self._transport, self._settings, flywheel=self._flywheel, about=self._about)
 
     @cached_property
     def profiles(self) -> LoggedProfiles:

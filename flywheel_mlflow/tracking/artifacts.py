@@ -40,7 +40,7 @@ class Artifacts:
         transport: HttpTransport | None = None,
     ) -> None:
         self._client = client
-        self._wire = transport
+        self._transport = transport
         self._uri = uri
         self._resolve = resolve or (lambda address: address)
         self._addresses: dict[str, str] = {}
@@ -126,7 +126,7 @@ class Artifacts:
 
     def _by_hand(self, run_id: str, ask: Callable[[Files], Item]) -> Item | None:
         """What ``ask`` makes of the run's files; None where MLflow has to be asked."""
-        files = files_at(self._resolve(self._address(run_id)), self._wire)
+        files = files_at(self._resolve(self._address(run_id)), self._transport)
         try:
             return None if files is None else ask(files)
         except NotUnderstood:

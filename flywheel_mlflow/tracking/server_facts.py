@@ -51,32 +51,32 @@ class ServerFacts:
         about: Mapping[str, Any] | None,
     ) -> None:
         self.about = about
-        self._wire = transport
+        self._transport = transport
         self._client = client
         self._settings = settings
         self._flywheel = flywheel
 
     def version(self) -> str:
         """MLflow's version: the server's, or this process's own on a database file."""
-        if self._wire is not None:
-            return self._wire.ask("GET", "/version", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True).text.strip()[
-                :40
-            ]
+        if self._transport is not None:
+            return self._transport.ask(
+                "GET", "/version", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True
+            ).text.strip()[:40]
         from importlib.metadata import version
 
         return version("mlflow")
 
     def clock(self) -> datetime | None:
         """The server's clock, to the second; None where there is no server, or it does not tell."""
-        if self._wire is None:
+        if self._transport is None:
             return None
-        asked = self._wire.ask("GET", "/health", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True)
+        asked = self._transport.ask("GET", "/health", timeout=ANSWER_TIMEOUT_S, retries=0, any_status=True)
         return _date(asked.headers.get("date"))
 
     @property
     def last_clock(self) -> datetime | None:
         """The server's clock as its last answer told it; None where there is no server, or it did not tell."""
-        return _date(self._wire.last_date) if self._wire is not None else None
+        return _date(self._transport.last_date) if self._transport is not None else None
 
     def experiments(self) -> tuple[Experiment, ...]:
         """The flywheel's own experiment and those below it, deleted ones too."""
@@ -138,9 +138,9 @@ class ServerFacts:
         Raises:
             ServerError: the answer is not one of the plugin's.
         """
-        if self._wire is None:
+        if self._transport is None:
             raise ServerError("a database file does no acts", where=self._settings.shown_uri)
-        answer = self._wire.ask(
+        answer = self._transport.ask(
             "POST",
             f"{ROUTES}/acts/{name}",
             body=dict(arguments),

@@ -97,7 +97,7 @@ def test_the_same_files(both: tuple[Artifacts, Artifacts, str], tmp_path: Path) 
 def test_odd_places_are_mlflows(both: tuple[Artifacts, Artifacts, str], place: str, tmp_path: Path) -> None:
     """A place with a way up, an escape or a scheme is never read by ours."""
     artifacts, _, run_id = both
-    files = files_at(artifacts.address(run_id), artifacts._wire)
+    files = files_at(artifacts.address(run_id), artifacts._transport)
     assert files is not None
     for ask in (files.fetch, files.readable):
         with pytest.raises(NotUnderstood):

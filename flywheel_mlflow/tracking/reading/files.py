@@ -116,7 +116,7 @@ class ProxiedFiles:
 
     def __init__(self, root: str, transport: HttpTransport) -> None:
         self._root = root
-        self._wire = transport
+        self._transport = transport
 
     def readable(self, place: str, folder: Path) -> Path:
         """The file or folder, fetched."""
@@ -130,7 +130,7 @@ class ProxiedFiles:
         # The server tells of a missing file as its own failure, so it is looked for first.
         is_folder = self._entries(parent).get(name)
         if is_folder is None:
-            raise refusal("RESOURCE_DOES_NOT_EXIST", f"No such artifact: '{place}'", self._wire.uri)
+            raise refusal("RESOURCE_DOES_NOT_EXIST", f"No such artifact: '{place}'", self._transport.uri)
         self._take(place, folder, is_folder=is_folder)
         return folder / place
 
@@ -151,18 +151,18 @@ class ProxiedFiles:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
-            answer = self._wire.ask("GET", f"{_ARTIFACTS}/{self._root}/{place}", into=file)
+            answer = self._transport.ask("GET", f"{_ARTIFACTS}/{self._root}/{place}", into=file)
         if answer.status != 200:
-            raise refused(answer.status, answer.text, self._wire.uri)
+            raise refused(answer.status, answer.text, self._transport.uri)
 
     def _entries(self, place: str) -> dict[str, bool]:
         path = f"{self._root}/{place}" if place else self._root
-        answer = self._wire.ask("GET", _ARTIFACTS, query={"path": path})
+        answer = self._transport.ask("GET", _ARTIFACTS, query={"path": path})
         if answer.status != 200:
-            raise refused(answer.status, answer.text, self._wire.uri)
+            raise refused(answer.status, answer.text, self._transport.uri)
         files = (answer.document() or {}).get("files", [])
         if not isinstance(files, list) or not all(isinstance(item, dict) for item in files):
-            raise not_mlflow("its list of files is none", self._wire.uri)
+            raise not_mlflow("its list of files is none", self._transport.uri)
         found = {str(item.get("path", "")): item.get("is_dir") is True for item in files}
         # Whoever names a file with a way up wants it to be written elsewhere.
         if not all(_PLACE.fullmatch(name) and "/" not in name for name in found):

@@ -62,7 +62,7 @@ class RestClient:
     """A client of one server; what it does not know itself it hands on to ``others``."""
 
     def __init__(self, transport: HttpTransport, others: LateClient) -> None:
-        self._wire = transport
+        self._transport = transport
         self._others = others
 
     def __getattr__(self, name: str) -> Any:
@@ -174,14 +174,14 @@ class RestClient:
         self._call("DELETE", "model-versions/delete", {"name": name, "version": version})
 
     def _get(self, place: str, **query: str) -> _Form:
-        return self._read(place, self._wire.ask("GET", f"{API}/{place}", query=query))
+        return self._read(place, self._transport.ask("GET", f"{API}/{place}", query=query))
 
     def _call(self, method: str, place: str, body: Mapping[str, Any], *, until: float | None = None) -> _Form:
-        return self._read(place, self._wire.ask(method, f"{API}/{place}", body=body, until=until))
+        return self._read(place, self._transport.ask(method, f"{API}/{place}", body=body, until=until))
 
     def _read(self, place: str, answer: Answer) -> _Form:
         """What a server answered, with the same error as MLflow's client where it is one."""
-        uri = self._wire.uri
+        uri = self._transport.uri
         if answer.status == 200 and answer.text.strip() in _EMPTY:
             return _Form({}, uri)
         document = answer.document()
