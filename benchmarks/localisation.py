@@ -23,8 +23,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flywheels import copy_blueprint
-
+from benchmarks.flywheels import copy_blueprint
 from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.drift import KpiVerdict
 from flywheel_mlflow.drift.differences import Pair, differences, kpi_findings

@@ -1,6 +1,6 @@
 """Benchmarks the measuring of interface data: throughput, memory, ratio to merely reading.
 
-    python benchmarks/records.py --rows 1000000
+    python -m benchmarks.records --rows 1000000
 
 Writes records of about 1 KB as JSONL and Parquet to a temporary directory, then runs each job in a
 process of its own and prints its speed and how far its memory rose above that of the imports.

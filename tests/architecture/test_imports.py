@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,16 @@ def loaded_by(module: str) -> set[str]:
 def test_import_is_light(module: str) -> None:
     """Importing the package, or its command line, loads none of the packages that take seconds."""
     assert loaded_by(module) & set(HEAVY) == set()
+
+
+def test_benchmarks_start_as_their_docs_say(repository: Path) -> None:
+    """Every benchmark that is run by hand is a module that can be imported from the repository."""
+    documented = re.findall(r"python -m (benchmarks\.\w+)", (repository / "docs" / "benchmarks.md").read_text("utf-8"))
+    names = sorted({*documented, *(f"benchmarks.{file.stem}" for file in (repository / "benchmarks").glob("*.py"))})
+    assert len(names) > 10
+    program = f"import {', '.join(names)}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=repository)
+    assert done.returncode == 0, done.stderr
 
 
 def test_heavy_import_is_seen() -> None:
