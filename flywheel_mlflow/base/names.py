@@ -13,7 +13,6 @@ from flywheel_mlflow.base.errors import InputError
 #: Ids of projects, interfaces, KPIs, layers ...: they become parts of experiment names,
 #: metric keys and file names, hence the narrow grammar.
 IDENTIFIER_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-_IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
 
 #: MLflow's limit on metric, param and tag keys (mlflow/utils/validation.py, 3.17.2).
 MAX_LABEL_LENGTH = 250
@@ -48,20 +47,6 @@ def unshowable(text: str) -> Iterator[str]:
 
 Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)]
 Label = Annotated[str, AfterValidator(_label)]
-
-
-def check_identifier(kind: str, value: str) -> str:
-    """``value`` if it is an identifier.
-
-    Raises:
-        InputError: it is not; the message shows the grammar.
-    """
-    if not _IDENTIFIER.fullmatch(value):
-        raise InputError(
-            f"{kind} {value[:80]!r} is not a valid name",
-            hint="names start with a lower-case letter and hold at most 63 lower-case letters, digits and underscores",
-        )
-    return value
 
 
 def check_label(kind: str, value: str) -> str:

@@ -58,11 +58,6 @@ def hash_text(text: str) -> bytes:
     return digest if digest != NO_HASH else _INSTEAD_OF_ZERO
 
 
-def fingerprint(content: Any) -> bytes:
-    """The 8 bytes by which a content is recognised, whatever its case and white space."""
-    return hash_text(normalise(content_text(content)))
-
-
 def as_hashes(joined: bytes | bytearray) -> Hashes:
     """Hashes written one after the other, as an array of little-endian 64-bit numbers."""
     return np.frombuffer(joined, dtype="<u8").astype(np.uint64, copy=False)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
-
 from flywheel_mlflow.base.canonical import canonical_json
-from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.provenance import Metrics
 from flywheel_mlflow.reports.escaping import Markdown
 from flywheel_mlflow.reports.numbers import format_value, with_unit
-
-_COMMENT = re.compile(r"^<!-- figures: (\{.*\}) -->$", re.MULTILINE)
 
 
 class Figures:
@@ -42,22 +35,3 @@ class Figures:
 
     def _unit(self, name: str) -> str:
         return self._metrics[name].unit if name in self._metrics else ""
-
-
-def read_figures(report: str) -> Mapping[str, float | None]:
-    """The metrics a report says it states, by name.
-
-    Raises:
-        InputError: the report has no such comment, or something other than numbers in it.
-    """
-    comments = _COMMENT.findall(report)
-    if not comments:
-        raise InputError("the report lists no figures", hint="write the report again with `flywheel assemble --force`")
-    try:
-        figures = json.loads(comments[-1])
-    except ValueError as error:
-        raise InputError(f"the report's list of figures is not JSON: {error}") from error
-    for name, value in figures.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise InputError(f"the report's figure {name!r} is not a number")
-    return dict(figures)

@@ -22,7 +22,7 @@ def render_report(assembly: Assembly, published: Mapping[str, object] | None = N
         published: totals somebody published for the same projects, by our names for them
             (``review_hours``, ``review_cost_rmb``); the report says whether and why ours differ.
 
-    The last line is a comment that lists every metric the text states (see ``read_figures``).
+    The last line is a comment that lists every metric the text states.
     """
     return render_markdown(
         "report.md.j2",

@@ -222,10 +222,6 @@ class FeedbackStore:
         path.unlink()
         return held
 
-    def dead_letters(self, run_id: str, folder: Path) -> str | None:
-        """The dead letters of one ingestion as JSON lines; None when there are none."""
-        return self._artifacts.text(run_id, DEAD_LETTERS_FILE, folder)
-
     def first_dead_letters(self, run_id: str, folder: Path) -> tuple[DeadLetter, ...]:
         """The first dead letters of one ingestion that has some; none when the server does not have them any more."""
         try:

@@ -18,6 +18,7 @@ from workbench import Bench, Ended, copy_flywheel, flywheel_command
 
 from flywheel_mlflow.base.errors import InputError, StorageError
 from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE
 from flywheel_mlflow.feedback.identity import IdIndex
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.feedback.feedback import ingest_files, pull_traces
@@ -48,7 +49,7 @@ def test_a_file_is_taken_in_once(bench: Bench, tmp_path: Path) -> None:
     assert {key: run.data.metrics[key] for key in ("events", "to.p05", "unroutable", "dead_letters")} == {
         "events": 3, "to.p05": 1, "unroutable": 1, "dead_letters": 2,
     }  # fmt: skip
-    letters = bench.tracking.feedback.dead_letters(done.run_id, tmp_path / "letters")
+    letters = bench.tracking.artifacts.text(done.run_id, DEAD_LETTERS_FILE, tmp_path / "letters")
     assert letters is not None
     assert [json.loads(line)["line"] for line in letters.splitlines()] == [4, 6]
     (again,) = ingest_files(bench.flywheel, bench.tracking, [path], 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,9 +11,14 @@ from hypothesis import strategies as st
 
 from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.records import contamination, fingerprints_from_parquet, fingerprints_to_parquet
-from flywheel_mlflow.records.fingerprints import as_hashes, fingerprint, normalise, unique_hashes
+from flywheel_mlflow.records.fingerprints import as_hashes, content_text, hash_text, normalise, unique_hashes
 
 hash_arrays = st.lists(st.integers(0, 50) | st.integers(0, 2**64 - 1)).map(lambda items: np.array(items, np.uint64))
+
+
+def fingerprint(content: Any) -> bytes:
+    """What a content is recognised by, put together of the steps that readers of whole columns take one by one."""
+    return hash_text(normalise(content_text(content)))
 
 
 @given(st.text())

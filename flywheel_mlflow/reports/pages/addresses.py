@@ -125,10 +125,6 @@ class Addresses:
         asked = urlencode({"runs": json.dumps(list(runs)), "experiments": json.dumps(list(experiments))})
         return f"{self.prefix}/#/compare-runs?{asked}&{_MODE}"
 
-    def ui_model(self, name: str) -> str:
-        """The page of a registered model."""
-        return f"{self.prefix}/#/models/{_part(name)}?{_MODE}"
-
     def ui_version(self, name: str, version: int) -> str:
         """The page of a version of a registered model."""
         return f"{self.prefix}/#/models/{_part(name)}/versions/{version}?{_MODE}"
