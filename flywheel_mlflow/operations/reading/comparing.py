@@ -33,7 +33,7 @@ def compare(reader: Reader, asked: PageQuery) -> Page:
     first, second = _side(reader, before), _side(reader, after)
     found = judge_recorded(reader.session, _values(first), _values(second), reader.memory)
     listed = {item.iteration: item for turn in (before, after) for item in (*turn.earlier, turn.recorded)}
-    facts = ComparisonFacts(first, second, found.kpis, found.told, found.kept, tuple(listed.values()))
+    facts = ComparisonFacts(first, second, found.kpis, found.source, found.kept, tuple(listed.values()))
     return comparison_page(facts, links_at(reader, after), reader.addresses)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: What Evidently's own page is called beside a comparison.
 REPORT = "drift.html"
 #: One thing somebody said about a comparison: for which release, what, and what speaks against it.
-Judged = tuple[int, Explained, tuple[str, ...]]
+Remark = tuple[int, Explained, tuple[str, ...]]
 
 
 def drift(reader: Reader, asked: PageQuery) -> Page:
@@ -44,12 +44,12 @@ def drift(reader: Reader, asked: PageQuery) -> Page:
         return drift_page(_nothing(reader, word))
     reference, missing = _reference(reader, turn, snapshot, word)
     report: DriftReport | None = None
-    judged: tuple[Judged, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     if reference is not None:
-        report, missing, judged = _read(reader, turn, snapshot, reference)
-    counted = [item for _, item, against in judged if not against]
+        report, missing, remarks = _read(reader, turn, snapshot, reference)
+    counted = [item for _, item, against in remarks if not against]
     production = snapshot.state.current[PRODUCTION] if snapshot else None
-    events = {item.number for _, item, _ in judged}
+    events = {item.number for _, item, _ in remarks}
     return drift_page(
         DriftReviewFacts(
             iterations=tuple(item.iteration for item in newest),
@@ -58,7 +58,7 @@ def drift(reader: Reader, asked: PageQuery) -> Page:
             in_production=snapshot.state.release(production).iteration if snapshot and production else None,
             sides=_sides(turn, reference) if reference else None,
             found=DriftFacts(report, answer(report, counted)) if report else DriftFacts(unknown=missing),
-            explanations=judged,
+            explanations=remarks,
             explain=_explain(reader, snapshot, turn, reference) if reference and report else ExplainFacts(None),
             report_file=_has_report(reader, turn, reference) if reference and report else False,
             now=reader.session.now(),
@@ -112,7 +112,7 @@ def _other(turn: Turn, reference: Against) -> tuple[Against | None, str]:
 
 def _read(
     reader: Reader, turn: Turn, snapshot: LedgerSnapshot | None, reference: Against
-) -> tuple[DriftReport | None, str, tuple[Judged, ...]]:
+) -> tuple[DriftReport | None, str, tuple[Remark, ...]]:
     """The kept comparison with what people said about it; or why there is none to show."""
     run_id = turn.recorded.run_id
     try:
@@ -127,13 +127,13 @@ def _read(
     if snapshot is None:
         return report, "", ()
     release = spoken_for(snapshot.state, run_id)
-    judged = (
+    remarks = (
         (item.version, said, objected if item == release else (*objected, f"it speaks of release {item.version} alone"))
         for item in snapshot.state.releases.values()
         if item.run_id == run_id
         for said, objected in judged_explanations(reader, snapshot, item, digest)
     )
-    return report, "", tuple(judged)
+    return report, "", tuple(remarks)
 
 
 def judged_explanations(

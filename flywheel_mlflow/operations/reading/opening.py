@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ReviewedRelease:
     """A release with what is said about it.
 
     ``verdicts`` are the newest of each of its gates, by stage, as they were given; ``unread`` says by stage why one
@@ -176,7 +176,7 @@ class ReadFlywheel:
         """
         return describe_ledger(self.ledger().ledger)
 
-    def release(self, version: int) -> Judged:
+    def release(self, version: int) -> ReviewedRelease:
         """A release with its verdicts and approvals.
 
         Raises:
@@ -197,8 +197,8 @@ class ReadFlywheel:
                 unread[stage] = f"the report of run {record.run_id} is not the one the ledger names"
             else:
                 verdicts[stage] = gate_result_from_json(text)
-        judged = shown_approvals(self.session, snapshot, read_decision_basis(self.session, snapshot, version))
-        return Judged(release, verdicts, unread, judged)
+        approvals = shown_approvals(self.session, snapshot, read_decision_basis(self.session, snapshot, version))
+        return ReviewedRelease(release, verdicts, unread, approvals)
 
     def release_before(self, version: int) -> int | None:
         """The release made before another one; None for the first."""

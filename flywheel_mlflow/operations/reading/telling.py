@@ -139,7 +139,7 @@ def diff_of(session: Session, before: Release, after: Release, memory: Memory) -
     first = Recorded(before.iteration, before.run_id, found.before.values)
     second = Recorded(after.iteration, after.run_id, found.after.values)
     judged = judge_recorded(session, first, second, memory)
-    return found.judged(judged.kpis, judged.told)
+    return found.judged(judged.kpis, judged.source)
 
 
 def history(session: Session, *, version: int | None = None, last: int | None = None) -> tuple[LedgerLine, ...]:

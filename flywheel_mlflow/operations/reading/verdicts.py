@@ -34,23 +34,23 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class KpiVerdicts:
     """The verdict on each KPI, where the verdicts come from in a sentence, and whether somebody kept them."""
 
     kpis: tuple[KpiFound, ...]
-    told: str
+    source: str
     kept: bool
 
 
-def judge_recorded(session: Session, before: Recorded, after: Recorded, memory: Memory) -> Judged:
+def judge_recorded(session: Session, before: Recorded, after: Recorded, memory: Memory) -> KpiVerdicts:
     """Drift's verdicts on the KPIs of ``after`` against ``before``, those that were kept where somebody compared them.
 
     Everything that tells two assemblies or releases apart asks here, so that a KPI has one verdict wherever it stands.
     """
     kept, why = _kept(session, before, after, memory)
     if kept is not None:
-        told = "The verdicts are those of the comparison that `flywheel drift` kept on the run."
-        return Judged(kept.kpis, told, kept=True)
+        source = "The verdicts are those of the comparison that `flywheel drift` kept on the run."
+        return KpiVerdicts(kept.kpis, source, kept=True)
     settings = session.flywheel.blueprint.drift
     reference = before.assembly or session.tracking.assemblies.recorded_run(before.run_id, before.iteration)
     history = kpi_history(session.tracking, reference, after.iteration, settings.history) if reference else {}
@@ -61,14 +61,14 @@ def judge_recorded(session: Session, before: Recorded, after: Recorded, memory: 
         settings,
         history=history,
     )
-    told = (
+    source = (
         "Nobody kept a comparison of these two, so the verdicts are computed here from the recorded values and sample "
         "sizes, by the same rules; outcomes of single samples are not read"
     )
-    told += f" (the kept comparison cannot be read: {why})." if why else "."
+    source += f" (the kept comparison cannot be read: {why})." if why else "."
     if before.iteration != after.iteration:
-        told += f" `flywheel drift --iteration {after.iteration} --against {before.iteration}` reads them."
-    return Judged(kpis, told, kept=False)
+        source += f" `flywheel drift --iteration {after.iteration} --against {before.iteration}` reads them."
+    return KpiVerdicts(kpis, source, kept=False)
 
 
 def _kept(session: Session, before: Recorded, after: Recorded, memory: Memory) -> tuple[DriftReport | None, str]:

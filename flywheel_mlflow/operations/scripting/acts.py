@@ -7,55 +7,23 @@ from dataclasses import fields
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.operations.acts.acting import act_somewhere
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.printable import plain_cell
 from flywheel_mlflow.operations.scripting.results import (
-    CriterionTold,
     Decision,
+    GateCriterion,
     GateVerdict,
-    Mended,
     Move,
     NewRelease,
+    Reconciled,
     Table,
 )
 
 if TYPE_CHECKING:
     from flywheel_mlflow.base.signing import SigningKey
-
-#: The method of each act by the act's name.
-METHODS: Mapping[str, str] = MappingProxyType(
-    {
-        "sign-head": "export",
-        "create": "create_release",
-        "gate": "gate",
-        "approve": "approve",
-        "explain-drift": "explain_drift",
-        "confirm-changes": "confirm_changes",
-        "reject": "reject",
-        "retire": "retire",
-        "override": "override",
-        "override-confirm": "confirm_override",
-        "promote": "promote",
-        "rollback": "rollback",
-        "reconcile": "reconcile",
-        "risk-open": "open_risk",
-        "risk-update": "update_risk",
-        "risk-close": "close_risk",
-        "risk-watch": "watch_risks",
-        "review": "review",
-        "reroute": "reroute",
-        "task-accept": "accept_task",
-        "theme-queue": "queue_theme",
-        "theme-decline": "decline_theme",
-        "task-absorb": "absorb_task",
-        "task-withdraw": "withdraw_task",
-        "task-restore": "restore_task",
-    }
-)
 
 
 class Acts:
@@ -88,8 +56,8 @@ class Acts:
         """Evaluate the gate before a stage."""
         answer = self._act("gate", version=version, to=to, dry_run=dry_run)
         result = answer["result"]
-        names = [part.name for part in fields(CriterionTold)]
-        criteria = tuple(CriterionTold(**{name: item[name] for name in names}) for item in result["criteria"])
+        names = [part.name for part in fields(GateCriterion)]
+        criteria = tuple(GateCriterion(**{name: item[name] for name in names}) for item in result["criteria"])
         return GateVerdict(
             result["version"], result["to"], result["verdict"], criteria, answer["event"], answer["run_id"]
         )
@@ -157,10 +125,10 @@ class Acts:
         """Take production back to a release that was there and whose data are whole."""
         return _move(self._act("rollback", reason=reason, to=to, dry_run=dry_run))
 
-    def reconcile(self, *, force: bool = False, dry_run: bool = False) -> Mended:
+    def reconcile(self, *, force: bool = False, dry_run: bool = False) -> Reconciled:
         """Make the server agree with the ledger."""
         answer = self._act("reconcile", force=force, dry_run=dry_run)
-        return Mended(tuple(answer["mended"]), answer["dry_run"])
+        return Reconciled(tuple(answer["mended"]), answer["dry_run"])
 
     def export(self, version: int, out: str | Path, *, key: str | Path | None = None) -> tuple[str, ...]:
         """Write a release's bundle, the ledger and its signed end below ``out``; the files' names."""

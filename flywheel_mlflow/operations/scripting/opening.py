@@ -13,11 +13,11 @@ from flywheel_mlflow.operations.scripting.acts import Acts
 from flywheel_mlflow.operations.scripting.results import (
     AdoptedRuns,
     AssembledIteration,
-    AuditTold,
+    AuditResult,
     Comparison,
     ExplainedNumber,
     Table,
-    told_time,
+    time_text,
 )
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class OpenFlywheel(ReadFlywheel, Acts):
                 "carried from": item.carried_from,
                 "checks passed": item.checks.passed,
                 "checks": item.checks.total,
-                "ended": told_time(item.ended),
+                "ended": time_text(item.ended),
             }
             for name, item in found.evidence.items()
         ]
@@ -223,7 +223,7 @@ class OpenFlywheel(ReadFlywheel, Acts):
         rows = tuple(plain_row(item, "name", "outcome", "severity", "message") for item in found.checks)
         return Table(f"checks of iteration {iteration}", rows)
 
-    def audit(self, *, full: bool = False) -> AuditTold:
+    def audit(self, *, full: bool = False) -> AuditResult:
         """Replay the ledger against the server; ``full`` looks at the data of every release.
 
         Raises:
@@ -233,7 +233,7 @@ class OpenFlywheel(ReadFlywheel, Acts):
 
         found = audit(self.session, full=full)
         rows = tuple({"kind": item.code, "what": item.what, "hint": item.hint} for item in found.findings)
-        return AuditTold(found.verdict.value, rows, (*found.not_looked_at, *found.outlived))
+        return AuditResult(found.verdict.value, rows, (*found.not_looked_at, *found.outlived))
 
     def verify(self, version: int) -> Table:
         """Bundle, ledger chain, times, seals and signatures of a release.

@@ -36,7 +36,7 @@ class Decision(Printable):
 
 
 @dataclass(frozen=True, slots=True)
-class CriterionTold:
+class GateCriterion:
     """One criterion of a gate: what it demands and what it found."""
 
     verdict: str
@@ -55,7 +55,7 @@ class GateVerdict(Printable):
     version: int
     to: str
     verdict: str
-    criteria: tuple[CriterionTold, ...]
+    criteria: tuple[GateCriterion, ...]
     event: int | None
     run_id: str | None
 
@@ -72,7 +72,7 @@ class GateVerdict(Printable):
 
     def as_rows(self) -> list[dict[str, Any]]:
         """A row for each criterion."""
-        return [plain_row(item, *(part.name for part in fields(CriterionTold))) for item in self.criteria]
+        return [plain_row(item, *(part.name for part in fields(GateCriterion))) for item in self.criteria]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class NewRelease(Printable):
 
 
 @dataclass(frozen=True, slots=True)
-class Mended(Printable):
+class Reconciled(Printable):
     """What `reconcile` mended, or would."""
 
     mended: tuple[str, ...]
@@ -202,7 +202,7 @@ class AssembledIteration(Printable):
 
 
 @dataclass(frozen=True, slots=True)
-class AuditTold(Printable):
+class AuditResult(Printable):
     """What an audit found: PASS without findings, INCONCLUSIVE when something could not be looked at."""
 
     verdict: str
@@ -288,6 +288,6 @@ class Comparison(Printable, DriftReport):
         return [plain_row(item, *names) for item in self.findings]
 
 
-def told_time(value: datetime | None) -> str | None:
+def time_text(value: datetime | None) -> str | None:
     """A time as text, UTC; None stays unknown."""
     return None if value is None else value.isoformat(timespec="seconds")
