@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,18 +11,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Printable:
+class Printable(ABC):
     """A result that prints as lines and can be had as a frame."""
 
     __slots__ = ()
 
+    @abstractmethod
     def lines(self) -> Iterable[str]:
         """What a person reads, a line each."""
-        raise NotImplementedError
 
+    @abstractmethod
     def as_rows(self) -> list[dict[str, Any]]:
         """The same as rows of plain values."""
-        raise NotImplementedError
 
     def to_frame(self) -> pd.DataFrame:
         """The rows as a frame of pandas."""

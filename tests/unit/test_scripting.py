@@ -7,10 +7,40 @@ import inspect
 import pytest
 
 from flywheel_mlflow.operations.acts.acting import ACTS
-from flywheel_mlflow.operations.scripting.acts import METHODS, Acts
+from flywheel_mlflow.operations.printable import Printable
+from flywheel_mlflow.operations.projects.mlflow_names import MlflowNames
+from flywheel_mlflow.operations.scripting.acts import Acts
 from flywheel_mlflow.operations.scripting.opening import OpenFlywheel
 from flywheel_mlflow.operations.scripting.results import Decision, Move, Table
 
+#: The method of each act by the act's name.
+METHODS = {
+    "sign-head": "export",
+    "create": "create_release",
+    "gate": "gate",
+    "approve": "approve",
+    "explain-drift": "explain_drift",
+    "confirm-changes": "confirm_changes",
+    "reject": "reject",
+    "retire": "retire",
+    "override": "override",
+    "override-confirm": "confirm_override",
+    "promote": "promote",
+    "rollback": "rollback",
+    "reconcile": "reconcile",
+    "risk-open": "open_risk",
+    "risk-update": "update_risk",
+    "risk-close": "close_risk",
+    "risk-watch": "watch_risks",
+    "review": "review",
+    "reroute": "reroute",
+    "task-accept": "accept_task",
+    "theme-queue": "queue_theme",
+    "theme-decline": "decline_theme",
+    "task-absorb": "absorb_task",
+    "task-withdraw": "withdraw_task",
+    "task-restore": "restore_task",
+}
 #: What an act takes that a method makes itself: signatures of keys, the place of a document it has just kept.
 _MADE_BY_THE_METHOD = {
     "approve": {"signature"},
@@ -63,3 +93,11 @@ def test_results_print_and_are_frames() -> None:
     table = Table("two", ({"a": 1, "b": None}, {"a": ["x", "y"], "b": 2}))
     assert str(table).splitlines() == ["two", "  a=1", "  a=x, y  b=2"]
     assert list(table.to_frame()["a"]) == [1, "x, y"]
+
+
+@pytest.mark.parametrize("base", [Printable, MlflowNames])
+def test_what_only_a_kind_can_say_it_must_say(base: type) -> None:
+    """A result that cannot print and a run that cannot be opened are refused when they are made, not when used."""
+    incomplete = type("Incomplete", (base,), {})
+    with pytest.raises(TypeError, match="abstract"):
+        incomplete()

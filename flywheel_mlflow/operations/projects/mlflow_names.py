@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ OWN_FOLDER = "flywheel"
 DATA_FOLDER = "interfaces"
 
 
-class MlflowNames:
+class MlflowNames(ABC):
     """Numbers, parameters, tags and files of a run, by the names of MLflow's functions.
 
     Numbers at a step and files are written at once; everything else with the run's end, in one request.
@@ -27,8 +28,9 @@ class MlflowNames:
     _tracking: Tracking
     _wrote = False
 
+    @abstractmethod
     def _open(self) -> StartedRun:
-        raise NotImplementedError
+        """The run, started when somebody first needs it."""
 
     def log_metric(self, key: str, value: float, step: int | None = None) -> None:
         """Log a number; with a ``step`` it is one point of a history, whose last one counts.
