@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.settings import UI_HOST, UI_PORT
 from flywheel_mlflow.cli.drift import drift as drift_command
 from flywheel_mlflow.cli.feedback import feedback
@@ -270,13 +269,12 @@ def assemble(
     as_json: AsJson = False,
 ) -> None:
     """Assemble an iteration. Writes the registry, stage runs, metrics, report and checks."""
-    from flywheel_mlflow.base.errors import ExitCode, StorageError
+    from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import progress, show, show_drift, show_feedback, show_tasks
-    from flywheel_mlflow.cli.session import log_first, record_absorbed, watch_risks
+    from flywheel_mlflow.cli.session import log_first
+    from flywheel_mlflow.operations.acts.following import follow_up
     from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
     from flywheel_mlflow.operations.assembly.checking import read_sources
-    from flywheel_mlflow.operations.assembly.drifting import drift_after_assembly
-    from flywheel_mlflow.operations.assembly.noticing import notice_after_assembly
 
     session = _session(context)
     with progress.steps() as step:
@@ -293,29 +291,17 @@ def assemble(
             resume=session.settings.run_id,
             resume_experiment=session.settings.experiment_id,
         )
-        followed = None
-        if drift and not assembled.contradictions:
-            step("comparing with the iteration before")
-            followed = drift_after_assembly(session.flywheel, session.tracking, iteration, assembled.run_id)
-    unrecorded: Mapping[str, FlywheelError] = {}
-    if not assembled.contradictions:
-        unrecorded = record_absorbed(session, assembled)
-        watch_risks(session, iteration)
-    noticed = None
-    if findings and not assembled.contradictions:
-        noticed = notice_after_assembly(session.flywheel, session.tracking, iteration)
-    show.assembled(assembled, session.settings, failed, unrecorded, as_json=as_json)
-    show_drift.after_assembly(followed)
-    show_feedback.noticed_after_assembly(noticed)
-    show_tasks.after_assembly(assembled.assembly, unrecorded)
-    for after in (followed, noticed):
-        # The assembly stands, but what follows it was not written: a full disk is no success.
-        if after is not None and isinstance(after.failure, StorageError):
-            raise after.failure
+        followed = follow_up(session.acting, assembled, drift=drift, findings=findings, step=step)
+    show.assembled(assembled, session.settings, failed, followed.unrecorded, as_json=as_json)
+    show_drift.after_assembly(followed.compared)
+    show_feedback.noticed_after_assembly(followed.noticed)
+    show_tasks.after_assembly(assembled.assembly, followed.unrecorded)
+    if followed.disk_failure:
+        raise followed.disk_failure
     if assembled.contradictions or failed:
         raise typer.Exit(ExitCode.BLOCK)
-    if unrecorded:
-        raise typer.Exit(next(iter(unrecorded.values())).exit_code)
+    for error in followed.unrecorded.values():
+        raise typer.Exit(error.exit_code)
 
 
 @app.command("run-projects")

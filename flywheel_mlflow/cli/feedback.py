@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flywheel_mlflow.cli.session import Context, open_session, watch_risks
+from flywheel_mlflow.cli.session import Context, open_session
 
 feedback = typer.Typer(name="feedback", help="Feedback events and which project they go to.", no_args_is_help=True)
 
@@ -167,6 +167,7 @@ def themes_command(
 ) -> None:
     """Group an iteration's events into themes."""
     from flywheel_mlflow.cli import progress, show_feedback, show_tasks
+    from flywheel_mlflow.operations.acts.following import watch_risks
     from flywheel_mlflow.operations.feedback.theming import find_themes
 
     session = open_session(context)
@@ -174,7 +175,7 @@ def themes_command(
     with progress.working(f"grouping the events of iteration {iteration}"):
         found = find_themes(session.flywheel, session.tracking, iteration, now=show_feedback.now(), dry_run=dry_run)
     if not dry_run:
-        watch_risks(session, iteration)
+        watch_risks(session.acting, iteration)
     show_tasks.themes(found, limit=limit, project=wanted, as_json=as_json)
 
 

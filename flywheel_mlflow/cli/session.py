@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.base.errors import InputError
 
 if TYPE_CHECKING:
     from flywheel_mlflow.base.settings import Settings
     from flywheel_mlflow.base.signing import Signature
     from flywheel_mlflow.evidence.flywheel import Flywheel
-    from flywheel_mlflow.operations.assembly.assembling import Assembled
     from flywheel_mlflow.operations.deciding import Session
     from flywheel_mlflow.operations.feedback.handing import Handed
     from flywheel_mlflow.operations.projects.running import Ran
@@ -183,20 +182,6 @@ def handed_tasks(session: CommandSession, iteration: int, given: Path | None) ->
     with scratch_folder() as folder:
         found = write_tasks(session.acting, iteration, folder, given=given)
         yield folder if found.written else None, found
-
-
-def record_absorbed(session: CommandSession, assembled: Assembled) -> Mapping[str, FlywheelError]:
-    """Write the tasks an assembly found absorbed into the ledger; those that could not be written, each with why."""
-    from flywheel_mlflow.operations.scripting import following
-
-    return following.record_absorbed(session.acting, session.act, assembled)
-
-
-def watch_risks(session: CommandSession, iteration: int) -> None:
-    """Open the risks an iteration shows; a flywheel without a ledger has decided nothing, and gets none for this."""
-    from flywheel_mlflow.operations.scripting import following
-
-    following.watch_risks(session.acting, session.act, iteration)
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from flywheel_mlflow.base.errors import FlywheelError, ServerRefused, ServerUnre
 from flywheel_mlflow.evidence.flywheel import load_flywheel
 from flywheel_mlflow.operations.assembly.drifting import Followed
 from flywheel_mlflow.operations.assembly.noticing import NoticedAfter
+from flywheel_mlflow.operations.scripting.opening import open_flywheel
 
 
 @pytest.fixture
@@ -306,12 +307,13 @@ def test_a_full_disk_after_the_assembly_is_no_success(
 ) -> None:
     """The assembly stands, and the command ends with 4: what follows it was not written."""
     full = StorageError("the disk is full")
-    module = "drifting" if step.startswith("drift") else "noticing"
     kind = Followed if step.startswith("drift") else NoticedAfter
-    monkeypatch.setattr(f"flywheel_mlflow.operations.assembly.{module}.{step}", lambda *_: kind(failure=full))
+    monkeypatch.setattr(f"flywheel_mlflow.operations.acts.following.{step}", lambda *_: kind(failure=full))
     ended = flywheel_command("assemble", "-i", "1", "--log", "published", root=home, uri=local_bench.uri)
     assert (ended.code, "the disk is full" in ended.err) == (4, True)
     assert "iteration 1" in ended.out
+    with pytest.raises(StorageError, match="the disk is full"):
+        open_flywheel(home, local_bench.uri).assemble(1)
 
 
 def test_a_folder_that_takes_no_writes_can_be_read(home: Path, tmp_path: Path) -> None:

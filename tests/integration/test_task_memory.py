@@ -14,7 +14,6 @@ from servers.embedded import EmbeddedStore
 from workbench import Ended, flywheel_command
 
 from flywheel_mlflow.base.errors import MissingVersion, ServerRefused
-from flywheel_mlflow.cli.session import CommandSession
 from flywheel_mlflow.operations.projects.pipeline import load_pipeline, run_pipeline
 
 #: Answers its hidden questions once a task brought the word they need.
@@ -246,7 +245,7 @@ def test_what_cannot_be_written_down_is_said(wheel: Wheel, tmp_path: Path, monke
         raise ServerRefused("you may not write here", code="PERMISSION_DENIED")
 
     with monkeypatch.context() as patch:
-        patch.setattr(CommandSession, "act", refuse)
+        patch.setattr("flywheel_mlflow.operations.acts.following.act_somewhere", refuse)
         told = wheel("assemble", "-i", "1", code=4).err
     assert "NOT RECORDED: the absorption of task p01-words: you may not write here" in told
     assert wheel.json("task", "list")["tasks"] == []

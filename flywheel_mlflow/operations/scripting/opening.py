@@ -124,31 +124,25 @@ class OpenFlywheel(ReadFlywheel, Acts):
         Raises:
             InputError, ServerError, StorageError, AssemblyError: as the command of that name.
         """
+        from flywheel_mlflow.operations.acts.following import follow_up
         from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
         from flywheel_mlflow.operations.assembly.checking import read_sources
-        from flywheel_mlflow.operations.assembly.drifting import drift_after_assembly
-        from flywheel_mlflow.operations.assembly.noticing import notice_after_assembly
-        from flywheel_mlflow.operations.scripting.following import record_absorbed, watch_risks
 
-        flywheel, tracking = self.session.flywheel, self.session.tracking
         done = assemble_iteration(
-            flywheel,
-            tracking,
+            self.session.flywheel,
+            self.session.tracking,
             iteration,
-            sources=read_sources(flywheel),
+            sources=read_sources(self.session.flywheel),
             out=Path(out) if out else None,
             force=force,
         )
         self.__dict__.pop("assembled", None)  # what was read before is out of date
-        notes: list[str] = []
-        if not done.contradictions:
-            followed = drift_after_assembly(flywheel, tracking, iteration, done.run_id) if drift else None
-            failed = record_absorbed(self.session, self._act, done)
-            watch_risks(self.session, self._act, iteration)
-            noticed = notice_after_assembly(flywheel, tracking, iteration) if findings else None
-            notes += [f"task {task} was not written: {error.what}" for task, error in failed.items()]
-            notes += [item.failure.what for item in (followed, noticed) if item is not None and item.failure]
-        return _assembled(done, tuple(notes))
+        followed = follow_up(self.session, done, drift=drift, findings=findings, step=lambda _: None)
+        if followed.disk_failure:
+            raise followed.disk_failure
+        failures = (item.failure for item in (followed.compared, followed.noticed) if item is not None)
+        notes = [f"task {task} was not written: {error.what}" for task, error in followed.unrecorded.items()]
+        return _assembled(done, (*notes, *(error.what for error in failures if error)))
 
     def drift(
         self, iteration: int, against: int | str | None = None, *, full: bool = False, keep: bool = False
