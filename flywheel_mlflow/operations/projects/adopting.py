@@ -74,16 +74,10 @@ def suggest_contract(
     if not wanted:
         raise InputError(f"the run {run_id} has no metric that could be a KPI", hint="choose another run")
     names = _kpi_names(wanted)
-    path = init_project(folder, root)
-    text, count = _KPIS.subn(lambda _: _kpis_block(names, metrics, run_id), path.read_text(encoding="utf-8"))
-    if count != 1:
-        raise InputError("the template of a contract has no block of KPIs", where=str(path))
-    path.write_text(text, encoding="utf-8")
+    path = init_project(folder, root, kpis=_kpis_block(names, metrics, run_id))
     return SuggestedContract(path, run_id, names)
 
 
-#: The block of KPIs in the template, up to the next thing at the left margin.
-_KPIS = re.compile(r"^kpis:\n(?:[ ].*\n|\n(?=[ ]))*", re.MULTILINE)
 _STDERR = re.compile(r"_stderr\b")
 #: Words in the name of a metric of which less is better.
 _LESS_IS_BETTER = frozenset(
@@ -126,4 +120,4 @@ def _kpis_block(names: Mapping[str, str], metrics: Mapping[str, float], run_id: 
             f"    unit: {unit}   # guessed",
         ]
         lines += [f"    stderr_path: {json.dumps(quote_path([stderrs[metric]]))}"] if metric in stderrs else []
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)

@@ -20,6 +20,14 @@ _STARTERS = Path(__file__).with_name("starters")
 _NO_INPUT = """interfaces_in: []
 #  - name: foundation_corpus
 #    fields: [id, content]"""
+#: The KPI a new contract starts with.
+EXAMPLE_KPIS = """kpis:
+  - name: records
+    path: counts.records     # dotted path in the metrics document
+    direction: higher
+    target: 40
+    unit: records
+    required: true           # a run without this value is refused"""
 #: What would be mistaken for the flywheel's own numbers and experiments, or for a target that an event names.
 _TAKEN = RESERVED_IDS | KNOWN_FROM_EVENT
 _OWN_CHECK = "records_were_made"
@@ -56,10 +64,12 @@ def contract_text(
     role: str = "reference",
     reads: str | None = None,
     pipeline: bool = False,
+    kpis: str = EXAMPLE_KPIS,
 ) -> str:
     """A commented contract; ``choices`` are the teams, layers and stages it can name, the first of each is taken.
 
-    ``reads`` is the interface it consumes; with a ``pipeline`` that pipeline's own check must pass too.
+    ``reads`` is the interface it consumes; with a ``pipeline`` that pipeline's own check must pass too. ``kpis`` is the
+    block of that name, as YAML.
     """
     required = f"{project_id}_data.unique_ids"
     values = {
@@ -71,7 +81,8 @@ def contract_text(
     }
     for key, names in choices.items():
         values |= {f"{key}_CHOICES": ", ".join(names), key: names[0]}
-    return _COMMENT.sub(lambda found: f"{found[1]:<{_COMMENTS_AT}} # ", _filled("project.yaml", values))
+    text = _COMMENT.sub(lambda found: f"{found[1]:<{_COMMENTS_AT}} # ", _filled("project.yaml", values))
+    return text.replace("KPIS", kpis)  # last: the names in it are anybody's
 
 
 def flywheel_files(name: str, projects: Sequence[str], template: str, *, version: str) -> dict[str, str]:

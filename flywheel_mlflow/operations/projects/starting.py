@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from flywheel_mlflow.base.errors import DocumentError, InputError, StorageError
 from flywheel_mlflow.base.writing import write_files
-from flywheel_mlflow.operations.projects.starters import contract_text, flywheel_files, project_id_of
+from flywheel_mlflow.operations.projects.starters import EXAMPLE_KPIS, contract_text, flywheel_files, project_id_of
 from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, NAME_PATTERN, read_blueprint
 from flywheel_mlflow.promises.contract import CONTRACT_FILE
 
@@ -93,11 +93,12 @@ def _check_room(target: Path) -> None:
         raise InputError("something is there already", where=str(target), hint="choose another name, or empty it")
 
 
-def init_project(folder: Path, root: Path | None) -> Path:
+def init_project(folder: Path, root: Path | None, *, kpis: str = EXAMPLE_KPIS) -> Path:
     """Write a commented contract to start from into ``folder``; its path.
 
     The project's id is taken from the folder's name; teams, layers and stages to choose from
-    are written into the comments when there is a blueprint at ``root``.
+    are written into the comments when there is a blueprint at ``root``. ``kpis`` replaces the example of a KPI: a block
+    of YAML.
 
     Raises:
         InputError: a contract is there already, or no id can be made of the folder's name.
@@ -105,12 +106,13 @@ def init_project(folder: Path, root: Path | None) -> Path:
     """
     project_id = project_id_of(folder.resolve().name)
     target = folder / CONTRACT_FILE
+    text = contract_text(project_id, _choices(root), kpis=kpis)
     if target.exists():
         raise InputError("there is a contract already", where=str(target), hint="edit it, or choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as stream:
-            stream.write(contract_text(project_id, _choices(root)))
+            stream.write(text)
     except OSError as error:
         raise StorageError(f"cannot write the contract: {error.strerror or error}", where=str(target)) from error
     return target
