@@ -1,4 +1,7 @@
-"""Isolation: no test sees the settings of the person who runs it, and unit tests cannot reach a network."""
+"""What all tests share: isolation, and embedded stores.
+
+No test sees the settings of the person who runs it, and unit tests cannot reach a network.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis.database import DirectoryBasedExampleDatabase
+from servers.embedded import EmbeddedStore, copy_store, make_template
 from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,3 +98,19 @@ def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, t
 def repository() -> Path:
     """The root of the checkout: tests run elsewhere, so paths into it start here."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def migrated_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store as MLflow leaves it after its migrations, which take seconds; copies of it take none."""
+    return make_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def embedded_store(migrated_template: Path, tmp_path: Path) -> Callable[[], EmbeddedStore]:
+    """Makes fresh embedded stores, below the test's own folder."""
+
+    def make() -> EmbeddedStore:
+        return copy_store(migrated_template, tmp_path / f"store-{sum(1 for _ in tmp_path.glob('store-*'))}")
+
+    return make

@@ -220,6 +220,24 @@ def flywheel_command(*arguments: str | Path, root: Path, uri: str) -> Ended:
     return Ended(code, out.getvalue(), err.getvalue())
 
 
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The commands of one flywheel on one store; one that does not end with ``code`` fails the test with its output."""
+
+    root: Path
+    uri: str
+
+    def __call__(self, *words: str | Path, code: int = 0) -> Ended:
+        """Run a command."""
+        ended = flywheel_command(*words, root=self.root, uri=self.uri)
+        assert ended.code == code, f"{words}\n{ended.out}\n{ended.err}"
+        return ended
+
+    def json(self, *words: str | Path, code: int = 0) -> Any:
+        """Run a command with ``--json``; its output, parsed."""
+        return self(*words, "--json", code=code).json
+
+
 @contextmanager
 def _argv(line: list[str]) -> Iterator[None]:
     before = sys.argv

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers.embedded import EmbeddedStore, copy_store, make_template
+from servers.embedded import EmbeddedStore
 from servers.mariadb import MariaServer, find_mariadb, running_mariadb
 from servers.postgresql import PostgresCluster, find_pg_ctl, running_postgresql
 from servers.proxy import CountingProxy
@@ -27,22 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.integration)
-
-
-@pytest.fixture(scope="session")
-def migrated_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite store as MLflow leaves it after its migrations, which take seconds; copies of it take none."""
-    return make_template(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture
-def embedded_store(migrated_template: Path, tmp_path: Path) -> Callable[[], EmbeddedStore]:
-    """Makes fresh embedded stores, below the test's own folder."""
-
-    def make() -> EmbeddedStore:
-        return copy_store(migrated_template, tmp_path / f"store-{sum(1 for _ in tmp_path.glob('store-*'))}")
-
-    return make
 
 
 @pytest.fixture(scope="session")

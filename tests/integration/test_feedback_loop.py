@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from feedback_columns import row, write_lines
 from flywheels import blueprint_document, contract_document, kpi_document, write_flywheel
 from servers.embedded import EmbeddedStore
-from workbench import Ended, flywheel_command
+from workbench import Commands
 
 from flywheel_mlflow.base.quarters import quarter_of
 
@@ -50,24 +49,8 @@ WORDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wheel:
-    """A flywheel of one project on a store, by its commands."""
-
-    root: Path
-    uri: str
-
-    def __call__(self, *words: str | Path, code: int = 0) -> Ended:
-        ended = flywheel_command(*words, root=self.root, uri=self.uri)
-        assert ended.code == code, f"{words}\n{ended.out}\n{ended.err}"
-        return ended
-
-    def json(self, *words: str | Path) -> Any:
-        return self(*words, "--json").json
-
-
 @pytest.fixture
-def wheel(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore], monkeypatch: pytest.MonkeyPatch) -> Wheel:
+def wheel(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore], monkeypatch: pytest.MonkeyPatch) -> Commands:
     """One project with a pipeline that understands tasks; everything about answers goes to it."""
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ana")
     plan = blueprint_document()
@@ -91,10 +74,10 @@ def wheel(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore], monkeypat
     )
     root = write_flywheel(tmp_path / "wheel", blueprint=plan, contracts={"p01": contract, "p10": assembly})
     (root / "projects" / "p01" / "pipeline.py").write_text(PIPELINE)
-    return Wheel(root, embedded_store().uri)
+    return Commands(root, embedded_store().uri)
 
 
-def test_the_whole_loop(wheel: Wheel, tmp_path: Path) -> None:
+def test_the_whole_loop(wheel: Commands, tmp_path: Path) -> None:
     """What users said becomes a task, the next iteration reads it, and the hidden KPI says that it helped."""
     events = [row(n, text=text, scope="project", severity="high", record_ids=[f"p01_data/r{n}"])
               for n, text in enumerate(WORDS)]  # fmt: skip
@@ -154,7 +137,7 @@ def test_the_whole_loop(wheel: Wheel, tmp_path: Path) -> None:
     assert wheel.json("task", "show", task)["release"] == 1
 
 
-def test_nothing_is_said_of_what_is_not_there(wheel: Wheel, tmp_path: Path) -> None:
+def test_nothing_is_said_of_what_is_not_there(wheel: Commands, tmp_path: Path) -> None:
     """Before the first decision no risk and no task is known; an iteration nobody made is not looked at."""
     ask: tuple[tuple[str, ...], ...] = (
         ("risk", "show", "R1"),
@@ -177,7 +160,7 @@ def test_nothing_is_said_of_what_is_not_there(wheel: Wheel, tmp_path: Path) -> N
     assert "flywheel validate" not in told
 
 
-def test_what_is_due_later_in_the_quarter_is_not_overdue(wheel: Wheel, tmp_path: Path) -> None:
+def test_what_is_due_later_in_the_quarter_is_not_overdue(wheel: Commands, tmp_path: Path) -> None:
     """The review of a quarter that still runs judges a theme as `feedback themes` does: today."""
     said = write_lines(tmp_path / "said.jsonl", [row(1, text="no answer", severity="high")])
     wheel("feedback", "ingest", said, "-i", "1")
@@ -193,7 +176,7 @@ def test_what_is_due_later_in_the_quarter_is_not_overdue(wheel: Wheel, tmp_path:
     assert "block now" not in told
 
 
-def test_what_comes_back_is_a_risk(wheel: Wheel, tmp_path: Path) -> None:
+def test_what_comes_back_is_a_risk(wheel: Commands, tmp_path: Path) -> None:
     """The same complaint an iteration later is the same theme, says how it was handled, and opens one risk."""
     first: dict[str, Any] = {}
     for turn in (1, 3):
@@ -235,7 +218,7 @@ def test_what_comes_back_is_a_risk(wheel: Wheel, tmp_path: Path) -> None:
     wheel("audit")
 
 
-def test_wrong_words_are_told(wheel: Wheel, tmp_path: Path) -> None:
+def test_wrong_words_are_told(wheel: Commands, tmp_path: Path) -> None:
     """Unknown themes, categories, KPIs, tasks, iterations that are over, and foreign files: each says what to try."""
     wheel("feedback", "themes", "-i", "1", code=2)
     wheel("feedback", "ingest", write_lines(tmp_path / "a.jsonl", [row(1, text="no answer")]), "-i", "2")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flywheels import blueprint_document, contract_document, kpi_document, write_flywheel
 from servers.embedded import EmbeddedStore
-from workbench import Ended, flywheel_command
+from workbench import Commands
 
 from flywheel_mlflow.base.errors import MissingVersion, ServerRefused
 from flywheel_mlflow.operations.projects.pipeline import load_pipeline, run_pipeline
@@ -48,19 +48,8 @@ def build(work):
 
 
 @dataclass(frozen=True, slots=True)
-class Wheel:
+class Wheel(Commands):
     """A flywheel of two projects on a store, by its commands."""
-
-    root: Path
-    uri: str
-
-    def __call__(self, *words: str | Path, code: int = 0) -> Ended:
-        ended = flywheel_command(*words, root=self.root, uri=self.uri)
-        assert ended.code == code, f"{words}\n{ended.out}\n{ended.err}"
-        return ended
-
-    def json(self, *words: str | Path) -> Any:
-        return self(*words, "--json").json
 
     def turn(self, iteration: int, *words: str | Path, code: int = 0) -> dict[str, Any]:
         """Run both pipelines, assemble, and read what the iteration did with its tasks."""

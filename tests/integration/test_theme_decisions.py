@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flywheels import blueprint_document, contract_document, kpi_document, write_flywheel
 from servers.embedded import EmbeddedStore
-from workbench import Ended, flywheel_command
+from workbench import Commands
 
 #: Fails visibly on two words until a task brings them; the hidden questions need the same words.
 PIPELINE = """
@@ -55,19 +54,8 @@ decisions:
 
 
 @dataclass(frozen=True, slots=True)
-class Wheel:
+class Wheel(Commands):
     """A flywheel of one project on a store, by its commands."""
-
-    root: Path
-    uri: str
-
-    def __call__(self, *words: str | Path, code: int = 0) -> Ended:
-        ended = flywheel_command(*words, root=self.root, uri=self.uri)
-        assert ended.code == code, f"{words}\n{ended.out}\n{ended.err}"
-        return ended
-
-    def json(self, *words: str | Path, code: int = 0) -> Any:
-        return self(*words, "--json", code=code).json
 
     def decisions(self, text: str) -> Path:
         """A file of decisions beside the task file."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import Ended, flywheel_command
+from workbench import Commands
 
 #: What each project that takes tasks is measured by, on cases no task contains.
 HIDDEN = {
@@ -47,19 +47,8 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class Store(Commands):
     """The shipped flywheel on a store, by its commands."""
-
-    root: Path
-    uri: str
-
-    def __call__(self, *words: str | Path, code: int = 0) -> Ended:
-        ended = flywheel_command(*words, root=self.root, uri=self.uri)
-        assert ended.code == code, f"{words}\n{ended.out}\n{ended.err}"
-        return ended
-
-    def json(self, *words: str | Path, code: int = 0) -> Any:
-        return self(*words, "--json", code=code).json
 
     def turn(self, iteration: int, log: str, out: Path) -> Turn:
         self("assemble", "-i", str(iteration), "--out", out, "--log", log)

@@ -247,7 +247,6 @@ def consumable(tracking: Tracking, *, release: str | int | None = None, iteratio
 
 
 def _of_iteration(tracking: Tracking, iteration: int) -> Consumable:
-
     recorded = tracking.assemblies.recorded(iteration)
     if recorded is None:
         raise InputError(
