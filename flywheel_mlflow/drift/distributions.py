@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from flywheel_mlflow.drift.tails import chi_square_tail, kolmogorov_tail
+
 if TYPE_CHECKING:
     from flywheel_mlflow.records.profiles import Signal, Value
 
@@ -79,20 +81,15 @@ def _numeric(values: Sequence[Value]) -> bool:
 
 def _compare_numbers(reference: Sequence[float], current: Sequence[float]) -> Comparison:
     import numpy as np
-    from scipy.stats import distributions
 
     old, new = np.sort(np.asarray(reference, dtype=float)), np.sort(np.asarray(current, dtype=float))
     both = np.concatenate([old, new])
     gap = np.searchsorted(old, both, side="right") / len(old) - np.searchsorted(new, both, side="right") / len(new)
     distance = float(np.abs(gap).max())
-    # The asymptotic p-value of scipy.stats.ks_2samp(method="asymp"), without its per-call overhead; ties make it
-    # larger than the truth, never smaller.
-    small, large = sorted((len(old), len(new)))
-    size = large * small / (large + small)
-    p = float(np.clip(distributions.kstwo.sf(distance, np.round(size)), 0.0, 1.0))
     return Comparison(
         method=Method.KS,
-        p=p,
+        # The size is that of scipy.stats.ks_2samp(method="asymp"); ties make p larger than the truth, never smaller.
+        p=kolmogorov_tail(distance, round(len(old) * len(new) / len(both))),
         effect=distance,
         n_reference=len(old),
         n_current=len(new),
@@ -150,14 +147,19 @@ def _chi_square(table: Sequence[tuple[int, int]]) -> tuple[float, float]:
     """
     if len(table) < 2:
         return 1.0, 0.0
-    import numpy as np
-    from scipy.stats import chi2_contingency
-
-    counts = np.asarray(table, dtype=float)
-    result = chi2_contingency(counts, correction=True)
+    rows = [sum(row) for row in table]
+    columns = [sum(column) for column in zip(*table, strict=True)]
+    total, freedom = sum(rows), len(table) - 1
+    expected = [[row * column / total for column in columns] for row in rows]
+    shift = 0.5 if freedom == 1 else 0.0
+    statistic = math.fsum(
+        max(0.0, abs(seen - due) - shift) ** 2 / due
+        for counts, dues in zip(table, expected, strict=True)
+        for seen, due in zip(counts, dues, strict=True)
+    )
     # Bergsma 2013: V of samples from one distribution is positive by chance; its expectation is taken off.
-    phi = max(0.0, float(result.statistic) - result.dof) / counts.sum()
-    return float(result.pvalue), math.sqrt(phi)
+    phi = max(0.0, statistic - freedom) / total
+    return chi_square_tail(statistic, freedom), math.sqrt(phi)
 
 
 def _shares(counts: Counter[str], both: Counter[str]) -> str:

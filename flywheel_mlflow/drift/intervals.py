@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.drift.tails import normal_tail
 
 #: Beyond this many samples a side nobody measures; the answer is then "no sample size decides it".
 MOST_SAMPLES = 10_000_000
@@ -88,16 +89,11 @@ def newcombe_p(first: Rate, second: Rate, *, margin: float) -> float:
     below = first.value - second.value <= margin
     end = 1 if below else 0
     z = bisect(lambda z: (margin - _newcombe(first, second, z)[end]) * (-1 if below else 1), 0.0, FARTHEST_Z)
-    return upper_tail(-z if below else z)
+    return normal_tail(-z if below else z)
 
 
 #: Beyond this many standard errors a p-value is 0 for every purpose.
 FARTHEST_Z = 38.0
-
-
-def upper_tail(z: float) -> float:
-    """The standard normal's probability above ``z``, exact far out as well."""
-    return 0.5 * math.erfc(z / math.sqrt(2))
 
 
 def bisect(rising: Callable[[float], float], low: float, high: float) -> float:

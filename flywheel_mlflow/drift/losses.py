@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from flywheel_mlflow.drift.allowances import allowance_of
-from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, newcombe_p, two_sided_z, upper_tail
+from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, newcombe_p, two_sided_z
 from flywheel_mlflow.drift.paired import compare_pairs
+from flywheel_mlflow.drift.tails import normal_tail, student_quantile, student_tail
 from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.promises.contract import Kpi, share_scale
 from flywheel_mlflow.promises.thresholds import DriftSettings
@@ -184,7 +185,7 @@ def normal_loss(plain: Loss, error: float, method: str, settings: DriftSettings)
 def _beyond(excess: float, error: float) -> float:
     if error <= 0:
         return 0.0 if excess > 0 else 1.0
-    return upper_tail(excess / error)
+    return normal_tail(excess / error)
 
 
 def _scattered(case: KpiCase, plain: Loss, settings: DriftSettings) -> Loss | None:
@@ -202,16 +203,14 @@ def _scattered(case: KpiCase, plain: Loss, settings: DriftSettings) -> Loss | No
     plain = replace(plain, historic=True)
     if error <= 0:
         return normal_loss(plain, error, method, settings)
-    from scipy.stats import t
-
     freedom = 2 * len(quiet) / 3
-    reach = float(t.isf((1 - settings.kpi_confidence) / 2, freedom)) * error
+    reach = student_quantile((1 - settings.kpi_confidence) / 2, freedom) * error
     return replace(
         plain,
         method=method,
         error=error,
         low=plain.worse - reach,
         high=plain.worse + reach,
-        p_worse=float(t.sf((plain.worse - plain.tolerance) / error, freedom)),
-        p_better=float(t.sf(-plain.worse / error, freedom)),
+        p_worse=student_tail((plain.worse - plain.tolerance) / error, freedom),
+        p_better=student_tail(-plain.worse / error, freedom),
     )

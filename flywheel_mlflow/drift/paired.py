@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flywheel_mlflow.drift.intervals import bisect, two_sided_z, upper_tail
+from flywheel_mlflow.drift.intervals import bisect, two_sided_z
+from flywheel_mlflow.drift.tails import normal_tail, student_tail
 
 #: Resamples of the bootstrap: the ends of a 95 % interval are then known to about 1/20 of its width.
 ROUNDS = 4000
@@ -83,7 +84,7 @@ def compare_pairs(
     if binary:
         low, high = _tango_interval(lost, won, n, two_sided_z(confidence))
         # The score test is approximate; for few samples that changed the exact test of no loss at all holds it back.
-        p_worse = max(upper_tail(_tango_z(lost, won, n, tolerance)), mcnemar(lost, won))
+        p_worse = max(normal_tail(_tango_z(lost, won, n, tolerance)), mcnemar(lost, won))
         p_better = mcnemar(won, lost)
     else:
         low, high = _bootstrap(losses, confidence, seed)
@@ -121,9 +122,7 @@ def _student(excess: float, error: float, n: int) -> float:
     """One-sided p-value of a mean loss that exceeds its limit by ``excess`` (Student's t)."""
     if error <= 0:
         return 0.0 if excess > 0 else 1.0
-    from scipy.stats import t
-
-    return float(t.sf(excess / error, n - 1))
+    return student_tail(excess / error, n - 1)
 
 
 def _bootstrap(losses: Sequence[float], confidence: float, seed: int) -> tuple[float, float]:

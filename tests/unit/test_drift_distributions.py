@@ -21,14 +21,15 @@ p_values = st.lists(st.floats(0, 1), max_size=40)
 
 
 def test_the_p_value_is_scipys() -> None:
-    """Distance and p-value are those of scipy's two-sample test in its asymptotic form."""
+    """The distance is that of scipy's two-sample test, the p-value that of its asymptotic form within 1 %."""
     from scipy.stats import ks_2samp
 
     old, new = normal(200), normal(300, 0.2, seed=2)
-    found = compare_values(old, new)
+    comparison = compare_values(old, new)
     expected = ks_2samp(old, new, method="asymp")
-    assert found is not None
-    assert (found.p, found.effect) == pytest.approx((float(expected.pvalue), float(expected.statistic)))
+    assert comparison is not None
+    assert comparison.effect == pytest.approx(float(expected.statistic))
+    assert comparison.p == pytest.approx(float(expected.pvalue), rel=0.01)
 
 
 def test_labels_are_compared_by_chi_square_of_both_samples() -> None:
