@@ -23,7 +23,8 @@ class AssemblyView:
 
     ``files`` holds the deliverables' text by name as found, which may be missing or broken;
     ``now`` is the assembly of what MLflow says at this moment; ``rendered`` the deliverables as
-    they would be written from ``now``; ``sources`` Python sources by relative path;
+    they would be written from ``now``; ``sources`` Python sources by relative path, None for
+    one that is known to compile;
     ``format_value`` is how reports write a value of a unit; it is
     handed in because what writes reports builds on the checks, not the other way round.
     """
@@ -31,7 +32,7 @@ class AssemblyView:
     files: Mapping[str, str]
     now: Assembly
     rendered: Mapping[str, str]
-    sources: Mapping[str, str]
+    sources: Mapping[str, str | None]
     format_value: Callable[[float | None, str], str]
     # Views made from one another share what was parsed: it is found by text, so it cannot be stale.
     _parsed: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)

@@ -23,7 +23,7 @@ def _compiles(view: AssemblyView) -> Iterator[str]:
     if not view.sources:
         raise InputError("no Python source was given to compile")
     for name, text in sorted(view.sources.items()):
-        fault = _syntax_fault(text)
+        fault = "" if text is None else _syntax_fault(text)
         if fault:
             yield f"{name}:{fault}"
 
@@ -47,7 +47,7 @@ def _syntax_fault(text: str) -> str:
 
 def _break_source(view: AssemblyView, rng: random.Random) -> tuple[str, AssemblyView]:
     name = rng.choice(sorted(view.sources))
-    text = f"{view.sources[name]}\ndef broken(:\n"
+    text = f"{view.sources[name] or ''}\ndef broken(:\n"
     return f"{name}: a line appended that is not Python", replace(view, sources={**view.sources, name: text})
 
 

@@ -131,7 +131,7 @@ class AssembledFiles:
     files: Mapping[str, str]
 
 
-def settle(flywheel: Flywheel, gathered: IterationInputs, sources: Mapping[str, str]) -> AssembledFiles:
+def settle(flywheel: Flywheel, gathered: IterationInputs, sources: Mapping[str, str | None]) -> AssembledFiles:
     """Assemble until the checks of the assembly agree with the evidence they are in it.
 
     Raises:
@@ -191,7 +191,7 @@ def assemble_iteration(
     tracking: Tracking,
     iteration: int,
     *,
-    sources: Mapping[str, str],
+    sources: Mapping[str, str | None],
     out: Path | None = None,
     force: bool = False,
     resume: str | None = None,
