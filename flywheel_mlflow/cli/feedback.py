@@ -55,21 +55,27 @@ def pull_traces_command(
     context: Context,
     experiment: Annotated[str, typer.Option(help="The MLflow experiment that holds the traces.")],
     iteration: Iteration,
-    since: Annotated[str, typer.Option(help="Only traces from then on: 2026-10-01 or 2026-10-01T12:00:00Z. UTC.")] = "",
+    since: Annotated[str, typer.Option(help="Only what was said or went wrong since: 2026-10-01T12:00:00Z, UTC.")] = "",
+    begun: Annotated[str, typer.Option(help="Look only at traces that began since. All if left out.")] = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take in assessments of MLflow traces."""
+    """Take in what was said of traces, and what failed in them."""
     from flywheel_mlflow.cli import progress, show_feedback
     from flywheel_mlflow.operations.feedback.feedback import pull_traces
 
     session = open_session(context)
-    moment = show_feedback.moment(since)
     with progress.working(f"reading the traces of {experiment}"):
-        pulled, done = pull_traces(
-            session.flywheel, session.tracking, experiment, iteration, since=moment, dry_run=dry_run
+        counts, done = pull_traces(
+            session.flywheel,
+            session.tracking,
+            experiment,
+            iteration,
+            since=show_feedback.moment(since),
+            begun=show_feedback.moment(begun),
+            dry_run=dry_run,
         )
-    show_feedback.pulled(pulled, done, dry_run=dry_run, as_json=as_json)
+    show_feedback.pulled(counts, done, dry_run=dry_run, as_json=as_json)
 
 
 @feedback.command("pull-findings")

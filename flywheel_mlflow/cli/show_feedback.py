@@ -19,10 +19,10 @@ from flywheel_mlflow.reports.escaping import fit, visible
 if TYPE_CHECKING:
     from flywheel_mlflow.feedback.dead_letters import DeadLetter
     from flywheel_mlflow.feedback.routing import RouteAnswer
+    from flywheel_mlflow.feedback.traces import TraceCounts
     from flywheel_mlflow.operations.assembly.noticing import Noticed, NoticedAfter
     from flywheel_mlflow.operations.feedback.feedback import Ingested
     from flywheel_mlflow.operations.feedback.routing import Explained, Routed, RulesTried
-    from flywheel_mlflow.tracking import PulledTraces
 
 #: Columns of a table that a text may fill: users paste whole logs.
 TEXT_CELLS = 70
@@ -160,23 +160,25 @@ def _ingested_lines(item: Ingested, *, dry_run: bool) -> Iterator[str]:
         yield "  nothing new: nothing was written"
 
 
-def pulled(found: PulledTraces, done: Ingested, *, dry_run: bool, as_json: bool) -> None:
+def pulled(counts: TraceCounts, done: Ingested, *, dry_run: bool, as_json: bool) -> None:
     """What was said about traces, and what became of it."""
     if as_json:
-        document = _ingested_document(done) | {
-            "dry_run": dry_run,
-            "traces": found.traces,
-            "content": found.content,
-            "replaced": found.replaced,
-        }
-        print_json(document)
+        print_json(_ingested_document(done) | {"dry_run": dry_run} | asdict(counts))
         return
     console = open_console()
     say(
         console,
-        f"{counted(found.traces, 'trace')}: {counted(len(found.events), 'observation')}, {found.content} that only say "
-        f"yes, {found.replaced} replaced by their author",
+        f"{counted(counts.traces, 'trace')}: {counted(done.taken.read, 'observation')}, {counts.content} that ask for "
+        f"nothing, {counts.replaced} replaced by their author",
     )
+    for name, count in sorted(counts.failed_judges.items()):
+        say(console, f"  judge {name} gave no value {count} times: it failed")
+    if counts.unread:
+        say(console, f"  what happened within {counted(counts.unread, 'trace')} could not be read")
+    for name, count in sorted(counts.undeclared.items()):
+        say(console, f"  {name}: {count} values without a meaning")
+    if counts.undeclared:
+        say(console, "  say under `traces` in flywheel.yaml which values are good: at_least, at_most, good, bad")
     ingested((done,), dry_run=dry_run, as_json=False)
 
 

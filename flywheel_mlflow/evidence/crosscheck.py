@@ -149,6 +149,13 @@ def _named_by_blueprint(plan: Blueprint, ids: set[str], made: set[str]) -> Itera
         yield ("drift", "kpis", index, "kpi"), _owner(exception.kpi), ids, "project"
     for index, signal in enumerate(plan.drift.signals):
         yield ("drift", "signals", index, "signal"), signal.signal.partition("/")[0], made, "interface"
+    for index, reading in enumerate(plan.traces.assessments):
+        for field, name, known in (("project", reading.project, ids), ("interface", reading.interface, made)):
+            yield from [(("traces", "assessments", index, field), name, known, field)] if name else ()
+    yield from _named_by_routes(plan, ids, made)
+
+
+def _named_by_routes(plan: Blueprint, ids: set[str], made: set[str]) -> Iterator[Reference]:
     for index, route in enumerate(plan.routing):
         yield ("routing", index, "to"), route.to, ids | KNOWN_FROM_EVENT, "project"
         for position, sign in enumerate(route.when):

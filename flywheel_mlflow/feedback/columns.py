@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _WORDS = {"source": SOURCES, "type": GAP_TYPES, "scope": SCOPES, "severity": SEVERITIES}
 _IDENTIFIERS = ("project", "stage", "interface")
-_LABELS = ("id", "trace_id", "run_id", "interface_version", "reporter")
+_LABELS = ("id", "trace_id", "run_id", "interface_version", "reporter", "span_id")
 
 #: Labels that are surely fine, in RE2's spelling: they begin with something seen, and hold no control character, no
 #: line separator and no mark that turns the direction of text (names.py is the exact rule).

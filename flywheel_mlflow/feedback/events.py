@@ -68,6 +68,8 @@ class FeedbackEvent(Strict):
     response: FreeText | None = Field(default=None, description="What a person answered or corrected.")
     recommended_action: FreeText | None = None
     reporter: Label | None = Field(default=None, description="Who or what reported it.")
+    # New fields stand last: which are there is part of an event's identity, by their places.
+    span_id: Label | None = Field(default=None, description="Evidence: a step of that trace.")
 
 
 #: The event's fields in the order of its columns.

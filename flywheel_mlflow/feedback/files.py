@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 EVENTS_FILE = "events.parquet"
 INDEX_FILE = "index.parquet"
 
+#: Fields that files of earlier versions lack.
+LATER_FIELDS = frozenset({"span_id"})
+
 #: Columns with few distinct values; a dictionary of texts would only be built to be thrown away.
 _FEW_VALUES = ["source", "project", "stage", "type", "scope", "severity", "interface", "reporter", TO, RULE, REASON]
 READ_ROWS = 1 << 14
@@ -105,12 +108,21 @@ def _index_schema() -> pa.Schema:
 
 
 def read_events(path: Path) -> Iterator[pa.RecordBatch]:
-    """The stored events of one file, batch by batch.
+    """The stored events of one file, batch by batch; a field that an earlier version did not know is null.
 
     Raises:
         InputError: the file is not one that this product wrote.
     """
-    yield from _read(path, stored_schema())
+    import pyarrow as pa
+
+    schema = stored_schema()
+    for batch in _read(path, schema, later=LATER_FIELDS):
+        known = batch.schema.names
+        columns = [
+            batch.column(field.name) if field.name in known else pa.nulls(batch.num_rows, field.type)
+            for field in schema
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def read_index(path: Path) -> Iterator[tuple[Hashes, Hashes]]:
@@ -123,14 +135,17 @@ def read_index(path: Path) -> Iterator[tuple[Hashes, Hashes]]:
         yield batch.column(0).to_numpy(), batch.column(1).to_numpy()
 
 
-def _read(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _read(path: Path, schema: pa.Schema, *, later: frozenset[str] = frozenset()) -> Iterator[pa.RecordBatch]:
+    """Batches of a file of this schema; fields named by ``later`` may be missing."""
     import pyarrow as pa
 
     from flywheel_mlflow.records.parquet import open_parquet
 
     try:
         with open_parquet(path) as source:
-            if not source.schema_arrow.equals(schema):
+            kept = source.schema_arrow
+            expected = [field for field in schema if field.name in kept.names or field.name not in later]
+            if not kept.equals(pa.schema(expected)):
                 raise InputError("not a file of stored feedback", where=str(path), hint="was the artifact changed?")
             yield from source.iter_batches(READ_ROWS, use_threads=False)
     except pa.ArrowException as error:

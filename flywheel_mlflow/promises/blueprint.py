@@ -20,6 +20,7 @@ from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.promises.contract import Decision, Finite, Flag, RelativePath, Strict, Text, below_folder
 from flywheel_mlflow.promises.routes import Route
 from flywheel_mlflow.promises.thresholds import DriftSettings
+from flywheel_mlflow.promises.trace_rules import TraceRules
 
 BLUEPRINT_FILE = "flywheel.yaml"
 INCLUDE = "include"
@@ -271,6 +272,7 @@ class Blueprint(Strict):
     mechanisms: tuple[Mechanism, ...] = ()
     gates: tuple[Gate, ...] = Field(default=(), description="Without a gate to it nothing is released to a stage.")
     routing: tuple[Route, ...] = ()
+    traces: TraceRules = TraceRules()
     bottlenecks: tuple[BottleneckRule, ...] = ()
     scoring: Scoring = Scoring()
     people: tuple[Person, ...] = ()

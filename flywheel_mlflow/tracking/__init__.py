@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.rest.transport import HttpTransport
     from flywheel_mlflow.tracking.run_files import RunFiles
     from flywheel_mlflow.tracking.server_facts import ServerFacts
-    from flywheel_mlflow.tracking.traces import PulledTraces, TraceReader
+    from flywheel_mlflow.tracking.traces import TraceReader
 
 __all__ = [
     "ActiveRun",
@@ -65,7 +65,6 @@ __all__ = [
     "LoggedValues",
     "ModelView",
     "ProjectRunWriter",
-    "PulledTraces",
     "ReleaseStore",
     "RunContent",
     "RunFiles",
@@ -102,7 +101,6 @@ _HOMES = {
     "LoggedValues": "project_runs",
     "ModelView": "releases",
     "ProjectRunWriter": "project_runs",
-    "PulledTraces": "traces",
     "ReleaseStore": "releases",
     "RunContent": "project_runs",
     "RunFiles": "run_files",

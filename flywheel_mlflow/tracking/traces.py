@@ -1,39 +1,28 @@
-"""Reads what people and judges said about MLflow traces as feedback events."""
+"""Reads MLflow traces as plain facts, a page at a time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.errors import InputError
-from flywheel_mlflow.feedback.events import FeedbackEvent, parse_event
-from flywheel_mlflow.tracking.connection import pages, translated
+from flywheel_mlflow.feedback.traces import AssessmentFacts, SpanFacts, TraceFacts
+from flywheel_mlflow.tracking.connection import translated
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Assessment, Trace
+    from mlflow.entities import Assessment, Span, TraceInfo
 
-PAGE_SIZE = 500
-#: Tags of a trace by which its application says what it is about.
-TRACE_PROJECT, TRACE_INTERFACE = "flywheel.project", "flywheel.interface"
+#: Traces asked for at once.
+PAGE_SIZE = 200
 _FROM_PEOPLE = "HUMAN"
-
-
-@dataclass(frozen=True, slots=True)
-class PulledTraces:
-    """The events of some traces, and the assessments that are none.
-
-    ``content`` says yes without a word: nobody has to act. ``replaced`` were overridden by their author. ``unreadable``
-    holds why others could not be taken, each with the trace's id.
-    """
-
-    traces: int
-    events: tuple[FeedbackEvent, ...]
-    content: int
-    replaced: int
-    unreadable: tuple[tuple[str, str], ...]
+#: Where MLflow says which evaluation made an assessment, and how many tokens a trace used.
+_EVALUATION, _TOKENS = "mlflow.assessment.sourceRunId", "mlflow.trace.tokenUsage"
+#: Where a trace keeps its spans: in the database, or below an artifact's address.
+_LOCATION, _ARTIFACTS = "mlflow.trace.spansLocation", "mlflow.artifactLocation"
+_IN_STORE = frozenset({"TRACKING_STORE", "ARCHIVE_REPO"})
 
 
 class TraceReader:
@@ -43,8 +32,13 @@ class TraceReader:
         self._client = client
         self._uri = uri
 
-    def pull(self, experiment: str, since: datetime | None) -> PulledTraces:
-        """The assessments of an experiment's traces, oldest trace first; ``since`` is the time of the trace.
+    def traces(self, experiment: str, *, begun: datetime | None, spans: bool) -> Iterator[TraceFacts]:
+        """An experiment's traces, oldest first, read a page at a time.
+
+        Args:
+            experiment: its name.
+            begun: leave out those that began before.
+            spans: read what happened within them too, which takes longer.
 
         Raises:
             InputError: no such experiment.
@@ -53,72 +47,119 @@ class TraceReader:
             found = self._client.get_experiment_by_name(experiment)
         if found is None:
             raise InputError(f"no experiment is called {experiment[:80]!r}", hint="names are in the MLflow UI")
-        clause = f"timestamp_ms >= {int(since.timestamp() * 1000)}" if since else None
+        clause = f"timestamp_ms >= {int(begun.timestamp() * 1000)}" if begun else None
         with translated(self._uri):
-            traces = list(
-                pages(
-                    lambda token: self._client.search_traces(
-                        locations=[found.experiment_id],
-                        filter_string=clause,
-                        max_results=PAGE_SIZE,
-                        order_by=["timestamp_ms ASC"],
-                        page_token=token,
-                        include_spans=False,
-                    )
+            token: str | None = None
+            while True:
+                page = self._client.search_traces(
+                    locations=[found.experiment_id],
+                    filter_string=clause,
+                    max_results=PAGE_SIZE,
+                    order_by=["timestamp_ms ASC"],
+                    page_token=token,
+                    include_spans=False,
                 )
-            )
-        return _pulled(traces)
+                infos = [trace.info for trace in page]
+                within = self._spans(infos) if spans else {}
+                yield from (_facts(info, within.get(info.trace_id)) for info in infos)
+                token = page.token
+                if not token:
+                    return
+
+    def _spans(self, infos: Sequence[TraceInfo]) -> dict[str, Sequence[Span]]:
+        """The spans of traces by trace id, without those that cannot be read.
+
+        MLflow's own search leaves such traces out altogether, and looks for artifacts on the server that the process
+        has set, not on this client's (3.17).
+        """
+        from mlflow.tracing.client import TracingClient
+
+        stored = [info.trace_id for info in infos if info.tags.get(_LOCATION) in _IN_STORE]
+        traces = TracingClient(self._client.tracking_uri).batch_get_traces(stored) if stored else []
+        found: dict[str, Sequence[Span]] = {str(trace.info.trace_id): trace.data.spans for trace in traces}
+        for info in infos:
+            if info.tags.get(_LOCATION) not in _IN_STORE:
+                spans = self._logged_spans(info)
+                found |= {} if spans is None else {info.trace_id: spans}
+        return found
+
+    def _logged_spans(self, info: TraceInfo) -> Sequence[Span] | None:
+        """The spans of a trace that keeps them as an artifact; None when there are none, or none that can be read."""
+        from mlflow.entities import TraceData
+        from mlflow.exceptions import MlflowTraceDataException
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        place = info.tags.get(_ARTIFACTS)
+        if not place:
+            return None
+        try:
+            kept = get_artifact_repository(place, tracking_uri=self._client.tracking_uri).download_trace_data()
+        except MlflowTraceDataException:
+            return None
+        spans: Sequence[Span] = TraceData.from_dict(kept).spans
+        return spans
 
 
-def _pulled(traces: list[Trace]) -> PulledTraces:
-    events, unreadable = [], []
-    content = replaced = 0
-    for trace in traces:
-        for assessment in trace.info.assessments or ():
-            if getattr(assessment, "valid", None) is False:
-                replaced += 1
-            elif _is_content(assessment):
-                content += 1
-            else:
-                event = parse_event(_row(trace, assessment))
-                if isinstance(event, str):
-                    unreadable.append((str(trace.info.trace_id), event))
-                else:
-                    events.append(event)
-    return PulledTraces(len(traces), tuple(events), content, replaced, tuple(unreadable))
+def _facts(info: TraceInfo, spans: Sequence[Span] | None) -> TraceFacts:
+    metadata = info.trace_metadata or {}
+    return TraceFacts(
+        id=str(info.trace_id),
+        begun=_moment(info.request_time),
+        failed=str(getattr(info.state, "value", info.state)) == "ERROR",
+        answer=info.response_preview or "",
+        seconds=None if info.execution_duration is None else info.execution_duration / 1000,
+        tokens=_tokens(metadata.get(_TOKENS)),
+        labels={**metadata, **(info.tags or {})},
+        spans=None if spans is None else tuple(_span(span) for span in spans),
+        assessments=tuple(_assessment(item) for item in info.assessments or () if item.feedback or item.expectation),
+    )
 
 
-def _is_content(assessment: Assessment) -> bool:
-    """Whether it only says yes: a thumb up without a word."""
-    return _value(assessment) is True and not assessment.rationale and assessment.expectation is None
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _value(assessment: Assessment) -> Any:
-    part = assessment.expectation or assessment.feedback
-    return part.value if part is not None else None
+def _tokens(text: str | None) -> int | None:
+    """The total of MLflow's JSON; None when it is not there, or is no number."""
+    try:
+        usage = json.loads(text or "null")
+    except ValueError:
+        return None
+    total = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return total if isinstance(total, int) else None
 
 
-def _row(trace: Trace, assessment: Assessment) -> dict[str, Any]:
-    """An assessment as the fields of an event, not yet judged.
+def _span(span: Span) -> SpanFacts:
+    code = str(getattr(span.status.status_code, "value", span.status.status_code))
+    raised = next((event for event in reversed(span.events or []) if event.name == "exception"), None)
+    attributes = raised.attributes if raised else {}
+    words = [str(attributes[key]) for key in ("exception.type", "exception.message") if attributes.get(key)]
+    return SpanFacts(
+        id=span.span_id,
+        name=span.name,
+        kind=span.span_type or "",
+        failed=code == "ERROR",
+        message=" ".join((span.status.description or ": ".join(words)).split()),
+        empty=span.outputs in ([], {}, ""),
+    )
 
-    What a judge or a program reasons is a machine's suggestion; what a person writes or expects is a response.
-    """
-    labels = trace.info.tags or {}
-    human = assessment.source.source_type == _FROM_PEOPLE
-    value = _value(assessment)
-    said = value if isinstance(value, str) else canonical_json(value)
-    words = assessment.rationale or ""
-    kind = "expected" if assessment.expectation is not None else "rated"
-    row = {
-        "id": f"{trace.info.trace_id}/{assessment.assessment_id}",
-        "time": datetime.fromtimestamp((assessment.create_time_ms or trace.info.timestamp_ms) / 1000, UTC),
-        "source": "human" if human else "evaluation",
-        "text": f"{kind} {assessment.name}: {said}" + (f". {words}" if words else ""),
-        "trace_id": trace.info.trace_id,
-        "run_id": assessment.run_id if hasattr(assessment, "run_id") else None,
-        "response" if human else "suggestion": words or (said if assessment.expectation is not None else None),
-        "reporter": assessment.source.source_id,
-        "project": labels.get(TRACE_PROJECT),
-        "interface": labels.get(TRACE_INTERFACE),
-    }
-    return {name: item for name, item in row.items() if item not in (None, "")}
+
+def _assessment(item: Assessment) -> AssessmentFacts:
+    part: Any = item.expectation or item.feedback
+    metadata = item.metadata or {}
+    return AssessmentFacts(
+        id=str(item.assessment_id),
+        name=item.name,
+        value=part.value,
+        human=item.source.source_type == _FROM_PEOPLE,
+        by=item.source.source_id or "",
+        made=_moment(item.create_time_ms or 0),
+        changed=_moment(item.last_update_time_ms or item.create_time_ms or 0),
+        rationale=item.rationale or "",
+        error=(item.error.error_message or item.error.error_code or "failed") if item.error else "",
+        expected=item.expectation is not None,
+        replaced=item.valid is False,
+        run_id=item.run_id or metadata.get(_EVALUATION),
+        span_id=item.span_id,
+        metadata=metadata,
+    )

@@ -8,21 +8,34 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import mlflow
 import pytest
 from feedback_columns import Row, batch, event, row, write_lines
-from mlflow.entities import AssessmentSource, Expectation, Feedback, TraceInfo, TraceLocation, TraceState
+from mlflow.entities import (
+    AssessmentSource,
+    Expectation,
+    Feedback,
+    SpanStatus,
+    SpanStatusCode,
+    TraceInfo,
+    TraceLocation,
+    TraceState,
+)
 from mlflow.tracing.client import TracingClient
 from servers.embedded import EmbeddedStore
 from workbench import Bench, Ended, copy_flywheel, flywheel_command
 
 from flywheel_mlflow.base.errors import InputError, StorageError
 from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE
 from flywheel_mlflow.feedback.identity import IdIndex
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.feedback.feedback import ingest_files, pull_traces
 from flywheel_mlflow.operations.feedback.routing import explain_event, list_events, reroute_event, route_iteration
+from flywheel_mlflow.promises.trace_rules import TraceRules
 from flywheel_mlflow.tracking import BatchContent
 
 NOW = datetime(2026, 10, 11, 12, tzinfo=UTC)
@@ -202,8 +215,9 @@ def test_assessments_of_traces_become_events(bench: Bench) -> None:
     say(Feedback(name="thumb", value=False, source=human, rationale="the cited page is wrong \x1b[31m"))
     say(Feedback(name="faithful", value=0.2, source=judge, rationale="not in the text"))
     say(Expectation(name="answer", value="42 pages", source=human))
-    pulled, done = pull_traces(bench.flywheel, bench.tracking, name, 1, since=None)
-    assert (pulled.traces, pulled.content, pulled.unreadable, done.taken.new) == (1, 1, (), 3)
+    flywheel = _reading(bench, assessments=[{"names": ["faithful"], "at_least": 0.5}])
+    pulled, done = pull_traces(flywheel, bench.tracking, name, 1)
+    assert (pulled.traces, pulled.content, done.dead, done.taken.new) == (1, 1, 0, 3)
     rows = {
         item["text"].split(":")[0]: item for item in list_events(bench.flywheel, bench.tracking, 1, to="", limit=9)[1]
     }
@@ -217,12 +231,73 @@ def test_assessments_of_traces_become_events(bench: Bench) -> None:
     assert answer["response"] == "42 pages"
     assert {item["to"] for item in rows.values()} == {"p05"}
     assert {item["trace_id"] for item in rows.values()} == {trace.trace_id}
-    _, again = pull_traces(bench.flywheel, bench.tracking, name, 1, since=None)
+    _, again = pull_traces(flywheel, bench.tracking, name, 1)
     assert (again.taken.new, again.taken.repeated, again.run_id) == (0, 3, None)
-    late, _ = pull_traces(bench.flywheel, bench.tracking, name, 1, since=datetime(2999, 1, 1, tzinfo=UTC))
-    assert late.traces == 0
+    future = datetime(2999, 1, 1, tzinfo=UTC)
+    late, nothing = pull_traces(flywheel, bench.tracking, name, 1, since=future)
+    assert (late.traces, nothing.taken.read) == (1, 0)
+    assert pull_traces(flywheel, bench.tracking, name, 1, begun=future)[0].traces == 0
     with pytest.raises(InputError, match="no experiment is called"):
-        pull_traces(bench.flywheel, bench.tracking, "nobody", 1, since=None)
+        pull_traces(bench.flywheel, bench.tracking, "nobody", 1)
+
+
+def _reading(bench: Bench, **rules: Any) -> Flywheel:
+    """The flywheel with other rules for traces."""
+    traces = TraceRules.model_validate(rules)
+    return replace(bench.flywheel, blueprint=bench.flywheel.blueprint.model_copy(update={"traces": traces}))
+
+
+# What MLflow's tracing imports says that about its own type hints.
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")
+def test_what_failed_within_traces_becomes_events(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed tools, empty retrievals and crashes of real traces are events with their step; a good trace is none."""
+    name = f"{bench.name}-agent"
+    experiment, client = bench.client.create_experiment(name), bench.client
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", bench.uri)  # where MLflow's tracing sends what it is told
+    mlflow.tracing.reset()
+
+    def trace(tool_fails: bool, documents: list[str], crash: str = "") -> str:
+        root = client.start_trace("answer", inputs={"q": "x"}, experiment_id=experiment)
+        found = client.start_span("search", root.request_id, root.span_id, span_type="RETRIEVER")
+        client.end_span(root.request_id, found.span_id, outputs=documents)
+        tool = client.start_span("calculator", root.request_id, root.span_id, span_type="TOOL")
+        client.end_span(root.request_id, tool.span_id, status="ERROR" if tool_fails else "OK", outputs=None)
+        if crash:
+            step = client.start_span(crash, root.request_id, root.span_id)
+            client.end_span(root.request_id, step.span_id, status=SpanStatus(SpanStatusCode.ERROR, "no such key"))
+        client.end_trace(root.request_id, outputs="42", status="ERROR" if crash else "OK")
+        return str(root.request_id)
+
+    good = trace(False, ["page 3"])
+    failing, crashed = trace(True, []), trace(False, ["page 3"], crash="render")
+    mlflow.flush_trace_async_logging()
+    counts, done = pull_traces(bench.flywheel, bench.tracking, name, 1)
+    assert (counts.traces, done.taken.new, done.dead) == (3, 3, 0)
+    events = {item["id"]: item for item in list_events(bench.flywheel, bench.tracking, 1, to="", limit=9)[1]}
+    assert set(events) == {f"{failing}/tool/calculator", f"{failing}/retrieval/search", f"{crashed}/error"}
+    assert events[f"{crashed}/error"]["text"] == "the trace ended in an error in render: no such key"
+    assert all(item["span_id"] for item in events.values())
+    assert good not in {item["trace_id"] for item in events.values()}
+
+
+def test_a_last_weeks_trace_is_read_again_for_a_thumb_of_today(bench: Bench) -> None:
+    """`since` counts when something was said, not when the trace began."""
+    name = f"{bench.name}-late"
+    experiment = bench.client.create_experiment(name)
+    tracing = TracingClient(bench.uri)
+    trace = tracing.start_trace(
+        TraceInfo(
+            trace_id=f"tr-{bench.name}-late",
+            trace_location=TraceLocation.from_experiment_id(experiment),
+            request_time=int(datetime(2020, 1, 1, tzinfo=UTC).timestamp() * 1000),
+            state=TraceState.OK,
+        )
+    )
+    tracing.log_assessment(
+        trace.trace_id, Feedback(name="thumb", value=False, source=AssessmentSource(source_type="HUMAN", source_id="a"))
+    )
+    _, done = pull_traces(bench.flywheel, bench.tracking, name, 1, since=datetime(2021, 1, 1, tzinfo=UTC))
+    assert done.taken.new == 1
 
 
 def test_the_store_keeps_hostile_ids_apart(local_bench: Bench, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def _take(flywheel: Flywheel, tracking: Tracking, collected: Collected, *, dry_r
         collected.evidence, flywheel.contracts, drift, decisions, failures, iteration=collected.iteration
     )
     intake = Intake(flywheel, tracking.feedback, collected.iteration, dry_run=dry_run)
-    return Noticed(intake.events(OWN_FINDINGS, events, (), own=True), tuple(unread))
+    return Noticed(intake.events(OWN_FINDINGS, events, own=True), tuple(unread))
 
 
 def notice_after_assembly(flywheel: Flywheel, tracking: Tracking, iteration: int) -> NoticedAfter:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.base.canonical import digest_of
+from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.errors import FlywheelError, InputError, ServerError, StorageError
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE, DeadLetter, DeadLetters
@@ -23,9 +23,10 @@ from flywheel_mlflow.feedback.intake import Taken, take_in
 from flywheel_mlflow.feedback.mapping import ColumnMapping
 from flywheel_mlflow.feedback.origins import origins_of
 from flywheel_mlflow.feedback.routing import UNROUTABLE, Router
-from flywheel_mlflow.feedback.tables import open_events
+from flywheel_mlflow.feedback.tables import BATCH_ROWS, open_events
+from flywheel_mlflow.feedback.traces import TraceCounts, read_trace
 from flywheel_mlflow.reports.escaping import markdown_text
-from flywheel_mlflow.tracking import BatchContent, FeedbackStore, PulledTraces, StoredBatch, Tracking
+from flywheel_mlflow.tracking import BatchContent, FeedbackStore, StoredBatch, Tracking
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,17 +99,31 @@ def pull_traces(
     experiment: str,
     iteration: int,
     *,
-    since: datetime | None,
+    since: datetime | None = None,
+    begun: datetime | None = None,
     dry_run: bool = False,
-) -> tuple[PulledTraces, Ingested]:
-    """Take what was said about an experiment's traces into an iteration.
+    progress: Callable[[int], None] | None = None,
+) -> tuple[TraceCounts, Ingested]:
+    """Take what was said about an experiment's traces, and what went wrong in them, into an iteration.
+
+    Args:
+        flywheel: says under ``traces`` what values mean.
+        tracking: the server.
+        experiment: the name of the experiment that holds them.
+        iteration: takes the events.
+        since: leave out what was said, or happened, before.
+        begun: look at no trace that began before; all are looked at otherwise, since a thumb may come weeks later.
+        dry_run: write nothing.
+        progress: is told how many events were read.
 
     Raises:
         InputError: no such experiment.
     """
-    pulled = tracking.traces.pull(experiment, since)
+    rules, counts = flywheel.blueprint.traces, TraceCounts()
+    traces = tracking.traces.traces(experiment, begun=begun, spans=rules.needs_spans)
+    events = (item for trace in traces for item in read_trace(trace, rules, counts, since))
     intake = Intake(flywheel, tracking.feedback, iteration, dry_run=dry_run)
-    return pulled, intake.events(f"traces of {experiment}", pulled.events, pulled.unreadable)
+    return counts, intake.events(f"traces of {experiment}", events, progress=progress)
 
 
 class Intake:
@@ -137,28 +152,45 @@ class Intake:
             if reader.digest != digest:
                 raise InputError("the file changed while it was read", where=str(path), hint="ingest it again")
 
-        return self._take(path.name, digest, known_as, batches, progress, always=True)
+        return self._take(path.name, lambda: digest, known_as, batches, progress, always=True)
 
     def events(
-        self, name: str, events: Sequence[FeedbackEvent], refused: Iterable[tuple[str, str]], *, own: bool = False
+        self,
+        name: str,
+        items: Iterable[FeedbackEvent | tuple[str, str]],
+        *,
+        own: bool = False,
+        progress: Callable[[int], None] | None = None,
     ) -> Ingested:
-        """Events that are none of a file; nothing is written when none of them is new.
+        """Events that are none of a file, some at a time; nothing is written when none of them is new.
 
-        ``own`` says that the flywheel found them itself: only its own findings can be repeated then.
+        A pair stands for what could not be taken: its place, and why. ``own`` says that the flywheel found them
+        itself: only its own findings can be repeated then.
         """
+        digest = hashlib.sha256()
 
         def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
-            for number, (place, reason) in enumerate(refused, start=1):
-                dead.add(number, reason, place)
-            if events:
-                yield events_table(list(events))
+            waiting: list[FeedbackEvent] = []
+            lines: list[int] = []
+            for number, item in enumerate(items, start=1):
+                digest.update(canonical_json(item).encode("utf-8"))
+                if isinstance(item, tuple):
+                    dead.add(number, item[1], item[0])
+                    continue
+                waiting.append(item)
+                lines.append(number)
+                if len(waiting) == BATCH_ROWS:
+                    yield events_table(waiting, lines)
+                    waiting, lines = [], []
+            if waiting:
+                yield events_table(waiting, lines)
 
-        return self._take(name, digest_of(events), "", batches, None, always=False, own=own)
+        return self._take(name, digest.hexdigest, "", batches, progress, always=False, own=own)
 
     def _take(
         self,
         name: str,
-        digest: str,
+        digest: Callable[[], str],
         mapping: str,
         batches: Callable[[DeadLetters], Iterator[pa.RecordBatch]],
         progress: Callable[[int], None] | None,
@@ -176,7 +208,7 @@ class Intake:
             run_id = None
             if not self._dry_run and (always or taken.new or taken.conflicts):
                 kept = tuple(path for path in (files.events, files.index, letters) if path.exists())
-                run_id = self._store.write(self._content(name, digest, mapping, taken, dead.count, kept)).run_id
+                run_id = self._store.write(self._content(name, digest(), mapping, taken, dead.count, kept)).run_id
         self._index = index
         return Ingested(name, self._iteration, taken, dead.count, tuple(dead.first), run_id)
 
