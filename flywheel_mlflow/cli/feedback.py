@@ -23,7 +23,7 @@ EventId = Annotated[str, typer.Argument(help="The event's id.")]
 @feedback.command()
 def ingest(
     context: Context,
-    files: Annotated[list[Path], typer.Argument(help="JSONL, CSV or Parquet files of events.")],
+    files: Annotated[list[Path], typer.Argument(help="JSONL, JSON, CSV, TSV or Parquet files.")],
     iteration: Iteration,
     mapping: Annotated[
         Path | None, typer.Option(help="YAML that says which foreign column is which field of an event.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,15 +26,60 @@ TIME_PATTERN = (
     r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 )
-_TIME = re.compile(TIME_PATTERN)
+#: The same as other tools write it: nanoseconds, no seconds, a zone as +0200 or UTC.
+_TIME = re.compile(
+    r"([12][0-9]{3})-([0-9]{2})-([0-9]{2})"
+    r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,12}))?)?)?"
+    r" ?(Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?",
+    re.IGNORECASE,
+)
+_EXAMPLE = "write it as 2026-10-01T12:00:00Z"
+
+
+def read_time(value: object, zone: tzinfo | None = None) -> datetime:
+    """A time as people and tools write it; digits beyond microseconds are cut off.
+
+    ``zone`` is that of a time which states none.
+
+    Raises:
+        ValueError: it is none, or states no zone; the message says which.
+    """
+    if isinstance(value, datetime):
+        return value if value.tzinfo is not None else value.replace(tzinfo=_some(zone))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError("a number: say time_format epoch_s or epoch_ms in a mapping")
+    if not isinstance(value, str) or not (parts := _TIME.fullmatch(value.strip())):
+        raise ValueError(f"not a time: {_EXAMPLE}")
+    year, month, day, hour, minute, second, fraction, named = parts.groups()
+    if hour is None:
+        raise ValueError(f"a day without a time: {_EXAMPLE}")
+    if second == "60":
+        raise ValueError("second 60: a leap second has no place among times, write second 59")
+    known = _some(zone) if named is None else _offset(named)
+    micros = int((fraction or "0")[:6].ljust(6, "0"))
+    try:
+        return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micros, known)
+    except ValueError as error:
+        raise ValueError(f"no such time: {error}") from error
+
+
+def _offset(named: str) -> tzinfo:
+    if not named.startswith(("+", "-")):
+        return UTC
+    hours, minutes = int(named[1:3]), int(named[3:].lstrip(":") or 0)
+    if hours > 23 or minutes > 59:
+        raise ValueError(f"a zone {named} is more than a day away")
+    return timezone(timedelta(hours=hours, minutes=minutes) * (-1 if named[0] == "-" else 1))
+
+
+def _some(zone: tzinfo | None) -> tzinfo:
+    if zone is None:
+        raise ValueError("a time without a zone: add Z or +02:00, or say time_zone in a mapping")
+    return zone
 
 
 def _time(value: object) -> object:
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        return datetime.fromisoformat(value)
-    raise ValueError("a time with its zone is needed, such as 2026-10-01T12:00:00Z")
+    return read_time(value)
 
 
 Time = Annotated[datetime, BeforeValidator(_time), AfterValidator(lambda value: value.astimezone(UTC))]

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.documents import load_model, value_at
 from flywheel_mlflow.base.errors import DocumentError
-from flywheel_mlflow.feedback.events import COLUMNS, REQUIRED
+from flywheel_mlflow.feedback.events import COLUMNS, REQUIRED, read_time
 from flywheel_mlflow.promises.contract import Strict, Text
 
 if TYPE_CHECKING:
@@ -21,6 +22,26 @@ if TYPE_CHECKING:
 ForeignField = Annotated[str, StringConstraints(min_length=1, max_length=250)]
 EventField = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 TimeFormat = Literal["iso", "epoch_s", "epoch_ms"]
+
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("no such time zone: write it as UTC or Europe/Berlin") from error
+    return value
+
+
+def _known_encoding(value: str) -> str:
+    try:
+        "".encode(value)
+    except (LookupError, ValueError) as error:
+        raise ValueError("no such encoding of texts: write it as utf-8, utf-16 or cp1252") from error
+    return value
+
+
+Zone = Annotated[str, StringConstraints(max_length=80), AfterValidator(_known_zone)]
+Encoding = Annotated[str, StringConstraints(max_length=40), AfterValidator(_known_encoding)]
 
 _PER_SECOND = {"epoch_s": 1, "epoch_ms": 1000}
 #: 3000-01-01: a number beyond is of another unit than the mapping says.
@@ -39,6 +60,10 @@ class ColumnMapping(Strict):
     )
     constants: dict[EventField, Text] = Field(default_factory=dict, description="Our field: one value for all events.")
     time_format: TimeFormat = Field(default="iso", description="How their times are written; epochs count in UTC.")
+    time_zone: Zone | None = Field(default=None, description="Zone of times that state none, such as Europe/Berlin.")
+    encoding: Encoding | None = Field(
+        default=None, description="How a text file is encoded, such as cp1252; UTF-8, or what its first bytes say."
+    )
 
     @field_validator("columns", "values", "constants")
     @classmethod
@@ -78,6 +103,8 @@ class ColumnMapping(Strict):
     def _value(self, name: str, value: Any) -> Any:
         if name == "time" and self.time_format != "iso":
             return _epoch(value, _PER_SECOND[self.time_format])
+        if name == "time":
+            return _local(value, self.time_zone)
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)  # ids are often numbers elsewhere
         if isinstance(value, str):
@@ -113,6 +140,14 @@ def read_mapping(path: Path) -> ColumnMapping:
     except DocumentError as error:
         hint = "correct the mapping, then ingest again; `flywheel schema feedback_mapping` prints what it may say"
         raise DocumentError(error.faults, hint=hint) from error
+
+
+def _local(value: Any, zone: str | None) -> Any:
+    """A time with the zone of the mapping where it states none; what is no time stays, to be refused."""
+    try:
+        return read_time(value, ZoneInfo(zone) if zone else None)
+    except ValueError:
+        return value
 
 
 def _epoch(value: Any, per_second: int) -> Any:

@@ -34,8 +34,11 @@ _ENDLESS = ("unexpected end of data", "field larger than field limit")
 Row = dict[str, Any]
 Lines = npt.NDArray[np.int64]
 
+_QUOTE = "is a quote not closed?"
 #: What helps where a file is not of the format its ending says.
-_WRITE_AGAIN = "write it again; the ending says which format is read: .jsonl, .csv or .parquet"
+_WRITE_AGAIN = "write it again; the ending says which format is read: .jsonl, .json, .csv, .tsv or .parquet"
+#: What separates the columns of a table: the one that makes the header's names known ones.
+_SEPARATORS = (",", ";", "\t", "|")
 
 
 def open_events(path: Path, mapping: ColumnMapping | None, dead: DeadLetters) -> JsonLines | CsvTable | ParquetTable:
@@ -47,7 +50,9 @@ def open_events(path: Path, mapping: ColumnMapping | None, dead: DeadLetters) ->
     kinds: dict[str, Callable[[Path, ColumnMapping | None, DeadLetters], JsonLines | CsvTable | ParquetTable]] = {
         ".jsonl": JsonLines,
         ".ndjson": JsonLines,
+        ".json": JsonLines,
         ".csv": CsvTable,
+        ".tsv": CsvTable,
         ".parquet": ParquetTable,
     }
     if path.suffix.lower() not in kinds:
@@ -60,7 +65,9 @@ def open_events(path: Path, mapping: ColumnMapping | None, dead: DeadLetters) ->
 
 
 class CsvTable:
-    """A CSV file (UTF-8, commas, a header); an empty cell is unknown, several records stand apart by ``;``.
+    """A table with a header; an empty cell is unknown, several records stand apart by ``;``.
+
+    Columns are separated by commas, semicolons, tabs or bars, whichever makes the header's names known ones.
 
     ``digest`` is known once the file has been read to the end. Line numbers are those on which a row ends.
     """
@@ -81,8 +88,7 @@ class CsvTable:
         try:
             with self.path.open("rb") as stream:
                 lines = _HashedLines(stream, self._dead)
-                reader = csv.reader(lines, strict=True)
-                names = self._header(reader)
+                names, reader = self._header(lines)
                 waiting: list[list[str]] = []
                 numbers: list[int] = []
                 for row in self._rows(reader, lines, len(names)):
@@ -97,17 +103,19 @@ class CsvTable:
         except OSError as error:
             raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(self.path)) from error
 
-    def _header(self, reader: Iterator[list[str]]) -> list[str]:
-        try:
-            names = next(reader)
-        except StopIteration:
-            raise InputError("an empty file", where=str(self.path), hint="the first line names the columns") from None
-        except csv.Error as error:
-            raise InputError(
-                f"not CSV: {error}", where=f"{self.path}, line 1", hint="is a quote not closed?"
-            ) from error
+    def _header(self, lines: _HashedLines) -> tuple[list[str], Iterator[list[str]]]:
+        """The names of the columns, and the reader of the rows below them."""
+        first = next(lines, None)
+        if first is None:
+            raise InputError("an empty file", where=str(self.path), hint="the first line names the columns")
+        known = set(COLUMNS) if self._mapping is None else set(self._mapping.columns.values())
+        split = {separator: _split(first, separator) for separator in _SEPARATORS}
+        separator = max(_SEPARATORS, key=lambda item: len(known.intersection(split[item])))
+        names = split[separator]
+        if not names:
+            raise InputError("not CSV: the header cannot be read", where=f"{self.path}, line 1", hint=_QUOTE)
         _check_names(names, self._mapping, str(self.path))
-        return names
+        return names, csv.reader(lines, delimiter=separator, strict=True)
 
     def _rows(self, reader: Iterator[list[str]], lines: _HashedLines, width: int) -> Iterator[list[str]]:
         """The rows of the right width; the others become dead letters.
@@ -166,6 +174,14 @@ class CsvTable:
             found[name] = pc.split_pattern(column, RECORD_SEPARATOR) if name == "record_ids" else column
         table = pa.table(found)
         return table if self._mapping is None else self._mapping.table(table)
+
+
+def _split(line: str, separator: str) -> list[str]:
+    """The cells of a line, none where it is no line of such a table."""
+    try:
+        return next(csv.reader([line], delimiter=separator, strict=True), [])
+    except csv.Error:
+        return []
 
 
 class _HashedLines:

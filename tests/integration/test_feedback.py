@@ -254,7 +254,7 @@ def test_what_failed_within_traces_becomes_events(bench: Bench, monkeypatch: pyt
     name = f"{bench.name}-agent"
     experiment, client = bench.client.create_experiment(name), bench.client
     monkeypatch.setenv("MLFLOW_TRACKING_URI", bench.uri)  # where MLflow's tracing sends what it is told
-    mlflow.tracing.reset()
+    mlflow.tracing.reset()  # type: ignore[no-untyped-call]
 
     def trace(tool_fails: bool, documents: list[str], crash: str = "") -> str:
         root = client.start_trace("answer", inputs={"q": "x"}, experiment_id=experiment)

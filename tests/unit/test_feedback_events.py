@@ -21,9 +21,9 @@ from flywheel_mlflow.feedback.events import COLUMNS, event_schema, events_table,
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ({"time": "2026-10-01T12:00:00"}, "time: a time with its zone"),
-        ({"time": "2026-02-30T12:00:00Z"}, "time: day is out of range"),
-        ({"time": 1790000000}, "time: a time with its zone"),
+        ({"time": "2026-10-01T12:00:00"}, "time: a time without a zone"),
+        ({"time": "2026-02-30T12:00:00Z"}, "time: no such time: day is out of range"),
+        ({"time": 1790000000}, "time: a number: say time_format"),
         ({"source": "alien"}, "source: Input should be"),
         ({"severity": "urgent"}, "severity: Input should be"),
         ({"text": ""}, "text: String should have at least 1"),

@@ -224,7 +224,7 @@ def test_parquet_times_need_a_zone(tmp_path: Path) -> None:
     pq.write_table(pa.table(base | {"time": naive}), tmp_path / "n.parquet")
     events, dead = read(tmp_path / "n.parquet")
     assert events == []
-    assert "a time with its zone" in dead[0]["reason"]
+    assert "a time without a zone" in dead[0]["reason"]
 
 
 FOREIGN = ColumnMapping.model_validate(

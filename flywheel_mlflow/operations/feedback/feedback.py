@@ -22,6 +22,7 @@ from flywheel_mlflow.feedback.identity import IdIndex
 from flywheel_mlflow.feedback.intake import Taken, take_in
 from flywheel_mlflow.feedback.mapping import ColumnMapping
 from flywheel_mlflow.feedback.origins import origins_of
+from flywheel_mlflow.feedback.plain_copies import plain_copy
 from flywheel_mlflow.feedback.routing import UNROUTABLE, Router
 from flywheel_mlflow.feedback.tables import BATCH_ROWS, open_events
 from flywheel_mlflow.feedback.traces import TraceCounts, read_trace
@@ -147,9 +148,12 @@ class Intake:
             return self._earlier(path.name, already)
 
         def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
-            reader = open_events(path, mapping, dead)
-            yield from reader.batches()
-            if reader.digest != digest:
+            with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
+                readable = plain_copy(path, Path(folder), mapping.encoding if mapping else None)
+                reader = open_events(readable, mapping, dead)
+                yield from reader.batches()
+                read = reader.digest if readable == path else _file_digest(path)
+            if read != digest:
                 raise InputError("the file changed while it was read", where=str(path), hint="ingest it again")
 
         return self._take(path.name, lambda: digest, known_as, batches, progress, always=True)
@@ -265,7 +269,7 @@ class Intake:
 def _file_digest(path: Path) -> str:
     if not path.is_file():
         what = "no such file" if not path.exists() else "not a file"
-        raise InputError(what, where=str(path), hint="name files of events: JSONL, CSV or Parquet")
+        raise InputError(what, where=str(path), hint="name files of events: JSONL, JSON, CSV or Parquet")
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
