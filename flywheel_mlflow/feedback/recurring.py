@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 from flywheel_mlflow.base.canonical import document_json, sha256_text
 from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.base.errors import InputError
-from flywheel_mlflow.feedback.themes import MAX_TITLE, Group, Grouped, similarities, spelled
+from flywheel_mlflow.feedback.themes import MAX_TITLE, Group, Grouped, Saying, contrary, similarities, spelled
 
 FORMAT_VERSION = 1
 #: From which likeness of their typical texts two themes are one that came back (cosine, 0 to 1). Tried on seven
@@ -132,16 +132,26 @@ def _matched(groups: Sequence[Group], earlier: Mapping[str, Theme]) -> dict[int,
     names = sorted(earlier)
     alike = similarities([group.texts for group in groups], [earlier[name].texts for name in names])
     pairs = [
-        (-round(float(alike[place, column]), 9), names[column], place)
-        for place in range(len(groups))
-        for column in range(len(names))
-        if alike[place, column] >= ALIKE
+        (-round(float(alike[place, column]), 9), name, place)
+        for place, group in enumerate(groups)
+        for column, name in enumerate(names)
+        if alike[place, column] >= ALIKE and not _contrary(group, earlier[name])
     ]
     found: dict[int, str] = {}
     for _, name, place in sorted(pairs):
         if place not in found and name not in found.values():
             found[place] = name
     return found
+
+
+def _contrary(group: Group, theme: Theme) -> bool:
+    """Whether a group asks for the contrary of a theme, for another type of thing, or has another class of severity."""
+    types = set(group.counted("type")), set(theme.types)
+    high = [{severity == "high" for severity in counts} for counts in (group.counted("severity"), theme.severities)]
+    if any(one and two and not one & two for one, two in (types, high)):
+        return True
+    texts = [[Saying(spelled(text), "", "") for text in side] for side in (group.texts, theme.texts)]
+    return bool(contrary(*texts).any())
 
 
 def _fresh(project: str, iteration: int, group: Group, taken: set[str]) -> str:
@@ -157,7 +167,7 @@ def _theme(name: str, project: str, iteration: int, group: Group) -> Theme:
         id=name,
         project=project,
         iteration=iteration,
-        title=_title(group.texts[0]),
+        title=_title(group.title),
         texts=group.texts,
         events=tuple(event.id for event in group.events),
         records=tuple(records[:MAX_RECORDS]),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flywheel_mlflow.feedback.polarity import AXES, NEGATIONS, poles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,12 +27,17 @@ MAX_EVENTS, MAX_TEXTS = 20_000, 2_000
 #: A text is compared by its beginning: users paste whole logs.
 MAX_COMPARED = 1_000
 #: Letters compared together. Characters instead of words: Chinese has no spaces, and word endings do not matter.
-NGRAMS = (2, 4)
-#: Mean cosine distance up to which groups of texts are one theme (average linkage). Chosen on the labelled routing
-#: examples and on paraphrases: beyond it, groups begin to hold unlike things. docs/feedback.md shows the table.
+NGRAMS = (2, 5)
+#: Mean cosine distance up to which groups of texts are one theme (average linkage). Chosen on labelled
+#: complaints: beyond it, groups begin to hold unlike things. docs/feedback.md shows the table.
 DISTANCE = 0.8
+#: The distance of what must never be one theme: no mean over texts comes below :data:`DISTANCE` with one of it.
+NEVER = 1e9
+#: Two texts say the same but for a "not" if they share so many words, and this part of all their words.
+LEAST_WORDS, SAME_WORDS = 3, 0.8
 #: Texts a theme is shown by, and known again by in later iterations.
 REPRESENTATIVES = 5
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 MAX_SHOWN = 400
 MAX_TITLE = 120
 
@@ -49,10 +57,28 @@ class Observation:
     record_ids: tuple[str, ...] = ()
 
 
+class Saying(NamedTuple):
+    """What is compared: a text in its spelling, the type of gap, the class of severity; empty: unknown."""
+
+    text: str
+    type: str
+    severity: str
+
+
+def _class(severity: str | None) -> str:
+    """High, or not: what must not wait is no detail of what can."""
+    return "" if severity is None else "high" if severity == "high" else "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Events that say much the same: ``texts`` are the most typical ones, the first of them most of all."""
+    """Events that say much the same.
 
+    ``texts`` are the most typical ones, the first of them most of all; ``title`` is the sentence of these that says
+    most of what all say.
+    """
+
+    title: str
     texts: tuple[str, ...]
     events: tuple[Observation, ...]
 
@@ -112,32 +138,33 @@ def group_events(sample: Sample, *, most_texts: int = MAX_TEXTS, distance: float
 
     Equal texts are one text. Texts beyond ``most_texts`` join the group they are nearest to, if one is near enough.
     """
-    by_text: dict[str, list[Observation]] = defaultdict(list)
+    by_text: dict[Saying, list[Observation]] = defaultdict(list)
     for event in sample.observations:
-        by_text[spelled(event.text)].append(event)
-    ordered = sorted(by_text, key=lambda text: (hashlib.sha256(text.encode("utf-8", "replace")).digest(), text))
+        by_text[Saying(spelled(event.text), event.type or "", _class(event.severity))].append(event)
+    ordered = sorted(by_text, key=lambda item: (hashlib.sha256(item.text.encode("utf-8", "replace")).digest(), item))
     clustered, rest = sorted(ordered[:most_texts]), sorted(ordered[most_texts:])
-    groups, alone = _clusters(clustered, rest, distance)
-    found = [_group(items, vectors, by_text) for items, vectors in groups]
+    vectorizer = _vectorizer()
+    groups, alone = _clusters(vectorizer, clustered, rest, distance)
+    found = [_group(vectorizer, items, vectors, by_text) for items, vectors in groups]
     found.sort(key=lambda item: (-len(item.events), item.texts))
     missing = sum(len(by_text[text]) for text in alone)
     return Grouped(tuple(found), sample.seen, len(sample.observations), missing)
 
 
 def _clusters(
-    texts: Sequence[str], rest: Sequence[str], distance: float
-) -> tuple[list[tuple[list[str], Vectors]], list[str]]:
-    """Groups of texts with their vectors, and the texts of ``rest`` that fit none."""
+    vectorizer: Any, sayings: Sequence[Saying], rest: Sequence[Saying], distance: float
+) -> tuple[list[tuple[list[Saying], Vectors]], list[Saying]]:
+    """Groups of sayings with their vectors, and those of ``rest`` that fit none."""
     import numpy as np
     from sklearn.cluster import AgglomerativeClustering
 
-    if not texts:
+    if not sayings:
         return [], list(rest)
-    vectorizer = _vectorizer()
-    vectors = _fitted(vectorizer, texts)
-    labels: Labels = np.zeros(len(texts), dtype=np.int64)
-    if len(texts) > 1:
+    vectors = _fitted(vectorizer, [saying.text for saying in sayings])
+    labels: Labels = np.zeros(len(sayings), dtype=np.int64)
+    if len(sayings) > 1:
         apart = np.clip(1.0 - (vectors @ vectors.T).toarray(), 0.0, 1.0)
+        apart[contrary(sayings, sayings)] = NEVER
         np.fill_diagonal(apart, 0.0)
         model = AgglomerativeClustering(
             n_clusters=None, metric="precomputed", linkage="average", distance_threshold=distance
@@ -146,39 +173,91 @@ def _clusters(
     members: dict[int, list[int]] = defaultdict(list)
     for place, label in enumerate(labels.tolist()):
         members[label].append(place)
-    groups = [([texts[place] for place in places], vectors[places]) for places in members.values()]
-    alone = _join(groups, vectorizer.transform(rest), rest, distance) if rest else []
+    groups = [([sayings[place] for place in places], vectors[places]) for places in members.values()]
+    alone = _join(groups, vectorizer.transform([saying.text for saying in rest]), rest, distance) if rest else []
     return groups, alone
 
 
-def _join(groups: list[tuple[list[str], Vectors]], vectors: Vectors, rest: Sequence[str], distance: float) -> list[str]:
-    """Add each text to the group it is nearest to; the texts that are near to none."""
+def _join(
+    groups: list[tuple[list[Saying], Vectors]], vectors: Vectors, rest: Sequence[Saying], distance: float
+) -> list[Saying]:
+    """Add each saying to the group it is nearest to and contradicts nowhere; those that are near to none."""
     import numpy as np
 
     centres = np.vstack([np.asarray(found.mean(axis=0)) for _, found in groups])
+    shut = np.array([contrary(rest, members).any(axis=1) for members, _ in groups])
     alone = []
-    for place, text in enumerate(rest):
-        near = np.asarray(vectors[place] @ centres.T).ravel()
+    for place, saying in enumerate(rest):
+        near = np.where(shut[:, place], -1.0, np.asarray(vectors[place] @ centres.T).ravel())
         best = int(near.argmax())
-        if near[best] >= 1.0 - distance:
-            groups[best][0].append(text)
+        if near[best] >= 1.0 - distance and not contrary([saying], groups[best][0]).any():
+            groups[best][0].append(saying)
         else:
-            alone.append(text)
+            alone.append(saying)
     return alone
 
 
-def _group(texts: Sequence[str], vectors: Vectors, by_text: Mapping[str, Sequence[Observation]]) -> Group:
+def contrary(left: Sequence[Saying], right: Sequence[Saying]) -> npt.NDArray[np.bool_]:
+    """Which sayings must never share a theme, ``left`` by ``right``.
+
+    They state different types or classes of severity, point contrary ways on an axis of :mod:`polarity`, or say the
+    same but for a "not".
+    """
+    import numpy as np
+
+    apart = np.zeros((len(left), len(right)), dtype=bool)
+    for field in ("type", "severity"):
+        one, two = (np.array([getattr(item, field) for item in side], dtype=object) for side in (left, right))
+        apart |= (one[:, None] != two[None, :]) & (one[:, None] != "") & (two[None, :] != "")
+    one, two = (np.array([poles(item.text) for item in side], dtype=np.int8) for side in (left, right))
+    for axis in range(len(AXES)):
+        apart |= one[:, axis, None] * two[None, :, axis] < 0
+    return apart | _negated(left, right)
+
+
+def _negated(left: Sequence[Saying], right: Sequence[Saying]) -> npt.NDArray[np.bool_]:
+    """Which texts have nearly the same words, but for a negation that one of them has."""
+    import numpy as np
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    words = [[set(item.text.split()) for item in side] for side in (left, right)]
+    counter = CountVectorizer(analyzer=lambda item: item - NEGATIONS, binary=True)
+    counted = counter.fit([*words[0], *words[1], {"-"}])
+    one, two = (counted.transform(side) for side in words)
+    shared = (one @ two.T).toarray()
+    sizes = [np.asarray(side.sum(axis=1)).ravel() for side in (one, two)]
+    union = sizes[0][:, None] + sizes[1][None, :] - shared
+    alike = (shared >= LEAST_WORDS) & (shared >= SAME_WORDS * union)
+    turned = [np.array([bool(item & NEGATIONS) for item in side]) for side in words]
+    same_but_not: npt.NDArray[np.bool_] = alike & (turned[0][:, None] != turned[1][None, :])
+    return same_but_not
+
+
+def _group(
+    vectorizer: Any,
+    sayings: Sequence[Saying],
+    vectors: Vectors,
+    by_text: Mapping[Saying, Sequence[Observation]],
+) -> Group:
     """One group; typical is what is nearest to all its clustered texts, each counted as often as it was said."""
     import numpy as np
 
-    clustered = texts[: vectors.shape[0]]
-    weights = np.array([len(by_text[text]) for text in clustered], dtype=float)
+    clustered = sayings[: vectors.shape[0]]
+    weights = np.array([len(by_text[saying]) for saying in clustered], dtype=float)
     centre = np.asarray(weights @ vectors).ravel()
     near = np.round(np.asarray(vectors @ centre).ravel(), 9)
     order = sorted(range(len(clustered)), key=lambda place: (-near[place], clustered[place]))
     typical = tuple(_as_said(by_text[clustered[place]]) for place in order[:REPRESENTATIVES])
-    events = sorted((event for text in texts for event in by_text[text]), key=lambda event: event.id)
-    return Group(typical, tuple(events))
+    sentences = list(dict.fromkeys(part for text in typical for part in _sentences(text))) or [typical[0]]
+    telling = np.round(np.asarray(vectorizer.transform([spelled(part) for part in sentences]) @ centre).ravel(), 9)
+    title = sentences[min(range(len(sentences)), key=lambda place: (-telling[place], place))]
+    events = sorted((event for saying in sayings for event in by_text[saying]), key=lambda event: event.id)
+    return Group(title, typical, tuple(events))
+
+
+def _sentences(text: str) -> list[str]:
+    """The sentences of a text on one line; the whole text where it has no end of a sentence."""
+    return [part.strip() for part in _SENTENCE.split(text) if spelled(part)]
 
 
 def _as_said(events: Sequence[Observation]) -> str:
