@@ -13,6 +13,7 @@ from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risks import RiskKind
 from flywheel_mlflow.feedback.decisions import REROUTED
 from flywheel_mlflow.feedback.tasks import TaskKind
+from flywheel_mlflow.feedback.theme_corrections import CorrectionKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,11 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     ),
     TaskKind.QUEUED: lambda get: f"theme {get.get('theme', '?')} queued ({get.get('title', '?')}): {get['reason']}",
     TaskKind.DECLINED: lambda get: f"theme {get.get('theme', '?')} declined ({get.get('title', '?')}): {get['reason']}",
+    CorrectionKind.RENAMED: lambda get: f"theme {get['theme']} renamed to {get.get('title', '?')}: {get['reason']}",
+    CorrectionKind.MERGED: lambda get: f"theme {get['theme']} merged into {get.get('into', '?')}: {get['reason']}",
+    CorrectionKind.MOVED: lambda get: (
+        f"{len(get.get('events', ()))} events of theme {get['theme']} moved to {get.get('into', '?')}: {get['reason']}"
+    ),
     TaskKind.ABSORBED: lambda get: f"task {get.get('task', '?')} absorbed in iteration {get.get('iteration', '?')}",
     TaskKind.WITHDRAWN: lambda get: f"task {get.get('task', '?')} withdrawn: {get['reason']}",
     TaskKind.RESTORED: lambda get: f"task {get.get('task', '?')} restored: {get['reason']}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -183,6 +183,65 @@ def themes_command(
     if not dry_run:
         watch_risks(session.acting, iteration)
     show_tasks.themes(found, limit=limit, project=wanted, as_json=as_json)
+
+
+ThemeId = Annotated[str, typer.Argument(help="The theme's id, as `flywheel feedback themes` shows it.")]
+WhyTheme = Annotated[str, typer.Option("--reason", help="Why.")]
+
+
+@feedback.command("rename-theme")
+def rename_theme_command(
+    context: Context,
+    theme: ThemeId,
+    title: Annotated[str, typer.Option(help="What the theme is called from now on.")],
+    reason: WhyTheme,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a theme another title."""
+    _correct(context, "theme-rename", {"theme": theme, "title": title, "reason": reason}, dry_run, as_json)
+
+
+@feedback.command("merge-themes")
+def merge_themes_command(
+    context: Context,
+    theme: ThemeId,
+    into: Annotated[str, typer.Option(help="The theme that takes its events and stays.")],
+    reason: WhyTheme,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make two themes one."""
+    _correct(context, "theme-merge", {"theme": theme, "into": into, "reason": reason}, dry_run, as_json)
+
+
+@feedback.command("move-events")
+def move_events_command(
+    context: Context,
+    theme: ThemeId,
+    events: Annotated[list[str], typer.Argument(help="Ids of the events to move.")],
+    reason: WhyTheme,
+    into: Annotated[str, typer.Option(help="The theme they belong to. A new one if left out.")] = "",
+    title: Annotated[str, typer.Option(help="Title of the new theme.")] = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Move events to another theme, or split them off."""
+    asked = {"theme": theme, "events": events, "into": into or None, "title": title or None, "reason": reason}
+    _correct(context, "theme-move", asked, dry_run, as_json)
+
+
+def _correct(context: Context, name: str, asked: dict[str, Any], dry_run: bool, as_json: bool) -> None:
+    """Write the change down, and keep the themes of its iteration as they are with it."""
+    from flywheel_mlflow.cli import show_feedback, show_tasks
+    from flywheel_mlflow.operations.feedback.theming import find_themes
+
+    session = open_session(context)
+    answer = session.act(name, **asked, dry_run=dry_run)
+    if not dry_run:
+        turn = answer["body"]["iteration"]
+        find_themes(session.flywheel, session.tracking, turn, now=show_feedback.now())
+    show_tasks.decided(answer, as_json=as_json)
 
 
 @feedback.command("metrics")

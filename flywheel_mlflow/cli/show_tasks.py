@@ -133,7 +133,7 @@ def decided(answer: Mapping[str, Any], *, as_json: bool) -> None:
     body = answer["body"]
     about = body.get("task") or body.get("theme")
     words = str(answer["kind"]).split("_")
-    told = f"{words[0]} {about} {words[1]}"
+    told = f"{words[0]} {about} {' '.join(words[1:])}" + (f" to {body['into']}" if body.get("into") else "")
     event = answer["event"]
     say(open_console(), f"would write: {told}" if event is None else f"written as event {event}: {told}")
 

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 from flywheel_mlflow.base.canonical import document_json, sha256_text
 from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.feedback.theme_corrections import Correction, corrected
 from flywheel_mlflow.feedback.themes import MAX_TITLE, Group, Grouped, Saying, contrary, similarities, spelled
 
 FORMAT_VERSION = 1
@@ -97,10 +98,16 @@ def themes_from_json(text: str, *, name: str) -> Themes:
     return found
 
 
-def name_themes(iteration: int, grouped: Mapping[str, Grouped], known: Iterable[Themes]) -> Themes:
+def name_themes(
+    iteration: int,
+    grouped: Mapping[str, Grouped],
+    known: Iterable[Themes],
+    corrections: Sequence[Correction] = (),
+) -> Themes:
     """The groups of an iteration as themes, known ones under the ids they have.
 
-    ``known`` are the themes found before, in this iteration too when it was looked at already.
+    ``known`` are the themes found before, in this iteration too when it was looked at already; ``corrections`` what
+    people changed about themes.
     """
     before = list(known)
     themes: list[Theme] = []
@@ -108,9 +115,12 @@ def name_themes(iteration: int, grouped: Mapping[str, Grouped], known: Iterable[
         earlier = _newest(before, project)
         ids = _matched(found.groups, earlier)
         taken = set(ids.values()) | set(earlier)
+        named = []
         for place, group in enumerate(found.groups):
             name = ids.get(place) or _fresh(project, iteration, group, taken)
             taken.add(name)
+            named.append((name, group))
+        for name, group in corrected(named, corrections):
             seen = {item.iteration for item in before if item.theme(name) and item.iteration < iteration}
             themes.append(replace(_theme(name, project, iteration, group), seen_in=tuple(sorted(seen))))
     looked = {name: Looked(item.events, item.sampled, item.alone) for name, item in sorted(grouped.items())}

@@ -255,6 +255,13 @@ def _group(
     return Group(title, typical, tuple(events))
 
 
+def typical_texts(events: Sequence[Observation], before: Sequence[str]) -> tuple[str, ...]:
+    """Typical texts of some events: those of ``before`` that one of them said, then others, oldest first."""
+    said = dict.fromkeys(_as_said([event]) for event in sorted(events, key=lambda event: (event.time, event.id)))
+    kept = [text for text in before if text in said]
+    return tuple(dict.fromkeys([*kept, *said]))[:REPRESENTATIVES]
+
+
 def _sentences(text: str) -> list[str]:
     """The sentences of a text on one line; the whole text where it has no end of a sentence."""
     return [part.strip() for part in _SENTENCE.split(text) if spelled(part)]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flywheels import blueprint_document, contract_document, kpi_document, write_flywheel
@@ -170,3 +171,32 @@ decisions:
     wrong = wheel.decisions("decisions:\n  - project: p01\n    words: [headcount]\n    accept: a.json\n    queue: b\n")
     assert "say one of accept, queue and decline" in wheel("task", "decide", wrong, "-i", "1", code=2).err
     assert wheel.json("task", "list")["tasks"] == []
+
+
+def _themes(wheel: Wheel) -> dict[str, dict[str, Any]]:
+    return {item["id"]: item for item in wheel.json("feedback", "themes", "-i", "1")["themes"]}
+
+
+def test_people_split_merge_and_rename_themes(wheel: Wheel) -> None:
+    """Each change is a decision of the ledger, holds when themes are found again, and what is impossible is refused."""
+    first, second = _themes(wheel)
+    events = _themes(wheel)[first]["events"]
+    moved = wheel("feedback", "move-events", first, events[0], "--title", "Odd one", "--reason", "another matter").out
+    split = moved.split()[-1]
+    assert moved.startswith("written as event 0: theme ")
+    found = _themes(wheel)
+    assert (found[split]["title"], found[split]["events"]) == ("Odd one", [events[0]])
+    assert found[first]["events"] == events[1:]
+    wheel("feedback", "rename-theme", first, "--title", "Headcount unknown", "--reason", "shorter")
+    wheel("feedback", "merge-themes", second, "--into", split, "--reason", "the same")
+    found = _themes(wheel)
+    assert (found[first]["title"], set(found)) == ("Headcount unknown", {first, split})
+    assert len(found[split]["events"]) == 5
+    unknown = wheel("feedback", "move-events", first, "nobody", "--reason", "x", code=2).err
+    assert f"{first} does not hold the event nobody" in unknown
+    itself = wheel("feedback", "merge-themes", first, "--into", first, "--reason", "x", code=2).err
+    assert "is the theme itself" in itself
+    nobody = wheel("feedback", "merge-themes", "p01-0", "--into", first, "--reason", "x", code=2).err
+    assert "unknown theme" in nobody
+    assert "would write" in wheel("feedback", "rename-theme", first, "--title", "x", "--reason", "y", "--dry-run").out
+    assert _themes(wheel)[first]["title"] == "Headcount unknown"

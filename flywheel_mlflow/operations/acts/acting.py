@@ -12,6 +12,7 @@ from flywheel_mlflow.base.canonical import canonical_json, plain
 from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.base.signing import Signature
 from flywheel_mlflow.feedback.tasks import TaskKind
+from flywheel_mlflow.feedback.theme_corrections import CorrectionKind
 from flywheel_mlflow.operations.acts.act_errors import error_from
 from flywheel_mlflow.operations.acts.arguments import (
     AbsorbTask,
@@ -25,12 +26,15 @@ from flywheel_mlflow.operations.acts.arguments import (
     DecideTask,
     DecideTheme,
     ExplainDrift,
+    MergeThemes,
+    MoveEvents,
     OpenRisk,
     Override,
     Promote,
     Reconcile,
     RecordReview,
     Reject,
+    RenameTheme,
     Reroute,
     Retire,
     Rollback,
@@ -296,6 +300,30 @@ def _decide_theme(kind: TaskKind, session: Session, asked: DecideTheme) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import decide_theme
 
     return decide_theme(session, asked.theme, kind, asked.reason, found_in=asked.iteration, dry_run=asked.dry_run)
+
+
+@act(RenameTheme, "theme-rename")
+def _rename_theme(session: Session, asked: RenameTheme) -> Any:
+    return _correct_theme(session, CorrectionKind.RENAMED, asked, title=asked.title)
+
+
+@act(MergeThemes, "theme-merge")
+def _merge_themes(session: Session, asked: MergeThemes) -> Any:
+    return _correct_theme(session, CorrectionKind.MERGED, asked, into=asked.into)
+
+
+@act(MoveEvents, "theme-move")
+def _move_events(session: Session, asked: MoveEvents) -> Any:
+    into, title = asked.into or "", asked.title or ""
+    return _correct_theme(session, CorrectionKind.MOVED, asked, into=into, title=title, events=asked.events)
+
+
+def _correct_theme(
+    session: Session, kind: CorrectionKind, asked: RenameTheme | MergeThemes | MoveEvents, **change: Any
+) -> Any:
+    from flywheel_mlflow.operations.feedback.correcting import correct_theme
+
+    return correct_theme(session, kind, asked.theme, asked.reason, dry_run=asked.dry_run, **change)
 
 
 def perform(session: Session, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

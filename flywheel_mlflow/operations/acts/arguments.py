@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from flywheel_mlflow.base.names import unshowable
+from flywheel_mlflow.feedback.theme_corrections import MAX_MOVED
 from flywheel_mlflow.promises.contract import Strict
 
 Version = Annotated[int, Field(ge=1, le=999_999_999)]
@@ -186,6 +187,32 @@ class DecideTheme(Act):
     theme: Name
     reason: Words
     iteration: Annotated[int, Field(ge=1, le=999_999)] | None = None
+
+
+class RenameTheme(Act):
+    """Give a theme another title."""
+
+    theme: Name
+    title: Words
+    reason: Words
+
+
+class MergeThemes(Act):
+    """Make two themes one."""
+
+    theme: Name
+    into: Name
+    reason: Words
+
+
+class MoveEvents(Act):
+    """Move events of a theme to another one, or to a new one."""
+
+    theme: Name
+    events: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_MOVED)]
+    into: Name | None = None
+    title: Words | None = None
+    reason: Words
 
 
 class AbsorbTask(Act):

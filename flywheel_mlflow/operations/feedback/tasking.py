@@ -243,7 +243,7 @@ def decide_theme(
     Raises:
         UnknownName: no such theme. InputError: no reason. Refused: a task was made of it already.
     """
-    told = _reason(reason)
+    told = given_reason(reason)
     theme = theme_of(session.tracking, theme_id, found_in)
     body: dict[str, object] = {
         "theme": theme.id,
@@ -318,7 +318,7 @@ def decide_task(session: Session, task_id: str, kind: TaskKind, reason: str, *, 
     Raises:
         UnknownName: no such task. InputError: no reason. Refused: it stands withdrawn already, or does not.
     """
-    body: dict[str, object] = {"task": task_id, "reason": _reason(reason)}
+    body: dict[str, object] = {"task": task_id, "reason": given_reason(reason)}
     if persistently(session, lambda: read_snapshot(session.tracking)) is None:
         raise UnknownName("task", task_id, ())
 
@@ -341,7 +341,12 @@ def decide_task(session: Session, task_id: str, kind: TaskKind, reason: str, *, 
     return _written(session, kind, body, choose, dry_run=dry_run)
 
 
-def _reason(text: str) -> str:
+def given_reason(text: str) -> str:
+    """A reason on one line.
+
+    Raises:
+        InputError: it is empty.
+    """
     reason = " ".join(text.split())[:MAX_REASON]
     if not reason:
         raise InputError("a decision needs a reason", hint="give one: --reason, or the field of the form")

@@ -14,6 +14,7 @@ from flywheel_mlflow.evidence.lineage import edges
 from flywheel_mlflow.feedback.priority import Priority, prioritise
 from flywheel_mlflow.feedback.recurring import Theme, Themes, name_themes, themes_from_json
 from flywheel_mlflow.feedback.tasks import TaskState, fold_tasks
+from flywheel_mlflow.feedback.theme_corrections import fold_corrections
 from flywheel_mlflow.feedback.themes import Sample, group_events, observations_of
 from flywheel_mlflow.operations.deciding import LedgerSnapshot, read_snapshot
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -62,9 +63,10 @@ def find_themes(
             hint=f"flywheel feedback ingest FILE --iteration {iteration}; flywheel feedback route -i {iteration}",
         )
     grouped = {project: group_events(sample) for project, sample in sorted(samples.items())}
-    themes = name_themes(iteration, grouped, known_themes(tracking, until=iteration).values())
-    run_id = None if dry_run else _keep(tracking, themes)
     snapshot = read_snapshot(tracking)
+    corrections = fold_corrections(snapshot.ledger.counted) if snapshot else ()
+    themes = name_themes(iteration, grouped, known_themes(tracking, until=iteration).values(), corrections)
+    run_id = None if dry_run else _keep(tracking, themes)
     recorded = tracking.assemblies.earlier(iteration + 1, most=1)
     priorities = priorities_of(flywheel, themes, snapshot, recorded[-1] if recorded else None, now)
     return FoundThemes(themes, priorities, task_state(snapshot), run_id)

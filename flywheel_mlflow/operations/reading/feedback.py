@@ -10,6 +10,7 @@ from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.feedback.absorption import AbsorbedTask
 from flywheel_mlflow.feedback.decisions import REROUTED
 from flywheel_mlflow.feedback.tasks import AcceptedTask, TaskKind
+from flywheel_mlflow.feedback.theme_corrections import CorrectionKind
 from flywheel_mlflow.operations.assembly.iterations import newest_assemblies
 from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
 from flywheel_mlflow.operations.feedback.pinned_tasks import releases_of
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 #: Iterations whose assemblies are asked whether the tasks they absorbed helped, the newest first.
 MOST_ABSORBING = 4
-_KINDS = frozenset({REROUTED, *TaskKind})
+_KINDS = frozenset({REROUTED, *TaskKind, *CorrectionKind})
 
 
 def feedback(reader: Reader, asked: PageQuery) -> Page:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -255,6 +255,39 @@ class Acts:
     ) -> Decision:
         """Decline a theme."""
         return self._decide("theme-decline", theme=theme, reason=reason, iteration=iteration, dry_run=dry_run)
+
+    def rename_theme(self, theme: str, title: str, *, reason: str, dry_run: bool = False) -> Decision:
+        """Give a theme another title."""
+        return self._correct_theme("theme-rename", theme=theme, title=title, reason=reason, dry_run=dry_run)
+
+    def merge_themes(self, theme: str, *, into: str, reason: str, dry_run: bool = False) -> Decision:
+        """Make two themes one: ``into`` stays."""
+        return self._correct_theme("theme-merge", theme=theme, into=into, reason=reason, dry_run=dry_run)
+
+    def move_events(
+        self,
+        theme: str,
+        events: Iterable[str],
+        *,
+        reason: str,
+        into: str | None = None,
+        title: str | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Move events of a theme to another one, or split them off as a new one."""
+        return self._correct_theme(
+            "theme-move", theme=theme, events=list(events), into=into, title=title, reason=reason, dry_run=dry_run
+        )
+
+    def _correct_theme(self, name: str, *, dry_run: bool, **asked: Any) -> Decision:
+        """Write a change of a theme down, and keep the themes of its iteration as they are with it."""
+        from flywheel_mlflow.operations.feedback.theming import find_themes
+
+        decision = self._decide(name, dry_run=dry_run, **asked)
+        if not dry_run:
+            iteration = decision.details["iteration"]
+            find_themes(self.session.flywheel, self.session.tracking, iteration, now=datetime.now(UTC))
+        return decision
 
     def absorb_task(self, task: str, *, iteration: int, evidence: str, dry_run: bool = False) -> Decision:
         """Write down that people did a task, with the run that shows it."""
