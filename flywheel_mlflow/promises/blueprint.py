@@ -18,6 +18,7 @@ from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.base.names import Identifier, Label
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.promises.contract import Decision, Finite, Flag, RelativePath, Strict, Text, below_folder
+from flywheel_mlflow.promises.notify import Notify
 from flywheel_mlflow.promises.routes import Route
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.promises.trace_rules import TraceRules
@@ -84,6 +85,10 @@ class Team(Strict):
     id: Identifier
     title: Label
     responsibilities: tuple[Label, ...] = Field(min_length=1)
+    # Whom to tell is no evidence, and a bundle is read by strangers: it stands in no document and changes no digest.
+    people: tuple[PersonName, ...] = Field(
+        default=(), exclude=True, description="People of this file, who are told what concerns the team."
+    )
 
 
 class Mechanism(Strict):
@@ -162,6 +167,13 @@ class Person(Strict):
     title: Label | None = None
     public_key: PublicKey | None = Field(
         default=None, description="What `flywheel keys new` printed; whoever has one signs every approval."
+    )
+    # As for the people of a team; and who decides is not another person for a new address.
+    contacts: dict[Identifier, Label] = Field(
+        default_factory=dict,
+        exclude=True,
+        description="Where to reach the person, by a name that channels of `notify` use: an address, or ${NAME} of an "
+        "environment variable.",
     )
 
 
@@ -281,6 +293,7 @@ class Blueprint(Strict):
     drift: DriftSettings = DriftSettings()
     risks: tuple[KnownRisk, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    notify: Notify = Field(default=Notify(), exclude=True)
 
     @model_validator(mode="after")
     def _references_resolve(self) -> Self:
@@ -313,6 +326,11 @@ class Blueprint(Strict):
             for gate in self.gates
             if gate.distinct_people > max(len(self.people), 1)
         ]
+        problems += [
+            f"notify.channels.{item.id}.contact: nobody under `people` has a contact called {item.contact!r}"
+            for item in self.notify.channels
+            if item.contact and not any(item.contact in person.contacts for person in self.people)
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -325,6 +343,12 @@ class Blueprint(Strict):
     def gate_to(self, stage: str) -> Gate | None:
         """The gate before a release stage, if the file has one."""
         return next((gate for gate in self.gates if gate.to == stage), None)
+
+    def people_of(self, name: str) -> tuple[str, ...]:
+        """The people behind a name: of a team or a role, or the person itself; nobody where it is none of these."""
+        groups = [*((item.id, item.people) for item in self.teams), *((item.id, item.people) for item in self.roles)]
+        named = next((people for group, people in groups if group == name and people), ())
+        return named or ((name,) if any(item.id == name for item in self.people) else ())
 
     @property
     def gates_digest(self) -> str:
@@ -358,6 +382,7 @@ def _dangling(blueprint: Blueprint) -> list[str]:
     roles, people = {item.id for item in blueprint.roles}, {item.id for item in blueprint.people}
     references += [(f"criteria.{item.id}.role", item.role, roles) for item in blueprint.criteria if item.role]
     references += [(f"roles.{item.id}.people", name, people) for item in blueprint.roles for name in item.people]
+    references += [(f"teams.{item.id}.people", name, people) for item in blueprint.teams for name in item.people]
     references += [("releases.may_move", name, roles) for name in blueprint.releases.may_move]
     references += [(f"risks.{item.id}.layers", name, layers) for item in blueprint.risks for name in item.layers]
     return [f"{place}: nothing is called {name!r}" for place, name, known in references if name not in known]
