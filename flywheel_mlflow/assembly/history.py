@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from flywheel_mlflow.base.quarters import REVIEWED
+from flywheel_mlflow.base.quarters import NOTIFICATIONS_OPENED, REVIEWED
 from flywheel_mlflow.decisions.ledger import CLOCK_CORRECTED, Event, Ledger
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risks import RiskKind
@@ -121,6 +121,7 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     CLOCK_CORRECTED: lambda get: f"events {', '.join(map(str, get.get('events', ())))} were dated ahead of their time",
     RiskKind.OPENED: lambda get: f"risk opened: {get.get('title', '?')} (owner {get.get('owner', '?')})",
     REVIEWED: lambda get: f"{get.get('quarter', '?')} reviewed",
+    NOTIFICATIONS_OPENED: lambda get: f"notifications of {get.get('quarter', '?')} are remembered from here on",
     RiskKind.SEEN: lambda get: f"risk seen: {get.get('title', '?')} (owner {get.get('owner', '?')})",
     RiskKind.UPDATED: lambda get: f"risk {get.get('risk', '?')} changed",
     RiskKind.CLOSED: lambda get: f"risk {get.get('risk', '?')} closed: {get['reason']}",

@@ -10,6 +10,8 @@ from flywheel_mlflow.base.errors import InputError
 
 #: The kind of the ledger's events that say that a quarter was reviewed.
 REVIEWED = "reviewed"
+#: The kind of those that name the run which remembers what people were told about a quarter.
+NOTIFICATIONS_OPENED = "notifications_opened"
 
 _NAME = re.compile(r"(2[0-9]{3})-?Q([1-4])")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -204,7 +204,19 @@ def _gate(event: Event) -> GateRecord:
         run_id=word(body["run_id"]),
         report=word(body["report"]),
         people=words(body.get("people", [])),
+        criteria=_told_criteria(body.get("criteria")),
+        projects=_told_projects(body.get("projects")),
     )
+
+
+def _told_criteria(value: Any) -> dict[str, str]:
+    """Verdicts by criterion, as far as the event has them: no decision rests on them."""
+    pairs = value.items() if isinstance(value, Mapping) else ()
+    return {name: verdict for name, verdict in pairs if isinstance(verdict, str)}
+
+
+def _told_projects(value: Any) -> tuple[str, ...]:
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
 
 
 def _approval(event: Event) -> Approval:

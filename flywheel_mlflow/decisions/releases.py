@@ -81,7 +81,11 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class GateRecord:
-    """A gate's verdict as the ledger has it; ``run_id`` holds the whole report, ``people`` explained or approved."""
+    """A gate's verdict as the ledger has it.
+
+    ``run_id`` holds the whole report, ``people`` explained or approved; ``criteria`` are verdicts by criterion, and
+    ``projects`` those behind what blocks.
+    """
 
     number: int
     at: datetime
@@ -93,6 +97,8 @@ class GateRecord:
     run_id: str
     report: str
     people: tuple[str, ...] = ()
+    criteria: Mapping[str, str] = field(default_factory=dict)
+    projects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.gate_runs import GateRuns
     from flywheel_mlflow.tracking.inputs import InterfaceData
     from flywheel_mlflow.tracking.ledger import LedgerPlace, LedgerStore
+    from flywheel_mlflow.tracking.notifications import NotificationStore
     from flywheel_mlflow.tracking.profiles import LoggedProfiles
     from flywheel_mlflow.tracking.project_runs import LoggedValues, ProjectRunWriter, RunContent, StartedRun
     from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
@@ -64,6 +65,7 @@ __all__ = [
     "LoggedProfiles",
     "LoggedValues",
     "ModelView",
+    "NotificationStore",
     "ProjectRunWriter",
     "ReleaseStore",
     "RunContent",
@@ -100,6 +102,7 @@ _HOMES = {
     "LoggedProfiles": "profiles",
     "LoggedValues": "project_runs",
     "ModelView": "releases",
+    "NotificationStore": "notifications",
     "ProjectRunWriter": "project_runs",
     "ReleaseStore": "releases",
     "RunContent": "project_runs",
@@ -239,6 +242,13 @@ class Tracking:
             artifact_root=self._root,
             server_keys=self._server_keys,
         )
+
+    @cached_property
+    def notifications(self) -> NotificationStore:
+        """Remembers what people were told."""
+        from flywheel_mlflow.tracking.notifications import NotificationStore
+
+        return NotificationStore(self._client, uri=self._uri, flywheel=self._flywheel, artifact_root=self._root)
 
     @cached_property
     def releases(self) -> ReleaseStore:

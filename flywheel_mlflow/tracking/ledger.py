@@ -159,21 +159,7 @@ class LedgerStore:
         run_id = self._segments.get(segment) or (place.first_run if segment == 0 else None)
         if run_id is None:
             raise InputError(f"the ledger's segment {segment} was not read", hint="run the command again")
-        key = _slot(event.number)
-        try:
-            with translated(self._uri):
-                self._client.log_param(run_id, key, event.text)
-        except ServerRefused as error:
-            # Refused by the server (the param has another value), or by the database's own unique
-            # constraint when two writers came at once: look what stands there now.
-            if error.code not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS"):
-                raise
-            with translated(self._uri):
-                found = self._client.get_run(run_id).data.params.get(key)
-            if found is None:
-                raise
-            return bool(found == event.text)
-        return True
+        return write_once(self._client, self._uri, run_id, _slot(event.number), event.text)
 
     def next_segment(self, place: LedgerPlace, number: int) -> str:
         """A new run for segment ``number``; the event that seals the segment before names it."""
@@ -202,6 +188,27 @@ class LedgerStore:
                     )
                 )
             )
+
+
+def write_once(client: MlflowClient | RestClient, uri: str, run_id: str, key: str, text: str) -> bool:
+    """Write a param that nobody can change; False when somebody else's text is there.
+
+    The same text again is no second one, so a write whose answer was lost can be repeated.
+    """
+    try:
+        with translated(uri):
+            client.log_param(run_id, key, text)
+    except ServerRefused as error:
+        # Refused by the server (the param has another value), or by the database's own unique
+        # constraint when two writers came at once: look what stands there now.
+        if error.code not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS"):
+            raise
+        with translated(uri):
+            found = client.get_run(run_id).data.params.get(key)
+        if found is None:
+            raise
+        return bool(found == text)
+    return True
 
 
 def _slot(number: int) -> str:

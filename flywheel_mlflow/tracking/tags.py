@@ -60,6 +60,7 @@ KIND_STAGE = "stage"
 KIND_LEDGER = "ledger"
 KIND_GATE = "gate"
 KIND_RELEASE = "release"
+KIND_NOTIFICATIONS = "notifications"
 
 TRUE = "true"
 FALSE = "false"
