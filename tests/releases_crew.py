@@ -95,9 +95,9 @@ def _open(stream: IO[str] | None) -> IO[str]:
 
 
 @contextmanager
-def running_crew(folder: Path) -> Iterator[Crew]:
+def running_crew(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Crew]:
     """A crew that is ready, until the block ends."""
-    with python_process("import releases_crew; releases_crew.main()", cwd=folder) as process:
+    with python_process("import releases_crew; releases_crew.main()", cwd=folder, env=environment) as process:
         try:
             assert _open(process.stdout).readline() == "ready\n", _open(process.stderr).read()[-4000:]
             yield Crew(process)

@@ -15,6 +15,7 @@ from flywheel_mlflow.cli.drift import drift as drift_command
 from flywheel_mlflow.cli.feedback import feedback
 from flywheel_mlflow.cli.groups import GroupedCommands
 from flywheel_mlflow.cli.logs import show_logs
+from flywheel_mlflow.cli.notify import notifications
 from flywheel_mlflow.cli.releases import add_to
 from flywheel_mlflow.cli.reporting import report as report_command
 from flywheel_mlflow.cli.review import review as review_command
@@ -270,7 +271,7 @@ def assemble(
 ) -> None:
     """Assemble an iteration. Writes the registry, stage runs, metrics, report and checks."""
     from flywheel_mlflow.base.errors import ExitCode
-    from flywheel_mlflow.cli import progress, show, show_drift, show_feedback, show_tasks
+    from flywheel_mlflow.cli import progress, show, show_drift, show_feedback, show_notifications, show_tasks
     from flywheel_mlflow.cli.session import log_first
     from flywheel_mlflow.operations.acts.following import follow_up
     from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
@@ -296,6 +297,7 @@ def assemble(
     show_drift.after_assembly(followed.compared)
     show_feedback.noticed_after_assembly(followed.noticed)
     show_tasks.after_assembly(assembled.assembly, followed.unrecorded)
+    show_notifications.unsent(followed.unsent)
     if followed.disk_failure:
         raise followed.disk_failure
     if assembled.contradictions or failed:
@@ -430,6 +432,7 @@ app.command("report")(report_command)
 
 
 add_to(app)
+app.add_typer(notifications)
 app.add_typer(risks)
 app.add_typer(feedback)
 app.add_typer(tasks_commands)

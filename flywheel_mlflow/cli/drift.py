@@ -23,8 +23,9 @@ def drift(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Compare an iteration with another one. Exits with 0, 1 or 3 as the verdict says."""
-    from flywheel_mlflow.cli import progress, show_drift
+    from flywheel_mlflow.cli import progress, show_drift, show_notifications
     from flywheel_mlflow.cli.session import CommandSession
+    from flywheel_mlflow.operations.acts.acting import tell_people
     from flywheel_mlflow.operations.assembly.drifting import drift_iteration, reference_of
 
     root, tracking_uri, _ = context.obj
@@ -34,6 +35,8 @@ def drift(
     with progress.steps() as step:
         step(f"comparing iteration {turn} with iteration {reference.iteration}")
         found = drift_iteration(session.flywheel, session.tracking, turn, against=reference, full=full, dry_run=dry_run)
+        unsent = () if dry_run else tell_people(session.acting, step)
     show_drift.compared(found, as_json=as_json)
+    show_notifications.unsent(unsent)
     if found.report.exit_code:
         raise typer.Exit(found.report.exit_code)

@@ -28,7 +28,7 @@ GROUPS = {
     ),
     "Trust": ("audit", "reconcile", "verify", "doctor", "keys"),
     "Data for consumers": ("interfaces", "resolve", "pull"),
-    "Feedback and risks": ("feedback", "task", "risk"),
+    "Feedback and risks": ("feedback", "task", "risk", "notify"),
 }
 
 

@@ -281,12 +281,16 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Compare the ledger with the server. Finds undecided moves, changed data, forged decisions."""
-    from flywheel_mlflow.cli import progress, show_releases
+    from flywheel_mlflow.cli import progress, show_notifications, show_releases
+    from flywheel_mlflow.operations.acts.acting import tell_people
     from flywheel_mlflow.operations.releases.auditing import audit as run_audit
 
     acting = open_session(context).acting
-    with progress.working("replaying the ledger against the server"):
+    with progress.steps() as step:
+        step("replaying the ledger against the server")
         found = run_audit(acting, full=full)
+        unsent = tell_people(acting, step, audit=True, full=full) if found.findings else ()
+    show_notifications.unsent(unsent)
     raise typer.Exit(show_releases.audited(found, as_json=as_json))
 
 

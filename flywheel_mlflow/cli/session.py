@@ -87,10 +87,16 @@ class CommandSession:
     def act(self, name: str, **arguments: object) -> dict[str, Any]:
         """Do an act: by the server's plugin where there is one, else here."""
         from flywheel_mlflow.cli import progress
-        from flywheel_mlflow.operations.acts.acting import ACTS, act_somewhere
+        from flywheel_mlflow.operations.acts.acting import ACTS, act_somewhere, unsent_of
 
         with progress.working(ACTS[name].working):
-            return act_somewhere(self.acting, name, arguments)
+            answer = act_somewhere(self.acting, name, arguments)
+        unsent = unsent_of(answer)
+        if unsent and ACTS[name].notifies:
+            from flywheel_mlflow.cli import show_notifications
+
+            show_notifications.unsent(unsent)
+        return answer
 
     def approve(
         self, version: int, role: str, reason: str, *, until: datetime | None, key: Path | None, dry_run: bool

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 
-from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.base.errors import FlywheelError, InputError
 from flywheel_mlflow.base.settings import Settings
 from flywheel_mlflow.decisions.approvals import may_move
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.notifications.sending import open_channel
 from flywheel_mlflow.operations.deciding import Session, read_snapshot
+from flywheel_mlflow.operations.notifying import send_notices
 from flywheel_mlflow.operations.releases.resting import deleted_runs
 
 #: Versions of MLflow from which a published advisory no longer applies, with the advisory. A server older than the
@@ -52,7 +55,19 @@ def examine(session: Session, settings: Settings) -> tuple[Diagnosis, ...]:
     """Everything that can make releases unsafe or fail, looked at one by one."""
     here = _Surroundings(session, settings)
     found: list[Diagnosis] = []
-    for look_at in (_version, _store, _clock, _names, _evidence, _unfinished, _registry, _trash, _plugin, _people):
+    for look_at in (
+        _version,
+        _store,
+        _clock,
+        _names,
+        _evidence,
+        _unfinished,
+        _registry,
+        _trash,
+        _plugin,
+        _people,
+        _channels,
+    ):
         try:
             found += look_at(here)
         except FlywheelError as error:
@@ -261,3 +276,48 @@ def _people(here: _Surroundings) -> Iterator[Diagnosis]:
         + ("may" if may_move(blueprint, here.session.actor) else "may not")
         + " move releases",
     )
+
+
+def _channels(here: _Surroundings) -> Iterator[Diagnosis]:
+    """Whether people can be told, and what they were not told yet."""
+    session, blueprint = here.session, here.session.flywheel.blueprint
+    if not blueprint.notify.channels:
+        return
+
+    about = session.tracking.server.about
+    for channel in blueprint.notify.channels:
+        name, trying = f"channel {channel.id}", f"flywheel notify test {channel.id}"
+        if about is not None and about.get("flywheel") == blueprint.name:
+            yield Diagnosis(name, Verdict.PASS, "the server sends, with the variables of its own environment", trying)
+            continue
+        try:
+            yield Diagnosis(name, Verdict.PASS, open_channel(channel, os.environ).summary, trying)
+        except InputError as error:
+            yield Diagnosis(name, Verdict.INCONCLUSIVE, error.what, error.hint or "")
+    for channel in blueprint.notify.channels:
+        unreached = [] if channel.contact is None else _unreached(here, channel.contact)
+        if unreached:
+            yield Diagnosis(
+                f"channel {channel.id}",
+                Verdict.INCONCLUSIVE,
+                f"nobody with a contact called {channel.contact} stands behind {', '.join(unreached)}",
+                "name people under the team or role in flywheel.yaml, and their contacts",
+            )
+    waiting = send_notices(session, audit=False, dry_run=True).told
+    why = next((f": {item.channel}: {item.why}" for item in waiting if item.why), "")
+    yield Diagnosis(
+        "notifications",
+        Verdict.INCONCLUSIVE if waiting else Verdict.PASS,
+        f"{_counted(waiting, 'notification')} not sent yet{why}" if waiting else "everything to tell was told",
+        "flywheel notify send" if waiting else "",
+    )
+
+
+def _unreached(here: _Surroundings, contact: str) -> list[str]:
+    """The teams that own a project and the roles that approve behind which nobody has a contact of that name."""
+    flywheel = here.session.flywheel
+    reached = {person.id for person in flywheel.blueprint.people if contact in person.contacts}
+    owners = [item.owner for item in flywheel.contracts.values()]
+    roles = [item.role for item in flywheel.blueprint.criteria if item.role]
+    names = dict.fromkeys([*owners, *roles])
+    return [name for name in names if not reached & set(flywheel.blueprint.people_of(name))]

@@ -43,6 +43,8 @@ METHODS = {
     "task-absorb": "absorb_task",
     "task-withdraw": "withdraw_task",
     "task-restore": "restore_task",
+    "notify-send": "notify",
+    "notify-test": "notify_test",
 }
 #: What an act takes that a method makes itself: signatures of keys, the place of a document it has just kept.
 _MADE_BY_THE_METHOD = {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from flywheel_mlflow.base.canonical import canonical_json, plain
-from flywheel_mlflow.base.errors import InputError, UnknownName
+from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.base.signing import Signature
 from flywheel_mlflow.feedback.tasks import TaskKind
 from flywheel_mlflow.feedback.theme_corrections import CorrectionKind
@@ -39,7 +41,9 @@ from flywheel_mlflow.operations.acts.arguments import (
     Retire,
     Rollback,
     RunGate,
+    SendNotices,
     SignHead,
+    TryChannel,
     UpdateRisk,
     WatchRisks,
 )
@@ -47,6 +51,8 @@ from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.tracking import Tracking
 
 Taken = TypeVar("Taken", bound=Act)
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +69,32 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class ActKind:
-    """One kind of act: what it takes, what does it, its form if it has one, what is said while it works."""
+    """One kind of act: what it takes, what does it, its form if it has one, what is said while it works.
+
+    ``notifies``: people are told what it brings about.
+    """
 
     takes: type[Act]
     does: Callable[[Session, Any], Any]
     form: Form | None
     working: str
+    notifies: bool
 
+
+#: In the answer of an act: what people could not be told, one line each; nothing where they were.
+UNSENT = "unsent"
 
 #: Every act by the name under which the server's plugin offers it.
 ACTS: dict[str, ActKind] = {}
 
 
 def act(
-    takes: type[Taken], name: str, *, form: Form | None = None, working: str = "writing the decision"
+    takes: type[Taken],
+    name: str,
+    *,
+    form: Form | None = None,
+    working: str = "writing the decision",
+    notifies: bool = False,
 ) -> Callable[[Callable[[Session, Taken], Any]], Callable[[Session, Taken], Any]]:
     """Declare the function that does an act; command, form, endpoint and Python find it by its name.
 
@@ -84,7 +102,7 @@ def act(
     """
 
     def declare(does: Callable[[Session, Taken], Any]) -> Callable[[Session, Taken], Any]:
-        ACTS[name] = ActKind(takes, does, form, working)
+        ACTS[name] = ActKind(takes, does, form, working, notifies)
         return does
 
     return declare
@@ -128,7 +146,7 @@ def _retire(session: Session, asked: Retire) -> Any:
     return retire(session, asked.version, asked.reason, dry_run=asked.dry_run)
 
 
-@act(Override, "override")
+@act(Override, "override", notifies=True)
 def _override(session: Session, asked: Override) -> Any:
     from flywheel_mlflow.operations.releases.overriding import override
 
@@ -145,7 +163,7 @@ def _confirm_override(session: Session, asked: ConfirmOverride) -> Any:
     return confirm_override(session, asked.version, asked.reason, signature=signed, dry_run=asked.dry_run)
 
 
-@act(RunGate, "gate", form=Form("release"), working="collecting the gate's evidence")
+@act(RunGate, "gate", form=Form("release"), working="collecting the gate's evidence", notifies=True)
 def _gate(session: Session, asked: RunGate) -> dict[str, Any]:
     from flywheel_mlflow.operations.releases.gating import run_gate
     from flywheel_mlflow.reports.gate import criterion_rows
@@ -326,15 +344,42 @@ def _correct_theme(
     return correct_theme(session, kind, asked.theme, asked.reason, dry_run=asked.dry_run, **change)
 
 
+@act(SendNotices, "notify-send", working="looking for what is to be told")
+def _send_notices(session: Session, asked: SendNotices) -> Any:
+    from flywheel_mlflow.operations.notifying import send_notices
+
+    return send_notices(
+        session,
+        audit=asked.audit,
+        full=asked.full,
+        at_once=asked.at_once,
+        patient=asked.patient,
+        dry_run=asked.dry_run,
+    )
+
+
+@act(TryChannel, "notify-test", working="sending a test message")
+def _try_channel(session: Session, asked: TryChannel) -> Any:
+    from flywheel_mlflow.operations.notifying import send_test
+
+    return send_test(session, asked.channel, to=asked.to, dry_run=asked.dry_run)
+
+
 def perform(session: Session, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Do an act here; its result as plain values.
 
     Raises:
         UnknownName: no act is called so. InputError: arguments that cannot be read. And whatever the act raises.
     """
-    kind = _kind(name)
-    result = plain(kind.does(session, read_act(name, arguments)))
-    return result if isinstance(result, dict) else {"result": result}
+    kind, asked = _kind(name), read_act(name, arguments)
+    result = plain(kind.does(session, asked))
+    answer = result if isinstance(result, dict) else {"result": result}
+    if kind.notifies and not asked.dry_run and session.flywheel.blueprint.notify.channels:
+        from flywheel_mlflow.operations.notifying import notify_after
+
+        unsent = _guarded(partial(notify_after, session))
+        answer |= {UNSENT: list(unsent)} if unsent else {}
+    return answer
 
 
 def read_act(name: str, arguments: Mapping[str, Any]) -> Act:
@@ -387,3 +432,34 @@ def _remote(tracking: Tracking, name: str, arguments: Mapping[str, Any]) -> dict
     if status == 200:
         return answer
     raise error_from(answer, status)
+
+
+def tell_people(
+    session: Session, step: Callable[[str], None], *, audit: bool = False, full: bool = False
+) -> tuple[str, ...]:
+    """Tell people what they should know by now; what they could not be told, one line each. Nothing here raises.
+
+    ``audit`` tells what an audit finds too, a ``full`` one also what it finds in the data of every release. It takes as
+    long as an act may wait.
+    """
+    if not session.flywheel.blueprint.notify.channels:
+        return ()
+    step("telling people")
+    arguments = {"audit": audit, "full": full, "patient": False}
+    return _guarded(lambda: unsent_of(act_somewhere(session, "notify-send", arguments)))
+
+
+def unsent_of(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """What people could not be told, from the answer of an act, also of one that a server did."""
+    return tuple(str(line) for line in answer.get(UNSENT) or ())
+
+
+def _guarded(tell: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    """What could not be told; whatever goes wrong, what was done before stands, and has not failed."""
+    try:
+        return tell()
+    except FlywheelError as error:
+        return (f"nobody was told: {error.what}",)
+    except Exception:  # noqa: BLE001 - see above
+        _LOG.exception("nobody was told")
+        return ("nobody was told: the tool failed, and its log says where",)

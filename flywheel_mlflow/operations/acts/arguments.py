@@ -244,5 +244,21 @@ class RecordReview(Act):
     digest: Name
 
 
+class SendNotices(Act):
+    """Tell people all there is to tell."""
+
+    audit: bool = True
+    full: bool = False
+    at_once: bool = False
+    patient: bool = True
+
+
+class TryChannel(Act):
+    """Send a message that says that a channel works."""
+
+    channel: Name
+    to: Name | None = None
+
+
 # Each act imports what does it when it is done: promoting needs nothing of themes, drift or reports, whose import takes
 # longer than the promotion.

@@ -1,4 +1,4 @@
-"""What follows an assembly: its comparison, absorbed tasks in the ledger, the risks it shows, findings as feedback."""
+"""What follows an assembly: its comparison, absorbed tasks and risks in the ledger, findings as feedback, notices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flywheel_mlflow.base.errors import FlywheelError, StorageError
-from flywheel_mlflow.operations.acts.acting import act_somewhere
+from flywheel_mlflow.operations.acts.acting import act_somewhere, tell_people
 from flywheel_mlflow.operations.assembly.assembling import Assembled
 from flywheel_mlflow.operations.assembly.drifting import Followed, drift_after_assembly
 from flywheel_mlflow.operations.assembly.noticing import NoticedAfter, notice_after_assembly
@@ -18,12 +18,14 @@ from flywheel_mlflow.operations.feedback.tasking import unrecorded
 class FollowUp:
     """What became of each step; None was not asked for, or not done for an assembly that contradicts itself.
 
-    ``unrecorded`` are the absorbed tasks that could not be written, by id, each with why.
+    ``unrecorded`` are the absorbed tasks that could not be written, by id, each with why; ``unsent`` is what people
+    could not be told.
     """
 
     compared: Followed | None = None
     unrecorded: Mapping[str, FlywheelError] = field(default_factory=dict)
     noticed: NoticedAfter | None = None
+    unsent: tuple[str, ...] = ()
 
     @property
     def disk_failure(self) -> StorageError | None:
@@ -53,7 +55,7 @@ def follow_up(
     if findings:
         step("taking findings in as feedback")
         noticed = notice_after_assembly(flywheel, tracking, iteration)
-    return FollowUp(compared, failed, noticed)
+    return FollowUp(compared, failed, noticed, tell_people(session, step))
 
 
 def _record_absorbed(session: Session, assembled: Assembled) -> Mapping[str, FlywheelError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.operations.acts.acting import act_somewhere
+from flywheel_mlflow.operations.acts.acting import act_somewhere, unsent_of
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.printable import plain_cell
 from flywheel_mlflow.operations.scripting.results import (
@@ -25,6 +26,8 @@ from flywheel_mlflow.operations.scripting.results import (
 if TYPE_CHECKING:
     from flywheel_mlflow.base.signing import SigningKey
 
+_LOG = logging.getLogger(__name__)
+
 
 class Acts:
     """What people decide, each as the command of that name; ``dry_run`` does everything but write.
@@ -35,7 +38,9 @@ class Acts:
     session: Session
 
     def _act(self, name: str, **arguments: object) -> dict[str, Any]:
-        return act_somewhere(self.session, name, arguments)
+        answer = act_somewhere(self.session, name, arguments)
+        warn_unsent(unsent_of(answer))
+        return answer
 
     def _decide(self, name: str, **arguments: object) -> Decision:
         answer = self._act(name, **arguments)
@@ -129,6 +134,29 @@ class Acts:
         """Make the server agree with the ledger."""
         answer = self._act("reconcile", force=force, dry_run=dry_run)
         return Reconciled(tuple(answer["mended"]), answer["dry_run"])
+
+    def notify(
+        self,
+        *,
+        audit: bool = True,
+        full: bool = False,
+        at_once: bool = False,
+        patient: bool = True,
+        dry_run: bool = False,
+    ) -> Table:
+        """Tell people everything that waits and was not told yet.
+
+        ``audit`` looks for findings of the audit too (``full``: in the data of every release), ``at_once`` tries again
+        what failed a moment ago, ``patient`` waits for slow services.
+        """
+        answer = self._act("notify-send", audit=audit, full=full, at_once=at_once, patient=patient, dry_run=dry_run)
+        title = f"{len(answer['told'])} notifications, {answer['already']} sent before"
+        return Table(title, tuple(answer["told"]), tuple(answer["notes"]))
+
+    def notify_test(self, channel: str, *, to: str | None = None, dry_run: bool = False) -> Table:
+        """Send a test message on a channel; where it has a contact to the person ``to``, else to yourself."""
+        answer = self._act("notify-test", channel=channel, to=to, dry_run=dry_run)
+        return Table(f"test of the channel {channel}", (answer,))
 
     def export(self, version: int, out: str | Path, *, key: str | Path | None = None) -> tuple[str, ...]:
         """Write a release's bundle, the ledger and its signed end below ``out``; the files' names."""
@@ -300,6 +328,12 @@ class Acts:
     def restore_task(self, task: str, reason: str, *, dry_run: bool = False) -> Decision:
         """Take a withdrawn task up again."""
         return self._decide("task-restore", task=task, reason=reason, dry_run=dry_run)
+
+
+def warn_unsent(lines: Iterable[str]) -> None:
+    """Log what people could not be told: it fails no act."""
+    for line in lines:
+        _LOG.warning("%s", line)
 
 
 def _move(answer: Mapping[str, Any]) -> Move:

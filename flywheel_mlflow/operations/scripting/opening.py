@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.operations.printable import plain_cell, plain_row
 from flywheel_mlflow.operations.reading.opening import ReadFlywheel, open_session
-from flywheel_mlflow.operations.scripting.acts import Acts
+from flywheel_mlflow.operations.scripting.acts import Acts, warn_unsent
 from flywheel_mlflow.operations.scripting.results import (
     AdoptedRuns,
     AssembledIteration,
@@ -142,7 +142,7 @@ class OpenFlywheel(ReadFlywheel, Acts):
             raise followed.disk_failure
         failures = (item.failure for item in (followed.compared, followed.noticed) if item is not None)
         notes = [f"task {task} was not written: {error.what}" for task, error in followed.unrecorded.items()]
-        return _assembled(done, (*notes, *(error.what for error in failures if error)))
+        return _assembled(done, (*notes, *(error.what for error in failures if error), *followed.unsent))
 
     def drift(
         self, iteration: int, against: int | str | None = None, *, full: bool = False, keep: bool = False
@@ -164,6 +164,8 @@ class OpenFlywheel(ReadFlywheel, Acts):
         found = drift_iteration(
             self.session.flywheel, self.session.tracking, iteration, against=reference, full=full, dry_run=not keep
         )
+        if keep:
+            self._tell_people()
         return Comparison.of(found.report)
 
     def explain(self, name: str, iteration: int | None = None) -> ExplainedNumber:
@@ -226,8 +228,15 @@ class OpenFlywheel(ReadFlywheel, Acts):
         from flywheel_mlflow.operations.releases.auditing import audit
 
         found = audit(self.session, full=full)
+        if found.findings:
+            self._tell_people(audit=True, full=full)
         rows = tuple({"kind": item.code, "what": item.what, "hint": item.hint} for item in found.findings)
         return AuditResult(found.verdict.value, rows, (*found.not_looked_at, *found.outlived))
+
+    def _tell_people(self, *, audit: bool = False, full: bool = False) -> None:
+        from flywheel_mlflow.operations.acts.acting import tell_people
+
+        warn_unsent(tell_people(self.session, lambda _: None, audit=audit, full=full))
 
     def verify(self, version: int) -> Table:
         """Bundle, ledger chain, times, seals and signatures of a release.

@@ -10,10 +10,12 @@ from releases_bench import MANAGER, OTHER, REVIEWER, ReleasesBench, releases_fly
 from servers.mariadb import MariaServer
 from servers.plugin import ADMIN, PluginServer, account_settings, keyed_flywheel, password, signed_in
 from servers.postgresql import PostgresCluster
+from servers.receiving import Receiver, receiving
 from servers.tracking import running_tracking_server
 
 #: Nobody in flywheel.yaml.
 STRANGER = "eve"
+WEBHOOK_KEY = "a-key-that-nobody-guesses-easily"
 #: Webhooks to this machine, and no cache between making one and its first delivery; for tests only.
 WEBHOOK_SETTINGS = {
     "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
@@ -24,11 +26,19 @@ WEBHOOK_SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginServer]:
+def receiver() -> Iterator[Receiver]:
+    """The service whose address and key only the server with accounts knows."""
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def accounts(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginServer]:
     """A server with accounts that takes the flywheel's decisions: SQLite, two workers."""
     folder = tmp_path_factory.mktemp("plugin-accounts")
     flywheel, key = keyed_flywheel(folder)
     environ = account_settings(folder) | {"FLYWHEEL_ROOT": str(flywheel.root), "FLYWHEEL_SERVER_KEY": str(key)}
+    environ |= {"OPS_URL": receiver.url, "OPS_KEY": WEBHOOK_KEY}
     backend = f"sqlite:///{folder / 'mlflow.db'}"
     with running_tracking_server(
         folder, backend=backend, workers=2, app_name="flywheel-auth", environ=environ
