@@ -95,19 +95,26 @@ def read_text(path: Path, *, name: str | None = None) -> str:
         raise StorageError(f"cannot read {shown}: {error.strerror or error}", where=shown) from error
 
 
-def parse_json(text: str, *, name: str, allow_nan: bool = False) -> Any:
+def parse_json(text: str, *, name: str, foreign: bool = False) -> Any:
     """The value of a JSON text; NaN, Infinity and repeated keys are faults, not values.
 
-    With ``allow_nan`` the NaN and Infinity of other tools are unknown (None).
+    With ``foreign`` it is read as other tools write it: a byte order mark may come first, NaN, infinities and numbers
+    too large are the text that stands there, and half a character becomes U+FFFD.
 
     Raises:
         DocumentError: with the line of the first fault.
     """
 
-    def refuse_constant(token: str) -> Any:
-        if allow_nan:
-            return None
+    def constant(token: str) -> Any:
+        if foreign:
+            return token
         raise ValueError(f"{token} is not a number")
+
+    def finite(token: str) -> Any:
+        value = float(token)
+        if math.isfinite(value) or foreign:
+            return value if math.isfinite(value) else token
+        raise ValueError(f"{token} is too large for a number")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
@@ -117,7 +124,10 @@ def parse_json(text: str, *, name: str, allow_nan: bool = False) -> Any:
         return dict(pairs)
 
     try:
-        value = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=unique, parse_float=_finite)
+        text = text.removeprefix("\ufeff") if foreign else text
+        value = json.loads(text, parse_constant=constant, object_pairs_hook=unique, parse_float=finite)
+        if foreign and not _is_simple(text):
+            value = _whole_characters(value)
     except json.JSONDecodeError as error:
         fault = Fault(name, error.lineno, "", f"not JSON: {error.msg} (column {error.colno})")
         raise DocumentError([fault]) from error
@@ -172,10 +182,16 @@ def _trouble(value: Any, text: str) -> str | None:
     return None
 
 
-def _finite(token: str) -> float:
-    value = float(token)
-    if not math.isfinite(value):
-        raise ValueError(f"{token} is too large for a number")
+def _whole_characters(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_whole_characters(item) for item in value]
+    if isinstance(value, dict):
+        whole = {_whole_characters(key): _whole_characters(item) for key, item in value.items()}
+        if len(whole) < len(value):
+            raise ValueError("two keys of one object differ by half a character alone")
+        return whole
     return value
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from flywheel_mlflow.base.documents import parse_json, read_text
 from flywheel_mlflow.base.errors import DocumentError, Fault, UnknownName
@@ -44,7 +44,7 @@ FORMATS: Final[Mapping[str, CheckFormat]] = MappingProxyType(
         "junit": CheckFormat("JUnit XML as pytest writes it", junit.parse),
         "great_expectations": CheckFormat("Great Expectations 1.x results", great_expectations.parse),
         "dbt": CheckFormat("dbt run_results.json, schema v4 to v6", dbt.parse),
-        "openlineage": CheckFormat("OpenLineage run event with test results", openlineage.parse),
+        "openlineage": CheckFormat("OpenLineage events with test results", openlineage.parse),
         "published": CheckFormat("a published project's pN_test_results.json", published.parse),
     }
 )
@@ -101,10 +101,17 @@ def sniff(path: Path) -> str | None:
     text = read_text(path)
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return "junit" if "<testsuite" in text[:10_000] else None
-    try:
-        value = parse_json(text, name=str(path))
-    except DocumentError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    return next((name for name, matches in _JSON_FORMATS if matches(value)), None)
+    value = _first_object(text, str(path))
+    return next((name for name, matches in _JSON_FORMATS if value is not None and matches(value)), None)
+
+
+def _first_object(text: str, name: str) -> dict[str, Any] | None:
+    """A document that is an object, or the first of a list of objects or of one object a line."""
+    for part in (text, text.strip().partition("\n")[0]):
+        try:
+            value = parse_json(part, name=name, foreign=True)
+        except DocumentError:
+            continue
+        first = value[0] if isinstance(value, list) and value else value
+        return first if isinstance(first, dict) else None
+    return None

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flywheel_mlflow.base.documents import parse_json
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
-from flywheel_mlflow.importers.findings import Findings
+from flywheel_mlflow.importers.findings import Findings, text_of
 from flywheel_mlflow.importers.shapes import Shape, read_shape
 
 SOURCE: Final = "dbt"
@@ -48,8 +48,8 @@ class _Batches(Shape):
 class _Node(Shape):
     unique_id: str
     status: Status
-    message: str | None = None
-    failures: int | None = None
+    message: Any = None
+    failures: Any = None  # a count; adapters write a text here as well
     batch_results: _Batches | None = None
 
 
@@ -65,7 +65,7 @@ def parse(text: str, *, name: str) -> tuple[Check, ...]:
         DocumentError: not JSON, not run results of schema v4 to v6, an unknown status word, a success
             with failed batches, or no result.
     """
-    document = read_shape(_RunResults, parse_json(text, name=name), name=name)
+    document = read_shape(_RunResults, parse_json(text, name=name, foreign=True), name=name)
     found = Findings(name, SOURCE)
     schema = _SCHEMA.search(document.metadata.dbt_schema_version)
     if schema is None or int(schema.group(1)) not in _VERSIONS:
@@ -84,7 +84,7 @@ def _add(node: _Node, index: int, found: Findings) -> None:
     found.add(
         node.unique_id,
         outcome,
-        message=node.message or "",
+        message=text_of(node.message) or (node.failures if isinstance(node.failures, str) else ""),
         severity=CheckSeverity.WARNING if node.status == "warn" else CheckSeverity.BLOCKING,
         details={"status": node.status, "failures": node.failures, "failed_batches": failed_batches},
     )

@@ -51,6 +51,13 @@ def clean_line(text: str, limit: int = MAX_MESSAGE) -> str:
     return clean_text(" ".join(clean_text(text, limit * 2).split()), limit)
 
 
+def text_of(value: Any) -> str:
+    """What a tool put where a text belongs; empty where it put nothing."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return str(_plain_detail(value))
+
+
 def _is_printable(char: str) -> bool:
     # Cc: controls; Cs: lone surrogates, which no UTF-8 file can hold; Zl, Zp: line breaks in disguise.
     return char not in _DIRECTION and unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"}

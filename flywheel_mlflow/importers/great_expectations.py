@@ -10,8 +10,8 @@ from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.documents import parse_json
 from flywheel_mlflow.base.errors import DocumentError, Fault
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
-from flywheel_mlflow.importers.findings import Findings, clean_line
-from flywheel_mlflow.importers.shapes import Shape, read_shape
+from flywheel_mlflow.importers.findings import Findings, clean_line, text_of
+from flywheel_mlflow.importers.shapes import Details, Shape, read_shape
 
 SOURCE: Final = "great_expectations"
 
@@ -28,19 +28,19 @@ _MEASURED: Final = ("observed_value", "element_count", "unexpected_count", "unex
 
 class _Raised(Shape):
     raised_exception: bool
-    exception_message: str | None = None
+    exception_message: Any = None
 
 
 class _Configuration(Shape):
     type: str
-    kwargs: dict[str, Any] = Field(default_factory=dict)
+    kwargs: Details = Field(default_factory=dict)
     severity: Literal["critical", "warning", "info"] | None = None
 
 
 class _Result(Shape):
     success: bool | None
     expectation_config: _Configuration
-    result: dict[str, Any] | None = None
+    result: Details = Field(default_factory=dict)
     # One object, or one for each metric that raised (seen in 1.24.1).
     exception_info: _Raised | dict[str, _Raised] | None = None
 
@@ -50,8 +50,8 @@ class _Described(Shape):
 
     success: bool | None
     expectation_type: str
-    kwargs: dict[str, Any] = Field(default_factory=dict)
-    result: dict[str, Any] | None = None
+    kwargs: Details = Field(default_factory=dict)
+    result: Details = Field(default_factory=dict)
     exception_info: _Raised | dict[str, _Raised] | None = None
 
 
@@ -95,7 +95,7 @@ def parse(text: str, *, name: str) -> tuple[Check, ...]:
             neither true nor false, totals that disagree with the list, or no expectation.
     """
     found = Findings(name, SOURCE)
-    overall, validations = _validations(parse_json(text, name=name), name)
+    overall, validations = _validations(parse_json(text, name=name, foreign=True), name)
     for place, prefix, validation in validations:
         _check_totals(validation, place, found)
         # GX lists what raised first, so its order depends on the outcome; ours must not.
@@ -161,7 +161,7 @@ def _add(result: _Result, place: str, prefix: str, found: Findings) -> None:
     raised = _raised(result)
     if raised is None and result.success is None:
         found.fault(f"{place}results", f"{clean_line(config.type, 80)}: success is neither true nor false")
-    measured = result.result or {}
+    measured = result.result
     found.add(
         ".".join(part for part in (prefix, config.type, _columns(config.kwargs)) if part),
         Outcome.ERROR if raised is not None else Outcome.PASSED if result.success else Outcome.FAILED,
@@ -176,7 +176,7 @@ def _raised(result: _Result) -> str | None:
     """The message of the exception, or None when none was raised."""
     info = result.exception_info
     infos = list(info.values()) if isinstance(info, dict) else [info] if info else []
-    messages = [item.exception_message or "the expectation could not be evaluated" for item in infos]
+    messages = [text_of(item.exception_message) or "the expectation could not be evaluated" for item in infos]
     raised = [message for item, message in zip(infos, messages, strict=True) if item.raised_exception]
     return "; ".join(sorted(set(raised))) if raised else None
 

@@ -16,15 +16,16 @@ from flywheel_mlflow.base.storable import number
 from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.promises.contract import Kpi
 
-#: What the harness writes where it knows no number.
-_UNKNOWN = (None, "N/A", "", " ")
+#: What the harness writes where it knows no number, or none that JSON has.
+UNKNOWN = (None, "N/A", "", " ", "NaN", "Infinity", "-Infinity")
 
 
 def kpi_values(document: Mapping[str, Any], kpis: Iterable[Kpi], *, place: str) -> dict[str, KpiValue]:
     """Value, sample size and standard error of each KPI the harness measured, by the KPI's name.
 
     Raises:
-        InputError: a KPI's path fits several filters, or a value is no finite number.
+        InputError: a KPI's path fits several filters, or a value is no number. A size or standard error that is none
+            is unknown.
     """
     found = {kpi.name: _kpi_value(document, kpi, place) for kpi in kpis}
     return {name: value for name, value in found.items() if value is not None}
@@ -45,13 +46,19 @@ def _kpi_value(document: Mapping[str, Any], kpi: Kpi, place: str) -> KpiValue | 
     if not keys:
         return None
     metric, comma, filtered = keys[0].partition(",")
-    size = _number(value_at(document, ("n-samples", task, "effective")), f"the sample size of {task}", place)
+    value = measured[keys[0]]
+    size = _detail(value_at(document, ("n-samples", task, "effective")))
     return KpiValue(
-        _number(measured[keys[0]], kpi.path, place),
-        None if size is None else int(size),
-        _number(measured.get(f"{metric}_stderr{comma}{filtered}"), f"the standard error of {kpi.path}", place),
+        None if value in UNKNOWN else number(kpi.path, value, place=place),
+        int(size) if size is not None and size == int(size) else None,
+        _detail(measured.get(f"{metric}_stderr{comma}{filtered}")),
     )
 
 
-def _number(value: object, name: str, place: str) -> float | None:
-    return None if value in _UNKNOWN else number(name, value, place=place)
+def _detail(value: object) -> float | None:
+    """A size or a standard error; unknown where the harness wrote no number that can be one."""
+    try:
+        found = number("", value)
+    except InputError:
+        return None
+    return found if found >= 0 else None

@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 
 from flywheel_mlflow.base.documents import parse_json
 from flywheel_mlflow.evidence.runs import Check, Outcome
-from flywheel_mlflow.importers.findings import Findings
+from flywheel_mlflow.importers.findings import Findings, text_of
 from flywheel_mlflow.importers.shapes import Shape, read_shape
 
 SOURCE: Final = "published"
@@ -30,10 +30,10 @@ class _Entry(Shape):
 
     name: str
     passed: bool
-    command: list[str] | str | None = None
+    command: Any = None
     returncode: int | None = None
-    stdout: str = ""
-    stderr: str = ""
+    stdout: Any = ""
+    stderr: Any = ""
     details: Any = None
 
 
@@ -51,7 +51,7 @@ def parse(text: str, *, name: str) -> tuple[Check, ...]:
         DocumentError: not JSON, no list of checks, an entry without a plain true or false, totals that
             disagree with the lists, or a command said to have passed with a return code other than 0.
     """
-    value = parse_json(text, name=name)
+    value = parse_json(text, name=name, foreign=True)
     totals = read_shape(_Totals, value, name=name)
     lists = read_shape(_Lists, {key: items for key, items in value.items() if _is_list_key(key)}, name=name)
     found = Findings(name, SOURCE)
@@ -73,19 +73,19 @@ def _add(entry: _Entry, place: str, found: Findings) -> None:
     if entry.returncode is not None and entry.passed != (entry.returncode == 0):
         found.fault(place, f"passed is {str(entry.passed).lower()}, but the return code is {entry.returncode}")
     more = entry.details if isinstance(entry.details, dict) else {"details": entry.details}
-    command = " ".join(entry.command) if isinstance(entry.command, list) else entry.command
+    command = " ".join(map(text_of, entry.command)) if isinstance(entry.command, list) else entry.command
     found.add(
         entry.name,
         Outcome.PASSED if entry.passed else Outcome.FAILED,
         message="" if entry.passed else _reason(entry),
         details={"command": command, "returncode": entry.returncode, **more, **(entry.model_extra or {})},
         # The end of an output tells why it stopped.
-        output="\n".join(part for part in (entry.stdout[-1000:], entry.stderr[-1000:]) if part),
+        output="\n".join(text[-1000:] for text in (text_of(entry.stdout), text_of(entry.stderr)) if text),
     )
 
 
 def _reason(entry: _Entry) -> str:
-    lines = entry.stderr.strip().splitlines() or entry.stdout.strip().splitlines()
+    lines = text_of(entry.stderr).strip().splitlines() or text_of(entry.stdout).strip().splitlines()
     if entry.returncode is None:
         return "the check did not pass"
     return f"return code {entry.returncode}" + (f": {lines[-1]}" if lines else "")

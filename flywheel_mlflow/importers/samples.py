@@ -22,6 +22,12 @@ from flywheel_mlflow.records.sources import find_files
 _HASH_LENGTH = 16
 
 
+class _SampleLines(JsonLinesReader):
+    """Lines as the harness writes them: NaN and infinities beside the outcome say nothing about it."""
+
+    constant = float
+
+
 def read_samples(path: Path, kpi: Kpi) -> dict[str, float]:
     """The outcome of each sample in a file, by its id: 1 and 0 for right and wrong, or any number.
 
@@ -33,7 +39,7 @@ def read_samples(path: Path, kpi: Kpi) -> dict[str, float]:
     if not path.is_file():
         raise InputError("there is no such file", where=str(path), hint="correct results.samples in project.yaml")
     (file,) = find_files(path, "jsonl")
-    reader = JsonLinesReader(file)
+    reader = _SampleLines(file)
     found: dict[str, float] = {}
     lines: dict[str, int] = {}
     filters: set[object] = set()

@@ -1,13 +1,19 @@
-"""Holds another tool's JSON against the fields we rely on."""
+"""Holds another tool's JSON against the fields we rely on.
+
+A field that decides a verdict is strict; one that only describes it may hold anything, and is shown as text.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from flywheel_mlflow.base.documents import Document, faults_of
 from flywheel_mlflow.base.errors import DocumentError, Fault
+
+#: Names and values around a result; what is no object tells nothing.
+Details = Annotated[dict[str, Any], BeforeValidator(lambda value: value if isinstance(value, dict) else {})]
 
 
 class Shape(BaseModel):

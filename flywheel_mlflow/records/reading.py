@@ -10,7 +10,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from flywheel_mlflow.base.errors import RecordError, StorageError
@@ -55,8 +55,19 @@ class Reader(ABC):
         raise RecordError(what, where=f"{where}, {place}" if place else where, hint=hint)
 
 
+def _refuse_constant(token: str) -> NoReturn:
+    raise ValueError(f"{token} is not a number JSON knows")
+
+
 class JsonLinesReader(Reader):
     """One JSON object a line, UTF-8; the last newline may be missing if its line is whole."""
+
+    #: What stands for NaN and the infinities, given the token; here they are refused.
+    constant: Callable[[str], Any] = staticmethod(_refuse_constant)
+
+    def __init__(self, file: DataFile) -> None:
+        super().__init__(file)
+        self._decoder = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=self.constant)
 
     def place(self, row: int) -> str:
         """``line 12``: every line is a record, so rows and lines count alike."""
@@ -115,7 +126,7 @@ class JsonLinesReader(Reader):
 
     def _record(self, line: str, row: int, last: bool) -> Record:
         try:
-            value, end = _DECODER.raw_decode(line.strip(" \t\r"))
+            value, end = self._decoder.raw_decode(line.strip(" \t\r"))
             if type(value) is dict and end == len(line):
                 return value
             whole = end == len(line.strip(" \t\r"))
@@ -159,13 +170,6 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> Record:
     if len(record) != len(pairs):
         raise ValueError("a key is written twice in one object")
     return record
-
-
-def _refuse_constant(token: str) -> NoReturn:
-    raise ValueError(f"{token} is not a number JSON knows")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
 
 
 def _json_type(value: Any) -> str:

@@ -171,6 +171,14 @@ def test_a_kpi_can_be_logged_by_its_name_or_its_path(name: str) -> None:
     assert evidence(gathering).kpis["rate"] == KpiValue(0.25, 8)
 
 
+def test_a_size_or_error_of_no_number_is_unknown_and_said() -> None:
+    """ "N/A", as lm-evaluation-harness writes, costs the detail and not the KPI; the missing detail is named."""
+    gathering = Gathering(PROMISE)
+    gathering.add_document({"counts": {"rate": 0.5, "rows": "N/A"}}, place="m.json")
+    assert evidence(gathering).kpis["rate"] == KpiValue(0.5)
+    assert any("rate n_path: nothing at counts.rows" in line for line in gathering.missing_paths())
+
+
 @pytest.mark.parametrize("size", [-1, 2.5, "many", True, float("nan")])
 def test_a_sample_size_is_a_count(size: Any) -> None:
     """A negative, broken or textual sample size is refused."""

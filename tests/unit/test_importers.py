@@ -118,10 +118,43 @@ def test_a_missing_file_is_named(format_name: str) -> None:
 
 @pytest.mark.parametrize("format_name", JSON_FORMATS)
 @pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_a_number_that_is_none_is_refused(format_name: str, token: str) -> None:
-    """NaN and infinities anywhere in a JSON document are faults, also in fields we do not read."""
-    text = sample(format_name).replace("{", f'{{"ratio": {token}, ', 1)
-    assert "number" in refused(text, format_name)
+def test_a_number_that_is_none_beside_a_verdict_changes_nothing(format_name: str, token: str) -> None:
+    """NaN and infinities in fields we do not read leave every check as it is."""
+    text = sample(format_name)
+    spoilt = text.replace("{", f'{{"ratio": {token}, ', 1)
+    assert read_checks(written(spoilt), format_name) == read_checks(written(text), format_name)
+
+
+#: A place of each format that holds a detail, and the same with something else in it.
+DETAILS = {
+    "dbt": ('"failures": null', '"failures": {}'),
+    "great_expectations": ('"element_count": 6', '"element_count": {}'),
+    "openlineage": ('"expected": "1000"', '"expected": {}'),
+    "published": ('"stdout": ""', '"stdout": {}'),
+}
+
+
+@pytest.mark.parametrize("format_name", sorted(DETAILS))
+@pytest.mark.parametrize("value", ["NaN", "-1e999", "null", "true", "[1, [2]]", '{"a": {}}', "3.5", '"a \\ud83d b"'])
+def test_whatever_stands_in_a_detail_the_verdicts_stand(format_name: str, value: str) -> None:
+    """A message, a count or an output may be of any type: names, outcomes and severities are the same."""
+    text, (before, after) = sample(format_name), DETAILS[format_name]
+    assert before in text, "the fixture no longer has this detail"
+    checks = read_checks(written(text.replace(before, after.format(value))), format_name)
+    expected = [(check.name, check.outcome, check.severity) for check in read_checks(written(text), format_name)]
+    assert [(check.name, check.outcome, check.severity) for check in checks] == expected
+
+
+@pytest.mark.parametrize("format_name", sorted(FORMATS))
+def test_a_byte_order_mark_is_no_fault(format_name: str) -> None:
+    """Some shells write one before the text."""
+    text = sample(format_name)
+    assert read_checks(written("\ufeff" + text), format_name) == read_checks(written(text), format_name)
+
+
+def test_keys_that_half_a_character_tells_apart_are_refused() -> None:
+    """Mending the text must not let one result hide another."""
+    assert "half a character" in refused('{"run_results": {"a\\ud800": 1, "a\\ud801": 2}}', "great_expectations")
 
 
 @pytest.mark.parametrize("format_name", JSON_FORMATS)

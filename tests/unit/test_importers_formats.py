@@ -12,7 +12,7 @@ import pytest
 
 from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
-from flywheel_mlflow.importers import read_checks
+from flywheel_mlflow.importers import read_checks, sniff
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "importers"
 PASSED, FAILED, SKIPPED, ERROR = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED, Outcome.ERROR
@@ -301,6 +301,12 @@ def test_a_checkpoint_cannot_claim_success_over_a_failed_validation(file: str) -
     )
 
 
+def test_an_infinite_mean_is_observed_not_refused() -> None:
+    """What no JSON number can say stands as text, in the message too."""
+    (check,) = read_checks(FIXTURES / "great_expectations_infinity.json", "great_expectations")
+    assert (check.outcome, check.message, check.details["observed_value"]) == (FAILED, "observed Infinity", "Infinity")
+
+
 # --- dbt ----------------------------------------------------------------------------------------------------------
 
 
@@ -354,6 +360,12 @@ def test_run_results_outside_the_documented_schema_are_refused(edit: Edit, words
     assert words in faults_after("dbt_run_results.json", "dbt", edit)
 
 
+def test_a_count_of_failures_that_is_a_text_is_the_reason() -> None:
+    """Some adapters write a text where the count belongs."""
+    (check,) = read_checks(FIXTURES / "dbt_failures_text.json", "dbt")
+    assert (check.outcome, check.message, check.details["failures"]) == (FAILED, "Test failure", "Test failure")
+
+
 # --- OpenLineage --------------------------------------------------------------------------------------------------
 
 
@@ -401,6 +413,64 @@ def without_facets(document: Any) -> None:
 def test_an_event_with_an_unknown_word_or_without_results_is_refused(edit: Edit, words: str) -> None:
     """An unknown status is never a pass, and an event without test facets is not evidence."""
     assert words in faults_after("openlineage_event.json", "openlineage", edit)
+
+
+@pytest.mark.parametrize("file", ["openlineage_list.json", "openlineage.ndjson"])
+def test_several_events_are_read_as_one_document(file: str) -> None:
+    """A list of events and a file with one event a line give the checks of all of them, and are recognised."""
+    assert sniff(FIXTURES / file) == "openlineage"
+    assert outcomes(read_checks(FIXTURES / file, "openlineage")) == {"t.id.unique": PASSED, "t.id.not_null": FAILED}
+
+
+def assertion_event(success: bool, run: str | None = "r1", **more: Any) -> dict[str, Any]:
+    """A run event, or without a run a dataset event, with one assertion on its dataset."""
+    facets = {"dataQualityAssertions": {"assertions": [{"assertion": "unique", "success": success}]}}
+    dataset = {"namespace": "n", "name": "t", "facets": facets}
+    if run is None:
+        return {"eventTime": "2026-10-01T09:00:00Z", "dataset": dataset} | more
+    return {"run": {"runId": run}, "job": {"namespace": "n", "name": "j"}, "inputs": [dataset], "outputs": None} | more
+
+
+def test_what_a_run_reports_again_is_one_result() -> None:
+    """The same facet in a later event of the same run is no second attempt; in another run it is."""
+    (again,) = read_document([assertion_event(True), assertion_event(True)], "openlineage")
+    assert (again.outcome, again.details) == (PASSED, {"type": "unique"})
+    (changed,) = read_document([assertion_event(True), assertion_event(False)], "openlineage")
+    assert (changed.outcome, changed.details["outcomes"]) == (FAILED, "passed, failed")
+    (rerun,) = read_document([assertion_event(False), assertion_event(False, "r2")], "openlineage")
+    assert rerun.details["attempts"] == 2
+
+
+def test_dataset_events_job_events_and_the_answer_of_a_server_are_read() -> None:
+    """An event may have no run, a facet may have been deleted, and events may lie in an object."""
+    start = {"run": {"runId": "r"}, "job": {"name": "j"}, "inputs": [], "eventType": "START"}
+    gone = assertion_event(True)
+    gone["inputs"][0]["facets"]["dataQualityAssertions"] = {"_deleted": True}
+    job = {key: value for key, value in assertion_event(False).items() if key != "run"}
+    assert outcomes(read_document([start, assertion_event(True, None)], "openlineage")) == {"t.unique": PASSED}
+    assert outcomes(read_document({"events": [start, gone, job], "totalCount": 3}, "openlineage")) == {
+        "t.unique": FAILED
+    }
+    assert sniff(Path("document.json")) == "openlineage"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"run": {}, "job": {"name": "j"}}\n{"run": ', "document:2: not JSON"),
+        ('{"run": {}, "job": {"name": "j"}}\n\n7', "document:3: the document must be a JSON object"),
+        ('{"run": {}, "job": {"name": "j"}}\n{"run": {}, "job": {}}', "document:2: job.name: missing"),
+        ('[{"run": {}, "job": {"name": "j"}}, {"job": {"name": 1}}]', "[1].job.name"),
+        ('{"run": {}, "job": {"name": "j"}}\n{"run": {}, "job": {"name": "j"}}', "no check results"),
+    ],
+)
+def test_one_event_that_is_none_spoils_the_document(text: str, words: str) -> None:
+    """A document is taken whole or refused whole, with the line or the place in the list."""
+    path = Path("document")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DocumentError) as caught:
+        read_checks(path, "openlineage")
+    assert words in caught.value.diagnostics()
 
 
 # --- published projects -------------------------------------------------------------------------------------------

@@ -30,8 +30,14 @@ RESULTS: dict[str, Any] = {
         },
         "mmlu": {"alias": "mmlu", " ": " "},
         "odd": {"acc,none": "high"},
+        "bare": {"acc,none": 0.5, "acc_stderr,none": "high"},
+        "nan": {"acc,none": "NaN"},
     },
-    "n-samples": {"asdiv": {"original": 2305, "effective": 100}, "gsm8k": {"original": 1319, "effective": 200}},
+    "n-samples": {
+        "asdiv": {"original": 2305, "effective": 100},
+        "bare": {"effective": "all"},
+        "gsm8k": {"original": 1319, "effective": 200},
+    },
     "higher_is_better": {"asdiv": {"acc": True}},
 }
 
@@ -53,6 +59,8 @@ def read(path: str) -> KpiValue | None:
         ('results.asdiv["acc,none"]', KpiValue(0.92, 100)),
         ('gsm8k["exact_match,strict-match"]', KpiValue(0.5, 200, 0.05)),
         ("gsm8k.exact_match,flexible-extract", KpiValue(0.75, 200, 0.04)),
+        ("bare.acc", KpiValue(0.5)),
+        ("nan.acc", KpiValue(None)),
         ("mmlu.acc", None),
         ("asdiv", None),
         ("nowhere.acc", None),
@@ -60,7 +68,7 @@ def read(path: str) -> KpiValue | None:
     ],
 )
 def test_value_size_and_error_come_together(path: str, value: KpiValue | None) -> None:
-    """A task and a metric are enough; "N/A" is unknown, and what is not there is not made up."""
+    """A task and a metric are enough; what is no number is unknown, and what is not there is not made up."""
     assert read(path) == value
 
 
@@ -124,7 +132,7 @@ def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, valu
         ({"id": "q"}, "no outcome"),
         ({"id": "q", "outcome": "yes"}, "not a number but str"),
         ({"id": "q", "outcome": [1]}, "not a number but list"),
-        ('{"id": "q", "outcome": NaN}', "NaN"),
+        ('{"id": "q", "outcome": NaN}', "nan"),
         ('{"id": "q", "outcome": 1e999}', "inf"),
         ({"id": "first", "outcome": 1}, "that of line 1 too"),
         ("[1]", "must be an object"),
@@ -154,6 +162,12 @@ def test_samples_of_the_harness_are_read_as_they_are(tmp_path: Path) -> None:
     lines = [harness(0, doc_hash="f" * 64), harness(1, acc=0.0, doc_hash="e" * 64)]
     assert sampled(tmp_path, *lines, path="asdiv.acc") == {f"0:{'f' * 16}": 1.0, f"1:{'e' * 16}": 0.0}
     assert sampled(tmp_path, harness(0), path='asdiv["acc,none"]') == {"0": 1.0}
+
+
+def test_an_infinite_likelihood_beside_the_outcome_is_no_fault(tmp_path: Path) -> None:
+    """The harness writes the log-likelihood of an impossible answer as -Infinity."""
+    lines = [json.dumps(harness(0, resps=[[float("-inf"), False]])), json.dumps(harness(1, acc=0.0, ppl=float("nan")))]
+    assert sampled(tmp_path, *lines, path="acc") == {"0": 1.0, "1": 0.0}
 
 
 def test_one_filter_of_the_harness_is_chosen(tmp_path: Path) -> None:

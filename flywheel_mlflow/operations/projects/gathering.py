@@ -35,6 +35,7 @@ from flywheel_mlflow.evidence.runs import (
 from flywheel_mlflow.evidence.samples import MAX_SAMPLES, KpiSamples
 from flywheel_mlflow.feedback.failures import KpiFailures, kept_failures
 from flywheel_mlflow.feedback.tasks import Task, tasks_file
+from flywheel_mlflow.importers.lm_eval import UNKNOWN
 from flywheel_mlflow.promises.contract import Contract, Kpi, MetricUse
 
 RESERVED = ("flywheel.", "mlflow.")
@@ -267,13 +268,19 @@ class Gathering:
         return tuple(check.name for check in self.checks if check.outcome is Outcome.PASSED)
 
     def missing_paths(self) -> tuple[str, ...]:
-        """What of the contract's paths leads nowhere, one sentence each; a null is an answer."""
+        """What of the contract's paths leads nowhere, one sentence each; a null is an answer.
+
+        A size or standard error of "N/A" is none: nobody would notice otherwise.
+        """
 
         def is_given(use: MetricUse) -> bool:
             names = (*metric_names(use.path), *([use.owner] if use.key == "path" else ()))
             if use.key == "path" and use.owner in self.kpis:
                 return True
-            return is_there(self.document, use.path) or any(name in self.metrics for name in names)
+            if any(name in self.metrics for name in names):
+                return True
+            is_detail = use.key in {"n_path", "stderr_path"}
+            return is_there(self.document, use.path) and not (is_detail and _says_unknown(self.document, use.path))
 
         return tuple(f"{use}: nothing at {use.path}" for use in self.contract.metric_paths() if not is_given(use))
 
@@ -295,10 +302,10 @@ class Gathering:
                 where=self._place,
                 hint="write the value there, or correct the path in project.yaml",
             )
-        size = self._number_at(kpi.n_path)
+        size = self._detail_at(kpi.n_path)
         if size is not None and (size < 0 or int(size) != size):
             raise InputError(f"the sample size at {kpi.n_path} is {size}, not a count", where=self._place)
-        stderr = self._number_at(kpi.stderr_path)
+        stderr = self._detail_at(kpi.stderr_path)
         if stderr is not None and stderr < 0:
             raise InputError(f"the standard error at {kpi.stderr_path} is {stderr}, below 0", where=self._place)
         return KpiValue(
@@ -307,6 +314,9 @@ class Gathering:
             stderr if kpi.stderr_path is not None else read.stderr,
         )
 
+    def _detail_at(self, path: str | None) -> float | None:
+        return None if path is not None and _says_unknown(self.document, path) else self._number_at(path)
+
     def _number_at(self, path: str | None) -> float | None:
         if path is None:
             return None
@@ -314,6 +324,12 @@ class Gathering:
         if value is None:
             value = next((self.metrics[name] for name in metric_names(path) if name in self.metrics), None)
         return None if value is None else number(path, value, place=self._place)
+
+
+def _says_unknown(document: Mapping[str, Any], path: str) -> bool:
+    """Whether a word stands there with which a tool says that it knows no number."""
+    value = value_at(document, path)
+    return isinstance(value, str) and value in UNKNOWN
 
 
 def as_check(

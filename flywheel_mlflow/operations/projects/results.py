@@ -150,7 +150,7 @@ def _read_results(contract: Contract, folder: Path) -> tuple[dict[str, Any], tup
     metrics_file = _the_file(folder, contract.results.metrics)
     foreign = contract.results.metrics_format != "json"
     try:
-        document = parse_json(read_text(metrics_file), name=str(metrics_file), allow_nan=foreign)
+        document = parse_json(read_text(metrics_file), name=str(metrics_file), foreign=foreign)
         if not isinstance(document, dict):
             fault = Fault(str(metrics_file), 1, "", "a metrics document is an object of names and values")
             raise DocumentError([fault])
