@@ -120,6 +120,9 @@ def export_command(
     version: Version,
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
     sign: Annotated[Path | None, typer.Option(help="Sign the ledger's end with this key if no server does.")] = None,
+    croissant: Annotated[
+        bool, typer.Option("--croissant", help="Add the data, each interface with a croissant.json.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Export a release with the ledger into a folder. `flywheel verify` reads it without a server."""
@@ -129,7 +132,8 @@ def export_command(
 
     session = open_session(context)
     sign_head = partial(session.act, "sign-head", version=version)
-    files = export_release(session.acting, version, out, sign=sign_head, key=read_key(sign) if sign else None)
+    key = read_key(sign) if sign else None
+    files = export_release(session.acting, version, out, sign=sign_head, key=key, croissant=croissant)
     show_releases.exported(files, out, as_json=as_json)
 
 
@@ -363,10 +367,14 @@ def pull(
     out: Annotated[Path, typer.Option(help="The folder to put the data into.")],
     at: Annotated[str, typer.Option(help="production, staging or a release's number.")] = "production",
     flywheel: Annotated[str, typer.Option(help="The flywheel's name, where its files are not at hand.")] = "",
+    croissant: Annotated[
+        bool, typer.Option(help="Describe the data in a croissant.json beside them. Reads JSONL once more.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Download an interface's data. They are compared with their digest."""
     from flywheel_mlflow.cli import progress, show_releases
+    from flywheel_mlflow.operations.projects.describing import released_by, write_croissant
     from flywheel_mlflow.operations.projects.resolving import consumer_settings, pull_interface, resolve_interface
     from flywheel_mlflow.tracking import connect
 
@@ -376,6 +384,8 @@ def pull(
     found = resolve_interface(tracking, interface, at)
     with progress.working(f"downloading {interface} of release {found.release}"):
         path = pull_interface(tracking, found, out)
+    if croissant:
+        write_croissant(tracking, found, path, released_by(found, name), out / interface)
     show_releases.pulled(found, path, as_json=as_json)
 
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flywheel_mlflow.base.canonical import document_json
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.console.answers import HEADERS, page_answer, trouble_answer
 from flywheel_mlflow.console.callers import foreign_origin
 from flywheel_mlflow.console.embedding import report_answer
 from flywheel_mlflow.console.front import Front, asked
 from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.operations.reading.interfaces import croissant
 from flywheel_mlflow.operations.reading.kinds import PAGES, PageKind
 from flywheel_mlflow.operations.reading.reader import PageQuery
 from flywheel_mlflow.reports.pages.addresses import PAGES as PLACE
@@ -53,6 +55,7 @@ class PageRoutes:
         return [
             Route(place, self.entrance, methods=["GET"]),
             Route(f"{place}/drift/report", self._serving("", self._report), methods=["GET"]),
+            Route(f"{place}/croissant/{{interface}}", self._serving("", self._croissant), methods=["GET"]),
             *shown,
             # Without these MLflow would answer, in its own way, for what is below our own address.
             Route(rest, self._serving("", self._nothing), methods=["GET"]),
@@ -87,6 +90,14 @@ class PageRoutes:
 
     def _report(self, request: Request, who: Identity) -> Response:
         return report_answer(self._front.session(who), PageQuery(asked(request)), request.headers)
+
+    def _croissant(self, request: Request, who: Identity) -> Response:
+        from starlette.responses import Response
+
+        reader = self._front.reader(self._front.session(who))
+        server = f"{request.url.scheme}://{request.url.netloc}{reader.addresses.prefix}"
+        document = croissant(reader, PageQuery(asked(request)), server)
+        return Response(document_json(document), headers=HEADERS, media_type="application/ld+json")
 
     def _nothing(self, request: Request, who: Identity) -> Response:  # noqa: ARG002 - as all of these
         told = InputError("the console has no page at this address", hint="start from the overview")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.errors import InputError, StorageError
@@ -18,6 +19,14 @@ BLOCK_BYTES = 1 << 20
 CARD_FILE = "card.json"
 
 _SUFFIXES = {"jsonl": (".jsonl", ".ndjson", ".json"), "parquet": (".parquet", ".pq")}
+
+
+class Named(Protocol):
+    """What has a name relative to the data's root."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +178,7 @@ def file_digest(file: DataFile) -> str:
         raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(file.path)) from error
 
 
-def joint_digest(files: Sequence[DataFile], digests: Sequence[str], *, single: bool) -> str:
+def joint_digest(files: Sequence[Named], digests: Sequence[str], *, single: bool) -> str:
     """The digest of the data: a single file's own, or one over sorted names with their digests."""
     if single:
         return digests[0]

@@ -17,6 +17,7 @@ PROFILES = "flywheel/profiles"
 CARDS = "flywheel/cards"
 SAMPLES = "flywheel/samples"
 FAILURES = "flywheel/failures"
+FILES = "flywheel/files"
 CHECKS = "flywheel/checks.json"
 
 
@@ -37,6 +38,10 @@ class LoggedProfiles:
     def card(self, run_id: str, interface: str, folder: Path) -> str | None:
         """The data card of one interface as its JSON text; None when the run logged none."""
         return self._artifacts.text(run_id, f"{CARDS}/{interface}.json", folder)
+
+    def files(self, run_id: str, interface: str, folder: Path) -> str | None:
+        """The names, sizes and digests of the data files of one interface as JSON; None when the run logged none."""
+        return self._artifacts.text(run_id, f"{FILES}/{interface}.json", folder)
 
     def profiles(self, run_id: str, folder: Path) -> dict[str, Profile | FlywheelError]:
         """The profile of each interface the run logged, or why it cannot be read."""

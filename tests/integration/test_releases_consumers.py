@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from croissant_reading import described_fields, expected, opened, read_croissant
 from releases_bench import INTERFACE, MANAGER, ReleasesBench, reconnected, releases_on
 from servers.proxy import CountingProxy, Meddler
 from servers.spoiling import artifact_file, spoilt_file
@@ -86,8 +87,28 @@ def test_resolve(standing: ReleasesBench, tmp_path: Path) -> None:
     assert (told["uri"], told["digest"]) == (by_name.uri, by_name.digest)
     pulled = standing.command("pull", INTERFACE, "--at", "1", "--out", tmp_path, "--json").json
     assert len(Path(pulled["path"]).read_text().splitlines()) == 6
+    found_again = read_croissant(tmp_path / INTERFACE / "croissant.json", INTERFACE)
+    assert len(found_again) == 6
+    bare = standing.command("pull", INTERFACE, "--at", "2", "--out", tmp_path / "bare", "--no-croissant")
+    assert (bare.code, (tmp_path / "bare" / INTERFACE / "croissant.json").exists()) == (0, False)
     again = standing.command("pull", INTERFACE, "--at", "1", "--out", tmp_path)
     assert (again.code, "choose another --out" in again.err) == (2, True)
+
+
+def test_export_with_data(standing: ReleasesBench, tmp_path: Path) -> None:
+    """`--croissant` adds the data of a release with a document that says which release it is; verify holds as before."""
+    told = standing.command("release", "export", "2", "--out", tmp_path / "export", "--croissant", "--json").json
+    document = tmp_path / "export" / "data" / INTERFACE / "croissant.json"
+    assert document.relative_to(tmp_path / "export").as_posix() in told["files"]
+    pin = standing.bench.tracking.releases.version(2).pins[INTERFACE]
+    metadata = opened(document).metadata
+    assert metadata.version == f"2.0.0+{pin.digest}"
+    assert "iteration 2, release 2" in metadata.cite_as
+    (data,) = (path for path in document.parent.rglob("*.jsonl"))
+    written = [json.loads(line) for line in data.read_text().splitlines()]
+    fields = described_fields(document, INTERFACE)
+    assert read_croissant(document, INTERFACE) == [expected(row, fields) for row in written]
+    assert standing.command("verify", tmp_path / "export").code == 0
 
 
 def test_stages_follow(standing: ReleasesBench) -> None:

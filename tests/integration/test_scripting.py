@@ -92,8 +92,8 @@ def test_a_release_to_production_and_back(crew: ReleasesBench, tmp_path: Path) -
     assert told.verdict in ("PASS", "INCONCLUSIVE", "BLOCK")
     assert len(told.to_frame()) == len(told.findings)
     assert wheel.verify(1).to_frame()["name"].size > 0
-    files = wheel.export(1, tmp_path / "export")
-    assert files
+    files = wheel.export(1, tmp_path / "export", croissant=True)
+    assert f"data/{INTERFACE}/croissant.json" in files
     assert wheel.interfaces().interfaces[0].release == 1
 
 

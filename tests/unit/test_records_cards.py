@@ -1,4 +1,4 @@
-"""Tests of data cards and their export."""
+"""Tests of data cards."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from flywheel_mlflow.base.errors import DocumentError
-from flywheel_mlflow.promises.contract import InterfaceOut
-from flywheel_mlflow.records import DataCard, load_card, measure, to_croissant
+from flywheel_mlflow.records import load_card
 
 CARD = {
     "source": "https://commoncrawl.org/",
@@ -52,40 +51,3 @@ def test_a_card_must_be_an_object(tmp_path: Path) -> None:
     """A list is no card."""
     with pytest.raises(DocumentError, match="an object"):
         load_card(_write(tmp_path / "card.json", []))
-
-
-def test_croissant_has_what_the_specification_demands(tmp_path: Path) -> None:
-    """The document conforms to 1.0, points at each file by sha256 and types each plain field."""
-    _write(tmp_path / "a.jsonl", {"id": "1", "score": 0.5, "tags": []})
-    spec = InterfaceOut.model_validate({"name": "rows", "title": "Rows", "format": "jsonl", "schema": "free"})
-    measured = measure(tmp_path / "a.jsonl", spec)
-    document = to_croissant(DataCard.model_validate(CARD), measured, "rows")
-    for key in (
-        "@context",
-        "@type",
-        "conformsTo",
-        "name",
-        "description",
-        "license",
-        "url",
-        "distribution",
-        "recordSet",
-    ):
-        assert document[key]
-    assert document["conformsTo"] == "http://mlcommons.org/croissant/1.0"
-    assert document["distribution"][0]["sha256"] == measured.version.digest
-    fields = {field["name"]: field["dataType"] for field in document["recordSet"][0]["field"]}
-    assert fields == {"id": "sc:Text", "score": "sc:Float"}
-    json.dumps(document, allow_nan=False)
-
-
-def test_croissant_of_a_directory_describes_a_file_set(tmp_path: Path) -> None:
-    """Fields of several files refer to the set of them."""
-    for name in ("a", "b"):
-        _write(tmp_path / f"{name}.jsonl", {"id": name})
-    spec = InterfaceOut.model_validate({"name": "rows", "title": "Rows", "format": "jsonl", "schema": "free"})
-    document = to_croissant(DataCard.model_validate(CARD), measure(tmp_path, spec), "rows")
-    kinds = [item["@type"] for item in document["distribution"]]
-    assert kinds == ["cr:FileObject", "cr:FileObject", "cr:FileSet"]
-    source = document["recordSet"][0]["field"][0]["source"]
-    assert source["fileSet"] == {"@id": document["distribution"][2]["@id"]}

@@ -12,6 +12,7 @@ from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.base.errors import InputError, RecordError, Refused, UnknownName
 from flywheel_mlflow.operations.printable import Printable
+from flywheel_mlflow.operations.projects.describing import data_format
 from flywheel_mlflow.operations.projects.resolving import (
     Resolved,
     consumer_settings,
@@ -101,16 +102,14 @@ class LoadedInterface:
         return polars.from_arrow(self.to_arrow())
 
     def _format(self) -> str:
-        from flywheel_mlflow import records
-
-        names = [file.name.lower() for file in records.find_files(self.path, "opaque")]
-        if self.version.rows is None:
+        kind = data_format(self.path, self.version.rows)
+        if kind == "opaque":
             raise InputError(
                 f"{self.version.interface} is opaque: its files are not known to be records",
                 where=str(self.path),
                 hint="read the files at `path` with what made them",
             )
-        return "parquet" if all(name.endswith((".parquet", ".pq")) for name in names) else "jsonl"
+        return kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -354,6 +354,7 @@ class ProjectRun(MlflowNames):
         documents |= {f"samples/{name}.json": found for name, found in self._gathering.samples.items()}
         documents |= {f"failures/{name}.json": found for name, found in self._gathering.failures.items() if found.total}
         for name, measured in self._measured.items():
+            documents[f"files/{name}.json"] = measured.files
             if measured.profile is not None:
                 documents[f"profiles/{name}.json"] = measured.profile
             if measured.card is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.base.errors import FlywheelError, UnknownName
+from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.evidence.lineage import producers
 from flywheel_mlflow.operations.assembly.iterations import MOST_ITERATIONS
 from flywheel_mlflow.operations.deciding import is_trouble
@@ -18,6 +19,8 @@ from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.turns import Turn, find_turn, record_facts_at
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.records.cards import card_from_json
+from flywheel_mlflow.records.croissant import Provenance, measured_files, to_croissant
+from flywheel_mlflow.records.data_fields import recorded_fields
 from flywheel_mlflow.records.profiles import Profile, profile_from_json
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.interface import (
@@ -49,11 +52,71 @@ def interface(reader: Reader, asked: PageQuery) -> Page:
         if name not in makers:
             raise UnknownName("interface", name, makers)
         return promised_interface_page(name, contracts[makers[name]], contracts, reader.addresses)
+    return interface_page(_with_logged(reader, turn, _facts(reader, turn, name)), reader.addresses)
+
+
+def croissant(reader: Reader, asked: PageQuery, server: str) -> dict[str, Any]:
+    """One interface in an iteration, the newest unasked, as a Croissant document; ``server`` is its own address.
+
+    Raises:
+        UnknownName: no such interface, or no version of it. InputError: its run left no list of its files.
+    """
+    name = asked.word("interface") or ""
+    turn = find_turn(reader, asked.whole("iteration"))
+    if turn is None:
+        raise UnknownName("interface", name, ())
+    facts = _facts(reader, turn, name)
+    producer, recorded = facts.producer, facts.recorded
+    if producer is None or recorded is None or recorded.version is None:
+        raise UnknownName("version of the interface", name, ())
+    version = recorded.version
+    run_id, _, place = version.uri.removeprefix("runs:/").partition("/")
+    text = _text(partial(reader.session.tracking.profiles.files, run_id, name))
+    files = measured_files(text, version.digest) if text is not None else None
+    if files is None:
+        raise InputError(
+            f"the run that made {name} left no list of its files",
+            where=f"run {run_id}",
+            hint=f"`flywheel pull {name}` writes the document beside the data",
+        )
+    card = _with_logged(reader, turn, facts).card
+
+    def url_of(file: str) -> str:
+        inside = place if place.endswith(f"/{file}") and len(files) == 1 else f"{place}/{file}"
+        return f"{server}/get-artifact?{urlencode({'path': inside, 'run_uuid': run_id})}"
+
+    return to_croissant(
+        name,
+        digest=version.digest,
+        data_format=recorded.format,
+        files=files,
+        fields=recorded_fields(version.fields),
+        card=card,
+        origin=Provenance(
+            project=producer.project_id,
+            owner=producer.owner,
+            flywheel=reader.session.flywheel.name,
+            title=recorded.title,
+            role=recorded.role,
+            iteration=turn.recorded.iteration,
+        ),
+        url_of=url_of,
+    )
+
+
+def _facts(reader: Reader, turn: Turn, name: str) -> InterfaceFacts:
+    """What the assembly recorded of an interface.
+
+    Raises:
+        UnknownName: neither the assembly nor a contract knows it.
+    """
+    contracts = reader.session.flywheel.contracts
+    makers = producers(contracts.values())
     facts = InterfaceFacts(name, contracts, record_facts_at(reader, turn), ())
     if facts.recorded is None and name not in makers:
         recorded = {item.name for project in facts.page.record.projects for item in project.interfaces_out}
         raise UnknownName("interface", name, {*makers, *recorded})
-    return interface_page(_with_logged(reader, turn, facts), reader.addresses)
+    return facts
 
 
 def _with_logged(reader: Reader, turn: Turn, facts: InterfaceFacts) -> InterfaceFacts:

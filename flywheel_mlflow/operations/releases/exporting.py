@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flywheel_mlflow.assembly import deliverables
+from flywheel_mlflow.assembly.bundle import REGISTRY
 from flywheel_mlflow.base.canonical import canonical_json, document_json, plain
 from flywheel_mlflow.base.documents import parse_json
 from flywheel_mlflow.base.errors import DocumentError, InputError
@@ -14,14 +16,17 @@ from flywheel_mlflow.base.signing import Signature, SigningKey, is_signed
 from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.decisions.ledger import Event
 from flywheel_mlflow.decisions.releases import Release
-from flywheel_mlflow.operations.bundles import bundle_files
+from flywheel_mlflow.operations.bundles import bundle_files, fetch_bundle
 from flywheel_mlflow.operations.deciding import Session, read_consistent_snapshot
+from flywheel_mlflow.operations.projects.describing import write_croissant
+from flywheel_mlflow.operations.projects.resolving import pull_interface, resolved_pin
 from flywheel_mlflow.operations.releases.attesting import envelope, release_statement, signed_words
 from flywheel_mlflow.promises.blueprint import Blueprint
 
 EXPORT = "export.json"
 EVENTS = "ledger.jsonl"
 BUNDLE_FOLDER = "bundle"
+DATA_FOLDER = "data"
 ATTESTATION = "attestation.intoto.json"
 FORMAT_VERSION = 1
 #: What is signed is an end of a ledger, and can be taken for nothing else.
@@ -72,15 +77,23 @@ def _exported(session: Session, release: Release, events: Sequence[Event]) -> di
 
 
 def export_release(
-    session: Session, version: int, out: Path, *, sign: Callable[[], Mapping[str, Any]], key: SigningKey | None = None
+    session: Session,
+    version: int,
+    out: Path,
+    *,
+    sign: Callable[[], Mapping[str, Any]],
+    key: SigningKey | None = None,
+    croissant: bool = False,
 ) -> tuple[str, ...]:
     """Write the bundle of a release and the whole ledger below ``out``; the files' names.
 
     ``sign`` does the act ``sign-head``: the server signs where the ledger ended and what was exported, or else the
-    ``key`` does; unsigned there is no attestation.
+    ``key`` does; unsigned there is no attestation. ``croissant`` adds the data of every interface, each in a folder
+    of its own with a Croissant document.
 
     Raises:
-        InputError: the folder is not empty. Refused: the ledger does not hold. UnknownName: no such release.
+        InputError: the folder is not empty. UnknownName: no such release.
+        Refused: the ledger does not hold, or data are not what was released.
     """
     if out.exists() and any(out.iterdir()):
         raise InputError("the folder is not empty", where=str(out), hint="choose another --out")
@@ -108,7 +121,34 @@ def export_release(
         }
     )
     write_files(files, out)
-    return tuple(sorted(files))
+    data = _export_data(session, release, out / DATA_FOLDER) if croissant else ()
+    return tuple(sorted([*files, *(path.relative_to(out).as_posix() for path in data)]))
+
+
+def _export_data(session: Session, release: Release, out: Path) -> tuple[Path, ...]:
+    """The data of every interface that a release pins, each beside its Croissant document; all files."""
+    from flywheel_mlflow.records.croissant import Provenance
+
+    bundle = fetch_bundle(session.tracking, release)
+    registry = deliverables.read_document(deliverables.REGISTRY, bundle.files[REGISTRY])
+    made = {item.name: (entry, item) for entry in registry for item in entry.interfaces_out}
+    for pin in bundle.pins:
+        found = resolved_pin(pin, release.version)
+        entry, promised = made[pin.interface]
+        origin = Provenance(
+            project=pin.project,
+            owner=entry.owner,
+            flywheel=session.flywheel.name,
+            title=promised.title,
+            role=promised.role,
+            iteration=pin.iteration,
+            release=release.version,
+            published=release.at.date().isoformat(),
+            licence=pin.licence,
+        )
+        data = pull_interface(session.tracking, found, out)
+        write_croissant(session.tracking, found, data, origin, out / pin.interface)
+    return tuple(path for path in out.rglob("*") if path.is_file())
 
 
 def head_signer(document: Mapping[str, Any], blueprint: Blueprint) -> str | None:

@@ -158,12 +158,18 @@ class Acts:
         answer = self._act("notify-test", channel=channel, to=to, dry_run=dry_run)
         return Table(f"test of the channel {channel}", (answer,))
 
-    def export(self, version: int, out: str | Path, *, key: str | Path | None = None) -> tuple[str, ...]:
-        """Write a release's bundle, the ledger and its signed end below ``out``; the files' names."""
+    def export(
+        self, version: int, out: str | Path, *, key: str | Path | None = None, croissant: bool = False
+    ) -> tuple[str, ...]:
+        """Write a release's bundle, the ledger and its signed end below ``out``; the files' names.
+
+        With ``croissant`` also the data of every interface, each with a Croissant document beside it.
+        """
         from flywheel_mlflow.operations.releases.exporting import export_release
 
         sign = partial(self._act, "sign-head", version=version)
-        return export_release(self.session, version, Path(out), sign=sign, key=_key_at(key) if key else None)
+        signer = _key_at(key) if key else None
+        return export_release(self.session, version, Path(out), sign=sign, key=signer, croissant=croissant)
 
     def open_risk(
         self,

@@ -55,6 +55,10 @@ class Addresses:
         """One interface."""
         return self._page("interfaces", name, iteration=iteration)
 
+    def croissant(self, name: str, iteration: int | None = None) -> str:
+        """One interface as a Croissant document."""
+        return self._page("croissant", name, iteration=iteration)
+
     def drift(self, iteration: int | None = None, against: str | int | None = None) -> str:
         """The review of a comparison."""
         return self._page("drift", iteration=iteration, against=against)

@@ -92,7 +92,7 @@ def interface_page(facts: InterfaceFacts, addresses: Addresses) -> Page:
         trail=(Cell("Interfaces", href=addresses.interfaces(links.iteration)), Cell(facts.name)),
         lead=tuple(_lead(facts)),
         sections=(
-            _version(facts, producer),
+            _version(facts, producer, addresses),
             _schema(facts),
             _consumers(facts),
             _impact(facts),
@@ -157,7 +157,7 @@ def _lead(facts: InterfaceFacts) -> Iterator[Cell]:
     yield Cell(f"Declared consumers: {found.text}.", found.tone)
 
 
-def _version(facts: InterfaceFacts, producer: Entry | None) -> Section:
+def _version(facts: InterfaceFacts, producer: Entry | None, addresses: Addresses) -> Section:
     links, recorded = facts.page.links, facts.recorded
     pairs: list[Pair] = []
     if producer is not None:
@@ -179,6 +179,8 @@ def _version(facts: InterfaceFacts, producer: Entry | None) -> Section:
     ]
     if run_id and producer:
         pairs.append(Pair("Logged by run", Cell(run_id, kind="code", href=links.run(run_id, producer.project_id))))
+        document = addresses.croissant(facts.name, facts.page.iteration)
+        pairs.append(Pair("For dataset tools", Cell("Croissant document", href=document)))
     return Section("version", "Version", pairs=tuple(pairs))
 
 
@@ -400,5 +402,6 @@ def _commands(facts: InterfaceFacts) -> Section:
         commands=(
             Command(f"flywheel impact {name} --iteration {turn}", "the same impact on the command line"),
             Command(f"flywheel resolve {name}", "where the version of the release in production is"),
+            Command(f"flywheel pull {name} --out data", "its data, with a Croissant document beside them"),
         ),
     )

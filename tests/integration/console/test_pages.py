@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from croissant_reading import read_croissant
+from mlcroissant._src.core import constants
 from releases_bench import MANAGER, OTHER, REVIEWER
 from servers.console import HALF_IN, SHUT_OUT, VIEWER, ConsoleServer
-from servers.plugin import ADMIN, signed_in
+from servers.plugin import ADMIN, password, signed_in
 
 from flywheel_mlflow.operations.reading.kinds import PAGES
 
@@ -91,12 +93,33 @@ def test_whoever_may_not_read_the_model_sees_nothing(console: ConsoleServer) -> 
 def test_a_project_is_shown_to_whoever_may_read_it(console: ConsoleServer) -> None:
     """A person shut out of one project's experiment sees what the assembly says of it, and not the project's page."""
     assert console.page(HALF_IN, "/").status_code == 200
-    for path in ("/projects/p01", "/interfaces/p01_data"):
+    for path in ("/projects/p01", "/interfaces/p01_data", "/croissant/p01_data"):
         assert console.page(VIEWER, path).status_code in (200, 404)  # 404 while there is no such page
         answer = console.page(HALF_IN, path)
         if console.page(VIEWER, path).status_code == 200:
             assert answer.status_code == 403
             assert f"the experiment {console.name}/p01" in answer.text
+
+
+def test_a_croissant_document_leads_to_the_data(
+    console: ConsoleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an interface's page links to is opened by mlcroissant, which fetches the data with the reader's account."""
+    link = f'href="{console.prefix}/flywheel/croissant/p01_data?iteration='
+    assert link in console.page(VIEWER, "/interfaces/p01_data").text
+    answer = console.page(VIEWER, "/croissant/p01_data?iteration=3")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/ld+json")
+    document = tmp_path / "croissant.json"
+    document.write_text(answer.text, encoding="utf-8")
+    monkeypatch.setenv("CROISSANT_BASIC_AUTH_USERNAME", VIEWER)
+    monkeypatch.setenv("CROISSANT_BASIC_AUTH_PASSWORD", password(VIEWER))
+    downloads = type(constants.DOWNLOAD_PATH)(tmp_path / "downloads")  # not into the user's cache
+    monkeypatch.setattr(constants, "DOWNLOAD_PATH", downloads)
+    found = read_croissant(document, "p01_data")
+    assert len(found) == 8
+    assert {row["source"]["name"] for row in found}
+    assert console.page(VIEWER, "/croissant/nothing").status_code == 404
+    assert console.page(VIEWER, "/croissant/p01_data?iteration=99").status_code == 404
 
 
 def test_the_entrance_leads_to_the_overview(console: ConsoleServer) -> None:
