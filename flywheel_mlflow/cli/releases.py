@@ -385,7 +385,8 @@ def pull(
     with progress.working(f"downloading {interface} of release {found.release}"):
         path = pull_interface(tracking, found, out)
     if croissant:
-        write_croissant(tracking, found, path, released_by(found, name), out / interface)
+        with progress.working(f"describing {interface}"):
+            write_croissant(tracking, found, path, released_by(found, name), out / interface)
     show_releases.pulled(found, path, as_json=as_json)
 
 

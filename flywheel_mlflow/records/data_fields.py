@@ -109,16 +109,29 @@ def _learn_parquet(files: tuple[DataFile, ...]) -> tuple[tuple[DataField, ...], 
 
     from flywheel_mlflow.records.parquet import open_parquet
 
-    schemas, splits = [], set[Any]()
+    kinds: dict[str, list[pa.DataType]] = {}
+    splits = set[Any]()
     for file in files:
         with open_parquet(file.path) as source:
-            schemas.append(source.schema_arrow.remove_metadata())
-            column = next((name for name in SPLIT_FIELDS if name in source.schema_arrow.names), None)
-            if column is not None:
+            schema = source.schema_arrow
+            for item in schema:
+                kinds.setdefault(item.name, []).append(item.type)
+            column = next((name for name in SPLIT_FIELDS if name in schema.names), None)
+            if column is not None and _arrow_field(column, schema.field(column).type).type == "sc:Text":
                 for batch in source.iter_batches(columns=[column]):
-                    splits |= set(batch.column(0).unique().to_pylist())
-    schema = pa.unify_schemas(schemas, promote_options="permissive")
-    return tuple(_arrow_field(item.name, item.type) for item in schema), splits
+                    if len(splits) <= MAX_SPLITS:
+                        splits |= set(batch.column(0).unique().to_pylist())
+
+    def field_of(name: str) -> DataField:
+        try:
+            (joined,) = pa.unify_schemas(
+                [pa.schema([(name, kind)]) for kind in kinds[name]], promote_options="permissive"
+            )
+        except pa.ArrowException:  # text in one file, numbers in another
+            return DataField(name)
+        return _arrow_field(name, joined.type)
+
+    return tuple(map(field_of, kinds)), splits
 
 
 def _arrow_field(name: str, kind: pa.DataType) -> DataField:
@@ -160,8 +173,9 @@ def _learn_jsonl(files: tuple[DataFile, ...]) -> tuple[tuple[DataField, ...], se
         for records in reader_for(file, "jsonl").batches():
             for record in records:
                 root.see(record)
-                value = next((record[name] for name in SPLIT_FIELDS if name in record), None)
-                splits.add(value if isinstance(value, str | None) else ...)
+                if len(splits) <= MAX_SPLITS:
+                    value = next((record[name] for name in SPLIT_FIELDS if name in record), None)
+                    splits.add(value if isinstance(value, str | None) else ...)
     return root.field("").children, splits
 
 

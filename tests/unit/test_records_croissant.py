@@ -198,6 +198,17 @@ def test_splits_are_a_record_set_of_their_own(tmp_path: Path) -> None:
     assert split["references"] == {"field": {"@id": "rows-splits/name"}}
 
 
+def test_a_column_of_two_kinds_is_left_out(tmp_path: Path) -> None:
+    """Texts in one part file and numbers in another are no single type; a split that is an object is none."""
+    (tmp_path / "rows").mkdir()
+    for number, value in enumerate(["x", 1]):
+        part = {"id": [str(number)], "odd": [value], "split": [{"name": "train"}]}
+        pq.write_table(pa.table(part), tmp_path / "rows" / f"part-{number}.parquet")
+    learnt = learn_data(tmp_path / "rows", "parquet")
+    assert [field.name for field in learnt.fields if not field.is_typed] == ["odd"]
+    assert learnt.splits == ()
+
+
 @pytest.mark.parametrize("values", [[1, 2], [{"a": 1}, "x"], [None, None], [f"s{number}" for number in range(60)]])
 def test_what_is_no_name_of_a_split_makes_no_splits(tmp_path: Path, values: list[Any]) -> None:
     """Numbers, objects, nothing, or as many values as a key has."""

@@ -74,6 +74,8 @@ def card_of(tracking: Tracking, found: Resolved) -> DataCard | None:
     """The data card that lies on the run that made the data; None without one that can be read."""
     from flywheel_mlflow.records.cards import card_from_json
 
+    if not found.uri.startswith("runs:/"):
+        return None
     run_id, _, _ = found.uri.removeprefix("runs:/").partition("/")
     with scratch_folder() as folder:
         text = tracking.profiles.card(run_id, found.interface, folder)

@@ -70,13 +70,15 @@ def croissant(reader: Reader, asked: PageQuery, server: str) -> dict[str, Any]:
     if producer is None or recorded is None or recorded.version is None:
         raise UnknownName("version of the interface", name, ())
     version = recorded.version
-    run_id, _, place = version.uri.removeprefix("runs:/").partition("/")
-    text = _text(partial(reader.session.tracking.profiles.files, run_id, name))
+    scheme, _, address = version.uri.partition("runs:/")
+    run_id, _, place = address.partition("/")
+    on_run = address and not scheme
+    text = _text(partial(reader.session.tracking.profiles.files, run_id, name)) if on_run else None
     files = measured_files(text, version.digest) if text is not None else None
     if files is None:
         raise InputError(
             f"the run that made {name} left no list of its files",
-            where=f"run {run_id}",
+            where=version.uri,
             hint=f"`flywheel pull {name}` writes the document beside the data",
         )
     card = _with_logged(reader, turn, facts).card
