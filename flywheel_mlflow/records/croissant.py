@@ -146,7 +146,7 @@ def to_croissant(
         url_of: the address of a file by its name, where it does not lie beside the document.
     """
     origin = origin or Provenance()
-    distribution, reference = _distribution(name, data_format, files, url_of)
+    distribution, sources = _distribution(name, data_format, files, url_of)
     described = [card.description or card.title or "" if card else "", origin.title]
     document: dict[str, Any] = {
         "@context": dict(_CONTEXT),
@@ -166,7 +166,7 @@ def to_croissant(
     }
     known = [field for field in fields if field.is_typed]
     if known and data_format in _ENCODINGS:
-        document["recordSet"] = _record_sets(name, known, reference, splits, left_out=_left_out(fields))
+        document["recordSet"] = _record_sets(name, known, sources, splits, left_out=_left_out(fields))
     return {key: value for key, value in document.items() if value not in (None, [])}
 
 
@@ -204,7 +204,8 @@ def _constant(value: float | str | None) -> str:
 
 def _distribution(
     name: str, data_format: str, files: Sequence[MeasuredFile], url_of: Callable[[str], str] | None
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The files, and where the records of each record set come from by its name."""
     encoding = _ENCODINGS.get(data_format, "application/octet-stream")
     objects: list[dict[str, Any]] = [
         {
@@ -219,7 +220,10 @@ def _distribution(
         for file in files
     ]
     if len(objects) == 1:
-        return objects, {"fileObject": {"@id": objects[0]["@id"]}}
+        return objects, {name: {"fileObject": {"@id": objects[0]["@id"]}}}
+    if url_of:
+        # mlcroissant 1.1.1 reads no set of files that lie on a server, unless they come in an archive.
+        return objects, {f"{name}-{n}": {"fileObject": {"@id": item["@id"]}} for n, item in enumerate(objects, 1)}
     together: dict[str, Any] = {
         "@type": "cr:FileSet",
         "@id": f"{name}-files",
@@ -228,28 +232,31 @@ def _distribution(
         # Whole names: a pattern could fit what lies beside the data.
         "includes": [glob.escape(file.name) for file in files],
     }
-    if url_of:
-        together["containedIn"] = [{"@id": item["@id"]} for item in objects]
-    return [*objects, together], {"fileSet": {"@id": together["@id"]}}
+    return [*objects, together], {name: {"fileSet": {"@id": together["@id"]}}}
 
 
 def _record_sets(
-    name: str, fields: Sequence[DataField], reference: Mapping[str, Any], splits: Sequence[str], *, left_out: list[str]
+    name: str,
+    fields: Sequence[DataField],
+    sources: Mapping[str, Mapping[str, Any]],
+    splits: Sequence[str],
+    *,
+    left_out: list[str],
 ) -> list[dict[str, Any]]:
     leaves = {field.name for field in fields if not field.children}
     column = next((name for name in SPLIT_FIELDS if name in leaves), None)
     split_set = f"{name}-splits"
-    record_set: dict[str, Any] = {"@type": "cr:RecordSet", "@id": name, "name": name}
-    if left_out:
-        record_set["description"] = f"Left out, as they have no single type: {', '.join(left_out)}."
-    described = []
-    for field in fields:
-        one = _field(field, name, reference, ())
-        if splits and field.name == column:
-            one["references"] = {"field": {"@id": f"{split_set}/name"}}
-        described.append(one)
-    record_set["field"] = described
-    return [*([_split_set(split_set, splits)] if splits and column else []), record_set]
+    record_sets = [_split_set(split_set, splits)] if splits and column else []
+    for identity, reference in sources.items():
+        record_set: dict[str, Any] = {"@type": "cr:RecordSet", "@id": identity, "name": identity}
+        if left_out:
+            record_set["description"] = f"Left out, as they have no single type: {', '.join(left_out)}."
+        record_set["field"] = [_field(field, identity, reference, ()) for field in fields]
+        for field in record_set["field"]:
+            if splits and field["name"] == column:
+                field["references"] = {"field": {"@id": f"{split_set}/name"}}
+        record_sets.append(record_set)
+    return record_sets
 
 
 def _split_set(identity: str, splits: Sequence[str]) -> dict[str, Any]:
