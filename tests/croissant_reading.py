@@ -50,7 +50,7 @@ def _record(found: Mapping[str, Any], fields: Any) -> dict[str, Any]:
 def _value(found: Mapping[str, Any], field: Any) -> Any:
     if not field.sub_fields:
         return plain(found[field.id])
-    held = found.get(field.id)
+    held: Any = found.get(field.id)
     if field.is_array:
         return [_record(item, field.sub_fields) for item in held]
     return {
@@ -93,7 +93,8 @@ def _moment(value: Any) -> Any:
     return dt.datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-def described_fields(document: Path, record_set: str) -> Any:
+def described_fields(document: Path, record_set: str) -> list[dict[str, Any]]:
     """The fields of a record set as they stand in a document."""
     (found,) = (item for item in json.loads(document.read_text())["recordSet"] if item["@id"] == record_set)
-    return found["field"]
+    fields: list[dict[str, Any]] = found["field"]
+    return fields

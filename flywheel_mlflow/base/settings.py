@@ -99,6 +99,15 @@ def read_settings(root: Path, environ: Mapping[str, str], *, tracking_uri: str |
     )
 
 
+def openlineage_target(given: str | None, environ: Mapping[str, str]) -> str:
+    """Where OpenLineage events go: ``on`` (as the client is configured), a file, or empty: nowhere.
+
+    What is ``given`` wins over ``FLYWHEEL_OPENLINEAGE``; ``off`` is nowhere.
+    """
+    target = environ.get("FLYWHEEL_OPENLINEAGE", "") if given is None else given
+    return "" if target == "off" else target
+
+
 def _is_default(root: Path, uri: str) -> bool:
     """Whether ``uri`` is where MLflow itself keeps runs when it stands in ``root`` and nobody said where."""
     place = Path(unquote(uri.removeprefix("sqlite:///")))

@@ -20,6 +20,7 @@ from flywheel_mlflow.cli.releases import add_to
 from flywheel_mlflow.cli.reporting import report as report_command
 from flywheel_mlflow.cli.review import review as review_command
 from flywheel_mlflow.cli.risks import risks
+from flywheel_mlflow.cli.session import OpenLineage
 from flywheel_mlflow.cli.session import open_session as _session
 from flywheel_mlflow.cli.tasks import tasks as tasks_commands
 
@@ -267,12 +268,14 @@ def assemble(
     findings: Annotated[
         bool, typer.Option("--findings/--no-findings", help="Take failed checks, drift and rollbacks in as feedback.")
     ] = True,
+    openlineage: OpenLineage = None,
     as_json: AsJson = False,
 ) -> None:
     """Assemble an iteration. Writes the registry, stage runs, metrics, report and checks."""
     from flywheel_mlflow.base.errors import ExitCode
     from flywheel_mlflow.cli import progress, show, show_drift, show_feedback, show_notifications, show_tasks
     from flywheel_mlflow.cli.session import log_first
+    from flywheel_mlflow.operations.acts.emitting import emit_assembly
     from flywheel_mlflow.operations.acts.following import follow_up
     from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
     from flywheel_mlflow.operations.assembly.checking import read_sources
@@ -293,11 +296,17 @@ def assemble(
             resume_experiment=session.settings.experiment_id,
         )
         followed = follow_up(session.acting, assembled, drift=drift, findings=findings, step=step)
+        sent = None
+        if target := session.openlineage(openlineage):
+            step("sending OpenLineage events")
+            sent = emit_assembly(session.acting, assembled, target)
     show.assembled(assembled, session.settings, failed, followed.unrecorded, as_json=as_json)
     show_drift.after_assembly(followed.compared)
     show_feedback.noticed_after_assembly(followed.noticed)
     show_tasks.after_assembly(assembled.assembly, followed.unrecorded)
     show_notifications.unsent(followed.unsent)
+    if sent is not None:
+        show.sent(sent)
     if followed.disk_failure:
         raise followed.disk_failure
     if assembled.contradictions or failed:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flywheel_mlflow.cli.session import Context, open_session
+from flywheel_mlflow.cli.session import Context, OpenLineage, open_session
 
 releases = typer.Typer(name="release", help="Make releases and read about them.", no_args_is_help=True)
 keys = typer.Typer(name="keys", help="Keys with which people and servers sign.", no_args_is_help=True)
@@ -27,13 +27,19 @@ def create_command(
     context: Context,
     iteration: Annotated[int, typer.Option("--iteration", "-i", min=1, help="An assembled iteration.")],
     dry_run: DryRun = False,
+    openlineage: OpenLineage = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a release of an assembled iteration."""
-    from flywheel_mlflow.cli import show_releases
+    from flywheel_mlflow.cli import show, show_releases
 
-    answer = open_session(context).act("create", iteration=iteration, dry_run=dry_run)
+    session = open_session(context)
+    answer = session.act("create", iteration=iteration, dry_run=dry_run)
     show_releases.created(answer, as_json=as_json)
+    if (target := session.openlineage(openlineage)) and not dry_run:
+        from flywheel_mlflow.operations.acts.emitting import emit_release
+
+        show.sent(emit_release(session.acting, answer["version"], target))
 
 
 @releases.command("list")
@@ -202,12 +208,16 @@ def reject(
     show_releases.decided(answer, dry_run=dry_run, as_json=as_json)
 
 
-def promote(context: Context, version: Version, to: Stage, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def promote(
+    context: Context,
+    version: Version,
+    to: Stage,
+    dry_run: DryRun = False,
+    openlineage: OpenLineage = None,
+    as_json: AsJson = False,
+) -> None:
     """Move a release to a stage. Needs a current PASS of its gate."""
-    from flywheel_mlflow.cli import show_releases
-
-    answer = open_session(context, whole=False).act("promote", version=version, to=to, dry_run=dry_run)
-    show_releases.moved(answer, as_json=as_json)
+    _move(context, "promote", {"version": version, "to": to}, dry_run, openlineage, as_json)
 
 
 def rollback(
@@ -215,13 +225,25 @@ def rollback(
     reason: Reason,
     to: Annotated[int | None, typer.Option("--to", min=1, help="A release; the last good one if left out.")] = None,
     dry_run: DryRun = False,
+    openlineage: OpenLineage = None,
     as_json: AsJson = False,
 ) -> None:
     """Go back to an earlier release in production. Its data must be whole."""
-    from flywheel_mlflow.cli import show_releases
+    _move(context, "rollback", {"reason": reason, "to": to}, dry_run, openlineage, as_json)
 
-    answer = open_session(context, whole=False).act("rollback", reason=reason, to=to, dry_run=dry_run)
+
+def _move(
+    context: Context, act: str, arguments: dict[str, object], dry_run: bool, openlineage: str | None, as_json: bool
+) -> None:
+    from flywheel_mlflow.cli import show, show_releases
+
+    session = open_session(context, whole=False)
+    answer = session.act(act, **arguments, dry_run=dry_run)
     show_releases.moved(answer, as_json=as_json)
+    if (target := session.openlineage(openlineage)) and not dry_run:
+        from flywheel_mlflow.operations.acts.emitting import emit_move
+
+        show.sent(emit_move(session.acting, target))
 
 
 def override(
@@ -367,9 +389,7 @@ def pull(
     out: Annotated[Path, typer.Option(help="The folder to put the data into.")],
     at: Annotated[str, typer.Option(help="production, staging or a release's number.")] = "production",
     flywheel: Annotated[str, typer.Option(help="The flywheel's name, where its files are not at hand.")] = "",
-    croissant: Annotated[
-        bool, typer.Option(help="Describe the data in a croissant.json beside them. Reads JSONL once more.")
-    ] = True,
+    croissant: Annotated[bool, typer.Option(help="Write a croissant.json beside the data.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Download an interface's data. They are compared with their digest."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 
 Context = typer.Context
+OpenLineage = Annotated[
+    str | None,
+    typer.Option(
+        "--openlineage",
+        metavar="FILE|on|off",
+        help="Where OpenLineage events go.",
+    ),
+]
 
 
 class CommandSession:
@@ -97,6 +105,12 @@ class CommandSession:
 
             show_notifications.unsent(unsent)
         return answer
+
+    def openlineage(self, given: str | None) -> str:
+        """Where OpenLineage events go, by ``--openlineage`` or the environment."""
+        from flywheel_mlflow.base.settings import openlineage_target
+
+        return openlineage_target(given, os.environ)
 
     def approve(
         self, version: int, role: str, reason: str, *, until: datetime | None, key: Path | None, dry_run: bool

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.evidence.flywheel import Flywheel
     from flywheel_mlflow.evidence.provenance import Explanation
     from flywheel_mlflow.evidence.registry import RegistryEntry
+    from flywheel_mlflow.lineage_events import Sent
     from flywheel_mlflow.operations.assembly.assembling import Assembled
     from flywheel_mlflow.operations.assembly.checking import Checked
     from flywheel_mlflow.operations.assembly.explaining import Impacted
@@ -122,6 +123,12 @@ def warn(lines: Iterable[object]) -> None:
     console = open_console(stderr=True)
     for line in lines:
         say(console, f"warning: {line}")
+
+
+def sent(events: Sent) -> None:
+    """How many OpenLineage events went out."""
+    if events.total or events.why:
+        say(open_console(stderr=True), f"{'warning: ' if events.why else ''}{events}")
 
 
 def ready(found: Flywheel, settings: Settings, experiment_id: str) -> None:

@@ -190,7 +190,7 @@ def _responsible(card: DataCard | None, origin: Provenance) -> dict[str, Any]:
         answers |= {
             "rai:dataCollection": card.source,
             "rai:dataPreprocessingProtocol": [
-                f"{note.rule}{_constant(note.constant)}: {note.rows_in} rows in, {note.rows_out} rows out. {note.reason}"
+                f"{note.rule}{_constant(note.constant)}: {note.rows_in} rows in, {note.rows_out} out. {note.reason}"
                 for note in card.filters
             ],
             "rai:dataLimitations": list(card.hazards),

@@ -72,16 +72,34 @@ def learn_data(path: Path, data_format: str) -> LearntData:
 
 def recorded_fields(fields: Iterable[FieldType]) -> tuple[DataField, ...]:
     """The fields of a recorded schema; it does not look into lists, so these have no type."""
+
+    def field_of(node: SchemaNode) -> DataField:
+        children = tuple(map(field_of, node.children)) if node.type == "object" else ()
+        return DataField(node.name, _RECORDED_TYPES.get(node.type), children=children)
+
+    return tuple(map(field_of, schema_tree(fields)))
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaNode:
+    """One field of a recorded schema with those inside it; ``type`` is the recorded word."""
+
+    name: str
+    type: str
+    children: tuple[SchemaNode, ...] = ()
+
+
+def schema_tree(fields: Iterable[FieldType]) -> tuple[SchemaNode, ...]:
+    """A recorded schema, which is flat with dotted paths, as a tree."""
     types = {tuple(_keys(field.path)): field.type for field in fields}
     inside: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     for path in sorted(types):
         inside.setdefault(path[:-1], []).append(path)
 
-    def field_at(path: tuple[str, ...]) -> DataField:
-        children = tuple(map(field_at, inside.get(path, ()))) if types[path] == "object" else ()
-        return DataField(path[-1], _RECORDED_TYPES.get(types[path]), children=children)
+    def node_at(path: tuple[str, ...]) -> SchemaNode:
+        return SchemaNode(path[-1], types[path], tuple(map(node_at, inside.get(path, ()))))
 
-    return tuple(map(field_at, inside.get((), ())))
+    return tuple(map(node_at, inside.get((), ())))
 
 
 _RECORDED_TYPES: Final = {"string": "sc:Text", "integer": "sc:Integer", "number": "sc:Float", "boolean": "sc:Boolean"}

@@ -96,11 +96,13 @@ def test_resolve(standing: ReleasesBench, tmp_path: Path) -> None:
 
 
 def test_export_with_data(standing: ReleasesBench, tmp_path: Path) -> None:
-    """`--croissant` adds the data of a release with a document that says which release it is; verify holds as before."""
+    """`--croissant` adds the data, with a document that says which release it is; verify holds as before."""
     told = standing.command("release", "export", "2", "--out", tmp_path / "export", "--croissant", "--json").json
     document = tmp_path / "export" / "data" / INTERFACE / "croissant.json"
     assert document.relative_to(tmp_path / "export").as_posix() in told["files"]
-    pin = standing.bench.tracking.releases.version(2).pins[INTERFACE]
+    view = standing.bench.tracking.releases.version(2)
+    assert view is not None
+    pin = view.pins[INTERFACE]
     metadata = opened(document).metadata
     assert metadata.version == f"2.0.0+{pin.digest}"
     assert "iteration 2, release 2" in metadata.cite_as

@@ -172,7 +172,7 @@ def test_a_kpi_can_be_logged_by_its_name_or_its_path(name: str) -> None:
 
 
 def test_a_size_or_error_of_no_number_is_unknown_and_said() -> None:
-    """ "N/A", as lm-evaluation-harness writes, costs the detail and not the KPI; the missing detail is named."""
+    """What lm-evaluation-harness writes, "N/A", costs the detail and not the KPI; the missing detail is named."""
     gathering = Gathering(PROMISE)
     gathering.add_document({"counts": {"rate": 0.5, "rows": "N/A"}}, place="m.json")
     assert evidence(gathering).kpis["rate"] == KpiValue(0.5)

@@ -266,7 +266,7 @@ def test_the_card_the_contract_and_the_release_say_the_rest(tmp_path: Path) -> N
         "https://commoncrawl.org/",
     )
     assert metadata.data_collection == "https://commoncrawl.org/"
-    assert metadata.data_preprocessing_protocol == ["short lines (5): 10 rows in, 4 rows out. menus"]
+    assert metadata.data_preprocessing_protocol == ["short lines (5): 10 rows in, 4 out. menus"]
     assert metadata.data_limitations == ["English only"]
     assert metadata.data_use_cases == ["Training data of a flywheel."]
     assert metadata.cite_as == f"rows, made by p01 of the flywheel llm, iteration 3, release 2, version {'ab' * 16}"

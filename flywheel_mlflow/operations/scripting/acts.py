@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel_mlflow.base.settings import openlineage_target
 from flywheel_mlflow.operations.acts.acting import act_somewhere, unsent_of
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.printable import plain_cell
@@ -25,6 +28,7 @@ from flywheel_mlflow.operations.scripting.results import (
 
 if TYPE_CHECKING:
     from flywheel_mlflow.base.signing import SigningKey
+    from flywheel_mlflow.lineage_events import Sent
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,9 +53,13 @@ class Acts:
         notes = answer.get("notes", ())
         return Decision(name, answer.get("event"), shown, tuple(notes if isinstance(notes, list | tuple) else (notes,)))
 
-    def create_release(self, iteration: int, *, dry_run: bool = False) -> NewRelease:
+    def create_release(self, iteration: int, *, dry_run: bool = False, openlineage: str | None = None) -> NewRelease:
         """Make a release of an assembled iteration; the same bundle is the same release."""
         made = self._act("create", iteration=iteration, dry_run=dry_run)
+        if (target := openlineage_target(openlineage, os.environ)) and not dry_run:
+            from flywheel_mlflow.operations.acts.emitting import emit_release
+
+            warn_of_unsent_events(emit_release(self.session, made["version"], target))
         names = ("interface", "project", "iteration", "digest", "rows", "licence")
         pins = tuple({name: pin[name] for name in names} for pin in made["bundle"]["pins"])
         own = {name: made[name] for name in ("version", "iteration", "event", "existed", "dry_run")}
@@ -122,13 +130,22 @@ class Acts:
             signature = sign_confirmation(self.session, version, reason, _key_at(key))
         return self._decide("override-confirm", version=version, reason=reason, signature=signature, dry_run=dry_run)
 
-    def promote(self, version: int, to: str, *, dry_run: bool = False) -> Move:
+    def promote(self, version: int, to: str, *, dry_run: bool = False, openlineage: str | None = None) -> Move:
         """Move a release whose gate passed."""
-        return _move(self._act("promote", version=version, to=to, dry_run=dry_run))
+        return self._moved(openlineage, self._act("promote", version=version, to=to, dry_run=dry_run))
 
-    def rollback(self, reason: str, *, to: int | None = None, dry_run: bool = False) -> Move:
+    def rollback(
+        self, reason: str, *, to: int | None = None, dry_run: bool = False, openlineage: str | None = None
+    ) -> Move:
         """Take production back to a release that was there and whose data are whole."""
-        return _move(self._act("rollback", reason=reason, to=to, dry_run=dry_run))
+        return self._moved(openlineage, self._act("rollback", reason=reason, to=to, dry_run=dry_run))
+
+    def _moved(self, openlineage: str | None, answer: Mapping[str, Any]) -> Move:
+        if (target := openlineage_target(openlineage, os.environ)) and not answer["dry_run"]:
+            from flywheel_mlflow.operations.acts.emitting import emit_move
+
+            warn_of_unsent_events(emit_move(self.session, target))
+        return _move(answer)
 
     def reconcile(self, *, force: bool = False, dry_run: bool = False) -> Reconciled:
         """Make the server agree with the ledger."""
@@ -340,6 +357,12 @@ def warn_unsent(lines: Iterable[str]) -> None:
     """Log what people could not be told: it fails no act."""
     for line in lines:
         _LOG.warning("%s", line)
+
+
+def warn_of_unsent_events(sent: Sent) -> None:
+    """A warning where OpenLineage events were not sent: what they are about was done all the same."""
+    if sent.why:
+        warnings.warn(str(sent), stacklevel=3)
 
 
 def _move(answer: Mapping[str, Any]) -> Move:

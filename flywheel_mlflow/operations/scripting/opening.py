@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel_mlflow.base.settings import openlineage_target
 from flywheel_mlflow.operations.printable import plain_cell, plain_row
 from flywheel_mlflow.operations.reading.opening import ReadFlywheel, open_session
-from flywheel_mlflow.operations.scripting.acts import Acts, warn_unsent
+from flywheel_mlflow.operations.scripting.acts import Acts, warn_of_unsent_events, warn_unsent
 from flywheel_mlflow.operations.scripting.results import (
     AdoptedRuns,
     AssembledIteration,
@@ -118,8 +120,11 @@ class OpenFlywheel(ReadFlywheel, Acts):
         force: bool = False,
         drift: bool = True,
         findings: bool = True,
+        openlineage: str | None = None,
     ) -> AssembledIteration:
         """Assemble an iteration, and do what follows: compare it, take its findings in, write absorbed tasks and risks.
+
+        ``openlineage`` is a file for events, ``on`` or ``off``; else ``FLYWHEEL_OPENLINEAGE``.
 
         Raises:
             InputError, ServerError, StorageError, AssemblyError: as the command of that name.
@@ -138,6 +143,10 @@ class OpenFlywheel(ReadFlywheel, Acts):
         )
         self.__dict__.pop("assembled", None)  # what was read before is out of date
         followed = follow_up(self.session, done, drift=drift, findings=findings, step=lambda _: None)
+        if target := openlineage_target(openlineage, os.environ):
+            from flywheel_mlflow.operations.acts.emitting import emit_assembly
+
+            warn_of_unsent_events(emit_assembly(self.session, done, target))
         if followed.disk_failure:
             raise followed.disk_failure
         failures = (item.failure for item in (followed.compared, followed.noticed) if item is not None)
