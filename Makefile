@@ -7,7 +7,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint unit integration lock clean
+.PHONY: help install run test lint unit integration versions lock clean
 
 help:
 	@echo "make run          three turns of the flywheel on the sample projects, and how to look at the result"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint         the same without the tests"
 	@echo "make unit         the tests that need no server"
 	@echo "make integration  the tests against real servers"
+	@echo "make versions     some tests on the oldest MLflow, and on the newest with the newest Python at hand"
 	@echo "make lock         write requirements.lock anew (UPGRADE=--upgrade to move to newer releases)"
 	@echo "make clean        remove the environment and what tools left behind; never mlflow-data"
 
@@ -74,6 +75,9 @@ unit: $(STAMP)
 integration: $(STAMP)
 	$(BIN)/python -m pytest -m integration --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
+versions: $(STAMP)
+	tests/versions/run
+
 # The comment that opens the file would otherwise quote the command line with this machine's paths.
 lock: export CUSTOM_COMPILE_COMMAND := make lock
 lock: $(BIN)/pip-compile
@@ -87,6 +91,6 @@ $(BIN)/pip-compile:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip-tools>=7.6,<8"
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov
+	rm -rf $(VENV) .versions build dist *.egg-info .coverage .coverage.* htmlcov
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find flywheel_mlflow tests projects benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.console.accounts import prepare_accounts
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -114,14 +115,6 @@ def _prepare(*, authentication: bool) -> None:
     from flywheel_mlflow.console.served import read_served
 
     read_served(os.environ, authentication=authentication)
-    if not authentication:
-        return
-    try:
-        from mlflow.server import auth
-    except ImportError as error:
-        raise InputError(
-            f"accounts need what `mlflow[auth]` brings: {error}", hint="pip install 'flywheel-mlflow[auth]'"
-        ) from error
-    auth.get_flask_server_secret_key()
-    auth.bootstrap_admin_user()
-    os.environ[_BOOTSTRAPPED] = "true"
+    if authentication:
+        prepare_accounts(os.environ)
+        os.environ[_BOOTSTRAPPED] = "true"

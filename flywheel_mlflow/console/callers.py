@@ -164,11 +164,15 @@ def _reads_experiment(user: Any, name: str) -> bool:
     Who renamed it did not make it anybody's: what says that it is the one is then asked about, and its runs.
     """
     from mlflow.server import auth
-    from mlflow.server.auth.permissions import RESOURCE_TYPE_EXPERIMENT, RESOURCE_TYPE_RUN
-    from mlflow.server.auth.requirements import Requirement
 
     if user.is_admin:
         return True
+    if not hasattr(auth, "authorize"):
+        # Before MLflow 3.17 runs have no permissions but those of their experiment.
+        return all(auth._graphql_can_read_experiment(found, user.username) for found in _experiments_of(name))  # noqa: SLF001 - takes ids
+    from mlflow.server.auth.permissions import RESOURCE_TYPE_EXPERIMENT, RESOURCE_TYPE_RUN
+    from mlflow.server.auth.requirements import Requirement
+
     for experiment_id in _experiments_of(name):
         itself = (RESOURCE_TYPE_EXPERIMENT, experiment_id)
         runs = Requirement(RESOURCE_TYPE_RUN, "*", "read", fallback_if_no_grant=(itself,))

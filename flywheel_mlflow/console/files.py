@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.errors import FlywheelError
@@ -29,9 +30,11 @@ class Files:
         self._known: tuple[object, tuple[Kept, ...]] = ((), ())
 
     def routes(self) -> list[BaseRoute]:
-        """The routes of uploads, for the front of the router."""
+        """The routes of uploads, for the front of the router; none before MLflow 3.15, which takes them by Flask."""
         from starlette.routing import Route
 
+        if find_spec("mlflow.server.artifact_router") is None:
+            return []
         return [Route(path, self.upload, methods=["PUT"]) for path in _UPLOADS]
 
     async def upload(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Regi
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracker
 
 from flywheel_mlflow.base.errors import FlywheelError
-from flywheel_mlflow.tracking.reading.columns import ColumnReader, Rows, is_known
+from flywheel_mlflow.tracking.reading.columns import ColumnReader, Rows, tables_of
 from flywheel_mlflow.tracking.reading.port import NotUnderstood
 
 #: Databases where reading by columns was compared with MLflow's own answers, and how they mark values.
@@ -29,7 +29,7 @@ def reader_of(tracker: Any, registry: Any, uri: str) -> ColumnReader | None:
     runs, models = partial(_session, tracker), partial(_session, registry)
     for session in (runs, models):
         with session() as rows:
-            if not is_known(rows):
+            if tables_of(rows) is None:
                 return None
     return ColumnReader(runs, uri, models=models)
 

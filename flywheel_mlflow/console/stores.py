@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.settings import Settings
+from flywheel_mlflow.tracking.versions import numbers_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,8 +51,9 @@ def engines() -> tuple[Any, Any]:
     """The databases of the server's tracking store and of its model registry.
 
     Raises:
-        InputError: one of them is kept elsewhere, where nobody can see what is written.
+        InputError: one of them is kept elsewhere, where nobody can see what is written, or in a way that fails later.
     """
+    import mlflow
     from mlflow.server import handlers
     from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracker
@@ -61,6 +63,11 @@ def engines() -> tuple[Any, Any]:
         raise InputError(
             "the flywheel's plugin guards databases only",
             hint="start `mlflow server` with a --backend-store-uri of sqlite, postgresql or mysql",
+        )
+    if numbers_of(mlflow.__version__) < (3, 16) and "psycopg" in (tracking.engine.driver, registry.engine.driver):
+        raise InputError(
+            f"MLflow {mlflow.__version__} compares numbers with texts, which PostgreSQL refuses from psycopg 3",
+            hint="pip install psycopg2-binary, and start with a --backend-store-uri of postgresql+psycopg2://",
         )
     return _reading(tracking.engine), _reading(registry.engine)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 
@@ -16,17 +15,8 @@ from flywheel_mlflow.notifications.sending import open_channel
 from flywheel_mlflow.operations.deciding import Session, read_snapshot
 from flywheel_mlflow.operations.notifying import send_notices
 from flywheel_mlflow.operations.releases.resting import deleted_runs
+from flywheel_mlflow.tracking.versions import NEWEST, OLDEST, advisories_of, is_tried, limits_of, numbers_of
 
-#: Versions of MLflow from which a published advisory no longer applies, with the advisory. A server older than the
-#: newest of them has a hole that is publicly known.
-ADVISORIES: tuple[tuple[str, str, str], ...] = (
-    ("2.2.2", "CVE-2023-1177", "files of the server can be read and written through the model registry"),
-    ("2.3.1", "CVE-2023-2356", "files of the server can be read by relative paths"),
-    ("2.9.2", "GHSA-5p3h-7fwh-92rc", "files can be written anywhere, and so code run"),
-    ("2.22.2", "GHSA-wxj7-3fx5-pp9m", "the server can be made to send requests for an attacker"),
-    ("3.9.0", "CVE-2024-37052", "loading a model runs whatever code it holds"),
-)
-_NUMBERS, _TAIL = re.compile(r"\d+"), re.compile(r"\+|rc|dev|[ab]\d")
 #: Clocks further apart than this make expiries and leases doubtful: a good part of the default lease.
 MAX_SKEW_S = 30.0
 #: Runs or experiments named in one line; more are counted.
@@ -75,35 +65,46 @@ def examine(session: Session, settings: Settings) -> tuple[Diagnosis, ...]:
     return tuple(found)
 
 
-def numbers_of(version: str) -> tuple[int, ...]:
-    """``3.17.2`` as (3, 17, 2); what follows the numbers does not count."""
-    return tuple(int(part) for part in _NUMBERS.findall(_TAIL.split(version, maxsplit=1)[0])[:3])
-
-
 def _version(here: _Surroundings) -> Iterator[Diagnosis]:
     version = here.session.tracking.server.version()
-    known = numbers_of(version)
-    if not known:
+    if not numbers_of(version):
         yield Diagnosis("version", Verdict.INCONCLUSIVE, f"the server calls its version {version!r}")
         return
-    holes = [f"{name}: {what}" for until, name, what in ADVISORIES if known < numbers_of(until)]
+    accounts = bool((here.session.tracking.server.about or {}).get("authentication"))
+    holes = [f"{hole.name}: {hole.what}" for hole in advisories_of(version, accounts=accounts)]
     yield Diagnosis(
         "version",
         Verdict.BLOCK if holes else Verdict.PASS,
         f"MLflow {version}"
         + (f" has known holes: {'; '.join(holes)}" if holes else ", no advisory known here applies"),
-        "update the server" if holes else "",
+        f"update the {'server' if here.settings.is_server else 'package mlflow'}" if holes else "",
     )
+    if not is_tried(version):
+        yield Diagnosis("version", Verdict.INCONCLUSIVE, f"tried was MLflow {OLDEST} to {NEWEST}, not {version}")
+    for limit in limits_of(version, accounts=accounts) if here.settings.is_server else ():
+        yield Diagnosis("version", Verdict.PASS, f"before MLflow {limit.before} {limit.what}", limit.instead)
 
 
 def _store(here: _Surroundings) -> Iterator[Diagnosis]:
     if here.settings.is_server:
         yield Diagnosis("store", Verdict.PASS, f"an MLflow server at {here.settings.shown_uri}")
-    else:
+        return
+    yield Diagnosis(
+        "store",
+        Verdict.PASS,
+        f"a database file, {here.settings.shown_uri}: for one machine; who can write it can do anything",
+    )
+    tables, version = here.session.tracking.server.tables(), here.session.tracking.server.version()
+    if tables is None:
+        yield Diagnosis(
+            "store", Verdict.PASS, "its tables are not known here: commands read by MLflow, and start later"
+        )
+    elif numbers_of(version)[:2] != numbers_of(tables):
         yield Diagnosis(
             "store",
-            Verdict.PASS,
-            f"a database file, {here.settings.shown_uri}: for one machine; who can write it can do anything",
+            Verdict.BLOCK,
+            f"its tables are those of MLflow {tables}, installed is {version}: nothing can be written",
+            f"copy the file, then: mlflow db upgrade {here.settings.shown_uri}",
         )
 
 

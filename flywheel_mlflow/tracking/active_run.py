@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.versions import numbers_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -68,6 +69,7 @@ class ActiveRun:
         if self._before is None:
             return
         import mlflow
+        from mlflow.tracing.provider import _get_trace_exporter
         from mlflow.tracking import fluent
 
         try:
@@ -81,7 +83,10 @@ class ActiveRun:
                 if monitor is not None:
                     monitor.finish()
                 mlflow.flush_async_logging()
-                mlflow.flush_trace_async_logging()
+                traced = _get_trace_exporter() is not None  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
+                # MLflow 3.10 calls it an error that nothing was traced.
+                if traced or numbers_of(mlflow.__version__) >= (3, 11):
+                    mlflow.flush_trace_async_logging()
         finally:
             self._restore()
 

@@ -66,6 +66,12 @@ class ServerFacts:
 
         return version("mlflow")
 
+    def tables(self) -> str | None:
+        """The MLflow, such as 3.17, whose tables the database file has; None for a server, and for tables not known."""
+        from flywheel_mlflow.tracking.reading.databases import read_tables
+
+        return read_tables(self._settings) if self._transport is None else None
+
     def clock(self) -> datetime | None:
         """The server's clock, to the second; None where there is no server, or it does not tell."""
         if self._transport is None:

@@ -15,6 +15,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from flywheel_mlflow.tracking.versions import NEWEST, OLDEST, SCHEMAS, is_tried, numbers_of
+
+MINORS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 LOCKED_EXTRAS = ("dev", "postgresql", "projects")
 PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[a-z0-9,_-]+\])?==(?P<version>[^\s;]+)(?: ; [^\\]+)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
@@ -80,6 +83,30 @@ def test_conda_has_a_python_we_support(repository: Path, project: dict[str, Any]
     environment = yaml.safe_load((repository / "conda.yaml").read_text())
     python = next(entry for entry in environment["dependencies"] if str(entry).startswith("python="))
     assert Version(python.removeprefix("python=")) in Requirement(f"python{project['requires-python']}").specifier
+
+
+def test_classifiers_are_the_pythons_we_support(project: dict[str, Any]) -> None:
+    """Every minor version within requires-python has a classifier, and no other."""
+    supported = [
+        minor
+        for minor in MINORS
+        if Version(f"{minor}.5") in Requirement(f"python{project['requires-python']}").specifier
+    ]
+    told = [text.rpartition(" ")[2] for text in project["classifiers"] if text.startswith("Programming Language :: ")]
+    assert told == supported
+
+
+def test_both_ends_of_mlflow_are_tested(repository: Path, project: dict[str, Any], lock: Lock) -> None:
+    """The range of MLflow goes from the version of tests/versions to that of the lock, in the code as well."""
+    (declared,) = (Requirement(text) for text in project["dependencies"] if Requirement(text).name == "mlflow")
+    pins = (repository / "tests" / "versions" / "oldest.txt").read_text().splitlines()
+    assert f"mlflow=={OLDEST}" in pins
+    assert lock.versions["mlflow"] == Version(NEWEST)
+    assert all(version in declared.specifier and is_tried(version) for version in (OLDEST, NEWEST))
+    for beyond in ("3.9.99", "3.18.0"):
+        assert not declared.specifier.contains(beyond)
+        assert not is_tried(beyond)
+    assert {numbers_of(version) for version in SCHEMAS.values()} == {(3, minor) for minor in range(10, 18)}
 
 
 def test_every_dependency_has_an_upper_bound(project: dict[str, Any]) -> None:

@@ -86,6 +86,7 @@ def test_four_commands_and_no_edited_file(repository: Path, installed: dict[str,
     assembled = run(*printed[1].split(), cwd=home, env=installed)
     assert assembled.returncode == 0, assembled.stdout + assembled.stderr
     assert "2 consumable" in assembled.stdout
+    assert "ERROR" not in assembled.stderr
     opened = tmp_path / "opened"
     browser = tmp_path / "browser.sh"
     browser.write_text(f'#!/bin/sh\necho "$1" > "{opened}"\n')

@@ -33,7 +33,6 @@ EVERYBODY = (MANAGER, REVIEWER, OTHER, VIEWER, SHUT_OUT, HALF_IN)
 PUBLIC_NAME = "flow.example"
 FORMS = "/ajax-api/2.0/flywheel/forms"
 FORM_TYPE = "application/x-www-form-urlencoded"
-_PERMISSIONS = "/api/3.0/mlflow/users/permissions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,6 @@ class ConsoleServer:
         data = fields | ({} if token is None else {"token": token})
         path = f"{FORMS}/{act}"
         return self.plugin.call("POST", path, who=who, data=data, headers=headers, allow_redirects=False, **more)
-
-    def deny(self, who: str, kind: str, resource: str) -> None:
-        """Take a right from somebody."""
-        grant = {"username": who, "resource_type": kind, "resource_id": resource, "permission": "DENY"}
-        answer = self.plugin.call("POST", f"{_PERMISSIONS}/grant", who=ADMIN, json=grant)
-        assert answer.status_code == 200, answer.text
 
 
 @contextmanager
@@ -138,5 +131,5 @@ def _let_in(server: ConsoleServer) -> None:
     with signed_in(ADMIN):
         client = server.plugin.bench().bench.client
         found = {item.name: item.experiment_id for item in client.search_experiments()}
-    server.deny(SHUT_OUT, "experiment", found[server.name])
-    server.deny(HALF_IN, "experiment", found[f"{server.name}/p01"])
+    server.plugin.deny(SHUT_OUT, "experiment", found[server.name])
+    server.plugin.deny(HALF_IN, "experiment", found[f"{server.name}/p01"])

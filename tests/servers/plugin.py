@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import mlflow
 import requests
 from releases_bench import ReleasesBench, releases_flywheel
 from workbench import bench_on
 
 from flywheel_mlflow.base.signing import new_key
 from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
+from flywheel_mlflow.tracking.versions import numbers_of
 
 ADMIN = "admin"
 #: MLflow's acts, below a server's address.
@@ -24,6 +26,7 @@ AUTH_SETTINGS = """[mlflow]
 default_permission = READ
 database_uri = sqlite:///{folder}/accounts.db
 admin_username = admin
+admin_password = {password}
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 auth_cache_ttl_seconds = 60
 """
@@ -37,7 +40,7 @@ def password(who: str) -> str:
 def account_settings(folder: Path) -> dict[str, str]:
     """The environment of a server with accounts, which are kept below ``folder``."""
     settings = folder / "accounts.ini"
-    settings.write_text(AUTH_SETTINGS.format(folder=folder))
+    settings.write_text(AUTH_SETTINGS.format(folder=folder, password=password(ADMIN)))
     return {
         "MLFLOW_AUTH_CONFIG_PATH": str(settings),
         "MLFLOW_AUTH_ADMIN_PASSWORD": password(ADMIN),
@@ -98,3 +101,13 @@ class PluginServer:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    def deny(self, who: str, kind: str, resource: str) -> None:
+        """Take a right from somebody."""
+        grant = {"username": who, "resource_type": kind, "resource_id": resource, "permission": "DENY"}
+        path = "/api/3.0/mlflow/users/permissions/grant"
+        if numbers_of(mlflow.__version__) < (3, 13):
+            grant = {"username": who, f"{kind}_id": resource, "permission": "NO_PERMISSIONS"}
+            path = f"/api/2.0/mlflow/{kind}s/permissions/create"
+        answer = self.call("POST", path, who=ADMIN, json=grant)
+        assert answer.status_code == 200, answer.text

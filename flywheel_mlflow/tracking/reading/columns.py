@@ -1,7 +1,7 @@
 """Reads MLflow's tables by columns, where MLflow makes a mapped object of every value of a run.
 
 A run has some seventy values and the ledger's run a thousand. What comes out is what MLflow gives, read from the same
-tables at each question; nothing is remembered. :data:`SCHEMAS` are the versions of the tables that it was compared on.
+tables at each question; nothing is remembered. :data:`versions.SCHEMAS` are the tables that it was compared on.
 """
 
 from __future__ import annotations
@@ -40,9 +40,8 @@ from flywheel_mlflow.tracking.reading.questions import (
     ordering_of,
     token_at,
 )
+from flywheel_mlflow.tracking.versions import SCHEMAS
 
-#: The versions of MLflow's tables, as Alembic names them, that the tests compare with MLflow's own answers (3.17).
-SCHEMAS = frozenset({"dc11669786a5"})
 #: More are MLflow's to read: SQLite takes some 32,000 values in one statement.
 MOST_RESULTS = 10_000
 _STAGES = {ACTIVE_ONLY: ("active",), DELETED_ONLY: ("deleted",), ALL: ("active", "deleted")}
@@ -68,13 +67,17 @@ class Rows(Protocol):
 Session = Callable[[], AbstractContextManager[Rows]]
 
 
-def is_known(rows: Rows) -> bool:
-    """Whether a database has tables that this module reads, and nothing that MLflow would refuse to open."""
+def tables_of(rows: Rows) -> str | None:
+    """The MLflow, such as 3.17, whose tables a database has; None for tables that this module does not read.
+
+    MLflow itself opens the tables of its own version alone: whoever writes into others is told by it what to do.
+    """
     versions = [str(row[0]) for row in rows("SELECT version_num FROM alembic_version", ())]
     if len(versions) != 1 or versions[0] not in SCHEMAS:
-        return False
+        return None
     places = ("experiments", "registered_models", "webhooks")
-    return not any(rows(f"SELECT 1 FROM {place} WHERE workspace <> ? LIMIT 1", [WORKSPACE]) for place in places)
+    elsewhere = any(rows(f"SELECT 1 FROM {place} WHERE workspace <> ? LIMIT 1", [WORKSPACE]) for place in places)
+    return None if elsewhere else SCHEMAS[versions[0]]
 
 
 class ColumnReader:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flywheel_mlflow.base.settings import Settings
-from flywheel_mlflow.tracking.reading.columns import ColumnReader, Rows, Session, is_known
+from flywheel_mlflow.tracking.reading.columns import ColumnReader, Rows, Session, tables_of
 from flywheel_mlflow.tracking.reading.port import NotUnderstood
 
 #: How long a question waits for somebody who is writing; as long as MLflow does.
@@ -23,18 +23,26 @@ _ELSEWHERE = ("MLFLOW_ENABLE_WORKSPACES", "MLFLOW_WORKSPACE", "MLFLOW_READ_REPLI
 
 def open_reader(settings: Settings) -> ColumnReader | None:
     """A reader of the store's tables; None where only MLflow can open it, or has to make it first."""
-    uri = settings.tracking_uri
     if any(os.environ.get(name, "").strip().lower() not in ("", "false", "0") for name in _ELSEWHERE):
         return None
+    session = _sqlite(settings.tracking_uri)
+    if session is None or _tables(session) is None:
+        return None
+    return ColumnReader(session, settings.shown_uri)
+
+
+def read_tables(settings: Settings) -> str | None:
+    """The MLflow, such as 3.17, whose tables the database file has; None for any that are not known here."""
+    session = _sqlite(settings.tracking_uri)
+    return _tables(session) if session is not None else None
+
+
+def _tables(session: Session) -> str | None:
     try:
-        session = _sqlite(uri)
-        if session is None:
-            return None
         with session() as rows:
-            known = is_known(rows)
+            return tables_of(rows)
     except NotUnderstood:
         return None
-    return ColumnReader(session, settings.shown_uri) if known else None
 
 
 def _sqlite(uri: str) -> Session | None:

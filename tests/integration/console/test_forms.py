@@ -118,7 +118,7 @@ def test_who_may_not_decide_decides_nothing(console: ConsoleServer) -> None:
         "/ml/flywheel/releases/3",
     ):
         assert word in answer.text
-    console.deny(SHUT_OUT, "registered_model", console.name)
+    console.plugin.deny(SHUT_OUT, "registered_model", console.name)
     assert console.send(SHUT_OUT, "approve", APPROVAL, token=console.token(SHUT_OUT)).status_code == 403
     assert events(console) == before
 

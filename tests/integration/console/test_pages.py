@@ -78,7 +78,7 @@ def test_whoever_may_not_read_the_assembly_sees_nothing(console: ConsoleServer, 
 def test_whoever_may_not_read_the_model_sees_nothing(console: ConsoleServer) -> None:
     """Nor does one whom MLflow denies the registered model, or the runs; taken back, they read again."""
     for kind, resource in (("registered_model", console.name), ("run", "*")):
-        console.deny(OTHER, kind, resource)
+        console.plugin.deny(OTHER, kind, resource)
         answer = console.page(OTHER, "/releases")
         console.plugin.call(
             "POST",

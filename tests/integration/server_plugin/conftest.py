@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
 from releases_bench import MANAGER, OTHER, REVIEWER, ReleasesBench, releases_flywheel, releases_on
 from servers.mariadb import MariaServer
@@ -12,6 +13,8 @@ from servers.plugin import ADMIN, PluginServer, account_settings, keyed_flywheel
 from servers.postgresql import PostgresCluster
 from servers.receiving import Receiver, receiving
 from servers.tracking import running_tracking_server
+
+from flywheel_mlflow.tracking.versions import numbers_of
 
 #: Nobody in flywheel.yaml.
 STRANGER = "eve"
@@ -74,10 +77,11 @@ def trusting(postgresql_cluster: PostgresCluster, tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="session")
 def guarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginServer]:
-    """A server that takes no decisions and guards those of its clients, below a path of its own."""
+    """A server that takes no decisions and guards those of its clients, below a path of its own where MLflow can."""
     folder = tmp_path_factory.mktemp("plugin-guarding")
     backend = f"sqlite:///{folder / 'mlflow.db'}"
-    with running_tracking_server(folder, backend=backend, app_name="flywheel", prefix="/ml") as started:
+    prefix = "/ml" if numbers_of(mlflow.__version__) >= (3, 12) else ""
+    with running_tracking_server(folder, backend=backend, app_name="flywheel", prefix=prefix) as started:
         yield PluginServer(started.uri, folder, False, started.log)
 
 

@@ -31,7 +31,7 @@ def run(lines: str, script: Path) -> None:
 
 def test_the_settings_are_those_of_the_document(repository: Path) -> None:
     """Servers with accounts are tested with the file that docs/server.md shows."""
-    assert blocks(repository, "ini") == [AUTH_SETTINGS.format(folder="/srv")]
+    assert blocks(repository, "ini") == [AUTH_SETTINGS.format(folder="/srv", password="...")]
 
 
 def test_an_account_is_made_and_granted(
