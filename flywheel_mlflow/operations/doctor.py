@@ -96,15 +96,20 @@ def _store(here: _Surroundings) -> Iterator[Diagnosis]:
     )
     tables, version = here.session.tracking.server.tables(), here.session.tracking.server.version()
     if tables is None:
+        yield Diagnosis("store", Verdict.PASS, "its tables are read by MLflow alone: commands start later")
+    elif numbers_of(tables) < numbers_of(version)[:2]:
         yield Diagnosis(
-            "store", Verdict.PASS, "its tables are not known here: commands read by MLflow, and start later"
+            "store",
+            Verdict.PASS,
+            f"its tables are those of MLflow {tables}: {version} upgrades them before it writes, for good",
+            "copy the file first",
         )
-    elif numbers_of(version)[:2] != numbers_of(tables):
+    elif numbers_of(tables) > numbers_of(version)[:2]:
         yield Diagnosis(
             "store",
             Verdict.BLOCK,
-            f"its tables are those of MLflow {tables}, installed is {version}: nothing can be written",
-            f"copy the file, then: mlflow db upgrade {here.settings.shown_uri}",
+            f"its tables are those of MLflow {tables}, installed is {version}, which does not write into them",
+            f"pip install 'mlflow=={tables}.*'",
         )
 
 

@@ -63,6 +63,8 @@ _HINTS_BY_ENDING = {
 }
 #: What PostgreSQL and SQLite say to a write they may not do; MLflow hands it on as a bad request.
 _READ_ONLY = ("ReadOnlySqlTransaction", "attempt to write a readonly database")
+#: What MLflow says to tables of another version, newer ones included.
+_OTHER_TABLES = "out-of-date database schema"
 _FALLBACK_HINT = "look into the server's log"
 
 
@@ -214,6 +216,10 @@ def refusal(code: str, text: str, uri: str) -> ServerRefused:
     if any(sign in text for sign in _READ_ONLY):
         told = "the server's database takes no writes: it is read-only"
         return ServerRefused(told, code=code, where=uri, hint="ask its administrator; what was to be written was not")
+    if _OTHER_TABLES in text:
+        told = "the tables are not those of the MLflow that is installed"
+        hint = "`flywheel doctor` tells whose they are: install that MLflow, or copy the database and upgrade it"
+        return ServerRefused(told, code=code, where=uri, hint=hint)
     told = text.split(" [SQL: ", maxsplit=1)[0]
     return ServerRefused(f"MLflow: {told[:500]}", code=code, where=uri, hint=hint_for(code))
 

@@ -25,6 +25,11 @@ from workbench import fresh_name
 from flywheel_mlflow.base.errors import FlywheelError, ServerRefused
 from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.console.light_reads import reader_of
+from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.operations.deciding import Session
+from flywheel_mlflow.operations.doctor import examine
 from flywheel_mlflow.tracking import connect
 from flywheel_mlflow.tracking.connection import translated
 from flywheel_mlflow.tracking.reading.client import LateClient, ReadingClient
@@ -411,6 +416,34 @@ def test_the_tables_are_those_of_this_mlflow(embedded_store: Callable[[], Embedd
     with closing(sqlite3.connect(embedded_store().uri.removeprefix("sqlite:///"))) as database:
         ((version,),) = database.execute("SELECT version_num FROM alembic_version")
     assert numbers_of(SCHEMAS[version]) == numbers_of(mlflow.__version__)[:2]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_tables_of_every_version_are_read_and_told(
+    schema: str, shipped: Flywheel, embedded_store: Callable[[], EmbeddedStore]
+) -> None:
+    """Reading goes on whichever MLflow made the tables; the doctor says whose they are when it is another one."""
+    uri = embedded_store().uri
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = ?", [schema])
+    settings = read_settings(Path("/"), {}, tracking_uri=uri)
+    session = Session(shipped, connect(settings, shipped.name), Identity("ann"))
+    told = [item for item in examine(session, settings) if item.name == "store" and "its tables" in item.text]
+    made, installed = numbers_of(SCHEMAS[schema]), numbers_of(mlflow.__version__)[:2]
+    assert [item.verdict for item in told] == (
+        [] if made == installed else [Verdict.BLOCK if made > installed else Verdict.PASS]
+    )
+    assert all(f"those of MLflow {SCHEMAS[schema]}" in item.text for item in told)
+
+
+def test_other_tables_are_not_written(embedded_store: Callable[[], EmbeddedStore]) -> None:
+    """What MLflow says to tables of another version names no command that would not help."""
+    uri = embedded_store().uri
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'another'")
+    with pytest.raises(ServerRefused, match="not those of the MLflow that is installed") as refused:
+        connect(read_settings(Path("/"), {}, tracking_uri=uri), "fw")
+    assert "flywheel doctor" in str(refused.value.hint)
 
 
 def test_a_database_that_fails_is_mlflows(embedded_store: Callable[[], EmbeddedStore]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,4 +79,6 @@ def _sqlite(uri: str) -> Session | None:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
+    # Python 3.13 warns of a connection that nobody closed.
+    weakref.finalize(session, connection.close)
     return session
