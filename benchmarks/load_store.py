@@ -193,7 +193,7 @@ def _log(tracking: Tracking, contract: Contract, data: Measured, folder: Path) -
 def _metrics_document(contract: Contract) -> dict[str, Any]:
     """A metrics document with every number the contract looks for: the KPIs at their targets, 50 for each size."""
     found: dict[str, float] = {kpi.n_path: 50 for kpi in contract.kpis if kpi.n_path}
-    found |= {path: 2.5 for path in (contract.costs.review_hours, contract.costs.review_cost_rmb) if path}
+    found |= {path: 2.5 for path in (contract.costs.review_hours, contract.costs.review_cost) if path}
     found |= {kpi.path: _attained(kpi) for kpi in contract.kpis if kpi.path not in found}
     document: dict[str, Any] = {}
     for place, value in found.items():

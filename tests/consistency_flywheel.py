@@ -46,6 +46,7 @@ def blueprint() -> Blueprint:
         {
             "name": "small",
             "title": "Small flywheel",
+            "currency": "EUR",
             "layers": [
                 {"id": "sources", "title": "Sources", "responsibilities": ["collect"]},
                 {"id": "governance", "title": "Governance", "responsibilities": ["permit"]},

@@ -45,6 +45,7 @@ def blueprint_document() -> Document:
         {
             "name": "tiny-flywheel",
             "title": "Tiny flywheel",
+            "currency": "EUR",
             "layers": [
                 {"id": "sources", "title": "Sources", "responsibilities": ["collect"]},
                 {"id": "governance", "title": "Governance", "responsibilities": ["permit"]},
@@ -133,7 +134,7 @@ def contract(project_id: str, **more: Any) -> Contract:
 
 def contract_documents() -> dict[str, Document]:
     """p01 feeds p02 feeds p03; p03 hears of p10's gate one iteration later; p10 is the assembly and reads all."""
-    costs = {"review_hours": "hours", "review_cost_rmb": "cost"}
+    costs = {"review_hours": "hours", "review_cost": "cost"}
     return {
         "p01": contract_document("p01", kpis=[kpi_document("retention", target=0.2)], costs=costs),
         "p02": contract_document(
@@ -193,7 +194,8 @@ def small_flywheel(**scoring: Any) -> Flywheel:
     """The flywheel in memory; ``scoring`` replaces parts of the blueprint's scoring."""
     plan = blueprint_document()
     plan["scoring"] |= scoring
-    found = contracts_by_id(Contract.model_validate(item) for item in contract_documents().values())
+    documents = contract_documents().values()
+    found = contracts_by_id((Contract.model_validate(item) for item in documents), currency=plan["currency"])
     folders = {name: Path("projects") / name for name in found}
     return Flywheel(Path("flywheel"), Blueprint.model_validate(plan), found, folders)
 

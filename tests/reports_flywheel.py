@@ -44,6 +44,8 @@ def blueprint() -> Blueprint:
         {
             "name": "small-flywheel",
             "title": "Small flywheel",
+            "currency": "rmb",
+            "deliverables": {"prefix": "p10"},
             "layers": [
                 {"id": name, "title": name.capitalize(), "responsibilities": ["work"]}
                 for name in ("sources", "models", "governance")
@@ -88,7 +90,7 @@ def contract(project_id: str, title: str, layer: str, stage: str, **more: Any) -
             "stages": [stage],
             "deliverables": ["data"],
             "checks": {"required": ["ready"]},
-            "costs": {"review_hours": HOURS, "review_cost_rmb": COST},
+            "costs": {"review_hours": HOURS, "review_cost": COST},
             "review": {"human": False},
             "carry": {"allowed": True},
         }
@@ -102,7 +104,7 @@ def _kpi(name: str, unit: str, target: float, direction: str = "higher") -> dict
 
 def contracts(titles: Mapping[str, str] | None = None) -> dict[str, Contract]:
     """The contracts by id; ``titles`` replaces titles, unparsed, with text no contract would admit too."""
-    nested = {"review_hours": f"cost_analysis.{HOURS}", "review_cost_rmb": f"cost_analysis.{COST}"}
+    nested = {"review_hours": f"cost_analysis.{HOURS}", "review_cost": f"cost_analysis.{COST}"}
     found = contracts_by_id(
         [
             contract(
@@ -147,7 +149,8 @@ def contracts(titles: Mapping[str, str] | None = None) -> dict[str, Contract]:
                 interfaces_in=[{"name": name} for name in ("corpus", "model_data", "preferences", "traces")],
                 kpis=[_kpi("coverage", "ratio", 1.0)],
             ),
-        ]
+        ],
+        currency="rmb",
     )
     renamed = {name: found[name].model_copy(update={"title": title}) for name, title in (titles or {}).items()}
     return {**found, **renamed}

@@ -92,7 +92,7 @@ def assemble(
     add_counts(registry, blueprint, metrics)
     add_acceptance(registry, runs, found, metrics, previous_ended=_last_end(earlier))
     fired, undecided = find_bottlenecks(blueprint, metrics, found)
-    add_costs(registry, metrics)
+    add_costs(registry, flywheel.blueprint.currency, metrics)
     add_drift(drift, found, metrics)
     add_track_record(record, metrics)
     done = absorption(collected.iteration, evidence, earlier, reflux, contracts, drift)

@@ -85,6 +85,7 @@ def make_bundle(
     Raises:
         InputError: the assembly lacks a file that a release needs.
     """
+    files = deliverables.by_name(files)
     absent = sorted(name for name in _COPIED.values() if name not in files)
     if absent:
         raise InputError(

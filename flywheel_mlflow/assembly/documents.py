@@ -139,7 +139,7 @@ class Entry(Part):
     human_review_needed: bool
     governance_controls: tuple[str, ...]
     estimated_manual_review_hours: Number
-    estimated_manual_review_cost_rmb: Number
+    estimated_manual_review_cost: Number
 
     @property
     def upstream(self) -> bool:
@@ -277,14 +277,14 @@ class ProjectCost(Part):
     """The human effort one project states."""
 
     review_hours: Number
-    review_cost_rmb: Number
+    review_cost: Number
 
 
 class Silent(Part):
     """The projects that state no effort."""
 
     review_hours: tuple[str, ...]
-    review_cost_rmb: tuple[str, ...]
+    review_cost: tuple[str, ...]
 
 
 class Reused(Part):
@@ -300,7 +300,7 @@ class CostsFile(Part):
     """The cost model."""
 
     estimated_manual_review_hours: Number
-    estimated_manual_review_cost_rmb: Number
+    estimated_manual_review_cost: Number
     by_project: dict[str, ProjectCost]
     unknown: Silent
     reused_interfaces: tuple[Reused, ...]

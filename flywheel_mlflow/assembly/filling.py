@@ -89,11 +89,12 @@ def json_files(assembly: Assembly) -> dict[str, str]:
         DASHBOARD: executive_dashboard(assembly),
         METRICS: metrics_document(assembly),
     }
-    return {name: _text(name, documents[name]) for name in DELIVERABLES if name in documents}
+    currency = assembly.flywheel.blueprint.currency
+    return {name: _text(name, documents[name], currency) for name in DELIVERABLES if name in documents}
 
 
-def _text(name: str, document: object) -> str:
-    found = plain_document(name, document)
+def _text(name: str, document: object, currency: str | None) -> str:
+    found = plain_document(name, document, currency=currency)
     if name.endswith(".jsonl"):
         return "".join(canonical_json(line) + "\n" for line in found)
     return document_json(found)
@@ -162,7 +163,7 @@ def _entry(entry: RegistryEntry, assembly: Assembly) -> Entry:
         human_review_needed=contract.review.human,
         governance_controls=contract.review.controls,
         estimated_manual_review_hours=evidence.costs.review_hours if evidence else None,
-        estimated_manual_review_cost_rmb=evidence.costs.review_cost_rmb if evidence else None,
+        estimated_manual_review_cost=evidence.costs.review_cost if evidence else None,
     )
 
 
@@ -346,22 +347,22 @@ def bottleneck_analysis(assembly: Assembly) -> BottlenecksFile:
 
 def cost_model(assembly: Assembly) -> CostsFile:
     """Human effort as stated, who states none, and which interfaces several projects share."""
-    value = assembly.metrics.value
+    value, cost = assembly.metrics.value, assembly.flywheel.blueprint.cost_name
 
     def silent(key: str) -> tuple[str, ...]:
         return tuple(item for item in assembly.registry if value(f"{item}.cost.{key}") is None)
 
     return CostsFile(
         estimated_manual_review_hours=value("flywheel.review_hours"),
-        estimated_manual_review_cost_rmb=value("flywheel.review_cost_rmb"),
+        estimated_manual_review_cost=value(f"flywheel.{cost}"),
         by_project={
             item: ProjectCost(
                 review_hours=value(f"{item}.cost.review_hours"),
-                review_cost_rmb=value(f"{item}.cost.review_cost_rmb"),
+                review_cost=value(f"{item}.cost.{cost}"),
             )
             for item in assembly.registry
         },
-        unknown=Silent(review_hours=silent("review_hours"), review_cost_rmb=silent("review_cost_rmb")),
+        unknown=Silent(review_hours=silent("review_hours"), review_cost=silent(cost)),
         reused_interfaces=tuple(
             Reused(
                 interface=item.name,
@@ -417,7 +418,8 @@ def milestone_board(assembly: Assembly) -> tuple[MilestoneLine, ...]:
 
 def executive_dashboard(assembly: Assembly) -> DashboardFile:
     """The state in one screen of data."""
-    numbers: dict[str, Any] = {name: assembly.metrics.value(f"flywheel.{name}") for name in DASHBOARD_METRICS}
+    repeated = (*DASHBOARD_METRICS, assembly.flywheel.blueprint.cost_name)
+    numbers: dict[str, Any] = {name: assembly.metrics.value(f"flywheel.{name}") for name in repeated}
     return DashboardFile(
         **numbers,
         format_version=FORMAT_VERSION,

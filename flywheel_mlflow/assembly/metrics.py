@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.assembly.track_record import TrackRecord
+from flywheel_mlflow.base.names import REVIEW_COST, cost_name
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.drift import DataVerdict, DriftReport
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, reach
@@ -296,11 +297,11 @@ def _bottleneck(
     return Bottleneck(rule, values, distance, downstream, weight * (1 + downstream) * (1 + distance))
 
 
-def add_costs(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
+def add_costs(registry: Mapping[str, RegistryEntry], currency: str | None, metrics: Metrics) -> None:
     """Add the human effort: per project as stated, and the sums over those that state any."""
-    for key, unit, title in (
-        ("review_hours", "hours", "manual review hours"),
-        ("review_cost_rmb", "rmb", "manual review cost"),
+    for key, name, unit, title in (
+        ("review_hours", "review_hours", "hours", "manual review hours"),
+        (REVIEW_COST, cost_name(currency), currency or "", "manual review cost"),
     ):
         stated: list[str] = []
         total = 0.0
@@ -309,7 +310,7 @@ def add_costs(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
             path = getattr(entry.contract.costs, key)
             metric = metrics.add(
                 computed(
-                    f"{entry.project_id}.cost.{key}",
+                    f"{entry.project_id}.cost.{name}",
                     value,
                     unit,
                     f"{title} as the project states it",
@@ -323,7 +324,7 @@ def add_costs(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
         silent = len(registry) - len(stated)
         metrics.add(
             computed(
-                f"flywheel.{key}",
+                f"flywheel.{name}",
                 round(total, 6) if stated else None,
                 unit,
                 f"sum of the {title} of the projects that state any",

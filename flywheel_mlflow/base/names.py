@@ -46,7 +46,25 @@ def unshowable(text: str) -> Iterator[str]:
 
 
 Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)]
+#: Three letters, as ISO 4217 spells currencies.
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$")]
+#: The cost of people's review, without its currency.
+REVIEW_COST = "review_cost"
+_IN_CURRENCY = re.compile(rf"({REVIEW_COST})_[a-z]{{3}}$")
 Label = Annotated[str, AfterValidator(_label)]
+
+
+def cost_name(currency: str | None, name: str = REVIEW_COST) -> str:
+    """What a sum of money is called: its currency is the end of its name, so no two currencies meet under one name.
+
+    Without a declared currency there is no ending, and never a value.
+    """
+    return name if currency is None else f"{name}_{currency.lower()}"
+
+
+def without_currency(name: str) -> str:
+    """The name of a number, without the currency that it may end with."""
+    return _IN_CURRENCY.sub(r"\1", name)
 
 
 def check_label(kind: str, value: str) -> str:

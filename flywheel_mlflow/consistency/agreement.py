@@ -26,13 +26,20 @@ from flywheel_mlflow.consistency.view import AssemblyView
 FIGURES = re.compile(r"<!--\s*figures:\s*(\{.*?\})\s*-->", re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
-#: What every report must state. The completion rate of stages is left to its two counts, which say more.
-MUST_STATE = tuple(f"flywheel.{name}" for name in names.DASHBOARD_METRICS if name != "stage_completion_rate")
+
+def _repeated(view: AssemblyView) -> tuple[str, ...]:
+    """The numbers the dashboard repeats."""
+    return (*names.DASHBOARD_METRICS, view.now.flywheel.blueprint.cost_name)
+
+
+def must_state(view: AssemblyView) -> tuple[str, ...]:
+    """What every report must state. The completion rate of stages is left to its two counts, which say more."""
+    return tuple(f"flywheel.{name}" for name in _repeated(view) if name != "stage_completion_rate")
 
 
 def _dashboard(view: AssemblyView) -> Iterator[str]:
     dashboard, metrics, where = view.dashboard, view.metrics, names.DASHBOARD
-    yield from members(f"{where}: numbers", dashboard.numbers, names.DASHBOARD_METRICS)
+    yield from members(f"{where}: numbers", dashboard.numbers, _repeated(view))
     for name, value in dashboard.numbers.items():
         yield from unequal(f"{where}: {name}", value, metrics.numbers.get(name))
         yield from unequal(f"{where}: {name} (explained)", value, metrics.value(f"flywheel.{name}"))
@@ -55,7 +62,7 @@ def _dashboard_counts(view: AssemblyView) -> Iterator[str]:
         ("milestone_done_count", sum(line.status == "done" for line in view.milestones)),
         ("bottleneck_count", len(view.bottlenecks.bottlenecks)),
         ("review_hours", view.costs.estimated_manual_review_hours),
-        ("review_cost_rmb", view.costs.estimated_manual_review_cost_rmb),
+        (view.now.flywheel.blueprint.cost_name, view.costs.estimated_manual_review_cost),
     ):
         yield from unequal(f"{where}: {field}", dashboard.numbers.get(field), expected)
     titles = {stage.stage_id: stage.title for stage in view.stage_plan}
@@ -90,7 +97,7 @@ def _report(view: AssemblyView) -> Iterator[str]:
     if figures is None:
         yield f"{names.REPORT} does not list the figures it states"
         return
-    for name in MUST_STATE:
+    for name in must_state(view):
         if name not in figures:
             yield f"{names.REPORT} does not state {name}"
     visible = COMMENT.sub("", text)

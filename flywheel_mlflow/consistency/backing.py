@@ -62,7 +62,7 @@ def _entry(entry: Entry, live: RegistryEntry) -> Iterator[str]:
             _outcomes(summary.not_passed if summary else {}),
         ),
         ("review hours", entry.estimated_manual_review_hours, evidence.costs.review_hours if evidence else None),
-        ("review cost", entry.estimated_manual_review_cost_rmb, evidence.costs.review_cost_rmb if evidence else None),
+        ("review cost", entry.estimated_manual_review_cost, evidence.costs.review_cost if evidence else None),
     ):
         yield from unequal(field, found, expected)
     for name, outcome in entry.required_checks.items():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flywheel_mlflow.assembly.deliverables import stored_name
 from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.consistency.view import AssemblyView, parse, unparse
@@ -52,10 +53,11 @@ class ConsistencyCheck:
 
 def carry_out(check: ConsistencyCheck, view: AssemblyView) -> Check:
     """The outcome of one check: passed without problems, failed with, error when it could not be carried out."""
+    prefix = view.now.flywheel.blueprint.deliverables.prefix
     try:
-        problems = list(check.examine(view))
+        problems = [stored_name(problem, prefix) for problem in check.examine(view)]
     except FlywheelError as error:
-        faults = [str(fault) for fault in getattr(error, "faults", ())] or [error.what]
+        faults = [stored_name(str(fault), prefix) for fault in getattr(error, "faults", ())] or [error.what]
         return _finding(check, Outcome.ERROR, f"cannot be carried out: {_first(faults)}", faults)
     return _finding(check, Outcome.FAILED if problems else Outcome.PASSED, _first(problems), problems)
 

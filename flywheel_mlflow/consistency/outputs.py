@@ -92,15 +92,15 @@ def _downstream(view: AssemblyView, origins: set[str]) -> set[str]:
 def _costs(view: AssemblyView) -> Iterator[str]:
     costs, registry, where = view.costs, view.registry, names.COSTS
     hours = {name: item.review_hours for name, item in costs.by_project.items()}
-    money = {name: item.review_cost_rmb for name, item in costs.by_project.items()}
+    money = {name: item.review_cost for name, item in costs.by_project.items()}
     yield from members(f"{where}: by_project", costs.by_project, registry)
     for name, entry in registry.items():
         if name in costs.by_project:
             yield from unequal(f"{where}: {name} hours", hours[name], entry.estimated_manual_review_hours)
-            yield from unequal(f"{where}: {name} cost", money[name], entry.estimated_manual_review_cost_rmb)
+            yield from unequal(f"{where}: {name} cost", money[name], entry.estimated_manual_review_cost)
     for field, total, stated, silent in (
         ("review_hours", costs.estimated_manual_review_hours, hours, costs.unknown.review_hours),
-        ("review_cost_rmb", costs.estimated_manual_review_cost_rmb, money, costs.unknown.review_cost_rmb),
+        ("review_cost", costs.estimated_manual_review_cost, money, costs.unknown.review_cost),
     ):
         yield from unequal(f"{where}: sum of {field}", total, sum_of_known(stated.values()))
         unknown = [name for name, value in stated.items() if value is None]
@@ -184,7 +184,7 @@ def _other_value(document: Any, rng: random.Random) -> str | None:
 
 
 def _other_sum(document: Any, rng: random.Random) -> str:
-    field = rng.choice(["estimated_manual_review_hours", "estimated_manual_review_cost_rmb"])
+    field = rng.choice(sorted(name for name in document if name.startswith("estimated_")))
     document[field] = another_number(document[field], rng)
     return f"{field} is {document[field]}"
 

@@ -40,7 +40,7 @@ def recompute(view: AssemblyView) -> dict[str, Number]:
         **_checked(list(entries.values()), view),
         **_kept(list(entries.values())),
         **_staged(view),
-        **_spent(list(entries.values())),
+        **_spent(list(entries.values()), view),
         "bottleneck_count": len(view.bottlenecks.bottlenecks),
         **_compared(view),
     }
@@ -112,7 +112,7 @@ def _project(entry: Entry, view: AssemblyView) -> Iterator[tuple[str, Number]]:
     yield f"{name}.contract_conformity", conformity
     yield f"{name}.score", _mean(((rate, weights.checks), (kpis, weights.kpis), (conformity, weights.contract)))
     yield f"{name}.cost.review_hours", entry.estimated_manual_review_hours
-    yield f"{name}.cost.review_cost_rmb", entry.estimated_manual_review_cost_rmb
+    yield f"{name}.cost.{view.now.flywheel.blueprint.cost_name}", entry.estimated_manual_review_cost
 
 
 def _suites(entry: Entry, view: AssemblyView) -> Iterator[tuple[str, Number]]:
@@ -188,10 +188,10 @@ def _staged(view: AssemblyView) -> dict[str, Number]:
     }
 
 
-def _spent(entries: list[Entry]) -> dict[str, Number]:
+def _spent(entries: list[Entry], view: AssemblyView) -> dict[str, Number]:
     hours = [entry.estimated_manual_review_hours for entry in entries]
-    money = [entry.estimated_manual_review_cost_rmb for entry in entries]
-    return {"review_hours": sum_of_known(hours), "review_cost_rmb": sum_of_known(money)}
+    money = [entry.estimated_manual_review_cost for entry in entries]
+    return {"review_hours": sum_of_known(hours), view.now.flywheel.blueprint.cost_name: sum_of_known(money)}
 
 
 def _compared(view: AssemblyView) -> dict[str, Number]:

@@ -150,7 +150,7 @@ def _projects_agree(view: AssemblyView) -> Iterator[str]:
         (f"{names.ORGANISATION}: projects", {name for team in view.organisation.teams for name in team.projects}, True),
         (f"{names.RUNS}: impact", {name for run in view.runs for name in run.impact}, False),
         (f"{names.DASHBOARD}: not_consumable", set(view.dashboard.not_consumable), False),
-        (f"{names.COSTS}: unknown", {*view.costs.unknown.review_hours, *view.costs.unknown.review_cost_rmb}, False),
+        (f"{names.COSTS}: unknown", {*view.costs.unknown.review_hours, *view.costs.unknown.review_cost}, False),
     ):
         yield from members(where, listed, known if complete else known & listed)
     stages = [stage.stage_id for stage in view.stage_plan]

@@ -147,7 +147,7 @@ class AssemblyView:
 def _shaped(name: str, text: str) -> Any:
     value = parse(name, text)
     try:
-        return names.SHAPES[name].validate_json(canonical_json(value))
+        return names.SHAPES[name].validate_json(canonical_json(names.without_currencies(name, value)))
     except ValidationError as error:
         raise DocumentError(faults_of(error, Document(name, value, {}))) from error
 

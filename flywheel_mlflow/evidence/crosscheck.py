@@ -10,7 +10,7 @@ from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.evidence.lineage import circle_of, producers
 from flywheel_mlflow.evidence.provenance import own_direction
 from flywheel_mlflow.evidence.schemas import serves
-from flywheel_mlflow.promises.blueprint import Blueprint, Criterion
+from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, Blueprint, Criterion
 from flywheel_mlflow.promises.contract import COMPUTED_NAMES, RESERVED_IDS, Contract, field_types, share_scale
 from flywheel_mlflow.promises.routes import KNOWN_FROM_EVENT
 
@@ -167,11 +167,15 @@ def _named_by_routes(plan: Blueprint, ids: set[str], made: set[str]) -> Iterator
 
 
 def _unknown_parts(plan: Blueprint, contract: Contract, document: Document) -> Iterator[Fault]:
-    """References from a contract to parts of the blueprint that do not exist."""
+    """References from a contract to what the blueprint does not declare."""
     teams = {item.id for item in plan.teams}
     layers = {item.id for item in plan.layers}
     stages = {item.id for item in plan.stages}
     controls = {item.id for item in plan.control_points} | {item.id for item in plan.boundaries}
+    if contract.costs.review_cost is not None and plan.currency is None:
+        yield document.fault(
+            ("costs", "review_cost"), f"{BLUEPRINT_FILE} does not say in which currency: add `currency: EUR` there"
+        )
     references: list[Reference] = [(("owner",), contract.owner, teams, "team")]
     references += [(("layers", index), name, layers, "layer") for index, name in enumerate(contract.layers)]
     references += [(("stages", index), name, stages, "stage") for index, name in enumerate(contract.stages)]

@@ -115,7 +115,7 @@ def load_flywheel(root: Path) -> Flywheel:
     return Flywheel(
         root=root,
         blueprint=blueprint[0],
-        contracts=contracts_by_id(contract for _, contract, _ in parsed),
+        contracts=contracts_by_id((contract for _, contract, _ in parsed), currency=blueprint[0].currency),
         folders={contract.id: folder for folder, contract, _ in sorted(parsed, key=lambda item: item[1].id)},
         warnings=(*_notes(*blueprint, readable), *contract_warnings(readable)),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flywheel_mlflow.base.errors import AssemblyError, UnknownName
+from flywheel_mlflow.base.names import without_currency
 
 #: Which way is better.
 Direction = Literal["higher", "lower"]
@@ -15,10 +16,11 @@ Direction = Literal["higher", "lower"]
 _HIGHER: Direction = "higher"
 _LOWER: Direction = "lower"
 #: Which way is better for every number this package computes; None is neither. Those of the whole have their full
-#: names, those of projects and stages what follows the project or stage. A KPI's direction is in its contract.
+#: names, those of projects and stages what follows the project or stage; costs stand without their currency. A KPI's
+#: direction is in its contract.
 DIRECTIONS: Mapping[str, Direction | None] = {
     **dict.fromkeys((".score", ".check_pass_rate", ".kpi_attainment", ".contract_conformity"), _HIGHER),
-    **dict.fromkeys((".cost.review_hours", ".cost.review_cost_rmb"), _LOWER),
+    **dict.fromkeys((".cost.review_hours", ".cost.review_cost"), _LOWER),
     **{
         f"flywheel.{name}": _HIGHER
         for name in (
@@ -53,7 +55,7 @@ DIRECTIONS: Mapping[str, Direction | None] = {
             "inconclusive_kpi_count",
             "iteration_cycle_days",
             "regressed_kpi_count",
-            "review_cost_rmb",
+            "review_cost",
             "review_hours",
         )
     },
@@ -86,6 +88,7 @@ def own_direction(name: str) -> Direction | None:
 
 def _declared_as(name: str) -> str:
     """The key of a number in :data:`DIRECTIONS`: ``flywheel.x`` as it is, ``p05.score``, ``stage.x.score`` without."""
+    name = without_currency(name)
     first, _, rest = name.partition(".")
     if first == "flywheel":
         return name

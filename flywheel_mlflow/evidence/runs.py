@@ -153,10 +153,10 @@ class ConsumedInterface:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Human effort; None means the project states none."""
+    """Human effort, its cost in the flywheel's currency; None means the project states none."""
 
     review_hours: float | None = None
-    review_cost_rmb: float | None = None
+    review_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.documents import Document, load_mapping, merge, parse_model
 from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
-from flywheel_mlflow.base.names import Identifier, Label
+from flywheel_mlflow.base.names import Currency, Identifier, Label, cost_name
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.promises.contract import Decision, Finite, Flag, RelativePath, Strict, Text, below_folder
 from flywheel_mlflow.promises.notify import Notify
@@ -261,6 +261,22 @@ class Scoring(Strict):
         return self
 
 
+class Deliverables(Strict):
+    """How the files of an assembly are called."""
+
+    prefix: Identifier | None = Field(
+        default=None, description="What the names of the reports start with: p10 makes p10_report.md of report.md."
+    )
+
+    @field_validator("prefix")
+    @classmethod
+    def _is_no_part_of_a_name(cls, value: str | None) -> str | None:
+        # test + report.md would be read back as the report of the tests.
+        if value is not None and value.rpartition("_")[2] == "test":
+            raise ValueError("must not end with test, which one of the reports starts with")
+        return value
+
+
 class KnownRisk(Strict):
     """A cross-project risk the organisation already knows."""
 
@@ -287,6 +303,11 @@ class Blueprint(Strict):
     traces: TraceRules = TraceRules()
     bottlenecks: tuple[BottleneckRule, ...] = ()
     scoring: Scoring = Scoring()
+    currency: Currency | None = Field(
+        default=None,
+        description="Of all costs, as reports shall show it: EUR. Without one no project can state a cost.",
+    )
+    deliverables: Deliverables = Deliverables()
     people: tuple[Person, ...] = ()
     roles: tuple[Role, ...] = ()
     releases: ReleaseRules = ReleaseRules()
@@ -349,6 +370,11 @@ class Blueprint(Strict):
         groups = [*((item.id, item.people) for item in self.teams), *((item.id, item.people) for item in self.roles)]
         named = next((people for group, people in groups if group == name and people), ())
         return named or ((name,) if any(item.id == name for item in self.people) else ())
+
+    @property
+    def cost_name(self) -> str:
+        """What the cost of review is called: ``review_cost_eur``."""
+        return cost_name(self.currency)
 
     @property
     def gates_digest(self) -> str:

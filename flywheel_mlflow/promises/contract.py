@@ -20,6 +20,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     StringConstraints,
     WithJsonSchema,
     field_validator,
@@ -28,7 +29,7 @@ from pydantic import (
 
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.documents import Document, load_model
-from flywheel_mlflow.base.names import Identifier, Label, label_fault
+from flywheel_mlflow.base.names import REVIEW_COST, Identifier, Label, cost_name, label_fault, without_currency
 from flywheel_mlflow.base.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
 
 CONTRACT_FILE = "project.yaml"
@@ -177,7 +178,7 @@ class Kpi(Strict):
         description="How far from the target still attains it, and how much worse than the reference is no drift, "
         "in the KPI's unit. Left out: nothing for the target, drift.kpi_tolerance of the reference for drift.",
     )
-    unit: Label = Field(description="ratio, %, records, ms, hours, rmb ...")
+    unit: Label = Field(description="ratio, %, records, ms, hours, EUR ...")
     n_path: MetricPath | None = Field(
         default=None, description="Path of the sample size behind a share (unit ratio, accuracy, % ...)."
     )
@@ -268,7 +269,17 @@ class Costs(Strict):
     """Paths of the human effort in the metrics document; a path left out means unknown."""
 
     review_hours: MetricPath | None = None
-    review_cost_rmb: MetricPath | None = None
+    review_cost: MetricPath | None = Field(default=None, description="In the currency of flywheel.yaml.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_no_currency(cls, value: object) -> object:
+        named = [key for key in value if without_currency(str(key)) != key] if isinstance(value, dict) else []
+        if named:
+            raise ValueError(
+                f"{named[0]}: call it {REVIEW_COST}; flywheel.yaml says once in which currency: currency: EUR"
+            )
+        return value
 
 
 class CheckPolicy(Strict):
@@ -338,6 +349,8 @@ class Contract(Strict):
     results: Results = Results()
     source: Text | None = Field(default=None, description="Where the published figures come from.")
     decisions: tuple[Decision, ...] = ()
+    #: Of the flywheel, not of this file: no part of the digest.
+    _currency: str | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -410,6 +423,22 @@ class Contract(Strict):
         return digest_of(self)
 
     @property
+    def currency(self) -> str | None:
+        """The currency of its flywheel."""
+        return self._currency
+
+    @property
+    def cost_name(self) -> str:
+        """What the cost of its review is called, with its currency."""
+        return cost_name(self._currency)
+
+    def in_currency(self, currency: str | None) -> Self:
+        """The same promise in a flywheel of that currency."""
+        contract = self.model_copy()
+        contract._currency = currency  # noqa: SLF001 - of this very class
+        return contract
+
+    @property
     def is_assembly(self) -> bool:
         """Whether this project is the assembly layer itself, whose evidence is our own checks."""
         return self.registry_role == "assembly_layer"
@@ -446,6 +475,6 @@ def read_contract(folder: Path, *, name: str | None = None) -> tuple[Contract, D
     return load_model(folder / CONTRACT_FILE, Contract, name=name or str(folder / CONTRACT_FILE))
 
 
-def contracts_by_id(contracts: Iterable[Contract]) -> dict[str, Contract]:
-    """Contracts keyed and sorted by project id."""
-    return {contract.id: contract for contract in sorted(contracts, key=lambda item: item.id)}
+def contracts_by_id(contracts: Iterable[Contract], *, currency: str | None = None) -> dict[str, Contract]:
+    """The contracts of a flywheel of that currency, keyed and sorted by project id."""
+    return {contract.id: contract.in_currency(currency) for contract in sorted(contracts, key=lambda item: item.id)}

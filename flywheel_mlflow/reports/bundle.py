@@ -14,13 +14,12 @@ from flywheel_mlflow.reports.markdown import render_report
 
 STAGE_CHART = "reports/stage_scores.svg"
 LINEAGE_CHART = "reports/lineage.svg"
-JUNIT = "reports/p10_test_results.xml"
 
 
 def render_deliverables(
     assembly: Assembly, *, checks: Iterable[Check] | None = None, published: Mapping[str, float] | None = None
 ) -> dict[str, str]:
-    """Every file of an assembly by name; without ``checks`` the files about them are left out."""
+    """Every file of an assembly by the names of ``deliverables``; without ``checks`` those about them are left out."""
     files = filling.json_files(assembly)
     files[deliverables.REPORT] = render_report(assembly, published=published)
     files[STAGE_CHART] = stage_scores_svg(assembly)
@@ -33,5 +32,5 @@ def render_deliverables(
         found = tuple(checks)
         files[deliverables.TEST_RESULTS] = document_json(results_document(found))
         files[deliverables.TEST_REPORT] = test_report(found, assembly.iteration)
-        files[JUNIT] = junit_xml(found)
+        files[deliverables.JUNIT] = junit_xml(found)
     return files

@@ -91,6 +91,7 @@ def read_record(files: Mapping[str, str]) -> AssemblyRecord:
     Raises:
         InputError: a deliverable is missing, or is not what this package writes there.
     """
+    files = deliverables.by_name(files)
     plans: tuple[PlannedStage, ...] = _read(files, deliverables.STAGE_PLAN)
     milestones: tuple[MilestoneLine, ...] = _read(files, deliverables.MILESTONES)
     return AssemblyRecord(
@@ -105,11 +106,7 @@ def read_record(files: Mapping[str, str]) -> AssemblyRecord:
         if deliverables.TASKS in files
         else None,
         lineage=files.get(LINEAGE_CHART),
-        own_checks=_parsed(
-            files[deliverables.TEST_RESULTS], deliverables.TEST_RESULTS, TypeAdapter(_TestResults)
-        ).checks
-        if deliverables.TEST_RESULTS in files
-        else (),
+        own_checks=_own_checks(files),
     )
 
 

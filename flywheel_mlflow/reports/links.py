@@ -16,11 +16,15 @@ _HERE = Addresses(".")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a note stands: its run and experiment; ``pages`` says that the server shows the flywheel's own pages."""
+    """Where a note stands: its run and experiment; ``pages`` says that the server shows the flywheel's own pages.
+
+    ``report`` is how the assembly's report is stored.
+    """
 
     run_id: str
     experiment_id: str
     pages: bool
+    report: str = REPORT
 
 
 def with_links(links: str, note: str, artifact: str) -> str:
@@ -30,7 +34,7 @@ def with_links(links: str, note: str, artifact: str) -> str:
 
 def assembly_links(place: Place, table: str, iteration: int, before: str | None) -> str:
     """Of an iteration's run; ``table`` is the address of all iterations, ``before`` the run of the iteration before."""
-    found = [("All iterations", f"./{table}"), ("Report", _artifact(place, REPORT))]
+    found = [("All iterations", f"./{table}"), ("Report", _artifact(place, place.report))]
     if before is not None:
         compared = _HERE.ui_compare([before, place.run_id], [place.experiment_id])
         found.append((f"Compare with iteration {iteration - 1}", compared))
@@ -58,7 +62,7 @@ def release_links(place: Place, bundle: str, filter_tag: str, digest: str) -> st
         ("Bundle", _artifact(place, f"{bundle}/manifest.json")),
         ("Verdicts of its gates", gates),
         ("Iteration", _HERE.ui_run(place.experiment_id, place.run_id)),
-        ("Report", _artifact(place, REPORT)),
+        ("Report", _artifact(place, place.report)),
     ]
     if place.pages:
         found.append(("All releases", _HERE.releases()))

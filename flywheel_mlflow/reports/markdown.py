@@ -20,7 +20,7 @@ def render_report(assembly: Assembly, published: Mapping[str, object] | None = N
     Args:
         assembly: what is reported.
         published: totals somebody published for the same projects, by our names for them
-            (``review_hours``, ``review_cost_rmb``); the report says whether and why ours differ.
+            (``review_hours``, ``review_cost``); the report says whether and why ours differ.
 
     The last line is a comment that lists every metric the text states.
     """

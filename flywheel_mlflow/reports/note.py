@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flywheel_mlflow.assembly.assembly import Assembly
-from flywheel_mlflow.assembly.deliverables import REPORT, RUNS
+from flywheel_mlflow.assembly.deliverables import REPORT, RUNS, stored_name
 from flywheel_mlflow.evidence.registry import register_kpi
 from flywheel_mlflow.evidence.runs import ProjectEvidence
 from flywheel_mlflow.evidence.stages import StageRun
@@ -41,7 +41,8 @@ class InterfaceRow:
 
 def assembly_note(assembly: Assembly) -> str:
     """The note of an assembly's run: verdict, stages, projects, bottlenecks; at most 8,000 characters."""
-    return cut_note(render_markdown("assembly_note.md.j2", view=build_view(assembly), report=REPORT), REPORT)
+    report = stored_name(REPORT, assembly.flywheel.blueprint.deliverables.prefix)
+    return cut_note(render_markdown("assembly_note.md.j2", view=build_view(assembly), report=report), report)
 
 
 def stage_note(run: StageRun) -> str:
@@ -78,7 +79,7 @@ def project_note(contract: Contract, evidence: ProjectEvidence) -> str:
         interfaces=_interfaces(contract, evidence),
         inputs=evidence.interfaces_in,
         hours=with_unit(evidence.costs.review_hours, "hours"),
-        cost=with_unit(evidence.costs.review_cost_rmb, "rmb"),
+        cost=with_unit(evidence.costs.review_cost, contract.currency or ""),
     )
     return cut_note(note, "the files of this run")
 

@@ -15,13 +15,16 @@ _DECIMALS = {"ratio": 4, "score 0..1": 4, "hours": 2, "rmb": 2, "days": 2}
 #: How a unit is written behind a number in running text; others are written as they are.
 _SUFFIXES = {"ratio": "", "score 0..1": "", "count": "", "hours": "h", "rmb": "RMB"}
 
+#: Units in three capitals are currencies, as ISO 4217 spells them; amounts have two decimals.
+_CURRENCY = re.compile("[A-Z]{3}")
+
 _MOST_DECIMALS = 4
 
 
 def format_value(value: float | None, unit: str) -> str:
     """``value`` as people read it, without its unit; an unknown value is the word "unknown".
 
-    Ratios and scores have four decimals, hours, RMB and days two, whole numbers none, everything
+    Ratios and scores have four decimals, hours, days and currencies two, whole numbers none, everything
     else at most four. Thousands are grouped. Rounding never reaches a value it must not be taken
     for: what is not zero never reads as zero, and a ratio below 1 never reads as 1.
 
@@ -32,7 +35,7 @@ def format_value(value: float | None, unit: str) -> str:
         return UNKNOWN
     if not math.isfinite(value):
         raise AssemblyError(f"{value} reached a report", hint="evidence must not hold NaN or infinite numbers")
-    decimals = _DECIMALS.get(unit)
+    decimals = 2 if _CURRENCY.fullmatch(unit) else _DECIMALS.get(unit)
     if decimals is None and value == int(value):
         return f"{int(value):,}"
     text = f"{value:,.{_MOST_DECIMALS if decimals is None else decimals}f}"
@@ -47,8 +50,12 @@ def format_value(value: float | None, unit: str) -> str:
 
 def with_unit(value: float | None, unit: str) -> str:
     """``value`` with its unit behind it, as in "8.06 h"; a ratio, a score, a count and the unknown have none."""
-    suffix = "" if value is None else _SUFFIXES.get(unit, unit)
-    return f"{format_value(value, unit)} {suffix}".rstrip()
+    return f"{format_value(value, unit)} {unit_label(unit) if value is not None else ''}".rstrip()
+
+
+def unit_label(unit: str) -> str:
+    """A unit as it stands behind a number: "h", "EUR"; empty for ratios, scores and counts."""
+    return _SUFFIXES.get(unit, unit)
 
 
 def format_change(before: float, now: float, unit: str) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.base.names import REVIEW_COST
 from flywheel_mlflow.reports.numbers import with_unit
 
 #: Our names of the totals that are compared, without their ``flywheel.``, as a reader calls them.
-PUBLISHED_TOTALS = {"review_hours": "Manual review hours", "review_cost_rmb": "Manual review cost"}
+PUBLISHED_TOTALS = {"review_hours": "Manual review hours", REVIEW_COST: "Manual review cost"}
 
 #: Published totals have two decimals, so the sum of the values behind one lies at most this far from it.
 _ROUNDING = 0.005 + 1e-9
@@ -33,7 +34,7 @@ class Comparison:
 def compare_published(assembly: Assembly, published: Mapping[str, object] | None) -> tuple[Comparison, ...]:
     """The published totals beside ours, in the order of ``PUBLISHED_TOTALS``; empty when nothing was published.
 
-    ``published`` maps our names of the totals (``review_hours``, ``review_cost_rmb``) to the published values; what
+    ``published`` maps our names of the totals (``review_hours``, ``review_cost``) to the published values; what
     is not a finite number was never a total, and is passed over like names nobody here knows.
     """
     found = []
@@ -41,7 +42,7 @@ def compare_published(assembly: Assembly, published: Mapping[str, object] | None
         total = (published or {}).get(key)
         if isinstance(total, bool) or not isinstance(total, int | float) or not math.isfinite(total):
             continue
-        metric = assembly.metrics[f"flywheel.{key}"]
+        metric = assembly.metrics[f"flywheel.{_name(assembly, key)}"]
         found.append(
             Comparison(
                 title=title,
@@ -53,8 +54,13 @@ def compare_published(assembly: Assembly, published: Mapping[str, object] | None
     return tuple(found)
 
 
+def _name(assembly: Assembly, key: str) -> str:
+    """The name of a total in this flywheel: costs hold its currency."""
+    return assembly.flywheel.blueprint.cost_name if key == REVIEW_COST else key
+
+
 def _explain(assembly: Assembly, key: str, total: float) -> str:
-    names = {project_id: f"{project_id}.cost.{key}" for project_id in assembly.registry}
+    names = {project_id: f"{project_id}.cost.{_name(assembly, key)}" for project_id in assembly.registry}
     stated = {item: value for item, name in names.items() if (value := assembly.metrics.value(name)) is not None}
     if not stated:
         return "no project states any value here, so the published total cannot be traced"
@@ -67,7 +73,7 @@ def _explain(assembly: Assembly, key: str, total: float) -> str:
         return "no choice of the projects' stated values adds up to the published total"
     if len(left_out) > 1:
         return f"{len(left_out)} different choices of the projects' stated values add up to the published total"
-    unit = assembly.metrics[f"flywheel.{key}"].unit
+    unit = assembly.metrics[f"flywheel.{_name(assembly, key)}"].unit
     missing = "; ".join(
         f"{item} ({with_unit(stated[item], unit)}{_place(assembly, item, key)})" for item in left_out[0]
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flywheel_mlflow.assembly.assembly import Assembly
-from flywheel_mlflow.assembly.deliverables import ACCEPTANCE_METRICS
+from flywheel_mlflow.assembly.deliverables import ACCEPTANCE_METRICS, METRICS, stored_name
 from flywheel_mlflow.assembly.metrics import Bottleneck
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.evidence.lineage import EdgeState
@@ -18,7 +18,7 @@ from flywheel_mlflow.reports.drift import DriftView, drift_view
 from flywheel_mlflow.reports.escaping import Markdown
 from flywheel_mlflow.reports.figures import Figures
 from flywheel_mlflow.reports.gaps import Gap, Skipped, gaps, skipped_runs
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
+from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, unit_label
 from flywheel_mlflow.reports.published import Comparison, compare_published
 from flywheel_mlflow.reports.tasks import TasksView, tasks_view
 
@@ -121,10 +121,14 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class CostView:
-    """Human effort: sums, projects that state any, ids of those that state none, published totals beside ours."""
+    """Human effort: sums, projects that state any, ids of those that state none, published totals beside ours.
+
+    ``currency`` heads the column of costs.
+    """
 
     hours: str
     cost: str
+    currency: str
     rows: tuple[CostRow, ...]
     silent: tuple[str, ...]
     published: tuple[Comparison, ...]
@@ -152,6 +156,7 @@ class ReportView:
     status_changes: tuple[StatusChange, ...]
     changes: tuple[Change, ...]
     more_changes: int
+    metrics_file: str
     drift: DriftView | None
     tasks: TasksView | None
     projects: tuple[ProjectRow, ...]
@@ -171,7 +176,7 @@ def build_view(assembly: Assembly, published: Mapping[str, object] | None = None
     """The report's view data.
 
     ``published`` holds totals somebody published for the same projects, by our names for
-    them (``review_hours``, ``review_cost_rmb``).
+    them (``review_hours``, ``review_cost``).
     """
     figures = Figures(assembly.metrics)
     moved = changes(assembly)
@@ -189,6 +194,7 @@ def build_view(assembly: Assembly, published: Mapping[str, object] | None = None
         status_changes=status_changes(assembly),
         changes=shown,
         more_changes=len(moved) - len(shown),
+        metrics_file=stored_name(METRICS, assembly.flywheel.blueprint.deliverables.prefix).rpartition("/")[2],
         drift=drift_view(assembly.drift) if assembly.drift is not None else None,
         tasks=tasks_view(assembly.absorption, assembly.iteration) if assembly.absorption.any else None,
         projects=projects,
@@ -257,12 +263,12 @@ def _counts(assembly: Assembly, figures: Figures) -> tuple[tuple[str, str], ...]
         ("Mean stage score", show("flywheel.mean_stage_score")),
         ("Milestones done", f"{show('flywheel.milestone_done_count')} of {show('flywheel.milestone_count')}"),
         ("Bottlenecks", show("flywheel.bottleneck_count")),
-        ("Manual review", f"{figures.with_unit('flywheel.review_hours')}, {_cost(figures)}"),
+        ("Manual review", f"{figures.with_unit('flywheel.review_hours')}, {_cost(assembly, figures)}"),
     )
 
 
-def _cost(figures: Figures) -> str:
-    return figures.with_unit("flywheel.review_cost_rmb")
+def _cost(assembly: Assembly, figures: Figures) -> str:
+    return figures.with_unit(f"flywheel.{assembly.flywheel.blueprint.cost_name}")
 
 
 def _project(entry: RegistryEntry, figures: Figures) -> ProjectRow:
@@ -347,15 +353,17 @@ def _acceptance(name: str, assembly: Assembly, figures: Figures) -> AcceptanceRo
 
 def _costs(assembly: Assembly, published: Mapping[str, object] | None, figures: Figures) -> CostView:
     rows, silent = [], []
+    blueprint = assembly.flywheel.blueprint
     for entry in assembly.registry.values():
-        names = [f"{entry.project_id}.cost.{key}" for key in ("review_hours", "review_cost_rmb")]
+        names = [f"{entry.project_id}.cost.{key}" for key in ("review_hours", blueprint.cost_name)]
         if all(assembly.metrics.value(name) is None for name in names):
             silent.append(entry.project_id)
         else:
             rows.append(CostRow(entry.project_id, entry.contract.title, *(figures.show(name) for name in names)))
     return CostView(
         hours=figures.with_unit("flywheel.review_hours"),
-        cost=_cost(figures),
+        cost=_cost(assembly, figures),
+        currency=unit_label(blueprint.currency) if blueprint.currency else "Cost",
         rows=tuple(rows),
         silent=tuple(silent),
         published=compare_published(assembly, published),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.errors import InputError, ServerRefused, UnknownName
+from flywheel_mlflow.base.names import REVIEW_COST
 from flywheel_mlflow.evidence.runs import EvidenceKind, ProjectEvidence, SkippedRun
 from flywheel_mlflow.promises.contract import Contract, MetricUse
 from flywheel_mlflow.tracking import tags
@@ -177,7 +178,7 @@ def _adopted(
     sources: dict[str, tuple[str, ...]] = {}
     missing: list[str] = []
     for use in contract.metric_paths():
-        names = [_source(use, run) for run in taken]
+        names = [_source(use, contract, run) for run in taken]
         sources[str(use)] = tuple(sorted({name for name in names if name is not None}))
         if absent := names.count(None):
             missing.append(f"{use}: no metric {use.path} in {absent} of {len(taken)} runs")
@@ -209,9 +210,10 @@ def _rank(run: Run) -> tuple[int, int, str]:
     return run.info.end_time or 0, run.info.start_time or 0, run.info.run_id
 
 
-def _source(use: MetricUse, run: Run) -> str | None:
+def _source(use: MetricUse, contract: Contract, run: Run) -> str | None:
     """The metric of a run that holds what a path of the contract asks for."""
-    ours = tags.COST_PREFIX + use.key if use.owner == "costs" else use.owner + tags.KPI_SUFFIXES[use.key]
+    cost = contract.cost_name if use.key == REVIEW_COST else use.key
+    ours = tags.COST_PREFIX + cost if use.owner == "costs" else use.owner + tags.KPI_SUFFIXES[use.key]
     return metric_of(ours, use.path, run.data.metrics, adopted=True)
 
 
@@ -229,7 +231,7 @@ def _why_not(run: Run, contract: Contract, iteration: int) -> str | None:
         return f"counts for iteration {counted[:20]} already"
     if run.info.status != "FINISHED":
         return f"is {run.info.status.lower()}, only finished runs are evidence"
-    if not any(_source(use, run) for use in contract.metric_paths() if use.key == "path"):
+    if not any(_source(use, contract, run) for use in contract.metric_paths() if use.key == "path"):
         # As evidence it would supersede runs that have some.
         return "holds no KPI of the contract: compare its metrics with the paths there"
     return None

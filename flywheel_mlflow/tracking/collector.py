@@ -365,7 +365,7 @@ def _metrics_read(contract: Contract, *, adopted: bool) -> set[str]:
     """The keys of the metrics that evidence of this contract is read from."""
     ours = {kpi.name + suffix for kpi in contract.kpis for suffix in tags.KPI_SUFFIXES.values()}
     theirs = {name for use in contract.metric_paths() for name in metric_names(use.path)} if adopted else set()
-    return ours | theirs | tags.SUMMARY_METRICS
+    return ours | theirs | tags.SUMMARY_METRICS | {tags.COST_PREFIX + contract.cost_name}
 
 
 def _tasks(text: str | None) -> tuple[str, ...]:
@@ -404,8 +404,8 @@ def _kpi(kpi: Kpi, metrics: Mapping[str, float], *, adopted: bool) -> KpiValue:
 
 def _costs(contract: Contract, metrics: Mapping[str, float], *, adopted: bool) -> Costs:
     hours = metric_of(tags.REVIEW_HOURS, contract.costs.review_hours, metrics, adopted=adopted)
-    rmb = metric_of(tags.REVIEW_COST_RMB, contract.costs.review_cost_rmb, metrics, adopted=adopted)
-    return Costs(*(None if name is None else _finite(metrics[name]) for name in (hours, rmb)))
+    cost = metric_of(tags.COST_PREFIX + contract.cost_name, contract.costs.review_cost, metrics, adopted=adopted)
+    return Costs(*(None if name is None else _finite(metrics[name]) for name in (hours, cost)))
 
 
 def _whole(value: float | None) -> float | None:

@@ -166,7 +166,7 @@ class ProjectRunWriter:
             labels[tags.TASKS] = canonical_json(evidence.tasks)
         if evidence.task_documents:
             labels[tags.TASK_DOCUMENTS] = evidence.task_documents
-        metrics = {**content.metrics, **summary_metrics(evidence)}
+        metrics = {**content.metrics, **summary_metrics(contract, evidence)}
         written = _not_there("metric", metrics, content.there.metrics)
         values = CoveredValues.of(
             run.run_id,
@@ -368,7 +368,7 @@ def end_run(client: MlflowClient, run_id: str, status: str) -> None:
     store.update_run_info(run_id, RunStatus.from_string(status), int(time.time() * 1000), None)
 
 
-def summary_metrics(evidence: ProjectEvidence) -> dict[str, float]:
+def summary_metrics(contract: Contract, evidence: ProjectEvidence) -> dict[str, float]:
     """Check counts, costs, sample sizes and standard errors as metrics."""
     summary = evidence.checks
     found: dict[str, float | None] = {
@@ -378,7 +378,7 @@ def summary_metrics(evidence: ProjectEvidence) -> dict[str, float]:
         tags.CHECKS_ERROR: summary.error,
         tags.CHECKS_WARNED: summary.warned,
         tags.REVIEW_HOURS: evidence.costs.review_hours,
-        tags.REVIEW_COST_RMB: evidence.costs.review_cost_rmb,
+        tags.COST_PREFIX + contract.cost_name: evidence.costs.review_cost,
     }
     for name, kpi in evidence.kpis.items():
         found[name] = kpi.value

@@ -73,14 +73,11 @@ CHECKS_ERROR = "checks.error"
 CHECKS_WARNED = "checks.warned"
 COST_PREFIX = "cost."
 REVIEW_HOURS = COST_PREFIX + "review_hours"
-REVIEW_COST_RMB = COST_PREFIX + "review_cost_rmb"
 SAMPLE_SIZE_SUFFIX = ".n"
 STANDARD_ERROR_SUFFIX = ".stderr"
 #: What the metric of a KPI's value, sample size and standard error is called after the KPI, by the key of the contract.
 KPI_SUFFIXES = {"path": "", "n_path": SAMPLE_SIZE_SUFFIX, "stderr_path": STANDARD_ERROR_SUFFIX}
-SUMMARY_METRICS = frozenset(
-    {CHECKS_PASSED, CHECKS_FAILED, CHECKS_SKIPPED, CHECKS_ERROR, CHECKS_WARNED, REVIEW_HOURS, REVIEW_COST_RMB}
-)
+SUMMARY_METRICS = frozenset({CHECKS_PASSED, CHECKS_FAILED, CHECKS_SKIPPED, CHECKS_ERROR, CHECKS_WARNED, REVIEW_HOURS})
 
 #: MLflow's own: its client does not find a registered model with such a tag, nor any version beside one that has it.
 PROMPT_PREFIX = "mlflow.prompt."

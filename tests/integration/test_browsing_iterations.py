@@ -199,7 +199,7 @@ def test_changed_files_are_told_and_not_remembered(home: ReleasesBench, tmp_path
     recorded = home.bench.tracking.assemblies.recorded(2)
     assert recorded is not None
     place = Path(home.bench.tracking.artifacts.address(recorded.run_id).removeprefix("file://"))
-    report = place / "reports" / "p10_report.md"
+    report = place / "reports" / "report.md"
     whole = report.read_text()
     report.write_text(whole + "and more\n")
     reader = reader_of(home)

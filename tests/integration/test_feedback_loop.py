@@ -118,10 +118,10 @@ def test_the_whole_loop(wheel: Commands, tmp_path: Path) -> None:
     assert (absorbed["task"], absorbed["helped"], absorbed["before"], absorbed["after"]) == (task, "helped", 0.25, 1.0)
     assert (absorbed["before_n"], absorbed["after_n"]) == (40, 40)
     assert [item["task"] for item in done["open"]] == [f"{hostile['id']}-2"]
-    report = (tmp_path / "out" / "reports" / "p10_report.md").read_text()
+    report = (tmp_path / "out" / "reports" / "report.md").read_text()
     assert task in report
     assert "<script>" not in report
-    metrics = json.loads((tmp_path / "out" / "reports" / "p10_metrics.json").read_text())["metrics"]
+    metrics = json.loads((tmp_path / "out" / "reports" / "metrics.json").read_text())["metrics"]
     assert metrics["flywheel.feedback_reflux_rate"]["value"] == 3 / 5
 
     assert wheel.json("assemble", "-i", "2")["unchanged"] is True

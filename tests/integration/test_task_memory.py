@@ -63,7 +63,7 @@ class Wheel(Commands):
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def hidden(self, iteration: int) -> float:
-        path = self.root / f"out{iteration}" / "reports" / "p10_metrics.json"
+        path = self.root / f"out{iteration}" / "reports" / "metrics.json"
         return float(json.loads(path.read_text(encoding="utf-8"))["metrics"]["p01.hidden"]["value"])
 
 
@@ -143,7 +143,7 @@ def test_a_gain_is_kept_until_somebody_withdraws_it(wheel: Wheel, tmp_path: Path
     assert "LOST: the gain of task p01-words for p01 (p01.hidden)" in told
     assert "`flywheel run-projects --iteration 4 --only p01`" in told
     assert wheel.json("assemble", "-i", "4")["lost_tasks"] == {"p01-words": why}
-    assert "**Lost**: `p01-words` for p01" in (wheel.root / "out4" / "reports" / "p10_report.md").read_text()
+    assert "**Lost**: `p01-words` for p01" in (wheel.root / "out4" / "reports" / "report.md").read_text()
     wheel("report", "-i", "4", "--out", wheel.root / "page")
     (page,) = (wheel.root / "page").rglob("*.html")
     assert "1 absorbed task lost: p01-words of p01" in page.read_text(encoding="utf-8")
@@ -162,7 +162,7 @@ def test_a_gain_is_kept_until_somebody_withdraws_it(wheel: Wheel, tmp_path: Path
     (entry,) = gone["withdrawn"]
     assert (entry["task"], entry["absorbed_in"], entry["by"]) == ("p01-words", 2, "ana")
     assert wheel.hidden(6) == 0.25
-    assert "withdrawn: 1" in (wheel.root / "out6" / "reports" / "p10_report.md").read_text()
+    assert "withdrawn: 1" in (wheel.root / "out6" / "reports" / "report.md").read_text()
 
     wheel("task", "restore", "p01-words", "--reason", "the word is back")
     assert "is not withdrawn" in wheel("task", "restore", "p01-words", "--reason", "again", code=1).err

@@ -96,8 +96,8 @@ def test_unknown_stays_unknown_in_every_file(files: dict[str, str]) -> None:
     assert troubled["overall_passed"] is False
     costs = json.loads(files[names.COSTS])
     assert costs["estimated_manual_review_hours"] == 1.5
-    assert costs["estimated_manual_review_cost_rmb"] is None
-    assert costs["unknown"] == {"review_hours": ["p02", "p03", "p10"], "review_cost_rmb": ["p01", "p02", "p03", "p10"]}
+    assert costs["estimated_manual_review_cost_eur"] is None
+    assert costs["unknown"] == {"review_hours": ["p02", "p03", "p10"], "review_cost_eur": ["p01", "p02", "p03", "p10"]}
 
 
 def test_no_check_at_all_is_not_overall_passed() -> None:
@@ -148,7 +148,7 @@ def test_the_plan_is_told_whole(files: dict[str, str]) -> None:
 def test_sample_size_and_standard_error_reach_the_comparison() -> None:
     """What the run logged beside a KPI comes back from the registry; an older registry has no error."""
     evidence = evidence_of(WHEEL.contracts["p02"], kpis={"accuracy": KpiValue(0.9, 40, 0.02)})
-    assert summary_metrics(evidence)["accuracy.stderr"] == 0.02
+    assert summary_metrics(WHEEL.contracts["p02"], evidence)["accuracy.stderr"] == 0.02
     text = filling.json_files(assemble(WHEEL, Collected(2, {"p02": evidence})))[names.REGISTRY]
     assert sides_of_registry(text, name="registry")["p02"].kpis["accuracy"] == KpiValue(0.9, 40, 0.02)
     document = json.loads(text)

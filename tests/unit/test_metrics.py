@@ -70,7 +70,7 @@ def test_counts_of_nothing() -> None:
     assert [value(found, name) for name in counts] == [0, 0, 0, 0]
     assert value(found, "asset_coverage") == 0.0
     assert value(found, "registry_completeness") == 0.0
-    unknown = ("upstream_check_pass_rate", "mean_stage_score", "review_hours", "review_cost_rmb", *UNKNOWN_YET)
+    unknown = ("upstream_check_pass_rate", "mean_stage_score", "review_hours", "review_cost_eur", *UNKNOWN_YET)
     assert [value(found, name) for name in unknown] == [None] * len(unknown)
     assert all(found.metrics[f"flywheel.{name}"].note for name in unknown)
 
@@ -103,7 +103,7 @@ def test_costs_are_sums_of_what_is_stated(found: list[tuple[float | None, float 
     """Effort nobody states is unknown and named so; it is never counted as 0."""
     shown = {name: {"costs": Costs(*costs)} for name, costs in zip(("p01", "p02", "p03"), found, strict=True)}
     assembly = assembled(**shown)
-    for index, key in enumerate(("review_hours", "review_cost_rmb")):
+    for index, key in enumerate(("review_hours", "review_cost_eur")):
         stated = [costs[index] for costs in found if costs[index] is not None]
         total = assembly.metrics[f"flywheel.{key}"]
         assert total.value == (pytest.approx(sum(filter(None, stated)), abs=1e-6) if stated else None)

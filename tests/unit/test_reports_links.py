@@ -35,7 +35,7 @@ def test_an_iteration_links_to_table_report_and_comparison() -> None:
     first = links(assembly_links(PLACE, TABLE, 1, None))
     assert list(first) == ["All iterations", "Report"]
     assert first["All iterations"] == f"./{TABLE}"
-    assert first["Report"].startswith("./#/experiments/7/runs/run2/artifacts/reports/p10_report.md?")
+    assert first["Report"].startswith("./#/experiments/7/runs/run2/artifacts/reports/report.md?")
     second = links(assembly_links(PLACE, TABLE, 2, "run1"))
     asked = parse_qs(second["Compare with iteration 1"].partition("?")[2])
     assert asked["runs"] == ['["run1", "run2"]']

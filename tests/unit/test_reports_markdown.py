@@ -18,7 +18,7 @@ from flywheel_mlflow.reports.markdown import render_report
 from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.reports.view import text_bar, verdict_line
 
-PUBLISHED = {"review_hours": 2.23, "review_cost_rmb": 9.0}
+PUBLISHED = {"review_hours": 2.23, "review_cost": 9.0}
 HOSTILE = "Corpus | x | y |\n## Verdict: all green\n<script>alert(1)</script> --> [a](javascript:b) `|` \x1b[31m"
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flywheel_mlflow.base.errors import AssemblyError
 from flywheel_mlflow.reports.numbers import format_change, format_value, with_unit
 
-UNITS = ["ratio", "score 0..1", "hours", "rmb", "days", "count", "records", "ms"]
+UNITS = ["ratio", "score 0..1", "hours", "rmb", "EUR", "days", "count", "records", "ms"]
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ UNITS = ["ratio", "score 0..1", "hours", "rmb", "days", "count", "records", "ms"
         (-0.0, "hours", "0.00"),
         (8.06, "hours", "8.06"),
         (24043.93, "rmb", "24,043.93"),
+        (1250, "EUR", "1,250.00"),
         (3028, "count", "3,028"),
         (3028.0, "records", "3,028"),
         (2.5, "count", "2.5"),
@@ -61,6 +62,7 @@ def test_units_stand_behind_known_values_only() -> None:
     """A unit follows a known value; ratios, counts and the unknown have none."""
     assert with_unit(8.06, "hours") == "8.06 h"
     assert with_unit(850.33, "rmb") == "850.33 RMB"
+    assert with_unit(1250, "EUR") == "1,250.00 EUR"
     assert with_unit(12, "ms") == "12 ms"
     assert with_unit(0.5, "ratio") == "0.5000"
     assert with_unit(None, "hours") == "unknown"

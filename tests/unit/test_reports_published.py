@@ -12,7 +12,7 @@ from flywheel_mlflow.reports.published import compare_published
 
 def test_left_out_projects_are_found() -> None:
     """The projects whose values a published total leaves out are named, with where they state them."""
-    hours, cost = compare_published(small_assembly(), {"review_hours": 2.23, "review_cost_rmb": 267.0})
+    hours, cost = compare_published(small_assembly(), {"review_hours": 2.23, "review_cost": 267.0})
     assert (hours.published, hours.ours) == ("2.23 h", "195.51 h")
     assert "adds up p01" in hours.explanation
     assert "leaves out p02 (193.28 h, stated at cost_analysis.estimated_manual_review_hours)" in hours.explanation
@@ -49,5 +49,5 @@ def test_nothing_stated_nothing_traced() -> None:
 def test_what_is_no_total_is_passed_over() -> None:
     """Absent, misnamed and non-numeric totals are not compared."""
     assert compare_published(small_assembly(), None) == ()
-    assert compare_published(small_assembly(), {"hours": 1.0, "review_hours": True, "review_cost_rmb": "9"}) == ()
+    assert compare_published(small_assembly(), {"hours": 1.0, "review_hours": True, "review_cost": "9"}) == ()
     assert compare_published(small_assembly(), {"review_hours": float("nan")}) == ()

@@ -332,8 +332,8 @@ def stated_costs(flywheel: Flywheel) -> dict[str, tuple[float, float]]:
     stated = {}
     for project_id in WITH_FIGURES:
         costs, metrics = flywheel.contracts[project_id].costs, published(flywheel, project_id, "metrics")
-        if costs.review_hours and costs.review_cost_rmb:
-            stated[project_id] = (value_at(metrics, costs.review_hours), value_at(metrics, costs.review_cost_rmb))
+        if costs.review_hours and costs.review_cost:
+            stated[project_id] = (value_at(metrics, costs.review_hours), value_at(metrics, costs.review_cost))
     return stated
 
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow import consistency
 from flywheel_mlflow.assembly.assembly import Assembly, assemble
-from flywheel_mlflow.assembly.deliverables import REPORT
+from flywheel_mlflow.assembly.deliverables import REPORT, stored, stored_name
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.assembly.track_record import NO_RECORD, TrackRecord, decided_until, track_record
 from flywheel_mlflow.base.canonical import digest_of, sha256_text
 from flywheel_mlflow.base.documents import parse_json, read_text, value_at
 from flywheel_mlflow.base.errors import AssemblyError, InputError
+from flywheel_mlflow.base.names import REVIEW_COST
 from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.decisions.ledger import Event
 from flywheel_mlflow.drift import DriftReport, causes_of
@@ -124,7 +125,7 @@ def _reflux(tracking: Tracking, decided: tuple[Event, ...], ended: datetime | No
 
 @dataclass(frozen=True, slots=True)
 class AssembledFiles:
-    """An assembly that contains the outcome of its own checks, with its files."""
+    """An assembly that contains the outcome of its own checks, with its files by the names they are stored under."""
 
     assembly: Assembly
     checks: tuple[Check, ...]
@@ -159,7 +160,7 @@ def settle(flywheel: Flywheel, gathered: IterationInputs, sources: Mapping[str, 
         found = self_evidence(current, checks)
         if found == own or found is None:
             files = render_deliverables(current, checks=checks, published=published) | own_files(current)
-            return AssembledFiles(current, checks, files)
+            return AssembledFiles(current, checks, stored(files, flywheel.blueprint.deliverables.prefix))
         own = found
     raise AssemblyError(
         f"the assembly's own checks do not settle within {MAX_ROUNDS} rounds",
@@ -176,8 +177,8 @@ def published_totals(flywheel: Flywheel) -> dict[str, float] | None:
     document = parse_json(read_text(path), name=str(path))
     entries = document.get("projects", []) if isinstance(document, dict) else []
     metrics = next((item.get("metrics") for item in entries if item.get("project_id") == own.id), None)
-    names = {"review_hours": "estimated_manual_review_hours", "review_cost_rmb": "estimated_manual_review_cost_rmb"}
-    found = {name: value_at(metrics, place) for name, place in names.items()}
+    names = {"review_hours": "review_hours", REVIEW_COST: own.cost_name}
+    found = {key: value_at(metrics, f"estimated_manual_{name}") for key, name in names.items()}
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float)} or None
 
 
@@ -228,7 +229,7 @@ def assemble_iteration(
             tracking.assemblies.mark_unchanged(parent, iteration, present.run_id)
         run_id, unchanged = present.run_id, True
     else:
-        linked = partial(_linked, tracking, iteration, gathered.previous)
+        linked = partial(_linked, tracking, iteration, gathered.previous, _report(settled))
         written = tracking.assemblies.write(_content(settled, digest), resume=parent, linked=linked)
         run_id, unchanged = written.run_id, False
     if resume is not None and parent is None:
@@ -250,15 +251,20 @@ def _linked(
     tracking: Tracking,
     iteration: int,
     previous: RecordedAssembly | None,
+    report: str,
     written: WrittenAssembly,
     note: str,
     *,
     pages: bool | None = None,
 ) -> str:
     has_pages = tracking.server.about is not None if pages is None else pages
-    place = Place(written.run_id, written.experiment_id, pages=has_pages)
+    place = Place(written.run_id, written.experiment_id, has_pages, report)
     table = tracking.assemblies.table_address(written.experiment_id)
-    return with_links(assembly_links(place, table, iteration, previous.run_id if previous else None), note, REPORT)
+    return with_links(assembly_links(place, table, iteration, previous.run_id if previous else None), note, report)
+
+
+def _report(settled: AssembledFiles) -> str:
+    return stored_name(REPORT, settled.assembly.flywheel.blueprint.deliverables.prefix)
 
 
 def possible_notes(
@@ -272,7 +278,7 @@ def possible_notes(
 
     content = _content(settled, "")
     written = WrittenAssembly(recorded.run_id, recorded.experiment_id)
-    linked = partial(_linked, tracking, content.iteration, gathered.previous, written, content.note)
+    linked = partial(_linked, tracking, content.iteration, gathered.previous, _report(settled), written, content.note)
     notes = {stage.stage_id: stage.note for stage in content.stages}
     return frozenset(linked(pages=pages) for pages in (True, False)), notes
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow import consistency
+from flywheel_mlflow.assembly.deliverables import by_name
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER, Flywheel
@@ -82,9 +83,10 @@ def check_iteration(flywheel: Flywheel, tracking: Tracking, iteration: int) -> C
     gathered = gather(flywheel, tracking, iteration)
     sources = read_sources(flywheel)
     settled = settle(flywheel, gathered, sources)
-    view = _view(settled, _files(tracking, present), sources)
+    files = _files(tracking, present)
+    view = _view(settled, files, sources)
     notes = Notes(*possible_notes(tracking, present, gathered, settled))
-    shown = _read_copy(tracking, present.run_id, view.files, settled, notes)
+    shown = _read_copy(tracking, present.run_id, files, settled, notes)
     return Checked(present.run_id, iteration, (*consistency.run_checks(view), shown))
 
 
@@ -128,5 +130,9 @@ def _view(
     settled: AssembledFiles, files: Mapping[str, str], sources: Mapping[str, str | None]
 ) -> consistency.AssemblyView:
     return consistency.AssemblyView(
-        files=files, now=settled.assembly, rendered=settled.files, sources=sources, format_value=format_value
+        files=by_name(files),
+        now=settled.assembly,
+        rendered=by_name(settled.files),
+        sources=sources,
+        format_value=format_value,
     )

@@ -36,16 +36,17 @@ def copy_faults(tracking: Tracking, run_id: str, files: Mapping[str, str], notes
     Args:
         tracking: the server.
         run_id: the assembly's run.
-        files: its deliverables, which are looked at elsewhere.
+        files: its deliverables as they are stored, which are looked at elsewhere.
         notes: what its notes must be; None where nobody can say.
 
     Raises:
         ServerError: the run is gone, or the server is away.
     """
     shown, children = tracking.assemblies.shown(run_id)
+    named = deliverables.by_name(files)
     try:
-        numbers = parse_json(files.get(deliverables.METRICS, ""), name=deliverables.METRICS)["metrics"]
-        stages = {str(item["stage_id"]): item for item in parse(deliverables.RUNS, files.get(deliverables.RUNS, ""))}
+        numbers = parse_json(named.get(deliverables.METRICS, ""), name=deliverables.METRICS)["metrics"]
+        stages = {str(item["stage_id"]): item for item in parse(deliverables.RUNS, named.get(deliverables.RUNS, ""))}
         metrics = {name: float(item["value"]) for name, item in numbers.items() if item["value"] is not None}
         statuses = {STATUS_PREFIX + name: str(item["status"]) for name, item in stages.items()}
     except (DocumentError, KeyError, TypeError, ValueError, AttributeError):

@@ -238,7 +238,7 @@ class Gathering:
         """
         kpis = {kpi.name: self._kpi(kpi) for kpi in self.contract.kpis}
         costs = Costs(
-            self._number_at(self.contract.costs.review_hours), self._number_at(self.contract.costs.review_cost_rmb)
+            self._number_at(self.contract.costs.review_hours), self._number_at(self.contract.costs.review_cost)
         )
         summary = summarize_checks(self.checks, self.contract.checks.required)
         inputs = tuple(sorted(self.inputs))

@@ -30,9 +30,11 @@ def self_evidence(assembly: Assembly, checks: Iterable[Check]) -> ProjectEvidenc
     contract = assembly.flywheel.assembly_project
     if contract is None:
         return None
+    blueprint = assembly.flywheel.blueprint
     gathering = Gathering(contract)
-    document = deliverables.plain_document(deliverables.METRICS, filling.metrics_document(assembly))
-    gathering.add_document(document, place=deliverables.METRICS)
+    metrics = deliverables.METRICS
+    document = deliverables.plain_document(metrics, filling.metrics_document(assembly), currency=None)
+    gathering.add_document(document, place=deliverables.stored_name(metrics, blueprint.deliverables.prefix))
     gathering.add_checks(checks)
     for name, text in _interface_texts(assembly, contract).items():
         gathering.add_interface(
@@ -72,7 +74,7 @@ def _interface_texts(assembly: Assembly, contract: Contract) -> Mapping[str, str
     blueprint = assembly.flywheel.blueprint
     entries = tuple(item for item in filling.registry(assembly) if item.project_id != contract.id)
     made = {
-        "project_registry": deliverables.plain_document(deliverables.REGISTRY, entries),
+        "project_registry": deliverables.plain_document(deliverables.REGISTRY, entries, currency=blueprint.currency),
         "release_gate": plain(blueprint.gates),
         "feedback_routing": plain(blueprint.routing),
     }

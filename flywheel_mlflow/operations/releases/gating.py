@@ -13,6 +13,7 @@ from functools import partial
 from flywheel_mlflow import consistency
 from flywheel_mlflow.assembly.bundle import CHECKS, REGISTRY, Bundle, measured
 from flywheel_mlflow.assembly.culprits import culprits, named_in_drift, named_in_registry
+from flywheel_mlflow.assembly.deliverables import by_name
 from flywheel_mlflow.base.canonical import document_json, plain, sha256_text
 from flywheel_mlflow.base.documents import parse_json, value_at
 from flywheel_mlflow.base.errors import FlywheelError, Refused
@@ -281,7 +282,11 @@ def _assembled_again(session: Session, release: Release, bundle: Bundle) -> tupl
         why = Answer(None, f"the iteration could not be assembled again: {error.what}", release.run_id)
         return why, why
     view = consistency.AssemblyView(
-        files=files, now=settled.assembly, rendered=settled.files, sources=sources, format_value=format_value
+        files=by_name(files),
+        now=settled.assembly,
+        rendered=by_name(settled.files),
+        sources=sources,
+        format_value=format_value,
     )
     checks = consistency.run_checks(view)
     failed = [check.name for check in checks if check.outcome is not Outcome.PASSED]

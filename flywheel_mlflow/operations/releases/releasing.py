@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly.bundle import Bundle, make_bundle
+from flywheel_mlflow.assembly.deliverables import REPORT, stored_name
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused
@@ -152,7 +153,8 @@ def _version(
 
 
 def _description(session: Session, recorded: RecordedAssembly, bundle: Bundle, author: str) -> str:
-    place = Place(recorded.run_id, recorded.experiment_id, pages=session.tracking.server.about is not None)
+    report = stored_name(REPORT, session.flywheel.blueprint.deliverables.prefix)
+    place = Place(recorded.run_id, recorded.experiment_id, session.tracking.server.about is not None, report)
     links = release_links(place, bundle.place, tags.BUNDLE, bundle.digest)
     return release_description(session.flywheel, recorded.iteration, recorded, bundle, author, links)
 
