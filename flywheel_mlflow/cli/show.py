@@ -426,16 +426,23 @@ def _first_line(check: Check) -> str:
 
 
 def proofs(found: Sequence[Proof], *, as_json: bool) -> bool:
-    """Which checks turned red under their fault; whether all did."""
-    held = bool(found) and all(proof.proved for proof in found)
+    """Which checks turned red under their faults; whether all did that had something to break."""
+    from flywheel_mlflow.consistency import all_proved
+
+    held = all_proved(found)
+    proved, idle = sum(proof.proved for proof in found), sum(not proof.applicable for proof in found)
     if as_json:
-        print_json({"proved": sum(proof.proved for proof in found), "total": len(found), "proofs": found})
+        print_json({"proved": proved, "not_applicable": idle, "total": len(found), "proofs": found})
         return held
-    rows = [(yes(proof.proved), proof.name, _faults_found(proof), proof.fault or proof.message) for proof in found]
+    rows = [
+        (yes(proof.proved) if proof.applicable else "-", proof.name, _faults_found(proof), proof.fault or proof.message)
+        for proof in found
+    ]
     console = open_console()
     columns = ("turned red", "check", "faults found", "one of them")
     console.print(table("Each check under seeded faults", columns, rows))
-    say(console, f"{sum(proof.proved for proof in found)} of {len(found)} checks can fail")
+    rest = f"; {idle} {'has' if idle == 1 else 'have'} nothing to break here" if idle else ""
+    say(console, f"{proved} of {len(found)} checks can fail{rest}")
     return held
 
 

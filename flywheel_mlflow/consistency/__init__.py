@@ -4,7 +4,7 @@ Example::
 
     checks = run_checks(view)                  # one evidence.Check for each of CHECKS
     proofs = prove(view, seed=7)               # one Proof for each of CHECKS
-    all(proof.proved for proof in proofs)
+    all_proved(proofs)                         # none that could not fail, and not all without a place to break
 """
 
 from __future__ import annotations
@@ -23,11 +23,21 @@ from flywheel_mlflow.consistency import (
     written,
 )
 from flywheel_mlflow.consistency.checking import ConsistencyCheck, carry_out
-from flywheel_mlflow.consistency.proof import Proof, Trial
+from flywheel_mlflow.consistency.proof import Proof, Trial, all_proved
 from flywheel_mlflow.consistency.view import AssemblyView
 from flywheel_mlflow.evidence.runs import Check
 
-__all__ = ["CHECKS", "PUBLISHED", "AssemblyView", "ConsistencyCheck", "Proof", "Trial", "prove", "run_checks"]
+__all__ = [
+    "CHECKS",
+    "PUBLISHED",
+    "AssemblyView",
+    "ConsistencyCheck",
+    "Proof",
+    "Trial",
+    "all_proved",
+    "prove",
+    "run_checks",
+]
 
 #: The thirteen checks the published assembly has, by their published names.
 PUBLISHED = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from flywheel_mlflow.assembly.deliverables import stored_name
 from flywheel_mlflow.consistency.checking import ConsistencyCheck, carry_out
 from flywheel_mlflow.consistency.view import AssemblyView
 from flywheel_mlflow.evidence.runs import Outcome
@@ -32,17 +33,24 @@ class Proof:
     """Whether one check can fail.
 
     ``proved`` is True only if the check passed on the untouched assembly, at least one fault could be
-    applied, and every fault that could be turned it red. ``fault`` and ``outcome`` show one trial, a
-    missed one if there is any, and are empty and None where nothing was tried; ``message`` says what
+    applied, and every fault that could be turned it red. ``applicable`` is False where the assembly has no
+    place for any of its faults, as one without boundaries has none to cross. ``fault`` and ``outcome`` show one
+    trial, a missed one if there is any, and are empty and None where nothing was tried; ``message`` says what
     the check said, or why nothing is proved.
     """
 
     name: str
     proved: bool
+    applicable: bool
     fault: str
     outcome: Outcome | None
     message: str
     trials: tuple[Trial, ...]
+
+
+def all_proved(proofs: Sequence[Proof]) -> bool:
+    """Whether every check that has something to break can fail; where none has, nothing is proved."""
+    return any(proof.proved for proof in proofs) and all(proof.proved or not proof.applicable for proof in proofs)
 
 
 def prove(view: AssemblyView, checks: Iterable[ConsistencyCheck], *, seed: int) -> tuple[Proof, ...]:
@@ -53,18 +61,14 @@ def prove(view: AssemblyView, checks: Iterable[ConsistencyCheck], *, seed: int) 
 def _prove(check: ConsistencyCheck, view: AssemblyView, seed: int) -> Proof:
     before = carry_out(check, view)
     if before.outcome is not Outcome.PASSED:
-        return _unproved(check, f"not provable: already red: {before.message}")
+        return Proof(check.name, False, True, "", None, f"not provable: already red: {before.message}", ())
     trials = tuple(_trials(check, view, seed))
     if not trials:
-        return _unproved(check, "not provable: this assembly has no place for any of its faults")
+        return Proof(check.name, False, False, "", None, "nothing to break here", ())
     missed = [trial for trial in trials if not trial.found]
     if missed:
-        return Proof(check.name, False, missed[0].fault, missed[0].outcome, "the check is blind to this", trials)
-    return Proof(check.name, True, trials[0].fault, trials[0].outcome, trials[0].message, trials)
-
-
-def _unproved(check: ConsistencyCheck, why: str) -> Proof:
-    return Proof(check.name, proved=False, fault="", outcome=None, message=why, trials=())
+        return Proof(check.name, False, True, missed[0].fault, missed[0].outcome, "the check is blind to this", trials)
+    return Proof(check.name, True, True, trials[0].fault, trials[0].outcome, trials[0].message, trials)
 
 
 def _trials(check: ConsistencyCheck, view: AssemblyView, seed: int) -> Iterator[Trial]:
@@ -75,4 +79,5 @@ def _trials(check: ConsistencyCheck, view: AssemblyView, seed: int) -> Iterator[
         if made is not None:
             fault, broken = made
             after = carry_out(check, broken)
-            yield Trial(fault, after.outcome, after.message)
+            prefix = view.now.flywheel.blueprint.deliverables.prefix
+            yield Trial(stored_name(fault, prefix), after.outcome, after.message)

@@ -9,14 +9,22 @@ from functools import cache
 from typing import Any
 
 import pytest
-from consistency_flywheel import empty_view, large_view, shipped_view, small_view, view_of
+from consistency_flywheel import empty_view, large_view, settled, shipped_view, small_view, view_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.assembly.assembly import assemble
 from flywheel_mlflow.assembly.deliverables import SHAPES
-from flywheel_mlflow.consistency import CHECKS, PUBLISHED, AssemblyView, ConsistencyCheck, prove, run_checks
+from flywheel_mlflow.consistency import (
+    CHECKS,
+    PUBLISHED,
+    AssemblyView,
+    ConsistencyCheck,
+    all_proved,
+    prove,
+    run_checks,
+)
 from flywheel_mlflow.consistency.agreement import REPORT_AGREES_WITH_METRICS
 from flywheel_mlflow.consistency.recompute import NOT_IN_THE_DOCUMENTS, recompute
 from flywheel_mlflow.consistency.view import parse, unparse
@@ -143,10 +151,32 @@ def test_red_before_is_no_proof() -> None:
 
 
 def test_fault_without_place_is_no_proof() -> None:
-    """A check none of whose faults has a place in this assembly is not proved."""
-    (proof,) = prove(small_view(), seed=1, checks=[replace(CHECKS[0], faults=(lambda _view, _rng: None,))])
-    assert not proof.proved
-    assert proof.trials == ()
+    """A check none of whose faults has a place here is not proved, and does not spoil the proof of others."""
+    idle = replace(CHECKS[0], faults=(lambda _view, _rng: None,))
+    (proof,) = prove(small_view(), seed=1, checks=[idle])
+    assert (proof.proved, proof.applicable, proof.trials) == (False, False, ())
+    assert proof.message == "nothing to break here"
+    assert all_proved(prove(small_view(), seed=1, checks=[idle, CHECKS[0]]))
+    assert not all_proved([proof])
+    assert not all_proved([])
+
+
+def test_what_has_something_to_break_must_be_proved() -> None:
+    """A blind check and one that was red before fail the whole proof, whatever else is proved."""
+    for bad in (replace(CHECKS[0], examine=silent), replace(CHECKS[0], examine=lambda _view: ["always"])):
+        proofs = prove(small_view(), seed=1, checks=[CHECKS[0], bad])
+        assert [proof.proved for proof in proofs] == [True, False]
+        assert all(proof.applicable for proof in proofs)
+        assert not all_proved(proofs)
+
+
+def test_a_flywheel_without_boundaries_is_proved() -> None:
+    """Where there is no boundary, the check of what enforces them has nothing to break, and every other can fail."""
+    wheel = small_view().now.flywheel
+    plan = wheel.blueprint.model_copy(update={"boundaries": ()})
+    proofs = prove(settled(replace(wheel, blueprint=plan), small_view().now.collected), seed=1)
+    assert [proof.name for proof in proofs if not proof.proved] == ["every_boundary_enforced"]
+    assert all_proved(proofs)
 
 
 def test_check_without_fault_is_refused() -> None:
