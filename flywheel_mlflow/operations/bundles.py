@@ -54,12 +54,19 @@ def licences(tracking: Tracking, files: Mapping[str, str]) -> tuple[dict[str, st
         if not run_id or not any(item["version"] for item in entry["interfaces_out"]):
             continue
         addresses[run_id] = tracking.artifacts.address(run_id)
-        with scratch_folder() as folder:
-            cards = tracking.artifacts.texts(run_id, CARDS, folder)
-        for name, text in cards.items():
-            interface, _, kind = name.removesuffix(".json").partition(".")
-            found[interface] = _stated(text) if kind == "licences" else _licence(text)
+        found |= licences_of_run(tracking, run_id)
     return found, addresses
+
+
+def licences_of_run(tracking: Tracking, run_id: str) -> dict[str, str | None]:
+    """The licence of each interface a run logged, by name: its data card's, or those all its records state."""
+    found: dict[str, str | None] = {}
+    with scratch_folder() as folder:
+        cards = tracking.artifacts.texts(run_id, CARDS, folder)
+    for name, text in cards.items():
+        interface, _, kind = name.removesuffix(".json").partition(".")
+        found[interface] = _stated(text) if kind == "licences" else _licence(text)
+    return found
 
 
 def _licence(card: str) -> str | None:

@@ -139,9 +139,12 @@ def test_interfaces_are_listed_without_the_repository(released: ReleasesBench, t
 
 
 def test_licences_come_from_the_records(released: ReleasesBench) -> None:
-    """Where no card speaks for all, a release names the licence that every record states."""
+    """Where no card speaks for all, a release and an iteration name the licence that every record states."""
     found = flywheel_mlflow.resolve(INTERFACE, flywheel=released.name, tracking_uri=released.bench.uri)
     assert found.licence == "CC0-1.0"
+    assert _load(released, iteration=2).version.licence == "CC0-1.0"
+    listed = flywheel_mlflow.interfaces(iteration=2, flywheel=released.name, tracking_uri=released.bench.uri)
+    assert [item.licence for item in listed.interfaces] == ["CC0-1.0"]
 
 
 _GET_SOURCE = """

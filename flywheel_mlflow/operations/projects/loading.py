@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.base.errors import InputError, RecordError, Refused, UnknownName
+from flywheel_mlflow.operations.bundles import licences_of_run
 from flywheel_mlflow.operations.printable import Printable
 from flywheel_mlflow.operations.projects.describing import data_format
 from flywheel_mlflow.operations.projects.resolving import (
@@ -199,7 +200,7 @@ def find_version(
         return resolve_interface(tracking, interface, str(release or "production"))
     if release is not None:
         raise InputError("a release and an iteration are named", hint="name one of them")
-    found = consumable(tracking, iteration=iteration)
+    found = _of_iteration(tracking, iteration, only=interface)
     if interface in found.left_out:
         raise Refused(
             f"iteration {iteration} has no version of {interface} to consume: {found.left_out[interface]}",
@@ -245,7 +246,8 @@ def consumable(tracking: Tracking, *, release: str | int | None = None, iteratio
     return _of_iteration(tracking, iteration)
 
 
-def _of_iteration(tracking: Tracking, iteration: int) -> Consumable:
+def _of_iteration(tracking: Tracking, iteration: int, *, only: str | None = None) -> Consumable:
+    """The interfaces of an iteration; with ``only`` the licence of one, which a request for each project answers."""
     recorded = tracking.assemblies.recorded(iteration)
     if recorded is None:
         raise InputError(
@@ -258,6 +260,9 @@ def _of_iteration(tracking: Tracking, iteration: int) -> Consumable:
     found: list[Resolved] = []
     left_out: dict[str, str] = {}
     for project in deliverables.read_document(deliverables.REGISTRY, text):
+        made = {item.name for item in project.interfaces_out if item.version is not None and only in (None, item.name)}
+        run_id = project.evidence.run_id if project.evidence else None
+        licences = licences_of_run(tracking, run_id) if made and run_id else {}
         for item in project.interfaces_out:
             if item.version is None:
                 left_out[item.name] = f"{project.project_id} logged no version of it"
@@ -271,7 +276,7 @@ def _of_iteration(tracking: Tracking, iteration: int) -> Consumable:
                         uri=uri if ":/" in uri else f"runs:/{recorded.run_id}/{uri}",
                         digest=item.version.digest,
                         schema_digest=item.version.schema_digest,
-                        licence=None,
+                        licence=licences.get(item.name),
                         rows=item.version.rows,
                         project=project.project_id,
                         iteration=_made_in(project, iteration),
