@@ -156,6 +156,7 @@ def contract_documents() -> dict[str, Document]:
             layers=["governance"],
             stages=["last"],
             registry_role="assembly_layer",
+            kpis=[kpi_document("quality", path="interface_mapping")],
             interfaces_out=[{"name": "p10_data", "title": "Gate", "format": "opaque", "schema": "opaque"}],
             interfaces_in=[{"name": "p01_data"}, {"name": "p02_data"}, {"name": "p03_data"}],
         ),

@@ -301,7 +301,7 @@ def add_costs(registry: Mapping[str, RegistryEntry], currency: str | None, metri
     """Add the human effort: per project as stated, and the sums over those that state any."""
     for key, name, unit, title in (
         ("review_hours", "review_hours", "hours", "manual review hours"),
-        (REVIEW_COST, cost_name(currency), currency or "", "manual review cost"),
+        (REVIEW_COST, cost_name(currency), currency or "money", "manual review cost"),
     ):
         stated: list[str] = []
         total = 0.0
@@ -315,7 +315,7 @@ def add_costs(registry: Mapping[str, RegistryEntry], currency: str | None, metri
                     unit,
                     f"{title} as the project states it",
                     source=evidence_source(entry, path or ""),
-                    note="" if value is not None else "the project states none",
+                    note=_why_no_cost(value, key, currency),
                 )
             )
             if value is not None:
@@ -334,6 +334,14 @@ def add_costs(registry: Mapping[str, RegistryEntry], currency: str | None, metri
                 else "",
             )
         )
+
+
+def _why_no_cost(value: float | None, key: str, currency: str | None) -> str:
+    if value is not None:
+        return ""
+    if key == REVIEW_COST and currency is None:
+        return "flywheel.yaml declares no currency"
+    return "the project states none"
 
 
 def add_drift(drift: DriftReport | None, found: Iterable[Edge], metrics: Metrics) -> None:

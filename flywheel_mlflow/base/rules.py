@@ -22,6 +22,8 @@ _CONDITION = re.compile(
     r"(?P<limit>-?\d{1,15}(?:\.\d{1,15})?(?:[eE][-+]?\d{1,2})?)\s*",
     re.ASCII,
 )
+#: The largest distance from a limit: with what it is multiplied, a rank stays a number.
+MOST_DISTANT = 1e12
 _UNLESS = re.compile(r"(?P<rule>.+?)\s+unless\s+(?P<metric>[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+)\s+is\s+known", re.ASCII)
 
 
@@ -40,11 +42,11 @@ class Condition:
     def distance(self, value: float | None) -> float | None:
         """How far beyond the limit the value is, as a share of the limit (0 on the limit).
 
-        A limit of 0 has no share; there the distance is the plain difference.
+        A limit of 0 has no share; there the distance is the plain difference. Beyond ``MOST_DISTANT`` all is the same.
         """
         if value is None:
             return None
-        return abs(value - self.limit) / (abs(self.limit) or 1.0)
+        return min(abs(value - self.limit) / (abs(self.limit) or 1.0), MOST_DISTANT)
 
     def __str__(self) -> str:
         return f"{self.metric} {self.op} {self.limit:g}"

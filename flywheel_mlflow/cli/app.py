@@ -88,8 +88,11 @@ def options(
 def validate(context: Context, as_json: AsJson = False) -> None:
     """Check the blueprint and all contracts. Reports all faults of all files at once."""
     from flywheel_mlflow.cli import show
+    from flywheel_mlflow.operations.assembly.validating import refuse_faulty
 
-    show.flywheel(_session(context).flywheel, as_json=as_json)
+    flywheel = _session(context).flywheel
+    refuse_faulty(flywheel)
+    show.flywheel(flywheel, as_json=as_json)
 
 
 @app.command()
@@ -212,13 +215,15 @@ def adopt(
 ) -> None:
     """Take runs of other tools as a project's evidence."""
     from flywheel_mlflow.cli import show
+    from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER
     from flywheel_mlflow.operations.projects.adopting import adopt_runs, suggest_contract
 
     if suggest:
         start = _session(context, whole=False)
-        found = suggest_contract(
-            start.flywheel.root, start.tracking, Path(project), experiment=experiment, filter_string=filter_string
-        )
+        root, folder = start.flywheel.root, Path(project)
+        if folder.name == project:  # a bare id: where contracts are looked for
+            folder = root / PROJECTS_FOLDER / project
+        found = suggest_contract(root, start.tracking, folder, experiment=experiment, filter_string=filter_string)
         show.suggested(found, as_json=as_json)
         return
     if iteration is None:

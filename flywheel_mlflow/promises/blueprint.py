@@ -247,7 +247,7 @@ class Scoring(Strict):
     completed_from: Finite = Field(
         default=0.85, ge=0, le=1, description="A stage must score at least this to be completed."
     )
-    severity_weights: dict[Severity, Annotated[Finite, Field(ge=0)]] = Field(
+    severity_weights: dict[Severity, Annotated[Finite, Field(ge=0, le=1e6)]] = Field(
         default={"low": 1, "medium": 2, "high": 4}, description="Weights that rank bottlenecks."
     )
 
@@ -337,6 +337,9 @@ class Blueprint(Strict):
             twice = sorted(name for name, count in Counter(ids).items() if count > 1)
             if twice:
                 raise ValueError(f"{kind}: named twice: {', '.join(twice)}")
+        for item in self.boundaries:
+            if len(set(item.enforced_by)) != len(item.enforced_by):
+                raise ValueError(f"boundaries.{item.id}.enforced_by: names a criterion twice")
         keys = [item.public_key for item in self.people if item.public_key]
         if len(set(keys)) != len(keys):
             raise ValueError("people: two people have the same public_key: one could sign for the other")

@@ -170,7 +170,7 @@ def test_the_assembly_holds_its_own_comparison(two_turns: Bench, tmp_path: Path)
     report = drift_report_from_json((out / "reports/drift.json").read_text())
     assert report.verdict is Verdict.BLOCK
     assert settled.assembly.metrics.value("flywheel.regressed_kpi_count") == report.regressed_kpis == 1
-    assert "## Drift and regressions" in (out / "reports/report.md").read_text()
+    assert "## Drift and regressions" in (out / "reports/p10_report.md").read_text()
     assert "Drift against iteration 1" in two_turns.run(settled.run_id).data.tags["mlflow.note.content"]
     assert [check.name for check in settled.checks if check.name == "evaluate_flywheel"]
     assert not [check for check in settled.contradictions if check.name in ("evaluate_flywheel", "no_stale_artifact")]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.base.errors import InputError
-from flywheel_mlflow.base.rules import Condition, parse_rule
+from flywheel_mlflow.base.rules import MOST_DISTANT, Condition, parse_rule
 
 OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
 NAMES = ["p01.a", "p02.b", "p03.c"]
@@ -99,7 +99,15 @@ def test_any_text_is_a_rule_or_an_input_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "distance"), [(0.25, 0.25, 0.0), (0.25, 0.125, 0.5), (-2, -3, 0.5), (0, 3, 3.0), (1, None, None)]
+    ("limit", "value", "distance"),
+    [
+        (0.25, 0.25, 0.0),
+        (0.25, 0.125, 0.5),
+        (-2, -3, 0.5),
+        (0, 3, 3.0),
+        (1, None, None),
+        (0.25, -1e308, MOST_DISTANT),
+    ],
 )
 def test_distance_is_a_share_of_the_limit(limit: float, value: float | None, distance: float | None) -> None:
     """0 on the limit; the plain difference where the limit is 0; unknown stays unknown."""

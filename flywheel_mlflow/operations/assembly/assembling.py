@@ -28,6 +28,7 @@ from flywheel_mlflow.feedback.tasks import fold_tasks
 from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 from flywheel_mlflow.operations.assembly.contamination import find_overlaps
 from flywheel_mlflow.operations.assembly.drifting import compare_evidence
+from flywheel_mlflow.operations.assembly.validating import refuse_faulty
 from flywheel_mlflow.operations.deciding import read_snapshot
 from flywheel_mlflow.operations.feedback.handing import unknown_documents
 from flywheel_mlflow.operations.projects.self_evidence import own_files, self_evidence
@@ -210,7 +211,12 @@ def assemble_iteration(
         resume: the run ``mlflow run`` made; used as the parent when ``resume_experiment`` is
             the assembly's experiment.
         resume_experiment: the experiment that run lies in.
+
+    Raises:
+        DocumentError: a fault of the files that `flywheel validate` tells too.
+        InputError: the iteration has no evidence.
     """
+    refuse_faulty(flywheel)
     gathered = gather(flywheel, tracking, iteration)
     if not gathered.collected.evidence:
         raise InputError(
