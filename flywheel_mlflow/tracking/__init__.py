@@ -144,7 +144,7 @@ class Tracking:
         releases: ReleaseStore | None = None,
         server_keys: Iterable[str] = (),
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._flywheel = flywheel
         self._resolve = resolve
         self._releases = releases
@@ -156,24 +156,24 @@ class Tracking:
 
     def _open(self) -> MlflowClient:
         """A client that reads without MLflow's import where it can."""
-        if not self._settings.is_server:
+        if not self.settings.is_server:
             from flywheel_mlflow.tracking.reading.client import LateClient, ReadingClient
             from flywheel_mlflow.tracking.reading.databases import open_reader
 
-            reader = open_reader(self._settings)
+            reader = open_reader(self.settings)
             if reader is not None:
-                return cast("MlflowClient", ReadingClient(reader, LateClient(self._settings)))
+                return cast("MlflowClient", ReadingClient(reader, LateClient(self.settings)))
             from flywheel_mlflow.tracking.connection import open_client
 
-            return open_client(self._settings)
+            return open_client(self.settings)
         from flywheel_mlflow.tracking.reading.client import LateClient
         from flywheel_mlflow.tracking.rest.client import RestClient
         from flywheel_mlflow.tracking.rest.probe import probe_server
         from flywheel_mlflow.tracking.rest.transport import HttpTransport
 
-        self._transport = HttpTransport(self._settings)
-        self._about = probe_server(self._settings, self._transport)
-        return cast("MlflowClient", RestClient(self._transport, LateClient(self._settings)))
+        self._transport = HttpTransport(self.settings)
+        self._about = probe_server(self.settings, self._transport)
+        return cast("MlflowClient", RestClient(self._transport, LateClient(self.settings)))
 
     @cached_property
     def runs(self) -> ProjectRunWriter:
@@ -184,7 +184,7 @@ class Tracking:
             self._client,
             uri=self._uri,
             flywheel=self._flywheel,
-            actor=self._settings.actor,
+            actor=self.settings.actor,
             artifact_root=self._root,
         )
 
@@ -205,7 +205,7 @@ class Tracking:
             self.artifacts,
             uri=self._uri,
             flywheel=self._flywheel,
-            actor=self._settings.actor,
+            actor=self.settings.actor,
             artifact_root=self._root,
         )
 
@@ -269,7 +269,7 @@ class Tracking:
         """Tells about the server."""
         from flywheel_mlflow.tracking.server_facts import ServerFacts
 
-        return ServerFacts(self._client, self._transport, self._settings, flywheel=self._flywheel, about=self._about)
+        return ServerFacts(self._client, self._transport, self.settings, flywheel=self._flywheel, about=self._about)
 
     @cached_property
     def profiles(self) -> LoggedProfiles:
@@ -295,7 +295,7 @@ class Tracking:
             self.artifacts,
             uri=self._uri,
             flywheel=self._flywheel,
-            actor=self._settings.actor,
+            actor=self.settings.actor,
             artifact_root=self._root,
         )
 

@@ -27,6 +27,7 @@ from mlflow.tracing.client import TracingClient
 from servers.embedded import EmbeddedStore
 from workbench import Bench, Ended, copy_flywheel, flywheel_command
 
+from flywheel_mlflow import OpenFlywheel
 from flywheel_mlflow.base.errors import InputError, StorageError
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.evidence.flywheel import Flywheel
@@ -237,6 +238,9 @@ def test_assessments_of_traces_become_events(bench: Bench) -> None:
     late, nothing = pull_traces(flywheel, bench.tracking, name, 1, since=future)
     assert (late.traces, nothing.taken.read) == (1, 0)
     assert pull_traces(flywheel, bench.tracking, name, 1, begun=future)[0].traces == 0
+    told = OpenFlywheel(Session(flywheel, bench.tracking, Identity("alice"))).pull_traces(name, 1)
+    assert (told.items[0]["new"], told.items[0]["repeated"]) == (0, 3)
+    assert told.notes[0].startswith("1 traces, 1 that ask for nothing")
     with pytest.raises(InputError, match="no experiment is called"):
         pull_traces(bench.flywheel, bench.tracking, "nobody", 1)
 

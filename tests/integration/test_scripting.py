@@ -94,6 +94,11 @@ def test_a_release_to_production_and_back(crew: ReleasesBench, tmp_path: Path) -
     assert wheel.verify(1).to_frame()["name"].size > 0
     files = wheel.export(1, tmp_path / "export", croissant=True)
     assert f"data/{INTERFACE}/croissant.json" in files
+    assert len(wheel.verify_export(tmp_path / "export").items) > 0
+    assert [item["version"] for item in wheel.releases().items] == [2, 1]
+    pinned = wheel.resolve(INTERFACE)
+    assert (pinned.release, pinned.licence) == (1, wheel.load(INTERFACE, iteration=1).version.licence)
+    assert wheel.pull(INTERFACE, tmp_path / "pulled").exists()
     assert wheel.interfaces().interfaces[0].release == 1
 
 

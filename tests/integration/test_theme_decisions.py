@@ -13,6 +13,9 @@ from flywheels import blueprint_document, contract_document, kpi_document, write
 from servers.embedded import EmbeddedStore
 from workbench import Commands
 
+import flywheel_mlflow
+from flywheel_mlflow import InputError, UnknownName
+
 #: Fails visibly on two words until a task brings them; the hidden questions need the same words.
 PIPELINE = """
 from flywheel_mlflow.pipelines import sample_record
@@ -125,6 +128,38 @@ def test_a_file_turns_failures_into_tasks_that_help(wheel: Wheel) -> None:
     shown = wheel("task", "results", "--iteration", "2").out
     assert "1 task absorbed: 1 helped" in shown
     assert wheel.json("task", "results", "-i", "1")["results"] == []
+
+
+def test_the_same_from_python(wheel: Wheel, tmp_path: Path) -> None:
+    """Feedback, decisions, tasks, pipelines and proofs by methods: each result says what the command says."""
+    found = flywheel_mlflow.open_flywheel(wheel.root, wheel.uri)
+    assert list(found.route(1).to_frame()["events"]) == [8]
+    event = found.feedback(1).items[0]["id"]
+    assert str(found.explain_event(event)).startswith(f"{event} goes to p01")
+    assert found.pull_findings(1).items[0]["new"] == 0
+    path = wheel.decisions(DECISIONS)
+    assert str(found.decide_themes(path, 1, dry_run=True)).startswith("2 of 2 decisions can be written")
+    decided = found.decide_themes(path, 1)
+    assert list(decided.to_frame()["kind"]) == ["accepted", "queued"]
+    (task,) = found.tasks().items
+    assert (task["project"], task["iteration"], task["absorbed in"]) == ("p01", 2, None)
+    assert [item["task"] for item in found.write_tasks(2, tmp_path / "tasks").items] == [task["id"]]
+    ran = found.run_projects(2, ["p01"], jobs=1)
+    assert [(item["project_id"], item["consumable"]) for item in ran.items] == [("p01", True)]
+    assert found.assemble(2).contradictions == ()
+    assert list(found.task_results(2).to_frame()["helped"]) == ["helped"]
+    assert found.tasks().items[0]["absorbed in"] == 2
+    assert list(found.feedback_metrics(1).to_frame()["absorbed"]) == [4]
+    proofs = found.prove(2)
+    assert all(item["proved"] or not item["applicable"] for item in proofs.items)
+    assert " checks can fail, " in str(proofs)
+    assert str(found.doctor()).startswith("doctor: ")
+    assert str(found.report(2, out=tmp_path / "page").items[0]["file"]).endswith("dashboard.html")
+    assert (len(found.releases()), len(found.risks())) == (0, 0)
+    with pytest.raises(InputError, match="no labelled examples"):
+        found.try_rules()
+    with pytest.raises(UnknownName):
+        found.run_projects(2, ["p99"])
 
 
 def test_what_fits_no_single_theme_is_told_and_not_written(wheel: Wheel) -> None:

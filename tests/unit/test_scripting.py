@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
 
+from flywheel_mlflow.cli.app import app
 from flywheel_mlflow.operations.acts.acting import ACTS
 from flywheel_mlflow.operations.printable import Printable
 from flywheel_mlflow.operations.projects.mlflow_names import MlflowNames
@@ -72,14 +76,67 @@ def test_methods_take_what_acts_take(act: str) -> None:
     assert wanted <= parameters
 
 
-#: Commands that are no act.
-_COMMANDS = "log adopt collect assemble drift explain impact check audit verify interfaces feedback ingest themes"
+#: The method of each command that is called otherwise than its act, or is none.
+_OTHERWISE = {
+    "release create": "create_release",
+    "release retire": "retire",
+    "release export": "export",
+    "feedback reroute": "reroute",
+    "feedback rename-theme": "rename_theme",
+    "feedback merge-themes": "merge_themes",
+    "feedback move-events": "move_events",
+    "task queue": "queue_theme",
+    "task decline": "decline_theme",
+    "run-projects": "run_projects",
+    "release list": "releases",
+    "release show": "release",
+    "release diff": "release_diff",
+    "release history": "story",
+    "risk list": "risks",
+    "feedback ingest": "ingest",
+    "feedback pull-traces": "pull_traces",
+    "feedback pull-findings": "pull_findings",
+    "feedback route": "route",
+    "feedback list": "feedback",
+    "feedback explain": "explain_event",
+    "feedback themes": "themes",
+    "feedback metrics": "feedback_metrics",
+    "feedback test-rules": "try_rules",
+    "task decide": "decide_themes",
+    "task results": "task_results",
+    "task list": "tasks",
+    "task write": "write_tasks",
+}
+#: The commands without a method, and why.
+_WITHOUT = {
+    "validate": "load_flywheel reads the files and raises every fault",
+    "schema": "the JSON Schemas are files of the package",
+    "init": "it writes the folder that there is a flywheel to open in",
+    "init-project": "it writes a file for a person to edit",
+    "ui": "it runs until somebody stops it",
+    "keys new": "a secret is made at a terminal, once",
+    "release who": "story() has who decided, as rows",
+    "risk show": "risks() has the risk, story() what was decided about it",
+    "task show": "tasks() has the task, story() what was decided about it",
+}
 
 
-@pytest.mark.parametrize("command", _COMMANDS.split())
-def test_commands_are_methods(command: str) -> None:
-    """What is no act is a method all the same, with a docstring."""
-    assert inspect.getdoc(getattr(OpenFlywheel, command))
+def _commands(group: Any, before: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        yield from _commands(command, f"{before}{name} ") if hasattr(command, "commands") else [before + name]
+
+
+@pytest.mark.parametrize("command", list(_commands(typer.main.get_command(app))))
+def test_every_command_is_a_method(command: str) -> None:
+    """Each command has a method with a docstring, or a reason to have none."""
+    act = command if command in METHODS else command.replace(" ", "-")
+    method = _OTHERWISE.get(command) or METHODS.get(act, command)
+    assert (command in _WITHOUT) != bool(inspect.getdoc(getattr(OpenFlywheel, method, None)))
+
+
+def test_exceptions_are_commands() -> None:
+    """No method and no reason is kept of a command that is gone."""
+    assert {*_OTHERWISE, *_WITHOUT} <= set(_commands(typer.main.get_command(app)))
 
 
 def test_results_print_and_are_frames() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from flywheel_mlflow.base.settings import openlineage_target
 from flywheel_mlflow.operations.printable import plain_cell, plain_row
 from flywheel_mlflow.operations.reading.opening import ReadFlywheel, open_session
 from flywheel_mlflow.operations.scripting.acts import Acts, warn_of_unsent_events, warn_unsent
+from flywheel_mlflow.operations.scripting.feedback import FeedbackMethods
 from flywheel_mlflow.operations.scripting.results import (
     AdoptedRuns,
     AssembledIteration,
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.assembly.assembling import Assembled
     from flywheel_mlflow.operations.projects.loading import Consumable, LoadedInterface
     from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun
+    from flywheel_mlflow.operations.projects.resolving import Resolved
+    from flywheel_mlflow.operations.releases.verifying import Verification
 
 
-class OpenFlywheel(ReadFlywheel, Acts):
+class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
     """A flywheel on its server: what the command line does, as methods whose results print and have ``to_frame()``."""
 
     def project_run(self, project: str | Path, iteration: int) -> ProjectRun:
@@ -90,6 +92,51 @@ class OpenFlywheel(ReadFlywheel, Acts):
             left_alone={item.run_id: item.reason for item in found.left_alone},
             warnings=(*found.missing, *found.collisions),
             dry_run=dry_run,
+        )
+
+    def run_projects(
+        self,
+        iteration: int,
+        only: Iterable[str] = (),
+        *,
+        jobs: int = 2,
+        faults: Mapping[str, str] | None = None,
+        tasks: str | Path | None = None,
+    ) -> Table:
+        """Run the projects' pipelines, producers first, each in a process of its own; one that fails stops no other.
+
+        ``only`` names projects; producers that have no run in this iteration run too. ``tasks`` is a folder of task
+        files beside those the ledger hands to the iteration; ``faults`` are injected, by project. In a script, call it
+        below ``if __name__ == "__main__"``: the processes import the script.
+
+        Raises:
+            UnknownName: no such project. InputError: a task or fault is at fault.
+        """
+        from flywheel_mlflow.operations.assembly.collecting import collect_iteration
+        from flywheel_mlflow.operations.feedback.handing import write_tasks
+        from flywheel_mlflow.operations.projects.running import run_projects, with_producers
+        from flywheel_mlflow.operations.scratch import scratch_folder
+
+        flywheel, tracking = self.session.flywheel, self.session.tracking
+        tracking.assemblies.experiment()  # the store must exist before several processes open it
+        named = [flywheel.project_of(name) for name in only]
+        chosen = named and with_producers(flywheel, collect_iteration(flywheel, tracking, iteration), named)
+        with scratch_folder() as folder:
+            handed = write_tasks(self.session, iteration, folder, given=Path(tasks) if tasks else None)
+            ran = run_projects(
+                flywheel,
+                iteration,
+                tracking_uri=tracking.settings.tracking_uri,
+                only=chosen,
+                jobs=jobs,
+                faults=faults or {},
+                tasks=folder if handed.written else None,
+            )
+        names = ("project_id", "run_id", "consumable", "reason", "reasons", "duration_s")
+        waiting = tuple(f"task {name} waits: {why}" for name, why in handed.waiting.items())
+        logged = sum(item.run_id is not None for item in ran)
+        return Table(
+            f"{logged} of {len(ran)} pipelines logged a run", tuple(plain_row(r, *names) for r in ran), waiting
         )
 
     def collect(self, iteration: int) -> Table:
@@ -228,6 +275,21 @@ class OpenFlywheel(ReadFlywheel, Acts):
         rows = tuple(plain_row(item, "name", "outcome", "severity", "message") for item in found.checks)
         return Table(f"checks of iteration {iteration}", rows)
 
+    def prove(self, iteration: int, *, seed: int = 1) -> Table:
+        """Show for each check of an assembly that it can fail, by faults in a copy; ``seed`` picks where.
+
+        A check with nothing to break in this assembly is not ``applicable``.
+
+        Raises:
+            InputError: the iteration was never assembled.
+        """
+        from flywheel_mlflow.operations.assembly.checking import prove_checks
+
+        found = prove_checks(self.session.flywheel, self.session.tracking, iteration, seed=seed)
+        rows = tuple(plain_row(item, "name", "proved", "applicable", "fault", "message") for item in found)
+        proved, idle = sum(item.proved for item in found), sum(not item.applicable for item in found)
+        return Table(f"{proved} of {len(rows)} checks can fail, {idle} have nothing to break", rows)
+
     def audit(self, *, full: bool = False) -> AuditResult:
         """Replay the ledger against the server; ``full`` looks at the data of every release.
 
@@ -255,61 +317,83 @@ class OpenFlywheel(ReadFlywheel, Acts):
         """
         from flywheel_mlflow.operations.releases.verifying import verify_release
 
-        found = verify_release(self.session, version)
-        rows = tuple(plain_row(item, "name", "holds", "text") for item in found.checks)
-        return Table(f"release {version}: {found.verdict.value}", rows, (f"believed: {found.trust}",))
+        return _verified(f"release {version}", verify_release(self.session, version))
 
-    def ingest(self, files: Iterable[str | Path], iteration: int, *, dry_run: bool = False) -> Table:
-        """Take events of feedback in from files, each once, and route them; a file that fails says so in its row."""
-        from flywheel_mlflow.operations.feedback.feedback import ingest_files
-
-        done = ingest_files(
-            self.session.flywheel, self.session.tracking, [Path(file) for file in files], iteration, dry_run=dry_run
-        )
-        rows = tuple(
-            {
-                "file": item.file,
-                "new": item.taken.new,
-                "repeated": item.taken.repeated,
-                "dead": item.dead,
-                "failure": item.failure.what if item.failure else None,
-            }
-            for item in done
-        )
-        return Table(f"feedback of iteration {iteration}", rows)
-
-    def feedback(self, iteration: int | None = None, *, to: str | None = "", most: int = 1000) -> Table:
-        """Events of feedback with where they go; ``to`` names a project, None the queue of those that go nowhere.
+    def verify_export(self, folder: str | Path) -> Table:
+        """The same of a folder that :meth:`export` wrote, without the server.
 
         Raises:
-            UnknownName: no such project.
+            InputError, StorageError: it is no such folder.
         """
-        from flywheel_mlflow.operations.feedback.routing import list_events
+        from flywheel_mlflow.operations.releases.verifying import verify_export
 
-        total, rows = list_events(self.session.flywheel, self.session.tracking, iteration, to=to, limit=most)
-        return Table(f"{total} events, {len(rows)} shown", tuple(rows))
+        return _verified(str(folder), verify_export(Path(folder), self.session.flywheel.blueprint))
 
-    def themes(self, iteration: int, *, dry_run: bool = False) -> Table:
-        """The themes of an iteration's feedback, most pressing first.
+    def releases(self) -> Table:
+        """Every release, the newest first, with where it stands and the newest verdicts of its gates."""
+        from flywheel_mlflow.operations.reading.telling import list_releases
+
+        names = ("version", "stage", "iteration", "author", "verdicts", "approvals", "overrides")
+        rows = tuple({**plain_row(item, *names), "at": time_text(item.at)} for item in list_releases(self.session))
+        return Table(f"{len(rows)} releases", rows)
+
+    def risks(self) -> Table:
+        """Every risk of the ledger, oldest first."""
+        from flywheel_mlflow.operations.releases.risking import list_risks
+
+        names = ("id", "title", "owner", "likelihood", "impact", "projects")
+        rows = tuple(
+            {**plain_row(item, *names), "due": time_text(item.due), "closed": time_text(item.closed_at)}
+            for item in list_risks(self.session)
+        )
+        return Table(f"{len(rows)} risks", rows)
+
+    def doctor(self) -> Table:
+        """Everything around the flywheel that can make releases unsafe or fail: server, store, clock, names, people."""
+        from flywheel_mlflow.decisions.gates import worst
+        from flywheel_mlflow.operations.doctor import examine
+
+        found = examine(self.session, self.session.tracking.settings)
+        rows = tuple(plain_row(item, "name", "verdict", "text", "hint") for item in found)
+        return Table(f"doctor: {worst(item.verdict for item in found).value}", rows)
+
+    def report(self, iteration: int, *, out: str | Path | None = None, dry_run: bool = False) -> Table:
+        """Write an iteration's page as one HTML file, on its run and below ``out``.
 
         Raises:
-            InputError: no event of the iteration goes to any project.
+            InputError: the iteration was never assembled. StorageError: the folder cannot be written.
         """
-        from flywheel_mlflow.operations.feedback.theming import find_themes
+        from flywheel_mlflow.operations.reading.reporting import report_iteration
 
-        now = datetime.now(UTC)
-        found = find_themes(self.session.flywheel, self.session.tracking, iteration, now=now, dry_run=dry_run)
-        rows = tuple(
-            {"theme": item.id, "project": item.project, "events": len(item.events), "title": item.title}
-            for item in found.themes.themes
-        )
-        return Table(f"themes of iteration {iteration}", rows)
+        found = report_iteration(self.session, iteration, out=Path(out) if out else None, dry_run=dry_run)
+        places = {"run": found.run_id, "artifact": found.artifact or None, "file": str(found.file or "") or None}
+        return Table(f"page of iteration {iteration}", (places,))
 
     def interfaces(self, *, release: str | int | None = None, iteration: int | None = None) -> Consumable:
         """What can be consumed of a release (``production`` unasked) or an iteration."""
         from flywheel_mlflow.operations.projects.loading import consumable
 
         return consumable(self.session.tracking, release=release, iteration=iteration)
+
+    def resolve(self, interface: str, release: str | int = "production") -> Resolved:
+        """The exact data behind an interface of a release: URI, digest, schema, licence.
+
+        Raises:
+            Refused, UnknownName: nothing is released there, or no such interface.
+        """
+        from flywheel_mlflow.operations.projects.resolving import resolve_interface
+
+        return resolve_interface(self.session.tracking, interface, str(release))
+
+    def pull(self, interface: str, out: str | Path, *, release: str | int = "production") -> Path:
+        """Download the data of an interface below ``out``, compared with their digest; where they are.
+
+        Raises:
+            Refused: nothing is released there, or the data are not what was. InputError: the folder is not empty.
+        """
+        from flywheel_mlflow.operations.projects.resolving import pull_interface
+
+        return pull_interface(self.session.tracking, self.resolve(interface, release), Path(out))
 
     def load(
         self, interface: str, *, release: str | int | None = None, iteration: int | None = None
@@ -356,6 +440,11 @@ def _assembled(done: Assembled, notes: tuple[str, ...]) -> AssembledIteration:
         metrics={name: float(item.value) for name, item in metrics.items() if item.value is not None},
         notes=notes,
     )
+
+
+def _verified(what: str, found: Verification) -> Table:
+    rows = tuple(plain_row(item, "name", "holds", "text") for item in found.checks)
+    return Table(f"{what}: {found.verdict.value}", rows, (f"believed: {found.trust}",))
 
 
 def _tree(found: Explanation, depth: int) -> Iterator[dict[str, Any]]:
