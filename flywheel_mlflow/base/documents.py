@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from yaml.constructor import SafeConstructor
 
 from flywheel_mlflow.base.errors import DocumentError, Fault, StorageError
+from flywheel_mlflow.base.names import IN_WORDS
 from flywheel_mlflow.base.paths import parse_path
 
 #: A contract, blueprint or metrics document is written by people or by one pipeline; one
@@ -295,20 +297,38 @@ def _scalar(loader: SafeConstructor, node: yaml.ScalarNode, refuse: Callable[[st
     return value
 
 
+#: What pydantic's findings mean in a file that people write.
+_IN_WORDS = {
+    "extra_forbidden": "unknown key",
+    "missing": "missing",
+    "tuple_type": "must be a list: [a, b], or one - for each",
+    "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "float_type": "must be a number, without quotes",
+    "bool_type": "must be true or false",
+}
+
+
 def faults_of(error: ValidationError, document: Document) -> list[Fault]:
     """Pydantic's findings as faults with the document's lines."""
     faults = []
     details = error.errors()
     broken = {tuple(detail["loc"][:depth]) for detail in details for depth in range(len(detail["loc"]))}
+
+    def missing(beside: Location) -> list[str]:
+        """The keys that are missing beside one that nobody knows: it may be one of them with a slip of the pen."""
+        absent = (tuple(detail["loc"]) for detail in details if detail["type"] == "missing")
+        return [str(location[-1]) for location in absent if location[:-1] == beside[:-1]]
+
     for detail in details:
         location = tuple(detail["loc"])
         if detail["type"] == "too_short" and location in broken:
             continue  # pydantic counts an item with a fault of its own as absent
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "extra_forbidden":
-            message = "unknown key"
-        elif detail["type"] == "missing":
-            message = "missing"
+        message = _IN_WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+        if detail["type"] == "extra_forbidden" and (near := get_close_matches(str(location[-1]), missing(location))):
+            message += f"; did you mean {near[0]}?"
+        elif detail["type"] == "string_pattern_mismatch":
+            message = IN_WORDS.get(detail["ctx"]["pattern"], message)
         faults.append(document.fault(location, message))
     return faults
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
@@ -16,6 +17,9 @@ IDENTIFIER_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 
 #: MLflow's limit on metric, param and tag keys (mlflow/utils/validation.py, 3.17.2).
 MAX_LABEL_LENGTH = 250
+
+#: Names listed in one sentence; more are counted.
+MOST_NAMED = 8
 
 #: Control characters, line and paragraph separators, marks that turn the direction of text
 #: round (what is shown is then not what is there), and halves of characters UTF-8 cannot write.
@@ -47,11 +51,26 @@ def unshowable(text: str) -> Iterator[str]:
 
 Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)]
 #: Three letters, as ISO 4217 spells currencies.
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$")]
+CURRENCY_PATTERN = r"^[A-Za-z]{3}$"
+Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]
+#: What the patterns demand, for people.
+IN_WORDS = {
+    IDENTIFIER_PATTERN: "must be lower-case letters, digits and underscores, a letter first, at most 63",
+    CURRENCY_PATTERN: "must be three letters, such as EUR",
+}
 #: The cost of people's review, without its currency.
 REVIEW_COST = "review_cost"
 _IN_CURRENCY = re.compile(rf"({REVIEW_COST})_[a-z]{{3}}$")
 Label = Annotated[str, AfterValidator(_label)]
+
+
+def likely(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the one that was meant, or those there are; empty without any."""
+    choices = sorted(known)
+    if near := get_close_matches(name, choices, n=1, cutoff=0.75):
+        return f"; did you mean {near[0]}?"
+    more = f" and {len(choices) - MOST_NAMED} more" if len(choices) > MOST_NAMED else ""
+    return f"; there are: {', '.join(choices[:MOST_NAMED])}{more}" if choices else ""
 
 
 def cost_name(currency: str | None, name: str = REVIEW_COST) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from flywheel_mlflow.base.errors import UnknownName
+from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.base.signing import Signature
 from flywheel_mlflow.decisions.ledger import Event, Identity
 
@@ -234,9 +234,11 @@ class ReleaseState:
         """The release of a number, or the one that stands in a stage now.
 
         Raises:
-            UnknownName: the ledger registered no such version, or nothing stands there.
+            UnknownName: the ledger registered no such version. InputError: nothing stands in that stage.
         """
         version = self.current.get(at)
+        if version is None and at in self.current:
+            raise InputError(f"no release is in {at}", hint="`flywheel release list` shows where each release stands")
         if version is None and not at.isdecimal():
             standing = [name for name, number in self.current.items() if number is not None]
             raise UnknownName("release", at, [*map(str, self.releases), *standing])

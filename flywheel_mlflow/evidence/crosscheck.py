@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from flywheel_mlflow.base.documents import Document, Location
 from flywheel_mlflow.base.errors import Fault
+from flywheel_mlflow.base.names import likely
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.evidence.lineage import circle_of, producers
 from flywheel_mlflow.evidence.provenance import own_direction
@@ -80,7 +81,8 @@ def _unknown_consumers(contract: Contract, document: Document, ids: Iterable[str
 def _unmade_inputs(contract: Contract, document: Document, makers: dict[str, str]) -> Iterator[Fault]:
     for index, wanted in enumerate(contract.interfaces_in):
         if wanted.name not in makers:
-            yield document.fault(("interfaces_in", index, "name"), f"no project makes an interface {wanted.name!r}")
+            message = f"no project makes an interface {wanted.name!r}{likely(wanted.name, makers)}"
+            yield document.fault(("interfaces_in", index, "name"), message)
 
 
 def _bad_inputs(
@@ -183,7 +185,7 @@ def _unknown_parts(plan: Blueprint, contract: Contract, document: Document) -> I
         references.append((("review", "controls", index), name, controls, "control point or boundary"))
     for place, name, known, kind in references:
         if name not in known:
-            yield document.fault(place, f"no {kind} is called {name!r}")
+            yield document.fault(place, f"no {kind} is called {name!r}{likely(name, known)}")
 
 
 def _unknown_numbers(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:

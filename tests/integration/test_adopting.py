@@ -237,6 +237,7 @@ def test_contract_is_suggested_from_a_run(
     assert written.code == 0, written.err
     assert f"from run {run_id}" in written.out
     contract = load_flywheel(root).contracts["p16"]
+    assert (contract.interfaces_out, contract.checks.required) == ((), ())  # metrics are all there is
     assert {kpi.name: (kpi.path, kpi.direction, kpi.unit) for kpi in contract.kpis} == {
         "a_b": ('["a.b"]', "higher", "value"),
         "acc": ("acc", "higher", "value"),
@@ -251,6 +252,8 @@ def test_contract_is_suggested_from_a_run(
     assert adopted.json["missing"] == []
     assert adopted.json["counts"] == run_id
     assert adopted.json["sources"]["a_b"] == ["a.b"]
+    assert flywheel_command(*line, "p17_old", "--suggest", root=root, uri=uri).code == 0
+    assert "p17" in load_flywheel(root).contracts  # a bare name lies where contracts are looked for
     again = flywheel_command(*line, folder, "--suggest", root=root, uri=uri)
     assert (again.code, "there is a contract already" in again.err) == (2, True)
     assert flywheel_command(*line, "p16", root=root, uri=uri).code == 2  # no iteration

@@ -39,7 +39,7 @@ def test_the_shipped_and_the_small_flywheel_have_no_fault(repository: Path, tmp_
 @pytest.mark.parametrize(
     ("change", "file", "path", "message"),
     [
-        (lambda _, it: it["p01"].update(owner="x"), "p01", "owner", "no team is called 'x'"),
+        (lambda _, it: it["p01"].update(owner="x"), "p01", "owner", "no team is called 'x'; there are: builders"),
         (lambda _, it: it["p01"]["layers"].append("x"), "p01", "layers[1]", "no layer is called 'x'"),
         (lambda _, it: it["p01"]["stages"].append("x"), "p01", "stages[1]", "no stage is called 'x'"),
         (lambda _, it: it["p01"]["review"].update(controls=["x"]), "p01", "review.controls[0]", "no control point"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from releases_ledger import ANA, BO, NOON, LedgerBuilder, basis_of, bundle_of
 
 from flywheel_mlflow.base.canonical import plain
-from flywheel_mlflow.base.errors import UnknownName
+from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.decisions.folding import fold
 from flywheel_mlflow.decisions.ledger import Event
 from flywheel_mlflow.decisions.moves import after_move, production_at
@@ -350,12 +350,14 @@ def test_what_changed_is_told_in_words() -> None:
 
 
 def test_a_release_is_found_by_the_stage_it_stands_in() -> None:
-    """A number, or a stage something stands in; anything else lists what there is."""
+    """A number, or a stage something stands in; an empty stage is told, anything else lists what there is."""
     story = LedgerBuilder()
     story.register(1)
     state = ReleaseState(story.state.releases, {"staging": 1, "production": None})
     assert state.release_at("1") is state.release_at("staging") is state.release(1)
-    for stranger in ("production", "9", "moon", "", "-1", "1.0"):
+    with pytest.raises(InputError, match="no release is in production"):
+        state.release_at("production")
+    for stranger in ("9", "moon", "", "-1", "1.0"):
         with pytest.raises(UnknownName, match="known: 1"):
             state.release_at(stranger)
 

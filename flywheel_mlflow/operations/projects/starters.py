@@ -16,6 +16,8 @@ _PROJECT_ID = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_ID_LENGTH - 1}}}")
 #: A comment behind a value: names differ in length, and comments stand in one column.
 _COMMENT = re.compile(r"^( *[a-z_]+: [^#\n]*?) +# ", re.MULTILINE)
 _COMMENTS_AT = 28
+#: What a contract says of data: a promise, and where they lie.
+_DATA_BLOCKS = re.compile(r"^ *interfaces(_out)?:\n(  .*\n)+", re.MULTILINE)
 _STARTERS = Path(__file__).with_name("starters")
 _NO_INPUT = """interfaces_in: []
 #  - name: foundation_corpus
@@ -64,25 +66,28 @@ def contract_text(
     role: str = "reference",
     reads: str | None = None,
     pipeline: bool = False,
-    kpis: str = EXAMPLE_KPIS,
+    kpis: str | None = None,
 ) -> str:
     """A commented contract; ``choices`` are the teams, layers and stages it can name, the first of each is taken.
 
     ``reads`` is the interface it consumes; with a ``pipeline`` that pipeline's own check must pass too. ``kpis`` is the
-    block of that name, as YAML.
+    block of that name, as YAML, of a project that so far only measures: its data and their check are comments.
     """
     required = f"{project_id}_data.unique_ids"
+    own = f"{_OWN_CHECK}, {required}" if pipeline else required
     values = {
         "PROJECT_ID": project_id,
         "PROJECT_TITLE": project_id.replace("_", " ").capitalize(),
         "ROLE": role,
         "INTERFACES_IN": f"interfaces_in:\n  - name: {reads}\n    fields: [id, split]" if reads else _NO_INPUT,
-        "REQUIRED_CHECKS": f"{_OWN_CHECK}, {required}" if pipeline else required,
+        "REQUIRED_CHECKS": own if kpis is None else "",
     }
     for key, names in choices.items():
         values |= {f"{key}_CHOICES": ", ".join(names), key: names[0]}
     text = _COMMENT.sub(lambda found: f"{found[1]:<{_COMMENTS_AT}} # ", _filled("project.yaml", values))
-    return text.replace("KPIS", kpis)  # last: the names in it are anybody's
+    if kpis is not None:
+        text = _DATA_BLOCKS.sub(lambda found: re.sub("^", "# ", found[0].rstrip("\n"), flags=re.MULTILINE) + "\n", text)
+    return text.replace("KPIS", kpis or EXAMPLE_KPIS)  # last: the names in it are anybody's
 
 
 def flywheel_files(name: str, projects: Sequence[str], template: str, *, version: str) -> dict[str, str]:

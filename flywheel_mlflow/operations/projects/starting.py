@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from flywheel_mlflow.base.errors import DocumentError, InputError, StorageError
 from flywheel_mlflow.base.writing import write_files
-from flywheel_mlflow.operations.projects.starters import EXAMPLE_KPIS, contract_text, flywheel_files, project_id_of
+from flywheel_mlflow.operations.projects.starters import contract_text, flywheel_files, project_id_of
 from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, NAME_PATTERN, read_blueprint
 from flywheel_mlflow.promises.contract import CONTRACT_FILE
 
@@ -93,12 +93,12 @@ def _check_room(target: Path) -> None:
         raise InputError("something is there already", where=str(target), hint="choose another name, or empty it")
 
 
-def init_project(folder: Path, root: Path | None, *, kpis: str = EXAMPLE_KPIS) -> Path:
+def init_project(folder: Path, root: Path | None, *, kpis: str | None = None) -> Path:
     """Write a commented contract to start from into ``folder``; its path.
 
     The project's id is taken from the folder's name; teams, layers and stages to choose from
-    are written into the comments when there is a blueprint at ``root``. ``kpis`` replaces the example of a KPI: a block
-    of YAML.
+    are written into the comments when there is a blueprint at ``root``. ``kpis``, a block of YAML, replaces the example
+    of a KPI, and the project promises no data yet.
 
     Raises:
         InputError: a contract is there already, or no id can be made of the folder's name.
