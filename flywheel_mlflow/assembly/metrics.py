@@ -303,6 +303,7 @@ def add_costs(registry: Mapping[str, RegistryEntry], currency: str | None, metri
         ("review_hours", "review_hours", "hours", "manual review hours"),
         (REVIEW_COST, cost_name(currency), currency or "money", "manual review cost"),
     ):
+        undeclared = "flywheel.yaml declares no currency" if key == REVIEW_COST and currency is None else ""
         stated: list[str] = []
         total = 0.0
         for entry in registry.values():
@@ -315,7 +316,7 @@ def add_costs(registry: Mapping[str, RegistryEntry], currency: str | None, metri
                     unit,
                     f"{title} as the project states it",
                     source=evidence_source(entry, path or ""),
-                    note=_why_no_cost(value, key, currency),
+                    note="" if value is not None else undeclared or "the project states none",
                 )
             )
             if value is not None:
@@ -329,19 +330,12 @@ def add_costs(registry: Mapping[str, RegistryEntry], currency: str | None, metri
                 unit,
                 f"sum of the {title} of the projects that state any",
                 inputs=tuple(stated),
-                note=f"{silent} of {len(registry)} projects state none: their effort is unknown, not 0"
-                if silent
-                else "",
+                note=undeclared
+                or (
+                    f"{silent} of {len(registry)} projects state none: their effort is unknown, not 0" if silent else ""
+                ),
             )
         )
-
-
-def _why_no_cost(value: float | None, key: str, currency: str | None) -> str:
-    if value is not None:
-        return ""
-    if key == REVIEW_COST and currency is None:
-        return "flywheel.yaml declares no currency"
-    return "the project states none"
 
 
 def add_drift(drift: DriftReport | None, found: Iterable[Edge], metrics: Metrics) -> None:

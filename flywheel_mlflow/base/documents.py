@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from yaml.constructor import SafeConstructor
 
 from flywheel_mlflow.base.errors import DocumentError, Fault, StorageError
-from flywheel_mlflow.base.names import IN_WORDS
+from flywheel_mlflow.base.names import IN_WORDS, meant
 from flywheel_mlflow.base.paths import parse_path
 
 #: A contract, blueprint or metrics document is written by people or by one pipeline; one
@@ -325,8 +324,8 @@ def faults_of(error: ValidationError, document: Document) -> list[Fault]:
         if detail["type"] == "too_short" and location in broken:
             continue  # pydantic counts an item with a fault of its own as absent
         message = _IN_WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
-        if detail["type"] == "extra_forbidden" and (near := get_close_matches(str(location[-1]), missing(location))):
-            message += f"; did you mean {near[0]}?"
+        if detail["type"] == "extra_forbidden":
+            message += meant(str(location[-1]), missing(location))
         elif detail["type"] == "string_pattern_mismatch":
             message = IN_WORDS.get(detail["ctx"]["pattern"], message)
         faults.append(document.fault(location, message))

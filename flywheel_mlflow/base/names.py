@@ -64,11 +64,17 @@ _IN_CURRENCY = re.compile(rf"({REVIEW_COST})_[a-z]{{3}}$")
 Label = Annotated[str, AfterValidator(_label)]
 
 
+def meant(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the known one that is nearly the same; empty without one."""
+    near = get_close_matches(name, known, n=1, cutoff=0.75)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def likely(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the one that was meant, or those there are; empty without any."""
+    """The same, or without such a name those there are."""
     choices = sorted(known)
-    if near := get_close_matches(name, choices, n=1, cutoff=0.75):
-        return f"; did you mean {near[0]}?"
+    if near := meant(name, choices):
+        return near
     more = f" and {len(choices) - MOST_NAMED} more" if len(choices) > MOST_NAMED else ""
     return f"; there are: {', '.join(choices[:MOST_NAMED])}{more}" if choices else ""
 

@@ -160,6 +160,7 @@ def test_a_missing_required_kpi_names_the_place_to_write_it() -> None:
     with pytest.raises(InputError, match=r"KPI rate is required, and there is no value at counts\.rate") as caught:
         evidence(gathering)
     assert caught.value.where == "m.json"
+    assert caught.value.what.endswith("; there are: counts.rows")
     assert evidence(given_document()).kpis["speed"] == KpiValue(None)
 
 
@@ -304,3 +305,6 @@ def test_a_path_that_leads_nowhere_is_told() -> None:
     )
     gathering.add_metrics({"speed": 5, "counts.rows": 3})
     assert gathering.missing_paths() == (told[1], told[3])
+    slipped = Gathering(PROMISE)
+    slipped.add_document({"counts": {"rate": 1}, "effort": {"houres": 2.5}}, place="m.json")
+    assert slipped.missing_paths()[-1] == f"{told[3]}; did you mean effort.houres?"

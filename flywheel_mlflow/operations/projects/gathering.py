@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.documents import is_there, value_at
 from flywheel_mlflow.base.errors import InputError, UnknownName
-from flywheel_mlflow.base.names import check_label
-from flywheel_mlflow.base.paths import metric_names
+from flywheel_mlflow.base.names import check_label, likely, meant
+from flywheel_mlflow.base.paths import Parts, metric_names, quote_path
 from flywheel_mlflow.base.storable import (
     MAX_PARAM_LENGTH,
     MAX_TAG_LENGTH,
@@ -39,6 +40,8 @@ from flywheel_mlflow.importers.lm_eval import UNKNOWN
 from flywheel_mlflow.promises.contract import Contract, Kpi, MetricUse
 
 RESERVED = ("flywheel.", "mlflow.")
+#: Numbers of a document among which one that was meant is looked for.
+MOST_LOOKED_AT = 500
 #: Metric keys this product writes itself.
 RESERVED_METRICS = ("checks.", "cost.")
 
@@ -282,7 +285,15 @@ class Gathering:
             is_detail = use.key in {"n_path", "stderr_path"}
             return is_there(self.document, use.path) and not (is_detail and _says_unknown(self.document, use.path))
 
-        return tuple(f"{use}: nothing at {use.path}" for use in self.contract.metric_paths() if not is_given(use))
+        return tuple(
+            f"{use}: nothing at {use.path}{meant(use.path, self._number_paths())}"
+            for use in self.contract.metric_paths()
+            if not is_given(use)
+        )
+
+    def _number_paths(self) -> list[str]:
+        """The paths of the first numbers of the document."""
+        return [quote_path(parts) for parts in islice(_number_places(self.document), MOST_LOOKED_AT)]
 
     def _kpi(self, kpi: Kpi) -> KpiValue:
         read = self.kpis.get(kpi.name, KpiValue(None))
@@ -298,7 +309,8 @@ class Gathering:
             )
         if value is None and kpi.required:
             raise InputError(
-                f"the KPI {kpi.name} is required, and there is no value at {kpi.path}",
+                f"the KPI {kpi.name} is required, and there is no value at {kpi.path}"
+                f"{likely(kpi.path, self._number_paths())}",
                 where=self._place,
                 hint="write the value there, or correct the path in project.yaml",
             )
@@ -352,3 +364,13 @@ def as_check(
         known = ", ".join([*Outcome, *CheckSeverity])
         raise InputError(f"the check {name[:80]!r}: {error}", hint=f"known: True, False, {known}") from error
     return Check(check_label("check", name), found, message[:2000], weight, "pipeline", dict(details or {}))
+
+
+def _number_places(document: object, place: Parts = ()) -> Iterator[Parts]:
+    """Where the numbers of a document lie."""
+    items = document.items() if isinstance(document, Mapping) else ()
+    for key, value in items or (enumerate(document) if isinstance(document, list) else ()):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*place, key)
+        else:
+            yield from _number_places(value, (*place, key))
