@@ -32,7 +32,7 @@ def _repeated(view: AssemblyView) -> tuple[str, ...]:
     return (*names.DASHBOARD_METRICS, view.now.flywheel.blueprint.cost_name)
 
 
-def must_state(view: AssemblyView) -> tuple[str, ...]:
+def _must_state(view: AssemblyView) -> tuple[str, ...]:
     """What every report must state. The completion rate of stages is left to its two counts, which say more."""
     return tuple(f"flywheel.{name}" for name in _repeated(view) if name != "stage_completion_rate")
 
@@ -97,7 +97,7 @@ def _report(view: AssemblyView) -> Iterator[str]:
     if figures is None:
         yield f"{names.REPORT} does not list the figures it states"
         return
-    for name in must_state(view):
+    for name in _must_state(view):
         if name not in figures:
             yield f"{names.REPORT} does not state {name}"
     visible = COMMENT.sub("", text)
