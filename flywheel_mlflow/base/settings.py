@@ -61,6 +61,11 @@ class Settings:
         return without_credentials(self.tracking_uri)
 
     @property
+    def store_folder(self) -> Path:
+        """The folder of the database file; the flywheel's own for data, unused so far, where a server has the store."""
+        return self.artifact_root.parent if self.artifact_root else self.root / DATA_FOLDER
+
+    @property
     def is_server(self) -> bool:
         """Whether an MLflow server stands between us and the store."""
         return self.tracking_uri.startswith(("http://", "https://"))

@@ -148,12 +148,18 @@ def ui(
 ) -> None:
     """Serve MLflow with the console, and open a browser. Ctrl-C ends it."""
     from flywheel_mlflow.cli import show
-    from flywheel_mlflow.operations.serving import serve
+    from flywheel_mlflow.operations.local_accounts import local_accounts
+    from flywheel_mlflow.operations.serving import console_of, serve
 
     session = _session(context)
-    _ = session.flywheel  # faults of its files are told here, and not by the server's start
+    flywheel, settings = session.flywheel, session.settings
+    if settings.is_server:
+        show.served(console_of(settings, session.tracking.server.about), browser=browser)
+        return
+    accounts = local_accounts(flywheel, settings, os.environ) if auth else None
     show.served_openly(host, auth=auth)
-    serve(session.settings, host=host, port=port, auth=auth, ready=partial(show.served, browser=browser))
+    ready = partial(show.served, browser=browser, password=accounts.password if accounts else "")
+    serve(settings, host=host, port=port, accounts=accounts, ready=ready)
 
 
 @app.command("init-project")

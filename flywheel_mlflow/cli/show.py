@@ -149,22 +149,25 @@ def started(folder: Path, projects: Sequence[str], *, elsewhere: bool) -> None:
 
 def served_openly(host: str, *, auth: bool) -> None:
     """That others reach the server and nobody logs in, where that is so, on standard error."""
-    if not auth and host not in ("127.0.0.1", "localhost", "::1"):
+    from flywheel_mlflow.operations.serving import is_open
+
+    if not auth and is_open(host):
         say(open_console(stderr=True), f"warning: whoever reaches {host} may write there; --auth lets people log in")
 
 
-def served(server: str, *, browser: bool) -> None:
-    """Where the console is; a browser opens it, where there is a screen and somebody wants it."""
+def served(console: str, *, browser: bool, password: str = "") -> None:
+    """Where the console is, and the administrator's new password; a browser opens it, where there is a screen."""
     import os
     import webbrowser
 
+    from flywheel_mlflow.operations.local_accounts import ADMINISTRATOR
     from flywheel_mlflow.operations.serving import can_show
-    from flywheel_mlflow.reports.pages.addresses import Addresses
 
-    address = f"{server}{Addresses().overview()}"
-    say(open_console(), f"console: {address}")
+    say(open_console(), f"console: {console}")
+    if password:
+        say(open_console(), f"sign in: {ADMINISTRATOR}, password {password} (new, and shown only now)")
     if browser and can_show(os.environ):
-        webbrowser.open(address)
+        webbrowser.open(console)
 
 
 def logged(run: LoggedRun, *, as_json: bool) -> None:

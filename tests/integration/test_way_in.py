@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -122,6 +123,36 @@ def test_a_closed_terminal_leaves_no_server_behind(installed: dict[str, str], tm
     assert process.returncode in (0, -signal.SIGINT), (home / "ui.log").read_text()
     with socket.create_server(("127.0.0.1", port)):
         pass
+
+
+def test_accounts_on_this_machine(installed: dict[str, str], tmp_path: Path) -> None:
+    """`ui --auth` tells the one line to add, then lets nobody in but the administrator it made, and leaves nothing."""
+    home, _ = new_flywheel("my-flywheel", [], "minimal", parent=tmp_path, version="0")
+    port = free_port()
+    words = ("--auth", "--no-browser", "--port", str(port))
+    refused = run("flywheel", "ui", *words, cwd=home, env=installed)
+    assert refused.returncode == 2, refused.stderr
+    lines = refused.stderr[refused.stderr.index("releases:\n") :]
+    with (home / "flywheel.yaml").open("a") as blueprint:
+        blueprint.write(f"\n{lines}")
+    with serving(*words, cwd=home, env=installed) as process:
+        console = f"http://127.0.0.1:{port}/flywheel/"
+        assert answer(console, process).status_code == 401
+        log = home / "ui.log"
+        while "sign in: " not in log.read_text() and process.poll() is None:
+            time.sleep(0.2)
+        name, password = re.findall(r"sign in: (\w+), password (\S+) ", log.read_text())[0]
+        page = requests.get(console, auth=(name, password), timeout=60)
+        assert (page.status_code, f"Signed in as {name}" in page.text) == (200, True)
+        assert requests.get(console, auth=(name, f"{password}x"), timeout=60).status_code == 401
+        server = installed | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
+        again = run("flywheel", "ui", "--no-browser", cwd=home, env=server)
+        assert (again.returncode, again.stdout) == (0, f"console: {console}\n")
+    assert process.returncode == 0, log.read_text()
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+    made = {path.name for path in (home / "mlflow-data").iterdir()}
+    assert made >= {"server.key", "accounts.ini", "accounts.db"}
 
 
 def test_the_recipe_for_ci_runs_as_it_is(installed: dict[str, str], tmp_path: Path) -> None:

@@ -85,3 +85,13 @@ def test_a_store_without_a_database_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(handlers, "_get_model_registry_store", object)
     with pytest.raises(InputError, match="databases only"):
         engines()
+
+
+def test_mlflow_has_the_private_networks_that_ui_repeats() -> None:
+    """The names `flywheel ui` allows replace MLflow's own list, so they hold what that has for private networks."""
+    from mlflow.server.security_utils import get_private_ip_patterns
+
+    from flywheel_mlflow.operations.serving import names_to_allow
+
+    allowed = names_to_allow("::", 5000)["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    assert {*get_private_ip_patterns()} <= {*allowed}
