@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flywheel_mlflow.base.errors import ServerRefused, StorageError
 from flywheel_mlflow.base.writing import write_files
-from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.connection import refusal, translated
 from flywheel_mlflow.tracking.reading.files import UPLOADING, Files, files_at
 from flywheel_mlflow.tracking.reading.port import NotUnderstood
 
@@ -49,9 +50,9 @@ class Artifacts:
         """The file or folder at ``place`` of a run, below ``folder``.
 
         Raises:
-            ServerRefused: there is none; ServerError, StorageError.
+            ServerRefused, StorageError: there is none, as :func:`is_absent` tells, or it cannot be had. ServerError.
         """
-        with translated(self._uri):
+        with self._knowing_absence(run_id, place), translated(self._uri):
             folder.mkdir(parents=True, exist_ok=True)
             return self._by_hand(run_id, lambda files: files.fetch(place, folder)) or self._fetch(run_id, place, folder)
 
@@ -60,7 +61,7 @@ class Artifacts:
         try:
             root = self._readable(run_id, place, folder)
         except (ServerRefused, StorageError) as error:
-            if not is_absent(error) and self._is_there(run_id, place):
+            if not is_absent(error):
                 raise
             return {}
         return {
@@ -74,7 +75,7 @@ class Artifacts:
         try:
             path = self._readable(run_id, place, folder)
         except (ServerRefused, StorageError) as error:
-            if not is_absent(error) and self._is_there(run_id, place):
+            if not is_absent(error):
                 raise
             return None
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
@@ -100,17 +101,28 @@ class Artifacts:
         """Spare the request for a run whose address somebody wrote down."""
         self._addresses.setdefault(run_id, address)
 
-    def _is_there(self, run_id: str, place: str) -> bool:
-        """Whether the store lists a file or folder: a server that hands artifacts on tells the client of a missing one
-        as its own internal error (tried on 3.17.2), and nothing but the listing tells the two apart.
+    @contextmanager
+    def _knowing_absence(self, run_id: str, place: str) -> Iterator[None]:
+        """Within the block an error about a file that the store does not list says so.
+
+        A server that hands artifacts on tells the client of a missing file as its own internal error, and MLflow tells
+        of one missing in S3 as of an S3 that is away (tried on 3.17.2): nothing but the listing tells the two apart.
         """
-        parent, _, name = place.rpartition("/")
-        with translated(self._uri):
-            return name in self._listed(run_id, parent)
+        try:
+            yield
+        except (ServerRefused, StorageError) as error:
+            if is_absent(error):
+                raise
+            parent, _, name = place.rpartition("/")
+            with translated(self._uri):
+                is_there = name in self._listed(run_id, parent)
+            if is_there:
+                raise
+            raise refusal("RESOURCE_DOES_NOT_EXIST", f"No such artifact: '{place}'", self._uri) from error
 
     def _readable(self, run_id: str, place: str, folder: Path) -> Path:
         """What lies at ``place``, to be read and left as it is."""
-        with translated(self._uri):
+        with self._knowing_absence(run_id, place), translated(self._uri):
             found = self._by_hand(run_id, lambda files: files.readable(place, folder))
             if found is None:
                 folder.mkdir(parents=True, exist_ok=True)

@@ -10,14 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.canonical import short_digest
-from flywheel_mlflow.base.errors import (
-    FlywheelError,
-    InputError,
-    Refused,
-    ServerError,
-    ServerRefused,
-    ServerUnreachable,
-)
+from flywheel_mlflow.base.errors import InputError, Refused, ServerError, ServerRefused, StorageError
 from flywheel_mlflow.decisions.ledger import CLOCK_CORRECTED
 from flywheel_mlflow.decisions.moves import (
     MovePlan,
@@ -153,14 +146,18 @@ def _target(session: Session, snapshot: LedgerSnapshot, to: int | None) -> tuple
 
 
 def data_faults(session: Session, release: Release) -> tuple[str, ...]:
-    """What is wrong with the data a release pins: the version, the bundle, or an interface gone or changed."""
+    """What is wrong with the data a release pins: the version, the bundle, or an interface gone or changed.
+
+    Raises:
+        ServerError, StorageError: a store is away, so nothing is known.
+    """
     from flywheel_mlflow.operations.bundles import fetch_bundle
 
     if persistently(session, lambda: session.tracking.releases.version(release.version)) is None:
         return (f"the model version {release.version} was deleted",)
     try:
         bundle = fetch_bundle(session.tracking, release)
-    except (InputError, ServerError) as error:
+    except InputError as error:
         return (error.what,)
     return tuple(fault.text for fault in pin_faults(session, bundle))
 
@@ -177,7 +174,7 @@ def pin_faults(session: Session, bundle: Bundle) -> list[PinFault]:
     """What is wrong with the data of the pinned interfaces: each is fetched, and its digest compared.
 
     Raises:
-        ServerError: the server is away, so nothing is known.
+        ServerError, StorageError: a store is away, so nothing is known.
     """
     from flywheel_mlflow.operations.bundles import locate_pins
 
@@ -193,13 +190,16 @@ def pin_faults(session: Session, bundle: Bundle) -> list[PinFault]:
 
 def _pin_fault(session: Session, pin: Pin, folder: Path) -> PinFault | None:
     from flywheel_mlflow import records
+    from flywheel_mlflow.tracking.artifacts import is_absent
 
     try:
         path = session.tracking.data.fetch_uri(pin.interface, pin.uri, folder)
         found = short_digest(records.content_digest(path))
-    except FlywheelError as error:
-        if isinstance(error, ServerUnreachable):
-            raise  # an artifact proxy answers 500 for a file that is gone, so only silence is no answer
+    except (ServerRefused, StorageError) as error:
+        if not is_absent(error):
+            raise  # a store that is away says nothing about the data
+        return PinFault(f"{pin.interface}: {error.what}", gone=True)
+    except InputError as error:
         return PinFault(f"{pin.interface}: {error.what}", gone=True)
     text = f"{pin.interface}: its data have digest {found}, pinned is {pin.digest}"
     return None if found == pin.digest else PinFault(text, gone=False)
