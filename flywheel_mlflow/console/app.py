@@ -52,8 +52,14 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     from flywheel_mlflow.console.pages import PageRoutes
     from flywheel_mlflow.console.routes import ActRoutes
     from flywheel_mlflow.console.rules import Rules
-    from flywheel_mlflow.console.served import read_served
-    from flywheel_mlflow.console.stores import engines, open_tracking, register_server_stores, server_addresses
+    from flywheel_mlflow.console.served import gives_addresses, read_served
+    from flywheel_mlflow.console.stores import (
+        engines,
+        keep_store_private,
+        open_tracking,
+        register_server_stores,
+        server_addresses,
+    )
     from flywheel_mlflow.console.watch import watch
 
     if not isinstance(app, FastAPI) or os.environ.get(ARTIFACTS_ONLY_ENV_VAR):
@@ -61,6 +67,8 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
             "the flywheel's plugin needs MLflow's own kind of server",
             hint="start `mlflow server` without --gunicorn-opts, --waitress-opts and --artifacts-only",
         )
+    if not gives_addresses(os.environ):
+        keep_store_private()
     register_server_stores()
     served = read_served(os.environ, authentication=authentication)
     root = served.root if served else Path.cwd()
@@ -112,8 +120,9 @@ def __getattr__(name: str) -> Callable[[], FastAPI]:
 
 
 def _prepare(*, authentication: bool) -> None:
-    from flywheel_mlflow.console.served import read_served
+    from flywheel_mlflow.console.served import gives_addresses, read_served
 
+    gives_addresses(os.environ)
     read_served(os.environ, authentication=authentication)
     if authentication:
         prepare_accounts(os.environ)

@@ -14,6 +14,7 @@ from flywheel_mlflow.promises.contract import CONTRACT_FILE
 
 ROOT_VARIABLE = "FLYWHEEL_ROOT"
 KEY_VARIABLE = "FLYWHEEL_SERVER_KEY"
+DIRECT_VARIABLE = "FLYWHEEL_DIRECT_ARTIFACTS"
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -119,3 +120,17 @@ def read_served(environ: Mapping[str, str], *, authentication: bool) -> ServedFl
             "releases: server_keys",
         )
     return ServedFlywheel(Path(root).resolve(), read_key(Path(key)) if key else None)
+
+
+def gives_addresses(environ: Mapping[str, str]) -> bool:
+    """Whether clients may be sent to the artifact store itself, as MLflow has it.
+
+    Raises:
+        InputError: the environment says neither true nor false.
+    """
+    said = environ.get(DIRECT_VARIABLE) or "true"
+    if said.lower() not in ("true", "false"):
+        raise InputError(
+            f"{DIRECT_VARIABLE} is {said[:40]!r}", hint=f"{DIRECT_VARIABLE}=false keeps clients off the artifact store"
+        )
+    return said.lower() == "true"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
-from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.errors import InputError, ServerError
 from flywheel_mlflow.base.settings import Settings
 from flywheel_mlflow.tracking.versions import numbers_of
 
@@ -45,6 +45,24 @@ def register_server_stores() -> None:
 
     _register(SCHEME, tracking_store)  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
     _get_store_registry().register(SCHEME, registry_store)  # type: ignore[no-untyped-call]  # likewise
+
+
+def keep_store_private() -> None:
+    """Let MLflow hand out no signed addresses of its artifact store, so that every file passes this server.
+
+    It offers them (``/server-info``) wherever the store can sign, and its clients then ask the store itself for every
+    file they download (tried on 3.17.2): where they do not reach it, nothing can be downloaded. Its handlers judge what
+    a store can by these classes; of a store that cannot, clients take and send everything through the server.
+    """
+    from mlflow.server import handlers
+
+    class CannotSign:
+        """What no artifact store is."""
+
+    for ability in ("MultipartDownloadMixin", "MultipartUploadMixin", "PresignedUploadMixin"):
+        if not hasattr(handlers, ability):
+            raise ServerError(f"this version of MLflow judges an artifact store by other means than {ability}")
+        setattr(handlers, ability, CannotSign)
 
 
 def engines() -> tuple[Any, Any]:

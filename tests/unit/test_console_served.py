@@ -10,7 +10,7 @@ from flywheels import blueprint_document, write_flywheel
 
 from flywheel_mlflow.base.errors import DocumentError, InputError, ServerError
 from flywheel_mlflow.base.signing import new_key
-from flywheel_mlflow.console.served import read_served
+from flywheel_mlflow.console.served import gives_addresses, read_served
 
 
 def flywheel_at(folder: Path, **more: Any) -> Path:
@@ -95,3 +95,15 @@ def test_accounts_without_a_key_are_refused(tmp_path: Path) -> None:
         read_served({"FLYWHEEL_ROOT": str(root)}, authentication=True)
     with pytest.raises(InputError, match="FLYWHEEL_ROOT is not"):
         read_served({"FLYWHEEL_SERVER_KEY": "x"}, authentication=False)
+
+
+@pytest.mark.parametrize(("said", "gives"), [(None, True), ("", True), ("true", True), ("False", False)])
+def test_clients_are_kept_off_the_store_on_wish(said: str | None, gives: bool) -> None:
+    """MLflow's way unless the environment says otherwise; an empty setting is none."""
+    assert gives_addresses({} if said is None else {"FLYWHEEL_DIRECT_ARTIFACTS": said}) is gives
+
+
+def test_a_setting_nobody_understands_is_refused() -> None:
+    """Whoever writes `no` must not get signed addresses all the same."""
+    with pytest.raises(InputError, match="FLYWHEEL_DIRECT_ARTIFACTS"):
+        gives_addresses({"FLYWHEEL_DIRECT_ARTIFACTS": "no"})
