@@ -81,7 +81,8 @@ versions: $(STAMP)
 # The comment that opens the file would otherwise quote the command line with this machine's paths.
 lock: export CUSTOM_COMPILE_COMMAND := make lock
 lock: $(BIN)/pip-compile
-	$(BIN)/pip-compile --quiet --extra dev --extra postgresql --extra projects --generate-hashes --allow-unsafe --strip-extras \
+	$(BIN)/pip-compile --quiet --extra auth --extra dev --extra postgresql --extra projects --extra s3 \
+		--generate-hashes --allow-unsafe --strip-extras \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options $(UPGRADE) \
 		--output-file requirements.lock pyproject.toml
 

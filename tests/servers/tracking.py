@@ -49,6 +49,7 @@ def running_tracking_server(
     prefix: str = "",
     environ: Mapping[str, str] | None = None,
     port: int | None = None,
+    artifacts: str | None = None,
 ) -> Iterator[TrackingServerProcess]:
     """A server on a free port of 127.0.0.1, answering until the block ends.
 
@@ -60,6 +61,7 @@ def running_tracking_server(
         prefix: the path below which it answers, such as ``/ml``.
         environ: further settings of the server's environment.
         port: where it listens, instead of on a free port.
+        artifacts: where its proxy keeps artifacts, instead of below the folder.
 
     Raises:
         RuntimeError: it ended or did not answer within START_LIMIT_S; the message shows the end of its log.
@@ -69,7 +71,7 @@ def running_tracking_server(
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", str(workers), "--backend-store-uri", backend),
-        *("--artifacts-destination", str(folder / "artifacts")),
+        *("--artifacts-destination", artifacts or str(folder / "artifacts")),
         *(("--app-name", app_name) if app_name else ()),
         *(("--static-prefix", prefix) if prefix else ()),
     ]
