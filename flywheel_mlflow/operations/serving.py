@@ -26,6 +26,8 @@ from flywheel_mlflow.reports.pages.addresses import Addresses
 END_LIMIT_S = 10
 #: Job execution costs ten processes and two gigabytes, and serves nothing here. Long values are refused, not cut.
 _SERVER_SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_TRUNCATE_LONG_VALUES": "false"}
+#: Ctrl-C, `kill`, and a closed terminal.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Addresses to listen on that nobody can call, and one that reaches them.
 _CALLABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to by itself, only when asked to
 #: What this machine calls itself; others do not reach it there.
@@ -81,8 +83,10 @@ def serve(
     words = chain.from_iterable(server_words(settings, host=host, port=port, auth=accounts is not None))
     defaults = _SERVER_SETTINGS | names_to_allow(host, port)
     chosen = server_environment(settings) | dict(accounts.environment if accounts else {})
-    # A closed terminal must not leave a server behind, which does not belong to its session.
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    # A closed terminal must not leave a server behind, which does not belong to its session. What this process was
+    # started to ignore, as `nohup` does, it ignores.
+    heeded = [number for number in _ENDING if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, _interrupt) for number in heeded}
     process = subprocess.Popen(
         [sys.executable, "-m", *words],
         env=defaults | os.environ | chosen,
@@ -92,7 +96,7 @@ def serve(
         if _answers(process, _CALLABLE.get(host, host), port):
             ready(f"{_origin(_CALLABLE.get(host, host), port)}{Addresses().overview()}")
         status = process.wait()
-    except KeyboardInterrupt:
+    except _Interrupted:
         return
     finally:
         _end(process)
@@ -142,8 +146,16 @@ def _origin(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+class _Interrupted(KeyboardInterrupt):
+    """A signal asked for the end.
+
+    Not KeyboardInterrupt itself: where that passes through code compiled from text, as dataclasses make some during an
+    import, CPython 3.11 remembers it and ends by SIGINT, although it was caught.
+    """
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupted
 
 
 def _check_free(host: str, port: int) -> None:
@@ -188,7 +200,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         try:
             os.killpg(process.pid, number)
             process.wait(END_LIMIT_S)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        except (subprocess.TimeoutExpired, _Interrupted):
             continue
         except ProcessLookupError:
             break
