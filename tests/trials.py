@@ -101,7 +101,14 @@ def log_stand_in(
 
 
 def load_module(file: Path) -> ModuleType:
-    """A module of a sample project, by its file; those beside it can be imported by it."""
+    """A module of a sample project, by its file; those beside it can be imported by it.
+
+    Each is loaded once for all tests of a process: loaded anew it would have other classes than those that the modules
+    beside it, and the pipeline, have imported already.
+    """
+    loaded = sys.modules.get(file.stem)
+    if loaded is not None and loaded.__file__ == str(file):
+        return loaded
     home = str(file.parent)
     if home not in sys.path:
         sys.path.insert(0, home)

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from trials import PROJECTS, load_module
 
 
 def test_no_network() -> None:
@@ -24,3 +25,12 @@ def test_no_settings_of_the_caller() -> None:
 def test_own_folder(tmp_path: Path) -> None:
     """A test that writes to its working directory writes to a folder of its own."""
     assert Path.cwd() == tmp_path
+
+
+def test_a_module_of_a_project_is_loaded_once() -> None:
+    """Whoever asks gets the same classes that the modules beside it have imported, whichever tests ran before."""
+    file = PROJECTS / "p12_reasoning" / "p12_problems.py"
+    problems = load_module(file)
+    sampling = load_module(file.with_name("p12_sampling.py"))
+    assert load_module(file) is problems
+    assert sampling.CodeProblem is problems.CodeProblem
