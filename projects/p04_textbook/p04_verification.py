@@ -11,7 +11,7 @@ from p04_lessons import Exercise
 from sandbox import Execution, Limits, run_programs
 
 #: The exercises need milliseconds; what takes longer does not end.
-LIMITS = Limits(cpu_s=0.5, wall_s=10.0, memory_mb=128)
+LIMITS = Limits(cpu_s=0.2, wall_s=10.0, memory_mb=128)
 
 
 @dataclass(frozen=True, slots=True)

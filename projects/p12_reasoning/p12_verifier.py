@@ -20,7 +20,7 @@ from sandbox import Execution, Limits
 #: reward = 0.2 for the form + 0.8 for the task, and what is selected has at least 0.8: all as published.
 FORM_WEIGHT, TASK_WEIGHT, MIN_REWARD = 0.2, 0.8, 0.8
 #: Candidate programs need milliseconds.
-LIMITS = Limits(cpu_s=0.5, wall_s=10.0, memory_mb=128)
+LIMITS = Limits(cpu_s=0.2, wall_s=10.0, memory_mb=128)
 #: Why a solution fails whose program is right.
 UNEQUAL = "the stated answer is another, or cannot be read"
 #: A longer answer is no answer, and rewrites need not be run over it.
