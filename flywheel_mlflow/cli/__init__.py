@@ -8,11 +8,11 @@ import sys
 def main() -> None:
     """Run the command line; every error ends as a message and a documented exit code."""
     from flywheel_mlflow.base.errors import ExitCode, FlywheelError
-    from flywheel_mlflow.cli.app import app
+    from flywheel_mlflow.cli.app import command_line
     from flywheel_mlflow.cli.logs import verbosity
 
     try:
-        app()
+        command_line()()
     except FlywheelError as error:
         from flywheel_mlflow.cli.show import show_error
 

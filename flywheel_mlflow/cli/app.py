@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -456,3 +456,9 @@ app.add_typer(notifications)
 app.add_typer(risks)
 app.add_typer(feedback)
 app.add_typer(tasks_commands)
+
+
+@cache
+def command_line() -> typer.core.TyperGroup:
+    """All of it as one command, put together once for a process that runs several."""
+    return cast("typer.core.TyperGroup", typer.main.get_command(app))

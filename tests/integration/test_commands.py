@@ -9,12 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import typer
 import yaml
 from servers.embedded import EmbeddedStore, copy_store
 from workbench import bench_on, copy_flywheel, flywheel_command, fresh_name, records, write_records
 
-from flywheel_mlflow.cli.app import app
+from flywheel_mlflow.cli.app import command_line
 from flywheel_mlflow.evidence.flywheel import load_flywheel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,9 +54,8 @@ DOCUMENTED = [
 @pytest.mark.parametrize("words", DOCUMENTED)
 def test_documented_command_exists(words: list[str]) -> None:
     """Every `flywheel` line of the documents parses: the command exists, and knows each option and argument."""
-    group = typer.main.get_command(app)
+    group = command_line()
     context = group.make_context("flywheel", words[1:], resilient_parsing=False)
-    assert isinstance(group, typer.core.TyperGroup)
     name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
     assert command is not None
     assert name is not None

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import typer
 from flywheels import blueprint_document, contract_documents, put, write_flywheel
 from typer.core import TyperGroup
 
 from flywheel_mlflow.cli import main
-from flywheel_mlflow.cli.app import app
+from flywheel_mlflow.cli.app import command_line
 from flywheel_mlflow.cli.groups import GROUPS
 from flywheel_mlflow.cli.logs import show_logs, verbosity
 
@@ -226,8 +225,7 @@ def test_the_command_line_needs_no_heavy_library(repository: Path, word: str, he
 
 def test_every_command_stands_in_a_group_and_says_what_it_does(run: Run) -> None:
     """`flywheel --help` lists each command once, and no help text is cut off at 80 columns."""
-    command = typer.main.get_command(app)
-    assert isinstance(command, TyperGroup)
+    command = command_line()
     assert sorted(name for group in GROUPS.values() for name in group) == sorted(command.commands)
     for words in ([], *([name] for name, item in command.commands.items() if isinstance(item, TyperGroup))):
         shown = run(*words, "--help").out
