@@ -68,7 +68,12 @@ class Settings:
     @property
     def is_server(self) -> bool:
         """Whether an MLflow server stands between us and the store."""
-        return self.tracking_uri.startswith(("http://", "https://"))
+        return is_server(self.tracking_uri)
+
+
+def is_server(tracking_uri: str) -> bool:
+    """Whether a tracking URI is the address of a server, rather than that of a store."""
+    return tracking_uri.startswith(("http://", "https://"))
 
 
 def read_settings(root: Path, environ: Mapping[str, str], *, tracking_uri: str | None = None) -> Settings:

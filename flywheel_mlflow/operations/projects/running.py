@@ -12,16 +12,26 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from flywheel_mlflow.base.errors import FlywheelError, InputError
-from flywheel_mlflow.base.settings import redacted
+from flywheel_mlflow.base.settings import is_server, redacted
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.lineage import producers, run_order
 from flywheel_mlflow.evidence.runs import Collected
 from flywheel_mlflow.operations.projects.pipeline import PIPELINE_FILE, load_pipeline, run_pipeline
 from flywheel_mlflow.operations.projects.project_run import check_iteration_number
 
-#: What every pipeline imports anyway; loaded once in the server process that the others are
-#: forked from, because importing MLflow costs 2 to 4 s of processor time each (measured).
-PRELOADED = ["flywheel_mlflow.tracking.connection", "flywheel_mlflow.operations.projects.pipeline", "mlflow", "pyarrow"]
+#: What every pipeline imports anyway, at the latest when it logs; loaded once in the server process that the others are
+#: forked from, because it costs 2 s of processor time each (measured).
+PRELOADED = (
+    "flywheel_mlflow.tracking.connection",
+    "flywheel_mlflow.operations.projects.pipeline",
+    "flywheel_mlflow.records.measuring",
+    "flywheel_mlflow.drift.comparing",
+    "flywheel_mlflow.reports.note",
+    "mlflow",
+    "pyarrow",
+)
+#: What they import where no server stands before the store, which costs another second.
+PRELOADED_FOR_DATABASES = ("mlflow.store.tracking.sqlalchemy_store",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,8 @@ def run_projects(
         for name in run_order(flywheel.contracts.values())
         if name in chosen
     }
-    return _run_all(todo, waiting, jobs, progress or _unwatched)
+    preloaded = PRELOADED if is_server(tracking_uri) else PRELOADED + PRELOADED_FOR_DATABASES
+    return _run_all(_context(preloaded), todo, waiting, jobs, progress or _unwatched)
 
 
 def _unwatched(_name: str, _ran: Ran | None) -> None:
@@ -146,9 +157,12 @@ def _unwatched(_name: str, _ran: Ran | None) -> None:
 
 
 def _run_all(
-    todo: dict[str, _Job], waiting: dict[str, set[str]], jobs: int, progress: Callable[[str, Ran | None], None]
+    context: BaseContext,
+    todo: dict[str, _Job],
+    waiting: dict[str, set[str]],
+    jobs: int,
+    progress: Callable[[str, Ran | None], None],
 ) -> tuple[Ran, ...]:
-    context = _context()
     running: dict[Connection, tuple[BaseProcess, str, float]] = {}
     done: dict[str, Ran] = {}
     try:
@@ -169,12 +183,12 @@ def _run_all(
     return tuple(done[name] for name in sorted(done))
 
 
-def _context() -> BaseContext:
+def _context(preloaded: Iterable[str]) -> BaseContext:
     """Fork from a clean server process where the system can; else start each anew."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload(list(preloaded))
     return context
 
 
