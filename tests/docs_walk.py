@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,17 @@ from workbench import TELEMETRY_OFF, copy_blueprint, flywheel_command
 
 #: A fenced block with its language and, for a file to write, its title.
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+
+#: Where a flywheel without a server keeps its runs.
+DATABASE = "mlflow-data/mlflow.db"
+#: The published figures, the sample projects, and what their tasks changed: what `make run` does, and how
+#: docs/releases.md begins.
+TURNS = (
+    "flywheel assemble --iteration 1 --log published",
+    "flywheel assemble --iteration 2 --log pipelines",
+    "flywheel task decide projects/decisions.yaml --iteration 2",
+    "flywheel assemble --iteration 3 --log pipelines",
+)
 
 
 def _follow(words: list[str], home: Path, uri: str) -> tuple[int, str]:
@@ -43,15 +55,38 @@ def _run(words: list[str], home: Path, uri: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def follow(document: str, repository: Path, folder: Path) -> int:
+def check_out(repository: Path, folder: Path) -> None:
+    """A copy of the flywheel in ``folder``."""
+    shutil.copytree(repository / "projects", folder / "projects")
+    copy_blueprint(repository, folder)
+
+
+def store_of(folder: Path) -> str:
+    """Where commands that run in ``folder`` keep their runs."""
+    return f"sqlite:///{folder / DATABASE}"
+
+
+def turn_thrice(repository: Path, folder: Path) -> None:
+    """The commands of ``TURNS`` in ``folder``, which must be empty; each ends with 0."""
+    check_out(repository, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for line in TURNS:
+            code, said = _follow(shlex.split(line), folder, store_of(folder))
+            assert code == 0, f"{line}\n{said}"
+
+
+def follow(document: str, repository: Path, folder: Path, *, done: Sequence[str] = ()) -> int:
     """Follow a page in ``folder``, with a copy of the flywheel and a store of its own; how many commands were run.
 
     Files are written and commands run in the order of the page; each command must end as the page says, else with 0.
+
+    ``done`` are the commands with which the page begins, where ``folder`` holds already what they do.
     """
-    shutil.copytree(repository / "projects", folder / "projects")
-    copy_blueprint(repository, folder)
-    uri = f"sqlite:///{folder}/mlflow-data/mlflow.db"
+    if not done:
+        check_out(repository, folder)
     soon = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}"
+    left = list(done)
     followed = 0
     for language, title, body in _BLOCK.findall((repository / document).read_text(encoding="utf-8")):
         if title:
@@ -60,10 +95,14 @@ def follow(document: str, repository: Path, folder: Path) -> int:
             target.write_text(body, encoding="utf-8")
         elif language == "console":
             for line in body.splitlines():
-                if line.startswith("$ "):
-                    command, _, promised = line[2:].partition("  # exits with ")
-                    words = [word.replace("IN_3_DAYS", soon) for word in shlex.split(command)]
-                    code, said = _follow(words, folder, uri)
-                    assert code == int(promised or 0), f"{line}\n{said}"
-                    followed += 1
+                if not line.startswith("$ "):
+                    continue
+                if left:
+                    assert line[2:] == left.pop(0)
+                    continue
+                command, _, promised = line[2:].partition("  # exits with ")
+                words = [word.replace("IN_3_DAYS", soon) for word in shlex.split(command)]
+                code, said = _follow(words, folder, store_of(folder))
+                assert code == int(promised or 0), f"{line}\n{said}"
+                followed += 1
     return followed

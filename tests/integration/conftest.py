@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from docs_walk import turn_thrice
+from prepared import prepared
 from servers.embedded import EmbeddedStore
 from servers.mariadb import MariaServer, find_mariadb, running_mariadb
 from servers.postgresql import PostgresCluster, find_pg_ctl, running_postgresql
@@ -112,3 +114,9 @@ def counted_bench(shipped: Flywheel, request_counter: CountingProxy) -> Bench:
     bench = bench_on(renamed(shipped, fresh_name()), request_counter.url)
     request_counter.reset()
     return bench
+
+
+@pytest.fixture(scope="session")
+def turned(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped flywheel and its store after the three turns of `make run`; to be copied, not used."""
+    return prepared(tmp_path_factory, "turns", lambda folder: turn_thrice(repository, folder))

@@ -6,13 +6,19 @@ Behind it a fourth iteration, which must keep what the third gained, and a relea
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import Commands
+from docs_walk import DATABASE, store_of
+from mlflow import MlflowClient
+from prepared import copied
+from workbench import Commands, bench_on
+
+from flywheel_mlflow.evidence.flywheel import load_flywheel
 
 #: What each project that takes tasks is measured by, on cases no task contains.
 HIDDEN = {
@@ -46,31 +52,33 @@ class Turn:
         return self.metrics["metrics"][name]["value"]  # type: ignore[no-any-return]  # JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Store(Commands):
-    """The shipped flywheel on a store, by its commands."""
-
-    def turn(self, iteration: int, log: str, out: Path) -> Turn:
-        self("assemble", "-i", str(iteration), "--out", out, "--log", log)
-        metrics = json.loads((out / "reports/p10_metrics.json").read_text())
-        registry = json.loads((out / "processed/upstream_project_registry.json").read_text())
-        return Turn(metrics, tuple(registry))
+@pytest.fixture(scope="module")
+def store(turned: Path, tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """The shipped flywheel after iterations 1 to 3 as `make run` makes them, and a fourth."""
+    home = copied(turned, tmp_path_factory.mktemp("turns"), DATABASE)
+    commands = Commands(home, store_of(home))
+    commands("assemble", "-i", "4", "--log", "pipelines")
+    return commands
 
 
 @pytest.fixture(scope="module")
-def store(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(repository, f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db")
+def turns(store: Commands) -> dict[int, Turn]:
+    """The four iterations."""
+    return {iteration: assembled(store, iteration) for iteration in (1, 2, 3, 4)}
 
 
-@pytest.fixture(scope="module")
-def turns(store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Turn]:
-    """Iterations 1 to 3 as `make run` makes them, and a fourth."""
-    folder = tmp_path_factory.mktemp("turns")
-    found = {1: store.turn(1, "published", folder / "1"), 2: store.turn(2, "pipelines", folder / "2")}
-    decided = store.json("task", "decide", store.root / "projects/decisions.yaml", "--iteration", "2")
-    assert decided["undecided"] == 0
-    found |= {iteration: store.turn(iteration, "pipelines", folder / str(iteration)) for iteration in (3, 4)}
-    return found
+def assembled(store: Commands, iteration: int) -> Turn:
+    """An iteration as the run of its assembly holds it."""
+    recorded = bench_on(load_flywheel(store.root), store.uri).tracking.assemblies.recorded(iteration)
+    assert recorded is not None
+    client = MlflowClient(tracking_uri=store.uri)
+
+    def document(place: str) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            return json.loads(Path(client.download_artifacts(recorded.run_id, place, folder)).read_text())
+
+    registry = document("processed/upstream_project_registry.json")
+    return Turn(document("reports/p10_metrics.json"), tuple(registry))
 
 
 @pytest.mark.slow
@@ -107,9 +115,8 @@ def test_the_loop_turns(turns: dict[int, Turn], project: str, kpi: str) -> None:
 
 
 @pytest.mark.slow
-def test_every_task_is_known_to_have_helped_or_not(store: Store, turns: dict[int, Turn]) -> None:
+def test_every_task_is_known_to_have_helped_or_not(store: Commands) -> None:
     """Fifteen tasks answer failures of iteration 2, none got worse, and the share of feedback acted on is above 0."""
-    assert turns
     found = store.json("task", "results", "--iteration", "3")
     tasks = [item["task"] for item in found["results"]]
     assert len(tasks) == len(list(store.root.glob("projects/*/tasks/*.json")))
@@ -120,9 +127,8 @@ def test_every_task_is_known_to_have_helped_or_not(store: Store, turns: dict[int
 
 
 @pytest.mark.slow
-def test_no_hidden_case_became_feedback(store: Store, turns: dict[int, Turn]) -> None:
+def test_no_hidden_case_became_feedback(store: Commands) -> None:
     """What improvement is measured on stands in no event."""
-    assert turns
     told = [event["text"] for event in store.json("feedback", "list", "--limit", "10000")["events"]]
     assert len(told) > 100
     for place, field in HIDDEN_CASES.items():
@@ -133,9 +139,8 @@ def test_no_hidden_case_became_feedback(store: Store, turns: dict[int, Turn]) ->
 
 
 @pytest.mark.slow
-def test_the_third_turn_is_healthy_and_the_fourth_keeps_its_gains(store: Store, turns: dict[int, Turn]) -> None:
+def test_the_third_turn_is_healthy_and_the_fourth_keeps_its_gains(store: Commands) -> None:
     """What changed in the third is as intended; nothing gets worse in the fourth, and no task is lost."""
-    assert turns
     page = store.json("report", "--iteration", "3", "--dry-run")["page"]
     assert page["executive"]["verdict"]["text"] == "Healthy"
     moved = store.json("drift", "--iteration", "3", "--against", "2")
@@ -147,11 +152,8 @@ def test_the_third_turn_is_healthy_and_the_fourth_keeps_its_gains(store: Store, 
 
 
 @pytest.mark.slow
-def test_a_release_asks_for_a_confirmation_and_an_approval(
-    store: Store, turns: dict[int, Turn], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_release_asks_for_a_confirmation_and_an_approval(store: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate to staging passes but for these two, and with them it passes."""
-    assert turns
 
     def by(name: str, *words: str, code: int = 0) -> Any:
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", name)
