@@ -83,8 +83,9 @@ def running_postgresql(pg_ctl: Path) -> Iterator[PostgresCluster]:
             logfile=str(folder / "postgresql.log"),
             startparams="-w",
             dbname="postgres",
-            # What outlives a killed process need not outlive the machine: no test waits for a disk.
-            postgres_options="-F",
+            # What outlives a killed process need not outlive the machine: no test waits for a disk (-F). A burst of
+            # requests opens as many connections (-N).
+            postgres_options="-F -N 400",
         )
         with cluster:
             cluster.wait_for_postgres()
