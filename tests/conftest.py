@@ -10,13 +10,16 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis.database import DirectoryBasedExampleDatabase
-from servers.embedded import EmbeddedStore, copy_store, make_template
+from prepared import prepared
+from servers.embedded import TEMPLATE, EmbeddedStore, copy_store, make_template
+from servers.keeper import keeping
 from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +44,14 @@ if "TMPDIR" not in os.environ and _MEMORY.is_dir() and os.access(_MEMORY, os.W_O
 settings.register_profile("local", deadline=None, database=DirectoryBasedExampleDatabase(ROOT / ".hypothesis/examples"))
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The first process of a session keeps the servers that it and its workers use."""
+    if not hasattr(config, "workerinput"):
+        kept = ExitStack()
+        kept.enter_context(keeping())
+        config.add_cleanup(kept.close)
 
 
 #: Folders whose files share servers with people and releases, which take half a minute to make.
@@ -103,7 +114,7 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def migrated_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite store as MLflow leaves it after its migrations, which take seconds; copies of it take none."""
-    return make_template(tmp_path_factory.mktemp("template"))
+    return prepared(tmp_path_factory, "store", make_template) / TEMPLATE
 
 
 @pytest.fixture

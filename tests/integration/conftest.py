@@ -1,4 +1,4 @@
-"""Stores and servers the integration tests talk to, each started at most once."""
+"""Stores and servers the integration tests talk to; a session starts each server once, for all of its workers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 from docs_walk import turn_thrice
 from prepared import prepared
 from servers.embedded import EmbeddedStore
-from servers.mariadb import MariaServer, find_mariadb, running_mariadb
-from servers.postgresql import PostgresCluster, find_pg_ctl, running_postgresql
+from servers.keeper import kept_cluster, kept_mariadb, kept_tracking
+from servers.mariadb import MariaServer, find_mariadb
+from servers.postgresql import PostgresCluster, find_pg_ctl
 from servers.proxy import CountingProxy
-from servers.tracking import TrackingServerProcess, running_tracking_server
+from servers.tracking import TrackingServerProcess
 from workbench import Bench, bench_on, copy_flywheel, fresh_name, renamed
 
 from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
@@ -32,47 +33,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql_cluster() -> Iterator[PostgresCluster]:
+def postgresql_cluster() -> PostgresCluster:
     """A PostgreSQL cluster; skips where the machine has none, fails where FLYWHEEL_REQUIRE_POSTGRES=1 demands one."""
-    pg_ctl = find_pg_ctl()
-    if pg_ctl is None:
+    if find_pg_ctl() is None:
         reason = "no PostgreSQL server binaries (pg_ctl) on this machine; on Debian: apt-get install postgresql"
         if REQUIRE_POSTGRES:
             pytest.fail(f"{reason}; FLYWHEEL_REQUIRE_POSTGRES=1 forbids to skip", pytrace=False)
         pytest.skip(reason)
-    with running_postgresql(pg_ctl) as cluster:
-        yield cluster
+    return kept_cluster()
 
 
 @pytest.fixture(scope="session")
-def mariadb_server() -> Iterator[MariaServer]:
+def mariadb_server() -> MariaServer:
     """A MariaDB server; skips where the machine has none, fails where FLYWHEEL_REQUIRE_MARIADB=1 demands one."""
-    program = find_mariadb()
-    if program is None:
+    if find_mariadb() is None:
         reason = "no MariaDB server, or no pymysql, on this machine; on Debian: apt-get install mariadb-server"
         if REQUIRE_MARIADB:
             pytest.fail(f"{reason}; FLYWHEEL_REQUIRE_MARIADB=1 forbids to skip", pytrace=False)
         pytest.skip(reason)
-    with running_mariadb(program) as server:
-        yield server
+    return kept_mariadb()
 
 
 @pytest.fixture(scope="session")
-def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServerProcess]:
+def sqlite_server() -> TrackingServerProcess:
     """A tracking server that keeps its runs in SQLite."""
-    folder = tmp_path_factory.mktemp("server-sqlite")
-    with running_tracking_server(folder, backend=f"sqlite:///{folder / 'mlflow.db'}") as server:
-        yield server
+    return kept_tracking("sqlite")
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(
-    postgresql_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TrackingServerProcess]:
-    """A tracking server that keeps its runs in PostgreSQL."""
-    folder = tmp_path_factory.mktemp("server-postgresql")
-    with running_tracking_server(folder, backend=postgresql_cluster.create_database("mlflow")) as server:
-        yield server
+def postgresql_server(postgresql_cluster: PostgresCluster) -> TrackingServerProcess:
+    """A tracking server that keeps its runs in PostgreSQL; without the cluster it skips as that does."""
+    return kept_tracking("postgresql")
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

@@ -6,6 +6,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+#: The file that `make_template` leaves.
+TEMPLATE = "mlflow.db"
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedStore:
@@ -23,13 +26,11 @@ class EmbeddedStore:
         return self.artifacts.as_uri()
 
 
-def make_template(folder: Path) -> Path:
+def make_template(folder: Path) -> None:
     """An empty store as MLflow leaves it after its migrations, which take seconds; copies of it take none."""
     from mlflow import MlflowClient
 
-    template = folder / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{template}").search_experiments(max_results=1)
-    return template
+    MlflowClient(tracking_uri=f"sqlite:///{folder / TEMPLATE}").search_experiments(max_results=1)
 
 
 def copy_store(template: Path, folder: Path) -> EmbeddedStore:
