@@ -16,7 +16,7 @@ from flywheel_mlflow.operations.deciding import LedgerSnapshot
 from flywheel_mlflow.tracking import ledger as ledger_store
 
 PROCESSES = 8
-ROUNDS = 20
+ROUNDS = 10
 #: Small enough to be crossed within a test.
 SEGMENT = 10
 DUE = (datetime.now(UTC) + timedelta(days=9)).isoformat()

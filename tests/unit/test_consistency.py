@@ -32,7 +32,6 @@ from flywheel_mlflow.consistency.written import BEFORE_THE_CHECKS, PY_COMPILE
 from flywheel_mlflow.evidence.runs import Check, Outcome
 
 VIEWS = (small_view, empty_view, shipped_view)
-SEEDS = range(20)
 MakeView = Callable[[], AssemblyView]
 
 #: Checks that know an assembly from its content, not by comparing bytes.
@@ -82,10 +81,10 @@ def test_draft_passes(view: MakeView) -> None:
     assert [check for check in run_checks(draft) if check.outcome is not Outcome.PASSED] == []
 
 
-@pytest.mark.parametrize("view", [small_view, shipped_view])
-def test_every_check_can_fail(view: MakeView) -> None:
-    """Under each of twenty seeds every check finds every fault it names, by content and not by stumbling."""
-    for seed in SEEDS:
+@pytest.mark.parametrize(("view", "seeds"), [(small_view, 20), (shipped_view, 8)])
+def test_every_check_can_fail(view: MakeView, seeds: int) -> None:
+    """Under each of many seeds every check finds every fault it names, by content and not by stumbling."""
+    for seed in range(seeds):
         proofs = prove(view(), seed=seed)
         assert [proof.name for proof in proofs] == [check.name for check in CHECKS]
         assert [proof for proof in proofs if not proof.proved] == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from drift_cases import compared, normal, profile, side, signal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from releases_ledger import NOON, LedgerBuilder
 
@@ -166,6 +166,7 @@ def test_distributions_are_shares_of_each_sample() -> None:
     assert sum(after.customdata) == 4
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40), st.lists(st.integers(-5, 5), max_size=40))
 def test_every_sampled_number_is_in_a_bin(old: list[float], new: list[float]) -> None:
     """No value of either sample is lost, whatever the numbers are."""
