@@ -56,8 +56,13 @@ ifdef T
 test: $(STAMP)
 	$(BIN)/python -m pytest $(T)
 else
-test: lint unit integration
+# Type checking uses one processor, so it runs beside the unit tests.
+test: $(STAMP)
+	$(MAKE) --jobs=2 lint unit
+	$(MAKE) integration
 endif
+# Where it is set, each worker and each process that a test starts would compile anew what changed since the installation.
+test unit integration: export PYTHONDONTWRITEBYTECODE :=
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
