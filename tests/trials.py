@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -72,10 +73,15 @@ def run_trial(project: str, uri: str, *, iteration: int = 2, fault: str = "", ta
 def _samples(uri: str, run_id: str | None) -> dict[str, Mapping[str, float]]:
     """The samples a run logged, all of which must be readable."""
     assert run_id is not None
-    tracking = connect(read_settings(ROOT, {}, tracking_uri=uri), load_flywheel(ROOT).name)
+    tracking = connect(read_settings(ROOT, {}, tracking_uri=uri), _flywheel_name())
     with tempfile.TemporaryDirectory() as folder:
         found = tracking.profiles.samples(run_id, Path(folder))
     return {name: item for name, item in found.items() if not isinstance(item, FlywheelError)}
+
+
+@cache
+def _flywheel_name() -> str:
+    return load_flywheel(ROOT).name
 
 
 def log_stand_in(
