@@ -24,9 +24,8 @@ def _project(repository: Path, folder: Path) -> tuple[Path, str]:
     root = copy_flywheel(repository, folder / "checkout", fresh_name())
     for name in ("MLproject", "conda.yaml", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(repository / name, root / name)
-    shutil.copytree(
-        repository / "flywheel_mlflow", root / "flywheel_mlflow", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    # With what is compiled already, which each run would compile anew.
+    shutil.copytree(repository / "flywheel_mlflow", root / "flywheel_mlflow")
     return root, f"sqlite:///{folder / 'data' / 'mlflow.db'}"
 
 
