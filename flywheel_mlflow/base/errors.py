@@ -10,6 +10,9 @@ FlywheelError                    exit code 4
 |   +-- ServerUnreachable        no answer within the bounded retries
 |   +-- ServerRefused            an answer, and it is an error
 +-- StorageError                 exit code 4: a disk or folder that cannot be written or read
+|   +-- SourceGone               data that stay where they are, and are not there
+|   +-- SourceUnreachable        whether they are there cannot be told
++-- Inconclusive                 exit code 3: what an act rests on could not be looked at
 +-- MonitoringError              exit code 4: Evidently cannot be used, or cannot draw a report
 +-- AssemblyError                exit code 4: the assembly contradicts itself
 """
@@ -197,6 +200,20 @@ class ServerRefused(ServerError):
 
 class StorageError(FlywheelError):
     """A disk or folder that cannot be written or read."""
+
+
+class SourceGone(StorageError):
+    """Data that a reference leads to are not there."""
+
+
+class SourceUnreachable(StorageError):
+    """Whether the data that a reference leads to are there cannot be told: no answer, no permission, no network."""
+
+
+class Inconclusive(FlywheelError):
+    """What an act rests on could not be looked at, so it neither holds nor fails."""
+
+    exit_code = ExitCode.INCONCLUSIVE
 
 
 class MonitoringError(FlywheelError):

@@ -224,12 +224,15 @@ def rollback(
     context: Context,
     reason: Reason,
     to: Annotated[int | None, typer.Option("--to", min=1, help="A release; the last good one if left out.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read data by reference, not only their sizes and tags.")
+    ] = False,
     dry_run: DryRun = False,
     openlineage: OpenLineage = None,
     as_json: AsJson = False,
 ) -> None:
     """Go back to an earlier release in production. Its data must be whole."""
-    _move(context, "rollback", {"reason": reason, "to": to}, dry_run, openlineage, as_json)
+    _move(context, "rollback", {"reason": reason, "to": to, "full": full}, dry_run, openlineage, as_json)
 
 
 def _move(
@@ -303,7 +306,9 @@ def reconcile(
 
 def audit(
     context: Context,
-    full: Annotated[bool, typer.Option("--full", help="Look at the data of every release, archived ones too.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Look at the data of every release, and read those by reference.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare the ledger with the server. Finds undecided moves, changed data, forged decisions."""

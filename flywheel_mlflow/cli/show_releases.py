@@ -357,6 +357,7 @@ def resolved(found: Resolved, *, as_json: bool) -> None:
     console = open_console()
     rows = [
         ("uri", found.uri),
+        *([("stays at", found.location)] if found.location else []),
         ("digest", found.digest),
         ("schema", found.schema_digest),
         ("licence", found.licence or "unknown"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flywheel_mlflow.base.errors import (
     DocumentError,
     FlywheelError,
+    Inconclusive,
     InputError,
     Refused,
     ServerError,
@@ -83,7 +84,7 @@ def trouble_answer(
 
 def status_of(error: FlywheelError) -> int:
     """The HTTP status of an error: 503 says that asking again may help."""
-    if isinstance(error, Refused):
+    if isinstance(error, Refused | Inconclusive):
         return 409
     if isinstance(error, UnknownName) or (isinstance(error, ServerRefused) and error.code in _ABSENT):
         return 404

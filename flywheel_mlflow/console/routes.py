@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flywheel_mlflow
 from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.base.errors import DocumentError, FlywheelError, InputError, Refused, ServerError
+from flywheel_mlflow.base.errors import DocumentError, FlywheelError, Inconclusive, InputError, Refused, ServerError
 from flywheel_mlflow.console.callers import (
     MAX_BODY_BYTES,
     authenticated,
@@ -146,7 +146,7 @@ def _arguments(body: bytes) -> dict[str, Any]:
 
 
 def _status(error: FlywheelError) -> int:
-    if isinstance(error, Refused):
+    if isinstance(error, Refused | Inconclusive):
         return 409
     return 400 if isinstance(error, InputError) else 500
 

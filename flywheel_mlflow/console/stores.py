@@ -112,7 +112,15 @@ def open_tracking(
     client = _client(settings)
     releases = AnnouncingReleases(client, uri=settings.shown_uri, flywheel=flywheel)
     keys = served.server_keys if served is not None and served.name == flywheel else ()
-    return connect(settings, flywheel, client=client, resolve=addresses.resolve, releases=releases, server_keys=keys)
+    return connect(
+        settings,
+        flywheel,
+        client=client,
+        resolve=addresses.resolve,
+        releases=releases,
+        server_keys=keys,
+        opens_addresses=False,
+    )
 
 
 def _client(settings: Settings) -> MlflowClient:

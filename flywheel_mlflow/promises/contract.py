@@ -27,8 +27,10 @@ from pydantic import (
     model_validator,
 )
 
+from flywheel_mlflow.base.addresses import MAX_ADDRESS_LENGTH, checked_address, is_address
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.documents import Document, load_model
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.names import REVIEW_COST, Identifier, Label, cost_name, label_fault, without_currency
 from flywheel_mlflow.base.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
 
@@ -53,6 +55,8 @@ FieldPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-
 #: A field by its path, or with the type it must have: ``metadata.topic`` or ``content: string``.
 FieldNeed = FieldPath | dict[FieldPath, Literal["string", "integer", "number", "boolean", "list", "object"]]
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=250)]
+#: A relative path, or the address of data that stay where they are.
+DataPlace = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ADDRESS_LENGTH)]
 # Strict: YAML's `target: yes` and `target: "5"` are slips of the pen, not 1.0 and 5.0.
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -226,8 +230,10 @@ class Results(Strict):
     )
     checks: RelativePath = "checks.json"
     checks_format: Literal["published", "junit", "great_expectations", "dbt", "openlineage"] = "published"
-    interfaces: dict[Identifier, RelativePath] = Field(
-        default_factory=dict, description="Where each interface's data lies below the results folder."
+    interfaces: dict[Identifier, DataPlace] = Field(
+        default_factory=dict,
+        description="Where each interface's data lies below the results folder, or the address it stays at: s3://, "
+        "hf:// or https://. A file that ends in .reference.json holds such an address.",
     )
     samples: dict[Identifier, RelativePath] = Field(
         default_factory=dict,
@@ -244,11 +250,24 @@ class Results(Strict):
     def _staysbelow_folder(cls, value: str | None) -> str | None:
         return value if value is None else below_folder(value)
 
-    @field_validator("interfaces", "samples")
+    @field_validator("samples")
     @classmethod
     def _each_staysbelow_folder(cls, value: dict[str, str]) -> dict[str, str]:
         for path in value.values():
             below_folder(path)
+        return value
+
+    @field_validator("interfaces")
+    @classmethod
+    def _each_is_below_folder_or_an_address(cls, value: dict[str, str]) -> dict[str, str]:
+        for place in value.values():
+            if not is_address(place):
+                below_folder(place)
+                continue
+            try:
+                checked_address(place)
+            except InputError as error:
+                raise ValueError(error.what) from error
         return value
 
 

@@ -25,7 +25,7 @@ from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashe
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.profiling import ProfileBuilder
 from flywheel_mlflow.records.reading import reader_for
-from flywheel_mlflow.records.sources import DataFile, file_digest, find_files, joint_digest
+from flywheel_mlflow.records.sources import Data, OpenedFile, data_at, file_digest, joint_digest
 
 Progress = Callable[[int], None]
 
@@ -86,9 +86,13 @@ class Measurement:
 
 
 def measure(
-    path: Path | str, spec: InterfaceOut, *, card: DataCard | Path | str | None = None, progress: Progress | None = None
+    path: Path | str | Data,
+    spec: InterfaceOut,
+    *,
+    card: DataCard | Path | str | None = None,
+    progress: Progress | None = None,
 ) -> Measurement:
-    """Measures the data at ``path``, a file or a directory, as the contract's ``spec`` describes them.
+    """Measures the data at ``path``, a file, a directory or files elsewhere, as the contract's ``spec`` describes them.
 
     Memory does not grow with the data but for 26 bytes a row of hashes. The card is the one given,
     or the one that lies with the data. ``progress`` is called with the rows read so far, about
@@ -100,21 +104,20 @@ def measure(
         DocumentError: a faulty data card.
         StorageError: the system refuses to read.
     """
-    root = Path(path)
-    found = find_files(root, spec.format)
-    known_card = _card(card, root)
+    data = path if isinstance(path, Data) else data_at(Path(path), spec.format)
+    known_card = _card(card, None if isinstance(path, Data) else Path(path))
     if spec.record_schema == "opaque":
-        return _opaque(root, spec, found, known_card)
+        return _opaque(spec, data, known_card)
     engine = _Engine(spec, spec.record_schema, known_card)
-    files = tuple(engine.read(file, progress) for file in found)
+    files = tuple(engine.read(file, progress) for file in data.files)
     if engine.rows == 0:
         raise RecordError(
-            "the data hold no record", where=str(root), hint="write the records, then log the interface again"
+            "the data hold no record", where=data.place, hint="write the records, then log the interface again"
         )
     if progress:
         progress(engine.rows)
     fields = engine.maker.tree.fields()
-    version = VersionFields(engine.rows, _size(files), _digest(root, found, files), fields, digest_of(fields))
+    version = VersionFields(engine.rows, _size(files), _digest(data, files), fields, digest_of(fields))
     return Measurement(
         interface=spec.name,
         format=spec.format,
@@ -148,7 +151,7 @@ class _Engine:
             self.origin,
         )
 
-    def read(self, file: DataFile, progress: Progress | None) -> MeasuredFile:
+    def read(self, file: OpenedFile, progress: Progress | None) -> MeasuredFile:
         """Observes one file to its end."""
         reader = reader_for(file, self._format)
         file_row = 0
@@ -165,19 +168,20 @@ class _Engine:
         return MeasuredFile(file.name, file.size, reader.digest)
 
 
-def _card(card: DataCard | Path | str | None, data: Path) -> DataCard | None:
+def _card(card: DataCard | Path | str | None, data: Path | None) -> DataCard | None:
+    """The card given, or the one that lies with the data of this machine."""
     if isinstance(card, DataCard):
         return card
-    path = Path(card) if card is not None else card_path(data)
+    path = Path(card) if card is not None else card_path(data) if data is not None else None
     return load_card(path) if path is not None else None
 
 
-def _opaque(root: Path, spec: InterfaceOut, found: tuple[DataFile, ...], card: DataCard | None) -> Measurement:
+def _opaque(spec: InterfaceOut, data: Data, card: DataCard | None) -> Measurement:
     files = []
-    for file in found:
+    for file in data.files:
         files.append(MeasuredFile(file.name, file.size, file_digest(file)))
         file.check_unchanged()
-    version = VersionFields(None, _size(files), _digest(root, found, files), (), digest_of(()))
+    version = VersionFields(None, _size(files), _digest(data, files), (), digest_of(()))
     return Measurement(
         spec.name, spec.format, version, tuple(files), None, (), card, fingerprints=unique_hashes(as_hashes(b""))
     )
@@ -187,5 +191,5 @@ def _size(files: tuple[MeasuredFile, ...] | list[MeasuredFile]) -> int:
     return sum(file.size for file in files)
 
 
-def _digest(root: Path, found: tuple[DataFile, ...], files: tuple[MeasuredFile, ...] | list[MeasuredFile]) -> str:
-    return joint_digest(found, [file.digest for file in files], single=not root.is_dir())
+def _digest(data: Data, files: tuple[MeasuredFile, ...] | list[MeasuredFile]) -> str:
+    return joint_digest(files, [file.digest for file in files], single=data.single)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from flywheel_mlflow.base.errors import RecordError, StorageError
 from flywheel_mlflow.records.parquet import damaged_row_group, open_parquet
-from flywheel_mlflow.records.sources import BLOCK_BYTES, DataFile, file_digest
+from flywheel_mlflow.records.sources import BLOCK_BYTES, OpenedFile, file_digest
 
 Record = dict[str, Any]
 
@@ -32,7 +32,7 @@ _FOREIGN = {b"PAR1": "Parquet", b"\x1f\x8b": "gzip", b"PK\x03\x04": "a zip archi
 class Reader(ABC):
     """Reads one file, batch after batch; ``digest`` is known once it has been read to the end."""
 
-    def __init__(self, file: DataFile) -> None:
+    def __init__(self, file: OpenedFile) -> None:
         self.file = file
         self.digest = ""
 
@@ -51,7 +51,7 @@ class Reader(ABC):
 
     def fail(self, what: str, place: str | None = None, *, hint: str) -> NoReturn:
         """Raises the error of this file."""
-        where = str(self.file.path)
+        where = self.file.place
         raise RecordError(what, where=f"{where}, {place}" if place else where, hint=hint)
 
 
@@ -80,7 +80,7 @@ class JsonLinesReader(Reader):
         rest = b""
         left = self.file.size  # no further, or a file that grows would be read for ever
         try:
-            with self.file.path.open("rb") as stream:
+            with self.file.open() as stream:
                 while block := stream.read(min(left, BLOCK_BYTES)):
                     left -= len(block)
                     sha.update(block)
@@ -99,7 +99,7 @@ class JsonLinesReader(Reader):
                     if len(rest) > MAX_RECORD_BYTES:
                         self._too_long(row)
         except OSError as error:
-            raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(self.file.path)) from error
+            raise StorageError(f"cannot read the file: {error.strerror or error}", where=self.file.place) from error
         if rest:
             yield self._parse(rest, row, last=True)
         self.digest = sha.hexdigest()
@@ -179,7 +179,7 @@ def _json_type(value: Any) -> str:
 class ParquetReader(Reader):
     """Parquet, a few rows at a time: a row group larger than memory is no obstacle."""
 
-    def __init__(self, file: DataFile) -> None:
+    def __init__(self, file: OpenedFile) -> None:
         super().__init__(file)
         self._group_starts: list[int] = [0]
 
@@ -196,7 +196,7 @@ class ParquetReader(Reader):
         self.digest = file_digest(self.file)
         row = 0
         try:
-            with open_parquet(self.file.path) as source:
+            with open_parquet(self.file.arrow_source()) as source:
                 promised = source.metadata.num_rows
                 self._index(source.metadata)
                 names = source.schema_arrow.names
@@ -218,7 +218,7 @@ class ParquetReader(Reader):
 
         first = bisect_right(self._group_starts, row) - 1
         try:
-            group = damaged_row_group(self.file.path, first)
+            group = damaged_row_group(self.file.arrow_source(), first)
         except (pa.ArrowException, OSError):
             group = None
         return self.place(row) if group in (None, first) else f"row group {group}"
@@ -231,12 +231,12 @@ class ParquetReader(Reader):
 
     def _check_ends(self) -> None:
         try:
-            with self.file.path.open("rb") as stream:
+            with self.file.open(seeks=True) as stream:
                 head = stream.read(4)
                 stream.seek(max(0, self.file.size - 4))
                 tail = stream.read(4)
         except OSError as error:
-            raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(self.file.path)) from error
+            raise StorageError(f"cannot read the file: {error.strerror or error}", where=self.file.place) from error
         if not head:
             self.fail("the file is empty", hint="write the interface's records, then log again")
         if head != _PARQUET_MAGIC:
@@ -245,6 +245,6 @@ class ParquetReader(Reader):
             self.fail("the Parquet footer is missing", hint="write or copy the file again, it was cut off")
 
 
-def reader_for(file: DataFile, data_format: str) -> Reader:
+def reader_for(file: OpenedFile, data_format: str) -> Reader:
     """The reader of a format, ``jsonl`` or ``parquet``."""
     return ParquetReader(file) if data_format == "parquet" else JsonLinesReader(file)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, BinaryIO, Protocol
 
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.errors import InputError, StorageError
@@ -38,6 +38,23 @@ class DataFile:
     size: int
     state: tuple[int, int, int]
 
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return str(self.path)
+
+    def open(self, *, seeks: bool = False) -> BinaryIO:  # noqa: ARG002 - a file of this machine always can
+        """The file's bytes, to be read once from the beginning, or anywhere if it ``seeks``.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        return self.path.open("rb")
+
+    def arrow_source(self) -> Any:
+        """What Arrow reads the file from, anywhere in it: a path, or an open file."""
+        return self.path
+
     def check_unchanged(self) -> None:
         """Refuses a file that was written to while it was measured.
 
@@ -50,6 +67,41 @@ class DataFile:
                 where=str(self.path),
                 hint="wait until its writer has finished, then log it again",
             )
+
+
+class OpenedFile(Named, Protocol):
+    """What measuring needs of a file, wherever it lies: :class:`DataFile` says what each means."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+
+    def open(self, *, seeks: bool = False) -> BinaryIO:
+        """The file's bytes."""
+
+    def arrow_source(self) -> Any:
+        """What Arrow reads the file from."""
+
+    def check_unchanged(self) -> None:
+        """Refuses a file that was written to meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The files an interface's data consist of; ``single`` where they are one file and no folder of files."""
+
+    files: tuple[OpenedFile, ...]
+    single: bool
+    place: str
+
+
+def data_at(path: Path, data_format: str) -> Data:
+    """The data at a path of this machine; errors are those of :func:`find_files`."""
+    return Data(find_files(path, data_format), single=not path.is_dir(), place=str(path))
 
 
 def _state(path: Path) -> tuple[int, int, int]:
@@ -87,7 +139,7 @@ def find_files(path: Path, data_format: str) -> tuple[DataFile, ...]:
         raise InputError(what, where=str(path), hint="give the path of the interface's data")
     root = path.resolve()
     entries = _walk(path, root)
-    files = tuple(sorted((_data_file(path / name, name) for name in entries if _is_data(name)), key=lambda f: f.name))
+    files = tuple(sorted((_data_file(path / name, name) for name in entries if is_data(name)), key=lambda f: f.name))
     if not files:
         raise InputError(
             "the directory holds no data file",
@@ -95,7 +147,7 @@ def find_files(path: Path, data_format: str) -> tuple[DataFile, ...]:
             hint="hidden files, names beginning with '_' and card.json are not data",
         )
     for file in files:
-        _check_suffix(file, data_format)
+        check_suffix(file, data_format)
     return files
 
 
@@ -137,7 +189,8 @@ def _shown(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _is_data(name: str) -> bool:
+def is_data(name: str) -> bool:
+    """Whether a file in a folder of data is one of them, by its name."""
     return name != CARD_FILE and not any(part.startswith((".", "_")) for part in name.split("/"))
 
 
@@ -155,27 +208,35 @@ def _data_file(path: Path, name: str) -> DataFile:
     return DataFile(path, name, state[0], state)
 
 
-def _check_suffix(file: DataFile, data_format: str) -> None:
+def check_suffix(file: OpenedFile, data_format: str) -> None:
+    """Refuses a file that does not end as the contract's format says.
+
+    Raises:
+        InputError: it ends otherwise.
+    """
     allowed = _SUFFIXES.get(data_format, ())
     if allowed and not file.name.lower().endswith(allowed):
         raise InputError(
             f"the contract says {data_format}, and this name does not end in {', '.join(allowed)}",
-            where=str(file.path),
+            where=file.place,
             hint="remove the file from the directory, or begin its name with '_' if it is not data",
         )
 
 
-def file_digest(file: DataFile) -> str:
+def file_digest(file: OpenedFile) -> str:
     """sha256 of the file's bytes, 64 hex digits.
 
     Raises:
         StorageError: it cannot be read.
     """
     try:
-        with file.path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        with file.open() as stream:
+            sha = hashlib.sha256()
+            while block := stream.read(BLOCK_BYTES):
+                sha.update(block)
+            return sha.hexdigest()
     except OSError as error:
-        raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(file.path)) from error
+        raise StorageError(f"cannot read the file: {error.strerror or error}", where=file.place) from error
 
 
 def joint_digest(files: Sequence[Named], digests: Sequence[str], *, single: bool) -> str:

@@ -127,7 +127,8 @@ class Tracking:
     """The collaborators that work on one tracking server for one flywheel, each made on first use.
 
     ``resolve`` is as :class:`Artifacts` takes it, ``releases`` another release store than the usual one, ``client`` one
-    that is open already, ``server_keys`` the keys of the servers whose seals on decisions count.
+    that is open already, ``server_keys`` the keys of the servers whose seals on decisions count. Not with
+    ``opens_addresses``, data by reference are never fetched: inside a server others would choose what it connects to.
 
     Raises:
         ServerUnreachable: nobody answers, told within seconds.
@@ -143,12 +144,14 @@ class Tracking:
         resolve: Callable[[str], str] | None = None,
         releases: ReleaseStore | None = None,
         server_keys: Iterable[str] = (),
+        opens_addresses: bool = True,
     ) -> None:
         self.settings = settings
         self._flywheel = flywheel
         self._resolve = resolve
         self._releases = releases
         self._server_keys = frozenset(server_keys)
+        self._opens_addresses = opens_addresses
         self._uri, self._root = settings.shown_uri, settings.artifact_root
         self._transport: HttpTransport | None = None
         self._about: dict[str, Any] | None = None
@@ -221,7 +224,7 @@ class Tracking:
         """Fetches the data of interfaces."""
         from flywheel_mlflow.tracking.inputs import InterfaceData
 
-        return InterfaceData(self.artifacts)
+        return InterfaceData(self.artifacts, opens_addresses=self._opens_addresses)
 
     @cached_property
     def artifacts(self) -> Artifacts:
@@ -315,6 +318,15 @@ def connect(
     resolve: Callable[[str], str] | None = None,
     releases: ReleaseStore | None = None,
     server_keys: Iterable[str] = (),
+    opens_addresses: bool = True,
 ) -> Tracking:
     """Open the tracking server of ``settings``; arguments and errors are those of :class:`Tracking`."""
-    return Tracking(settings, flywheel, client=client, resolve=resolve, releases=releases, server_keys=server_keys)
+    return Tracking(
+        settings,
+        flywheel,
+        client=client,
+        resolve=resolve,
+        releases=releases,
+        server_keys=server_keys,
+        opens_addresses=opens_addresses,
+    )

@@ -6,11 +6,14 @@ MLflow loads this module whenever it is imported itself, so it imports nothing b
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mlflow.data.dataset_source import DatasetSource
 
 from flywheel_mlflow.tracking import tags
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.records.references import Manifest
 
 
 class FlywheelDatasetSource(DatasetSource):
@@ -39,6 +42,8 @@ class FlywheelDatasetSource(DatasetSource):
 
         from flywheel_mlflow.base.errors import InputError
         from flywheel_mlflow.records.caching import cached
+        from flywheel_mlflow.records.references import fetch as fetch_data
+        from flywheel_mlflow.records.references import is_manifest_uri
         from flywheel_mlflow.tracking.connection import translated
 
         if not self.uri.startswith("runs:/") or not self.digest:
@@ -48,10 +53,23 @@ class FlywheelDatasetSource(DatasetSource):
             )
 
         def fetch(folder: Path) -> Path:
+            if is_manifest_uri(self.uri):
+                return fetch_data(self._manifest(folder), folder)
             with translated(mlflow.get_tracking_uri()):
                 return Path(mlflow.artifacts.download_artifacts(artifact_uri=self.uri, dst_path=str(folder)))
 
         return str(cached(self.name, self.digest, fetch, folder=Path(dst_path) if dst_path else None))
+
+    def _manifest(self, folder: Path) -> Manifest:
+        """What the data by reference are, and where."""
+        import mlflow
+
+        from flywheel_mlflow.records.references import read_manifest
+        from flywheel_mlflow.tracking.connection import translated
+
+        with translated(mlflow.get_tracking_uri()):
+            path = mlflow.artifacts.download_artifacts(artifact_uri=self.uri, dst_path=str(folder / "manifest"))
+        return read_manifest(Path(path).read_text(encoding="utf-8"), self.uri)
 
     @staticmethod
     def _can_resolve(raw_source: Any) -> bool:

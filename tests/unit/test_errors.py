@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from flywheel_mlflow.base import errors
-from flywheel_mlflow.base.errors import DocumentError, ExitCode, Fault, FlywheelError, InputError, Refused, UnknownName
+from flywheel_mlflow.base.errors import (
+    DocumentError,
+    ExitCode,
+    Fault,
+    FlywheelError,
+    Inconclusive,
+    InputError,
+    Refused,
+    UnknownName,
+)
 
 
 def test_diagnostics_say_what_where_and_what_to_try() -> None:
@@ -30,12 +39,13 @@ def test_a_refusal_shows_its_rule_with_value_and_limit() -> None:
 
 
 def test_exit_codes_follow_the_tree() -> None:
-    """What the caller can correct exits with 2, what a rule refuses with 1, everything else of ours with 4."""
+    """What the caller can correct exits with 2, what a rule refuses with 1, what is open with 3, all else with 4."""
     kinds = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, FlywheelError)]
     assert len(kinds) > 8
     for kind in kinds:
         expected = ExitCode.USAGE if issubclass(kind, InputError) else ExitCode.FAILURE
         expected = ExitCode.BLOCK if issubclass(kind, Refused) else expected
+        expected = ExitCode.INCONCLUSIVE if issubclass(kind, Inconclusive) else expected
         assert kind.exit_code is expected
 
 

@@ -55,6 +55,7 @@ _MADE_BY_THE_METHOD = {
     "approve": {"signature"},
     "override-confirm": {"signature"},
     "review": {"run_id", "digest"},
+    "rollback": {"looked_at"},
     "task-accept": {"run_id", "digest", "dry_run"},
     "sign-head": {"dry_run"},
 }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flywheel_mlflow.base import errors
-from flywheel_mlflow.base.errors import DocumentError, FlywheelError, InputError, Refused, ServerError
+from flywheel_mlflow.base.errors import DocumentError, FlywheelError, Inconclusive, InputError, Refused, ServerError
 
 
 def error_document(error: FlywheelError) -> dict[str, Any]:
@@ -45,6 +45,8 @@ def error_from(document: Mapping[str, Any], status: int) -> FlywheelError:
     if told.get("kind") == Refused.__name__:
         rule = str(told.get("rule", ""))
         return Refused(what, rule=rule, value=told.get("value"), limit=told.get("limit"), where=where, hint=hint)
+    if told.get("kind") == Inconclusive.__name__:
+        return Inconclusive(what, where=where, hint=hint)
     if status == 400:
         return InputError(what, where=where, hint=hint)
     return ServerError(what, where=where, hint=hint)

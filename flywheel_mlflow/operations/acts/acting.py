@@ -183,7 +183,9 @@ def _promote(session: Session, asked: Promote) -> Any:
 def _rollback(session: Session, asked: Rollback) -> Any:
     from flywheel_mlflow.operations.releases.moving import rollback
 
-    return rollback(session, asked.reason, to=asked.to, dry_run=asked.dry_run)
+    return rollback(
+        session, asked.reason, to=asked.to, full=asked.full, looked_at=asked.looked_at, dry_run=asked.dry_run
+    )
 
 
 @act(Reconcile, "reconcile", form=Form("releases"), working="comparing the server with the ledger")
@@ -416,8 +418,17 @@ def _kind(name: str) -> ActKind:
 def act_somewhere(session: Session, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Do an act: by the server when its plugin serves this flywheel, which then vouches for who acts; else here."""
     if serves(session.tracking, session.flywheel.name):
+        if name == "rollback":
+            arguments = {**arguments, "looked_at": _looked_at(session, arguments)}
         return _remote(session.tracking, name, arguments)
     return perform(session, name, arguments)
+
+
+def _looked_at(session: Session, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """The data by reference that are compared here, on the machine of whoever asks: the server opens no addresses."""
+    from flywheel_mlflow.operations.releases.pinned_data import references_of
+
+    return references_of(session, arguments.get("to"), full=bool(arguments.get("full")))
 
 
 def serves(tracking: Tracking, flywheel: str) -> bool:

@@ -127,6 +127,8 @@ class Rollback(Act):
 
     reason: Words
     to: Version | None = None
+    full: bool = False
+    looked_at: Annotated[tuple[Name, ...], Field(max_length=1000)] = ()
 
 
 class Reconcile(Act):

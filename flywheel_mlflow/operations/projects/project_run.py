@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from flywheel_mlflow.base.addresses import is_address
 from flywheel_mlflow.base.canonical import document_json, short_digest
 from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.base.settings import read_settings
@@ -33,10 +34,11 @@ from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
 from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
 from flywheel_mlflow.operations.projects.run_inputs import find_input
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.contract import Contract, InterfaceOut
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records import DataFile, Measurement
+    from flywheel_mlflow.records.references import Manifest
     from flywheel_mlflow.tracking import ActiveRun, StartedRun, Tracking
 
 _LOG = logging.getLogger(__name__)
@@ -113,6 +115,7 @@ class ProjectRun(MlflowNames):
         self._data: dict[str, Path] = {}
         self._files: dict[str, tuple[DataFile, ...]] = {}
         self._measured: dict[str, Measurement] = {}
+        self._manifests: dict[str, Manifest] = {}
         self._started: StartedRun | None = None
         self._code = code_version_of(flywheel.folders[self.contract.id])
         self._places: dict[ConsumedInterface, str] = {}
@@ -207,18 +210,33 @@ class ProjectRun(MlflowNames):
         """
         self._gathering.add_failures(kpi, failures, interface)
 
-    def log_interface(self, name: str, path: str | Path, *, card: str | Path | None = None) -> InterfaceVersion:
+    def log_interface(
+        self, name: str, path: str | Path, *, card: str | Path | None = None, by_reference: bool = False
+    ) -> InterfaceVersion:
         """Measure the data of a promised interface, and log this version of it.
+
+        Data ``by_reference`` stay where they are: at an address (``s3://bucket/folder``, ``https://host/file``,
+        ``hf://datasets/owner/name/folder``) or at a path that consumers share. They are measured there; the run keeps a
+        manifest with size, tag and sha256 of every file, and whoever loads them gets those bytes or an error.
 
         Raises:
             UnknownName: the contract promises no such interface.
             RecordError: the data cannot be read as what the contract says.
+            InputError: an address without ``by_reference``, or one that is not taken: with credentials, say.
+            SourceUnreachable: the address does not answer.
         """
         from flywheel_mlflow import records
 
         promise = self.contract.interface(name)
         if promise is None:
             raise UnknownName("interface", name, [item.name for item in self.contract.interfaces_out])
+        if by_reference:
+            return self._log_reference(promise, path, card)
+        if is_address(str(path)):
+            raise InputError(
+                f"the data of {name} lie at an address, not on this machine",
+                hint="log_interface(..., by_reference=True) leaves them there; or download them first",
+            )
         place = Path(path)
         files = records.find_files(place, promise.format)
         measured = records.measure(place, promise, card=card, progress=self._progress)
@@ -229,6 +247,21 @@ class ProjectRun(MlflowNames):
         self._data[name] = place
         self._files[name] = files
         self._measured[name] = measured
+        return version
+
+    def _log_reference(self, promise: InterfaceOut, place: str | Path, card: str | Path | None) -> InterfaceVersion:
+        from flywheel_mlflow import records
+        from flywheel_mlflow.records.references import manifest_of, refer
+
+        found = refer(place, promise.format)
+        measured = records.measure(found.data, promise, card=card or found.card, progress=self._progress)
+        digests = {file.name: file.digest for file in measured.files}
+        manifest = manifest_of(promise.name, found.address, found.data, digests)
+        version = measured.interface_version(f"runs:/{self.run_id}/{manifest.place}")
+        self._gathering.add_interface(version)
+        self._gathering.add_checks(measured.checks)
+        self._manifests[manifest.place.removeprefix(f"{OWN_FOLDER}/")] = manifest
+        self._measured[promise.name] = measured
         return version
 
     def log_input(self, name: str, *, digest: str | None = None, release: str | None = None) -> InterfaceVersion:
@@ -361,6 +394,7 @@ class ProjectRun(MlflowNames):
                 documents[f"cards/{name}.json"] = measured.card
             elif measured.licences:
                 documents[f"cards/{name}.licences.json"] = measured.licences
+        documents |= self._manifests
         for place, document in documents.items():
             target = folder / place
             target.parent.mkdir(parents=True, exist_ok=True)

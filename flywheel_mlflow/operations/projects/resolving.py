@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from flywheel_mlflow.base.errors import DocumentError, InputError, Refused, Stor
 from flywheel_mlflow.base.settings import Settings, read_settings
 from flywheel_mlflow.decisions.releases import STAGES
 from flywheel_mlflow.operations.printable import Printable, plain_row
+from flywheel_mlflow.operations.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from flywheel_mlflow.decisions.pins import Pin
@@ -28,7 +29,8 @@ class Resolved(Printable):
     """An interface as a release pins it.
 
     ``digest`` and ``schema_digest`` are the first 32 hex digits of a sha256; ``licence`` and ``rows`` are None where
-    nobody stated them. ``release`` is the version of the release, None where an iteration was asked for; ``iteration``
+    nobody stated them. ``location`` is the address of data by reference, None where the run holds the data itself.
+    ``release`` is the version of the release, None where an iteration was asked for; ``iteration``
     is the one whose run made the data.
     """
 
@@ -42,6 +44,7 @@ class Resolved(Printable):
     iteration: int
     release: int | None
     address: str | None
+    location: str | None = None
 
     def lines(self) -> Iterable[str]:
         """What it is, and where."""
@@ -50,6 +53,8 @@ class Resolved(Printable):
         for name in ("uri", "digest", "schema_digest", "licence", "rows"):
             value = getattr(self, name)
             yield f"  {name}: {'unknown' if value is None else value}"
+        if self.location is not None:
+            yield f"  stays at: {self.location}"
 
     def as_rows(self) -> list[dict[str, Any]]:
         """One row."""
@@ -60,7 +65,7 @@ class Resolved(Printable):
 def resolve_interface(tracking: Tracking, interface: str, at: str = "production") -> Resolved:
     """The version of an interface in a release: ``at`` is ``production``, ``staging`` or a release's number.
 
-    One request besides the greeting of the server.
+    One request besides the greeting of the server, one more for data by reference. Their address is told, not opened.
 
     Raises:
         InputError: ``at`` is none of these.
@@ -83,7 +88,19 @@ def resolve_interface(tracking: Tracking, interface: str, at: str = "production"
         )
     if pin is None:
         raise UnknownName("interface", interface, view.pins, where=f"release {view.version}")
-    return resolved_pin(pin, view.version)
+    return _located(tracking, resolved_pin(pin, view.version))
+
+
+def _located(tracking: Tracking, found: Resolved) -> Resolved:
+    """The same with the address at which data by reference stay."""
+    from flywheel_mlflow.records.references import is_manifest_uri
+
+    if not is_manifest_uri(found.uri):
+        return found
+    _know_address(tracking, found)
+    with scratch_folder() as folder:
+        manifest = tracking.data.manifest(found.uri, folder)
+    return replace(found, location=manifest.address if manifest else None)
 
 
 def released_at(tracking: Tracking, at: str) -> VersionView:
@@ -126,10 +143,15 @@ def fetch_resolved(tracking: Tracking, found: Resolved, folder: Path) -> Path:
     Raises:
         InputError: this tool cannot fetch the address. ServerError, StorageError: the artifact store or the disk.
     """
+    _know_address(tracking, found)
+    return tracking.data.fetch_uri(found.interface, found.uri, folder)
+
+
+def _know_address(tracking: Tracking, found: Resolved) -> None:
+    """Spare the request for a run whose artifact address the release wrote down."""
     run_id, _, place = found.uri.removeprefix("runs:/").partition("/")
     if found.address and found.address.endswith(f"/{place}"):
         tracking.artifacts.known(run_id, found.address.removesuffix(f"/{place}"))
-    return tracking.data.fetch_uri(found.interface, found.uri, folder)
 
 
 def pull_interface(tracking: Tracking, found: Resolved, folder: Path) -> Path:

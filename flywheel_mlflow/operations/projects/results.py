@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel_mlflow.base.addresses import checked_address, is_address
 from flywheel_mlflow.base.documents import parse_json, read_text
 from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.evidence.flywheel import Flywheel
@@ -17,6 +18,10 @@ from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking
+
+
+#: How a file is called that holds the address of data in place of the data.
+REFERENCE_SUFFIX = ".reference.json"
 
 
 def results_folder(flywheel: Flywheel, project_id: str, results: Path | None, *, published: bool = False) -> Path:
@@ -86,9 +91,7 @@ def log_results(
     for kpi, outcomes in samples.items():
         rehearsal.add_samples(kpi, outcomes)
     rehearsal.evidence(iteration=iteration, kind=run.kind, run_id=None, code_version="")
-    data = {
-        name: _inside(folder, place) for name, place in contract.results.interfaces.items() if (folder / place).exists()
-    }
+    data = dict(_data_places(contract, folder))
     cards = {name: _card_beside(folder, name) for name in data}
     with run:
         run.log_document(document, place=place)
@@ -96,10 +99,37 @@ def log_results(
         for kpi, outcomes in samples.items():
             run.log_samples(kpi, outcomes)
         for name, path in data.items():
-            run.log_interface(name, path, card=cards[name])
+            run.log_interface(name, path, card=cards[name], by_reference=isinstance(path, str))
     if run.logged is None:
         raise InputError("the run ended without a result")
     return replace(run.logged, missing=(*run.logged.missing, *absent))
+
+
+def _data_places(contract: Contract, folder: Path) -> Iterator[tuple[str, Path | str]]:
+    """The data of each interface that has some: a path below the results folder, or the address they stay at."""
+    for name, place in contract.results.interfaces.items():
+        if is_address(place):
+            yield name, place
+        elif (folder / place).exists():
+            path = _inside(folder, place)
+            yield name, _referred(path) if place.endswith(REFERENCE_SUFFIX) else path
+
+
+def _referred(path: Path) -> str:
+    """The address in a file that a pipeline wrote in place of data: ``{"address": "s3://bucket/folder"}``.
+
+    Raises:
+        DocumentError: it holds no address, or one that is not taken. Paths of this machine are not: whoever writes a
+            result file is not whoever logs it.
+    """
+    value = parse_json(read_text(path), name=str(path))
+    address = value.get("address") if isinstance(value, dict) and set(value) == {"address"} else None
+    if not isinstance(address, str):
+        raise DocumentError([Fault(str(path), 1, "", 'a reference is an object {"address": "s3://bucket/folder"}')])
+    try:
+        return checked_address(address)
+    except InputError as error:
+        raise DocumentError([Fault(str(path), 1, "address", error.what)], hint=error.hint) from error
 
 
 def _card_beside(folder: Path, name: str) -> Path | None:

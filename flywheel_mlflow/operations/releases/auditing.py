@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flywheel_mlflow.assembly.bundle import bundle_faults, pins_digest, read_bundle
 from flywheel_mlflow.base.canonical import canonical_json, digest_of, sha256_text
 from flywheel_mlflow.base.documents import parse_json, value_at
-from flywheel_mlflow.base.errors import DocumentError, FlywheelError
+from flywheel_mlflow.base.errors import DocumentError, FlywheelError, Inconclusive
 from flywheel_mlflow.decisions.approvals import holds_role, judge, may_move
 from flywheel_mlflow.decisions.explanations import objections
 from flywheel_mlflow.decisions.gates import Verdict
@@ -22,8 +22,9 @@ from flywheel_mlflow.operations.deciding import Session, read_snapshot
 from flywheel_mlflow.operations.releases.audit_people import too_few_people
 from flywheel_mlflow.operations.releases.audit_scene import Finding, Scene
 from flywheel_mlflow.operations.releases.audit_shown import repainted, rewritten
-from flywheel_mlflow.operations.releases.moving import follows_stages, pin_faults
+from flywheel_mlflow.operations.releases.moving import follows_stages
 from flywheel_mlflow.operations.releases.past_rules import PastRules
+from flywheel_mlflow.operations.releases.pinned_data import check_pins
 from flywheel_mlflow.operations.releases.resting import deleted_experiments, deleted_runs
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.tracking import Tracking, tags
@@ -63,7 +64,8 @@ def audit(session: Session, *, full: bool = False) -> Audit:
 
     Args:
         session: whose flywheel, which server, which clock.
-        full: look at the data and bundles of every release, not only of those that are staged, released or candidates.
+        full: look at the data and bundles of every release, not only of those that are staged, released or candidates,
+            and read data by reference instead of comparing their sizes and tags.
     """
     snapshot = read_snapshot(session.tracking, deleted=True)
     if snapshot is None:
@@ -283,16 +285,25 @@ def _tags(scene: Scene, release: Release, files: Mapping[str, str]) -> Iterator[
 
 
 def _data(scene: Scene) -> Iterator[Finding]:
-    """The data of the release in production (of all with ``full``)."""
+    """The data of the release in production (of all with ``full``).
+
+    Raises:
+        Inconclusive: data by reference cannot be reached.
+    """
+    unknown: list[str] = []
     for release in scene.looked_into():
         if not scene.full and scene.snapshot.state.stage_of(release.version) is not ReleaseStage.PRODUCTION:
             continue
         files = bundle_files(scene.tracking, release)
         if bundle_faults(files, release.bundle):
             continue
-        for fault in pin_faults(scene.session, read_bundle(files, release.bundle)):
+        checked = check_pins(scene.session, read_bundle(files, release.bundle).pins, full=scene.full)
+        unknown += [f"release {release.version}: {text}" for text in checked.unknown]
+        for fault in checked.faults:
             code = "data-gone" if fault.gone else "data-changed"
             yield Finding(code, f"release {release.version}: {fault.text}", "flywheel rollback --reason '...'")
+    if unknown:  # told last: what was found stays found
+        raise Inconclusive("; ".join(unknown))
 
 
 def _trash(scene: Scene) -> Iterator[Finding]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.base.canonical import short_digest
-from flywheel_mlflow.base.errors import InputError, Refused, ServerError, ServerRefused, StorageError
+from flywheel_mlflow.base.errors import (
+    Inconclusive,
+    InputError,
+    Refused,
+    ServerError,
+    ServerRefused,
+)
 from flywheel_mlflow.decisions.ledger import CLOCK_CORRECTED
 from flywheel_mlflow.decisions.moves import (
     MovePlan,
@@ -21,7 +25,7 @@ from flywheel_mlflow.decisions.moves import (
     registry_stage,
     rollback_targets,
 )
-from flywheel_mlflow.decisions.releases import ENDS, STAGES, Kind, Move, Release, ReleaseState
+from flywheel_mlflow.decisions.releases import ENDS, STAGES, Kind, Move, ReleaseState
 from flywheel_mlflow.operations.deciding import (
     LedgerSnapshot,
     NewEvent,
@@ -31,12 +35,10 @@ from flywheel_mlflow.operations.deciding import (
     persistently,
     read_consistent_snapshot,
 )
-from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.operations.releases.pinned_data import checked_data
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.assembly.bundle import Bundle
     from flywheel_mlflow.decisions.ledger import Event
-    from flywheel_mlflow.decisions.pins import Pin
 
 Choice = Callable[[LedgerSnapshot], MovePlan]
 
@@ -89,17 +91,29 @@ def promote(session: Session, version: int, to: str, *, dry_run: bool = False) -
     return _move(session, choose, snapshot)
 
 
-def rollback(session: Session, reason: str, *, to: int | None = None, dry_run: bool = False) -> Moved:
+def rollback(
+    session: Session,
+    reason: str,
+    *,
+    to: int | None = None,
+    full: bool = False,
+    looked_at: Collection[str] = (),
+    dry_run: bool = False,
+) -> Moved:
     """Take production back to the last release whose data are still what it pins.
 
+    Data by reference are compared by size and the store's tag, with ``full`` by their bytes. A server opens no
+    addresses: there ``looked_at`` are those that whoever asks has compared (``pinned_data.references_of``).
+
     Raises:
+        Inconclusive: data by reference cannot be reached, or nobody has looked at them.
         Refused: nothing was in production before, the data of the release asked for are gone or changed (the next
             older good one is then named), or somebody else moved first.
     """
     if not reason.strip():
         raise InputError("a rollback needs a reason", hint="give one: --reason, or the field of the form")
     snapshot = persistently(session, lambda: read_consistent_snapshot(session.tracking))
-    target, notes = _target(session, snapshot, to)
+    target = _target(session, snapshot, to, full=full, looked_at=looked_at)
 
     def choose(current: LedgerSnapshot) -> MovePlan:
         return plan_rollback(
@@ -113,11 +127,13 @@ def rollback(session: Session, reason: str, *, to: int | None = None, dry_run: b
 
     plan = choose(snapshot)
     if dry_run:
-        return _told(plan, None, dry_run=True, notes=notes)
-    return _move(session, choose, snapshot, notes=notes)
+        return _told(plan, None, dry_run=True)
+    return _move(session, choose, snapshot)
 
 
-def _target(session: Session, snapshot: LedgerSnapshot, to: int | None) -> tuple[int, tuple[str, ...]]:
+def _target(
+    session: Session, snapshot: LedgerSnapshot, to: int | None, *, full: bool, looked_at: Collection[str]
+) -> int:
     """The release to go back to: the one asked for if its data are good, else refused with the next good one."""
     known = rollback_targets(snapshot.state)
     if to is None and not known:
@@ -129,13 +145,19 @@ def _target(session: Session, snapshot: LedgerSnapshot, to: int | None) -> tuple
         )
     wanted = to if to is not None else known[0]
     snapshot.state.release(wanted)
-    faults = data_faults(session, snapshot.state.release(wanted))
+    checked = checked_data(session, snapshot.state.release(wanted), full=full, looked_at=looked_at)
+    faults = tuple(fault.text for fault in checked.faults)
+    if not faults and checked.unknown:
+        raise Inconclusive(
+            f"cannot tell whether the data of release {wanted} still are what it pins: {checked.unknown[0]}",
+            hint="`flywheel rollback` on a machine that reaches the data; --to names another release",
+        )
     if not faults:
-        return wanted, ()
+        return wanted
     at = known.index(wanted) if wanted in known else -1
     # The next older one first, and of two that were there again and again the one that was there since.
     others = (*known[at + 1 :], *known[: max(at, 0)])
-    good = next((item for item in others if not data_faults(session, snapshot.state.release(item))), None)
+    good = next((item for item in others if checked_data(session, snapshot.state.release(item)).whole), None)
     raise Refused(
         f"cannot roll back to release {wanted}: {'; '.join(faults[:3])}",
         rule="a rollback goes to data that still exist and still match their digests",
@@ -143,66 +165,6 @@ def _target(session: Session, snapshot: LedgerSnapshot, to: int | None) -> tuple
         limit=0,
         hint=f"flywheel rollback --to {good} --reason '...'" if good is not None else "no other release is whole",
     )
-
-
-def data_faults(session: Session, release: Release) -> tuple[str, ...]:
-    """What is wrong with the data a release pins: the version, the bundle, or an interface gone or changed.
-
-    Raises:
-        ServerError, StorageError: a store is away, so nothing is known.
-    """
-    from flywheel_mlflow.operations.bundles import fetch_bundle
-
-    if persistently(session, lambda: session.tracking.releases.version(release.version)) is None:
-        return (f"the model version {release.version} was deleted",)
-    try:
-        bundle = fetch_bundle(session.tracking, release)
-    except InputError as error:
-        return (error.what,)
-    return tuple(fault.text for fault in pin_faults(session, bundle))
-
-
-@dataclass(frozen=True, slots=True)
-class PinFault:
-    """What is wrong with the data of a pinned interface; ``gone`` when they cannot be had at all."""
-
-    text: str
-    gone: bool
-
-
-def pin_faults(session: Session, bundle: Bundle) -> list[PinFault]:
-    """What is wrong with the data of the pinned interfaces: each is fetched, and its digest compared.
-
-    Raises:
-        ServerError, StorageError: a store is away, so nothing is known.
-    """
-    from flywheel_mlflow.operations.bundles import locate_pins
-
-    locate_pins(session.tracking, bundle.pins)
-    faults: list[PinFault] = []
-    for pin in bundle.pins:
-        with scratch_folder() as folder:
-            fault = _pin_fault(session, pin, folder)
-        if fault:
-            faults.append(fault)
-    return faults
-
-
-def _pin_fault(session: Session, pin: Pin, folder: Path) -> PinFault | None:
-    from flywheel_mlflow import records
-    from flywheel_mlflow.tracking.artifacts import is_absent
-
-    try:
-        path = session.tracking.data.fetch_uri(pin.interface, pin.uri, folder)
-        found = short_digest(records.content_digest(path))
-    except (ServerRefused, StorageError) as error:
-        if not is_absent(error):
-            raise  # a store that is away says nothing about the data
-        return PinFault(f"{pin.interface}: {error.what}", gone=True)
-    except InputError as error:
-        return PinFault(f"{pin.interface}: {error.what}", gone=True)
-    text = f"{pin.interface}: its data have digest {found}, pinned is {pin.digest}"
-    return None if found == pin.digest else PinFault(text, gone=False)
 
 
 def _move(session: Session, choose: Choice, seen: LedgerSnapshot, *, notes: tuple[str, ...] = ()) -> Moved:

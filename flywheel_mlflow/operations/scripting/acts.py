@@ -135,10 +135,16 @@ class Acts:
         return self._moved(openlineage, self._act("promote", version=version, to=to, dry_run=dry_run))
 
     def rollback(
-        self, reason: str, *, to: int | None = None, dry_run: bool = False, openlineage: str | None = None
+        self,
+        reason: str,
+        *,
+        to: int | None = None,
+        full: bool = False,
+        dry_run: bool = False,
+        openlineage: str | None = None,
     ) -> Move:
         """Take production back to a release that was there and whose data are whole."""
-        return self._moved(openlineage, self._act("rollback", reason=reason, to=to, dry_run=dry_run))
+        return self._moved(openlineage, self._act("rollback", reason=reason, to=to, full=full, dry_run=dry_run))
 
     def _moved(self, openlineage: str | None, answer: Mapping[str, Any]) -> Move:
         if (target := openlineage_target(openlineage, os.environ)) and not answer["dry_run"]:
