@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.projects.loading import Consumable, LoadedInterface, interfaces, load
     from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun, project_run
     from flywheel_mlflow.operations.projects.resolving import Resolved, resolve
+    from flywheel_mlflow.operations.projects.sharing import pull
     from flywheel_mlflow.operations.scripting.opening import OpenFlywheel, open_flywheel
     from flywheel_mlflow.promises.blueprint import Blueprint
     from flywheel_mlflow.promises.contract import Contract, load_contract
@@ -80,6 +81,7 @@ __all__ = [
     "load_flywheel",
     "open_flywheel",
     "project_run",
+    "pull",
     "resolve",
 ]
 
@@ -119,6 +121,7 @@ _HOMES = {
     "load_flywheel": "evidence.flywheel",
     "open_flywheel": "operations.scripting.opening",
     "project_run": "operations.projects.project_run",
+    "pull": "operations.projects.sharing",
     "resolve": "operations.projects.resolving",
 }
 

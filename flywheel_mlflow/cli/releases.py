@@ -393,6 +393,9 @@ def pull(
     interface: Annotated[str, typer.Argument(help="The interface's name.")],
     out: Annotated[Path, typer.Option(help="The folder to put the data into.")],
     at: Annotated[str, typer.Option(help="production, staging or a release's number.")] = "production",
+    data_format: Annotated[
+        str, typer.Option("--format", help="files: as they were logged. hf: a folder that datasets.load_dataset opens.")
+    ] = "files",
     flywheel: Annotated[str, typer.Option(help="The flywheel's name, where its files are not at hand.")] = "",
     croissant: Annotated[bool, typer.Option(help="Write a croissant.json beside the data.")] = True,
     as_json: AsJson = False,
@@ -400,19 +403,19 @@ def pull(
     """Download an interface's data. They are compared with their digest."""
     from flywheel_mlflow.cli import progress, show_releases
     from flywheel_mlflow.operations.projects.describing import released_by, write_croissant
-    from flywheel_mlflow.operations.projects.resolving import consumer_settings, pull_interface, resolve_interface
+    from flywheel_mlflow.operations.projects.resolving import consumer_settings
+    from flywheel_mlflow.operations.projects.sharing import pull_released
     from flywheel_mlflow.tracking import connect
 
     root, tracking_uri, _ = context.obj
     settings, name = consumer_settings(flywheel or None, root, tracking_uri)
     tracking = connect(settings, name)
-    found = resolve_interface(tracking, interface, at)
-    with progress.working(f"downloading {interface} of release {found.release}"):
-        path = pull_interface(tracking, found, out)
-    if croissant:
+    with progress.working(f"downloading {interface}"):
+        pulled = pull_released(tracking, interface, out, at, data_format)
+    if croissant and data_format == "files":
         with progress.working(f"describing {interface}"):
-            write_croissant(tracking, found, path, released_by(found, name), out / interface)
-    show_releases.pulled(found, path, as_json=as_json)
+            write_croissant(tracking, pulled.version, pulled.path, released_by(pulled.version, name), out / interface)
+    show_releases.pulled(pulled.version, pulled.path, as_json=as_json)
 
 
 @keys.command("new")

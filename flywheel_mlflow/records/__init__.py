@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         fingerprints_from_parquet,
         fingerprints_to_parquet,
     )
+    from flywheel_mlflow.records.hugging_face import is_dataset
     from flywheel_mlflow.records.leakage import HeldOutCase, Leak, Leakage, find_leaks
     from flywheel_mlflow.records.measuring import MeasuredFile, Measurement, VersionFields, measure
     from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges, profile_from_json
@@ -48,6 +49,7 @@ __all__ = [
     "find_leaks",
     "fingerprints_from_parquet",
     "fingerprints_to_parquet",
+    "is_dataset",
     "load_card",
     "measure",
     "profile_from_json",
@@ -75,6 +77,7 @@ _HOMES = {
     "find_leaks": "leakage",
     "fingerprints_from_parquet": "fingerprints",
     "fingerprints_to_parquet": "fingerprints",
+    "is_dataset": "hugging_face",
     "load_card": "cards",
     "measure": "measuring",
     "profile_from_json": "profiles",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -48,13 +48,16 @@ def card_path(data: Path) -> Path | None:
 
 
 def load_card(path: Path) -> DataCard:
-    """The card in a JSON file.
+    """The card in a JSON file, or in the YAML of a Hugging Face dataset card (``README.md``).
 
     Raises:
         DocumentError: every fault of the file together.
         StorageError: it cannot be read.
     """
-    return card_from_json(read_text(path), name=str(path))
+    from flywheel_mlflow.records.hub_cards import card_from_markdown, is_hub_card
+
+    read = card_from_markdown if is_hub_card(path) else card_from_json
+    return read(read_text(path), name=str(path))
 
 
 def card_from_json(text: str, *, name: str) -> DataCard:
@@ -66,7 +69,15 @@ def card_from_json(text: str, *, name: str) -> DataCard:
     value = parse_json(text, name=name)
     if not isinstance(value, dict):
         raise DocumentError([Fault(name, 1, "", "a data card is an object")])
-    document = Document(name, value, {})
+    return card_of(value, Document(name, value, {}))
+
+
+def card_of(value: dict[str, Any], document: Document) -> DataCard:
+    """The card with these values; ``document`` is where they stand.
+
+    Raises:
+        DocumentError: every fault together.
+    """
     try:
         card = DataCard.model_validate(value)
     except ValidationError as error:

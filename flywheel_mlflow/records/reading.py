@@ -65,7 +65,7 @@ class JsonLinesReader(Reader):
     #: What stands for NaN and the infinities, given the token; here they are refused.
     constant: Callable[[str], Any] = staticmethod(_refuse_constant)
 
-    def __init__(self, file: DataFile) -> None:
+    def __init__(self, file: OpenedFile) -> None:
         super().__init__(file)
         self._decoder = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=self.constant)
 

@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, Self, cast
@@ -25,6 +26,7 @@ from flywheel_mlflow.base.names import Identifier, unshowable
 from flywheel_mlflow.promises.contract import Flag, Strict
 from flywheel_mlflow.records.cards import DataCard, card_from_json
 from flywheel_mlflow.records.filesystems import Found, find, open_file, pinned, reading
+from flywheel_mlflow.records.hub_cards import card_from_markdown
 from flywheel_mlflow.records.sources import (
     BLOCK_BYTES,
     CARD_FILE,
@@ -43,6 +45,8 @@ FETCHERS = 4
 #: Files that an error or a finding names; more are counted.
 _NAMED = 3
 MAX_CARD_BYTES = 1 << 20
+#: Repositories of the Hub describe their data in a file beside them.
+HUB_CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +184,6 @@ class Manifest(Strict):
         return self.address if self.single else _below(self.address, file.name)
 
 
-def manifest_of(interface: str, address: str, data: Data, digests: Mapping[str, str]) -> Manifest:
-    """The manifest of data that were measured; ``digests`` are the sha256 of its files by name."""
-    files = [
-        ManifestFile(name=file.name, size=file.size, etag=getattr(file, "etag", None), sha256=digests[file.name])
-        for file in data.files
-    ]
-    return Manifest(interface=interface, address=address, single=data.single, files=tuple(files))
-
-
 def is_manifest_uri(uri: str) -> bool:
     """Whether the URI of an interface version leads to the manifest of data by reference, not to the data."""
     return uri.startswith(RUNS) and uri.removeprefix(RUNS).partition("/")[2].startswith(f"{FOLDER}/")
@@ -223,6 +218,14 @@ class Referenced:
     data: Data
     card: DataCard | None = None
 
+    def manifest(self, interface: str, digests: Mapping[str, str]) -> Manifest:
+        """The manifest of these data, once they were measured; ``digests`` are the sha256 of the files by name."""
+        files = [
+            ManifestFile(name=file.name, size=file.size, etag=getattr(file, "etag", None), sha256=digests[file.name])
+            for file in self.data.files
+        ]
+        return Manifest(interface=interface, address=self.address, single=self.data.single, files=tuple(files))
+
 
 def refer(place: str | Path, data_format: str) -> Referenced:
     """The data at an address, or at a path of this machine, that are to stay there.
@@ -248,18 +251,13 @@ def refer(place: str | Path, data_format: str) -> Referenced:
     files = tuple(
         ReferencedFile(_below(address, _checked_name(name, address)), name, item.size, item.etag)
         for name, item in sorted(found.items())
-        if is_data(name) and not (data_format != "opaque" and _is_readme(name))
+        if is_data(name) and (data_format == "opaque" or name != HUB_CARD)
     )
     if not files:
         raise InputError("the folder holds no data file", where=address, hint="name the folder with the data")
     for file in files:
         check_suffix(file, data_format)
     return Referenced(address, Data(files, single=False, place=address), _card(address, found))
-
-
-def _is_readme(name: str) -> bool:
-    """Repositories of the Hub describe their data in a file beside them."""
-    return name == "README.md"
 
 
 def _checked_name(name: str, address: str) -> str:
@@ -270,12 +268,19 @@ def _checked_name(name: str, address: str) -> str:
 
 
 def _card(address: str, found: Mapping[str, Found]) -> DataCard | None:
-    item = found.get(CARD_FILE)
-    if item is None or item.size > MAX_CARD_BYTES:
-        return None
-    place = _below(address, CARD_FILE)
-    with ReferencedFile(place, CARD_FILE, item.size, item.etag).open() as stream:
-        return card_from_json(stream.read(MAX_CARD_BYTES).decode("utf-8", "replace"), name=place)
+    """The card that lies with the data: one of ours, or what the Hub has, which states less and may state nothing."""
+    for name in (CARD_FILE, HUB_CARD):
+        item = found.get(name)
+        if item is None or item.size > MAX_CARD_BYTES:
+            continue
+        place = _below(address, name)
+        with ReferencedFile(place, name, item.size, item.etag).open() as stream:
+            text = stream.read(MAX_CARD_BYTES).decode("utf-8", "replace")
+        if name == CARD_FILE:
+            return card_from_json(text, name=place)
+        with suppress(DocumentError):
+            return card_from_markdown(text, name=place, source=address)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from flywheel_mlflow.base.addresses import checked_address
 from flywheel_mlflow.base.errors import DocumentError, FlywheelError, InputError, Refused, SourceGone, SourceUnreachable
 from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.records.filesystems import LOOPBACK_VARIABLE, find, forbidden
-from flywheel_mlflow.records.references import Differences, Manifest, compare, fetch, manifest_of, read_manifest, refer
+from flywheel_mlflow.records.references import Differences, Manifest, compare, fetch, read_manifest, refer
 
 LINES = "".join(json.dumps({"id": f"r{number}", "text": "x" * 40}) + "\n" for number in range(50))
 OTHER = LINES.replace("x", "y")
@@ -65,7 +65,7 @@ def _promise(data_format: str = "jsonl") -> InterfaceOut:
 def _manifest(place: str | Path, data_format: str = "jsonl") -> Manifest:
     found = refer(place, data_format)
     measured = records.measure(found.data, _promise(data_format))
-    manifest = manifest_of("corpus", found.address, found.data, {file.name: file.digest for file in measured.files})
+    manifest = found.manifest("corpus", {file.name: file.digest for file in measured.files})
     assert manifest.digest == measured.version.digest
     return manifest
 
@@ -256,13 +256,13 @@ import json, sys, tempfile
 from pathlib import Path
 from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.records.filesystems import find
-from flywheel_mlflow.records.references import compare, fetch, manifest_of, refer
+from flywheel_mlflow.records.references import compare, fetch, refer
 found = refer(sys.argv[1], "jsonl")
 data = found.data.files
-print(json.dumps([found.address, [file.name for file in data], data[0].open().read().decode()]))
+print(json.dumps([found.address, [file.name for file in data], data[0].open().read().decode(), found.card.licence]))
 import hashlib
 digest = hashlib.sha256(data[0].open().read()).hexdigest()
-manifest = manifest_of("corpus", found.address, found.data, {data[0].name: digest})
+manifest = found.manifest("corpus", {data[0].name: digest})
 print(json.dumps((fetch(manifest, Path(tempfile.mkdtemp())) / data[0].name).read_text()))
 for step in ("same", "changed", "gone", "away"):
     print(json.dumps(f"ready for {step}"), flush=True)
@@ -283,16 +283,19 @@ def test_dataset_of_the_hub_is_pinned_at_its_commit(tmp_path: Path) -> None:
     """A dataset of the Hub is kept at its commit, without what describes it; what cannot be seen is not gone."""
     with ExitStack() as stack:
         hub = stack.enter_context(running_hub())
-        hub.files |= {"README.md": b"about", ".gitattributes": b"", "data/train.jsonl": LINES.encode()}
+        hub.files |= {"README.md": b"---\nlicense: mit\n---\n", ".gitattributes": b""}
+        hub.files["data/train.jsonl"] = LINES.encode()
         # The library reads its address when it is imported.
         process = python_process(_HUB, HUB_DATASET, cwd=tmp_path, env={"HF_ENDPOINT": hub.uri})
 
         def told() -> Any:
             assert process.stdout
-            return json.loads(process.stdout.readline())
+            assert process.stderr
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            return json.loads(line)
 
-        address, names, text = told()
-        assert (address, names, text) == (f"{HUB_DATASET}@{HUB_COMMIT}", ["data/train.jsonl"], LINES)
+        assert told() == [f"{HUB_DATASET}@{HUB_COMMIT}", ["data/train.jsonl"], LINES, "MIT"]
         assert told() == LINES
         answers = []
         for step in ("same", "changed", "gone", "away"):
@@ -307,9 +310,10 @@ def test_dataset_of_the_hub_is_pinned_at_its_commit(tmp_path: Path) -> None:
             process.stdin.write("go\n")
             process.stdin.flush()
             answers.append(told())
-        out, err = process.communicate(timeout=120)
-    assert answers == ["", "data/train.jsonl changed", "data/train.jsonl gone", "SourceUnreachable"], err
-    assert json.loads(out) == "SourceUnreachable"
+        answers.append(told())
+        process.communicate(timeout=120)
+    unreachable = "SourceUnreachable"
+    assert answers == ["", "data/train.jsonl changed", "data/train.jsonl gone", unreachable, unreachable]
 
 
 def test_shared_folder_of_this_machine(tmp_path: Path) -> None:

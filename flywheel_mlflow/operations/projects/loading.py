@@ -54,8 +54,8 @@ class LoadedInterface:
         from flywheel_mlflow import records
         from flywheel_mlflow.records.reading import reader_for
 
-        for file in records.find_files(self.path, self._format()):
-            for batch in reader_for(file, self._format()).batches():
+        for file in records.find_files(self.path, self.data_format()):
+            for batch in reader_for(file, self.data_format()).batches():
                 yield from batch
 
     def to_arrow(self) -> pa.Table:
@@ -68,16 +68,15 @@ class LoadedInterface:
         import pyarrow as pa
 
         from flywheel_mlflow import records
+        from flywheel_mlflow.records.hugging_face import table_of
         from flywheel_mlflow.records.parquet import open_parquet
 
         try:
-            if self._format() == "parquet":
+            if self.data_format() == "parquet":
                 files = records.find_files(self.path, "parquet")
                 tables = [open_parquet(file.path).read() for file in files]
                 return pa.concat_tables(tables, promote_options="permissive")
-            rows = list(self.iter_records())
-            columns = dict.fromkeys(name for row in rows for name in row)
-            return pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns})
+            return table_of(self.iter_records())
         except (pa.ArrowException, OSError, TypeError, ValueError, OverflowError) as error:
             raise RecordError(
                 f"the records fit no table: {str(error)[:200]}",
@@ -102,7 +101,26 @@ class LoadedInterface:
             raise ImportError("to_polars() needs Polars, which is not installed: pip install polars") from error
         return polars.from_arrow(self.to_arrow())
 
-    def _format(self) -> str:
+    def to_hf(self, *, streaming: bool = False) -> Any:
+        """All records as a ``datasets.Dataset``, or a ``DatasetDict`` where they name their splits.
+
+        ``streaming`` makes it an ``IterableDataset``, read as it is asked for. A data set that was logged as one comes
+        back with its features: labels, pictures, sounds.
+
+        Raises:
+            InputError: opaque data, or the library ``datasets`` is not installed.
+            RecordError: a file that cannot be read, or a field with values of several kinds (streaming takes those).
+        """
+        from flywheel_mlflow.records.hugging_face import to_dataset
+
+        return to_dataset(self.path, self.data_format(), streaming=streaming)
+
+    def data_format(self) -> str:
+        """``parquet`` or ``jsonl``.
+
+        Raises:
+            InputError: opaque data.
+        """
         kind = data_format(self.path, self.version.rows)
         if kind == "opaque":
             raise InputError(

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from flywheel_mlflow.base.addresses import is_address
 from flywheel_mlflow.base.canonical import document_json, short_digest
 from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.base.settings import read_settings
@@ -31,10 +30,11 @@ from flywheel_mlflow.feedback.tasks import Task
 from flywheel_mlflow.operations.printable import Printable
 from flywheel_mlflow.operations.projects.code_version import code_version_of
 from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
+from flywheel_mlflow.operations.projects.interface_data import given_data
 from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
 from flywheel_mlflow.operations.projects.run_inputs import find_input
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.promises.contract import Contract, InterfaceOut
+from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records import DataFile, Measurement
@@ -121,6 +121,7 @@ class ProjectRun(MlflowNames):
         self._places: dict[ConsumedInterface, str] = {}
         self._activates = activates
         self._active: ActiveRun | None = None
+        self._scratch = contextlib.ExitStack()
 
     @property
     def run_id(self) -> str:
@@ -143,16 +144,17 @@ class ProjectRun(MlflowNames):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            try:
-                if self._active is not None:
-                    self._active.end("FINISHED")
-                self._finish()
-                return
-            except BaseException as late:
-                self._fail(late)
-                raise
-        self._fail(error)
+        with self._scratch:
+            if error is None:
+                try:
+                    if self._active is not None:
+                        self._active.end("FINISHED")
+                    self._finish()
+                    return
+                except BaseException as late:
+                    self._fail(late)
+                    raise
+            self._fail(error)
 
     def log_document(self, document: Mapping[str, Any], *, place: str = "the metrics document") -> None:
         """Log a nested metrics document, or what ``results.metrics_format`` says it is.
@@ -211,9 +213,19 @@ class ProjectRun(MlflowNames):
         self._gathering.add_failures(kpi, failures, interface)
 
     def log_interface(
-        self, name: str, path: str | Path, *, card: str | Path | None = None, by_reference: bool = False
+        self,
+        name: str,
+        path: str | Path | Any,
+        *,
+        card: str | Path | None = None,
+        by_reference: bool = False,
+        media: str | Path | None = None,
     ) -> InterfaceVersion:
         """Measure the data of a promised interface, and log this version of it.
+
+        ``path`` is a file or folder, or a data set of Hugging Face (``Dataset``, ``DatasetDict``, ``IterableDataset``),
+        which is written as Parquet with its features; its splits become the field ``split``. Files that it only names
+        are taken from the folder ``media``.
 
         Data ``by_reference`` stay where they are: at an address (``s3://bucket/folder``, ``https://host/file``,
         ``hf://datasets/owner/name/folder``) or at a path that consumers share. They are measured there; the run keeps a
@@ -230,38 +242,21 @@ class ProjectRun(MlflowNames):
         promise = self.contract.interface(name)
         if promise is None:
             raise UnknownName("interface", name, [item.name for item in self.contract.interfaces_out])
-        if by_reference:
-            return self._log_reference(promise, path, card)
-        if is_address(str(path)):
-            raise InputError(
-                f"the data of {name} lie at an address, not on this machine",
-                hint="log_interface(..., by_reference=True) leaves them there; or download them first",
-            )
-        place = Path(path)
-        files = records.find_files(place, promise.format)
-        measured = records.measure(place, promise, card=card, progress=self._progress)
-        inside = "" if place.is_dir() else f"/{place.name}"
-        version = measured.interface_version(f"runs:/{self.run_id}/{DATA_FOLDER}/{name}{inside}")
+        given = given_data(promise, path, by_reference=by_reference, media=media, scratch=self._scratch)
+        data = given if isinstance(given, Path) else given.data
+        files = records.find_files(given, promise.format) if isinstance(given, Path) else ()
+        lying = None if isinstance(given, Path) else given.card
+        measured = records.measure(data, promise, card=card or lying, progress=self._progress)
+        if isinstance(given, Path):
+            self._data[name], self._files[name] = given, files
+            place = f"{DATA_FOLDER}/{name}" if given.is_dir() else f"{DATA_FOLDER}/{name}/{given.name}"
+        else:
+            self._manifests[name] = given.manifest(name, {file.name: file.digest for file in measured.files})
+            place = self._manifests[name].place
+        version = measured.interface_version(f"runs:/{self.run_id}/{place}")
         self._gathering.add_interface(version)
         self._gathering.add_checks(measured.checks)
-        self._data[name] = place
-        self._files[name] = files
         self._measured[name] = measured
-        return version
-
-    def _log_reference(self, promise: InterfaceOut, place: str | Path, card: str | Path | None) -> InterfaceVersion:
-        from flywheel_mlflow import records
-        from flywheel_mlflow.records.references import manifest_of, refer
-
-        found = refer(place, promise.format)
-        measured = records.measure(found.data, promise, card=card or found.card, progress=self._progress)
-        digests = {file.name: file.digest for file in measured.files}
-        manifest = manifest_of(promise.name, found.address, found.data, digests)
-        version = measured.interface_version(f"runs:/{self.run_id}/{manifest.place}")
-        self._gathering.add_interface(version)
-        self._gathering.add_checks(measured.checks)
-        self._manifests[manifest.place.removeprefix(f"{OWN_FOLDER}/")] = manifest
-        self._measured[promise.name] = measured
         return version
 
     def log_input(self, name: str, *, digest: str | None = None, release: str | None = None) -> InterfaceVersion:
@@ -394,7 +389,7 @@ class ProjectRun(MlflowNames):
                 documents[f"cards/{name}.json"] = measured.card
             elif measured.licences:
                 documents[f"cards/{name}.licences.json"] = measured.licences
-        documents |= self._manifests
+        documents |= {item.place.removeprefix(f"{OWN_FOLDER}/"): item for item in self._manifests.values()}
         for place, document in documents.items():
             target = folder / place
             target.parent.mkdir(parents=True, exist_ok=True)

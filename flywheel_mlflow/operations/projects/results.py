@@ -133,8 +133,9 @@ def _referred(path: Path) -> str:
 
 
 def _card_beside(folder: Path, name: str) -> Path | None:
-    card = _inside(folder, f"{name}.card.json")
-    return card if card.is_file() else None
+    """The data card of an interface: ``NAME.card.json``, or ``NAME.card.md`` as Hugging Face has them."""
+    cards = (_inside(folder, f"{name}.card{suffix}") for suffix in (".json", ".md"))
+    return next((card for card in cards if card.is_file()), None)
 
 
 def _the_file(folder: Path, name: str) -> Path:
