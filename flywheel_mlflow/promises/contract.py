@@ -140,6 +140,11 @@ class InterfaceOut(Strict):
     group_key: FieldPath | None = Field(
         default=None, description="The field whose values must not appear in two splits (an article, a seed, a page)."
     )
+    media: tuple[FieldPath, ...] = Field(
+        default=(),
+        description="Fields that name files in the interface's folder: a path, an object with path and, where it "
+        "states them, sha256 and size, or a list of such. Every one is followed.",
+    )
     required: Flag = Field(default=True, description="A run without a version of it leaves the project not consumable.")
     consumers: Literal["any"] | tuple[Identifier, ...] = Field(
         default="any", description="The projects that may consume it."
@@ -149,8 +154,8 @@ class InterfaceOut(Strict):
     def _opaque_is_opaque(self) -> Self:
         if (self.format == "opaque") != (self.record_schema == "opaque"):
             raise ValueError("format opaque and schema opaque go together")
-        if self.format == "opaque" and (self.fields or self.group_key):
-            raise ValueError("an opaque interface has no fields and no group key")
+        if self.format == "opaque" and (self.fields or self.group_key or self.media):
+            raise ValueError("an opaque interface has no fields, no group key and no media")
         return self
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flywheel_mlflow.evidence.runs import FieldType
 from flywheel_mlflow.records.reading import reader_for
 from flywheel_mlflow.records.schema_tree import MAX_FIELDS
-from flywheel_mlflow.records.sources import DataFile, find_files
+from flywheel_mlflow.records.sources import DataFile, record_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +64,7 @@ def learn_data(path: Path, data_format: str) -> LearntData:
     """
     if data_format not in _LEARN:
         return LearntData((), ())
-    fields, splits = _LEARN[data_format](find_files(path, data_format))
+    fields, splits = _LEARN[data_format](record_files(path, data_format))
     known = splits - {None}
     is_split = known and len(known) <= MAX_SPLITS and all(isinstance(item, str) for item in known)
     return LearntData(fields, tuple(sorted(known)) if is_split else ())

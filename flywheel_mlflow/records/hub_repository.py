@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from flywheel_mlflow.base.errors import InputError
-from flywheel_mlflow.records.hugging_face import SPLIT, UNSPLIT, is_records, split_files, split_name
+from flywheel_mlflow.records.hugging_face import SPLIT, UNSPLIT, split_files, split_name
 from flywheel_mlflow.records.parquet import open_parquet
-from flywheel_mlflow.records.sources import DataFile, find_files
+from flywheel_mlflow.records.sources import DataFile, find_files, is_records
 
 DATA = "data"
 #: More splits than that are no splits but a field of that name.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flywheel_mlflow.base.errors import InputError, RecordError
 from flywheel_mlflow.records.parquet import open_parquet
 from flywheel_mlflow.records.reading import reader_for
-from flywheel_mlflow.records.sources import DataFile, find_files
+from flywheel_mlflow.records.sources import DataFile, record_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -171,7 +171,7 @@ def to_dataset(path: Path, data_format: str, *, streaming: bool) -> Any:
     Raises:
         RecordError: a file that cannot be read, or fields whose values are of several kinds (streaming takes those).
     """
-    files = [file for file in find_files(path, "opaque") if is_records(file.name)]
+    files = list(record_files(path, data_format))
     if data_format == "parquet":
         return _from_parquet(files, streaming=streaming)
     splits = _splits_of(files)
@@ -209,11 +209,6 @@ def _filter_of(values: set[str | None]) -> Any:
 
 def _is_of(split: str, record: Mapping[str, Any]) -> bool:
     return split_name(record.get(SPLIT)) == split
-
-
-def is_records(name: str) -> bool:
-    """Whether a file of an interface holds records, by its name; others are media."""
-    return name.lower().endswith((".jsonl", ".ndjson", ".json", ".parquet", ".pq"))
 
 
 def split_files(files: Iterable[DataFile]) -> dict[str, list[DataFile]] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,10 +22,11 @@ from flywheel_mlflow.records.checks import (
     duplicates_of,
 )
 from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashes
+from flywheel_mlflow.records.media import check_media
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.profiling import ProfileBuilder
 from flywheel_mlflow.records.reading import reader_for
-from flywheel_mlflow.records.sources import Data, OpenedFile, data_at, file_digest, joint_digest
+from flywheel_mlflow.records.sources import Data, OpenedFile, data_at, file_digest, is_records, joint_digest
 
 Progress = Callable[[int], None]
 
@@ -104,12 +105,15 @@ def measure(
         DocumentError: a faulty data card.
         StorageError: the system refuses to read.
     """
-    data = path if isinstance(path, Data) else data_at(Path(path), spec.format)
+    data = path if isinstance(path, Data) else data_at(Path(path), spec.format, media=bool(spec.media))
     known_card = _card(card, None if isinstance(path, Data) else Path(path))
     if spec.record_schema == "opaque":
         return _opaque(spec, data, known_card)
     engine = _Engine(spec, spec.record_schema, known_card)
-    files = tuple(engine.read(file, progress) for file in data.files)
+    with_records = [file for file in data.files if not spec.media or is_records(file.name, spec.format)]
+    media = {file.name: _measured(file) for file in data.files if file not in with_records}
+    read = {file.name: engine.read(file, progress) for file in with_records}
+    files = tuple((read | media)[file.name] for file in data.files)
     if engine.rows == 0:
         raise RecordError(
             "the data hold no record", where=data.place, hint="write the records, then log the interface again"
@@ -124,7 +128,7 @@ def measure(
         version=version,
         files=files,
         profile=engine.profile.result(),
-        checks=tuple(check.result() for check in engine.checks),
+        checks=(*(check.result() for check in engine.checks), *_media_checks(spec, data, with_records, media)),
         card=known_card,
         fingerprints=unique_hashes(engine.duplicates.hashes()),
         licences=engine.origin.licences,
@@ -177,14 +181,27 @@ def _card(card: DataCard | Path | str | None, data: Path | None) -> DataCard | N
 
 
 def _opaque(spec: InterfaceOut, data: Data, card: DataCard | None) -> Measurement:
-    files = []
-    for file in data.files:
-        files.append(MeasuredFile(file.name, file.size, file_digest(file)))
-        file.check_unchanged()
+    files = [_measured(file) for file in data.files]
     version = VersionFields(None, _size(files), _digest(data, files), (), digest_of(()))
     return Measurement(
         spec.name, spec.format, version, tuple(files), None, (), card, fingerprints=unique_hashes(as_hashes(b""))
     )
+
+
+def _measured(file: OpenedFile) -> MeasuredFile:
+    """A file that is not looked into."""
+    found = MeasuredFile(file.name, file.size, file_digest(file))
+    file.check_unchanged()
+    return found
+
+
+def _media_checks(
+    spec: InterfaceOut, data: Data, with_records: Sequence[OpenedFile], media: Mapping[str, MeasuredFile]
+) -> tuple[Check, ...]:
+    if not spec.media:
+        return ()
+    known = {name: (file.size, file.digest) for name, file in media.items()}
+    return (check_media(spec, with_records, known, single=data.single),)
 
 
 def _size(files: tuple[MeasuredFile, ...] | list[MeasuredFile]) -> int:

@@ -22,7 +22,7 @@ from flywheel_mlflow.base.addresses import checked_address, is_address, name_in
 from flywheel_mlflow.base.canonical import document_json, sha256_text, short_digest
 from flywheel_mlflow.base.documents import Document, faults_of, parse_json
 from flywheel_mlflow.base.errors import DocumentError, InputError, Refused, SourceGone, StorageError
-from flywheel_mlflow.base.names import Identifier, unshowable
+from flywheel_mlflow.base.names import Identifier
 from flywheel_mlflow.promises.contract import Flag, Strict
 from flywheel_mlflow.records.cards import DataCard, card_from_json
 from flywheel_mlflow.records.filesystems import Found, find, open_file, pinned, reading
@@ -31,10 +31,11 @@ from flywheel_mlflow.records.sources import (
     BLOCK_BYTES,
     CARD_FILE,
     Data,
-    check_suffix,
+    check_suffixes,
     data_at,
     is_data,
     joint_digest,
+    path_fault,
 )
 
 RUNS = "runs:/"
@@ -125,9 +126,8 @@ class _Reading(io.RawIOBase):
 
 
 def _file_name(value: str) -> str:
-    parts = value.split("/")
-    if any(part in ("", ".", "..") for part in parts) or "\\" in value or next(unshowable(value), None):
-        raise ValueError("must be a path below the data's folder, without '..'")
+    if fault := path_fault(value):
+        raise ValueError(fault)
     return value
 
 
@@ -227,8 +227,8 @@ class Referenced:
         return Manifest(interface=interface, address=self.address, single=self.data.single, files=tuple(files))
 
 
-def refer(place: str | Path, data_format: str) -> Referenced:
-    """The data at an address, or at a path of this machine, that are to stay there.
+def refer(place: str | Path, data_format: str, *, media: bool = False) -> Referenced:
+    """The data at an address, or at a path of this machine, that are to stay there; ``media`` as of ``find_files``.
 
     Raises:
         InputError: an address that is not taken, nothing there, or files of another format.
@@ -236,10 +236,10 @@ def refer(place: str | Path, data_format: str) -> Referenced:
     """
     if not is_address(str(place)):
         path = Path(place).absolute()
-        return Referenced(checked_address(path.as_uri(), local=True), data_at(path, data_format))
+        return Referenced(checked_address(path.as_uri(), local=True), data_at(path, data_format, media=media))
     checked = checked_address(str(place), local=True)
     if checked.startswith("file://"):
-        return refer(unquote(checked.removeprefix("file://")), data_format)
+        return refer(unquote(checked.removeprefix("file://")), data_format, media=media)
     try:
         address = pinned(checked)
         found = find(address)
@@ -255,8 +255,7 @@ def refer(place: str | Path, data_format: str) -> Referenced:
     )
     if not files:
         raise InputError("the folder holds no data file", where=address, hint="name the folder with the data")
-    for file in files:
-        check_suffix(file, data_format)
+    check_suffixes(files, data_format, media=media)
     return Referenced(address, Data(files, single=False, place=address), _card(address, found))
 
 

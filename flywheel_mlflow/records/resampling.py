@@ -9,7 +9,7 @@ from flywheel_mlflow.records.batches import BatchMaker
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.profiling import ProfileBuilder
 from flywheel_mlflow.records.reading import reader_for
-from flywheel_mlflow.records.sources import find_files
+from flywheel_mlflow.records.sources import record_files
 
 #: Rows kept of each interface when whole data are read: shifts of 0.02 standard deviations show, and ten signals
 #: of one interface take about 100 MB.
@@ -28,7 +28,7 @@ def profile_of_data(path: Path, spec: InterfaceOut, *, sample_size: int = FULL_S
         BatchMaker(spec.name, spec.record_schema),
         ProfileBuilder(spec.record_schema, sample_size=sample_size),
     )
-    for file in find_files(path, spec.format):
+    for file in record_files(path, spec.format):
         row = 0
         reader = reader_for(file, spec.format)
         for records in reader.batches():

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Protocol
 
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.errors import InputError, StorageError
+from flywheel_mlflow.base.names import unshowable
 
 #: Bytes read at once: large enough that the calls cost nothing, small beside the memory limit.
 BLOCK_BYTES = 1 << 20
@@ -99,9 +100,9 @@ class Data:
     place: str
 
 
-def data_at(path: Path, data_format: str) -> Data:
-    """The data at a path of this machine; errors are those of :func:`find_files`."""
-    return Data(find_files(path, data_format), single=not path.is_dir(), place=str(path))
+def data_at(path: Path, data_format: str, *, media: bool = False) -> Data:
+    """The data at a path of this machine; arguments and errors are those of :func:`find_files`."""
+    return Data(find_files(path, data_format, media=media), single=not path.is_dir(), place=str(path))
 
 
 def _state(path: Path) -> tuple[int, int, int]:
@@ -112,8 +113,8 @@ def _state(path: Path) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def find_files(path: Path, data_format: str) -> tuple[DataFile, ...]:
-    """The data files at ``path``, sorted by relative name.
+def find_files(path: Path, data_format: str, *, media: bool = False) -> tuple[DataFile, ...]:
+    """The data files at ``path``, sorted by relative name; with ``media`` also files of a folder that are no records.
 
     A file stands for itself. Of a directory every file below it counts, except hidden ones, names
     that begin with ``_`` (the marks of a writer such as ``_SUCCESS``) and the card ``card.json``
@@ -146,8 +147,7 @@ def find_files(path: Path, data_format: str) -> tuple[DataFile, ...]:
             where=str(path),
             hint="hidden files, names beginning with '_' and card.json are not data",
         )
-    for file in files:
-        check_suffix(file, data_format)
+    check_suffixes(files, data_format, media=media)
     return files
 
 
@@ -221,6 +221,44 @@ def check_suffix(file: OpenedFile, data_format: str) -> None:
             where=file.place,
             hint="remove the file from the directory, or begin its name with '_' if it is not data",
         )
+
+
+def check_suffixes(files: Sequence[OpenedFile], data_format: str, *, media: bool) -> None:
+    """Refuses files of a folder that do not end as the contract's format says, with ``media`` only if none does.
+
+    Raises:
+        InputError: one ends otherwise, or none as it should.
+    """
+    if media and any(is_records(file.name, data_format) for file in files):
+        return
+    for file in files:
+        check_suffix(file, data_format)
+
+
+def is_records(name: str, data_format: str = "") -> bool:
+    """Whether a file of a folder holds records of a format, or of any, by its name."""
+    suffixes = _SUFFIXES.get(data_format) or tuple(suffix for known in _SUFFIXES.values() for suffix in known)
+    return name.lower().endswith(suffixes)
+
+
+def record_files(path: Path, data_format: str) -> tuple[DataFile, ...]:
+    """The files at a path that hold records; a folder may hold the files that these name beside them.
+
+    Raises:
+        InputError, StorageError: as :func:`find_files`.
+    """
+    files = find_files(path, data_format, media=True)
+    if not path.is_dir() or data_format not in _SUFFIXES:
+        return files
+    return tuple(file for file in files if is_records(file.name, data_format))
+
+
+def path_fault(name: str) -> str | None:
+    """Why a name is no path below a folder; None when it is one."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\\" in name or next(unshowable(name), None):
+        return "must be a path below the data's folder, without '..'"
+    return None
 
 
 def file_digest(file: OpenedFile) -> str:

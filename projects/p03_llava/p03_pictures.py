@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,9 +39,9 @@ CHART_MAXIMUM = 120
 BAR_WIDTH, BAR_PITCH = 22, 34
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Picture:
-    """A drawn scene: ``pixels`` have shape (height, width, 3); ``sha256`` is over them, row by row."""
+    """A drawn scene: ``pixels`` have shape (height, width, 3)."""
 
     scene: Mapping[str, Any]
     pixels: Pixels
@@ -55,14 +57,31 @@ class Picture:
         return str(self.scene["type"])
 
     @property
-    def sha256(self) -> str:
-        """The digest of the pixels, the same whatever file format they are stored in."""
-        return hashlib.sha256(self.pixels.tobytes()).hexdigest()
+    def path(self) -> str:
+        """Where its file lies in the interface's folder."""
+        return f"pictures/{self.id}.png"
+
+    @cached_property
+    def png(self) -> bytes:
+        """The picture as a PNG file."""
+        from PIL import Image
+
+        stream = io.BytesIO()
+        Image.fromarray(self.pixels).save(stream, "PNG")
+        return stream.getvalue()
 
     def reference(self) -> dict[str, Any]:
-        """What a record says of its picture."""
+        """What a record says of its picture; ``pixels_sha256`` is the same whatever file format they are stored in."""
         height, width, _ = self.pixels.shape
-        return {"id": self.id, "sha256": self.sha256, "width": width, "height": height}
+        return {
+            "id": self.id,
+            "path": self.path,
+            "sha256": hashlib.sha256(self.png).hexdigest(),
+            "size": len(self.png),
+            "pixels_sha256": hashlib.sha256(self.pixels.tobytes()).hexdigest(),
+            "width": width,
+            "height": height,
+        }
 
 
 def draw(scene: Mapping[str, Any]) -> Picture:

@@ -78,7 +78,7 @@ def data_card(drafted: int, audited: int, final: int) -> dict[str, Any]:
     return {
         "format_version": 1,
         "title": "Image instruction samples with grounding",
-        "description": "Questions and answers about drawn pictures, named by id and digest of their pixels.",
+        "description": "Questions and answers about drawn pictures, which lie beside them.",
         "source": "scenes.jsonl of this project, drawn by its pipeline",
         "licence": "CC0-1.0",
         "filters": [
@@ -99,7 +99,6 @@ def data_card(drafted: int, audited: int, final: int) -> dict[str, Any]:
         ],
         "hazards": [
             "drawn pictures of six colours and three shapes: nothing about photographs follows from them",
-            "pictures are drawn anew from scenes.jsonl; the digest in each record says whether they are the same",
         ],
     }
 

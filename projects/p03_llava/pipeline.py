@@ -118,7 +118,8 @@ def build(work: Workspace) -> None:
     records = [as_record(sample, pictures, keep_box=keep_box) for sample in final]
     manifest = manifest_of(final)
     card = data_card(len(drafts), len(audited), len(final))
-    written = work.write_records("multimodal_sft", records, card=card)
+    shown = {pictures[asset].path: pictures[asset].png for sample in final for asset in sample.assets}
+    written = work.write_records("multimodal_sft", records, card=card, media=shown)
     work.log_document(document(pictures, drafts, flags, final, manifest, private))
     log_checks(work, auditor, final, records, manifest, written)
     regressed = regressed_inputs(work, {"privacy_controls": controls_file})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,8 +129,17 @@ def kept_frames(shot: Shot) -> list[int]:
 
 
 def frame_path(shot: Shot, frame: int) -> str:
-    """Where a frame of a shot lies below the folder of frames."""
+    """Where a frame of a shot lies in the interface's folder."""
     return f"frames/{shot.id}/f{frame:04d}.png"
+
+
+def frame_png(shot: Shot, frame: int) -> bytes:
+    """A frame of a shot as a PNG file."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(shot.video.frames[frame]).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
 
 
 def as_record(shot: Shot, split: str, *, delay_s: float = 0.0) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from p14_frames import Video, render
 from p14_measure import find_shots
 from p14_report import data_card, document, log_checks
-from p14_shots import Shot, as_record, measured_shots
+from p14_shots import Shot, as_record, frame_path, frame_png, kept_frames, measured_shots
 
 from flywheel_mlflow.pipelines import Workspace, main, read_jsonl
 
@@ -46,7 +46,8 @@ def build(work: Workspace) -> None:
     split_of = split_videos(work, videos)
     delay = LATE_S if work.fault == "late_times" else 0.0
     records = [as_record(shot, split_of[shot.video.id], delay_s=delay) for shot in final]
-    work.write_records("video_shots", records, card=data_card(shots, reasons))
+    frames = {frame_path(shot, number): frame_png(shot, number) for shot in final for number in kept_frames(shot)}
+    work.write_records("video_shots", records, card=data_card(shots, reasons), media=frames)
     work.log_document(document(work, videos, shots, reasons, final, records))
     log_checks(work, videos, shots, records)
 

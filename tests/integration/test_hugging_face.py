@@ -37,7 +37,15 @@ FEATURES = datasets.Features(
 )
 WITH_SPLIT = datasets.Features({**FEATURES, "split": datasets.Value("string")})
 LINES = "".join(
-    json.dumps({"id": f"r{number}", "content": f"text {number}", "split": "held out" if number > 3 else "train"}) + "\n"
+    json.dumps(
+        {
+            "id": f"r{number}",
+            "content": f"text {number}",
+            "picture": "pictures/1.png",
+            "split": "held out" if number > 3 else "train",
+        }
+    )
+    + "\n"
     for number in range(6)
 )
 
@@ -84,11 +92,11 @@ def _written(dataset: Any, folder: Path, **more: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def released(migrated_template: Path, tmp_path_factory: pytest.TempPathFactory) -> ReleasesBench:
-    """Release 1 holds a data set with splits (p01), and records in JSONL (p02)."""
+    """Release 1 holds a data set with splits (p01), and records in JSONL that name a picture (p02)."""
     folder = tmp_path_factory.mktemp("hub")
-    outputs = {
+    outputs: dict[str, dict[str, object]] = {
         "p01": {"name": "pictures", "title": "Pictures with questions", "format": "parquet", "schema": "free"},
-        "p02": {"name": "texts", "title": "Texts", "format": "jsonl", "schema": "free"},
+        "p02": {"name": "texts", "title": "Texts", "format": "jsonl", "schema": "free", "media": ["picture"]},
     }
     contracts = {
         name: contract_document(name, interfaces_out=[output | {"fields": ["id"]}]) for name, output in outputs.items()
@@ -105,7 +113,9 @@ def released(migrated_template: Path, tmp_path_factory: pytest.TempPathFactory) 
     blueprint = releases_blueprint() | {"name": fresh_name()}
     root = write_flywheel(folder / "flywheel", blueprint=blueprint, contracts=contracts)
     bench = ReleasesBench(bench_on(load_flywheel(root), copy_store(migrated_template, folder / "store").uri))
-    (folder / "texts.jsonl").write_text(LINES)
+    (folder / "texts" / "pictures").mkdir(parents=True)
+    (folder / "texts" / "texts.jsonl").write_text(LINES)
+    (folder / "texts" / "pictures" / "1.png").write_bytes(_picture(1)["bytes"])
     card = {
         "title": "Pictures | drawn",
         "source": "drawn by hand",
@@ -114,7 +124,7 @@ def released(migrated_template: Path, tmp_path_factory: pytest.TempPathFactory) 
         "hazards": ["only <b>red</b>"],
     }
     (folder / "card.json").write_text(json.dumps(card))
-    for project, name, data in (("p01", "pictures", SPLITS), ("p02", "texts", folder / "texts.jsonl")):
+    for project, name, data in (("p01", "pictures", SPLITS), ("p02", "texts", folder / "texts")):
         with ProjectRun(bench.bench.flywheel, project, 1, bench.bench.tracking) as run:
             run.log_document({"quality": 0.9})
             run.log_check("ready", True)
@@ -141,6 +151,21 @@ def test_data_set_comes_back_with_its_features(released: ReleasesBench, streamin
     assert first["picture"].getpixel((0, 0)) == (10, 0, 0)
     assert [picture.getpixel((0, 0))[0] for picture in first["more"]] == [10, 110]
     assert first["sound"]["bytes"] == b"RIFF10"
+
+
+def test_files_that_records_name_come_with_them(released: ReleasesBench, tmp_path: Path) -> None:
+    """`load` and `pull` give the pictures that records name; a name that leads out of the folder gives nothing."""
+    loaded = _loaded(released, "texts")
+    named = [record["picture"] for record in loaded.iter_records()]
+    assert loaded.media_path(named[0]).read_bytes() == _picture(1)["bytes"]
+    assert loaded.to_arrow().num_rows == 6
+    for name in ("../texts/pictures/1.png", "/etc/passwd", "pictures", "pictures/2.png", "", "."):
+        with pytest.raises(InputError, match="no file"):
+            loaded.media_path(name)
+    told = released.command("pull", "texts", "--at", "1", "--out", tmp_path)
+    assert told.code == 0, told.err
+    (picture,) = tmp_path.glob("texts/**/pictures/1.png")
+    assert picture.read_bytes() == _picture(1)["bytes"]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -179,6 +204,7 @@ def test_pulled_folder_is_opened_by_hugging_face(released: ReleasesBench, tmp_pa
     assert (pulled.path / "data" / "train.jsonl").read_text() + (
         pulled.path / "data" / "held_out.jsonl"
     ).read_text() == LINES
+    assert (pulled.path / texts["held_out"][0]["picture"]).read_bytes() == _picture(1)["bytes"]
     with pytest.raises(InputError, match="unknown format"):
         flywheel_mlflow.pull("texts", tmp_path, format="csv", flywheel=released.name, tracking_uri=released.bench.uri)
 

@@ -20,27 +20,29 @@ if TYPE_CHECKING:
 def data_format(path: Path, rows: int | None) -> str:
     """``jsonl`` or ``parquet`` by the names of the files at ``path``; ``opaque`` where nobody counted records."""
     from flywheel_mlflow import records
+    from flywheel_mlflow.records.sources import is_records
 
     if rows is None:
         return "opaque"
-    names = [file.name.lower() for file in records.find_files(path, "opaque")]
-    return "parquet" if all(name.endswith((".parquet", ".pq")) for name in names) else "jsonl"
+    named = [file.name for file in records.find_files(path, "opaque") if is_records(file.name)]
+    return "parquet" if named and all(is_records(name, "parquet") for name in named) else "jsonl"
 
 
 def write_croissant(tracking: Tracking, found: Resolved, path: Path, origin: Provenance, folder: Path) -> Path:
     """Write ``croissant.json`` into the ``folder`` below which the data at ``path`` lie; where it is.
 
+    Files that records name are none of its files: they lie beside them, by the paths in the records.
+
     Raises:
         RecordError: data that are cut, or no records. StorageError: the folder cannot be written. ServerError.
     """
-    from flywheel_mlflow import records
     from flywheel_mlflow.records.croissant import CROISSANT_FILE, to_croissant
     from flywheel_mlflow.records.data_fields import learn_data
     from flywheel_mlflow.records.measuring import MeasuredFile
-    from flywheel_mlflow.records.sources import file_digest
+    from flywheel_mlflow.records.sources import file_digest, record_files
 
     kind = data_format(path, found.rows)
-    files = records.find_files(path, kind)
+    files = record_files(path, kind)
     root = (path if path.is_dir() else path.parent).relative_to(folder)
     learnt = learn_data(path, kind)
     document = to_croissant(

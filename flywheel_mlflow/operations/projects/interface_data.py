@@ -46,7 +46,7 @@ def given_data(
         folder.mkdir()
         return write_dataset(place, folder, media=Path(media) if media is not None else None)
     if by_reference:
-        return refer(place, promise.format)
+        return refer(place, promise.format, media=bool(promise.media))
     if is_address(str(place)):
         raise InputError(
             f"the data of {promise.name} lie at an address, not on this machine",

@@ -51,10 +51,10 @@ class LoadedInterface:
             InputError: opaque data, which hold no records that are known.
             RecordError: a file that cannot be read as records.
         """
-        from flywheel_mlflow import records
         from flywheel_mlflow.records.reading import reader_for
+        from flywheel_mlflow.records.sources import record_files
 
-        for file in records.find_files(self.path, self.data_format()):
+        for file in record_files(self.path, self.data_format()):
             for batch in reader_for(file, self.data_format()).batches():
                 yield from batch
 
@@ -67,14 +67,13 @@ class LoadedInterface:
         """
         import pyarrow as pa
 
-        from flywheel_mlflow import records
         from flywheel_mlflow.records.hugging_face import table_of
         from flywheel_mlflow.records.parquet import open_parquet
+        from flywheel_mlflow.records.sources import record_files
 
         try:
             if self.data_format() == "parquet":
-                files = records.find_files(self.path, "parquet")
-                tables = [open_parquet(file.path).read() for file in files]
+                tables = [open_parquet(file.path).read() for file in record_files(self.path, "parquet")]
                 return pa.concat_tables(tables, promote_options="permissive")
             return table_of(self.iter_records())
         except (pa.ArrowException, OSError, TypeError, ValueError, OverflowError) as error:
@@ -129,6 +128,24 @@ class LoadedInterface:
                 hint="read the files at `path` with what made them",
             )
         return kind
+
+    def media_path(self, name: str) -> Path:
+        """The file that a record names, a picture say, on this machine.
+
+        Raises:
+            InputError: a name that leads out of the interface's folder, or no such file in it.
+        """
+        from flywheel_mlflow.records.sources import path_fault
+
+        path = self.path / name
+        inside = self.path.is_dir() and path_fault(name) is None and path.resolve().is_relative_to(self.path.resolve())
+        if not inside or not path.is_file():
+            raise InputError(
+                f"there is no file {name[:200]!r} in {self.version.interface}",
+                where=str(self.path),
+                hint="its contract says under `media` which fields of the records name files",
+            )
+        return path
 
 
 @dataclass(frozen=True, slots=True)

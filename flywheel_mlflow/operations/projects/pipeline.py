@@ -162,21 +162,40 @@ class Workspace:
 
     def read_input(self, name: str) -> list[dict[str, Any]] | None:
         """The records of an input interface in JSONL; None when an optional one has no version."""
-        path = self.input_path(name)
-        return None if path is None else list(read_jsonl(path))
+        from flywheel_mlflow.records.sources import record_files
 
-    def write_records(self, name: str, records: Iterable[Mapping[str, Any]], *, card: Mapping[str, Any]) -> int:
-        """Write the records of an interface as JSONL with its data card, and log the version; how many."""
-        path = self.folder / "interfaces" / f"{name}.jsonl"
+        path = self.input_path(name)
+        if path is None:
+            return None
+        return [record for file in record_files(path, "jsonl") for record in read_jsonl(file.path)]
+
+    def write_records(
+        self,
+        name: str,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        card: Mapping[str, Any],
+        media: Mapping[str, bytes] | None = None,
+    ) -> int:
+        """Write the records of an interface as JSONL with its data card, and log the version; how many.
+
+        With ``media``, the files that the records name by their names, it is a folder of these and ``NAME.jsonl``.
+        """
+        home = self.folder / "interfaces"
+        path = (home / name if media is not None else home) / f"{name}.jsonl"
+        for named, content in (media or {}).items():
+            target = path.parent / named
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
         path.parent.mkdir(parents=True, exist_ok=True)
         count = 0
         with path.open("w", encoding="utf-8") as stream:
             for record in records:
                 stream.write(canonical_json(record) + "\n")
                 count += 1
-        place = path.with_name(f"{name}.card.json")
+        place = home / f"{name}.card.json"
         place.write_text(document_json(card), encoding="utf-8")
-        self.run.log_interface(name, path, card=place)
+        self.run.log_interface(name, path if media is None else path.parent, card=place)
         return count
 
     def write_document(self, name: str, document: Any) -> None:

@@ -244,7 +244,7 @@ class ProjectRun(MlflowNames):
             raise UnknownName("interface", name, [item.name for item in self.contract.interfaces_out])
         given = given_data(promise, path, by_reference=by_reference, media=media, scratch=self._scratch)
         data = given if isinstance(given, Path) else given.data
-        files = records.find_files(given, promise.format) if isinstance(given, Path) else ()
+        files = records.find_files(given, promise.format, media=bool(promise.media)) if isinstance(given, Path) else ()
         lying = None if isinstance(given, Path) else given.card
         measured = records.measure(data, promise, card=card or lying, progress=self._progress)
         if isinstance(given, Path):
@@ -362,7 +362,8 @@ class ProjectRun(MlflowNames):
                     where=str(self._data[name]),
                     hint="keep the files until the `with` block has ended: that is when they are uploaded",
                 )
-            if promise is not None and records.find_files(self._data[name], promise.format) != before:
+            media = promise is not None and bool(promise.media)
+            if promise is not None and records.find_files(self._data[name], promise.format, media=media) != before:
                 raise InputError(
                     f"the data of {name} changed after they were measured",
                     where=str(self._data[name]),
