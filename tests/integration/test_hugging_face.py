@@ -205,6 +205,9 @@ def test_pulled_folder_is_opened_by_hugging_face(released: ReleasesBench, tmp_pa
         pulled.path / "data" / "held_out.jsonl"
     ).read_text() == LINES
     assert (pulled.path / texts["held_out"][0]["picture"]).read_bytes() == _picture(1)["bytes"]
+    opened = flywheel_mlflow.open_flywheel(released.bench.flywheel.root, released.bench.uri)
+    again_pulled = opened.pull("texts", tmp_path / "more", 1)
+    assert len(list(again_pulled.iter_records())) == 6
     with pytest.raises(InputError, match="unknown format"):
         flywheel_mlflow.pull("texts", tmp_path, format="csv", flywheel=released.name, tracking_uri=released.bench.uri)
 

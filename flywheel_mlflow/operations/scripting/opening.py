@@ -403,6 +403,19 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
 
         return load_interface(self.session.tracking, interface, release=release, iteration=iteration)
 
+    def pull(
+        self,
+        interface: str,
+        out: str | Path,
+        at: str | int = "production",
+        *,
+        format: str = "files",  # noqa: A002 - what the command calls it
+    ) -> LoadedInterface:
+        """The data of a released interface in a folder of your own, as :func:`flywheel_mlflow.pull`."""
+        from flywheel_mlflow.operations.projects.sharing import pull_released
+
+        return pull_released(self.session.tracking, interface, Path(out), str(at), format)
+
 
 def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = None) -> OpenFlywheel:
     """The flywheel of a folder on its server.
