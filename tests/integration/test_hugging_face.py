@@ -206,10 +206,19 @@ def test_pulled_folder_is_opened_by_hugging_face(released: ReleasesBench, tmp_pa
     ).read_text() == LINES
     assert (pulled.path / texts["held_out"][0]["picture"]).read_bytes() == _picture(1)["bytes"]
     opened = flywheel_mlflow.open_flywheel(released.bench.flywheel.root, released.bench.uri)
+    with pytest.raises(InputError, match="would lie where the data go"):
+        write_repository(_with_readme(tmp_path / "odd"), "jsonl", tmp_path)
     again_pulled = opened.pull("texts", tmp_path / "more", 1)
     assert len(list(again_pulled.iter_records())) == 6
     with pytest.raises(InputError, match="unknown format"):
         flywheel_mlflow.pull("texts", tmp_path, format="csv", flywheel=released.name, tracking_uri=released.bench.uri)
+
+
+def _with_readme(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(LINES)
+    (folder / "README.md").write_text("ours")
+    return folder
 
 
 def test_parquet_of_several_splits_keeps_its_features(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.assembly.bundle import REGISTRY
 from flywheel_mlflow.assembly.documents import Output
 from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.base.errors import InputError, StorageError, UnknownName
+from flywheel_mlflow.base.errors import FlywheelError, InputError, StorageError, UnknownName
 from flywheel_mlflow.operations.projects.loading import LoadedInterface
 from flywheel_mlflow.operations.projects.resolving import (
     Resolved,
@@ -114,6 +115,9 @@ def pull_repository(tracking: Tracking, found: Resolved, out: Path) -> Path:
                 ),
             )
             (target / "README.md").write_text(dataset_card(about), encoding="utf-8")
+        except FlywheelError:
+            shutil.rmtree(target, ignore_errors=True)  # what was written half would stand in the way of the next try
+            raise
         except OSError as error:
             raise StorageError(
                 f"cannot write there: {error.strerror or error}",

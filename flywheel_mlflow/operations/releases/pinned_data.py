@@ -151,7 +151,10 @@ def references_of(session: Session, to: int | None, *, full: bool = False) -> tu
     if to is None and not known:
         return ()
     release = snapshot.state.release(to if to is not None else known[0])
-    pins = tuple(pin for pin in fetch_bundle(session.tracking, release).pins if is_reference(pin))
+    try:
+        pins = tuple(pin for pin in fetch_bundle(session.tracking, release).pins if is_reference(pin))
+    except InputError:
+        return ()  # a bundle that is gone or was changed is the server's to refuse, which names the next good release
     checked = check_pins(session, pins, full=full)
     if checked.unknown:
         raise Inconclusive(checked.unknown[0], hint="a rollback goes to data that were looked at: try again")
