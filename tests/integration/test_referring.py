@@ -72,7 +72,7 @@ def _log_reference(bench: ReleasesBench, address: str, iteration: int = 1) -> st
 def _closed(bench: ReleasesBench) -> Tracking:
     """The same store as a server sees it, which opens no addresses."""
     tracking = bench.bench.tracking
-    return connect(tracking._settings, bench.name, opens_addresses=False)
+    return connect(tracking.settings, bench.name, opens_addresses=False)
 
 
 def test_consumers_get_the_bytes_from_where_they_stay(

@@ -33,7 +33,7 @@ class S3Server:
 
     def client(self) -> Any:
         """A client with the store's credentials, which reaches every object past the tracking server."""
-        import boto3  # type: ignore[import-untyped]  # it ships no types
+        import boto3
 
         return boto3.client(
             "s3",

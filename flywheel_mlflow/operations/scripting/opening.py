@@ -385,15 +385,24 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
 
         return resolve_interface(self.session.tracking, interface, str(release))
 
-    def pull(self, interface: str, out: str | Path, *, release: str | int = "production") -> Path:
+    def pull(
+        self,
+        interface: str,
+        out: str | Path,
+        *,
+        release: str | int = "production",
+        format: str = "files",  # noqa: A002 - what the command calls it
+    ) -> Path:
         """Download the data of an interface below ``out``, compared with their digest; where they are.
+
+        ``format="hf"`` makes them a folder that ``datasets.load_dataset`` opens, with its card.
 
         Raises:
             Refused: nothing is released there, or the data are not what was. InputError: the folder is not empty.
         """
-        from flywheel_mlflow.operations.projects.resolving import pull_interface
+        from flywheel_mlflow.operations.projects.sharing import pull_released
 
-        return pull_interface(self.session.tracking, self.resolve(interface, release), Path(out))
+        return pull_released(self.session.tracking, interface, Path(out), str(release), format).path
 
     def load(
         self, interface: str, *, release: str | int | None = None, iteration: int | None = None
@@ -402,19 +411,6 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
         from flywheel_mlflow.operations.projects.loading import load_interface
 
         return load_interface(self.session.tracking, interface, release=release, iteration=iteration)
-
-    def pull(
-        self,
-        interface: str,
-        out: str | Path,
-        at: str | int = "production",
-        *,
-        format: str = "files",  # noqa: A002 - what the command calls it
-    ) -> LoadedInterface:
-        """The data of a released interface in a folder of your own, as :func:`flywheel_mlflow.pull`."""
-        from flywheel_mlflow.operations.projects.sharing import pull_released
-
-        return pull_released(self.session.tracking, interface, Path(out), str(at), format)
 
 
 def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = None) -> OpenFlywheel:
