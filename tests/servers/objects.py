@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+import requests
+
 BUCKET = "corpora"
 
 
@@ -53,6 +55,7 @@ def running_object_store() -> Iterator[ObjectStore]:
     try:
         host, port = server.get_host_and_port()
         uri = f"http://{host}:{port}"
+        requests.post(f"{uri}/moto-api/reset", timeout=60).raise_for_status()  # all of a process share their objects
         client = boto3.client(
             "s3",
             endpoint_url=uri,
