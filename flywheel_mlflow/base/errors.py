@@ -15,6 +15,7 @@ FlywheelError                    exit code 4
 +-- Inconclusive                 exit code 3: what an act rests on could not be looked at
 +-- MonitoringError              exit code 4: Evidently cannot be used, or cannot draw a report
 +-- AssemblyError                exit code 4: the assembly contradicts itself
++-- WorkerLost                   exit code 4: a process that measured data ended by itself
 """
 
 from __future__ import annotations
@@ -222,3 +223,7 @@ class MonitoringError(FlywheelError):
 
 class AssemblyError(FlywheelError):
     """The assembly contradicts itself: a defect of ours or a store that changed meanwhile."""
+
+
+class WorkerLost(FlywheelError):
+    """A process that measured data ended by itself."""

@@ -1,161 +1,207 @@
-"""A batch of records with what several checks need of each, computed once."""
+"""A batch of records with what several checks need of each, computed once from their columns."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, Literal
 
-from flywheel_mlflow.base.errors import RecordError
-from flywheel_mlflow.records.fingerprints import (
-    NO_HASH,
-    Hashes,
-    as_hashes,
-    content_text,
-    hash_text,
-    normalise,
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flywheel_mlflow.records.columns import (
+    Field,
+    Mask,
+    fields_of,
+    has_null,
+    has_whole_float,
+    keys_of,
+    members,
+    search_texts,
+    text_lengths,
+    texts_of,
+    valid,
+    values_at,
 )
-from flywheel_mlflow.records.personal import may_hold_personal_data
-from flywheel_mlflow.records.reading import MAX_RECORD_BYTES, Reader, Record
-from flywheel_mlflow.records.schema_tree import SchemaTree
+from flywheel_mlflow.records.fingerprints import Hashes, content_text, hash_texts, normalised_hashes
+from flywheel_mlflow.records.personal import may_hold_personal_data, suspects_among
+from flywheel_mlflow.records.reading import MAX_RECORD_BYTES, Record
+from flywheel_mlflow.records.refusals import RowFault
 
 RecordSchema = Literal["record", "free"]
 
+#: A part of the data: the number of its file, then where in it the part begins. Parts sort in the order of the data.
+Part = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Some consecutive records of one file.
+class Block:
+    """Some consecutive records of a part as Arrow holds them.
 
-    ``first_row`` counts from 0 over all files, ``file_row`` within the file. ``ids``, ``keys``
-    and ``fingerprints`` are aligned with ``records``; 0 in them means there is none. ``keys``
-    select the sample: the id's hash, or the content's where a row has no id. ``lengths`` counts
-    the characters of the content. ``suspects`` are the positions of records whose texts may hold
-    personal data.
+    ``array`` is an array of objects in the types of :mod:`~flywheel_mlflow.records.arrow_values`; ``record`` gives one
+    record as Python reads it. Columns forget two things that a fingerprint of nested content depends on: whether a
+    field that is null was written (``keeps_nulls``: it always was; else ``wrote_null`` says where one may have been),
+    and whether a whole number was written as 1 or 1.0 (``keeps_numbers``: the column says).
     """
 
-    reader: Reader
-    records: Sequence[Record]
-    first_row: int
-    file_row: int
+    array: Any
+    row: int
+    record: Callable[[int], Record]
+    keeps_nulls: bool
+    keeps_numbers: bool
+    wrote_null: Callable[[int], bool] = field(default=lambda _: False)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A block with what is known of each record.
+
+    ``row`` counts from 0 in the part. ``ids``, ``keys`` and ``fingerprints`` are aligned with the records; 0 in them
+    means there is none. ``keys`` select the sample: the id's hash, or the content's where a row has no id.
+    ``lengths`` counts the characters of the content, -1 where there is none. ``suspects`` are the positions of records
+    whose texts may hold personal data.
+    """
+
+    part: Part
+    block: Block
     ids: Hashes
     keys: Hashes
     fingerprints: Hashes
-    lengths: Sequence[int | None]
-    suspects: Sequence[int]
+    lengths: npt.NDArray[np.int64]
+    suspects: list[int]
 
-    def place(self, position: int) -> str:
-        """Where the record at ``position`` lies: file name with line or row."""
-        return f"{self.reader.file.name}, {self.reader.place(self.file_row + position)}"
+    @property
+    def array(self) -> Any:
+        """The records."""
+        return self.block.array
+
+    @property
+    def row(self) -> int:
+        """The row of the first record in the part."""
+        return self.block.row
+
+    @property
+    def rows(self) -> int:
+        """How many records."""
+        return len(self.block.array)
+
+    @cached_property
+    def fields(self) -> list[Field]:
+        """The fields of the records at any depth, but not in lists."""
+        return list(fields_of(self.array))
+
+    def values_at(self, *paths: tuple[str, ...]) -> list[tuple[str, Any]]:
+        """The values of the records at the first of the paths where there is a field, by kind."""
+        return next((found for path in paths if (found := values_at(self.array, path))), [])
 
 
-class BatchMaker:
-    """Makes batches of one interface's records; its schema grows with each.
+def make_batch(interface: str, schema: RecordSchema, part: Part, block: Block) -> Batch:
+    """The batch of a block of the interface's records.
 
-    Args:
-        interface: name of the interface, the namespace of the record ids.
-        schema: ``record`` demands an id of every record; ``free`` takes any row.
+    ``record`` demands an id of every record; ``free`` takes any row.
+
+    Raises:
+        RowFault: a record without a usable id, or one that is too long.
     """
+    needs_id = schema == "record"
+    suspects = _suspects(block)
+    ids = _ids(block, f"{interface}/", needs_id=needs_id)
+    fingerprints, lengths = _contents(block, needs_id=needs_id)
+    return Batch(part, block, ids, np.where(ids != 0, ids, fingerprints), fingerprints, lengths, suspects)
 
-    def __init__(self, interface: str, schema: RecordSchema) -> None:
-        self.tree = SchemaTree()
-        self._namespace = f"{interface}/"
-        self._needs_id = schema == "record"
 
-    def make(self, reader: Reader, records: Sequence[Record], file_row: int) -> Batch:
-        """The batch of these records, which start at ``file_row`` of the reader's file.
+def _suspects(block: Block) -> list[int]:
+    if any(map(_may_be_personal, keys_of(block.array))):
+        return list(
+            range(len(block.array))
+        )  # which rows have the key, and perhaps null in it, is a matter for the close look
+    texts = search_texts(block.array)
+    if not texts:
+        return []
+    joined = pc.binary_join_element_wise(*texts, "\n", null_handling="replace", null_replacement="")
+    long = pc.binary_length(joined).to_numpy() > MAX_RECORD_BYTES
+    for position in np.flatnonzero(long).tolist():
+        if pc.utf8_length(joined[position]).as_py() > MAX_RECORD_BYTES:
+            what = f"a record of more than {MAX_RECORD_BYTES} characters"
+            raise RowFault(what, block.row + position, hint="split it, or store files beside")
+    return suspects_among(joined)
 
-        Raises:
-            RecordError: a record without a usable id, or with a value that has no JSON spelling.
-        """
-        first_row = self.tree.rows
-        ids, keys, prints = bytearray(), bytearray(), bytearray()
-        lengths: list[int | None] = []
-        suspects: list[int] = []
-        for position, record in enumerate(records):
-            try:
-                if self._is_suspect(record):
-                    suspects.append(position)
-                identity = self._identity(record)
-                print_, length = self._content(record)
-            except (RecordError, UnicodeEncodeError) as error:
-                self._fail(error, reader, file_row + position)
-            ids += identity
-            prints += print_
-            keys += identity if identity is not NO_HASH else print_
-            lengths.append(length)
-        return Batch(
-            reader, records, first_row, file_row, as_hashes(ids), as_hashes(keys), as_hashes(prints), lengths, suspects
+
+@lru_cache(maxsize=4096)
+def _may_be_personal(key: str) -> bool:
+    return may_hold_personal_data(key)
+
+
+def _ids(block: Block, namespace: str, *, needs_id: bool) -> Hashes:
+    given = [(kind, values) for kind, values in values_at(block.array, ("id",)) if kind in _ID_KINDS]
+    texts = [pc.cast(values, pa.string()) for _, values in given]
+    text = pc.coalesce(*texts) if texts else pa.nulls(len(block.array), pa.string())
+    usable = valid(text) & (pc.binary_length(text).fill_null(0).to_numpy(zero_copy_only=False) > 0)
+    if needs_id and not usable.all():
+        row = int(np.argmin(usable))
+        raise RowFault(
+            _why_no_id(block.record(row).get("id")), block.row + row, hint='give every record an "id" of its own'
         )
-
-    def _is_suspect(self, record: Record) -> bool:
-        text = "\n".join(self.tree.observe(record))
-        if len(text) > MAX_RECORD_BYTES:
-            raise RecordError(
-                f"a record of more than {MAX_RECORD_BYTES} characters", hint="split it, or store files beside"
-            )
-        return may_hold_personal_data(text)
-
-    def _identity(self, record: Record) -> bytes:
-        identity = record.get("id")
-        if type(identity) is str and identity:
-            return hash_text(self._namespace + identity)
-        if type(identity) is int:
-            return hash_text(self._namespace + str(identity))
-        if self._needs_id:
-            what = "a record without id" if identity is None else "an id that is neither a text nor a whole number"
-            raise RecordError(
-                what if identity != "" else "a record with an empty id", hint='give every record an "id" of its own'
-            )
-        return NO_HASH
-
-    def _content(self, record: Record) -> tuple[bytes, int | None]:
-        content = content_of(record)
-        if content is not None:
-            return hash_text(normalise(content_text(content))), text_length(content)
-        if self._needs_id:
-            return NO_HASH, None
-        row = {key: value for key, value in record.items() if key != "id"}
-        return hash_text(normalise(content_text(row))), None
-
-    def _fail(self, error: RecordError | UnicodeEncodeError, reader: Reader, row: int) -> NoReturn:
-        if isinstance(error, UnicodeEncodeError):
-            reader.fail("a text holds half a surrogate pair, which is no Unicode", reader.place(row), hint="clean it")
-        reader.fail(error.what, reader.place(row), hint=error.hint or "correct the record")
+    hashes = hash_texts(pc.binary_join_element_wise(namespace, text, ""))
+    return hashes if usable.all() else np.where(usable, hashes, 0)
 
 
-def content_of(record: Record) -> Any:
-    """The record's ``content``, or its ``payload`` when it has none; None when it has neither."""
-    content = record.get("content")
-    return content if content is not None else record.get("payload")
+_ID_KINDS = ("string", "integer", "big integer")
 
 
-def text_length(content: Any) -> int:
-    """Characters of a content: of a text its length, of anything nested the sum over its texts."""
-    if type(content) is str:
-        return len(content)
-    if isinstance(content, dict):
-        return sum(text_length(item) for item in content.values())
-    if isinstance(content, list | tuple):
-        return sum(text_length(item) for item in content)
-    return 0
+def _why_no_id(identity: object) -> str:
+    if identity == "":
+        return "a record with an empty id"
+    return "a record without id" if identity is None else "an id that is neither a text nor a whole number"
 
 
-class Places:
-    """Remembers which rows came from which file, to name the place of a row long after it passed."""
+def _contents(block: Block, *, needs_id: bool) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """The fingerprint and the length of each record's content, its payload where it has none."""
+    columns = dict(zip([item.name for item in block.array.type], block.array.flatten(), strict=True))
+    text = pa.nulls(len(block.array), pa.string())
+    lengths = np.full(len(block.array), -1, dtype=np.int64)
+    for name in ("content", "payload"):
+        column = columns.get(name)
+        if column is not None:
+            free = ~valid(text)
+            text = pc.coalesce(text, _spelled(block, column, lambda record, name=name: record[name]))  # type: ignore[misc]
+            here = free & valid(text)
+            lengths[here] = text_lengths(column)[here]
+    if not needs_id and text.null_count:
+        columns.pop("id", None)
+        rest = pa.StructArray.from_arrays(list(columns.values()), names=list(columns)) if columns else None
+        text = pc.coalesce(text, _whole_rows(block, rest))
+    return normalised_hashes(text), lengths
 
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._readers: list[Reader] = []
 
-    def observe(self, batch: Batch) -> None:
-        """Notes the file of a batch."""
-        if not self._readers or self._readers[-1] is not batch.reader:
-            self._starts.append(batch.first_row - batch.file_row)
-            self._readers.append(batch.reader)
+def _whole_rows(block: Block, rest: Any) -> Any:
+    """A row without content is known by all it holds but its id."""
+    if rest is None:
+        return pa.array(["{}"] * len(block.array), pa.string())
+    return _spelled(block, rest, lambda record: {key: value for key, value in record.items() if key != "id"})
 
-    def place(self, row: int) -> str:
-        """Where a row, counted over all files, lies."""
-        index = bisect_right(self._starts, row) - 1
-        reader = self._readers[index]
-        return f"{reader.file.name}, {reader.place(row - self._starts[index])}"
+
+def _spelled(block: Block, column: Any, value: Callable[[Record], Any]) -> Any:
+    """The texts of a column as fingerprints have always been made of them; the record is asked where columns forget."""
+    texts = texts_of(column, whole_numbers=False, nulls=block.keeps_nulls)
+    if all(kind == "string" for kind, _ in members(column)):
+        return texts
+    asked = np.zeros(len(column), dtype=bool)
+    if not block.keeps_numbers:
+        asked |= has_whole_float(column)
+    if not block.keeps_nulls:
+        nulls = has_null(column)
+        nulls[nulls] = [block.wrote_null(position) for position in np.flatnonzero(nulls).tolist()]
+        asked |= nulls
+    return _asked(block, texts, asked & valid(texts), value)
+
+
+def _asked(block: Block, texts: Any, asked: Mask, value: Callable[[Record], Any]) -> Any:
+    positions = np.flatnonzero(asked).tolist()
+    if not positions:
+        return texts
+    spelled = [content_text(value(block.record(position))) for position in positions]
+    return pc.replace_with_mask(texts, pa.array(asked), pa.array(spelled, pa.string()))

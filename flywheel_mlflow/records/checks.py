@@ -1,25 +1,28 @@
 """The standard record checks, each an accumulator over batches that ends in one finding.
 
-A check observes batches in any number and gives its finding at the end; it never raises because
-data are bad. Findings name places and record ids, never the values at fault.
+A check observes batches in any number, takes in what the same check has seen elsewhere, and gives its finding at the
+end, whatever the order of all that; it never raises because data are bad. Findings name places and record ids, never
+the values at fault.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.names import label_fault
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
-from flywheel_mlflow.promises.contract import InterfaceOut
-from flywheel_mlflow.records.batches import Batch, Places
-from flywheel_mlflow.records.fingerprints import NO_HASH, Hashes, as_hashes, content_text, hash_text
+from flywheel_mlflow.records.batches import Batch, Part
+from flywheel_mlflow.records.columns import Mask, encode, present, says_something, texts_of
+from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, hash_texts
 from flywheel_mlflow.records.personal import find_personal_data, withheld
-from flywheel_mlflow.records.reading import Record
 
 SOURCE = "flywheel.records"
 EXAMPLES = 5
@@ -50,13 +53,22 @@ MAX_SPLITS = 1000
 _MAX_FIELDS_SHOWN = 50
 
 
+#: Where a row lies: its part of the data, its row in the part; rows sort in the order of the data.
+Row = tuple[Part, int]
+#: Names the place of a row for people.
+PlaceOf = Callable[[Row], str]
+
+
 class RecordCheck(Protocol):
     """What the standard checks have in common, whichever engine feeds them."""
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""
 
-    def result(self) -> Check:
+    def merge(self, other: Self) -> None:
+        """Takes in what the same check has seen of other parts."""
+
+    def result(self, place_of: PlaceOf | None = None) -> Check:
         """The finding over everything seen so far."""
 
 
@@ -70,23 +82,34 @@ class _Finding:
         self._severity = severity
         self._rows = 0
         self._failing = 0
-        self._examples: list[dict[str, Any]] = []
+        #: The first few offences in the order of the data.
+        self._examples: list[tuple[Row, dict[str, Any]]] = []
 
-    def _offend(self, batch: Batch, position: int, **more: Any) -> None:
-        self._failing += 1
-        if len(self._examples) < EXAMPLES:
-            identity = batch.records[position].get("id")
-            shown = withheld(str(identity)[:200]) if isinstance(identity, str | int) else None
-            self._examples.append({"place": batch.place(position), "id": shown, **more})
+    def _merge(self, other: _Finding) -> None:
+        self._rows += other._rows
+        self._failing += other._failing
+        self._examples = sorted([*self._examples, *other._examples], key=lambda item: item[0])[:EXAMPLES]
 
-    def _check(self, outcome: Outcome, message: str, **more: Any) -> Check:
-        details = {"rows": self._rows, "failing": self._failing, "examples": tuple(self._examples), **more}
+    def _offend(self, batch: Batch, positions: Sequence[int], more: Callable[[int], Mapping[str, Any]]) -> None:
+        """Counts offences of a batch; ``more`` says of a position what its example shows."""
+        self._failing += len(positions)
+        for position in positions[:EXAMPLES]:
+            row: Row = (batch.part, batch.row + position)
+            if len(self._examples) < EXAMPLES or row < self._examples[-1][0]:
+                identity = batch.block.record(position).get("id")
+                shown = withheld(str(identity)[:200]) if isinstance(identity, str | int) else None
+                insort(self._examples, (row, {"id": shown, **more(position)}), key=lambda item: item[0])
+                del self._examples[EXAMPLES:]
+
+    def _check(self, outcome: Outcome, message: str, place_of: PlaceOf | None, **more: Any) -> Check:
+        shown = tuple({"place": place_of(row) if place_of else None, **example} for row, example in self._examples)
+        details = {"rows": self._rows, "failing": self._failing, "examples": shown, **more}
         return Check(f"{self._interface}.{self.name}", outcome, message, self._severity, SOURCE, details)
 
-    def _judge(self, good: str, bad: str, **more: Any) -> Check:
+    def _judge(self, good: str, bad: str, place_of: PlaceOf | None, **more: Any) -> Check:
         if self._failing:
-            return self._check(Outcome.FAILED, f"{self._failing} of {self._rows} rows {bad}", **more)
-        return self._check(Outcome.PASSED, f"{self._rows} rows, {good}", **more)
+            return self._check(Outcome.FAILED, f"{self._failing} of {self._rows} rows {bad}", place_of, **more)
+        return self._check(Outcome.PASSED, f"{self._rows} rows, {good}", place_of, **more)
 
 
 class RequiredFields(_Finding):
@@ -97,46 +120,83 @@ class RequiredFields(_Finding):
     def __init__(self, interface: str, schema: str, fields: Sequence[str]) -> None:
         super().__init__(interface)
         self._needed = (RECORD_FIELDS if schema == "record" else ()) + tuple((field,) for field in fields)
-        self._usual = [names[0] for names in self._needed]
         self._missing: Counter[str] = Counter()
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""
-        self._rows += len(batch.records)
-        usual = self._usual
-        for position, record in enumerate(batch.records):
-            if None not in map(record.get, usual):
-                continue
-            missing = [names for names in self._needed if not _has_any(record, names)]
-            if missing:
-                words = [" or ".join(names) for names in missing]
-                self._missing.update(words)
-                self._offend(batch, position, missing=tuple(words))
+        self._rows += batch.rows
+        lacking: dict[str, Mask] = {}
+        for names in self._needed:
+            there = np.zeros(batch.rows, dtype=bool)
+            for name in names:
+                there |= present(batch.array, (name,))
+                if "." in name:
+                    there |= present(batch.array, tuple(name.split(".")))
+            if not there.all():
+                lacking[" or ".join(names)] = ~there
+        if lacking:
+            self._missing.update({words: int(mask.sum()) for words, mask in lacking.items()})
+            offenders = np.flatnonzero(np.logical_or.reduce(list(lacking.values()))).tolist()
+            self._offend(
+                batch,
+                offenders,
+                lambda position: {"missing": tuple(words for words, mask in lacking.items() if mask[position])},
+            )
 
-    def result(self) -> Check:
+    def merge(self, other: Self) -> None:
+        """Takes in what the same check has seen of other parts."""
+        self._merge(other)
+        self._missing.update(other._missing)
+
+    def result(self, place_of: PlaceOf | None = None) -> Check:
         """The finding; skipped when neither schema nor contract demands a field."""
         if not self._needed:
-            return self._check(Outcome.SKIPPED, "neither the schema nor the contract demands a field")
-        return self._judge("each with all required fields", "lack a required field", missing=dict(self._missing))
+            return self._check(Outcome.SKIPPED, "neither the schema nor the contract demands a field", place_of)
+        missing = dict(sorted(self._missing.items()))
+        return self._judge("each with all required fields", "lack a required field", place_of, missing=missing)
 
 
-def _has_any(record: Record, names: tuple[str, ...]) -> bool:
-    for name in names:
-        if record.get(name) is not None:
-            return True
-        if "." in name and _value_at(record, name.split(".")) is not None:
-            return True
-    return False
+class _ByRow:
+    """Values of every row so far, kept by part, in the order of the data when they are asked for."""
 
+    def __init__(self) -> None:
+        self._parts: dict[Part, list[tuple[int, npt.NDArray[Any]]]] = {}
 
-def _value_at(record: Record, parts: Sequence[str]) -> Any:
-    """The value at a path of nested objects, or None; lean, for it runs several times a record."""
-    current: Any = record
-    for part in parts:
-        if type(current) is not dict:
-            return None
-        current = current.get(part)
-    return current
+    def add(self, batch: Batch, values: npt.NDArray[Any]) -> None:
+        """Keeps the values of a batch."""
+        self._parts.setdefault(batch.part, []).append((batch.row, values))
+
+    def merge(
+        self, other: _ByRow, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = lambda values: values
+    ) -> None:
+        """Keeps the values of other rows, changed."""
+        for part, arrays in other._parts.items():
+            self._parts.setdefault(part, []).extend((row, change(values)) for row, values in arrays)
+
+    def values(self, kind: type[np.generic]) -> npt.NDArray[Any]:
+        """All values."""
+        arrays = [values for _, _, values in self._sorted()]
+        return np.concatenate(arrays) if arrays else np.zeros(0, dtype=kind)
+
+    def row_of(self) -> Callable[[int], Row]:
+        """What finds the row of a position among all values."""
+        arrays = self._sorted()
+        starts = np.cumsum([0, *(len(values) for _, _, values in arrays)]).tolist()
+
+        def find(position: int) -> Row:
+            index = bisect_right(starts, position) - 1
+            part, row, _ = arrays[index]
+            return part, row + position - starts[index]
+
+        return find
+
+    def _sorted(self) -> list[tuple[Part, int, npt.NDArray[Any]]]:
+        return [
+            (part, row, values)
+            for part in sorted(self._parts)
+            for row, values in sorted(self._parts[part], key=lambda item: item[0])
+            if len(values)
+        ]
 
 
 class _Repeats(_Finding):
@@ -144,28 +204,42 @@ class _Repeats(_Finding):
 
     def __init__(self, interface: str, severity: CheckSeverity = CheckSeverity.BLOCKING) -> None:
         super().__init__(interface, severity)
-        self._places = Places()
-        self._hashes: list[Hashes] = []
+        self._hashes = _ByRow()
 
     def _collect(self, batch: Batch, hashes: Hashes) -> None:
-        self._rows += len(batch.records)
-        self._places.observe(batch)
-        self._hashes.append(hashes)
+        self._rows += batch.rows
+        self._hashes.add(batch, hashes)
+
+    def merge(self, other: Self) -> None:
+        """Takes in what the same check has seen of other parts."""
+        self._merge(other)
+        self._hashes.merge(other._hashes)
 
     def hashes(self) -> Hashes:
         """The hash of every row so far, 0 for a row without."""
-        return np.concatenate(self._hashes) if self._hashes else as_hashes(b"")
+        return self._hashes.values(np.uint64)
 
-    def _find(self, hashes: Hashes) -> None:
+    def _repeats(self, without: str, good: str, bad: str, missing: str, place_of: PlaceOf | None) -> Check:
+        hashes = self.hashes()
+        absent = int(np.count_nonzero(hashes == 0))
+        if absent == self._rows:
+            return self._check(Outcome.SKIPPED, without, place_of)
         order = np.argsort(hashes, kind="stable")
         ordered = hashes[order]
         again = (ordered[1:] == ordered[:-1]) & (ordered[1:] != 0)
-        later, earlier = order[1:][again], order[:-1][again]
-        self._failing = len(later)
-        self._examples = [
-            {"place": self._places.place(int(later[index])), "same_as": self._places.place(int(earlier[index]))}
-            for index in np.argsort(later)[:EXAMPLES]
-        ]
+        self._failing = int(np.count_nonzero(again))
+        self._examples = _pairs("same_as", order[1:][again], order[:-1][again], self._hashes, place_of)
+        return self._judge(good, bad, place_of, **{missing: absent})
+
+
+def _pairs(
+    word: str, later: npt.NDArray[Any], earlier: npt.NDArray[Any], rows: _ByRow, place_of: PlaceOf | None
+) -> list[tuple[Row, dict[str, Any]]]:
+    """The first few pairs of rows that should not be alike, as examples."""
+    row_of = rows.row_of()
+    first = np.argsort(later, kind="stable")[:EXAMPLES].tolist()
+    pairs = [(row_of(int(later[index])), row_of(int(earlier[index]))) for index in first]
+    return [(row, {word: place_of(other) if place_of else None}) for row, other in pairs]
 
 
 class UniqueIds(_Repeats):
@@ -177,14 +251,9 @@ class UniqueIds(_Repeats):
         """Looks at a batch."""
         self._collect(batch, batch.ids)
 
-    def result(self) -> Check:
+    def result(self, place_of: PlaceOf | None = None) -> Check:
         """The finding; skipped when no row has an id."""
-        hashes = self.hashes()
-        without = int(np.count_nonzero(hashes == 0))
-        self._find(hashes)
-        if without == self._rows:
-            return self._check(Outcome.SKIPPED, "no row has an id")
-        return self._judge("each id once", "repeat an id", without_id=without)
+        return self._repeats("no row has an id", "each id once", "repeat an id", "without_id", place_of)
 
 
 class ExactDuplicates(_Repeats):
@@ -196,14 +265,10 @@ class ExactDuplicates(_Repeats):
         """Looks at a batch."""
         self._collect(batch, batch.fingerprints)
 
-    def result(self) -> Check:
+    def result(self, place_of: PlaceOf | None = None) -> Check:
         """The finding; skipped when no row has content."""
-        hashes = self.hashes()
-        without = int(np.count_nonzero(hashes == 0))
-        self._find(hashes)
-        if without == self._rows:
-            return self._check(Outcome.SKIPPED, "no row has content")
-        return self._judge("each content once", "repeat the content of another", without_content=without)
+        bad = "repeat the content of another"
+        return self._repeats("no row has content", "each content once", bad, "without_content", place_of)
 
 
 class SplitLeakage(_Finding):
@@ -214,61 +279,57 @@ class SplitLeakage(_Finding):
     def __init__(self, interface: str, group_key: str | None) -> None:
         super().__init__(interface)
         self._group_key = group_key
-        self._group_parts = (group_key or "").split(".")
-        self._places = Places()
-        self._groups = bytearray()
-        self._codes: list[np.ndarray[Any, np.dtype[np.uint16]]] = []
+        self._groups = _ByRow()
+        self._codes = _ByRow()
+        #: The name of each code from 1 on; 0 is no split.
         self._splits: dict[str, int] = {}
         self._unknown = 0
-        self._too_many = False
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""
-        self._rows += len(batch.records)
+        self._rows += batch.rows
         if self._group_key is None:
             return
-        self._places.observe(batch)
-        codes = np.zeros(len(batch.records), dtype=np.uint16)
-        for position, record in enumerate(batch.records):
-            group = record.get(self._group_key)
-            if group is None:
-                group = _value_at(record, self._group_parts)
-            code = self._code(record)
-            if group is None or code == 0:
-                self._unknown += 1
-                self._groups += NO_HASH
-            else:
-                codes[position] = code
-                self._groups += hash_text(content_text(group))
-        self._codes.append(codes)
+        key = self._group_key
+        groups = _hashes_of(_first_texts(batch, [(key,), tuple(key.split("."))]))
+        codes = self._codes_of(_first_texts(batch, [("split",), ("stage",)]))
+        known = (groups != 0) & (codes != 0)
+        self._unknown += int(np.count_nonzero(~known))
+        self._groups.add(batch, np.where(known, groups, np.uint64(0)))
+        self._codes.add(batch, np.where(known, codes, np.uint16(0)))
 
-    def _code(self, record: Record) -> int:
-        split = record.get("split")
-        if split is None:
-            split = record.get("stage")
-        if split is None or split == "":
+    def _codes_of(self, splits: Any) -> npt.NDArray[np.uint16]:
+        named = pc.utf8_slice_codeunits(splits, 0, 200).dictionary_encode()
+        codes = np.array([self._code(name) for name in named.dictionary.to_pylist()] + [0], dtype=np.uint16)
+        return np.asarray(codes[named.indices.fill_null(len(codes) - 1).to_numpy()])
+
+    def _code(self, name: str) -> int:
+        if name == "":
             return 0
-        name = str(split)[:200]
-        code = self._splits.get(name)
-        if code is None:
-            if len(self._splits) == MAX_SPLITS:
-                self._too_many = True
-                return 1  # the finding is an error whatever the code
-            code = self._splits[name] = len(self._splits) + 1
-        return code
+        if len(self._splits) > MAX_SPLITS:
+            return 1  # the finding is an error whatever the code
+        return self._splits.setdefault(name, len(self._splits) + 1)
 
-    def result(self) -> Check:
+    def merge(self, other: Self) -> None:
+        """Takes in what the same check has seen of other parts."""
+        self._merge(other)
+        self._unknown += other._unknown
+        codes = np.array([0] + [self._code(name) for name in other._splits], dtype=np.uint16)
+        self._groups.merge(other._groups)
+        self._codes.merge(other._codes, lambda values: codes[values])
+
+    def result(self, place_of: PlaceOf | None = None) -> Check:
         """The finding: skipped without a group key, an error when the field of the split holds no splits.
 
         Rows whose group or split is unknown fail it: leakage cannot be ruled out for them.
         """
         if self._group_key is None:
-            return self._check(Outcome.SKIPPED, "the contract declares no group_key")
-        if self._too_many:
+            return self._check(Outcome.SKIPPED, "the contract declares no group_key", place_of)
+        if len(self._splits) > MAX_SPLITS:
             return self._check(
-                Outcome.ERROR, f"more than {MAX_SPLITS} different splits: the field holds something else"
+                Outcome.ERROR, f"more than {MAX_SPLITS} different splits: the field holds something else", place_of
             )
-        leaking = self._leaking_groups()
+        leaking = self._leaking_groups(place_of)
         self._failing = leaking + self._unknown
         more = {
             "leaking_groups": leaking,
@@ -278,22 +339,40 @@ class SplitLeakage(_Finding):
         if leaking or self._unknown:
             parts = [f"{leaking} groups have rows in two splits"] if leaking else []
             parts += [f"{self._unknown} rows have no group or no split"] if self._unknown else []
-            return self._check(Outcome.FAILED, "; ".join(parts), **more)
-        return self._check(Outcome.PASSED, f"{self._rows} rows, every group in one split", **more)
+            return self._check(Outcome.FAILED, "; ".join(parts), place_of, **more)
+        return self._check(Outcome.PASSED, f"{self._rows} rows, every group in one split", place_of, **more)
 
-    def _leaking_groups(self) -> int:
+    def _leaking_groups(self, place_of: PlaceOf | None) -> int:
         """Counts the groups with two splits, and takes the first few pairs of rows as examples."""
-        groups = as_hashes(self._groups)
-        codes = np.concatenate(self._codes) if self._codes else np.zeros(0, dtype=np.uint16)
+        groups, codes = self._groups.values(np.uint64), self._codes.values(np.uint16)
+        # Codes are given as splits come; in the order of names they are the same whatever came first.
+        names = sorted(self._splits)
+        ranks = np.zeros(len(names) + 1, dtype=np.uint16)
+        ranks[[self._splits[name] for name in names]] = np.arange(1, len(names) + 1)
+        codes = ranks[codes]
         order = np.lexsort((codes, groups))
         group, code = groups[order], codes[order]
         leak = (group[1:] == group[:-1]) & (code[1:] != code[:-1]) & (group[1:] != 0)
-        later, earlier = order[1:][leak], order[:-1][leak]
-        self._examples = [
-            {"place": self._places.place(int(later[index])), "same_group_as": self._places.place(int(earlier[index]))}
-            for index in np.argsort(later)[:EXAMPLES]
-        ]
+        one, two = order[1:][leak], order[:-1][leak]
+        pairs = np.maximum(one, two), np.minimum(one, two)
+        self._examples = _pairs("same_group_as", *pairs, self._groups, place_of)
         return len(np.unique(group[1:][leak]))
+
+
+def _first_texts(batch: Batch, paths: Sequence[tuple[str, ...]]) -> Any:
+    """The texts of the first of some fields that has a value, numbers by their value."""
+    found = pa.nulls(batch.rows, pa.string())
+    for path in dict.fromkeys(paths):
+        for kind, values in batch.values_at(path):
+            found = pc.coalesce(found, values if kind == "string" else encode(values, kind, whole_numbers=True))
+    return found
+
+
+def _hashes_of(texts: Any) -> Hashes:
+    """The hash of each text, 0 where there is none; repeated ones are hashed once."""
+    named = texts.dictionary_encode()
+    hashes = np.concatenate((hash_texts(named.dictionary), as_hashes(bytes(8))))
+    return np.asarray(hashes[named.indices.fill_null(len(hashes) - 1).to_numpy()])
 
 
 class RawPersonalData(_Finding):
@@ -308,25 +387,34 @@ class RawPersonalData(_Finding):
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch: closely only at its suspects, which is where all hits are."""
-        self._rows += len(batch.records)
+        self._rows += batch.rows
+        found: dict[int, list[tuple[str, str]]] = {}
         for position in batch.suspects:
-            hits = list(find_personal_data(batch.records[position]))
+            hits = list(find_personal_data(batch.block.record(position)))
             if hits:
+                found[position] = hits
                 self._kinds.update(kind for _, kind in hits)
-                self._count_fields(hits)
-                shown = tuple({"path": path[:200], "kind": kind} for path, kind in hits[:EXAMPLES])
-                self._offend(batch, position, hits=shown)
+                self._fields.update(path.split("[", 1)[0][:200] for path, _ in hits)
+        self._offend(
+            batch,
+            list(found),
+            lambda position: {
+                "hits": tuple({"path": path[:200], "kind": kind} for path, kind in found[position][:EXAMPLES])
+            },
+        )
 
-    def _count_fields(self, hits: list[tuple[str, str]]) -> None:
-        for path, _ in hits:
-            field = path.split("[", 1)[0][:200]
-            if field in self._fields or len(self._fields) < _MAX_FIELDS_SHOWN:
-                self._fields[field] += 1
+    def merge(self, other: Self) -> None:
+        """Takes in what the same check has seen of other parts."""
+        self._merge(other)
+        self._kinds.update(other._kinds)
+        self._fields.update(other._fields)
 
-    def result(self) -> Check:
-        """The finding, with hits by kind and by field."""
+    def result(self, place_of: PlaceOf | None = None) -> Check:
+        """The finding, with hits by kind and by field, of the fields those with most."""
+        fields = sorted(self._fields.items(), key=lambda item: (-item[1], item[0]))[:_MAX_FIELDS_SHOWN]
+        kinds = dict(sorted(self._kinds.items()))
         return self._judge(
-            "no personal data found", "hold personal data", kinds=dict(self._kinds), fields=dict(self._fields)
+            "no personal data found", "hold personal data", place_of, kinds=kinds, fields=dict(sorted(fields))
         )
 
 
@@ -346,24 +434,51 @@ class LicenceAndSource(_Finding):
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""
-        self._rows += len(batch.records)
-        for position, record in enumerate(batch.records):
-            missing = []
-            if not self._source_known and not _says_something(record.get("source")):
-                missing.append("source")
-            if not self._licence_known:
-                licence = _licence_of(record)
-                if licence is None:
-                    missing.append("licence")
-                elif len(self._licences) <= MAX_LICENCES:
-                    self._licences.add(licence)
-            if missing:
-                self._without.update(missing)
-                self._offend(batch, position, missing=tuple(missing))
+        self._rows += batch.rows
+        lacking: dict[str, Mask] = {}
+        if not self._source_known:
+            lacking["source"] = ~_says_at(batch, ("source",))
+        if not self._licence_known:
+            lacking["licence"] = ~self._observe_licences(batch)
+        lacking = {word: mask for word, mask in lacking.items() if mask.any()}
+        if lacking:
+            self._without.update({word: int(mask.sum()) for word, mask in lacking.items()})
+            self._offend(
+                batch,
+                np.flatnonzero(np.logical_or.reduce(list(lacking.values()))).tolist(),
+                lambda position: {"missing": tuple(word for word, mask in lacking.items() if mask[position])},
+            )
 
-    def result(self) -> Check:
+    def _observe_licences(self, batch: Batch) -> Mask:
+        """Notes the licences of a batch; which rows state one."""
+        stated = np.zeros(batch.rows, dtype=bool)
+        for path in _LICENCE_PATHS:
+            for _, values in batch.values_at(path):
+                says = says_something(values) & ~stated
+                if says.any():
+                    stated |= says
+                    self._note(texts_of(values, whole_numbers=True).filter(pa.array(says)))
+            if stated.all():
+                break
+        return stated
+
+    def _note(self, licences: Any) -> None:
+        self._keep({text.strip() for text in pc.unique(licences).to_pylist()})
+
+    def _keep(self, licences: set[str]) -> None:
+        # One more than may be shown: then they are too many, whichever they are.
+        self._licences = set(sorted(self._licences | licences)[: MAX_LICENCES + 1])
+
+    def merge(self, other: Self) -> None:
+        """Takes in what the same check has seen of other parts."""
+        self._merge(other)
+        self._without.update(other._without)
+        self._keep(other._licences)
+
+    def result(self, place_of: PlaceOf | None = None) -> Check:
         """The finding, with the count of rows that lack each."""
-        return self._judge("source and licence known", "lack source or licence", without=dict(self._without))
+        without = dict(sorted(self._without.items()))
+        return self._judge("source and licence known", "lack source or licence", place_of, without=without)
 
     @property
     def licences(self) -> tuple[str, ...]:
@@ -372,26 +487,12 @@ class LicenceAndSource(_Finding):
         return tuple(sorted(self._licences)) if whole and all(map(_is_shown, self._licences)) else ()
 
 
+def _says_at(batch: Batch, path: tuple[str, ...]) -> Mask:
+    found = np.zeros(batch.rows, dtype=bool)
+    for _, values in batch.values_at(path):
+        found |= says_something(values)
+    return found
+
+
 def _is_shown(licence: str) -> bool:
     return len(licence) <= MAX_LICENCE_LENGTH and label_fault(licence) is None
-
-
-def _licence_of(record: Record) -> str | None:
-    """The licence a record states, as text; None when it states none."""
-    stated = next((value for path in _LICENCE_PATHS if _says_something(value := _value_at(record, path))), None)
-    return stated.strip() if isinstance(stated, str) else None if stated is None else canonical_json(stated)
-
-
-def _says_something(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(value.strip())
-    if isinstance(value, dict | list):
-        items = value.values() if isinstance(value, dict) else value
-        return any(_says_something(item) for item in items)
-    return value is not None and not isinstance(value, bool)
-
-
-def duplicates_of(spec: InterfaceOut) -> ExactDuplicates:
-    """The duplicate check of an interface: among free rows (events, figures) equal rows may be right."""
-    blocking = spec.record_schema == "record"
-    return ExactDuplicates(spec.name, CheckSeverity.BLOCKING if blocking else CheckSeverity.WARNING)

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
 from json import JSONEncoder
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flywheel_mlflow.base.errors import RecordError
+from flywheel_mlflow.records.columns import buffer_of, valid
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -61,6 +63,59 @@ def hash_text(text: str) -> bytes:
 def as_hashes(joined: bytes | bytearray) -> Hashes:
     """Hashes written one after the other, as an array of little-endian 64-bit numbers."""
     return np.frombuffer(joined, dtype="<u8").astype(np.uint64, copy=False)
+
+
+def hash_texts(texts: Any) -> Hashes:
+    """:func:`hash_text` of each of an Arrow array of texts; 0 where there is none."""
+    data, starts = buffer_of(texts)
+    return _hash_slices(data, starts.tolist(), valid(texts))
+
+
+def _hash_slices(data: memoryview | bytes, starts: list[int], there: npt.NDArray[np.bool_]) -> Hashes:
+    view = memoryview(data)
+    digests = [blake2b(view[a:b], digest_size=HASH_BYTES).digest() for a, b in pairwise(starts)]
+    hashes = as_hashes(b"".join(digests))
+    zero = hashes == 0
+    if zero.any():
+        hashes = np.where(zero, np.uint64(1), hashes)
+    return hashes if there.all() else np.where(there, hashes, np.uint64(0))
+
+
+def normalised_hashes(texts: Any) -> Hashes:
+    """:func:`hash_text` of each text in its normal form; 0 where there is none.
+
+    ASCII is folded for all texts at once; what is not ASCII, or has runs of white space, goes by :func:`normalise`.
+    """
+    there = valid(texts)
+    data, offsets = buffer_of(texts)
+    starts = offsets - offsets[0]
+    raw = bytes(data[offsets[0] : offsets[-1]])
+    folded = raw.translate(_FOLD)
+    codes = np.frombuffer(folded, np.uint8)
+    odd = np.zeros(len(texts), dtype=bool)
+    if not raw.isascii():
+        odd |= _rows_with(codes > 127, starts)
+    space = codes == 32
+    odd |= _rows_with(space[1:] & space[:-1], starts)
+    filled = np.flatnonzero(starts[1:] > starts[:-1])
+    odd[filled] |= space[starts[:-1][filled]] | space[starts[1:][filled] - 1]
+    hashes = _hash_slices(folded, starts.tolist(), there)
+    positions = np.flatnonzero(odd & there).tolist()
+    if positions:
+        cut = starts.tolist()
+        hashes = hashes.copy()
+        again = [hash_text(normalise(raw[cut[place] : cut[place + 1]].decode("utf-8"))) for place in positions]
+        hashes[positions] = as_hashes(b"".join(again))
+    return hashes
+
+
+def _rows_with(mask: npt.NDArray[np.bool_], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which texts hold a byte that the mask marks; a mark between two texts may count for the first."""
+    found = np.zeros(len(starts) - 1, dtype=bool)
+    places = np.flatnonzero(mask)
+    if len(places):
+        found[np.searchsorted(starts, places, side="right") - 1] = True
+    return found
 
 
 def unique_hashes(hashes: Hashes) -> Hashes:

@@ -1,8 +1,8 @@
-"""Measures an interface's data in one streamed pass."""
+"""Measures an interface's data: its version, schema, profile, fingerprints and checks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,25 +10,13 @@ from flywheel_mlflow.base.canonical import digest_of, short_digest
 from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.evidence.runs import Check, FieldType, InterfaceVersion
 from flywheel_mlflow.promises.contract import InterfaceOut, field_types
-from flywheel_mlflow.records.batches import BatchMaker, RecordSchema
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
-from flywheel_mlflow.records.checks import (
-    LicenceAndSource,
-    RawPersonalData,
-    RecordCheck,
-    RequiredFields,
-    SplitLeakage,
-    UniqueIds,
-    duplicates_of,
-)
+from flywheel_mlflow.records.engine import Progress, hashing, measure_files
 from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashes
 from flywheel_mlflow.records.media import check_media
+from flywheel_mlflow.records.partials import Plan
 from flywheel_mlflow.records.profiles import Profile
-from flywheel_mlflow.records.profiling import ProfileBuilder
-from flywheel_mlflow.records.reading import reader_for
 from flywheel_mlflow.records.sources import Data, OpenedFile, data_at, file_digest, is_records, joint_digest
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +32,8 @@ class MeasuredFile:
 class VersionFields:
     """What tells one version of an interface from another.
 
-    Digests are full sha256, 64 hex digits. ``rows`` is None for opaque data; ``bytes`` counts the
-    data files.
+    Digests are full sha256, 64 hex digits: ``digest`` of the files, ``records_digest`` of the records, whatever their
+    order, files and format, empty for opaque data. ``rows`` is None for opaque data; ``bytes`` counts the data files.
     """
 
     rows: int | None
@@ -53,6 +41,7 @@ class VersionFields:
     digest: str
     fields: tuple[FieldType, ...]
     schema_digest: str
+    records_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +72,7 @@ class Measurement:
             fields=self.version.fields,
             rows=self.version.rows,
             bytes=self.version.bytes,
+            records_digest=short_digest(self.version.records_digest),
         )
 
 
@@ -92,84 +82,67 @@ def measure(
     *,
     card: DataCard | Path | str | None = None,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> Measurement:
     """Measures the data at ``path``, a file, a directory or files elsewhere, as the contract's ``spec`` describes them.
 
     Memory does not grow with the data but for 26 bytes a row of hashes. The card is the one given,
-    or the one that lies with the data. ``progress`` is called with the rows read so far, about
-    once a megabyte.
+    or the one that lies with the data. ``progress`` is called with the rows read so far. Large data are shared among
+    ``workers`` processes, as many as there are processors unless told; the result does not depend on them.
 
     Raises:
         InputError: no data at the path, a link that leads out, or a file that changed meanwhile.
         RecordError: data that are cut, not of the promised format, empty, or no records.
         DocumentError: a faulty data card.
         StorageError: the system refuses to read.
+        WorkerLost: a worker process ended by itself.
     """
     data = path if isinstance(path, Data) else data_at(Path(path), spec.format, media=bool(spec.media))
     known_card = _card(card, None if isinstance(path, Data) else Path(path))
     if spec.record_schema == "opaque":
         return _opaque(spec, data, known_card)
-    engine = _Engine(spec, spec.record_schema, known_card)
     with_records = [file for file in data.files if not spec.media or is_records(file.name, spec.format)]
     media = {file.name: _measured(file) for file in data.files if file not in with_records}
-    read = {file.name: engine.read(file, progress) for file in with_records}
+    plan = Plan(
+        interface=spec.name,
+        schema=spec.record_schema,
+        fields=tuple(field_types(spec.fields)),
+        group_key=spec.group_key,
+        has_card=known_card is not None,
+    )
+    with hashing(with_records) as digests:
+        result, place_of = measure_files(plan, with_records, spec.format, progress=progress, workers=workers)
+        if result.rows == 0:
+            raise RecordError(
+                "the data hold no record", where=data.place, hint="write the records, then log the interface again"
+            )
+        hashed = zip(with_records, digests(), strict=True)
+        read = {file.name: MeasuredFile(file.name, file.size, digest) for file, digest in hashed}
+    for file in with_records:
+        file.check_unchanged()
     files = tuple((read | media)[file.name] for file in data.files)
-    if engine.rows == 0:
-        raise RecordError(
-            "the data hold no record", where=data.place, hint="write the records, then log the interface again"
-        )
     if progress:
-        progress(engine.rows)
-    fields = engine.maker.tree.fields()
-    version = VersionFields(engine.rows, _size(files), _digest(data, files), fields, digest_of(fields))
+        progress(result.rows)
+    fields = result.tree.fields()
+    version = VersionFields(
+        rows=result.rows,
+        bytes=_size(files),
+        digest=_digest(data, files),
+        fields=fields,
+        schema_digest=digest_of(fields),
+        records_digest=result.digest.result(),
+    )
     return Measurement(
         interface=spec.name,
         format=spec.format,
         version=version,
         files=files,
-        profile=engine.profile.result(),
-        checks=(*(check.result() for check in engine.checks), *_media_checks(spec, data, with_records, media)),
+        profile=result.profile.result(),
+        checks=(*(check.result(place_of) for check in result.checks), *_media_checks(spec, data, with_records, media)),
         card=known_card,
-        fingerprints=unique_hashes(engine.duplicates.hashes()),
-        licences=engine.origin.licences,
+        fingerprints=unique_hashes(result.duplicates.hashes()),
+        licences=result.origin.licences,
     )
-
-
-class _Engine:
-    """The local engine: feeds every batch of every file to the accumulators."""
-
-    def __init__(self, spec: InterfaceOut, schema: RecordSchema, card: DataCard | None) -> None:
-        self._format = spec.format
-        self.rows = 0
-        self.maker = BatchMaker(spec.name, schema)
-        self.profile = ProfileBuilder(schema)
-        self.duplicates = duplicates_of(spec)
-        card_known = card is not None
-        self.origin = LicenceAndSource(spec.name, schema, card_source=card_known, card_licence=card_known)
-        self.checks: tuple[RecordCheck, ...] = (
-            RequiredFields(spec.name, schema, tuple(field_types(spec.fields))),
-            UniqueIds(spec.name),
-            self.duplicates,
-            SplitLeakage(spec.name, spec.group_key),
-            RawPersonalData(spec.name),
-            self.origin,
-        )
-
-    def read(self, file: OpenedFile, progress: Progress | None) -> MeasuredFile:
-        """Observes one file to its end."""
-        reader = reader_for(file, self._format)
-        file_row = 0
-        for records in reader.batches():
-            batch = self.maker.make(reader, records, file_row)
-            self.profile.observe(batch)
-            for check in self.checks:
-                check.observe(batch)
-            file_row += len(records)
-            self.rows += len(records)
-            if progress:
-                progress(self.rows)
-        file.check_unchanged()
-        return MeasuredFile(file.name, file.size, reader.digest)
 
 
 def _card(card: DataCard | Path | str | None, data: Path | None) -> DataCard | None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from flywheel_mlflow.base.canonical import document_json, plain
 from flywheel_mlflow.base.errors import RecordError
-from flywheel_mlflow.records.schema_tree import path_part
 
 #: Values kept of each signal: the Kolmogorov-Smirnov distance of two such samples is known to
 #: about 1.36 * sqrt(2/2000) = 0.04 at 95 %, which is below any drift worth an alarm.
@@ -128,30 +125,3 @@ def _ldexp(mantissa: float, exponent: int) -> float:
         return math.ldexp(mantissa, exponent)
     except OverflowError:  # the upper edge of the last bin of all
         return sys.float_info.max
-
-
-def signals_of(record: Mapping[str, Any], schema: str) -> list[tuple[str, Value]]:
-    """(dotted path, value) of each signal a record states.
-
-    Of a ``record`` these are the numbers, booleans and texts under ``quality_signals``; of a
-    ``free`` row its numbers and booleans anywhere. Lists are no signals.
-    """
-    found: list[tuple[str, Value]] = []
-    if schema == "record":
-        signals = record.get("quality_signals")
-        if type(signals) is dict:
-            _add_leaves(signals, "quality_signals.", found, texts=True)
-    else:
-        _add_leaves(record, "", found, texts=False)
-    return found
-
-
-def _add_leaves(mapping: Mapping[str, Any], prefix: str, found: list[tuple[str, Value]], *, texts: bool) -> None:
-    for key, value in mapping.items():
-        kind = type(value)
-        if kind is float or kind is int or kind is bool or (texts and kind is str):
-            found.append((prefix + path_part(key), value))
-        elif kind is dict:
-            _add_leaves(value, f"{prefix}{path_part(key)}.", found, texts=texts)
-        elif kind is Decimal:  # only Parquet has them
-            found.append((prefix + path_part(key), float(value)))

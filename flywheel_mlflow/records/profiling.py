@@ -1,20 +1,23 @@
-"""Builds profiles batch by batch; two builders of the same interface can be merged."""
+"""Builds profiles batch by batch; what two builders of the same interface have seen can be merged, in any order."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from flywheel_mlflow.records import profiles
+from flywheel_mlflow.records.arrow_values import decimal_floats
 from flywheel_mlflow.records.batches import Batch, RecordSchema
+from flywheel_mlflow.records.columns import Field, floats_of, valid
 from flywheel_mlflow.records.fingerprints import hash_text
 from flywheel_mlflow.records.personal import withheld
-from flywheel_mlflow.records.profiles import Profile, Signal, Value, signals_of
+from flywheel_mlflow.records.profiles import Profile, Signal, Value
 
 #: The signal made of each record's content: its length in characters.
 LENGTH = "length"
@@ -24,26 +27,31 @@ MAX_DISTINCT = 4096
 MAX_TEXT = 200
 
 _ALL_HASHES = 2**64
+#: Where the binary point of sums lies: every 64-bit float is a whole number of these steps.
+_STEPS = 1074
+_LOW_BITS = 26
 
 
 class NumberTally:
-    """Count, extremes, sum and bins of numbers."""
+    """Count, extremes, exact sum and bins of numbers.
+
+    The sum is a whole number of the smallest steps a float knows: no order of adding changes it.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self.minimum = math.inf
         self.maximum = -math.inf
-        self.total = 0.0
+        self.steps = 0
         self.bins: Counter[int] = Counter()
 
-    def observe(self, values: list[float]) -> None:
+    def observe(self, values: npt.NDArray[np.float64]) -> None:
         """Adds some numbers, all of them finite."""
-        array = np.array(values, dtype=np.float64)
         self.count += len(values)
-        self.minimum = min(self.minimum, float(array.min()))
-        self.maximum = max(self.maximum, float(array.max()))
-        self.total += math.fsum(values)
-        indexes, counts = np.unique(bin_indexes(array), return_counts=True)
+        self.minimum = min(self.minimum, float(values.min()))
+        self.maximum = max(self.maximum, float(values.max()))
+        self.steps += _exact_sum(values)
+        indexes, counts = np.unique(bin_indexes(values), return_counts=True)
         for index, count in zip(indexes.tolist(), counts.tolist(), strict=True):
             self.bins[index] += count
 
@@ -52,8 +60,28 @@ class NumberTally:
         self.count += other.count
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
-        self.total += other.total
+        self.steps += other.steps
         self.bins.update(other.bins)
+
+    @property
+    def mean(self) -> float:
+        """The mean, correctly rounded."""
+        return self.steps / (self.count << _STEPS)
+
+
+def _exact_sum(values: npt.NDArray[np.float64]) -> int:
+    """The sum of floats in steps of 2**-1074."""
+    mantissas, exponents = np.frexp(values)
+    whole = np.ldexp(mantissas, 53).astype(np.int64)
+    high, low = whole >> _LOW_BITS, whole & ((1 << _LOW_BITS) - 1)
+    total = 0
+    for exponent in np.unique(exponents).tolist():
+        inside = exponents == exponent
+        part = (int(high[inside].sum()) << _LOW_BITS) + int(low[inside].sum())
+        shift = exponent - 53 + _STEPS
+        # Floats below the normal ones have trailing zeros in place of the bits that are shifted out.
+        total += part << shift if shift >= 0 else part >> -shift
+    return total
 
 
 def bin_indexes(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -78,9 +106,9 @@ class CategoryTally:
         self.values: Counter[str] = Counter()
         self._below = _ALL_HASHES
 
-    def observe(self, values: Iterable[str]) -> None:
-        """Adds some texts; those over 200 characters count by their beginning."""
-        for value, count in Counter(values).items():
+    def observe(self, counts: Counter[str]) -> None:
+        """Adds some texts with how often each was there; those over 200 characters count by their beginning."""
+        for value, count in counts.items():
             self.count += count
             short = value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "..."
             if self._below == _ALL_HASHES or short in self.values or _rank(short) < self._below:
@@ -117,29 +145,30 @@ def _rank(value: str) -> int:
     return int.from_bytes(hash_text(value), "little")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Sampled:
-    key: int
-    text: str  # the values spelled out: decides between rows of one key, whatever their order
-
-
 class RowSample:
     """The rows with the smallest keys: a uniform sample that depends on neither order nor chance."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._bound = _ALL_HASHES - 1
-        self._rows: list[tuple[_Sampled, dict[str, Value]]] = []
+        #: Key, the values spelled out (they decide between rows of one key, whatever their order), the values.
+        self._rows: list[tuple[int, str, dict[str, Value]]] = []
 
-    def candidates(self, keys: npt.NDArray[np.uint64]) -> list[int]:
+    def candidates(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """Positions whose key is small enough to enter the sample."""
-        positions: list[int] = np.flatnonzero(keys <= np.uint64(self._bound)).tolist()
+        positions = np.flatnonzero(keys <= np.uint64(self._bound))
+        if len(positions) > self._size:
+            positions = np.sort(positions[np.argsort(keys[positions], kind="stable")[: self._size]])
+            last = keys[positions].max()  # rows of one key enter or stay out together
+            positions = np.flatnonzero(keys <= last)
         return positions
 
     def add(self, key: int, values: dict[str, Value]) -> None:
         """Enters one row's values."""
         cut = {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in values.items()}
-        self._rows.append((_Sampled(key, repr(sorted(cut.items()))), cut))
+        # A whole number may have come as 1 or as 1.0.
+        spelled = {name: float(value) if type(value) is int else value for name, value in cut.items()}
+        self._rows.append((key, repr(sorted(spelled.items())), cut))
         if len(self._rows) > 2 * self._size:
             self._prune()
 
@@ -151,17 +180,21 @@ class RowSample:
     def rows(self) -> list[dict[str, Value]]:
         """The sampled rows by rising key."""
         self._prune()
-        return [values for _, values in self._rows]
+        return [values for _, _, values in self._rows]
 
     def _prune(self) -> None:
-        self._rows.sort(key=lambda row: row[0])
+        self._rows.sort(key=lambda row: row[:2])
         del self._rows[self._size :]
         if len(self._rows) == self._size:
-            self._bound = self._rows[-1][0].key
+            self._bound = self._rows[-1][0]
 
 
 class ProfileBuilder:
-    """Builds the profile of one interface, batch by batch."""
+    """Builds the profile of one interface, batch by batch.
+
+    Signals of a ``record`` are the numbers, booleans and texts under ``quality_signals``; of a ``free`` row its numbers
+    and booleans anywhere. Lists are no signals.
+    """
 
     def __init__(self, schema: RecordSchema, *, sample_size: int = profiles.SAMPLE_SIZE) -> None:
         self._schema = schema
@@ -169,46 +202,55 @@ class ProfileBuilder:
         self._numbers: dict[str, NumberTally] = {}
         self._texts: dict[str, CategoryTally] = {}
         self._counts: Counter[str] = Counter()
+        self._fractions: set[str] = set()
         self._sample = RowSample(sample_size)
 
     def observe(self, batch: Batch) -> None:
         """Adds a batch."""
-        self._rows += len(batch.records)
-        columns: dict[str, list[Value]] = {}
-        for position in range(len(batch.records)):
-            for name, value in self._values(batch, position):
-                column = columns.get(name)
-                if column is None:
-                    column = columns[name] = []
-                column.append(value)
-        for name, values in columns.items():
-            self._observe_column(name, values)
-        for position in self._sample.candidates(batch.keys):
-            self._sample.add(int(batch.keys[position]), dict(self._values(batch, position)))
+        self._rows += batch.rows
+        signals = self._signals(batch)
+        for field in signals:
+            self._observe(field)
+        positions = self._sample.candidates(batch.keys)
+        if len(positions):
+            taken = pa.array(positions)
+            columns = [(field.path, field.kind, field.values.take(taken).to_pylist()) for field in signals]
+            for place, key in enumerate(batch.keys[positions].tolist()):
+                row = {name: _value(kind, values[place]) for name, kind, values in columns if values[place] is not None}
+                self._sample.add(key, row)
 
-    def _observe_column(self, name: str, values: list[Value]) -> None:
-        self._counts[name] += len(values)
-        texts = [value for value in values if type(value) is str]
-        flags = ["true" if value else "false" for value in values if type(value) is bool]
-        numbers = [float(value) for value in values if type(value) is not str]
-        if numbers:
-            self._numbers.setdefault(name, NumberTally()).observe(numbers)
-        if texts or flags:
-            self._texts.setdefault(name, CategoryTally()).observe(texts + flags)
-
-    def _values(self, batch: Batch, position: int) -> list[tuple[str, Value]]:
-        record = batch.records[position]
-        found = signals_of(record, self._schema)
-        length = batch.lengths[position]
-        # A free row that states a length of its own means that one.
-        if length is not None and (self._schema == "record" or LENGTH not in record):
-            found.append((LENGTH, length))
+    def _signals(self, batch: Batch) -> list[Field]:
+        kinds, prefix = {*_NUMBERS, "boolean"}, ""
+        if self._schema == "record":
+            kinds, prefix = {*kinds, "string"}, "quality_signals."
+        found = [_as_signal(item) for item in batch.fields if item.kind in kinds and item.path.startswith(prefix)]
+        known = batch.lengths >= 0
+        if self._schema != "record":  # a free row that states a length of its own means that one
+            for _, values in batch.values_at((LENGTH,)):
+                known &= ~valid(values)
+        found.append(Field(LENGTH, "integer", pc.if_else(pa.array(known), pa.array(batch.lengths), None)))
         return found
+
+    def _observe(self, field: Field) -> None:
+        count = len(field.values) - field.values.null_count
+        if not count:
+            return
+        self._counts[field.path] += count
+        if field.kind in ("string", "boolean"):
+            counted = pc.value_counts(pc.cast(field.values.drop_null(), pa.string())).to_pylist()
+            counts = Counter({item["values"]: item["counts"] for item in counted})
+            self._texts.setdefault(field.path, CategoryTally()).observe(counts)
+        if field.kind != "string":
+            numbers = floats_of(field.values)[valid(field.values)]
+            self._numbers.setdefault(field.path, NumberTally()).observe(numbers)
+        if field.kind == "number":
+            self._fractions.add(field.path)
 
     def merge(self, other: ProfileBuilder) -> None:
         """Adds what another builder of the same interface has seen."""
         self._rows += other._rows
         self._counts.update(other._counts)
+        self._fractions |= other._fractions
         for name, numbers in other._numbers.items():
             self._numbers.setdefault(name, NumberTally()).merge(numbers)
         for name, texts in other._texts.items():
@@ -233,14 +275,29 @@ class ProfileBuilder:
             missing=self._rows - count,
             minimum=numbers.minimum if known else None,
             maximum=numbers.maximum if known else None,
-            mean=numbers.total / numbers.count if known else None,
+            mean=numbers.mean if known else None,
             bins=tuple(sorted(numbers.bins.items())),
             categories=top,
             other=texts.count - sum(number for _, number in top),
             distinct=texts.distinct,
-            sample=tuple(_shown(row.get(name)) for row in rows),
+            sample=tuple(self._shown(name, row.get(name)) for row in rows),
         )
 
+    def _shown(self, name: str, value: Value | None) -> Value | None:
+        if isinstance(value, str):
+            return withheld(value)
+        # Where one value of a signal is a fraction, its whole numbers are floats like the rest.
+        return float(value) if type(value) is int and name in self._fractions else value
 
-def _shown(value: Value | None) -> Value | None:
-    return withheld(value) if isinstance(value, str) else value
+
+_NUMBERS = ("integer", "number", "decimal", "big integer")
+
+
+def _as_signal(item: Field) -> Field:
+    if item.kind == "decimal":
+        return Field(item.path, "number", decimal_floats(item.values))
+    return item
+
+
+def _value(kind: str, value: Any) -> Value:
+    return int(value) if kind == "big integer" else value

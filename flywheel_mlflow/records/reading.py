@@ -6,35 +6,36 @@ fault is never quoted, it may be personal.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NoReturn
 
 from flywheel_mlflow.base.errors import RecordError, StorageError
 from flywheel_mlflow.records.parquet import damaged_row_group, open_parquet
-from flywheel_mlflow.records.sources import BLOCK_BYTES, OpenedFile, file_digest
+from flywheel_mlflow.records.refusals import RowFault
+from flywheel_mlflow.records.sources import BLOCK_BYTES, OpenedFile
 
 Record = dict[str, Any]
 
 #: A record this long is a file in the wrong place or an attack; memory is bounded by it.
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 
-#: Rows decoded at once from Parquet: about what one block of JSONL holds.
-PARQUET_BATCH_ROWS = 1024
+#: Rows decoded at once from Parquet, whatever their size.
+MIN_BATCH_ROWS, MAX_BATCH_ROWS = 64, 16384
 
 _PARQUET_MAGIC = b"PAR1"
 _FOREIGN = {b"PAR1": "Parquet", b"\x1f\x8b": "gzip", b"PK\x03\x04": "a zip archive", b"\x28\xb5\x2f\xfd": "zstandard"}
 
 
 class Reader(ABC):
-    """Reads one file, batch after batch; ``digest`` is known once it has been read to the end."""
+    """Reads one file, batch after batch."""
 
     def __init__(self, file: OpenedFile) -> None:
         self.file = file
-        self.digest = ""
 
     @abstractmethod
     def batches(self) -> Iterator[list[Record]]:
@@ -55,8 +56,29 @@ class Reader(ABC):
         raise RecordError(what, where=f"{where}, {place}" if place else where, hint=hint)
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Whole lines of a file without the last newline; ``may_be_cut`` when none followed."""
+
+    data: bytes
+    row: int
+    count: int
+    may_be_cut: bool
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> Record:
+    # A repeated key would hide its first value from every check.
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        raise ValueError("a key is written twice in one object")
+    return record
+
+
 def _refuse_constant(token: str) -> NoReturn:
     raise ValueError(f"{token} is not a number JSON knows")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
 
 
 class JsonLinesReader(Reader):
@@ -75,34 +97,47 @@ class JsonLinesReader(Reader):
 
     def batches(self) -> Iterator[list[Record]]:
         """See :meth:`Reader.batches`."""
-        sha = hashlib.sha256()
-        row = 0
-        rest = b""
-        left = self.file.size  # no further, or a file that grows would be read for ever
         try:
-            with self.file.open() as stream:
-                while block := stream.read(min(left, BLOCK_BYTES)):
-                    left -= len(block)
-                    sha.update(block)
-                    if row == 0 and not rest:
+            for lines in self.lines(0, self.file.size):
+                texts = enumerate(split(lines), start=lines.row)
+                yield [_record(line, row, lines.may_be_cut, self._decoder) for row, line in texts]
+        except RowFault as fault:
+            self.fail(fault.what, self.place(fault.row), hint=fault.hint)
+
+    def lines(self, start: int, stop: int, block_bytes: int = BLOCK_BYTES) -> Iterator[Lines]:
+        """Whole lines from the byte ``start``, which begins one, to the byte ``stop``, rows counted from 0.
+
+        Raises:
+            RowFault: a line that is too long.
+            RecordError: the file is of another format.
+            StorageError: the system refuses to read it.
+        """
+        row = 0
+        position, size = start, block_bytes
+        try:
+            with self.file.open(seeks=True) as stream:
+                # No further than `stop`, or a file that grows would be read for ever.
+                while position < stop:
+                    stream.seek(position)
+                    block = stream.read(min(size, stop - position))
+                    if position == 0:
                         self._check_magic(block)
                     end = block.rfind(b"\n")
-                    if end >= 0:
-                        if len(rest) + block.find(b"\n") > MAX_RECORD_BYTES:
-                            self._too_long(row)
-                        records = self._parse(rest + block[:end], row, last=False)
-                        row += len(records)
-                        yield records
-                        rest = block[end + 1 :]
-                    else:
-                        rest += block
-                    if len(rest) > MAX_RECORD_BYTES:
-                        self._too_long(row)
+                    first = block.find(b"\n") if size > block_bytes else end
+                    if max(first, 0 if end >= 0 else len(block)) > MAX_RECORD_BYTES:
+                        _refuse_length(row)
+                    if end < 0 and position + len(block) < stop:
+                        size = min(2 * size, MAX_RECORD_BYTES + block_bytes)  # the line is longer than the block
+                        continue
+                    last = end < 0
+                    data = block if last else block[:end]
+                    count = data.count(b"\n") + 1
+                    yield Lines(data, row, count, may_be_cut=last)
+                    row += count
+                    position += len(block) if last else end + 1
+                    size = block_bytes
         except OSError as error:
             raise StorageError(f"cannot read the file: {error.strerror or error}", where=self.file.place) from error
-        if rest:
-            yield self._parse(rest, row, last=True)
-        self.digest = sha.hexdigest()
 
     def _check_magic(self, block: bytes) -> None:
         for magic, name in _FOREIGN.items():
@@ -113,63 +148,76 @@ class JsonLinesReader(Reader):
         if block.startswith(b"\xef\xbb\xbf"):
             self.fail("the file begins with a byte order mark", "line 1", hint="write it as UTF-8 without BOM")
 
-    def _parse(self, data: bytes, row: int, *, last: bool) -> list[Record]:
-        """The records of whole lines; ``last`` when no newline followed, so the line may be cut."""
+
+def split(lines: Lines) -> list[str]:
+    """The lines as text.
+
+    Raises:
+        RowFault: one is not UTF-8.
+    """
+    try:
+        return lines.data.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        row = lines.row + lines.data.count(b"\n", 0, error.start)
+        if lines.may_be_cut and error.end == len(lines.data):
+            raise _cut(row) from error
+        raise RowFault("not UTF-8", row, hint="write the file as UTF-8") from error
+
+
+def parse(lines: Lines) -> tuple[list[Record], RowFault | None]:
+    """The records up to the first line that is none, and why that is none."""
+    records: list[Record] = []
+    fault: RowFault | None = None
+    try:
+        texts = split(lines)
+    except RowFault as error:
+        fault = error
+        good = lines.data.split(b"\n")[: error.row - lines.row]
+        texts = [text.decode("utf-8") for text in good]
+    for number, text in enumerate(texts, start=lines.row):
         try:
-            lines = data.decode("utf-8").split("\n")
-        except UnicodeDecodeError as error:
-            where = self.place(row + data.count(b"\n", 0, error.start))
-            if last and error.end == len(data):
-                self._cut(where)
-            self.fail("not UTF-8", where, hint="write the file as UTF-8")
-        return [self._record(line, row + number, last) for number, line in enumerate(lines)]
-
-    def _record(self, line: str, row: int, last: bool) -> Record:
-        try:
-            value, end = self._decoder.raw_decode(line.strip(" \t\r"))
-            if type(value) is dict and end == len(line):
-                return value
-            whole = end == len(line.strip(" \t\r"))
-        except json.JSONDecodeError as error:
-            self._not_json(line, row, last, f"{error.msg}, column {error.colno}")
-        except RecursionError:
-            self.fail("a record is nested too deeply", self.place(row), hint="flatten it")
-        except ValueError as error:
-            self.fail(str(error), self.place(row), hint="write unknown values as null, and each key once")
-        if not whole:
-            self._not_json(line, row, last, "something follows the record")
-        if not isinstance(value, dict):
-            self.fail(
-                f"a record must be an object, this is {_json_type(value)}",
-                self.place(row),
-                hint="one JSON object a line",
-            )
-        return value
-
-    def _not_json(self, line: str, row: int, last: bool, reason: str) -> NoReturn:
-        if not line.strip():
-            self.fail("an empty line", self.place(row), hint="remove it: every line is one record")
-        if last:
-            self._cut(self.place(row))
-        self.fail(f"not JSON: {reason}", self.place(row), hint="one JSON object a line")
-
-    def _cut(self, place: str) -> NoReturn:
-        self.fail("the file ends in the middle of a record", place, hint="write or copy the file again, it was cut off")
-
-    def _too_long(self, row: int) -> NoReturn:
-        self.fail(
-            f"a line of more than {MAX_RECORD_BYTES} bytes",
-            self.place(row),
-            hint="one JSON object a line, at most 16 MiB",
-        )
+            records.append(_record(text, number, lines.may_be_cut))
+        except RowFault as error:
+            return records, error
+    return records, fault
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> Record:
-    # A repeated key would hide its first value from every check.
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise ValueError("a key is written twice in one object")
-    return record
+def parse_line(line: bytes) -> Record:
+    """The record of a line that is known to hold one."""
+    return _record(line.decode("utf-8"), 0, may_be_cut=False)
+
+
+def _record(line: str, row: int, may_be_cut: bool, decoder: json.JSONDecoder = _DECODER) -> Record:
+    try:
+        value, end = decoder.raw_decode(line.strip(" \t\r"))
+        if type(value) is dict and end == len(line):
+            return value
+        whole = end == len(line.strip(" \t\r"))
+    except json.JSONDecodeError as error:
+        raise _not_json(line, row, may_be_cut, f"{error.msg}, column {error.colno}") from error
+    except RecursionError as error:
+        raise RowFault("a record is nested too deeply", row, hint="flatten it") from error
+    except ValueError as error:
+        raise RowFault(str(error), row, hint="write unknown values as null, and each key once") from error
+    if not whole:
+        raise _not_json(line, row, may_be_cut, "something follows the record")
+    if not isinstance(value, dict):
+        raise RowFault(f"a record must be an object, this is {_json_type(value)}", row, hint="one JSON object a line")
+    return value
+
+
+def _not_json(line: str, row: int, may_be_cut: bool, reason: str) -> RowFault:
+    if not line.strip():
+        return RowFault("an empty line", row, hint="remove it: every line is one record")
+    return _cut(row) if may_be_cut else RowFault(f"not JSON: {reason}", row, hint="one JSON object a line")
+
+
+def _cut(row: int) -> RowFault:
+    return RowFault("the file ends in the middle of a record", row, hint="write or copy the file again, it was cut off")
+
+
+def _refuse_length(row: int) -> NoReturn:
+    raise RowFault(f"a line of more than {MAX_RECORD_BYTES} bytes", row, hint="one JSON object a line, at most 16 MiB")
 
 
 def _json_type(value: Any) -> str:
@@ -192,42 +240,73 @@ class ParquetReader(Reader):
         """See :meth:`Reader.batches`."""
         import pyarrow as pa
 
-        self._check_ends()
-        self.digest = file_digest(self.file)
         row = 0
         try:
-            with open_parquet(self.file.arrow_source()) as source:
-                promised = source.metadata.num_rows
-                self._index(source.metadata)
-                names = source.schema_arrow.names
-                if len(set(names)) != len(names):
-                    self.fail("two columns have the same name", hint="rename one of them")
-                for batch in source.iter_batches(PARQUET_BATCH_ROWS, use_threads=False):
-                    records = batch.to_pylist()
-                    row += len(records)
-                    yield records
+            for batch in self.arrow_batches(0, len(self.row_groups())):
+                yield batch.to_pylist()
+                row += batch.num_rows
         except (pa.ArrowException, UnicodeDecodeError, OSError, ValueError, OverflowError) as error:
-            reason = str(error).splitlines()[0][:200] if not isinstance(error, UnicodeDecodeError) else "not UTF-8"
-            self.fail(f"cannot be read as Parquet: {reason}", self._damage(row), hint="write or copy the file again")
+            self.fail_reading(error, row)
+
+    def row_groups(self) -> list[tuple[int, int]]:
+        """Rows and bytes (uncompressed) of each row group.
+
+        Raises:
+            RecordError: the file is cut, no Parquet, or has two columns of one name.
+            StorageError: the system refuses to read it.
+        """
+        import pyarrow as pa
+
+        self._check_ends()
+        try:
+            with open_parquet(self.file.arrow_source()) as source:
+                metadata = source.metadata
+                groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+                found = [(group.num_rows, group.total_byte_size) for group in groups]
+                if any(_has_twins(kind) for kind in (source.schema_arrow, *source.schema_arrow.types)):
+                    self.fail("two columns have the same name", hint="rename one of them")
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+            self.fail_reading(error, 0)
+        self._group_starts = [0, *accumulate(rows for rows, _ in found)]
+        return found
+
+    def arrow_batches(self, start: int, stop: int, batch_bytes: int = BLOCK_BYTES) -> Iterator[Any]:
+        """The records of the row groups from ``start`` up to ``stop``, in batches of about so many bytes.
+
+        Raises:
+            ArrowException, OSError: a page that cannot be read; see :meth:`fail_reading`.
+            RecordError: the file is cut, or holds fewer rows than it says.
+        """
+        groups = self.row_groups()[start:stop]
+        promised, size = sum(rows for rows, _ in groups), sum(size for _, size in groups)
+        rows = max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, batch_bytes * promised // max(size, 1)))
+        row = 0
+        with open_parquet(self.file.arrow_source()) as source:
+            for batch in source.iter_batches(rows, row_groups=list(range(start, stop)), use_threads=False):
+                row += batch.num_rows
+                yield batch
         if row != promised:
             self.fail(f"{row} rows read, {promised} promised by the footer", hint="write the file again")
+
+    def group_start(self, group: int) -> int:
+        """The row at which a row group begins."""
+        return self._group_starts[group]
+
+    def fail_reading(self, error: Exception, row: int) -> NoReturn:
+        """Raises the error of this file for what its reader said when so many rows had been read."""
+        reason = str(error).splitlines()[0][:200] if not isinstance(error, UnicodeDecodeError) else "not UTF-8"
+        self.fail(f"cannot be read as Parquet: {reason}", self._damage(row), hint="write or copy the file again")
 
     def _damage(self, row: int) -> str:
         """Where reading stopped after ``row`` rows: a batch spans row groups, so the damaged one is looked for."""
         import pyarrow as pa
 
-        first = bisect_right(self._group_starts, row) - 1
+        first = min(bisect_right(self._group_starts, row), max(len(self._group_starts) - 1, 1)) - 1
         try:
             group = damaged_row_group(self.file.arrow_source(), first)
         except (pa.ArrowException, OSError):
             group = None
         return self.place(row) if group in (None, first) else f"row group {group}"
-
-    def _index(self, metadata: Any) -> None:
-        starts = [0]
-        for group in range(metadata.num_row_groups - 1):
-            starts.append(starts[-1] + metadata.row_group(group).num_rows)
-        self._group_starts = starts
 
     def _check_ends(self) -> None:
         try:
@@ -243,6 +322,16 @@ class ParquetReader(Reader):
             self.fail("this is not Parquet", hint="correct the interface's format in project.yaml, or the file")
         if tail != _PARQUET_MAGIC or self.file.size < 12:
             self.fail("the Parquet footer is missing", hint="write or copy the file again, it was cut off")
+
+
+def _has_twins(kind: Any) -> bool:
+    """Whether two fields of a schema or type, at any depth, have the same name."""
+    import pyarrow as pa
+
+    if isinstance(kind, pa.Schema) or pa.types.is_struct(kind):
+        names = [field.name for field in kind]
+        return len(set(names)) < len(names) or any(_has_twins(field.type) for field in kind)
+    return any(_has_twins(kind.field(number).type) for number in range(kind.num_fields))
 
 
 def reader_for(file: OpenedFile, data_format: str) -> Reader:

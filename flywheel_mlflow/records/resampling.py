@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from flywheel_mlflow.promises.contract import InterfaceOut
-from flywheel_mlflow.records.batches import BatchMaker
+from flywheel_mlflow.records.batches import make_batch
+from flywheel_mlflow.records.blocks import blocks_of, parts_of
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.profiling import ProfileBuilder
 from flywheel_mlflow.records.reading import reader_for
+from flywheel_mlflow.records.refusals import RowFault
 from flywheel_mlflow.records.sources import record_files
 
 #: Rows kept of each interface when whole data are read: shifts of 0.02 standard deviations show, and ten signals
@@ -24,15 +26,18 @@ def profile_of_data(path: Path, spec: InterfaceOut, *, sample_size: int = FULL_S
     """
     if spec.record_schema == "opaque":
         return None
-    maker, builder = (
-        BatchMaker(spec.name, spec.record_schema),
-        ProfileBuilder(spec.record_schema, sample_size=sample_size),
-    )
-    for file in record_files(path, spec.format):
-        row = 0
+    builder = ProfileBuilder(spec.record_schema, sample_size=sample_size)
+    for number, file in enumerate(record_files(path, spec.format)):
         reader = reader_for(file, spec.format)
-        for records in reader.batches():
-            builder.observe(maker.make(reader, records, row))
-            row += len(records)
+        before = rows = 0
+        for part in parts_of(reader):
+            before += rows
+            rows = 0
+            try:
+                for block in blocks_of(reader, part):
+                    builder.observe(make_batch(spec.name, spec.record_schema, (number, part[0]), block))
+                    rows += len(block.array)
+            except RowFault as fault:
+                reader.fail(fault.what, reader.place(before + fault.row), hint=fault.hint)
         file.check_unchanged()
     return builder.result()

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.records import contamination, fingerprints_from_parquet, fingerprints_to_parquet
-from flywheel_mlflow.records.fingerprints import as_hashes, content_text, hash_text, normalise, unique_hashes
+from flywheel_mlflow.records.fingerprints import (
+    as_hashes,
+    content_text,
+    hash_text,
+    normalise,
+    normalised_hashes,
+    unique_hashes,
+)
 
 hash_arrays = st.lists(st.integers(0, 50) | st.integers(0, 2**64 - 1)).map(lambda items: np.array(items, np.uint64))
 
@@ -37,6 +45,14 @@ def test_case_width_and_white_space_do_not_count(words: list[str], gap: str) -> 
 def test_ascii_text_takes_a_faster_way_to_the_same_form(text: str) -> None:
     """The short cut for ASCII gives what the definition says."""
     assert normalise(text) == " ".join(text.lower().split())
+
+
+@given(st.lists(st.none() | st.text() | st.text(alphabet="aZ \n\tü字")), st.integers(0, 3))
+def test_columns_are_fingerprinted_like_single_texts(texts: list[str | None], skip: int) -> None:
+    """All texts of a column at once give what each gives alone; a row without text has none."""
+    column = pa.array(texts, pa.string()).slice(min(skip, len(texts)))
+    expected = [0 if text is None else int(as_hashes(fingerprint(text))[0]) for text in column.to_pylist()]
+    assert normalised_hashes(column).tolist() == expected
 
 
 def test_nested_content_is_fingerprinted_by_value() -> None:

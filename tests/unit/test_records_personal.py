@@ -5,11 +5,18 @@ from __future__ import annotations
 import hashlib
 import uuid
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.records.personal import find_personal_data, kinds_in, may_hold_personal_data, withheld
+from flywheel_mlflow.records.personal import (
+    find_personal_data,
+    kinds_in,
+    may_hold_personal_data,
+    suspects_among,
+    withheld,
+)
 
 PERSONAL = [
     ("jane.doe+x@mail.example.com", "email"),
@@ -81,6 +88,14 @@ def test_the_quick_look_misses_nothing_the_close_look_finds(before: str, text: s
     if not may_hold_personal_data(whole):
         found = {kind.name for kind in personal._KINDS for match in kind.form.finditer(whole) if kind.valid(match[0])}
         assert found == set()
+
+
+@given(st.lists(st.tuples(around, st.sampled_from([text for text, _ in PERSONAL]), around), max_size=3))
+def test_the_search_in_columns_finds_what_the_search_in_texts_does(parts: list[tuple[str, str, str]]) -> None:
+    """Texts joined by line breaks are suspects exactly if one of them holds personal data."""
+    texts = ["".join(part).replace("\n", " ") for part in parts] + ["nothing"]
+    expected = [0] if any(map(kinds_in, texts)) else []
+    assert suspects_among(pa.array(["\n".join(texts)])) == expected
 
 
 def test_the_whole_record_is_walked() -> None:

@@ -1,0 +1,168 @@
+"""Puts values into Arrow arrays of few types, mixed kinds included, so that one way of measuring serves all data."""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+#: The kind of whole numbers that 64 bits do not hold; their array holds digits.
+BIG_INTEGER = "big integer"
+
+_KINDS: dict[type, str] = {str: "string", bool: "boolean", float: "number", dict: "object", list: "list"}
+_TYPES = {"string": pa.string(), "boolean": pa.bool_(), "number": pa.float64(), "integer": pa.int64()}
+_INT64 = 2**63
+
+
+class MixedType(pa.ExtensionType):  # type: ignore[misc]  # pyarrow ships no types
+    """A field that holds values of several kinds: an object with a field for each kind, all but one of them null.
+
+    Arrow's unions have no nulls of their own, and abort where an object around them is null (pyarrow 25). It is not
+    registered, so no file can hold it.
+    """
+
+    def __init__(self, storage: Any) -> None:
+        super().__init__(storage, "flywheel.mixed")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage_type: Any, serialized: bytes) -> MixedType:
+        del serialized
+        return cls(storage_type)
+
+
+def kind_of(data_type: Any) -> str:
+    """The kind of values an Arrow type holds, widths and units folded."""
+    is_a = pa.types
+    kinds = (
+        (is_a.is_string, "string"),
+        (is_a.is_integer, "integer"),
+        (is_a.is_floating, "number"),
+        (is_a.is_boolean, "boolean"),
+        (is_a.is_struct, "object"),
+        (is_a.is_list, "list"),
+        (is_a.is_null, "null"),
+        (is_a.is_decimal, "decimal"),
+        (is_a.is_timestamp, "timestamp"),
+        (is_a.is_date, "date"),
+        (is_a.is_time, "time"),
+        (is_a.is_duration, "duration"),
+    )
+    return next((kind for test, kind in kinds if test(data_type)), "binary")
+
+
+def simple_array(array: Any) -> Any:
+    """The array in the types that measuring knows: dictionaries decoded, large and fixed lists and views as plain ones.
+
+    Maps become lists of pairs, as Python shows them.
+    """
+    target = _simple(array.type)
+    if target == array.type:
+        return array
+    if pa.types.is_dictionary(array.type):
+        return simple_array(array.dictionary_decode())
+    if pa.types.is_struct(array.type):
+        children = [simple_array(child) for child in array.flatten()]
+        names = [field.name for field in array.type]
+        return pa.StructArray.from_arrays(children, names=names, mask=array.is_null())
+    if pa.types.is_map(array.type):
+        return build_array([None if row is None else [list(pair) for pair in row] for row in array.to_pylist()])
+    if pa.types.is_list(target):
+        lengths = array.value_lengths().fill_null(0).to_numpy()
+        starts = pa.array(np.concatenate(([0], np.cumsum(lengths))), pa.int32())
+        values = simple_array(array.flatten())
+        return pa.ListArray.from_arrays(starts, values, mask=array.is_null() if array.null_count else None)
+    return array.cast(target)
+
+
+def _simple(data_type: Any) -> Any:
+    is_a = pa.types
+    if is_a.is_dictionary(data_type):
+        return None
+    if is_a.is_large_string(data_type) or is_a.is_string_view(data_type):
+        return pa.string()
+    if is_a.is_struct(data_type):
+        return pa.struct([pa.field(field.name, _simple(field.type) or pa.null()) for field in data_type])
+    if is_a.is_map(data_type):
+        return None
+    lists = (is_a.is_list, is_a.is_large_list, is_a.is_fixed_size_list, is_a.is_list_view, is_a.is_large_list_view)
+    if any(test(data_type) for test in lists):
+        return pa.list_(pa.field(data_type.value_field.name, _simple(data_type.value_type) or pa.null()))
+    return data_type
+
+
+def build_array(values: Sequence[Any]) -> Any:
+    """Values that were parsed from JSON as an array, of :class:`MixedType` where there are several kinds.
+
+    Raises:
+        UnicodeEncodeError, ArrowException: a text holds half a surrogate pair.
+    """
+    kinds = {type(value) for value in values}
+    kinds.discard(type(None))
+    big = int in kinds and any(type(value) is int and not -_INT64 <= value < _INT64 for value in values)
+    if len(kinds) <= 1 and not big:
+        return _of_kind(values, _name(kinds.pop()) if kinds else "null")
+    names = [_name(kind) for kind in sorted(kinds, key=str)]
+    if big:
+        names.append(BIG_INTEGER)
+    members = [_member(value) for value in values]
+    children = [
+        _of_kind([value if kind == name else None for kind, value in zip(members, values, strict=True)], name)
+        for name in names
+    ]
+    mask = pa.array([kind is None for kind in members], pa.bool_())
+    storage = pa.StructArray.from_arrays(children, names=names, mask=mask)
+    return pa.ExtensionArray.from_storage(MixedType(storage.type), storage)
+
+
+def _name(kind: type) -> str:
+    return "integer" if kind is int else _KINDS[kind]
+
+
+def _member(value: Any) -> str | None:
+    if value is None:
+        return None
+    if type(value) is int:
+        return "integer" if -_INT64 <= value < _INT64 else BIG_INTEGER
+    return _KINDS[type(value)]
+
+
+def _of_kind(values: Sequence[Any], name: str) -> Any:
+    if name == "object":
+        return objects_array(values)
+    if name == "list":
+        lists = [() if value is None else value for value in values]
+        starts = np.concatenate(([0], np.cumsum([len(value) for value in lists])))
+        elements = build_array([item for value in lists for item in value])
+        mask = pa.array([value is None for value in values], pa.bool_())
+        return pa.ListArray.from_arrays(pa.array(starts, pa.int32()), elements, mask=mask)
+    if name == BIG_INTEGER:
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return pa.array(values, _TYPES.get(name, pa.null()))
+
+
+def objects_array(values: Sequence[dict[str, Any] | None]) -> Any:
+    """Objects as an array with a field for every key that any of them has."""
+    keys = list(dict.fromkeys(key for value in values if value is not None for key in value))
+    mask = pa.array([value is None for value in values], pa.bool_())
+    if not keys:
+        return pa.StructArray.from_buffers(pa.struct([]), len(values), [_bitmap(mask)])
+    children = [build_array([None if value is None else value.get(key) for value in values]) for key in keys]
+    return pa.StructArray.from_arrays(children, names=keys, mask=mask)
+
+
+def _bitmap(mask: Any) -> Any:
+    there = np.packbits(~np.asarray(mask.to_numpy(zero_copy_only=False), dtype=bool), bitorder="little")
+    return pa.py_buffer(there.tobytes())
+
+
+def decimal_floats(values: Any) -> Any:
+    """Decimals as floats, as Python converts them."""
+    return pa.array(
+        [float(value) if isinstance(value, decimal.Decimal) else None for value in values.to_pylist()], pa.float64()
+    )

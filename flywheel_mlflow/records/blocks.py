@@ -1,0 +1,201 @@
+"""Reads parts of files as blocks of columns; the parts are what workers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from flywheel_mlflow.records.arrow_values import objects_array, simple_array
+from flywheel_mlflow.records.batches import Block
+from flywheel_mlflow.records.columns import has_infinite
+from flywheel_mlflow.records.json_columns import ColumnParser
+from flywheel_mlflow.records.reading import (
+    MAX_RECORD_BYTES,
+    JsonLinesReader,
+    Lines,
+    ParquetReader,
+    Reader,
+    Record,
+    parse,
+    parse_line,
+)
+from flywheel_mlflow.records.refusals import MAX_DEPTH, first_fault
+
+#: Bytes measured at once: large enough that calls cost little, small beside the memory limit.
+BLOCK_BYTES = 4 << 20
+#: Bytes that are tried once more when a block holds something that columns cannot.
+PIECE_BYTES = 256 << 10
+#: Bytes of a part: workers share parts, so there must be several for each.
+PART_BYTES = 32 << 20
+
+#: In bytes of a JSON Lines file, or in row groups of a Parquet file.
+Range = tuple[int, int]
+
+
+def parts_of(reader: Reader, part_bytes: int = PART_BYTES) -> list[Range]:
+    """Cuts a file into parts of about so many bytes, at line ends or between row groups.
+
+    Raises:
+        RecordError: the file is cut, or no Parquet.
+        StorageError: the system refuses to read it.
+    """
+    if isinstance(reader, ParquetReader):
+        return _row_group_parts(reader, part_bytes)
+    starts = [0]
+    size = reader.file.size
+    if size > part_bytes:
+        with reader.file.open(seeks=True) as stream:
+            for target in range(part_bytes, size, part_bytes):
+                stream.seek(target)
+                line = stream.readline(MAX_RECORD_BYTES + 1)
+                start = stream.tell()
+                if line.endswith(b"\n") and starts[-1] < start < size:
+                    starts.append(start)
+    return list(zip(starts, [*starts[1:], size], strict=True))
+
+
+def _row_group_parts(reader: ParquetReader, part_bytes: int) -> list[Range]:
+    parts: list[Range] = []
+    start, held = 0, 0
+    groups = reader.row_groups()
+    for number, (_, size) in enumerate(groups, start=1):
+        held += size
+        if held >= part_bytes or number == len(groups):
+            parts.append((start, number))
+            start, held = number, 0
+    return parts
+
+
+def blocks_of(reader: Reader, part: Range) -> Iterator[Block]:
+    """The records of a part, block after block, rows counted from 0.
+
+    Raises:
+        RowFault: a record that cannot be measured, after the blocks before it.
+        RecordError: the file is cut, or not of the promised format.
+        StorageError: the system refuses to read it.
+    """
+    if isinstance(reader, ParquetReader):
+        yield from _parquet_blocks(reader, part)
+    elif isinstance(reader, JsonLinesReader):
+        parser = ColumnParser()
+        for lines in reader.lines(*part, BLOCK_BYTES):
+            yield from _line_blocks(lines, parser)
+
+
+def _line_blocks(lines: Lines, parser: ColumnParser) -> Iterator[Block]:
+    block = _columns_of(lines, parser)
+    if block is not None:
+        yield block
+        return
+    for piece in _pieces(lines):
+        block = _columns_of(piece, parser) if piece is not lines else None
+        if block is not None:
+            yield block
+        else:
+            yield from _parsed_blocks(piece)
+
+
+def _pieces(lines: Lines) -> Iterator[Lines]:
+    """The same lines in smaller blocks, so that one odd line makes few others slow."""
+    if len(lines.data) <= PIECE_BYTES or lines.count == 1:
+        yield lines
+        return
+    start, row, last = 0, lines.row, len(lines.data)
+    while start <= last:
+        end = lines.data.find(b"\n", min(start + PIECE_BYTES, last))
+        end = last if end < 0 else end
+        data = lines.data[start:end]
+        piece = Lines(data, row, data.count(b"\n") + 1, lines.may_be_cut and end == last)
+        yield piece
+        start, row = end + 1, row + piece.count
+
+
+class _LinesOf:
+    """Single records of a block of lines, read by Python when one is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        """The lines, cut once."""
+        return self._data.split(b"\n")
+
+    def record(self, position: int) -> Record:
+        """The record of a line."""
+        return parse_line(self.lines[position])
+
+    def may_hold_null(self, position: int) -> bool:
+        """Whether a field that is null may have been written in a line."""
+        return b"null" in self.lines[position]
+
+
+def _columns_of(lines: Lines, parser: ColumnParser) -> Block | None:
+    try:
+        lines.data.decode("utf-8")  # Arrow's reader does not look
+    except UnicodeDecodeError:
+        return None
+    array = parser.parse(lines.data, lines.count)
+    if array is None:
+        return None
+    cut = _LinesOf(lines.data)
+    wrote_null = cut.may_hold_null if b"null" in lines.data else _never
+    return Block(array, lines.row, cut.record, keeps_nulls=False, keeps_numbers=False, wrote_null=wrote_null)
+
+
+def _never(_: int) -> bool:
+    return False
+
+
+def _parsed_blocks(lines: Lines) -> Iterator[Block]:
+    """The records as Python reads them, put into columns that hold mixed kinds."""
+    records, fault = parse(lines)
+    earlier = first_fault(records, lines.row)
+    if earlier is not None:
+        records, fault = records[: earlier.row - lines.row], earlier
+    if records:
+        array = objects_array(records)
+        yield Block(array, lines.row, records.__getitem__, keeps_nulls=False, keeps_numbers=True, wrote_null=_always)
+    if fault is not None:
+        raise fault
+
+
+def _always(_: int) -> bool:
+    return True
+
+
+def _parquet_blocks(reader: ParquetReader, part: Range) -> Iterator[Block]:
+    row = 0
+    try:
+        for batch in reader.arrow_batches(*part, BLOCK_BYTES):
+            yield from _batch_blocks(batch, row)
+            row += batch.num_rows
+    except (pa.ArrowException, UnicodeDecodeError, OSError, ValueError, OverflowError) as error:
+        reader.fail_reading(error, reader.group_start(part[0]) + row)
+
+
+def _batch_blocks(batch: Any, row: int) -> Iterator[Block]:
+    if batch.num_columns == 0:
+        yield Block(objects_array([{}] * batch.num_rows), row, lambda _: {}, keeps_nulls=True, keeps_numbers=True)
+        return
+    array = batch.to_struct_array()
+    array.validate(full=True)  # texts that are not UTF-8
+
+    def record(position: int) -> Record:
+        return batch.slice(position, 1).to_pylist()[0]  # type: ignore[no-any-return]
+
+    count, fault = len(array), None
+    if _nesting(array.type) > MAX_DEPTH or has_infinite(simple_array(array)).any():
+        fault = first_fault(map(record, range(count)), row)
+        count = count if fault is None else fault.row - row
+    if count:
+        yield Block(simple_array(array.slice(0, count)), row, record, keeps_nulls=True, keeps_numbers=True)
+    if fault is not None:
+        raise fault
+
+
+def _nesting(data_type: Any) -> int:
+    return 1 + max((_nesting(data_type.field(number).type) for number in range(data_type.num_fields)), default=0)

@@ -1,0 +1,137 @@
+"""What is measured of some records, small and mergeable: the unit of work of every engine.
+
+``measure_block`` is a function of a block of records alone, and results merge in any order and grouping to the same
+whole: this process, worker processes and clusters use the same function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flywheel_mlflow.evidence.runs import CheckSeverity
+from flywheel_mlflow.records.batches import Batch, Block, Part, RecordSchema, make_batch
+from flywheel_mlflow.records.checks import (
+    ExactDuplicates,
+    LicenceAndSource,
+    PlaceOf,
+    RawPersonalData,
+    RecordCheck,
+    RequiredFields,
+    Row,
+    SplitLeakage,
+    UniqueIds,
+)
+from flywheel_mlflow.records.columns import record_texts
+from flywheel_mlflow.records.profiling import ProfileBuilder
+from flywheel_mlflow.records.reading import Reader
+from flywheel_mlflow.records.record_digest import RecordDigest
+from flywheel_mlflow.records.refusals import TooManyFields
+from flywheel_mlflow.records.schema_tree import MAX_FIELDS, SchemaTree, first_beyond
+
+_TOO_MANY = f"more than {MAX_FIELDS} different fields: keys seem to hold data"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be measured: of a contract's promise the parts that measuring depends on."""
+
+    interface: str
+    schema: RecordSchema
+    fields: tuple[str, ...] = ()
+    group_key: str | None = None
+    has_card: bool = False
+
+
+class PartialResult:
+    """All that is measured of the records seen so far."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.rows_of: dict[Part, int] = {}
+        self.tree = SchemaTree()
+        self.digest = RecordDigest()
+        self.profile = ProfileBuilder(plan.schema)
+        # Among free rows (events, figures) equal rows may be right.
+        severity = CheckSeverity.BLOCKING if plan.schema == "record" else CheckSeverity.WARNING
+        self.duplicates = ExactDuplicates(plan.interface, severity)
+        self.origin = LicenceAndSource(
+            plan.interface, plan.schema, card_source=plan.has_card, card_licence=plan.has_card
+        )
+        self.checks: tuple[RecordCheck, ...] = (
+            RequiredFields(plan.interface, plan.schema, plan.fields),
+            UniqueIds(plan.interface),
+            self.duplicates,
+            SplitLeakage(plan.interface, plan.group_key),
+            RawPersonalData(plan.interface),
+            self.origin,
+        )
+
+    @property
+    def rows(self) -> int:
+        """How many records."""
+        return sum(self.rows_of.values())
+
+    def observe(self, part: Part, block: Block) -> None:
+        """Measures a block; the blocks of one part come in their order.
+
+        Raises:
+            RowFault: a record without a usable id, one that is too long, or more fields than a schema may have.
+        """
+        batch = make_batch(self.plan.interface, self.plan.schema, part, block)
+        self._observe_schema(batch)
+        self.digest.observe(record_texts(batch.array))
+        self.profile.observe(batch)
+        for check in self.checks:
+            check.observe(batch)
+        self.rows_of[part] = self.rows_of.get(part, 0) + batch.rows
+
+    def _observe_schema(self, batch: Batch) -> None:
+        known = self.tree.paths
+        kinds = ((item.path, item.kind, len(item.values) - item.values.null_count) for item in batch.fields)
+        self.tree.observe(batch.rows, kinds)
+        if len(self.tree.paths) > MAX_FIELDS:
+            row = first_beyond(known, map(batch.block.record, range(batch.rows)))
+            raise TooManyFields(_TOO_MANY, batch.row + (row or 0), hint="write such objects as a list of {key, value}")
+
+    def merge(self, other: PartialResult) -> None:
+        """Takes in what was measured of other records.
+
+        Raises:
+            TooManyFields: together they have more fields than a schema may have.
+        """
+        for part, rows in other.rows_of.items():
+            self.rows_of[part] = self.rows_of.get(part, 0) + rows
+        self.tree.merge(other.tree)
+        if len(self.tree.paths) > MAX_FIELDS:
+            raise TooManyFields(_TOO_MANY, 0, hint="write such objects as a list of {key, value}")
+        self.digest.merge(other.digest)
+        self.profile.merge(other.profile)
+        for check, same in zip(self.checks, other.checks, strict=True):
+            check.merge(same)
+
+    def row_in_file(self, row: Row) -> tuple[int, int]:
+        """The number of the file a row lies in, and its row there."""
+        (file, start), number = row
+        before = sum(rows for part, rows in self.rows_of.items() if part[0] == file and part[1] < start)
+        return file, before + number
+
+    def places(self, readers: Sequence[Reader]) -> PlaceOf:
+        """What names the place of a row, once all parts have been merged; readers by the number of their file."""
+
+        def place_of(row: Row) -> str:
+            file, number = self.row_in_file(row)
+            return f"{readers[file].file.name}, {readers[file].place(number)}"
+
+        return place_of
+
+
+def measure_block(plan: Plan, part: Part, block: Block) -> PartialResult:
+    """What is measured of one block.
+
+    Raises:
+        RowFault: as :meth:`PartialResult.observe`.
+    """
+    result = PartialResult(plan)
+    result.observe(part, block)
+    return result
