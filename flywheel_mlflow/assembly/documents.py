@@ -51,7 +51,10 @@ class Evidence(Part):
 
 
 class Version(Part):
-    """One version of an interface: where it is, its digests (32 hex digits), its schema, its rows, its size."""
+    """One version of an interface: where it is, its digests (32 hex digits), its schema, its rows, its size.
+
+    ``records_digest`` is empty where none was logged.
+    """
 
     uri: str
     digest: str
@@ -59,6 +62,7 @@ class Version(Part):
     fields: tuple[FieldType, ...]
     rows: int | None
     bytes: int | None
+    records_digest: str = ""
 
 
 class Kpi(Part):

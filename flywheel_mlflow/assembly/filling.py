@@ -193,6 +193,7 @@ def _version(version: InterfaceVersion | None) -> Version | None:
         fields=version.fields,
         rows=version.rows,
         bytes=version.bytes,
+        records_digest=version.records_digest,
     )
 
 

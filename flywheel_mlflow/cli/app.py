@@ -252,12 +252,14 @@ def adopt(
 def collect(context: Context, iteration: Iteration, as_json: AsJson = False) -> None:
     """Show the runs that count in an iteration. Also those carried or skipped, and why."""
     from flywheel_mlflow.cli import progress, show
+    from flywheel_mlflow.evidence.lineage import rewritten
     from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 
     session = _session(context)
     with progress.working(f"collecting iteration {iteration}"):
         found = collect_iteration(session.flywheel, session.tracking, iteration)
-    show.collected(session.flywheel, found, as_json=as_json)
+        before = collect_iteration(session.flywheel, session.tracking, iteration - 1).evidence if iteration > 1 else {}
+    show.collected(session.flywheel, found, rewritten(before, found.evidence), as_json=as_json)
 
 
 @app.command()

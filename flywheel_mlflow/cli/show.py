@@ -13,7 +13,7 @@ from rich.tree import Tree
 from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.base.settings import UI_HOST, UI_PORT, redacted
 from flywheel_mlflow.cli.console import clean, counted, open_console, print_json, say, table, yes
-from flywheel_mlflow.evidence.runs import Check, Collected, Outcome
+from flywheel_mlflow.evidence.runs import SAME_RECORDS, Check, Collected, Outcome
 from flywheel_mlflow.reports.numbers import format_value
 
 if TYPE_CHECKING:
@@ -256,10 +256,11 @@ def suggested(found: SuggestedContract, *, as_json: bool) -> None:
     print("next: look at each direction and unit, then run `flywheel validate`, and `flywheel adopt` with --dry-run")
 
 
-def collected(found_for: Flywheel, found: Collected, *, as_json: bool) -> None:
-    """An iteration's evidence."""
+def collected(found_for: Flywheel, found: Collected, rewritten: Sequence[str] = (), *, as_json: bool) -> None:
+    """An iteration's evidence, and the interfaces that hold what they held before in other files."""
     if as_json:
-        print_json({"iteration": found.iteration, "evidence": found.evidence, "skipped": found.skipped})
+        document = {"iteration": found.iteration, "evidence": found.evidence, "skipped": found.skipped}
+        print_json(document | {"rewritten": list(rewritten)})
         return
     rows = []
     for contract in found_for.contracts.values():
@@ -276,6 +277,8 @@ def collected(found_for: Flywheel, found: Collected, *, as_json: bool) -> None:
     console = open_console()
     columns = ("project", "evidence", "run", "checks", "interface versions")
     console.print(table(f"iteration {found.iteration}", columns, rows))
+    for name in rewritten:
+        say(console, f"{name}: {SAME_RECORDS}")
     for item in found.skipped:
         who = f"skipped {item.run_id} of {item.project_id}: " if item.run_id else ""
         say(console, f"{who}{item.reason}")
@@ -494,7 +497,7 @@ def impacted(found: Impacted, iteration: int | None, *, as_json: bool) -> None:
             item.project_id,
             " -> ".join([item.through[0].producer, *(f"[{step.interface}] {step.consumer}" for step in item.through)]),
             item.through[-1].made or "none",
-            item.through[-1].state.value,
+            f"{item.through[-1].state.value}{f', {SAME_RECORDS}' if item.through[-1].same_records else ''}",
         )
         for item in found.reached
     ]

@@ -20,7 +20,7 @@ from flywheel_mlflow.drift import (
     suites_of,
 )
 from flywheel_mlflow.drift.wording import word_of
-from flywheel_mlflow.evidence.runs import InterfaceVersion, KpiValue, Outcome, ProjectEvidence
+from flywheel_mlflow.evidence.runs import SAME_RECORDS, InterfaceVersion, KpiValue, Outcome, ProjectEvidence, is_rewrite
 from flywheel_mlflow.evidence.schemas import change_class
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.thresholds import DriftSettings
@@ -28,6 +28,8 @@ from flywheel_mlflow.promises.thresholds import DriftSettings
 #: A digest that differs, and nothing that says how much: half of what can be. What was measured
 #: lies between this and 1, so that a measured change outweighs a bare one and neither is nothing.
 LEAST = 0.5
+#: The same records in other files: only where their order matters can it have changed anything.
+REWRITTEN = 0.1
 
 #: Tasks of one project that are named; the rest are counted.
 _TASKS_NAMED = 3
@@ -176,6 +178,8 @@ def _version(old: InterfaceVersion, new: InterfaceVersion) -> Change:
     if old.rows is not None and new.rows is not None and old.rows != new.rows:
         size = _size(abs(new.rows - old.rows) / max(old.rows, new.rows))
         rows = f", {old.rows:,} → {new.rows:,} rows"
+    if is_rewrite(old, new):
+        size, rows = REWRITTEN, f", {SAME_RECORDS}"
     text = f"{old.digest[:12]} → {new.digest[:12]}{rows}"
     return Change(ChangeKind.DATA, new.name, text, size, new.name, outcome=new.rows is not None)
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from flywheel_mlflow.evidence.runs import InterfaceVersion, ProjectEvidence
+from flywheel_mlflow.evidence.runs import InterfaceVersion, ProjectEvidence, is_rewrite
 from flywheel_mlflow.evidence.schemas import missing_fields
 from flywheel_mlflow.promises.contract import Contract, InterfaceIn, field_types
 
@@ -29,7 +29,8 @@ class Edge:
 
     Digests are the first 32 hex digits of a sha256, None where no version is known.
     ``missing`` are the needed fields the producer's schema does not provide in every row, or not with the type that was
-    declared or that they had in the iteration before; None when there is no version to look at.
+    declared or that they had in the iteration before; None when there is no version to look at. ``same_records``: what
+    was read holds the same records as what was made, in other files.
     """
 
     interface: str
@@ -41,6 +42,7 @@ class Edge:
     made: str | None
     read: str | None
     missing: tuple[str, ...] | None
+    same_records: bool = False
 
 
 def producers(contracts: Iterable[Contract]) -> dict[str, str]:
@@ -162,6 +164,7 @@ def _edge(
         made=made,
         read=made if made in reads else min(reads, default=None),
         missing=_missing(wanted, version, before),
+        same_records=before is not None and reads == {before.digest} and is_rewrite(before, version),
     )
 
 
@@ -176,6 +179,13 @@ def _missing(
 def version_of(evidence: ProjectEvidence | None, interface: str) -> InterfaceVersion | None:
     """The version of ``interface`` in a project's evidence, if there is one."""
     return evidence.interfaces_out.get(interface) if evidence else None
+
+
+def rewritten(before: Mapping[str, ProjectEvidence], now: Mapping[str, ProjectEvidence]) -> tuple[str, ...]:
+    """The interfaces that hold the same records as before in other files, by name."""
+    old = {name: item for evidence in before.values() for name, item in evidence.interfaces_out.items()}
+    new = {name: item for evidence in now.values() for name, item in evidence.interfaces_out.items()}
+    return tuple(sorted(name for name, item in new.items() if is_rewrite(old.get(name), item)))
 
 
 @dataclass(frozen=True, slots=True)

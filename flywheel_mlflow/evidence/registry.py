@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import isclose
 
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, version_of
-from flywheel_mlflow.evidence.runs import InterfaceVersion, Outcome, Overlap, ProjectEvidence
+from flywheel_mlflow.evidence.runs import SAME_RECORDS, InterfaceVersion, Outcome, Overlap, ProjectEvidence, is_rewrite
 from flywheel_mlflow.evidence.schemas import change_class, retyped_fields
 from flywheel_mlflow.promises.contract import Contract, InterfaceOut, Kpi, field_types
 
@@ -128,7 +128,12 @@ def _entry(
         interfaces=interfaces,
         reasons=reasons,
         barred=_barred(outgoing),
-        notes=(*_notes(contract, evidence, iteration), *_stale(contract, found), *_not_compared(contract, compared)),
+        notes=(
+            *_notes(contract, evidence, iteration),
+            *_stale(contract, found),
+            *_rewritten(interfaces, before),
+            *_not_compared(contract, compared),
+        ),
     )
 
 
@@ -219,7 +224,14 @@ def _contaminated(contract: Contract, compared: Iterable[Overlap]) -> Iterable[s
 def _stale(contract: Contract, found: Iterable[Edge]) -> Iterable[str]:
     for edge in found:
         if edge.consumer == contract.id and edge.state is EdgeState.STALE:
-            yield f"read {edge.interface} {edge.read}, while {edge.producer} made {edge.made}"
+            words = f"read {edge.interface} {edge.read}, while {edge.producer} made {edge.made}"
+            yield f"{words}: the {SAME_RECORDS}" if edge.same_records else words
+
+
+def _rewritten(interfaces: Iterable[RegisteredInterface], before: ProjectEvidence | None) -> Iterable[str]:
+    for item in interfaces:
+        if is_rewrite(version_of(before, item.promise.name), item.version):
+            yield f"{item.promise.name} holds the {SAME_RECORDS}"
 
 
 def _not_compared(contract: Contract, compared: Iterable[Overlap]) -> Iterable[str]:

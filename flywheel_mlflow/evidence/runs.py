@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from flywheel_mlflow.base.canonical import digest_of
 
@@ -130,7 +130,8 @@ class InterfaceVersion:
     """One exact state of an interface: where it is and what it is.
 
     ``digest`` and ``schema_digest`` are the first 32 hex digits of a sha256 (MLflow keeps at
-    most 36 characters); ``rows`` is None for opaque data; ``bytes`` counts the stored files.
+    most 36 characters); ``rows`` is None for opaque data; ``bytes`` counts the stored files. ``records_digest`` is that
+    of the records, whatever their order, files and format; empty where none was logged.
     """
 
     name: str
@@ -140,6 +141,30 @@ class InterfaceVersion:
     fields: tuple[FieldType, ...] = ()
     rows: int | None = None
     bytes: int | None = None
+    records_digest: str = ""
+
+
+#: What is said of a version that holds the records of another one in other files.
+SAME_RECORDS = "same data, written anew"
+
+
+class Digested(Protocol):
+    """What tells versions apart: the digest of their files, and of their records, empty where unknown."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the files."""
+
+    @property
+    def records_digest(self) -> str:
+        """The digest of the records."""
+
+
+def is_rewrite(old: Digested | None, new: Digested | None) -> bool:
+    """Whether two versions hold the same records in other files; False also where that is unknown."""
+    if old is None or new is None or old.digest == new.digest:
+        return False
+    return bool(new.records_digest) and old.records_digest == new.records_digest
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -475,6 +475,7 @@ def _version(dataset: Any, uri: str) -> InterfaceVersion:
         fields=tuple(sorted(fields)),
         rows=_count(profile.get("rows")),
         bytes=_count(profile.get("bytes")),
+        records_digest=str(profile.get("records_digest", "")),
     )
 
 

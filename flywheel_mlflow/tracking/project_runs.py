@@ -451,7 +451,12 @@ def _made(version: InterfaceVersion) -> DatasetInput:
             source=_source(version.name, version.uri, version.digest),
             schema=schema_json(version.fields),
             profile=canonical_json(
-                {"rows": version.rows, "bytes": version.bytes, "schema_digest": version.schema_digest}
+                {
+                    "rows": version.rows,
+                    "bytes": version.bytes,
+                    "schema_digest": version.schema_digest,
+                    "records_digest": version.records_digest,
+                }
             ),
         ),
         [InputTag(tags.CONTEXT, tags.CONTEXT_OUT), InputTag(tags.URI, version.uri)],

@@ -20,7 +20,7 @@ from flywheel_mlflow.drift.wording import (
     word_of,
     word_order,
 )
-from flywheel_mlflow.evidence.runs import FieldType
+from flywheel_mlflow.evidence.runs import SAME_RECORDS, FieldType, is_rewrite
 from flywheel_mlflow.evidence.schemas import change_class
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
@@ -268,7 +268,7 @@ def _version_change(was: Output | None, now: Output | None) -> tuple[Cell, ...]:
         _digest(old.digest),
         _digest(new.digest),
         number(rows if old.rows != new.rows else format_value(new.rows, "count")),
-        Cell("; ".join(_fields(old.fields, new.fields)) or "the same"),
+        Cell("; ".join(_fields(old.fields, new.fields)) or (SAME_RECORDS if is_rewrite(old, new) else "the same")),
     )
 
 
