@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
+from flywheel_mlflow.records.arrays import as_numpy, from_numpy, texts_array
 
 #: The kind of whole numbers that 64 bits do not hold; their array holds digits.
 BIG_INTEGER = "big integer"
 
 _KINDS: dict[type, str] = {str: "string", bool: "boolean", float: "number", dict: "object", list: "list"}
-_TYPES = {"string": pa.string(), "boolean": pa.bool_(), "number": pa.float64(), "integer": pa.int64()}
+_DTYPES = {"boolean": np.bool_, "number": np.float64, "integer": np.int64}
 _INT64 = 2**63
 
 
@@ -73,8 +75,7 @@ def simple_array(array: Any) -> Any:
     if pa.types.is_map(array.type):
         return build_array([None if row is None else [list(pair) for pair in row] for row in array.to_pylist()])
     if pa.types.is_list(target):
-        lengths = array.value_lengths().fill_null(0).to_numpy()
-        starts = pa.array(np.concatenate(([0], np.cumsum(lengths))), pa.int32())
+        starts = from_numpy(np.concatenate(([0], np.cumsum(as_numpy(array.value_lengths())))).astype(np.int32))
         values = simple_array(array.flatten())
         return pa.ListArray.from_arrays(starts, values, mask=array.is_null() if array.null_count else None)
     return array.cast(target)
@@ -100,7 +101,7 @@ def build_array(values: Sequence[Any]) -> Any:
     """Values that were parsed from JSON as an array, of :class:`MixedType` where there are several kinds.
 
     Raises:
-        UnicodeEncodeError, ArrowException: a text holds half a surrogate pair.
+        UnicodeEncodeError: a text holds half a surrogate pair.
     """
     kinds = {type(value) for value in values}
     kinds.discard(type(None))
@@ -115,7 +116,7 @@ def build_array(values: Sequence[Any]) -> Any:
         _of_kind([value if kind == name else None for kind, value in zip(members, values, strict=True)], name)
         for name in names
     ]
-    mask = pa.array([kind is None for kind in members], pa.bool_())
+    mask = from_numpy(np.array([kind is None for kind in members], dtype=bool))
     storage = pa.StructArray.from_arrays(children, names=names, mask=mask)
     return pa.ExtensionArray.from_storage(MixedType(storage.type), storage)
 
@@ -139,17 +140,25 @@ def _of_kind(values: Sequence[Any], name: str) -> Any:
         lists = [() if value is None else value for value in values]
         starts = np.concatenate(([0], np.cumsum([len(value) for value in lists])))
         elements = build_array([item for value in lists for item in value])
-        mask = pa.array([value is None for value in values], pa.bool_())
-        return pa.ListArray.from_arrays(pa.array(starts, pa.int32()), elements, mask=mask)
+        return pa.ListArray.from_arrays(from_numpy(starts.astype(np.int32)), elements, mask=_absent(values))
     if name == BIG_INTEGER:
-        return pa.array([None if value is None else str(value) for value in values], pa.string())
-    return pa.array(values, _TYPES.get(name, pa.null()))
+        return texts_array([None if value is None else str(value) for value in values])
+    if name == "string":
+        return texts_array(values)
+    if name == "null":
+        return pa.nulls(len(values))
+    filled: npt.NDArray[Any] = np.array([0 if value is None else value for value in values], dtype=_DTYPES[name])
+    return from_numpy(filled, np.array([value is not None for value in values], dtype=bool))
+
+
+def _absent(values: Sequence[Any]) -> Any:
+    return from_numpy(np.array([value is None for value in values], dtype=bool))
 
 
 def objects_array(values: Sequence[dict[str, Any] | None]) -> Any:
     """Objects as an array with a field for every key that any of them has."""
     keys = list(dict.fromkeys(key for value in values if value is not None for key in value))
-    mask = pa.array([value is None for value in values], pa.bool_())
+    mask = _absent(values)
     if not keys:
         return pa.StructArray.from_buffers(pa.struct([]), len(values), [_bitmap(mask)])
     children = [build_array([None if value is None else value.get(key) for value in values]) for key in keys]
@@ -157,12 +166,9 @@ def objects_array(values: Sequence[dict[str, Any] | None]) -> Any:
 
 
 def _bitmap(mask: Any) -> Any:
-    there = np.packbits(~np.asarray(mask.to_numpy(zero_copy_only=False), dtype=bool), bitorder="little")
-    return pa.py_buffer(there.tobytes())
+    return pa.py_buffer(np.packbits(~as_numpy(mask), bitorder="little"))
 
 
 def decimal_floats(values: Any) -> Any:
     """Decimals as floats, as Python converts them."""
-    return pa.array(
-        [float(value) if isinstance(value, decimal.Decimal) else None for value in values.to_pylist()], pa.float64()
-    )
+    return _of_kind([None if value is None else float(value) for value in values.to_pylist()], "number")

@@ -12,18 +12,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flywheel_mlflow.records.arrays import Mask, as_numpy, join, text_scalar, texts_array, valid
 from flywheel_mlflow.records.columns import (
     Field,
-    Mask,
     fields_of,
     has_null,
     has_whole_float,
     keys_of,
     members,
+    replaced,
     search_texts,
     text_lengths,
     texts_of,
-    valid,
     values_at,
 )
 from flywheel_mlflow.records.fingerprints import Hashes, content_text, hash_texts, normalised_hashes
@@ -121,8 +121,8 @@ def _suspects(block: Block) -> list[int]:
     texts = search_texts(block.array)
     if not texts:
         return []
-    joined = pc.binary_join_element_wise(*texts, "\n", null_handling="replace", null_replacement="")
-    long = pc.binary_length(joined).to_numpy() > MAX_RECORD_BYTES
+    joined = pc.binary_join_element_wise(*texts, text_scalar("\n"), null_handling="skip")
+    long = as_numpy(pc.binary_length(joined)) > MAX_RECORD_BYTES
     for position in np.flatnonzero(long).tolist():
         if pc.utf8_length(joined[position]).as_py() > MAX_RECORD_BYTES:
             what = f"a record of more than {MAX_RECORD_BYTES} characters"
@@ -139,13 +139,13 @@ def _ids(block: Block, namespace: str, *, needs_id: bool) -> Hashes:
     given = [(kind, values) for kind, values in values_at(block.array, ("id",)) if kind in _ID_KINDS]
     texts = [pc.cast(values, pa.string()) for _, values in given]
     text = pc.coalesce(*texts) if texts else pa.nulls(len(block.array), pa.string())
-    usable = valid(text) & (pc.binary_length(text).fill_null(0).to_numpy(zero_copy_only=False) > 0)
+    usable = valid(text) & (as_numpy(pc.binary_length(text)) > 0)
     if needs_id and not usable.all():
         row = int(np.argmin(usable))
         raise RowFault(
             _why_no_id(block.record(row).get("id")), block.row + row, hint='give every record an "id" of its own'
         )
-    hashes = hash_texts(pc.binary_join_element_wise(namespace, text, ""))
+    hashes = hash_texts(join(namespace, text))
     return hashes if usable.all() else np.where(usable, hashes, 0)
 
 
@@ -180,7 +180,7 @@ def _contents(block: Block, *, needs_id: bool) -> tuple[Hashes, npt.NDArray[np.i
 def _whole_rows(block: Block, rest: Any) -> Any:
     """A row without content is known by all it holds but its id."""
     if rest is None:
-        return pa.array(["{}"] * len(block.array), pa.string())
+        return texts_array(["{}"] * len(block.array))
     return _spelled(block, rest, lambda record: {key: value for key, value in record.items() if key != "id"})
 
 
@@ -204,4 +204,4 @@ def _asked(block: Block, texts: Any, asked: Mask, value: Callable[[Record], Any]
     if not positions:
         return texts
     spelled = [content_text(value(block.record(position))) for position in positions]
-    return pc.replace_with_mask(texts, pa.array(asked), pa.array(spelled, pa.string()))
+    return replaced(texts, asked, spelled)

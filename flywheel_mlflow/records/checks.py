@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 
 from flywheel_mlflow.base.names import label_fault
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
+from flywheel_mlflow.records.arrays import Mask, as_numpy, from_numpy
 from flywheel_mlflow.records.batches import Batch, Part
-from flywheel_mlflow.records.columns import Mask, encode, present, says_something, texts_of
+from flywheel_mlflow.records.columns import encode, present, says_something, texts_of
 from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, hash_texts
 from flywheel_mlflow.records.personal import find_personal_data, withheld
 
@@ -301,7 +302,7 @@ class SplitLeakage(_Finding):
     def _codes_of(self, splits: Any) -> npt.NDArray[np.uint16]:
         named = pc.utf8_slice_codeunits(splits, 0, 200).dictionary_encode()
         codes = np.array([self._code(name) for name in named.dictionary.to_pylist()] + [0], dtype=np.uint16)
-        return np.asarray(codes[named.indices.fill_null(len(codes) - 1).to_numpy()])
+        return np.asarray(codes[as_numpy(named.indices, missing=len(codes) - 1)])
 
     def _code(self, name: str) -> int:
         if name == "":
@@ -372,7 +373,7 @@ def _hashes_of(texts: Any) -> Hashes:
     """The hash of each text, 0 where there is none; repeated ones are hashed once."""
     named = texts.dictionary_encode()
     hashes = np.concatenate((hash_texts(named.dictionary), as_hashes(bytes(8))))
-    return np.asarray(hashes[named.indices.fill_null(len(hashes) - 1).to_numpy()])
+    return np.asarray(hashes[as_numpy(named.indices, missing=len(hashes) - 1)])
 
 
 class RawPersonalData(_Finding):
@@ -457,7 +458,7 @@ class LicenceAndSource(_Finding):
                 says = says_something(values) & ~stated
                 if says.any():
                     stated |= says
-                    self._note(texts_of(values, whole_numbers=True).filter(pa.array(says)))
+                    self._note(texts_of(values, whole_numbers=True).filter(from_numpy(says)))
             if stated.all():
                 break
         return stated

@@ -17,10 +17,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flywheel_mlflow.records.arrays import (
+    Mask,
+    as_numpy,
+    from_numpy,
+    join,
+    lists_of,
+    only_where,
+    text_scalar,
+    texts_array,
+    valid,
+)
 from flywheel_mlflow.records.arrow_values import BIG_INTEGER, MixedType, kind_of
 from flywheel_mlflow.records.schema_tree import path_part
 
-Mask = npt.NDArray[np.bool_]
 Parts = tuple[str, ...]
 
 #: Whole floats below this are whole numbers exactly.
@@ -86,13 +96,6 @@ def values_at(array: Any, parts: Parts) -> list[tuple[str, Any]]:
     return []
 
 
-def valid(array: Any) -> Mask:
-    """Where there is a value."""
-    if array.null_count == 0:
-        return np.ones(len(array), dtype=bool)
-    return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
-
-
 def present(array: Any, parts: Parts) -> Mask:
     """Where objects have a value at the path: in lists on the way, every element must have it."""
     found = np.zeros(len(array), dtype=bool)
@@ -113,7 +116,7 @@ def present(array: Any, parts: Parts) -> Mask:
 def elements_of(array: Any) -> tuple[Any, npt.NDArray[np.int64]]:
     """The elements of all lists one after the other, and where each list begins; one more start than lists."""
     lengths = array.value_lengths()
-    counts = lengths.fill_null(0).to_numpy() if lengths.null_count else lengths.to_numpy()
+    counts = as_numpy(lengths)
     return array.flatten(), np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 
 
@@ -151,7 +154,7 @@ def record_texts(array: Any, *, whole_numbers: bool = True, nulls: bool = False)
 def encode(array: Any, kind: str, whole_numbers: bool, nulls: bool = False) -> Any:
     """The JSON of each value of one kind, null where none is."""
     if kind == "string":
-        return pc.binary_join_element_wise('"', _escaped(array), '"', "")
+        return join('"', _escaped(array), '"')
     if kind == "object":
         return _objects(array, whole_numbers, nulls)
     if kind == "list":
@@ -161,9 +164,7 @@ def encode(array: Any, kind: str, whole_numbers: bool, nulls: bool = False) -> A
     if kind in ("integer", "boolean", BIG_INTEGER):
         return pc.cast(array, pa.string())
     # What only Parquet has; spelled as `json.dumps(..., default=str)` does.
-    return pa.array(
-        [None if value is None else encode_basestring(str(value)) for value in array.to_pylist()], pa.string()
-    )
+    return texts_array([None if value is None else encode_basestring(str(value)) for value in array.to_pylist()])
 
 
 def _any_kind(array: Any, whole_numbers: bool, nulls: bool) -> Any:
@@ -175,7 +176,7 @@ def _objects(array: Any, whole_numbers: bool, nulls: bool) -> Any:
     there = valid(array)
     parts, _ = _object_parts(array, there, whole_numbers, nulls)
     joined = _joined(parts, len(array))
-    return joined if bool(there.all()) else pc.if_else(pa.array(there), joined, None)
+    return only_where(there, joined)
 
 
 def _object_parts(array: Any, there: Mask, whole_numbers: bool, nulls: bool) -> tuple[list[Any], bool]:
@@ -193,14 +194,12 @@ def _object_parts(array: Any, there: Mask, whole_numbers: bool, nulls: bool) -> 
             parts += ["," + key if certain else key, *values]
             certain = True
         elif values and certain:
-            parts.append(pc.binary_join_element_wise("," + key, *values, ""))
+            parts.append(join("," + key, *values))
         elif values:
-            optional.append(pc.binary_join_element_wise(key, *values, ""))
-    if certain:
-        before = [pc.binary_join_element_wise(item, ",", "") for item in optional]
-    else:
-        before = [_listed(optional, len(array))] if optional else []
-    return ["{", *before, *parts, "}"], certain
+            optional.append(join(key, *values))
+    if not certain and optional:
+        return ["{", _listed(optional), "}"], False
+    return ["{", *(join(item, ",") for item in optional), *parts, "}"], certain
 
 
 def _value_parts(child: Any, there: Mask, whole_numbers: bool, nulls: bool) -> tuple[list[Any], bool]:
@@ -218,7 +217,7 @@ def _value_parts(child: Any, there: Mask, whole_numbers: bool, nulls: bool) -> t
     if whole_numbers:
         text = _without_empty_objects(child, text)
     if nulls:
-        text = text.fill_null("null")
+        text = pc.coalesce(text, text_scalar("null"))
     if text.null_count == len(text):
         return [], False
     return [text], text.null_count == 0 or bool(np.all(valid(text) | ~there))
@@ -233,30 +232,28 @@ def _joined(parts: list[Any], rows: int) -> Any:
         else:
             merged.append(part)
     if len(merged) == 1:
-        return pa.array(merged * rows, pa.string())
-    return pc.binary_join_element_wise(*merged, "", null_handling="replace", null_replacement="")
+        return texts_array(merged * rows)
+    return join(*merged, skip_nulls=True)
 
 
-def _listed(columns: list[Any], rows: int) -> Any:
+def _listed(columns: list[Any]) -> Any:
     """Columns row by row with commas between what is not null."""
     lists = [column.to_pylist() for column in columns]
-    return pa.array(
-        [",".join(filter(None, row)) for row in zip(*lists, strict=True)] if lists else [""] * rows, pa.string()
-    )
+    return texts_array([",".join(filter(None, row)) for row in zip(*lists, strict=True)])
 
 
 def _without_empty_objects(child: Any, text: Any) -> Any:
     if not any(kind == "object" for kind, _ in members(child)):
         return text
-    return pc.if_else(pc.equal(text, "{}"), None, text)
+    return only_where(~as_numpy(pc.equal(text, text_scalar("{}")), missing=False), text)
 
 
 def _lists(array: Any, whole_numbers: bool, nulls: bool) -> Any:
     elements, starts = elements_of(array)
-    texts = _any_kind(elements, whole_numbers, nulls).fill_null("null")
-    lists = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), texts)
-    joined = pc.binary_join_element_wise("[", pc.binary_join(lists, ","), "]", "")
-    return pc.if_else(array.is_valid(), joined, None) if array.null_count else joined
+    texts = pc.coalesce(_any_kind(elements, whole_numbers, nulls), text_scalar("null"))
+    lists = lists_of(starts, texts)
+    joined = join("[", pc.binary_join(lists, text_scalar(",")), "]")
+    return only_where(valid(array), joined)
 
 
 def _floats(array: Any, whole_numbers: bool) -> Any:
@@ -268,9 +265,9 @@ def _floats(array: Any, whole_numbers: bool) -> Any:
     odd = known & (((sizes < low) & (values != 0)) | (sizes >= high))
     whole = known & (values == np.floor(values)) & ~odd
     if not whole_numbers and whole.any():
-        plain = pc.if_else(pa.array(whole), pc.binary_join_element_wise(plain, ".0", ""), plain)
+        plain = pc.if_else(from_numpy(whole), join(plain, ".0"), plain)
     elif whole.any():
-        plain = pc.if_else(pa.array(known & (values == 0)), "0", plain)
+        plain = pc.if_else(from_numpy(known & (values == 0)), text_scalar("0"), plain)
     return replaced(plain, odd, [number_text(value, whole_numbers) for value in values[odd].tolist()])
 
 
@@ -283,12 +280,12 @@ def number_text(value: float, whole_numbers: bool) -> str:
 
 def floats_of(array: Any) -> npt.NDArray[np.float64]:
     """Numbers as 64-bit floats, NaN where there is none."""
-    return np.asarray(pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+    return as_numpy(pc.cast(array, pa.float64(), safe=False), missing=np.nan)
 
 
 def replaced(array: Any, where: Mask, texts: list[str]) -> Any:
     """The array with other texts at the places of the mask."""
-    return pc.replace_with_mask(array, pa.array(where), pa.array(texts, array.type)) if where.any() else array
+    return pc.replace_with_mask(array, from_numpy(where), texts_array(texts)) if where.any() else array
 
 
 def _escaped(array: Any) -> Any:
@@ -320,8 +317,7 @@ def search_texts(array: Any) -> list[Any]:
 
 
 def _joined_lists(texts: Any, starts: npt.NDArray[np.int64]) -> Any:
-    lists = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), texts.fill_null(""))
-    return pc.binary_join(lists, "\n")
+    return pc.binary_join(lists_of(starts, pc.coalesce(texts, text_scalar(""))), text_scalar("\n"))
 
 
 def keys_of(array: Any) -> set[str]:
@@ -347,8 +343,8 @@ def _scalar_texts(values: Any, kind: str) -> list[Any]:
         return [] if small else [pc.cast(values, pa.string())]
     if kind == "binary":
         decoded = [None if value is None else value.decode("utf-8", "replace") for value in values.to_pylist()]
-        return [pa.array(decoded, pa.string())]
-    return [pa.array([None if value is None else str(value) for value in values.to_pylist()], pa.string())]
+        return [texts_array(decoded)]
+    return [texts_array([None if value is None else str(value) for value in values.to_pylist()])]
 
 
 #: Whole numbers below this have too few digits to be a phone or card number.
@@ -360,7 +356,7 @@ def text_lengths(array: Any) -> npt.NDArray[np.int64]:
     total = np.zeros(len(array), dtype=np.int64)
     for kind, values in members(array):
         if kind == "string":
-            total += pc.utf8_length(values).fill_null(0).to_numpy(zero_copy_only=False)
+            total += as_numpy(pc.utf8_length(values))
         elif kind == "object":
             for _, child in items_of(values):
                 total += text_lengths(child)

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flywheel_mlflow.base.errors import RecordError
-from flywheel_mlflow.records.columns import buffer_of, valid
+from flywheel_mlflow.records.arrays import as_numpy, from_numpy, valid
+from flywheel_mlflow.records.columns import buffer_of
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -132,7 +133,7 @@ def fingerprints_to_parquet(fingerprints: Hashes) -> bytes:
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
-    table = pa.table({_COLUMN: pa.array(fingerprints, type=pa.uint64())})
+    table = pa.Table.from_arrays([from_numpy(fingerprints)], names=[_COLUMN])
     # Hashes have no repeated values: a dictionary would only cost.
     pq.write_table(table, buffer, compression="zstd", use_dictionary=False, write_page_checksum=True)
     return buffer.getvalue()
@@ -155,8 +156,7 @@ def fingerprints_from_parquet(data: bytes) -> Hashes:
         raise RecordError("not a file of fingerprints", hint="log the interface again") from error
     if column.type != pa.uint64() or column.null_count:
         raise RecordError(f"fingerprints are of type {column.type}, not uint64", hint="log the interface again")
-    # Not by `to_numpy`, which imports pandas (pyarrow 25).
-    return unique_hashes(np.asarray(np.from_dlpack(column.combine_chunks()), dtype=np.uint64))
+    return unique_hashes(as_numpy(column.combine_chunks()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flywheel_mlflow.records import profiles
+from flywheel_mlflow.records.arrays import from_numpy, only_where, valid
 from flywheel_mlflow.records.arrow_values import decimal_floats
 from flywheel_mlflow.records.batches import Batch, RecordSchema
-from flywheel_mlflow.records.columns import Field, floats_of, valid
+from flywheel_mlflow.records.columns import Field, floats_of
 from flywheel_mlflow.records.fingerprints import hash_text
 from flywheel_mlflow.records.personal import withheld
 from flywheel_mlflow.records.profiles import Profile, Signal, Value
@@ -145,48 +146,77 @@ def _rank(value: str) -> int:
     return int.from_bytes(hash_text(value), "little")
 
 
+#: A signal's name and kind, and its values of some rows.
+_Column = tuple[str, str, Any]
+
+
 class RowSample:
-    """The rows with the smallest keys: a uniform sample that depends on neither order nor chance."""
+    """The rows with the smallest keys: a uniform sample that depends on neither order nor chance.
+
+    Rows stay columns until the end; where more rows share the last key than there is room for, their values decide.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._bound = _ALL_HASHES - 1
-        #: Key, the values spelled out (they decide between rows of one key, whatever their order), the values.
+        self._blocks: list[tuple[npt.NDArray[np.uint64], list[_Column]]] = []
         self._rows: list[tuple[int, str, dict[str, Value]]] = []
 
-    def candidates(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """Positions whose key is small enough to enter the sample."""
-        positions = np.flatnonzero(keys <= np.uint64(self._bound))
-        if len(positions) > self._size:
-            positions = np.sort(positions[np.argsort(keys[positions], kind="stable")[: self._size]])
-            last = keys[positions].max()  # rows of one key enter or stay out together
-            positions = np.flatnonzero(keys <= last)
-        return positions
-
-    def add(self, key: int, values: dict[str, Value]) -> None:
-        """Enters one row's values."""
-        cut = {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in values.items()}
-        # A whole number may have come as 1 or as 1.0.
-        spelled = {name: float(value) if type(value) is int else value for name, value in cut.items()}
-        self._rows.append((key, repr(sorted(spelled.items())), cut))
-        if len(self._rows) > 2 * self._size:
+    def observe(self, keys: npt.NDArray[np.uint64], columns: list[_Column]) -> None:
+        """Enters rows, of which the columns hold the values."""
+        inside = keys <= np.uint64(self._bound)
+        if inside.any():
+            self._blocks.append(_rows_where(inside, keys, columns))
             self._prune()
 
     def merge(self, other: RowSample) -> None:
         """Adds the rows another sample has kept."""
+        self._blocks += other._blocks
         self._rows += other._rows
         self._prune()
 
     def rows(self) -> list[dict[str, Value]]:
         """The sampled rows by rising key."""
-        self._prune()
+        self._settle()
         return [values for _, _, values in self._rows]
 
     def _prune(self) -> None:
-        self._rows.sort(key=lambda row: row[:2])
-        del self._rows[self._size :]
-        if len(self._rows) == self._size:
-            self._bound = self._rows[-1][0]
+        keys = np.concatenate(
+            [np.array([row[0] for row in self._rows], np.uint64), *(keys for keys, _ in self._blocks)]
+        )
+        if len(keys) <= 2 * self._size:
+            return
+        self._bound = int(np.partition(keys, self._size - 1)[self._size - 1])
+        self._rows = [row for row in self._rows if row[0] <= self._bound]
+        blocks = [_rows_where(keys <= np.uint64(self._bound), keys, columns) for keys, columns in self._blocks]
+        self._blocks = [block for block in blocks if len(block[0])]
+        if len(self._rows) + sum(len(keys) for keys, _ in self._blocks) > 2 * self._size:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Turns columns into rows, and keeps as many as there is room for."""
+        for keys, columns in self._blocks:
+            lists = [(name, kind, values.to_pylist()) for name, kind, values in columns]
+            for place, key in enumerate(keys.tolist()):
+                row = {name: _kept(kind, values[place]) for name, kind, values in lists if values[place] is not None}
+                # A whole number may have come as 1 or as 1.0.
+                spelled = {name: float(value) if type(value) is int else value for name, value in row.items()}
+                self._rows.append((key, repr(sorted(spelled.items())), row))
+        self._blocks = []
+        self._rows = sorted(self._rows, key=lambda row: row[:2])[: self._size]
+
+
+def _rows_where(
+    mask: npt.NDArray[np.bool_], keys: npt.NDArray[np.uint64], columns: list[_Column]
+) -> tuple[npt.NDArray[np.uint64], list[_Column]]:
+    taken = from_numpy(np.flatnonzero(mask))
+    return keys[mask], [(name, kind, values.take(taken)) for name, kind, values in columns]
+
+
+def _kept(kind: str, value: Any) -> Value:
+    if kind == "big integer":
+        return int(value)
+    return value[:MAX_TEXT] if kind == "string" else value  # type: ignore[no-any-return]
 
 
 class ProfileBuilder:
@@ -211,13 +241,7 @@ class ProfileBuilder:
         signals = self._signals(batch)
         for field in signals:
             self._observe(field)
-        positions = self._sample.candidates(batch.keys)
-        if len(positions):
-            taken = pa.array(positions)
-            columns = [(field.path, field.kind, field.values.take(taken).to_pylist()) for field in signals]
-            for place, key in enumerate(batch.keys[positions].tolist()):
-                row = {name: _value(kind, values[place]) for name, kind, values in columns if values[place] is not None}
-                self._sample.add(key, row)
+        self._sample.observe(batch.keys, [(field.path, field.kind, field.values) for field in signals])
 
     def _signals(self, batch: Batch) -> list[Field]:
         kinds, prefix = {*_NUMBERS, "boolean"}, ""
@@ -228,7 +252,7 @@ class ProfileBuilder:
         if self._schema != "record":  # a free row that states a length of its own means that one
             for _, values in batch.values_at((LENGTH,)):
                 known &= ~valid(values)
-        found.append(Field(LENGTH, "integer", pc.if_else(pa.array(known), pa.array(batch.lengths), None)))
+        found.append(Field(LENGTH, "integer", only_where(known, from_numpy(batch.lengths))))
         return found
 
     def _observe(self, field: Field) -> None:
@@ -297,7 +321,3 @@ def _as_signal(item: Field) -> Field:
     if item.kind == "decimal":
         return Field(item.path, "number", decimal_floats(item.values))
     return item
-
-
-def _value(kind: str, value: Any) -> Value:
-    return int(value) if kind == "big integer" else value

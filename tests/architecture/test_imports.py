@@ -35,6 +35,19 @@ def test_benchmarks_start_as_their_docs_say(repository: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_measuring_data_does_not_import_pandas(tmp_path: Path) -> None:
+    """Arrow's arrays are made and read by their buffers: pyarrow's own conversions would import it, in each worker too."""
+    (tmp_path / "data.jsonl").write_text('{"id": 1, "n": 0.5, "t": "x", "l": [{"b": true}]}\n{"id": 2, "n": "x"}\n')
+    program = (
+        "import sys; from flywheel_mlflow.records import fingerprints_to_parquet, measure;"
+        "from flywheel_mlflow.promises.contract import InterfaceOut;"
+        "spec = InterfaceOut(name='a', title='A', format='jsonl', schema='free', group_key='n', fields=('l.b',));"
+        "fingerprints_to_parquet(measure(sys.argv[1], spec).fingerprints); print('pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "data.jsonl")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 def test_heavy_import_is_seen() -> None:
     """The measurement itself sees a heavy package when one is loaded."""
     assert "pyarrow" in loaded_by("pyarrow")
