@@ -95,6 +95,7 @@ class EdgeLine(Part):
     """One interface from its producer to one consumer.
 
     ``missing_fields`` are needed fields that the version does not have in every row, None where there is no version.
+    ``same_records``: the consumer read other files with the same records.
     """
 
     interface: str
@@ -106,6 +107,7 @@ class EdgeLine(Part):
     made: str | None
     read: str | None
     missing_fields: tuple[str, ...] | None
+    same_records: bool = False
 
     @property
     def feedback(self) -> bool:

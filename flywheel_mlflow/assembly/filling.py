@@ -208,6 +208,7 @@ def _edge(edge: Edge) -> EdgeLine:
         made=edge.made,
         read=edge.read,
         missing_fields=edge.missing,
+        same_records=edge.same_records,
     )
 
 

@@ -36,7 +36,7 @@ def test_benchmarks_start_as_their_docs_say(repository: Path) -> None:
 
 
 def test_measuring_data_does_not_import_pandas(tmp_path: Path) -> None:
-    """Arrow's arrays are made and read by their buffers: pyarrow's own conversions would import it, in each worker too."""
+    """Arrow's arrays are made and read by their buffers: pyarrow's own conversions would import pandas."""
     (tmp_path / "data.jsonl").write_text('{"id": 1, "n": 0.5, "t": "x", "l": [{"b": true}]}\n{"id": 2, "n": "x"}\n')
     program = (
         "import sys; from flywheel_mlflow.records import fingerprints_to_parquet, measure;"

@@ -10,7 +10,17 @@ from drift_cases import SETTINGS, card, normal, profile
 from flywheels import FIELDS, contract, evidence_of, kpi_document, version
 
 from flywheel_mlflow.drift import KpiVerdict, LoggedData, Side, compare_data, sides_of_evidence
-from flywheel_mlflow.drift.differences import LEAST, OWN, Change, ChangeKind, Pair, differences, kpi_findings, relative
+from flywheel_mlflow.drift.differences import (
+    LEAST,
+    OWN,
+    REWRITTEN,
+    Change,
+    ChangeKind,
+    Pair,
+    differences,
+    kpi_findings,
+    relative,
+)
 from flywheel_mlflow.evidence.runs import (
     Check,
     EvidenceKind,
@@ -83,6 +93,15 @@ def test_a_bare_digest_weighs_least() -> None:
     assert bare.kind is measured.kind is ChangeKind.DATA
     assert bare.size == LEAST < measured.size == 0.75
     assert "12 → 6 rows" in measured.text
+
+
+def test_the_same_records_in_other_files_weigh_less_than_other_data() -> None:
+    """A rewrite is told as one, and is a weaker suspect than a digest of which nothing more is known."""
+    before, after = (replace(version("p01_data", digit), records_digest="r") for digit in "ab")
+    sides = [evidence(digit, interfaces_out={"p01_data": item}) for digit, item in (("a", before), ("b", after))]
+    (change,) = found(*sides)
+    assert change.text.endswith(", same data, written anew")
+    assert change.size == REWRITTEN < LEAST
 
 
 def test_an_opaque_file_is_no_outcome() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -11,8 +12,18 @@ from flywheels import collected_of, contract, evidence_of, small_flywheel, versi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel_mlflow.evidence.lineage import Edge, EdgeState, circle_of, edges, impact, producers, reach, run_order
-from flywheel_mlflow.evidence.runs import ConsumedInterface, FieldType
+from flywheel_mlflow.evidence.lineage import (
+    Edge,
+    EdgeState,
+    circle_of,
+    edges,
+    impact,
+    producers,
+    reach,
+    rewritten,
+    run_order,
+)
+from flywheel_mlflow.evidence.runs import ConsumedInterface, FieldType, InterfaceVersion
 from flywheel_mlflow.promises.contract import Contract
 
 NAMES = [f"p{number}" for number in range(6)]
@@ -147,6 +158,27 @@ def test_a_feedback_edge_joins_the_version_of_the_turn_before() -> None:
     for earlier, state in ((before, EdgeState.MATCHED), (now, EdgeState.STALE), ({}, EdgeState.UNVERSIONED)):
         found = edges(wheel.contracts, now, earlier)
         assert next(edge for edge in found if edge.producer == "p10").state is state
+
+
+def test_data_written_anew_are_told_from_other_data() -> None:
+    """The same records in other files are a rewrite; other records, or records nobody took a digest of, are not."""
+    wheel = small_flywheel()
+    reads = (ConsumedInterface("p01_data", "a" * 32),)
+
+    def stale(then: str, now: str) -> tuple[Edge, tuple[str, ...]]:
+        made = {"p01": evidence_of(wheel.contracts["p01"], interfaces_out={"p01_data": dated("b", now)})}
+        before = {"p01": evidence_of(wheel.contracts["p01"], interfaces_out={"p01_data": dated("a", then)})}
+        made["p02"] = evidence_of(wheel.contracts["p02"], interfaces_in=reads)
+        (edge,) = [item for item in edges(wheel.contracts, made, before) if item.consumer == "p02"]
+        return edge, rewritten(before, made)
+
+    def dated(digest: str, records: str) -> InterfaceVersion:
+        return replace(version("p01_data", digest), records_digest=records)
+
+    assert stale("r", "r")[0].state is EdgeState.STALE
+    assert (stale("r", "r")[0].same_records, stale("r", "r")[1]) == (True, ("p01_data",))
+    for then, now in (("r", "s"), ("", ""), ("", "r"), ("r", "")):
+        assert (stale(then, now)[0].same_records, stale(then, now)[1]) == (False, ())
 
 
 def test_missing_fields_are_those_not_in_every_row() -> None:

@@ -44,17 +44,23 @@ def page(**changed: Any) -> Page:
     return comparison_page(facts(**changed), LINKS, AT)
 
 
-def changed_version(*fields: FieldType, digest: str = "a", rows: int = 1200) -> Page:
+def changed_version(*fields: FieldType, digest: str = "a", rows: int = 1200, records: str = "") -> Page:
     """The page of two iterations between which nothing but the version of the corpus changed."""
-    before = version("corpus", "a")
+    before = replace(version("corpus", "a"), records_digest=records)
     after = replace(before, digest=digest * 32, rows=rows, fields=fields, schema_digest=str(len(fields)) * 32)
-    made = evidence_of(
-        small_assembly().flywheel.contracts["p01"],
-        Check("ready", Outcome.PASSED),
-        kpis={"retention": KpiValue(0.1737, 3028)},
-        interfaces_out={"corpus": after},
+    first, second = (
+        evidence_of(
+            small_assembly().flywheel.contracts["p01"],
+            Check("ready", Outcome.PASSED),
+            kpis={"retention": KpiValue(0.1737, 3028)},
+            interfaces_out={"corpus": item},
+        )
+        for item in (before, after)
     )
-    return page(second=compared_side(2, small_assembly(changed={"p01": made})), first=compared_side(1))
+    return page(
+        second=compared_side(2, small_assembly(changed={"p01": second})),
+        first=compared_side(1, small_assembly(changed={"p01": first})),
+    )
 
 
 def test_equal_iterations_differ_in_nothing() -> None:
@@ -141,6 +147,7 @@ def test_a_version_is_classed_by_its_schema() -> None:
         ("MAJOR", "content is gone"): changed_version(name),
         ("MINOR", "score was added"): changed_version(content, name, extra),
         ("PATCH", "the same"): changed_version(content, name, digest="9", rows=1300),
+        ("PATCH", "same data, written anew"): changed_version(content, name, digest="9", records="r"),
         ("MAJOR", "content was string, is number"): changed_version(FieldType("content", "number", True), name),
         ("MAJOR", "content is no longer in every row"): changed_version(FieldType("content", "string", False), name),
     }
