@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flywheel_mlflow.records.arrays import Mask, as_numpy, join, text_scalar, texts_array, valid
+from flywheel_mlflow.records.arrays import Mask, as_numpy, join, texts_array, valid
 from flywheel_mlflow.records.columns import (
     Field,
     fields_of,
@@ -27,7 +27,8 @@ from flywheel_mlflow.records.columns import (
     values_at,
 )
 from flywheel_mlflow.records.fingerprints import Hashes, content_text, hash_texts, normalised_hashes
-from flywheel_mlflow.records.personal import may_hold_personal_data, suspects_among
+from flywheel_mlflow.records.personal import may_hold_personal_data
+from flywheel_mlflow.records.personal_columns import rows_with_personal_data
 from flywheel_mlflow.records.reading import MAX_RECORD_BYTES, Record
 from flywheel_mlflow.records.refusals import RowFault
 
@@ -118,16 +119,13 @@ def _suspects(block: Block) -> list[int]:
         return list(
             range(len(block.array))
         )  # which rows have the key, and perhaps null in it, is a matter for the close look
-    texts = search_texts(block.array)
-    if not texts:
-        return []
-    joined = pc.binary_join_element_wise(*texts, text_scalar("\n"), null_handling="skip")
-    long = as_numpy(pc.binary_length(joined)) > MAX_RECORD_BYTES
-    for position in np.flatnonzero(long).tolist():
-        if pc.utf8_length(joined[position]).as_py() > MAX_RECORD_BYTES:
+    columns = search_texts(block.array)
+    lengths = sum((as_numpy(pc.binary_length(texts)) for texts in columns), start=np.zeros(len(block.array), np.int64))
+    for position in np.flatnonzero(lengths > MAX_RECORD_BYTES).tolist():
+        if sum(len(texts[position].as_py() or "") for texts in columns) > MAX_RECORD_BYTES:
             what = f"a record of more than {MAX_RECORD_BYTES} characters"
             raise RowFault(what, block.row + position, hint="split it, or store files beside")
-    return suspects_among(joined)
+    return rows_with_personal_data(columns)
 
 
 @lru_cache(maxsize=4096)

@@ -128,26 +128,26 @@ class _LinesOf:
         """The record of a line."""
         return parse_line(self.lines[position])
 
+    @cached_property
+    def _has_null(self) -> bool:
+        return b"null" in self._data
+
     def may_hold_null(self, position: int) -> bool:
         """Whether a field that is null may have been written in a line."""
-        return b"null" in self.lines[position]
+        return self._has_null and b"null" in self.lines[position]
 
 
 def _columns_of(lines: Lines, parser: ColumnParser) -> Block | None:
     try:
-        lines.data.decode("utf-8")  # Arrow's reader does not look
+        if not lines.data.isascii():
+            lines.data.decode("utf-8")  # Arrow's reader does not look
     except UnicodeDecodeError:
         return None
     array = parser.parse(lines.data, lines.count)
     if array is None:
         return None
     cut = _LinesOf(lines.data)
-    wrote_null = cut.may_hold_null if b"null" in lines.data else _never
-    return Block(array, lines.row, cut.record, keeps_nulls=False, keeps_numbers=False, wrote_null=wrote_null)
-
-
-def _never(_: int) -> bool:
-    return False
+    return Block(array, lines.row, cut.record, keeps_nulls=False, keeps_numbers=False, wrote_null=cut.may_hold_null)
 
 
 def _parsed_blocks(lines: Lines) -> Iterator[Block]:

@@ -184,26 +184,6 @@ def may_hold_personal_data(text: str) -> bool:
     return b"\xef\xbc" in encoded and _WIDE_FORMS.search(text) is not None
 
 
-#: The same in one expression without looking back, for whole columns: it finds all that the close look would find.
-_SUSPICIOUS = (
-    r"@[A-Za-z0-9\-]+\."
-    r"|(?:^|[^0-9A-Za-z_.\-]|(?:^|[^0-9A-Za-z_])-|(?:^|[^0-9])\.)[0-9](?:[ .\-()]{0,2}[0-9]){8}"
-    r"|(?:^|[^0-9A-Za-z_])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11}"
-    r"|[\x{FF10}-\x{FF19}\x{FF20}]"
-)
-
-
-def suspects_among(texts: Any) -> list[int]:
-    """Positions in an Arrow array of the texts that hold personal data.
-
-    A text may be several joined by line breaks: no kind of personal data reaches over one.
-    """
-    import pyarrow.compute as pc
-
-    marked = pc.indices_nonzero(pc.match_substring_regex(texts, _SUSPICIOUS)).to_pylist()
-    return [position for position in marked if any(map(kinds_in, texts[position].as_py().split("\n")))]
-
-
 def _may_hold_iban(encoded: bytes) -> bool:
     return b"AA00" in encoded.translate(_CAPITALS) and _IBAN_LIKE.search(encoded.decode("utf-8")) is not None
 

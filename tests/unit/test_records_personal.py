@@ -14,9 +14,9 @@ from flywheel_mlflow.records.personal import (
     find_personal_data,
     kinds_in,
     may_hold_personal_data,
-    suspects_among,
     withheld,
 )
+from flywheel_mlflow.records.personal_columns import rows_with_personal_data
 
 PERSONAL = [
     ("jane.doe+x@mail.example.com", "email"),
@@ -95,7 +95,9 @@ def test_the_search_in_columns_finds_what_the_search_in_texts_does(parts: list[t
     """Texts joined by line breaks are suspects exactly if one of them holds personal data."""
     texts = ["".join(part).replace("\n", " ") for part in parts] + ["nothing"]
     expected = [0] if any(map(kinds_in, texts)) else []
-    assert suspects_among(pa.array(["\n".join(texts)])) == expected
+    assert rows_with_personal_data([pa.array(["\n".join(texts)])]) == expected
+    columns = [pa.array([None, "x", text, ""]).slice(1) for text in texts]
+    assert rows_with_personal_data(columns) == [1 for _ in expected]
 
 
 def test_the_whole_record_is_walked() -> None:
