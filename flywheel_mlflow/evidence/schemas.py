@@ -10,12 +10,16 @@ from flywheel_mlflow.evidence.runs import FieldType
 
 ChangeClass = Literal["major", "minor", "patch"]
 
+#: The type of a field with values of several kinds.
+_MIXED = "mixed"
+
 
 def change_class(previous: Iterable[FieldType], current: Iterable[FieldType]) -> ChangeClass:
     """The class of a schema change, as in semantic versioning.
 
     Removing a field, retyping it or making it optional is ``major``; adding a field, or making an
-    optional one required, is ``minor``; the same schema is ``patch``.
+    optional one required, is ``minor``; the same schema is ``patch``. A ``mixed`` field that now holds one type is
+    no retyping: who could read several kinds can read one of them.
     """
     before = {field.path: field for field in previous}
     after = {field.path: field for field in current}
@@ -25,7 +29,7 @@ def change_class(previous: Iterable[FieldType], current: Iterable[FieldType]) ->
 
 
 def _breaks(old: FieldType, new: FieldType | None) -> bool:
-    return new is None or new.type != old.type or (old.required and not new.required)
+    return new is None or old.type not in (new.type, _MIXED) or (old.required and not new.required)
 
 
 def missing_fields(
@@ -58,4 +62,4 @@ def retyped_fields(promised: Mapping[str, str | None], fields: Iterable[FieldTyp
 
 def serves(kind: str, wanted: str) -> bool:
     """Whether a field of type ``kind`` will do where ``wanted`` is asked for: a whole number is a number."""
-    return kind == wanted or (wanted, kind) == ("number", "integer")
+    return wanted in (kind, _MIXED) or (wanted, kind) == ("number", "integer")

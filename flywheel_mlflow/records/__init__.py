@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     )
     from flywheel_mlflow.records.hugging_face import is_dataset
     from flywheel_mlflow.records.leakage import HeldOutCase, Leak, Leakage, find_leaks
-    from flywheel_mlflow.records.measuring import MeasuredFile, Measurement, VersionFields, measure
+    from flywheel_mlflow.records.measuring import Measurement, VersionFields, measure
     from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges, profile_from_json
-    from flywheel_mlflow.records.sources import DataFile, content_digest, find_files
+    from flywheel_mlflow.records.sources import DataFile, MeasuredFile, content_digest, find_files
 
 __all__ = [
     "Contamination",
@@ -65,7 +65,7 @@ _HOMES = {
     "HeldOutCase": "leakage",
     "Leak": "leakage",
     "Leakage": "leakage",
-    "MeasuredFile": "measuring",
+    "MeasuredFile": "sources",
     "Measurement": "measuring",
     "Profile": "profiles",
     "Signal": "profiles",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flywheel_mlflow.records.arrays import as_numpy, from_numpy, texts_array
 
@@ -73,9 +74,9 @@ def simple_array(array: Any) -> Any:
         names = [field.name for field in array.type]
         return pa.StructArray.from_arrays(children, names=names, mask=array.is_null())
     if pa.types.is_map(array.type):
-        return build_array([None if row is None else [list(pair) for pair in row] for row in array.to_pylist()])
+        return build_array([_as_json(row) for row in array.to_pylist()])
     if pa.types.is_list(target):
-        starts = from_numpy(np.concatenate(([0], np.cumsum(as_numpy(array.value_lengths())))).astype(np.int32))
+        starts = from_numpy(np.concatenate(([0], np.cumsum(as_numpy(pc.list_value_length(array))))).astype(np.int32))
         values = simple_array(array.flatten())
         return pa.ListArray.from_arrays(starts, values, mask=array.is_null() if array.null_count else None)
     return array.cast(target)
@@ -95,6 +96,15 @@ def _simple(data_type: Any) -> Any:
     if any(test(data_type) for test in lists):
         return pa.list_(pa.field(data_type.value_field.name, _simple(data_type.value_type) or pa.null()))
     return data_type
+
+
+def _as_json(value: Any) -> Any:
+    """A value of a map as JSON has it: pairs are lists, what JSON has no word for is text."""
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def build_array(values: Sequence[Any]) -> Any:

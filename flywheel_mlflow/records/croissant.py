@@ -18,8 +18,7 @@ from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.data_fields import SPLIT_FIELDS, DataField
-from flywheel_mlflow.records.measuring import MeasuredFile
-from flywheel_mlflow.records.sources import joint_digest
+from flywheel_mlflow.records.sources import MeasuredFile, joint_digest
 
 #: What a document is called beside the data it describes.
 CROISSANT_FILE: Final = "croissant.json"

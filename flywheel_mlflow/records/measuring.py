@@ -16,16 +16,15 @@ from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashe
 from flywheel_mlflow.records.media import check_media
 from flywheel_mlflow.records.partials import Plan
 from flywheel_mlflow.records.profiles import Profile
-from flywheel_mlflow.records.sources import Data, OpenedFile, data_at, file_digest, is_records, joint_digest
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredFile:
-    """One data file: name relative to the data's root, size in bytes, sha256 as 64 hex digits."""
-
-    name: str
-    size: int
-    digest: str
+from flywheel_mlflow.records.sources import (
+    Data,
+    MeasuredFile,
+    OpenedFile,
+    data_at,
+    file_digest,
+    is_records,
+    joint_digest,
+)
 
 
 @dataclass(frozen=True, slots=True)

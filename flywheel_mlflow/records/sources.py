@@ -105,6 +105,15 @@ def data_at(path: Path, data_format: str, *, media: bool = False) -> Data:
     return Data(find_files(path, data_format, media=media), single=not path.is_dir(), place=str(path))
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredFile:
+    """One data file: name relative to the data's root, size in bytes, sha256 as 64 hex digits."""
+
+    name: str
+    size: int
+    digest: str
+
+
 def _state(path: Path) -> tuple[int, int, int]:
     try:
         found = path.stat()

@@ -15,8 +15,7 @@ from mlcroissant._src.core import constants
 
 from flywheel_mlflow.records.croissant import to_croissant
 from flywheel_mlflow.records.data_fields import learn_data
-from flywheel_mlflow.records.measuring import MeasuredFile
-from flywheel_mlflow.records.sources import file_digest, find_files
+from flywheel_mlflow.records.sources import MeasuredFile, file_digest, find_files
 
 
 class _Silent(SimpleHTTPRequestHandler):

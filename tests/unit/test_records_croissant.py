@@ -20,8 +20,7 @@ from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.records import DataCard, measure
 from flywheel_mlflow.records.croissant import Provenance, measured_files, to_croissant
 from flywheel_mlflow.records.data_fields import DataField, learn_data, recorded_fields
-from flywheel_mlflow.records.measuring import MeasuredFile
-from flywheel_mlflow.records.sources import file_digest, find_files
+from flywheel_mlflow.records.sources import MeasuredFile, file_digest, find_files
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import os
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -459,3 +461,46 @@ def test_a_file_that_grows_meanwhile_is_refused(good: Path) -> None:
 
     with pytest.raises(InputError, match="changed while"):
         measure(good, spec(), progress=grow)
+
+
+def test_types_that_only_parquet_has_are_measured(tmp_path: Path) -> None:
+    """Times, bytes, decimals, maps, dictionaries, other widths count as the texts, numbers and lists they stand for."""
+    moment = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
+    columns = {
+        "at": ("string", pa.array([moment, None], pa.timestamp("us", "UTC"))),
+        "nanoseconds": ("string", pa.array([1, 2], pa.timestamp("ns"))),
+        "day": ("string", pa.array([moment.date()] * 2)),
+        "price": ("number", pa.array([Decimal("1.10"), Decimal("2.5")], pa.decimal128(9, 2))),
+        "raw": ("string", pa.array([b"me@mail.example", b"\xff"])),
+        "code": ("string", pa.array(["a", "b"]).dictionary_encode()),
+        "view": ("string", pa.array(["a", None], pa.string_view())),
+        "half": ("number", pa.array([0.5, 1.5], pa.float16())),
+        "wide": ("integer", pa.array([1, 2**64 - 1], pa.uint64())),
+        "pair": ("list", pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2))),
+        "long": ("list", pa.array([["x"], []], pa.large_list(pa.dictionary(pa.int8(), pa.string())))),
+        "map": ("list", pa.array([[("k", moment)], []], pa.map_(pa.string(), pa.timestamp("ms", "UTC")))),
+    }
+    path = tmp_path / "types.parquet"
+    pq.write_table(pa.table({name: column for name, (_, column) in columns.items()}), path)
+    measured = measure(path, spec(format="parquet", schema="free", group_key="day", fields=["view"]))
+    assert {field.path: field.type for field in measured.version.fields} == {
+        name: kind for name, (kind, _) in columns.items()
+    }
+    assert check(measured, "raw_personal_data").details["fields"] == {"raw": 1}
+    assert check(measured, "required_fields").details["missing"] == {"view": 1}
+    assert measured.profile is not None
+    price, wide = measured.profile.signal("price"), measured.profile.signal("wide")
+    assert price is not None
+    assert wide is not None
+    assert (price.mean, wide.maximum, len(measured.fingerprints)) == (1.8, 2.0**64, 2)
+
+
+def test_a_field_in_a_list_can_be_demanded_of_every_record(tmp_path: Path) -> None:
+    """Every element must have it; an empty list lacks nothing, a missing one does."""
+    good = [{"role": "user", "text": "a"}, {"role": "tool", "text": "b"}]
+    contents = [{"messages": good}, {"messages": []}, {"messages": [*good, {"text": "c"}]}, {"messages": None}, "text"]
+    rows = [record(number, content=content) for number, content in enumerate(contents)]
+    found = check(measure(write(tmp_path / "c.jsonl", rows), spec(fields=["content.messages.role"])), "required_fields")
+    assert [example["place"] for example in found.details["examples"]] == [
+        f"c.jsonl, line {line}" for line in (3, 4, 5)
+    ]

@@ -33,6 +33,10 @@ def test_adding_or_tightening_is_minor() -> None:
     """What a consumer relied on still holds, so the change is minor."""
     assert change_class([ID], [ID, SCORE]) == "minor"
     assert change_class([SCORE], [FieldType("score", "number", True)]) == "minor"
+    mixed = FieldType("id", "mixed", True)
+    assert change_class([mixed], [ID]) == "minor"
+    assert change_class([ID], [mixed]) == "major"
+    assert missing_fields({"id": None}, [ID], [mixed]) == ()
 
 
 @given(schemas)

@@ -38,8 +38,7 @@ def write_croissant(tracking: Tracking, found: Resolved, path: Path, origin: Pro
     """
     from flywheel_mlflow.records.croissant import CROISSANT_FILE, to_croissant
     from flywheel_mlflow.records.data_fields import learn_data
-    from flywheel_mlflow.records.measuring import MeasuredFile
-    from flywheel_mlflow.records.sources import file_digest, record_files
+    from flywheel_mlflow.records.sources import MeasuredFile, file_digest, record_files
 
     kind = data_format(path, found.rows)
     files = record_files(path, kind)
