@@ -23,6 +23,7 @@ from flywheel_mlflow.records.reading import (
     parse_line,
 )
 from flywheel_mlflow.records.refusals import MAX_DEPTH, first_fault
+from flywheel_mlflow.records.sources import DataFile
 
 #: Bytes measured at once: large enough that calls cost little, small beside the memory limit.
 BLOCK_BYTES = 4 << 20
@@ -46,7 +47,7 @@ def parts_of(reader: Reader, part_bytes: int = PART_BYTES) -> list[Range]:
         return _row_group_parts(reader, part_bytes)
     starts = [0]
     size = reader.file.size
-    if size > part_bytes:
+    if size > part_bytes and isinstance(reader.file, DataFile):  # what lies elsewhere is read once, from its beginning
         with reader.file.open(seeks=True) as stream:
             for target in range(part_bytes, size, part_bytes):
                 stream.seek(target)

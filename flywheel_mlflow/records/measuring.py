@@ -18,6 +18,8 @@ from flywheel_mlflow.records.partials import Plan
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.sources import (
     Data,
+    DataFile,
+    HashedFile,
     MeasuredFile,
     OpenedFile,
     data_at,
@@ -109,14 +111,22 @@ def measure(
         group_key=spec.group_key,
         has_card=known_card is not None,
     )
-    with hashing(with_records) as digests:
-        result, place_of = measure_files(plan, with_records, spec.format, progress=progress, workers=workers)
+    once = {
+        file.name: HashedFile(file)
+        for file in with_records
+        if spec.format == "jsonl" and not isinstance(file, DataFile)
+    }
+    twice = [file for file in with_records if file.name not in once]
+    with hashing(twice) as digests:
+        sources = [once.get(file.name, file) for file in with_records]
+        result, place_of = measure_files(plan, sources, spec.format, progress=progress, workers=workers)
         if result.rows == 0:
             raise RecordError(
                 "the data hold no record", where=data.place, hint="write the records, then log the interface again"
             )
-        hashed = zip(with_records, digests(), strict=True)
-        read = {file.name: MeasuredFile(file.name, file.size, digest) for file, digest in hashed}
+        hashes = {name: file.digest for name, file in once.items()}
+        hashes |= dict(zip([file.name for file in twice], digests(), strict=True))
+        read = {file.name: MeasuredFile(file.name, file.size, hashes[file.name]) for file in with_records}
     for file in with_records:
         file.check_unchanged()
     files = tuple((read | media)[file.name] for file in data.files)

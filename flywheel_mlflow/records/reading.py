@@ -112,32 +112,33 @@ class JsonLinesReader(Reader):
             RecordError: the file is of another format.
             StorageError: the system refuses to read it.
         """
-        row = 0
-        position, size = start, block_bytes
+        row, rest = 0, b""
+        left = stop - start  # no further, or a file that grows would be read for ever
         try:
-            with self.file.open(seeks=True) as stream:
-                # No further than `stop`, or a file that grows would be read for ever.
-                while position < stop:
-                    stream.seek(position)
-                    block = stream.read(min(size, stop - position))
-                    if position == 0:
+            with self.file.open(seeks=start > 0) as stream:
+                if start:
+                    stream.seek(start)
+                while block := stream.read(min(left, block_bytes)):
+                    if left == self.file.size:
                         self._check_magic(block)
+                    left -= len(block)
                     end = block.rfind(b"\n")
-                    first = block.find(b"\n") if size > block_bytes else end
-                    if max(first, 0 if end >= 0 else len(block)) > MAX_RECORD_BYTES:
+                    if end >= 0:
+                        if len(rest) + block.find(b"\n") > MAX_RECORD_BYTES:
+                            _refuse_length(row)
+                        data = b"".join((rest, memoryview(block)[:end]))
+                        count = data.count(b"\n") + 1
+                        yield Lines(data, row, count, may_be_cut=False)
+                        row += count
+                        rest = block[end + 1 :]
+                    else:
+                        rest += block
+                    if len(rest) > MAX_RECORD_BYTES:
                         _refuse_length(row)
-                    if end < 0 and position + len(block) < stop:
-                        size = min(2 * size, MAX_RECORD_BYTES + block_bytes)  # the line is longer than the block
-                        continue
-                    last = end < 0
-                    data = block if last else block[:end]
-                    count = data.count(b"\n") + 1
-                    yield Lines(data, row, count, may_be_cut=last)
-                    row += count
-                    position += len(block) if last else end + 1
-                    size = block_bytes
         except OSError as error:
             raise StorageError(f"cannot read the file: {error.strerror or error}", where=self.file.place) from error
+        if rest:
+            yield Lines(rest, row, 1, may_be_cut=True)
 
     def _check_magic(self, block: bytes) -> None:
         for magic, name in _FOREIGN.items():

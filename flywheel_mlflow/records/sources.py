@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, Self
 
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.errors import InputError, StorageError
@@ -89,6 +89,42 @@ class OpenedFile(Named, Protocol):
 
     def check_unchanged(self) -> None:
         """Refuses a file that was written to meanwhile."""
+
+
+class HashedFile:
+    """A file elsewhere that is read once: what is read of it is hashed on the way."""
+
+    def __init__(self, file: OpenedFile) -> None:
+        self.name, self.size, self.place = file.name, file.size, file.place
+        self.arrow_source, self.check_unchanged = file.arrow_source, file.check_unchanged
+        self._file = file
+        self._sha = hashlib.sha256()
+        self._stream: BinaryIO | None = None
+
+    def open(self, *, seeks: bool = False) -> Any:
+        """The file itself as a stream that is read from the beginning; it cannot seek."""
+        del seeks
+        self._sha = hashlib.sha256()
+        self._stream = self._file.open()
+        return self
+
+    def read(self, size: int) -> bytes:
+        """Some bytes more."""
+        block = self._stream.read(size) if self._stream is not None else b""
+        self._sha.update(block)
+        return block
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what was read, 64 hex digits."""
+        return self._sha.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
