@@ -13,7 +13,7 @@ from flywheel_mlflow import importers
 from flywheel_mlflow.assembly.assembly import Assembly, assemble
 from flywheel_mlflow.base.documents import parse_json, read_text
 from flywheel_mlflow.consistency import AssemblyView, run_checks
-from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
+from flywheel_mlflow.evidence.flywheel import Flywheel, contracts_by_id, load_flywheel
 from flywheel_mlflow.evidence.runs import (
     Check,
     Collected,
@@ -30,7 +30,7 @@ from flywheel_mlflow.evidence.runs import (
 from flywheel_mlflow.operations.projects.gathering import Gathering
 from flywheel_mlflow.operations.projects.self_evidence import self_evidence
 from flywheel_mlflow.promises.blueprint import Blueprint
-from flywheel_mlflow.promises.contract import Contract, contracts_by_id
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.numbers import format_value
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from flywheel_mlflow.assembly.assembly import Assembly, assemble
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
-from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.flywheel import Flywheel, contracts_by_id
 from flywheel_mlflow.evidence.runs import (
     Check,
     Collected,
@@ -26,7 +26,7 @@ from flywheel_mlflow.evidence.runs import (
     summarize_checks,
 )
 from flywheel_mlflow.promises.blueprint import Blueprint
-from flywheel_mlflow.promises.contract import Contract, contracts_by_id
+from flywheel_mlflow.promises.contract import Contract
 
 ENDED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOURS, COST = "estimated_manual_review_hours", "estimated_manual_review_cost_rmb"

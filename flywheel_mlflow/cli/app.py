@@ -120,20 +120,20 @@ def init(
     ] = "minimal",
 ) -> None:
     """Start a new flywheel, or prepare the store of this one. Safe to run again."""
-    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.cli import show_start
     from flywheel_mlflow.operations.projects.starting import init_flywheel
 
     if name is None:
         if project or template != "minimal":
             raise InputError("--project and --template are for a new flywheel", hint="flywheel init NAME --project ID")
         session = _session(context)
-        show.ready(session.flywheel, session.settings, init_flywheel(session.flywheel, session.tracking))
+        show_start.ready(session.flywheel, session.settings, init_flywheel(session.flywheel, session.tracking))
         return
     from flywheel_mlflow import __version__
     from flywheel_mlflow.operations.projects.starting import new_flywheel
 
     made = new_flywheel(name, project or (), template, parent=Path.cwd(), version=__version__)
-    show.started(*made, elsewhere=bool(os.environ.get("FLYWHEEL_ROOT")))
+    show_start.started(*made, elsewhere=bool(os.environ.get("FLYWHEEL_ROOT")))
 
 
 @app.command()
@@ -147,18 +147,18 @@ def ui(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the console in a browser.")] = True,
 ) -> None:
     """Serve MLflow with the console, and open a browser. Ctrl-C ends it."""
-    from flywheel_mlflow.cli import show
+    from flywheel_mlflow.cli import show_start
     from flywheel_mlflow.operations.local_accounts import local_accounts
     from flywheel_mlflow.operations.serving import console_of, serve
 
     session = _session(context)
     flywheel, settings = session.flywheel, session.settings
     if settings.is_server:
-        show.served(console_of(settings, session.tracking.server.about), browser=browser)
+        show_start.served(console_of(settings, session.tracking.server.about), browser=browser)
         return
     accounts = local_accounts(flywheel, settings, os.environ) if auth else None
-    show.served_openly(host, auth=auth)
-    ready = partial(show.served, browser=browser, password=accounts.password if accounts else "")
+    show_start.served_openly(host, auth=auth)
+    ready = partial(show_start.served, browser=browser, password=accounts.password if accounts else "")
     serve(settings, host=host, port=port, accounts=accounts, ready=ready)
 
 

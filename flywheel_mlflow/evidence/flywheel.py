@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from flywheel_mlflow.base.documents import Document
 from flywheel_mlflow.base.errors import DocumentError, Fault, UnknownName
 from flywheel_mlflow.evidence.crosscheck import blueprint_faults, blueprint_notes, contract_faults, contract_warnings
 from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, Blueprint, read_blueprint
-from flywheel_mlflow.promises.contract import CONTRACT_FILE, Contract, contracts_by_id, read_contract
+from flywheel_mlflow.promises.contract import CONTRACT_FILE, Contract, read_contract
 
 PROJECTS_FOLDER = "projects"
 
@@ -119,6 +119,11 @@ def load_flywheel(root: Path) -> Flywheel:
         folders={contract.id: folder for folder, contract, _ in sorted(parsed, key=lambda item: item[1].id)},
         warnings=(*_notes(*blueprint, readable), *contract_warnings(readable)),
     )
+
+
+def contracts_by_id(contracts: Iterable[Contract], *, currency: str | None = None) -> dict[str, Contract]:
+    """The contracts of a flywheel of that currency, keyed and sorted by project id."""
+    return {contract.id: contract.in_currency(currency) for contract in sorted(contracts, key=lambda item: item.id)}
 
 
 def _notes(blueprint: Blueprint, document: Document, contracts: Sequence[tuple[Contract, Document]]) -> Iterator[Fault]:

@@ -252,12 +252,12 @@ class Results(Strict):
 
     @field_validator("folder", "published", "metrics", "checks")
     @classmethod
-    def _staysbelow_folder(cls, value: str | None) -> str | None:
+    def _stays_below_folder(cls, value: str | None) -> str | None:
         return value if value is None else below_folder(value)
 
     @field_validator("samples")
     @classmethod
-    def _each_staysbelow_folder(cls, value: dict[str, str]) -> dict[str, str]:
+    def _each_stays_below_folder(cls, value: dict[str, str]) -> dict[str, str]:
         for path in value.values():
             below_folder(path)
         return value
@@ -497,8 +497,3 @@ def load_contract(folder: Path, *, name: str | None = None) -> Contract:
 def read_contract(folder: Path, *, name: str | None = None) -> tuple[Contract, Document]:
     """The contract in ``folder`` with its document, so that later findings can name lines."""
     return load_model(folder / CONTRACT_FILE, Contract, name=name or str(folder / CONTRACT_FILE))
-
-
-def contracts_by_id(contracts: Iterable[Contract], *, currency: str | None = None) -> dict[str, Contract]:
-    """The contracts of a flywheel of that currency, keyed and sorted by project id."""
-    return {contract.id: contract.in_currency(currency) for contract in sorted(contracts, key=lambda item: item.id)}
