@@ -219,7 +219,7 @@ def test_published_figures_give_what_was_published(
     assert sorted(said["bottlenecks"]) == sorted(published)
     assert said["contradictions"] == []
     assert {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} >= DELIVERABLES
-    report = (out / deliverables.REPORT).read_text()
+    report = (out / deliverables.stored_name(deliverables.REPORT, "p10")).read_text()
     assert "201.34" in report
     assert "850.33" in report
     assert "0.924" not in report

@@ -55,7 +55,13 @@ def serving(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """``flywheel ui`` as a process that is interrupted, as by Ctrl-C unless ``end`` says otherwise."""
     with (cwd / "ui.log").open("wb") as log:
-        process = subprocess.Popen(["flywheel", "ui", *words], cwd=cwd, env=env, stdout=log, stderr=log)
+        # A shell ignores these for what it runs in the background, and programs inherit that.
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)}
+        try:
+            process = subprocess.Popen(["flywheel", "ui", *words], cwd=cwd, env=env, stdout=log, stderr=log)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
     try:
         yield process
         process.send_signal(end)

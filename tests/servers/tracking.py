@@ -17,17 +17,18 @@ from pathlib import Path
 START_LIMIT_S = 180
 STOP_LIMIT_S = 30
 
-#: Job execution costs ten processes and two gigabytes, and serves nothing used here. The default pool of 15 connections
-#: turns bursts into errors after 30 s, and without a pool each request costs PostgreSQL twice as much. Long values are
-#: refused rather than cut.
+#: Job execution costs ten processes and two gigabytes, and serves nothing used here. Long values are refused, not cut.
 SERVER_SETTINGS = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "5",
-    "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "-1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_TRUNCATE_LONG_VALUES": "false",
     "DO_NOT_TRACK": "true",
 }
+
+#: The default pool of 15 connections turns bursts into errors after 30 s, and without a pool each request costs
+#: PostgreSQL twice as much. A file is opened anew: a pool would go on with one that was moved away.
+POOLED = {"MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "5", "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "-1"}
+UNPOOLED = {"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,14 @@ def running_tracking_server(
         *(("--static-prefix", prefix) if prefix else ()),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "_MLFLOW_"))}
+    connections = UNPOOLED if backend.startswith("sqlite") else POOLED
     uri = f"http://127.0.0.1:{port}{prefix}"
     began = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment | SERVER_SETTINGS | dict(environ or {}),
+            env=environment | SERVER_SETTINGS | connections | dict(environ or {}),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
