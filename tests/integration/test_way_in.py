@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import json
 import os
 import re
@@ -116,6 +117,21 @@ def test_four_commands_and_no_edited_file(repository: Path, installed: dict[str,
     assert "  unset FLYWHEEL_ROOT\n  cd other\n" in elsewhere.stdout
     again = run("flywheel", "init", "my-flywheel", cwd=tmp_path, env=installed)
     assert (again.returncode, "there already" in again.stderr) == (2, True)
+
+
+def test_the_wheel_holds_all_that_is_no_program(installed: dict[str, str], repository: Path) -> None:
+    """Templates, schemas, starters and the mark of types are in it, and its licence; nothing of tests or projects."""
+    site = Path(installed["PYTHONPATH"])
+    listing = ["git", "ls-files", "flywheel_mlflow"]
+    tracked = subprocess.run(listing, cwd=repository, check=True, capture_output=True, text=True).stdout.split()
+    held = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    (info,) = site.glob("*.dist-info")
+    assert {name for name in held if name.startswith("flywheel_mlflow/")} == set(tracked)
+    assert {name.partition("/")[0] for name in held} == {"flywheel_mlflow", info.name}
+    assert (info / "licenses" / "LICENSE").read_bytes() == (repository / "LICENSE").read_bytes()
+    facts = email.message_from_string((info / "METADATA").read_text(encoding="utf-8"))
+    assert (facts["License-Expression"], facts["Description-Content-Type"]) == ("Apache-2.0", "text/markdown")
+    assert "notify" in facts.get_all("Provides-Extra", [])
 
 
 def test_a_closed_terminal_leaves_no_server_behind(installed: dict[str, str], tmp_path: Path) -> None:
