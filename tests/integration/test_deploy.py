@@ -27,8 +27,6 @@ from workbench import flywheel_command
 
 import flywheel_mlflow
 
-pytestmark = pytest.mark.filterwarnings("ignore::ImportWarning")  # of MLflow's import hooks, where boto3 is loaded
-
 #: An account that may not read the project's experiment.
 SHUT_OUT = "eve"
 BUCKET = "team-files"
