@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 
 from flywheel_mlflow.decisions.event_values import word, words
@@ -28,7 +27,7 @@ class Correction:
     """One change of a theme.
 
     ``into`` is the theme that takes what is merged or moved, a new one where nobody had that id before; ``title`` the
-    new title, empty to keep it; ``events`` are the ids of what is moved. ``at`` is UTC.
+    new title, empty to keep it; ``events`` are the ids of what is moved.
     """
 
     kind: CorrectionKind
@@ -36,9 +35,6 @@ class Correction:
     into: str
     title: str
     events: tuple[str, ...]
-    number: int
-    at: datetime
-    by: str
 
 
 def fold_corrections(events: Iterable[Event]) -> tuple[Correction, ...]:
@@ -57,9 +53,6 @@ def fold_corrections(events: Iterable[Event]) -> tuple[Correction, ...]:
                     into="" if kind is CorrectionKind.RENAMED else word(event.body["into"]),
                     title=title,
                     events=words(event.body["events"]) if kind is CorrectionKind.MOVED else (),
-                    number=event.number,
-                    at=event.at,
-                    by=event.actor.name,
                 )
             )
         except (KeyError, TypeError, ValueError):

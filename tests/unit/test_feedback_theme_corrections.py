@@ -25,7 +25,7 @@ def group(*ids: str) -> Group:
 def change(
     kind: CorrectionKind, theme: str, into: str = "", title: str = "", events: tuple[str, ...] = ()
 ) -> Correction:
-    return Correction(kind, theme, into, title, events, 1, NOON, "ada")
+    return Correction(kind, theme, into, title, events)
 
 
 def event(kind: str, body: dict[str, Any]) -> Event:
