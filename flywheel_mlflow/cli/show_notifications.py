@@ -23,16 +23,16 @@ def sent(answer: Mapping[str, Any], *, as_json: bool) -> ExitCode:
         print_json(answer)
         return code
     console = open_console()
-    if answer["told"]:
+    if answer["notices"]:
         keys = ("outcome", "channel", "person", "event", "title", "why")
-        rows = [tuple(item[key] or "" for key in keys) for item in answer["told"]]
+        rows = [tuple(item[key] or "" for key in keys) for item in answer["notices"]]
         columns = ("outcome", "channel", "to", "event", "what", "why")
         console.print(table(counted(len(rows), "notification"), columns, rows))
     for line in answer["notes"]:
         say(console, f"not looked at: {line}")
     if answer["already"]:
         say(console, f"{counted(answer['already'], 'notification')} sent before")
-    elif not answer["told"]:
+    elif not answer["notices"]:
         say(console, "nothing to tell")
     return code
 

@@ -94,7 +94,7 @@ def _notice(
     since: datetime,
     *,
     lines: Iterable[str] = (),
-    told: Mapping[str, object],
+    details: Mapping[str, object],
     people: Iterable[str] = (),
     following: str = "",
     page: str = "",
@@ -109,7 +109,7 @@ def _notice(
         title=title,
         since=since,
         lines=(*shown[:MOST_LINES], *more),
-        facts=plain(dict(told)),
+        facts=plain(dict(details)),
         people=tuple(dict.fromkeys(people)),
         next=following,
         link=f"{console}{page}" if console and page else "",
@@ -153,7 +153,7 @@ def _gate_verdicts(facts: NoticeFacts) -> Iterator[Notice]:
             f"Gate to {to}: {last.verdict} for release {release.version}",
             first.at,
             lines=[f"{verdict}: {name}" for name, verdict in sorted(last.criteria.items()) if verdict != Verdict.PASS],
-            told={
+            details={
                 "release": release.version,
                 "iteration": release.iteration,
                 "to": to,
@@ -191,7 +191,7 @@ def _approvals(facts: NoticeFacts) -> Iterator[Notice]:
                 f"Release {release.version} waits for an approval as {role}",
                 since,
                 lines=[f"The gate to {to} has no approval in this role that counts."],
-                told={"release": release.version, "iteration": release.iteration, "to": to, "role": role},
+                details={"release": release.version, "iteration": release.iteration, "to": to, "role": role},
                 people=(name for name in _people(facts, (role,)) if name != release.author.name),
                 following=f"flywheel approve {release.version} --role {role} --reason '...'",
                 page=_PAGES.release(release.version),
@@ -212,7 +212,7 @@ def _overrides(facts: NoticeFacts) -> Iterator[Notice]:
             f"Release {item.version}: an override to {item.to} waits for its second person",
             item.at,
             lines=[f"{item.actor.name} asks {item.second}: {item.reason}"],
-            told={"release": item.version, "to": item.to, "override": item.number, "second": item.second},
+            details={"release": item.version, "to": item.to, "override": item.number, "second": item.second},
             people=(item.second,),
             following=f"flywheel override-confirm {item.version} --reason '...'",
             page=_PAGES.release(item.version),
@@ -241,7 +241,7 @@ def _regressions(facts: NoticeFacts) -> Iterator[Notice]:
             f"Iteration {report.iteration}: {counted}" + (f" in {project}" if project else ""),
             facts.compared_at,
             lines=[f"{item.subject} {item.text}" for item in findings],
-            told={
+            details={
                 "iteration": report.iteration,
                 "against": before,
                 "project": project or None,
@@ -265,7 +265,7 @@ def _risks(facts: NoticeFacts) -> Iterator[Notice]:
                 f"Risk {risk.id} is overdue since {risk.due:%Y-%m-%d}",
                 risk.due,
                 lines=[risk.title, f"{risk.severity} risk, owned by {risk.owner}"],
-                told={
+                details={
                     "risk": risk.id,
                     "title": visible(risk.title),
                     "owner": risk.owner,
@@ -290,7 +290,7 @@ def _audit(facts: NoticeFacts) -> Iterator[Notice]:
             f"Audit finding: {item.code}",
             quarter.start,
             lines=[item.what, *([item.hint] if item.hint else [])],
-            told={"code": item.code, "what": visible(item.what)},
+            details={"code": item.code, "what": visible(item.what)},
             people=_people(facts, facts.blueprint.releases.may_move),
             following="flywheel audit",
             page=_PAGES.releases(),

@@ -309,7 +309,7 @@ def _channels(here: _Surroundings) -> Iterator[Diagnosis]:
                 f"nobody with a contact called {channel.contact} stands behind {', '.join(unreached)}",
                 "name people under the team or role in flywheel.yaml, and their contacts",
             )
-    waiting = send_notices(session, audit=False, dry_run=True).told
+    waiting = send_notices(session, audit=False, dry_run=True).notices
     why = next((f": {item.channel}: {item.why}" for item in waiting if item.why), "")
     yield Diagnosis(
         "notifications",

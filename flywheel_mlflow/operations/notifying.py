@@ -37,7 +37,7 @@ TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NoticeOutcome:
     """One notice on one channel: ``outcome`` is ``sent``, ``not sent`` with ``why``, ``waits`` or ``would be sent``."""
 
     event: str
@@ -55,18 +55,18 @@ class Notified:
     ``unsent`` is what people should know that could not be told: a line for each channel, and the notes.
     """
 
-    told: tuple[Told, ...] = ()
+    notices: tuple[NoticeOutcome, ...] = ()
     already: int = 0
     notes: tuple[str, ...] = ()
     unsent: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unsent", (*_failed_lines(self.told), *self.notes))
+        object.__setattr__(self, "unsent", (*_failed_lines(self.notices), *self.notes))
 
 
-def _failed_lines(told: Iterable[Told]) -> Iterator[str]:
-    failed: dict[str, list[Told]] = {}
-    for item in told:
+def _failed_lines(notices: Iterable[NoticeOutcome]) -> Iterator[str]:
+    failed: dict[str, list[NoticeOutcome]] = {}
+    for item in notices:
         if item.outcome == NOT_SENT:
             failed.setdefault(item.channel, []).append(item)
     for name, items in failed.items():
@@ -128,7 +128,7 @@ def notify_after(session: Session) -> tuple[str, ...]:
     return current.run(notices_of(_ledger_facts(session, snapshot))).unsent
 
 
-def send_test(session: Session, channel: str, *, to: str | None = None, dry_run: bool = False) -> Told:
+def send_test(session: Session, channel: str, *, to: str | None = None, dry_run: bool = False) -> NoticeOutcome:
     """Send a message on one channel that says that it works; on a channel with a contact to ``to``, else to oneself.
 
     Raises:
@@ -162,14 +162,14 @@ def send_test(session: Session, channel: str, *, to: str | None = None, dry_run:
         people=(person,) if person else (),
     )
     delivery = Delivery(notice, channel, person)
-    told = Told(TEST, notice.title, channel, person, WOULD_SEND)
+    planned = NoticeOutcome(TEST, notice.title, channel, person, WOULD_SEND)
     if dry_run:
-        return told
+        return planned
     step = partial(_send, session, opened, delivery, contact)
     why = send_all([step], wait_s=PATIENT_S, late=lambda _, __: None)[0]
     if why is None:
         why = f"no answer within {PATIENT_S:g} s"
-    return replace(told, outcome=NOT_SENT if why else SENT, why=why)
+    return replace(planned, outcome=NOT_SENT if why else SENT, why=why)
 
 
 def _send(session: Session, opened: OpenChannel, delivery: Delivery, contact: str | None, until: float) -> str:
@@ -318,7 +318,7 @@ class _Round:
         self._dry_run = dry_run
         self._opened: dict[str, OpenChannel] = {}
         self._failed: dict[str, str] = {}
-        self._told: list[Told] = []
+        self._outcomes: list[NoticeOutcome] = []
         self._already = 0
 
     def run(self, notices: Iterable[Notice]) -> Notified:
@@ -329,14 +329,14 @@ class _Round:
                 continue
             tried += 1
             if self._dry_run:
-                self._told += [_told(item, WOULD_SEND, self._memory.progress(item).why) for item in ready]
+                self._outcomes += [_outcome(item, WOULD_SEND, self._memory.progress(item).why) for item in ready]
             elif tried > MOST_NOTICES:
-                self._told += [_told(item, NOT_SENT, f"{MOST_NOTICES} others came first") for item in ready]
+                self._outcomes += [_outcome(item, NOT_SENT, f"{MOST_NOTICES} others came first") for item in ready]
             elif self._patience.left_s() <= 0:
-                self._told += [_told(item, NOT_SENT, "there was no time left") for item in ready]
+                self._outcomes += [_outcome(item, NOT_SENT, "there was no time left") for item in ready]
             else:
                 self._send(ready)
-        return Notified(tuple(self._told), self._already)
+        return Notified(tuple(self._outcomes), self._already)
 
     def _is_ready(self, delivery: Delivery) -> bool:
         progress = self._memory.progress(delivery)
@@ -345,7 +345,7 @@ class _Round:
             return False
         if progress.may_try(self._session.now(), at_once=self._at_once):
             return True
-        self._told.append(_told(delivery, WAITS, progress.why))
+        self._outcomes.append(_outcome(delivery, WAITS, progress.why))
         return False
 
     def _send(self, ready: Iterable[Delivery]) -> None:
@@ -355,11 +355,11 @@ class _Round:
             step = self._step(delivery)
             attempt = self._memory.progress(delivery).attempts + 1
             if isinstance(step, str):
-                self._told.append(_told(delivery, NOT_SENT, step))
+                self._outcomes.append(_outcome(delivery, NOT_SENT, step))
             elif self._memory.claim(delivery, attempt):
                 claimed.append((delivery, attempt, step))
             else:
-                self._told.append(_told(delivery, WAITS, "another process sends it"))
+                self._outcomes.append(_outcome(delivery, WAITS, "another process sends it"))
 
         def late(place: int, why: str) -> None:
             delivery, attempt, _ = claimed[place]
@@ -374,7 +374,7 @@ class _Round:
             reason = f"no answer within {wait_s:.0f} s" if why is None else why
             if reason:
                 self._failed.setdefault(delivery.channel, reason)
-            self._told.append(_told(delivery, NOT_SENT if reason else SENT, reason))
+            self._outcomes.append(_outcome(delivery, NOT_SENT if reason else SENT, reason))
 
     def _step(self, delivery: Delivery) -> Callable[[float], str] | str:
         """What sends a notice, until a moment; or why its channel cannot be used."""
@@ -396,5 +396,5 @@ class _Round:
         return partial(_send, self._session, self._opened[channel.id], delivery, contact)
 
 
-def _told(delivery: Delivery, outcome: str, why: str = "") -> Told:
-    return Told(delivery.notice.event, delivery.notice.title, delivery.channel, delivery.person, outcome, why)
+def _outcome(delivery: Delivery, outcome: str, why: str = "") -> NoticeOutcome:
+    return NoticeOutcome(delivery.notice.event, delivery.notice.title, delivery.channel, delivery.person, outcome, why)

@@ -102,7 +102,7 @@ def test_each_fact_is_told_once(make: Make, receiver: Receiver) -> None:
     assert waiting["people"] == [REVIEWER, OTHER]
     gate(bench)
     told = send(bench)
-    assert (told["told"], told["already"], told["unsent"]) == ([], 2, [])
+    assert (told["notices"], told["already"], told["unsent"]) == ([], 2, [])
     assert len(receiver.posts) == 2
     bench.act(REVIEWER, "approve", version=1, role="reviewer", reason="it is good")
     gate(bench)
@@ -131,7 +131,7 @@ def test_a_dead_service_fails_no_act_and_is_told(make: Make, monkeypatch: pytest
         patient = bench.command("notify", "send", "--now", "--json")
         assert patient.code == 0
         assert sorted(receiver.titles()) == WAITING
-        assert {item["outcome"] for item in patient.json["told"]} == {"sent"}
+        assert {item["outcome"] for item in patient.json["notices"]} == {"sent"}
     assert bench.command("doctor").code == 0
 
 
@@ -145,7 +145,7 @@ def test_a_slow_service_delays_no_act(make: Make, receiver: Receiver) -> None:
         assert answer["result"]["verdict"] == "INCONCLUSIVE"
         assert "no answer within" in answer["unsent"][0]
         assert receiver.posts == []
-        assert send(bench, at_once=True, dry_run=True)["told"][0]["outcome"] == "waits"
+        assert send(bench, at_once=True, dry_run=True)["notices"][0]["outcome"] == "waits"
         receiver.hold.set()
         until = datetime.now(UTC) + timedelta(minutes=1)
         while not any(item.sent for item in remembered(bench)) and datetime.now(UTC) < until:
@@ -310,12 +310,12 @@ def test_findings_of_the_audit_are_told(make: Make, receiver: Receiver) -> None:
     """By `audit`, and by `notify send` unless it shall not look."""
     bench = make(OPS | {"events": ["audit_finding"]})
     bench.bench.client.set_registered_model_alias(bench.name, "production", "1")
-    assert send(bench, audit=False)["told"] == []
+    assert send(bench, audit=False)["notices"] == []
     assert bench.command("audit").code == 1
     assert len(receiver.posts) >= 1
     assert set(receiver.events()) == {"audit_finding"}
     before = len(receiver.posts)
-    assert send(bench)["told"] == []
+    assert send(bench)["notices"] == []
     assert bench.command("audit").code == 1
     assert len(receiver.posts) == before
 
@@ -327,9 +327,9 @@ def test_a_broken_ledger_is_told_all_the_same(make: Make, receiver: Receiver) ->
     bench.bench.client.log_param(bench.ledger_run(), "event.000009", "{}")
     later = bench.session(now=lambda: datetime.now(UTC) + timedelta(days=100))
     told = perform(later, "notify-send", {})
-    assert {item["outcome"] for item in told["told"]} == {"sent"}
+    assert {item["outcome"] for item in told["notices"]} == {"sent"}
     assert "audit_finding" in receiver.events()
-    assert perform(later, "notify-send", {})["told"] == []
+    assert perform(later, "notify-send", {})["notices"] == []
 
 
 def test_python_tells_people_too(make: Make, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:

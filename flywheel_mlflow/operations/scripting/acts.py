@@ -173,8 +173,8 @@ class Acts:
         what failed a moment ago, ``patient`` waits for slow services.
         """
         answer = self._act("notify-send", audit=audit, full=full, at_once=at_once, patient=patient, dry_run=dry_run)
-        title = f"{len(answer['told'])} notifications, {answer['already']} sent before"
-        return Table(title, tuple(answer["told"]), tuple(answer["notes"]))
+        title = f"{len(answer['notices'])} notifications, {answer['already']} sent before"
+        return Table(title, tuple(answer["notices"]), tuple(answer["notes"]))
 
     def notify_test(self, channel: str, *, to: str | None = None, dry_run: bool = False) -> Table:
         """Send a test message on a channel; where it has a contact to the person ``to``, else to yourself."""
