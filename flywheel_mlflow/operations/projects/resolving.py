@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,14 +168,8 @@ def pull_interface(tracking: Tracking, found: Resolved, folder: Path) -> Path:
     target = folder / found.interface
     if target.exists():
         raise InputError(f"there is a {found.interface} already", where=str(target), hint="choose another --out")
-    try:
+    with writing_to(folder):
         target.mkdir(parents=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write there: {error.strerror or error}",
-            where=str(folder),
-            hint="choose a folder you can write to with --out",
-        ) from error
     try:
         path = fetch_resolved(tracking, found, target)
     except BaseException:
@@ -192,6 +187,23 @@ def pull_interface(tracking: Tracking, found: Resolved, folder: Path) -> Path:
             hint="do not use them; tell the producer, and run `flywheel audit --full`",
         )
     return path
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Says where it was, and what helps, when the system refuses to write what a consumer asked for.
+
+    Raises:
+        StorageError: it does.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"cannot write there: {error.strerror or error}",
+            where=str(folder),
+            hint="choose a folder you can write to with --out",
+        ) from error
 
 
 def resolve(

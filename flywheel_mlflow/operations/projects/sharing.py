@@ -10,7 +10,7 @@ from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.assembly.bundle import REGISTRY
 from flywheel_mlflow.assembly.documents import Output
 from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.base.errors import FlywheelError, InputError, StorageError, UnknownName
+from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.operations.projects.loading import LoadedInterface
 from flywheel_mlflow.operations.projects.resolving import (
     Resolved,
@@ -18,6 +18,7 @@ from flywheel_mlflow.operations.projects.resolving import (
     pull_interface,
     released_at,
     resolve_interface,
+    writing_to,
 )
 from flywheel_mlflow.operations.scratch import scratch_folder
 
@@ -94,36 +95,31 @@ def pull_repository(tracking: Tracking, found: Resolved, out: Path) -> Path:
         profile = tracking.profiles.profile(run_id, found.interface, scratch / "profile")
         promise = _promise(tracking, found, scratch / "registry")
         try:
-            target.mkdir(parents=True)
-            splits = write_repository(data.path, data_format, target)
-            about = DatasetFacts(
-                interface=found.interface,
-                title=promise.title if promise else None,
-                role=promise.role if promise else None,
-                card=card_from_json(card, name="data card") if card else None,
-                licence=found.licence,
-                profile=profile_from_json(parse_json(profile, name="profile")) if profile else None,
-                fields=promise.version.fields if promise and promise.version else (),
-                splits=tuple(SplitFiles(name, *rest) for name, rest in splits.items()),
-                facts=(
-                    ("interface", found.interface),
-                    ("release", found.release),
-                    ("made by", found.project),
-                    ("iteration", found.iteration),
-                    ("digest", found.digest),
-                    ("schema digest", found.schema_digest),
-                ),
-            )
-            (target / "README.md").write_text(dataset_card(about), encoding="utf-8")
-        except FlywheelError:
+            with writing_to(out):
+                target.mkdir(parents=True)
+                splits = write_repository(data.path, data_format, target)
+                about = DatasetFacts(
+                    interface=found.interface,
+                    title=promise.title if promise else None,
+                    role=promise.role if promise else None,
+                    card=card_from_json(card, name="data card") if card else None,
+                    licence=found.licence,
+                    profile=profile_from_json(parse_json(profile, name="profile")) if profile else None,
+                    fields=promise.version.fields if promise and promise.version else (),
+                    splits=tuple(SplitFiles(name, *rest) for name, rest in splits.items()),
+                    facts=(
+                        ("interface", found.interface),
+                        ("release", found.release),
+                        ("made by", found.project),
+                        ("iteration", found.iteration),
+                        ("digest", found.digest),
+                        ("schema digest", found.schema_digest),
+                    ),
+                )
+                (target / "README.md").write_text(dataset_card(about), encoding="utf-8")
+        except BaseException:
             shutil.rmtree(target, ignore_errors=True)  # what was written half would stand in the way of the next try
             raise
-        except OSError as error:
-            raise StorageError(
-                f"cannot write there: {error.strerror or error}",
-                where=str(target),
-                hint="choose a folder you can write to with --out",
-            ) from error
     return target
 
 
