@@ -13,6 +13,7 @@ from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.promises.contract import Contract, Kpi
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records.cards import DataCard
+from flywheel_mlflow.records.content import ContentProfile
 from flywheel_mlflow.records.profiles import Profile, Signal, Value
 
 SETTINGS = DriftSettings()
@@ -71,9 +72,14 @@ def card(**rows: tuple[int, int]) -> DataCard:
     return DataCard.model_validate({"source": "made for a test", "licence": "CC0-1.0", "filters": notes})
 
 
-def promise(*interfaces: str, kpis: Iterable[Kpi] = ()) -> Contract:
-    """A contract of the project p01 with these interfaces and KPIs."""
-    made = [{"name": name, "title": name, "format": "jsonl"} for name in interfaces or ("corpus",)]
+def logged(profile: Profile | None = None, card: DataCard | None = None) -> LoggedData:
+    """What a run logged of data that hold these signals and nothing else."""
+    return LoggedData(profile, card, content=ContentProfile((), ()))
+
+
+def promise(*interfaces: str, kpis: Iterable[Kpi] = (), **more: Any) -> Contract:
+    """A contract of the project p01 with these interfaces, all of which say ``more``, and these KPIs."""
+    made = [{"name": name, "title": name, "format": "jsonl"} | more for name in interfaces or ("corpus",)]
     found = [item.model_dump(by_alias=True) for item in kpis] or [kpi().model_dump(by_alias=True)]
     return contract("p01", interfaces_out=made, interfaces_in=[], kpis=found, results={})
 
@@ -83,12 +89,16 @@ def side(
     *,
     kpis: Mapping[str, float | None] | None = None,
     digests: Mapping[str, str] | None = None,
+    records: Mapping[str, str] | None = None,
     data: Mapping[str, LoggedData] | None = None,
     samples: Mapping[str, Mapping[str, float]] | None = None,
     tasks: Iterable[str] = (),
 ) -> Side:
     """One iteration of the project p01."""
-    versions = {name: VersionRef(digest, f"run-{iteration}") for name, digest in (digests or {}).items()}
+    versions = {
+        name: VersionRef(digest, f"run-{iteration}", records_digest=(records or {}).get(name, ""))
+        for name, digest in (digests or {}).items()
+    }
     values = {name: KpiValue(value) for name, value in (kpis or {"hit_rate": 0.9}).items()}
     projects = {"p01": ProjectSide(f"run-{iteration}", values, versions, tuple(tasks))}
     return Side(iteration, f"assembly-{iteration}", str(iteration) * 8, projects, data or {}, samples or {})

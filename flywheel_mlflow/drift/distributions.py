@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.drift.tails import chi_square_tail, kolmogorov_tail
+from flywheel_mlflow.drift.tails import chi_square_tail, hypergeometric_tail, kolmogorov_tail
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from flywheel_mlflow.records.profiles import Signal, Value
+
+    Floats = npt.NDArray[np.float64]
 
 #: Labels of a categorical signal compared one by one; the rest are one label more.
 MOST_LABELS = 50
@@ -20,21 +25,39 @@ MOST_LABELS = 50
 #: Chi-square's approximation needs about this many expected rows in a cell (Cochran 1954).
 LEAST_EXPECTED = 5.0
 
+#: Rows of both samples together that a tail holds, as a share and at least so many.
+TAIL_SHARE = 0.02
+TAIL_ROWS = 8
+
+#: Values that are asked whether they pile up: so many, each in this share of the rows.
+PILES = 4
+PILE_SHARE = 0.01
+
+#: Below this many expected rows shares are compared exactly.
+EXACT_BELOW = 20.0
+
+#: The 95 % points of Kolmogorov's distribution and of the normal one, two-sided.
+_KS_95 = 1.358
+_NORMAL_95 = 1.96
+
 
 class Method(StrEnum):
     """How two samples were compared; fixed by the kind of values, never by how many there are."""
 
     KS = "two-sample Kolmogorov-Smirnov"
+    TAIL = "share beyond a limit, exact two-sample test"
+    PILE = "share of one value, exact two-sample test"
     CHI2 = "two-sample chi-square"
+    LABEL = "share of one label, exact two-sample test"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Two samples compared.
 
-    ``p`` is the probability of so large a difference where there is none; ``effect`` is the
-    Kolmogorov-Smirnov distance D or Cramer's V (corrected for its bias), both 0..1; ``location`` says which way it
-    moved: current mean minus reference mean, None for labels.
+    ``p`` is the probability of so large a difference where there is none; ``effect`` is the Kolmogorov-Smirnov distance
+    D, Cramer's V (corrected for its bias) or phi, all 0..1, and ``effect_high`` the upper end of its 95 % interval;
+    ``location`` says which way it moved: current mean minus reference mean, None for labels.
     """
 
     method: Method
@@ -45,11 +68,12 @@ class Comparison:
     reference: str
     current: str
     location: float | None = None
+    effect_high: float = 1.0
 
     @property
     def effect_name(self) -> str:
         """What the effect size is called."""
-        return "D" if self.method is Method.KS else "V"
+        return {Method.KS: "D", Method.CHI2: "V"}.get(self.method, "phi")
 
 
 def values_of(signal: Signal | None) -> list[Value]:
@@ -65,8 +89,10 @@ def compare_signals(reference: Signal | None, current: Signal | None) -> Compari
 def compare_values(reference: Sequence[Value], current: Sequence[Value]) -> Comparison | None:
     """Two samples compared: numbers by their distributions, texts and booleans by their labels.
 
-    A signal that is a number on one side and a text on the other is compared by labels: its type changed,
-    and no label is shared.
+    Each also by what a look at the whole misses: numbers by their tails and by values that pile up, labels one by one.
+    The p-value is that of the clearest difference, corrected for how many were looked for: half of the error goes to
+    the look at the whole, half to the others. A signal that is a number on one side and a text on the other is compared
+    by labels: its type changed, and no label is shared. None when either is empty.
     """
     if not reference or not current:
         return None
@@ -79,10 +105,26 @@ def _numeric(values: Sequence[Value]) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
+def _clearest(whole: Comparison, details: Sequence[Comparison]) -> Comparison:
+    """The comparison with the smallest p-value after weighted Bonferroni: half for the whole, half for the details."""
+    if not details:
+        return whole
+    weighted = [replace(whole, p=min(1.0, 2 * whole.p))]
+    weighted += [replace(item, p=min(1.0, 2 * len(details) * item.p)) for item in details]
+    return min(weighted, key=lambda item: item.p)  # the first of equals: the whole
+
+
 def _compare_numbers(reference: Sequence[float], current: Sequence[float]) -> Comparison:
     import numpy as np
 
     old, new = np.sort(np.asarray(reference, dtype=float)), np.sort(np.asarray(current, dtype=float))
+    return _clearest(kolmogorov_smirnov(old, new), [*_tails(old, new), *_piles(old, new)])
+
+
+def kolmogorov_smirnov(old: Floats, new: Floats) -> Comparison:
+    """Two samples of numbers, each sorted, by the largest distance of their distributions."""
+    import numpy as np
+
     both = np.concatenate([old, new])
     gap = np.searchsorted(old, both, side="right") / len(old) - np.searchsorted(new, both, side="right") / len(new)
     distance = float(np.abs(gap).max())
@@ -96,7 +138,71 @@ def _compare_numbers(reference: Sequence[float], current: Sequence[float]) -> Co
         reference=_summary(float(old.mean()), float(old.std())),
         current=_summary(float(new.mean()), float(new.std())),
         location=float(new.mean() - old.mean()),
+        # Kolmogorov's 95 % band of each sample around its distribution, both together.
+        effect_high=min(1.0, distance + _KS_95 * math.sqrt(1 / len(old) + 1 / len(new))),
     )
+
+
+def _tails(old: Floats, new: Floats) -> Iterator[Comparison]:
+    """The shares beyond limits that the tails of both samples together lie behind."""
+    import numpy as np
+
+    both = np.sort(np.concatenate([old, new]))
+    reach = max(TAIL_ROWS, round(TAIL_SHARE * len(both)))
+    if reach * 4 > len(both):
+        return
+    for limit, below in ((both[reach - 1], True), (both[-reach], False)):
+        middle = limit < both[len(both) // 2] if below else limit > both[len(both) // 2]
+        if not middle:
+            continue  # the limit is the bulk itself
+        counts = [int((side <= limit).sum() if below else (side >= limit).sum()) for side in (old, new)]
+        sign = "≤" if below else "≥"
+        yield _share(Method.TAIL, (counts[0], len(old)), (counts[1], len(new)), f"{sign} {limit:.4g}")
+
+
+def _piles(old: Floats, new: Floats) -> Iterator[Comparison]:
+    """The shares of the values that most rows have exactly."""
+    import numpy as np
+
+    values, counts = np.unique(np.concatenate([old, new]), return_counts=True)
+    if len(values) < 2:
+        return
+    largest = np.argsort(-counts, kind="stable")[:PILES]
+    for value in values[largest[counts[largest] >= PILE_SHARE * (len(old) + len(new))]].tolist():
+        held = [int((side == value).sum()) for side in (old, new)]
+        yield _share(Method.PILE, (held[0], len(old)), (held[1], len(new)), f"= {value:.6g}")
+
+
+def _share(method: Method, old: tuple[int, int], new: tuple[int, int], what: str) -> Comparison:
+    """Two shares, given as counts with the rows they are of."""
+    p, effect = compare_shares(old, new)
+    return Comparison(
+        method=method,
+        p=p,
+        effect=effect,
+        n_reference=old[1],
+        n_current=new[1],
+        reference=f"{old[0] / old[1]:.1%} {what}",
+        current=f"{new[0] / new[1]:.1%} {what}",
+        effect_high=min(1.0, effect + _NORMAL_95 / math.sqrt(old[1] + new[1])),
+    )
+
+
+def compare_shares(old: tuple[int, int], new: tuple[int, int]) -> tuple[float, float]:
+    """(p, phi) of two shares, each a count with the rows it is of.
+
+    Where counts are small p is Fisher's exact one, twice the smaller tail; else chi-square's with Yates' correction.
+    Phi is not corrected for its bias, which is below 1/sqrt(n). It grows with the ratio of rare shares: 1 % → 4 % is
+    0.10, as is 45 % → 55 %.
+    """
+    (a, n), (b, m) = old, new
+    total = a + b
+    if total in (0, n + m):
+        return 1.0, 0.0
+    phi = abs(b / m - a / n) * math.sqrt(n * m) / math.sqrt(total * (n + m - total))
+    if min(total, n + m - total) * min(n, m) / (n + m) >= EXACT_BELOW:
+        return _chi_square([(a, b), (n - a, m - b)])[0], phi
+    return hypergeometric_tail(a, n, b, m), phi
 
 
 def _summary(mean: float, deviation: float) -> str:
@@ -112,7 +218,7 @@ def _compare_labels(reference: Sequence[Value], current: Sequence[Value]) -> Com
     old, new = Counter(map(_label, reference)), Counter(map(_label, current))
     table = _cells(old, new)
     p, effect = _chi_square(table)
-    return Comparison(
+    whole = Comparison(
         method=Method.CHI2,
         p=p,
         effect=effect,
@@ -120,7 +226,21 @@ def _compare_labels(reference: Sequence[Value], current: Sequence[Value]) -> Com
         n_current=len(current),
         reference=_shares(old, old + new),
         current=_shares(new, old + new),
+        effect_high=min(1.0, effect + _NORMAL_95 / math.sqrt(len(reference) + len(current))),
     )
+    sizes = (len(reference), len(current))
+    return _clearest(whole, list(_single_labels(old, new, sizes)))
+
+
+def _single_labels(old: Counter[str], new: Counter[str], sizes: tuple[int, int]) -> Iterator[Comparison]:
+    """The shares of single labels, where there are more than two: the whole says all about two."""
+    both = old + new
+    if len(both) < 3:
+        return
+    ranked = sorted(both.items(), key=lambda item: (-item[1], item[0]))[:MOST_LABELS]
+    for label, count in ranked:
+        if count >= LEAST_EXPECTED:
+            yield _share(Method.LABEL, (old[label], sizes[0]), (new[label], sizes[1]), label[:24])
 
 
 def _cells(old: Counter[str], new: Counter[str]) -> list[tuple[int, int]]:

@@ -8,6 +8,8 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
+from flywheel_mlflow.drift.pictures import Picture
+
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 #: A severity nothing measured reaches: what is gone.
@@ -37,7 +39,8 @@ class DataVerdict(StrEnum):
     """What became of one distribution, or of one filter."""
 
     UNCHANGED = "unchanged"  # the very same data
-    STABLE = "no drift found"
+    STABLE = "no difference seen"
+    SMALL = "differs, too little to count"
     DRIFTED = "drifted"
     NOT_TESTED = "not tested"
     VANISHED = "vanished"
@@ -121,10 +124,12 @@ class KpiFound:
 class SignalFound:
     """One signal of one interface compared; ``p`` is adjusted for all comparisons of the report.
 
-    ``effect`` (D or V, 0..1) must reach ``limit`` for a drift; ``detectable`` is the shift of a normal signal, in
-    standard deviations, that samples of this size show four times out of five. ``reference`` and ``value``
-    describe the two samples in a few words. ``outcome`` is what the difference means, ``task`` the task that
-    intended it.
+    ``effect`` (D, V, phi and the like, 0..1) is as large as ``limit`` unless ``effect_high``, the upper end of its 95 %
+    interval, says otherwise; ``detectable`` is the shift of a normal signal, in standard deviations, that samples of
+    this size show four times out of five. ``reference`` and ``value`` describe the two samples in a few words,
+    ``picture`` in bars, and ``examples`` are the places of rows now that show the difference. ``outcome`` is what the
+    difference means, ``task`` the task that intended it. ``decides`` marks data that changed and were not looked into:
+    the whole is then not a pass.
     """
 
     subject: str
@@ -143,8 +148,17 @@ class SignalFound:
     reference: str = ""
     task: str = ""
     outcome: ChangeOutcome | None = None
+    effect_high: float | None = None
+    picture: Picture | None = None
+    examples: tuple[str, ...] = ()
+    decides: bool = False
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    @property
+    def field(self) -> str:
+        """The interface and field it is about: all measures of one text are told as one finding."""
+        return self.subject.partition(": ")[0]
 
     @property
     def stops(self) -> bool:

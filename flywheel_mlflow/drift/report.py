@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -29,10 +29,12 @@ from flywheel_mlflow.promises.thresholds import DriftSettings
 
 #: Findings a reader meets before anything else.
 FIRST = 5
+#: Further measures of a field that its finding names.
+_OTHERS = 5
 
 _BAD_KPIS = frozenset({KpiVerdict.REGRESSED, KpiVerdict.VANISHED})
 _BAD_DATA = frozenset({DataVerdict.DRIFTED, DataVerdict.VANISHED})
-_TESTED_DATA = frozenset({DataVerdict.UNCHANGED, DataVerdict.STABLE}) | _BAD_DATA
+_TESTED_DATA = frozenset({DataVerdict.UNCHANGED, DataVerdict.STABLE, DataVerdict.SMALL}) | _BAD_DATA
 _TESTED_KPIS = frozenset({KpiVerdict.IMPROVED, KpiVerdict.WITHIN}) | _BAD_KPIS
 
 
@@ -103,6 +105,21 @@ class DriftReport:
         return sum(item.stops for item in self.distributions)
 
     @property
+    def drifted_fields(self) -> int:
+        """Fields of interfaces of which any distribution changed or vanished."""
+        return len({item.field for item in self.distributions if item.stops})
+
+    @property
+    def _in_fields(self) -> str:
+        return f" in {_counted(self.drifted_fields, 'field', '')}" if self.drifted_fields < self.drifted_signals else ""
+
+    def of_finding(self, finding: Finding) -> tuple[SignalFound, ...]:
+        """The distributions that changed of the field a finding is about, the most telling first."""
+        items = [item for item in self.distributions if finding.subject in {item.field, item.subject}]
+        drawn = [item for item in items if item.verdict in _BAD_DATA]
+        return tuple(sorted(drawn, key=lambda item: (_told_by(item), -item.severity, item.subject)))
+
+    @property
     def drifted_filters(self) -> int:
         """Filters whose drop rate changed, or that vanished."""
         return sum(item.stops for item in self.filters)
@@ -128,6 +145,11 @@ class DriftReport:
         return self.count(Kind.DISTRIBUTION, DataVerdict.NOT_TESTED)
 
     @property
+    def unseen(self) -> int:
+        """Data that changed and that nobody could look into."""
+        return sum(item.decides for item in self.distributions)
+
+    @property
     def lost_fields(self) -> int:
         """Consumers whose producers no longer give them a field they need."""
         return sum(item.kind is Kind.PROMISE for item in self.findings)
@@ -151,17 +173,25 @@ class DriftReport:
             _counted(self.regressed_kpis - vanished, "KPI", "worse"),
             _counted(vanished, "KPI", "vanished"),
             _counted(self.lost_fields, "consumer", "without fields it needs"),
-            _counted(self.drifted_signals, "signal", "changed"),
+            _counted(self.drifted_signals, "signal", f"changed{self._in_fields}"),
             _counted(self.drifted_filters, "filter", "changed"),
             f"{len(self.intended)} as intended" if self.intended else "",
             _counted(self.better, "KPI", "better"),
             _counted(self.errors, "error", ""),
+            f"{self.unseen} changed and not looked into" if self.unseen else "",
             _counted(self.inconclusive_kpis, "KPI", "cannot be told"),
         ]
         compared = (
             f"{len(self.kpis)} KPIs, {len(self.distributions)} distributions, {len(self.filters)} filters compared"
         )
         return ", ".join(part for part in parts if part) + ("; " if any(parts) else "") + compared
+
+
+def _told_by(item: SignalFound) -> int:
+    """What tells people most comes first: phrases, then what has a picture."""
+    if item.picture is None:
+        return 2
+    return 0 if item.picture.kind == "phrases" and item.picture.bars else 1
 
 
 def _counted(count: int, noun: str, outcome: str) -> str:
@@ -219,10 +249,16 @@ def findings_of(
         if kpi.verdict in _BAD_KPIS or kpi.verdict is KpiVerdict.INCONCLUSIVE:
             rank = _STOPS if kpi.stops else _OPEN if kpi.decides else _DETAIL
             ranked.append((rank, kpi.severity, _kpi_finding(kpi, iteration, reference)))
+    fields: dict[tuple[str, ChangeOutcome | None], list[SignalFound]] = {}
     for item in distributions:
         if item.verdict in _BAD_DATA:
-            command = f"flywheel impact {item.subject.partition('/')[0]} --iteration {iteration}"
-            ranked.append((_STOPS, item.severity, _data_finding(Kind.DISTRIBUTION, item, item.effect, command)))
+            fields.setdefault((item.field, item.outcome), []).append(item)
+        elif item.decides:
+            ranked.append((_OPEN, 0.0, _unseen_finding(item, f"flywheel interfaces {item.subject.partition('/')[0]}")))
+    for (subject, _), items in fields.items():
+        command = f"flywheel impact {subject.partition('/')[0]} --iteration {iteration}"
+        items.sort(key=lambda item: (-item.severity, item.subject))
+        ranked.append((_STOPS, items[0].severity, _field_finding(subject, items, command)))
     for step in filters:
         if step.verdict in _BAD_DATA:
             command = f"flywheel drift {against} --full"
@@ -271,6 +307,32 @@ def _data_finding(kind: Kind, item: SignalFound | FilterFound, value: float | No
         method=item.method,
         next=command,
         outcome=item.outcome,
+    )
+
+
+def _field_finding(subject: str, items: Sequence[SignalFound], command: str) -> Finding:
+    """All that changed about one field, by its largest difference; the others are named."""
+    worst = items[0]
+    finding = _data_finding(Kind.DISTRIBUTION, worst, worst.effect, command)
+    if len(items) == 1:
+        return finding
+    names = [item.subject.removeprefix(subject).removeprefix(": ") or "value" for item in items]
+    more = len(names) - 1 - _OTHERS
+    others = ", ".join(names[1 : 1 + _OTHERS]) + (f" and {more} more" if more > 0 else "")
+    text = f"{_word(worst)}: {names[0]}: {worst.text}; also {others}"
+    return replace(finding, subject=subject, text=text)
+
+
+def _unseen_finding(item: SignalFound, command: str) -> Finding:
+    """Data that changed and that nobody looked into: they never pass silently."""
+    return Finding(
+        kind=Kind.DISTRIBUTION,
+        subject=item.subject,
+        verdict=Verdict.INCONCLUSIVE,
+        text=item.text,
+        decides=True,
+        method=item.method,
+        next=command,
     )
 
 

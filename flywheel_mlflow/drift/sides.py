@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flywheel_mlflow.evidence.runs import FieldType, KpiValue, ProjectEvidence
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.records.content.profile import ContentProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class LoggedData:
     profile: Profile | None = None
     card: DataCard | None = None
     fault: str = ""
+    content: ContentProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class VersionRef:
     run_id: str | None
     uri: str = ""
     fields: tuple[FieldType, ...] = ()
+    records_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ def project_side(evidence: ProjectEvidence) -> ProjectSide:
         run_id=evidence.run_id,
         kpis=dict(evidence.kpis),
         versions={
-            name: VersionRef(version.digest, evidence.run_id, version.uri, version.fields)
+            name: VersionRef(version.digest, evidence.run_id, version.uri, version.fields, version.records_digest)
             for name, version in evidence.interfaces_out.items()
         },
         tasks=evidence.tasks,

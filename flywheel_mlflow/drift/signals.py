@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from flywheel_mlflow.drift.distributions import (
-    Comparison,
-    Method,
-    benjamini_hochberg,
-    compare_counts,
-    compare_signals,
-    detectable_shift,
-)
+from flywheel_mlflow.drift.columns import CHI2_COUNTS, PRESENCE, compare_column, judged_base, sampled_signal
+from flywheel_mlflow.drift.distributions import Method, benjamini_hochberg, compare_counts, detectable_shift
 from flywheel_mlflow.drift.findings import DataVerdict, FilterFound, SignalFound
 from flywheel_mlflow.drift.sides import LoggedData, Side
-from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.evidence.runs import SAME_RECORDS, is_rewrite
+from flywheel_mlflow.promises.contract import Contract, InterfaceOut
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records.cards import FilterNote
-from flywheel_mlflow.records.profiles import Profile, Signal
-
-PRESENCE = "presence"
-CHI2_COUNTS = "two-sample chi-square on counts"
+from flywheel_mlflow.records.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +47,7 @@ def compare_data(contracts: Iterable[Contract], current: Side, reference: Side, 
             if fault:
                 faults[promise.name] = fault
                 continue
-            signals += _signals(where, current, reference, settings)
+            signals += _signals(where, promise, current, reference, settings)
             filters += _filters(where, current, reference, settings)
     return _adjusted(signals, filters, faults, settings)
 
@@ -68,7 +60,9 @@ def _fault(interface: str, current: Side, reference: Side) -> str:
     return ""
 
 
-def _signals(where: _Where, current: Side, reference: Side, settings: DriftSettings) -> Iterator[SignalFound]:
+def _signals(
+    where: _Where, promise: InterfaceOut, current: Side, reference: Side, settings: DriftSettings
+) -> Iterator[SignalFound]:
     now, before = (side.version(where.project, where.interface) for side in (current, reference))
     if now is None and before is None:
         return
@@ -80,78 +74,49 @@ def _signals(where: _Where, current: Side, reference: Side, settings: DriftSetti
         yield replace(whole, text="no version in the reference")
     elif now.digest == before.digest:
         yield replace(whole, verdict=DataVerdict.UNCHANGED, text=f"the same data, {now.digest[:12]}", method="digest")
+    elif is_rewrite(before, now):
+        yield replace(whole, verdict=DataVerdict.UNCHANGED, text=SAME_RECORDS, method="digest of the records")
+    elif not promise.content.judged:
+        text = f"the data changed and are not looked into: {promise.content.why}"
+        yield replace(whole, verdict=DataVerdict.NOT_TESTED, text=text, method="contract")
     else:
-        new, old = (side.data.get(where.interface, LoggedData()).profile for side in (current, reference))
-        if new is None or old is None:
-            text = "the data changed, and no profile of it was logged"
-            yield replace(whole, verdict=DataVerdict.NOT_TESTED, text=text)
+        new, old = (side.data.get(where.interface, LoggedData()) for side in (current, reference))
+        if new.profile is None or old.profile is None:
+            text = "the data changed and were not looked into: no profile of them was logged"
+            yield replace(whole, verdict=DataVerdict.NOT_TESTED, text=text, decides=True)
         else:
-            yield from _profiles(where, new, old, settings)
+            yield from _profiles(where, old, new, old.profile, new.profile, settings)
 
 
-def _profiles(where: _Where, new: Profile, old: Profile, settings: DriftSettings) -> Iterator[SignalFound]:
-    for name in sorted({signal.name for profile in (new, old) for signal in profile.signals}):
-        subject = f"{where.interface}/{name}"
-        rule = settings.signal_rule(subject)
-        if rule is not None and not rule.judged:
-            text = f"not judged: {rule.why}"
-            yield SignalFound(subject, where.project, DataVerdict.NOT_TESTED, text, "flywheel.yaml")
-            continue
-        limit = settings.min_effect if rule is None or rule.min_effect is None else rule.min_effect
-        base = SignalFound(subject, where.project, DataVerdict.STABLE, "", "", limit=limit)
-        yield _signal(base, new.signal(name), old.signal(name), settings)
-        missing = _missing(base, new.signal(name), old.signal(name), settings)
-        if missing is not None:
-            yield missing
+def _profiles(
+    where: _Where, old: LoggedData, new: LoggedData, before: Profile, now: Profile, settings: DriftSettings
+) -> Iterator[SignalFound]:
+    names = frozenset(signal.name for profile in (now, before) for signal in profile.signals)
+    for name in sorted(names):
+        base = judged_base(f"{where.interface}/{name}", where.project, settings)
+        sides = sampled_signal(before.signal(name)), sampled_signal(now.signal(name))
+        yield from compare_column(base, *sides, settings)
+    yield from _content(where, old, new, settings, names)
 
 
-def _signal(base: SignalFound, new: Signal | None, old: Signal | None, settings: DriftSettings) -> SignalFound:
-    if old is None:
-        return replace(base, verdict=DataVerdict.NEW, text="no such signal in the reference", method=PRESENCE)
-    if new is None and old.count >= settings.min_rows:
-        text = f"no such signal any more; {old.count:,} rows of the reference have it"
-        return replace(base, verdict=DataVerdict.VANISHED, text=text, method=PRESENCE, reference_n=old.count)
-    found = compare_signals(old, new)
-    n_old, n_new = (found.n_reference, found.n_current) if found else (old.count, new.count if new else 0)
-    base = replace(base, n=n_new, reference_n=n_old)
-    if found is None or min(n_old, n_new) < settings.min_rows:
-        text = f"{n_old:,} rows before and {n_new:,} now, {settings.min_rows} are needed"
-        return replace(base, verdict=DataVerdict.NOT_TESTED, text=text, method=PRESENCE)
-    return _with_comparison(base, found)
+def _content(
+    where: _Where, old: LoggedData, new: LoggedData, settings: DriftSettings, known: frozenset[str]
+) -> Iterator[SignalFound]:
+    whole = SignalFound(f"{where.interface}/content", where.project, DataVerdict.NOT_TESTED, "", PRESENCE)
+    if old.content is None or new.content is None:
+        side = "reference" if old.content is None else "iteration"
+        text = f"the data changed, and no content profile was logged in the {side}: log it again to look into texts"
+        yield replace(whole, text=text, decides=True)
+        return
+    from flywheel_mlflow.drift.content import compare_content
 
-
-def _with_comparison(base: SignalFound, found: Comparison) -> SignalFound:
-    return replace(
-        base,
-        method=found.method.value,
-        p=found.p,
-        effect=found.effect,
-        effect_name=found.effect_name,
-        value=found.current,
-        reference=found.reference,
-    )
-
-
-def _missing(base: SignalFound, new: Signal | None, old: Signal | None, settings: DriftSettings) -> SignalFound | None:
-    """Rows that lost or gained a value, which the values that are left do not show; None where none has."""
-    if new is None or old is None or not (new.missing or old.missing):
-        return None
-    rows_new, rows_old = new.count + new.missing, old.count + old.missing
-    if min(rows_new, rows_old) < settings.min_rows:
-        return None
-    p, effect = compare_counts((old.missing, old.count), (new.missing, new.count))
-    return replace(
-        base,
-        subject=f"{base.subject} (missing)",
-        method=CHI2_COUNTS,
-        n=rows_new,
-        reference_n=rows_old,
-        p=p,
-        effect=effect,
-        effect_name="V",
-        value=f"{new.missing / rows_new:.1%} without",
-        reference=f"{old.missing / rows_old:.1%} without",
-    )
+    yield from compare_content(where.interface, where.project, old.content, new.content, settings, known)
+    left_out = sorted({*old.content.left_out, *new.content.left_out})
+    if left_out:
+        text = f"not looked into, there are too many: {', '.join(left_out[:10])}" + (
+            ", ..." if len(left_out) > 10 else ""
+        )
+        yield replace(whole, subject=f"{where.interface}/other fields", text=text, decides=True)
 
 
 def _filters(where: _Where, current: Side, reference: Side, settings: DriftSettings) -> Iterator[FilterFound]:
@@ -238,17 +203,23 @@ def _at_least(size: float | None, limit: float | None) -> bool:
 
 
 def _decided(item: SignalFound, alpha: float, settings: DriftSettings) -> SignalFound:
-    drifted = _counts(item.p, settings) and _at_least(item.effect, item.limit)
+    """Drifted is what is no accident, unless its whole interval lies below the limit."""
+    verdict = DataVerdict.STABLE
+    if _counts(item.p, settings):
+        high = item.effect if item.effect_high is None else item.effect_high
+        verdict = DataVerdict.DRIFTED if _at_least(high, item.limit) else DataVerdict.SMALL
     numbers = item.method == Method.KS.value
-    shift = detectable_shift(item.reference_n or 0, item.n or 0, alpha=alpha) if numbers else None
+    # The look at the whole has half of the error, see compare_values.
+    shift = detectable_shift(item.reference_n or 0, item.n or 0, alpha=alpha / 2) if numbers else None
     text = (
         f"{item.reference} → {item.value}; {item.effect_name} {item.effect:.3f} (limit {item.limit:g}), "
         f"adjusted p {item.p:.2g} (limit {settings.false_alarms:g}), {item.reference_n:,} and {item.n:,} rows"
     )
-    if numbers:
+    if numbers and verdict is DataVerdict.STABLE:
         seen = "none" if shift is None else f"{shift:.2g} SD"
         text += f"; smallest shift these samples can detect: {seen}"
-    verdict = DataVerdict.DRIFTED if drifted else DataVerdict.STABLE
+    if verdict is DataVerdict.STABLE:
+        item = replace(item, picture=None, examples=())
     return replace(item, verdict=verdict, text=text, detectable=shift)
 
 

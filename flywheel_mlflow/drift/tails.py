@@ -38,6 +38,27 @@ def chi_square_tail(statistic: float, freedom: int) -> float:
     return min(1.0, tail + (math.erfc(math.sqrt(half)) if odd else 0.0))
 
 
+def hypergeometric_tail(a: int, n: int, b: int, m: int) -> float:
+    """Twice the smaller tail of Fisher's exact test of ``a`` of ``n`` rows against ``b`` of ``m``, at most 1.
+
+    The time it takes grows with ``a + b``.
+    """
+    total = a + b
+    low, high = max(0, total - m), min(n, total)
+    if low == high:
+        return 1.0
+    whole = _log_choose(n + m, total)
+
+    def tail(counts: range) -> float:
+        return math.fsum(math.exp(_log_choose(n, k) + _log_choose(m, total - k) - whole) for k in counts)
+
+    return min(1.0, 2 * min(tail(range(low, a + 1)), tail(range(a, high + 1))))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
 def kolmogorov_tail(distance: float, n: float) -> float:
     """The probability of a two-sided Kolmogorov-Smirnov distance of at least ``distance`` in ``n`` samples.
 

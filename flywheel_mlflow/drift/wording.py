@@ -51,6 +51,7 @@ WORDS = {
     "newly known": Tone.NONE,
     "moved": Tone.NONE,
     "within noise": Tone.NONE,
+    "differs, too little to count": Tone.NONE,
     "no difference seen": Tone.NONE,
     "unchanged": Tone.NONE,
 }
@@ -64,7 +65,8 @@ _VERDICT_WORDS: dict[str, str] = {
     KpiVerdict.WITHIN: "within noise",
     KpiVerdict.NEW: "new",
     DataVerdict.NOT_TESTED: "not tested",
-    DataVerdict.STABLE: "no difference seen",
+    DataVerdict.STABLE: DataVerdict.STABLE.value,
+    DataVerdict.SMALL: DataVerdict.SMALL.value,
     DataVerdict.UNCHANGED: "unchanged",
 }
 

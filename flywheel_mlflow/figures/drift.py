@@ -25,6 +25,7 @@ _BINS = 30
 #: The marks of the words that are drawn, in the order in which they are drawn over each other.
 _SYMBOLS = {
     "no difference seen": "circle",
+    "differs, too little to count": "circle-dot",
     "not tested": "circle-open",
     "as intended": "square",
     "changed": "diamond",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import math
@@ -11,7 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from flywheel_mlflow.base.errors import MonitoringError
-from flywheel_mlflow.drift.findings import Verdict
+from flywheel_mlflow.drawings import change_svg, told
+from flywheel_mlflow.drift.findings import Finding, Verdict
 from flywheel_mlflow.drift.report import FIRST, DriftReport
 from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
 from flywheel_mlflow.monitoring.importing import load_metrics
@@ -34,6 +36,7 @@ _STYLE = """
 .flywheel h1 { font-size: 20px; margin: 0 0 4px } .flywheel p { margin: 4px 0 } .flywheel ol { padding-left: 22px }
 .flywheel li { margin: 6px 0; overflow-wrap: anywhere } .flywheel code { background: #eff1f3; padding: 1px 4px }
 body > div { overflow-x: auto }
+.flywheel img { max-width: 100%; height: auto; margin-top: 6px }
 .flywheel .verdict { color: #fff; padding: 2px 10px; border-radius: 4px }
 """
 
@@ -171,10 +174,23 @@ def _findings(report: DriftReport) -> Iterable[str]:
     yield "<ol>"
     for finding in shown:
         command = f"<br><code>{_text(finding.next)}</code>" if finding.next else ""
-        yield f"<li><strong>{_text(finding.subject)}</strong> {_text(finding.text)}{command}</li>"
+        picture = _picture(report, finding)
+        yield f"<li><strong>{_text(finding.subject)}</strong> {_text(finding.text)}{command}{picture}</li>"
     yield "</ol>"
     if len(report.findings) > len(shown):
         yield f"<p>and {len(report.findings) - len(shown)} more below</p>"
+
+
+def _picture(report: DriftReport, finding: Finding) -> str:
+    """What changed as bars before and now, with the places of a few rows; empty where there is nothing to draw."""
+    items = report.of_finding(finding)
+    item = next((item for item in items if item.picture is not None and item.picture.bars), None)
+    if item is None or item.picture is None:
+        return ""
+    data = base64.b64encode(change_svg(item.picture, item.subject).encode()).decode()
+    drawn = f'<br><img alt="{_text(told(item.picture))}" src="data:image/svg+xml;base64,{data}">'
+    examples = next((other.examples for other in (item, *items) if other.examples), ())
+    return drawn + (f"<br>Rows to look at: {_text('; '.join(examples))}" if examples else "")
 
 
 def _text(value: str) -> str:

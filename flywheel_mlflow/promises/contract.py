@@ -117,6 +117,20 @@ def field_types(fields: Iterable[FieldNeed]) -> dict[str, str | None]:
     return found
 
 
+class ContentPolicy(Strict):
+    """What of an interface's data the drift report looks into: all of it unless this says otherwise."""
+
+    judged: Flag = Field(default=True, description="false: nothing of the content is kept or compared; say why.")
+    fields: tuple[FieldPath, ...] = Field(default=(), description="The fields looked into, with all below them.")
+    why: Text | None = Field(default=None, description="Why the rest need not be looked into.")
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        if (self.fields or not self.judged) and not self.why:
+            raise ValueError("say why what is left out need not be looked into: why: ...")
+        return self
+
+
 class InterfaceOut(Strict):
     """A named output that others build on."""
 
@@ -144,6 +158,9 @@ class InterfaceOut(Strict):
         default=(),
         description="Fields that name files in the interface's folder: a path, an object with path and, where it "
         "states them, sha256 and size, or a list of such. Every one is followed.",
+    )
+    content: ContentPolicy = Field(
+        default=ContentPolicy(), description="What of the data the drift report looks into; all of it by default."
     )
     required: Flag = Field(default=True, description="A run without a version of it leaves the project not consumable.")
     consumers: Literal["any"] | tuple[Identifier, ...] = Field(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records.cards import DataCard, FilterNote, load_card
+    from flywheel_mlflow.records.content import content_to_parquet
     from flywheel_mlflow.records.croissant import to_croissant
     from flywheel_mlflow.records.fingerprints import (
         Contamination,
@@ -45,6 +46,7 @@ __all__ = [
     "bin_edges",
     "contamination",
     "content_digest",
+    "content_to_parquet",
     "find_files",
     "find_leaks",
     "fingerprints_from_parquet",
@@ -73,6 +75,7 @@ _HOMES = {
     "bin_edges": "profiles",
     "contamination": "fingerprints",
     "content_digest": "sources",
+    "content_to_parquet": "content",
     "find_files": "sources",
     "find_leaks": "leakage",
     "fingerprints_from_parquet": "fingerprints",

@@ -20,6 +20,7 @@ from flywheel_mlflow.records.columns import (
     has_whole_float,
     keys_of,
     members,
+    record_texts,
     replaced,
     search_texts,
     text_lengths,
@@ -93,6 +94,11 @@ class Batch:
     def fields(self) -> list[Field]:
         """The fields of the records at any depth, but not in lists."""
         return list(fields_of(self.array))
+
+    @cached_property
+    def texts(self) -> Any:
+        """The canonical JSON of the records, see :mod:`~flywheel_mlflow.records.record_digest`."""
+        return record_texts(self.array)
 
     def values_at(self, *paths: tuple[str, ...]) -> list[tuple[str, Any]]:
         """The values of the records at the first of the paths where there is a field, by kind."""

@@ -11,6 +11,8 @@ from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.evidence.runs import Check, FieldType, InterfaceVersion
 from flywheel_mlflow.promises.contract import InterfaceOut, field_types
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
+from flywheel_mlflow.records.content.profile import ContentProfile
+from flywheel_mlflow.records.content.sampled import sampled_content
 from flywheel_mlflow.records.engine import Progress, hashing, measure_files
 from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashes
 from flywheel_mlflow.records.media import check_media
@@ -58,6 +60,7 @@ class Measurement:
     version: VersionFields
     files: tuple[MeasuredFile, ...]
     profile: Profile | None
+    content: ContentProfile | None
     checks: tuple[Check, ...]
     card: DataCard | None
     fingerprints: Hashes = field(compare=False, repr=False)
@@ -124,15 +127,17 @@ def measure(
             raise RecordError(
                 "the data hold no record", where=data.place, hint="write the records, then log the interface again"
             )
-        hashes = {name: file.digest for name, file in once.items()}
-        hashes |= dict(zip([file.name for file in twice], digests(), strict=True))
-        read = {file.name: MeasuredFile(file.name, file.size, hashes[file.name]) for file in with_records}
+        digest_of_file = {name: file.digest for name, file in once.items()}
+        digest_of_file |= dict(zip([file.name for file in twice], digests(), strict=True))
+        read = {file.name: MeasuredFile(file.name, file.size, digest_of_file[file.name]) for file in with_records}
     for file in with_records:
         file.check_unchanged()
     files = tuple((read | media)[file.name] for file in data.files)
     if progress:
         progress(result.rows)
     fields = result.tree.fields()
+    profile = result.profile.result()
+    hashes = result.duplicates.hashes()
     version = VersionFields(
         rows=result.rows,
         bytes=_size(files),
@@ -146,10 +151,11 @@ def measure(
         format=spec.format,
         version=version,
         files=files,
-        profile=result.profile.result(),
+        profile=profile,
+        content=sampled_content(spec, profile, result.profile.sampled(), hashes, place_of),
         checks=(*(check.result(place_of) for check in result.checks), *_media_checks(spec, data, with_records, media)),
         card=known_card,
-        fingerprints=unique_hashes(result.duplicates.hashes()),
+        fingerprints=unique_hashes(hashes),
         licences=result.origin.licences,
     )
 
@@ -166,7 +172,7 @@ def _opaque(spec: InterfaceOut, data: Data, card: DataCard | None) -> Measuremen
     files = [_measured(file) for file in data.files]
     version = VersionFields(None, _size(files), _digest(data, files), (), digest_of(()))
     return Measurement(
-        spec.name, spec.format, version, tuple(files), None, (), card, fingerprints=unique_hashes(as_hashes(b""))
+        spec.name, spec.format, version, tuple(files), None, None, (), card, fingerprints=unique_hashes(as_hashes(b""))
     )
 
 

@@ -22,7 +22,6 @@ from flywheel_mlflow.records.checks import (
     SplitLeakage,
     UniqueIds,
 )
-from flywheel_mlflow.records.columns import record_texts
 from flywheel_mlflow.records.profiling import ProfileBuilder
 from flywheel_mlflow.records.reading import Reader
 from flywheel_mlflow.records.record_digest import RecordDigest
@@ -80,7 +79,7 @@ class PartialResult:
         """
         batch = make_batch(self.plan.interface, self.plan.schema, part, block)
         self._observe_schema(batch)
-        self.digest.observe(record_texts(batch.array))
+        self.digest.observe(batch.texts)
         self.profile.observe(batch)
         for check in self.checks:
             check.observe(batch)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.records import profiles
-from flywheel_mlflow.records.arrays import from_numpy, only_where, valid
+from flywheel_mlflow.records.arrays import as_numpy, from_numpy, only_where, valid
 from flywheel_mlflow.records.arrow_values import decimal_floats
-from flywheel_mlflow.records.batches import Batch, RecordSchema
-from flywheel_mlflow.records.columns import Field, floats_of
+from flywheel_mlflow.records.batches import Batch, Part, RecordSchema
+from flywheel_mlflow.records.checks import Row
+from flywheel_mlflow.records.columns import Field, floats_of, replaced
+from flywheel_mlflow.records.content.leaves import abridge
 from flywheel_mlflow.records.fingerprints import hash_text
 from flywheel_mlflow.records.personal import withheld
 from flywheel_mlflow.records.profiles import Profile, Signal, Value
@@ -149,6 +155,64 @@ def _rank(value: str) -> int:
 #: A signal's name and kind, and its values of some rows.
 _Column = tuple[str, str, Any]
 
+#: Bytes of a sampled record that are looked into, and of all of them together.
+MAX_SAMPLED_RECORD = 16 << 10
+MAX_SAMPLED_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SampledRecord:
+    """A row of the sample: its signals, where it is, the fingerprint of its content, and its canonical JSON.
+
+    Of a long record the JSON is cut to a beginning of each of its texts.
+    """
+
+    key: int
+    signals: dict[str, Value]
+    row: Row
+    fingerprint: int
+    text: str
+
+    @property
+    def rank(self) -> tuple[int, str, Row]:
+        """What decides which rows are in the sample: where keys are equal the values do, then the order of the data."""
+        # A whole number may have come as 1 or as 1.0.
+        spelled = {name: float(value) if type(value) is int else value for name, value in self.signals.items()}
+        return self.key, repr(sorted(spelled.items())), self.row
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Some rows as columns: their keys, signals, canonical JSON, fingerprints, and their numbers in one part."""
+
+    keys: npt.NDArray[np.uint64]
+    columns: list[_Column]
+    texts: Any
+    fingerprints: npt.NDArray[np.uint64]
+    part: Part
+    numbers: npt.NDArray[np.int64]
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> _Rows:
+        """Those of them that the mask marks."""
+        taken = from_numpy(np.flatnonzero(mask))
+        return _Rows(
+            self.keys[mask],
+            [(name, kind, values.take(taken)) for name, kind, values in self.columns],
+            self.texts.take(taken),
+            self.fingerprints[mask],
+            self.part,
+            self.numbers[mask],
+        )
+
+    def records(self) -> Iterator[SampledRecord]:
+        """One after the other."""
+        lists = [(name, kind, values.to_pylist()) for name, kind, values in self.columns]
+        texts = self.texts.to_pylist()
+        for place, key in enumerate(self.keys.tolist()):
+            signals = {name: _kept(kind, values[place]) for name, kind, values in lists if values[place] is not None}
+            row = (self.part, int(self.numbers[place]))
+            yield SampledRecord(key, signals, row, int(self.fingerprints[place]), texts[place])
+
 
 class RowSample:
     """The rows with the smallest keys: a uniform sample that depends on neither order nor chance.
@@ -158,15 +222,19 @@ class RowSample:
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._text_bytes = min(MAX_SAMPLED_RECORD, MAX_SAMPLED_BYTES // size)
         self._bound = _ALL_HASHES - 1
-        self._blocks: list[tuple[npt.NDArray[np.uint64], list[_Column]]] = []
-        self._rows: list[tuple[int, str, dict[str, Value]]] = []
+        self._blocks: list[_Rows] = []
+        self._rows: list[SampledRecord] = []
 
-    def observe(self, keys: npt.NDArray[np.uint64], columns: list[_Column]) -> None:
-        """Enters rows, of which the columns hold the values."""
-        inside = keys <= np.uint64(self._bound)
+    def observe(self, batch: Batch, columns: list[_Column]) -> None:
+        """Enters the rows of a batch, of whose signals the columns hold the values."""
+        inside = batch.keys <= np.uint64(self._bound)
         if inside.any():
-            self._blocks.append(_rows_where(inside, keys, columns))
+            numbers = np.arange(batch.row, batch.row + batch.rows, dtype=np.int64)
+            whole = _Rows(batch.keys, columns, batch.texts, batch.fingerprints, batch.part, numbers)
+            rows = whole.where(inside)
+            self._blocks.append(replace(rows, texts=_abridged(rows.texts, self._text_bytes)))
             self._prune()
 
     def merge(self, other: RowSample) -> None:
@@ -175,42 +243,37 @@ class RowSample:
         self._rows += other._rows
         self._prune()
 
-    def rows(self) -> list[dict[str, Value]]:
+    def rows(self) -> list[SampledRecord]:
         """The sampled rows by rising key."""
         self._settle()
-        return [values for _, _, values in self._rows]
+        return self._rows
 
     def _prune(self) -> None:
         keys = np.concatenate(
-            [np.array([row[0] for row in self._rows], np.uint64), *(keys for keys, _ in self._blocks)]
+            [np.array([row.key for row in self._rows], np.uint64), *(block.keys for block in self._blocks)]
         )
         if len(keys) <= 2 * self._size:
             return
         self._bound = int(np.partition(keys, self._size - 1)[self._size - 1])
-        self._rows = [row for row in self._rows if row[0] <= self._bound]
-        blocks = [_rows_where(keys <= np.uint64(self._bound), keys, columns) for keys, columns in self._blocks]
-        self._blocks = [block for block in blocks if len(block[0])]
-        if len(self._rows) + sum(len(keys) for keys, _ in self._blocks) > 2 * self._size:
+        self._rows = [row for row in self._rows if row.key <= self._bound]
+        blocks = [block.where(block.keys <= np.uint64(self._bound)) for block in self._blocks]
+        self._blocks = [block for block in blocks if len(block.keys)]
+        if len(self._rows) + sum(len(block.keys) for block in self._blocks) > 2 * self._size:
             self._settle()
 
     def _settle(self) -> None:
         """Turns columns into rows, and keeps as many as there is room for."""
-        for keys, columns in self._blocks:
-            lists = [(name, kind, values.to_pylist()) for name, kind, values in columns]
-            for place, key in enumerate(keys.tolist()):
-                row = {name: _kept(kind, values[place]) for name, kind, values in lists if values[place] is not None}
-                # A whole number may have come as 1 or as 1.0.
-                spelled = {name: float(value) if type(value) is int else value for name, value in row.items()}
-                self._rows.append((key, repr(sorted(spelled.items())), row))
+        for block in self._blocks:
+            self._rows += block.records()
         self._blocks = []
-        self._rows = sorted(self._rows, key=lambda row: row[:2])[: self._size]
+        self._rows = sorted(self._rows, key=lambda row: row.rank)[: self._size]
 
 
-def _rows_where(
-    mask: npt.NDArray[np.bool_], keys: npt.NDArray[np.uint64], columns: list[_Column]
-) -> tuple[npt.NDArray[np.uint64], list[_Column]]:
-    taken = from_numpy(np.flatnonzero(mask))
-    return keys[mask], [(name, kind, values.take(taken)) for name, kind, values in columns]
+def _abridged(texts: Any, most: int) -> Any:
+    """The JSON of records, each no longer than about ``most`` bytes."""
+    long = as_numpy(pc.binary_length(texts)) > most
+    cut = [canonical_json(abridge(json.loads(texts[place].as_py()), most)) for place in np.flatnonzero(long).tolist()]
+    return replaced(texts, long, cut)
 
 
 def _kept(kind: str, value: Any) -> Value:
@@ -241,7 +304,11 @@ class ProfileBuilder:
         signals = self._signals(batch)
         for field in signals:
             self._observe(field)
-        self._sample.observe(batch.keys, [(field.path, field.kind, field.values) for field in signals])
+        self._sample.observe(batch, [(field.path, field.kind, field.values) for field in signals])
+
+    def sampled(self) -> list[SampledRecord]:
+        """The rows of the sample, in the order in which the signals' samples hold them."""
+        return self._sample.rows()
 
     def _signals(self, batch: Batch) -> list[Field]:
         kinds, prefix = {*_NUMBERS, "boolean"}, ""
@@ -287,7 +354,7 @@ class ProfileBuilder:
         names = sorted(self._numbers.keys() | self._texts.keys())
         return Profile(self._rows, tuple(self._signal(name, rows) for name in names))
 
-    def _signal(self, name: str, rows: list[dict[str, Value]]) -> Signal:
+    def _signal(self, name: str, rows: list[SampledRecord]) -> Signal:
         numbers = self._numbers.get(name, NumberTally())
         texts = self._texts.get(name, CategoryTally())
         top = texts.top()
@@ -304,7 +371,7 @@ class ProfileBuilder:
             categories=top,
             other=texts.count - sum(number for _, number in top),
             distinct=texts.distinct,
-            sample=tuple(self._shown(name, row.get(name)) for row in rows),
+            sample=tuple(self._shown(name, row.signals.get(name)) for row in rows),
         )
 
     def _shown(self, name: str, value: Value | None) -> Value | None:

@@ -58,6 +58,11 @@ class Artifacts:
 
     def texts(self, run_id: str, place: str, folder: Path) -> dict[str, str]:
         """The text files below ``place`` by their path below it; empty when there is no such folder."""
+        found = self.files(run_id, place, folder)
+        return {name: data.decode("utf-8", errors="replace") for name, data in found.items()}
+
+    def files(self, run_id: str, place: str, folder: Path) -> dict[str, bytes]:
+        """The files below ``place`` by their path below it; empty when there is no such folder."""
         try:
             root = self._readable(run_id, place, folder)
         except (ServerRefused, StorageError) as error:
@@ -65,7 +70,7 @@ class Artifacts:
                 raise
             return {}
         return {
-            path.relative_to(root).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+            path.relative_to(root).as_posix(): path.read_bytes()
             for path in sorted(root.rglob("*"))
             if path.is_file() and not path.name.startswith(UPLOADING)
         }

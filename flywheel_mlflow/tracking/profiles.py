@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.documents import parse_json
 from flywheel_mlflow.base.errors import FlywheelError
@@ -13,7 +14,11 @@ from flywheel_mlflow.records.cards import DataCard, card_from_json
 from flywheel_mlflow.records.profiles import Profile, profile_from_json
 from flywheel_mlflow.tracking.artifacts import Artifacts
 
+if TYPE_CHECKING:
+    from flywheel_mlflow.records.content import ContentProfile
+
 PROFILES = "flywheel/profiles"
+CONTENT = "flywheel/content"
 CARDS = "flywheel/cards"
 SAMPLES = "flywheel/samples"
 FAILURES = "flywheel/failures"
@@ -51,6 +56,19 @@ class LoggedProfiles:
                 found[name] = profile_from_json(parse_json(text, name=f"{PROFILES}/{name}.json"))
             except FlywheelError as error:
                 found[name] = error
+        return found
+
+    def contents(self, run_id: str, folder: Path) -> dict[str, ContentProfile | FlywheelError]:
+        """The content profile of each interface the run logged, or why it cannot be read."""
+        from flywheel_mlflow.records.content import content_from_parquet
+
+        found: dict[str, ContentProfile | FlywheelError] = {}
+        for name, data in self._artifacts.files(run_id, CONTENT, folder).items():
+            interface = name.removesuffix(".parquet")
+            try:
+                found[interface] = content_from_parquet(data, name=f"{CONTENT}/{name}")
+            except FlywheelError as error:
+                found[interface] = error
         return found
 
     def cards(self, run_id: str, folder: Path) -> dict[str, DataCard | FlywheelError]:

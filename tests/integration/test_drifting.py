@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from drift_cases import compared, profile, side
+from drift_cases import compared, logged, profile, side
 from releases_bench import ReleasesBench
 from workbench import Bench, flywheel_command, records, write_records
 
@@ -19,7 +19,6 @@ from flywheel_mlflow.drift import (
     DriftReport,
     KpiFound,
     KpiVerdict,
-    LoggedData,
     Verdict,
     drift_report_from_json,
     error_finding,
@@ -207,9 +206,9 @@ def hostile_page() -> str:
 def hostile_report() -> DriftReport:
     """A report with markup wherever somebody else's text can stand."""
     current = side(
-        2, kpis={"hit_rate": 0.2}, digests={"corpus": "b"}, data={"corpus": LoggedData(profile(x=[HOSTILE] * 60))}
+        2, kpis={"hit_rate": 0.2}, digests={"corpus": "b"}, data={"corpus": logged(profile(x=[HOSTILE] * 60))}
     )
-    reference = side(1, digests={"corpus": "a"}, data={"corpus": LoggedData(profile(x=["a", "b"] * 30))})
+    reference = side(1, digests={"corpus": "a"}, data={"corpus": logged(profile(x=["a", "b"] * 30))})
     return compared(current, reference, errors=[error_finding(HOSTILE, HOSTILE, HOSTILE)])
 
 

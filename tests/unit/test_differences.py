@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from drift_cases import SETTINGS, card, normal, profile
+from drift_cases import SETTINGS, card, logged, normal, profile
 from flywheels import FIELDS, contract, evidence_of, kpi_document, version
 
-from flywheel_mlflow.drift import KpiVerdict, LoggedData, Side, compare_data, sides_of_evidence
+from flywheel_mlflow.drift import KpiVerdict, Side, compare_data, sides_of_evidence
 from flywheel_mlflow.drift.differences import (
     LEAST,
     OWN,
@@ -156,12 +156,12 @@ def test_kpis_within_tolerance_do_not_differ() -> None:
 def test_drift_of_signals_and_filters() -> None:
     """Signals and filters that drifted are differences as large as their effect; those that did not are none."""
     before, now = evidence("a"), evidence("b")
-    logged = {
-        turn: LoggedData(profile(length=normal(300, 2.0 * turn), width=normal(300, seed=7)), card(short=(100, kept)))
+    data_of = {
+        turn: logged(profile(length=normal(300, 2.0 * turn), width=normal(300, seed=7)), card(short=(100, kept)))
         for turn, kept in ((0, 90), (1, 40))
     }
     sides = [
-        Side(turn + 1, "", "", sides_of_evidence({"p01": item}), {"p01_data": logged[turn]})
+        Side(turn + 1, "", "", sides_of_evidence({"p01": item}), {"p01_data": data_of[turn]})
         for turn, item in enumerate((before, now))
     ]
     data = compare_data([MADE], sides[1], sides[0], SETTINGS)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from drift_cases import card, compared, kpi, normal, profile, promise, side
+from drift_cases import card, compared, kpi, logged, normal, profile, promise, side
 
 from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.drift import (
     ChangeOutcome,
     DriftReport,
-    LoggedData,
     Side,
     TaskEffect,
     Verdict,
@@ -28,7 +27,7 @@ def turn(
 ) -> Side:
     """One iteration: a signal, a filter, two KPIs, and the tasks its run read."""
     length = {"quality_signals.length": normal(200, shift, seed=iteration)}
-    data = LoggedData(profile(**length), card(short=(1000, 900 - int(200 * shift))))
+    data = logged(profile(**length), card(short=(1000, 900 - int(200 * shift))))
     return side(
         iteration,
         kpis={"hit_rate": hit_rate, "rows": rows},

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from drift_cases import compared, kpi, normal, profile, promise, side
+from drift_cases import compared, kpi, logged, normal, profile, promise, side
 
 from flywheel_mlflow.base.errors import DocumentError, ExitCode
 from flywheel_mlflow.drift import (
     DriftReport,
     Kind,
     KpiVerdict,
-    LoggedData,
     Side,
     Verdict,
     drift_report_from_json,
@@ -33,13 +32,13 @@ def report() -> DriftReport:
         3,
         kpis={"hit_rate": 0.5, "rows": 100.0},
         digests={"corpus": "b", "index": "c"},
-        data={"corpus": LoggedData(profile(x=normal(100, 2.0, seed=2)))},
+        data={"corpus": logged(profile(x=normal(100, 2.0, seed=2)))},
     )
     reference = side(
         2,
         kpis={"hit_rate": 0.9, "rows": 100.0},
         digests={"corpus": "a", "index": "c"},
-        data={"corpus": LoggedData(profile(x=normal(100)))},
+        data={"corpus": logged(profile(x=normal(100)))},
     )
     history = {1: {"p01.hit_rate": 0.91, "p01.rows": 100.0}, 2: {"p01.hit_rate": 0.9}}
     errors = [error_finding("p09", "the server is gone", "flywheel collect --iteration 3")]

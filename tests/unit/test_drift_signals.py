@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from drift_cases import SETTINGS, card, compared, normal, profile, promise, side
+from drift_cases import SETTINGS, card, compared, logged, normal, profile, promise, side
 
 from flywheel_mlflow.drift import DataVerdict, DriftReport, LoggedData, Verdict
 from flywheel_mlflow.promises.thresholds import DriftSettings
@@ -22,8 +22,8 @@ def data_compared(
     settings: DriftSettings = SETTINGS,
 ) -> DriftReport:
     """The report on one interface with these profiles and cards."""
-    current = side(2, digests={"corpus": digests[0]}, data={"corpus": LoggedData(now, cards[0])})
-    reference = side(1, digests={"corpus": digests[1]}, data={"corpus": LoggedData(before, cards[1])})
+    current = side(2, digests={"corpus": digests[0]}, data={"corpus": logged(now, cards[0])})
+    reference = side(1, digests={"corpus": digests[1]}, data={"corpus": logged(before, cards[1])})
     return compared(current, reference, settings=settings)
 
 
@@ -54,12 +54,13 @@ def test_a_moved_signal_drifts_and_blocks() -> None:
 
 
 def test_a_significant_trifle_does_not_drift() -> None:
-    """With 30,000 rows a shift of 0.05 standard deviations is significant, and too small to count."""
+    """With 30,000 rows a shift of 0.05 standard deviations is no accident, and known to be too small to count."""
     report = data_compared(profile(x=normal(30_000, 0.05, seed=2)), profile(x=normal(30_000)))
     (found,) = report.distributions
     assert found.p is not None
     assert found.p < SETTINGS.false_alarms
-    assert found.verdict is DataVerdict.STABLE
+    assert found.verdict is DataVerdict.SMALL
+    assert report.verdict is Verdict.PASS
 
 
 def test_few_rows_are_not_tested() -> None:
@@ -94,8 +95,40 @@ def test_rows_that_lose_a_value_drift() -> None:
 
 
 def test_changed_data_without_a_profile_are_not_tested() -> None:
-    """Opaque data have no profile; that they changed is told."""
-    assert verdicts(data_compared(None, profile(x=normal(50)))) == {"corpus": DataVerdict.NOT_TESTED}
+    """Data that changed and that nobody could look into never pass silently."""
+    report = data_compared(None, profile(x=normal(50)))
+    assert verdicts(report) == {"corpus": DataVerdict.NOT_TESTED}
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert [finding.subject for finding in report.findings] == ["corpus"]
+
+
+def test_data_that_need_no_look_pass_with_the_reason_of_the_contract() -> None:
+    """A contract may say why nobody needs to look into its data; the report repeats it."""
+    made = promise("corpus", content={"judged": False, "why": "weights of a model"})
+    current, reference = (side(number, digests={"corpus": digest}) for number, digest in ((2, "b"), (1, "a")))
+    report = compared(current, reference, made=made)
+    assert (report.verdict, verdicts(report)) == (Verdict.PASS, {"corpus": DataVerdict.NOT_TESTED})
+    assert "weights of a model" in report.distributions[0].text
+
+
+def test_content_that_one_side_did_not_profile_is_told() -> None:
+    """A run of an earlier version logged signals alone: these are compared, and that texts were not is a finding."""
+    before = {"corpus": LoggedData(profile(x=normal(300)))}
+    current = side(2, digests={"corpus": "b"}, data={"corpus": logged(profile(x=normal(300)))})
+    report = compared(current, side(1, digests={"corpus": "a"}, data=before))
+    assert verdicts(report) == {"corpus/x": DataVerdict.STABLE, "corpus/content": DataVerdict.NOT_TESTED}
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "in the reference" in report.findings[0].text
+
+
+def test_the_same_records_in_other_files_are_unchanged() -> None:
+    """Data written anew have another digest and the same records: nothing is tested."""
+    current, reference = (
+        side(number, digests={"corpus": digest}, records={"corpus": "same"}) for number, digest in ((2, "b"), (1, "a"))
+    )
+    report = compared(current, reference)
+    assert (report.verdict, verdicts(report)) == (Verdict.PASS, {"corpus": DataVerdict.UNCHANGED})
+    assert "written anew" in report.distributions[0].text
 
 
 def test_an_interface_that_vanished_blocks() -> None:
@@ -110,7 +143,7 @@ def test_an_exception_can_change_the_limit_or_lift_the_verdict() -> None:
     rule = {"signal": "corpus/x", "why": "moves by design"}
     moved, before = profile(x=normal(300, 1.0, seed=2)), profile(x=normal(300))
     for exception, verdict in (
-        (rule | {"min_effect": 0.9}, DataVerdict.STABLE),
+        (rule | {"min_effect": 0.9}, DataVerdict.SMALL),
         (rule | {"judged": False}, DataVerdict.NOT_TESTED),
     ):
         settings = DriftSettings.model_validate({"signals": [exception]})

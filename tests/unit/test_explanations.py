@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from drift_cases import compared, kpi, normal, profile, promise, side
+from drift_cases import compared, kpi, logged, normal, profile, promise, side
 from releases_ledger import ANA, BLUEPRINT, STRANGER, LedgerBuilder
 
 from flywheel_mlflow.decisions.explanations import answer, counting, explainable, objections, spoken_for
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.decisions.releases import Explained, Kind
-from flywheel_mlflow.drift import DriftReport, LoggedData, TaskEffect, covers, error_finding
+from flywheel_mlflow.drift import DriftReport, TaskEffect, covers, error_finding
 
 DRIFT = "d" * 64
 
@@ -24,10 +24,10 @@ def report(*, errors: bool = False) -> DriftReport:
         3,
         kpis={"hit_rate": 0.5},
         digests={"corpus": "b"},
-        data={"corpus": LoggedData(profile(x=normal(100, 2.0, seed=2)))},
+        data={"corpus": logged(profile(x=normal(100, 2.0, seed=2)))},
     )
     reference = side(
-        2, kpis={"hit_rate": 0.9}, digests={"corpus": "a"}, data={"corpus": LoggedData(profile(x=normal(100)))}
+        2, kpis={"hit_rate": 0.9}, digests={"corpus": "a"}, data={"corpus": logged(profile(x=normal(100)))}
     )
     lost = [error_finding("p09", "the server is gone", "flywheel collect --iteration 3")] if errors else []
     return compared(current, reference, made=made, errors=lost)
@@ -79,7 +79,7 @@ def intended() -> DriftReport:
         side(
             turn,
             digests={"corpus": str(turn)},
-            data={"corpus": LoggedData(profile(x=normal(100, shift, seed=turn)))},
+            data={"corpus": logged(profile(x=normal(100, shift, seed=turn)))},
             tasks=["more"] if shift else [],
         )
         for turn, shift in ((2, 0.0), (3, 2.0))

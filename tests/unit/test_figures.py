@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from drift_cases import compared, normal, profile, side, signal
+from drift_cases import compared, logged, normal, profile, side, signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from releases_ledger import NOON, LedgerBuilder
@@ -18,7 +18,7 @@ from flywheel_mlflow.assembly.documents import BottleneckLine, BottlenecksFile, 
 from flywheel_mlflow.assembly.history import LedgerLine, describe_events
 from flywheel_mlflow.decisions.approvals import JudgedApproval
 from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
-from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict, LoggedData
+from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict
 from flywheel_mlflow.figures import style
 
 HOSTILE = "<a href='javascript:alert(1)'>$x$ %{x} & <b>"
@@ -51,8 +51,8 @@ def drifted() -> DriftReport:
     before = profile(moved=normal(300, seed=1), stays=normal(300, seed=2))
     after = profile(moved=normal(300, 2.0, seed=3), stays=normal(300, seed=4))
     return compared(
-        side(2, kpis={"hit_rate": 0.5}, digests={"corpus": "b"}, data={"corpus": LoggedData(profile=after)}),
-        side(1, kpis={"hit_rate": 0.9}, digests={"corpus": "a"}, data={"corpus": LoggedData(profile=before)}),
+        side(2, kpis={"hit_rate": 0.5}, digests={"corpus": "b"}, data={"corpus": logged(after)}),
+        side(1, kpis={"hit_rate": 0.9}, digests={"corpus": "a"}, data={"corpus": logged(before)}),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from drift_cases import compared, normal, profile, side
+from drift_cases import compared, logged, normal, profile, side
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.drift import DriftReport, LoggedData, error_finding
+from flywheel_mlflow.drift import DriftReport, error_finding
 from flywheel_mlflow.monitoring.page import first_screen, script_json
 from flywheel_mlflow.monitoring.tables import tables_of
 
@@ -20,9 +20,9 @@ HOSTILE = "</script><script>document.title='PWNED'</script>"
 def report() -> DriftReport:
     """A report whose texts come from somebody who means harm."""
     current = side(
-        2, kpis={"hit_rate": 0.2}, digests={"corpus": "b"}, data={"corpus": LoggedData(profile(x=[HOSTILE] * 60))}
+        2, kpis={"hit_rate": 0.2}, digests={"corpus": "b"}, data={"corpus": logged(profile(x=[HOSTILE] * 60))}
     )
-    reference = side(1, digests={"corpus": "a"}, data={"corpus": LoggedData(profile(x=["a", "b"] * 30, y=normal(60)))})
+    reference = side(1, digests={"corpus": "a"}, data={"corpus": logged(profile(x=["a", "b"] * 30, y=normal(60)))})
     return compared(current, reference, errors=[error_finding(HOSTILE, HOSTILE, "")])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from dashboard_cases import BEN, HOSTILE, LOST, NOW, PageReader, answered, facts, in_production, override, risk
-from drift_cases import compared, kpi, normal, profile, promise, side
+from drift_cases import compared, kpi, logged, normal, profile, promise, side
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports_flywheel import healthy_assembly, small_assembly
@@ -19,7 +19,7 @@ from reports_flywheel import healthy_assembly, small_assembly
 from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.decisions.releases import Explained, ReleaseState
-from flywheel_mlflow.drift import LoggedData, TaskEffect
+from flywheel_mlflow.drift import TaskEffect
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.dashboard import DashboardView, build_dashboard, render_dashboard
@@ -102,7 +102,7 @@ def test_what_tasks_intended_leaves_a_flywheel_healthy() -> None:
         side(
             number,
             digests={"corpus": str(number)},
-            data={"corpus": LoggedData(profile(x=normal(100, shift, seed=number)))},
+            data={"corpus": logged(profile(x=normal(100, shift, seed=number)))},
             tasks=["more"] if shift else [],
         )
         for number, shift in ((1, 0.0), (2, 2.0))

@@ -14,11 +14,12 @@ from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.base.errors import FlywheelError, InputError
 from flywheel_mlflow.drift import Finding, History, LoggedData, Side, error_finding
 from flywheel_mlflow.drift.sides import ProjectSide, VersionRef
-from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.evidence.runs import KpiValue, is_rewrite
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.contract import Contract, InterfaceOut
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.records.content.profile import ContentProfile
     from flywheel_mlflow.records.profiles import Profile
     from flywheel_mlflow.tracking import Tracking
 
@@ -59,7 +60,13 @@ def sides_of_registry(text: str, *, name: str) -> dict[str, ProjectSide]:
             run_id=entry.evidence.run_id,
             kpis={kpi: KpiValue(item.value, item.n, item.stderr) for kpi, item in entry.kpis.items()},
             versions={
-                item.name: VersionRef(item.version.digest, entry.evidence.run_id, item.version.uri, item.version.fields)
+                item.name: VersionRef(
+                    item.version.digest,
+                    entry.evidence.run_id,
+                    item.version.uri,
+                    item.version.fields,
+                    item.version.records_digest,
+                )
                 for item in entry.interfaces_out
                 if item.version is not None
             },
@@ -128,6 +135,7 @@ def _with_project(
         if promise.name in own.versions
         and promise.name in other.versions
         and own.versions[promise.name].digest != other.versions[promise.name].digest
+        and not is_rewrite(other.versions[promise.name], own.versions[promise.name])
     ]
     try:
         with scratch_folder() as folder:
@@ -151,14 +159,17 @@ def _logged(
 ) -> dict[str, LoggedData]:
     cards = tracking.profiles.cards(run_id, folder)
     profiles = tracking.profiles.profiles(run_id, folder) if changed else {}
+    contents = tracking.profiles.contents(run_id, folder) if changed else {}
     wanted = {promise.name for promise in changed}
     found: dict[str, LoggedData] = {}
     for promise in contract.interfaces_out:
         card = cards.get(promise.name)
         profile = profiles.get(promise.name) if promise.name in wanted else None
-        faults = [item.what for item in (card, profile) if isinstance(item, FlywheelError)]
+        content = contents.get(promise.name) if promise.name in wanted else None
+        faults = [item.what for item in (card, profile, content) if isinstance(item, FlywheelError)]
         found[promise.name] = LoggedData(
             profile=None if isinstance(profile, FlywheelError) else profile,
+            content=None if isinstance(content, FlywheelError) else content,
             card=None if isinstance(card, FlywheelError) else card,
             fault="; ".join(faults),
         )
@@ -178,14 +189,16 @@ def _whole(
         if promise.record_schema == "opaque":
             continue
         try:
-            profile = _profile(tracking, promise, own.versions[promise.name], folder)
-            found[promise.name] = replace(logged[promise.name], profile=profile)
+            profile, content = _profiles(tracking, promise, own.versions[promise.name], folder)
+            found[promise.name] = replace(logged[promise.name], profile=profile, content=content)
         except FlywheelError as error:
             found[promise.name] = replace(logged[promise.name], fault=error.what)
     return found
 
 
-def _profile(tracking: Tracking, promise: InterfaceOut, version: VersionRef, folder: Path) -> Profile | None:
+def _profiles(
+    tracking: Tracking, promise: InterfaceOut, version: VersionRef, folder: Path
+) -> tuple[Profile | None, ContentProfile | None]:
     from flywheel_mlflow import records
     from flywheel_mlflow.records.resampling import profile_of_data
 

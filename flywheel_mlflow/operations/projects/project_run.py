@@ -400,6 +400,10 @@ class ProjectRun(MlflowNames):
                 target = folder / f"fingerprints/{name}.parquet"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(records.fingerprints_to_parquet(measured.fingerprints))
+            if measured.content is not None:
+                target = folder / f"content/{name}.parquet"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(records.content_to_parquet(measured.content))
 
     def _fail(self, error: BaseException) -> None:
         if self._started is None:

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.releases import Explained
-from flywheel_mlflow.drift import DriftReport, Finding
+from flywheel_mlflow.drawings import change_svg, told
+from flywheel_mlflow.drift import DriftReport, Finding, Kind
 from flywheel_mlflow.drift.report import FIRST
 from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone, tone_of, word_of
 from flywheel_mlflow.reports.dashboard_blocks import (
@@ -18,6 +19,7 @@ from flywheel_mlflow.reports.dashboard_blocks import (
     Embedded,
     Field,
     Form,
+    Image,
     Section,
     Table,
     code,
@@ -33,6 +35,8 @@ from flywheel_mlflow.reports.pages.frame import Page
 
 #: Findings of one table; drift.json, kept on the iteration's run, has all of them.
 MOST_FINDINGS = 200
+#: Findings drawn, the worst first.
+MOST_PICTURES = 6
 #: How a reference is named in an address: by its iteration, or by this word.
 PRODUCTION = "production"
 
@@ -192,6 +196,7 @@ def _missing(facts: DriftReviewFacts) -> Section:
 
 def _reviewed(facts: DriftReviewFacts, report: DriftReport) -> Iterator[Section]:
     yield _worst(facts, report)
+    yield from _pictures(facts, report)
     yield _explained(facts, report)
     yield from found_tables(report, facts.addresses)
     yield _embedded(facts)
@@ -207,6 +212,28 @@ def _worst(facts: DriftReviewFacts, report: DriftReport) -> Section:
     if rest:
         tables.append(_finding_table(f"{len(rest)} more, worst first{left_out}", rest, by, facts, folded=True))
     return Section("findings", "Findings", tables=tuple(tables))
+
+
+def _pictures(facts: DriftReviewFacts, report: DriftReport) -> Iterator[Section]:
+    """The worst findings about data as pictures, each with the places of a few rows to look at."""
+    drawn = 0
+    for finding in report.findings:
+        items = report.of_finding(finding) if finding.kind is Kind.DISTRIBUTION else ()
+        item = next((item for item in items if item.picture is not None and item.picture.bars), None)
+        if item is None or item.picture is None:
+            continue
+        drawn += 1
+        examples = next((other.examples for other in (item, *items) if other.examples), ())
+        where = facts.addresses.interface(finding.subject.partition("/")[0], facts.iteration)
+        notes = [Cell(f"Rows to look at: {'; '.join(examples)}", href=where)] if examples else []
+        yield Section(
+            f"picture-{drawn}",
+            item.subject,
+            notes=tuple(notes),
+            image=Image(change_svg(item.picture, item.subject), told(item.picture)),
+        )
+        if drawn == MOST_PICTURES:
+            return
 
 
 def _finding_table(

@@ -1,0 +1,138 @@
+"""Compares what was kept of the content of an interface's records: fields, texts, vectors, and how they go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flywheel_mlflow.drift.associations import compare_associations
+from flywheel_mlflow.drift.classifier import Separation, separate_vectors, separate_wordings
+from flywheel_mlflow.drift.columns import Sampled, compare_column, is_judged, judged_base, sampled_column
+from flywheel_mlflow.drift.findings import DataVerdict, SignalFound
+from flywheel_mlflow.drift.phrases import compare_phrases
+from flywheel_mlflow.drift.pictures import MOST_EXAMPLES, Bar, Picture
+from flywheel_mlflow.records.content.labels import same_labels
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.promises.thresholds import DriftSettings
+    from flywheel_mlflow.records.content.profile import ContentColumn, ContentProfile
+
+CLASSIFIER = "classifier two-sample test, cross-fitted"
+PHRASES = "document shares of phrases, exact two-sample test"
+ASSOCIATIONS = "Spearman's correlations of all pairs"
+
+
+def compare_content(
+    interface: str,
+    project: str,
+    old: ContentProfile,
+    new: ContentProfile,
+    settings: DriftSettings,
+    known: frozenset[str],
+) -> Iterator[SignalFound]:
+    """Everything known of the content on both sides compared; fields in ``known`` were compared otherwise.
+
+    P-values are those of each comparison alone; the caller adjusts them over the whole report.
+    """
+
+    def base(name: str) -> SignalFound:
+        return judged_base(f"{interface}/{name}", project, settings)
+
+    before = {column.name: column for column in old.columns if column.leaf not in known}
+    now = {column.name: column for column in new.columns if column.leaf not in known}
+    for name in sorted(before.keys() | now.keys()):
+        if not _superseded(name, before, now):
+            yield from compare_column(base(name), *_sampled(before.get(name), now.get(name), old, new), settings)
+    texts_before, texts_now = ({item.field: item for item in side.wordings} for side in (old, new))
+    for name in sorted(texts_before.keys() & texts_now.keys()):
+        sides = texts_before[name], texts_now[name]
+        subject = base(f"{name}: wording")
+        if is_judged(subject):
+            yield _separated(subject, separate_wordings(*sides), sides[0].texts, sides[1].texts, new.places)
+        subject = base(f"{name}: phrases")
+        phrases = compare_phrases(*sides) if is_judged(subject) else None
+        if phrases is not None:
+            yield replace(
+                subject,
+                method=PHRASES,
+                n=phrases.texts_now,
+                reference_n=phrases.texts_before,
+                p=phrases.p,
+                effect=phrases.effect,
+                effect_high=phrases.effect_high,
+                effect_name="phi",
+                reference=", ".join(f"{item.text!r} {_share(item.before)}" for item in phrases.changes),
+                value=", ".join(f"{item.text!r} {_share(item.now)}" for item in phrases.changes),
+                picture=Picture("phrases", tuple(Bar(item.text, item.before, item.now) for item in phrases.changes)),
+            )
+    vectors_before, vectors_now = ({item.field: item for item in side.vectors} for side in (old, new))
+    for name in sorted(vectors_before.keys() & vectors_now.keys()):
+        subject = base(f"{name}: direction")
+        if not is_judged(subject):
+            yield subject
+            continue
+        one, other = vectors_before[name], vectors_now[name]
+        if one.dimension != other.dimension:
+            text = f"vectors of {one.dimension} numbers before, of {other.dimension} now"
+            yield replace(subject, verdict=DataVerdict.VANISHED, text=text, method="dimension")
+        else:
+            yield _separated(subject, separate_vectors(one, other), old.rows, new.rows, new.places)
+    associations = base("associations")
+    found = compare_associations(list(before.values()), list(now.values())) if is_judged(associations) else None
+    if found is not None:
+        pair = " with ".join(found.pair)
+        yield replace(
+            associations,
+            method=f"{ASSOCIATIONS} ({found.pairs})",
+            n=new.rows,
+            reference_n=old.rows,
+            p=found.p,
+            effect=found.effect,
+            effect_high=found.effect_high,
+            effect_name="half the change of rho",
+            reference=f"{pair}: rho {found.before:.2f}",
+            value=f"{found.now:.2f}",
+        )
+
+
+def _sampled(
+    before: ContentColumn | None, now: ContentColumn | None, old: ContentProfile, new: ContentProfile
+) -> tuple[Sampled | None, Sampled | None]:
+    if before is not None and now is not None:
+        values = same_labels(before.values, now.values)
+        before, now = replace(before, values=tuple(values[0])), replace(now, values=tuple(values[1]))
+    return sampled_column(before, old.places), sampled_column(now, new.places)
+
+
+def _superseded(name: str, before: dict[str, ContentColumn], now: dict[str, ContentColumn]) -> bool:
+    """Whether a column is on one side alone because the field is looked at otherwise there, by a column both have."""
+    if name in before and name in now:
+        return False
+    leaf = (before.get(name) or now[name]).leaf
+    return any(column.leaf == leaf and other in now for other, column in before.items())
+
+
+def _separated(
+    base: SignalFound, found: Separation | None, n_before: int, n_now: int, places: Sequence[str]
+) -> SignalFound:
+    base = replace(base, method=CLASSIFIER, n=n_now, reference_n=n_before)
+    if found is None:
+        text = f"{n_before:,} rows before and {n_now:,} now are too few to learn from"
+        return replace(base, verdict=DataVerdict.NOT_TESTED, text=text)
+    effect = max(0.0, 2 * found.auc - 1)
+    worst = sorted(range(len(found.rows)), key=lambda place: (-found.scores[place], found.rows[place]))
+    return replace(
+        base,
+        p=found.p,
+        effect=effect,
+        effect_high=min(1.0, effect + 2 * 1.96 * found.error),
+        effect_name="2 AUC - 1",
+        reference="AUC 0.50 where nothing tells them apart",
+        value=f"AUC {found.auc:.2f}",
+        examples=tuple(places[found.rows[place]] for place in worst[:MOST_EXAMPLES]),
+    )
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}" if value >= 0.1 or not value else f"{value:.1%}"

@@ -1,0 +1,264 @@
+"""Makes a content profile of sampled records."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, TypeVar
+
+import numpy as np
+
+from flywheel_mlflow.records.content.descriptors import describe, shape_of
+from flywheel_mlflow.records.content.labels import MAX_LABEL, hashed_label
+from flywheel_mlflow.records.content.leaves import IN_LIST, Scalar, leaves_of
+from flywheel_mlflow.records.content.profile import ColumnKind, ContentColumn, ContentProfile, VectorSketch, Wording
+from flywheel_mlflow.records.content.times import seconds_of
+from flywheel_mlflow.records.content.vectors import as_vectors, sketch
+from flywheel_mlflow.records.content.wording import LEAST_ROWS, LEAST_SHARE, WordingBuilder
+from flywheel_mlflow.records.content.wording import MAX_ROWS as MAX_WORDED_ROWS
+from flywheel_mlflow.records.personal import withheld
+
+#: Fields looked into, those that most rows have first.
+MAX_LEAVES = 128
+#: Text fields whose wording is kept, and the hashed words of one row over all of them.
+MAX_TEXTS = 4
+FEATURES = 240
+
+#: A field is a text when the median of its values has so many words or characters, else a label.
+_TEXT_WORDS = 4
+_TEXT_CHARACTERS = 60
+#: Words that two texts of a row may share: short ones all texts share.
+_LONG_WORD = re.compile(r"\w{4,}")
+#: Roles, tools and other short texts of a list are told in order up to here.
+_IN_ORDER = 6
+_ORDERED_CHARACTERS = 40
+
+#: The column that says whether a content is there more than once.
+REPEATED = "repeated content"
+
+Values = list[float | str | None]
+Leaf = TypeVar("Leaf")
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRule:
+    """Which fields are looked into: all, or those named; ``skipped`` are known otherwise."""
+
+    fields: tuple[str, ...] = ()
+    skipped: frozenset[str] = frozenset()
+
+    def takes(self, leaf: str) -> bool:
+        """Whether a field is looked into."""
+        plain = leaf.replace(IN_LIST, "")
+        if self.fields and not any(plain == name or plain.startswith(f"{name}.") for name in self.fields):
+            return False
+        return leaf not in self.skipped
+
+
+@dataclass(frozen=True, slots=True)
+class SampledRow:
+    """A record of the sample, where it lies, and whether other rows have the same content.
+
+    Of rows of the sample with the same content only the first one says so; the others, and rows without content, are
+    None: so each answer is about another content.
+    """
+
+    record: Mapping[str, Any]
+    place: str
+    repeated: bool | None
+
+
+@dataclass(slots=True)
+class _Building:
+    columns: list[ContentColumn] = field(default_factory=list)
+    wordings: list[Wording] = field(default_factory=list)
+    vectors: list[VectorSketch] = field(default_factory=list)
+    texts: dict[str, list[str | None]] = field(default_factory=dict)
+
+    def add(self, name: str, leaf: str, kind: ColumnKind, values: Iterable[float | str | None]) -> None:
+        self.columns.append(ContentColumn(name, leaf, kind, tuple(values)))
+
+
+def content_of(rows: Sequence[SampledRow], rule: ContentRule) -> ContentProfile:
+    """What is kept of the content of these rows."""
+    walked = [leaves_of(row.record) for row in rows]
+    scalars = _by_leaf([item[0] for item in walked], rule)
+    lists = _by_leaf([item[1] for item in walked], rule)
+    lengths = _by_leaf([item[2] for item in walked], rule)
+    ranked = sorted(
+        [*scalars, *lists], key=lambda leaf: (-_there(scalars[leaf] if leaf in scalars else lists[leaf]), leaf)
+    )
+    left_out = ranked[MAX_LEAVES:]
+    building = _Building()
+    for leaf in sorted(ranked[:MAX_LEAVES]):
+        if leaf in scalars:
+            _add_leaf(building, leaf, scalars[leaf])
+        else:
+            _add_list(building, leaf, lists[leaf])
+    for leaf, counts in sorted(lengths.items())[:MAX_LEAVES]:
+        if not any(item.field == leaf for item in building.vectors):
+            building.add(
+                f"{leaf}: elements", leaf, "number", [None if count is None else float(count) for count in counts]
+            )
+    if not rule.fields:
+        words = {True: "yes", False: "no", None: None}
+        building.add(REPEATED, REPEATED, "label", [words[row.repeated] for row in rows])
+    left_out += [f"wording of {leaf}" for leaf in _add_texts(building)]
+    return ContentProfile(
+        places=tuple(row.place for row in rows),
+        columns=tuple(sorted(building.columns, key=lambda column: column.name)),
+        wordings=tuple(building.wordings),
+        vectors=tuple(building.vectors),
+        left_out=tuple(sorted(left_out)),
+    )
+
+
+def _by_leaf(rows: Sequence[Mapping[str, Leaf]], rule: ContentRule) -> dict[str, list[Leaf | None]]:
+    """The values of each leaf that is looked into, by row."""
+    names = {name: None for row in rows for name in row if rule.takes(name)}
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _there(values: Iterable[object | None]) -> int:
+    return sum(value is not None for value in values)
+
+
+def _add_leaf(building: _Building, leaf: str, values: Sequence[Scalar | None]) -> None:
+    texts = [value if isinstance(value, str) else None for value in values]
+    strings = _there(texts)
+    if not strings:
+        numbers = all(value is None or not isinstance(value, bool) for value in values)
+        if numbers:
+            building.add(leaf, leaf, "number", [None if value is None else float(value) for value in values])
+        else:
+            building.add(leaf, leaf, "label", [None if value is None else _spelled(value) for value in values])
+        return
+    if strings < _there(values):  # several types in one field
+        names = {bool: "truth", int: "number", float: "number", str: "text"}
+        building.add(
+            f"{leaf}: type", leaf, "label", [None if value is None else names[type(value)] for value in values]
+        )
+    times = [None if text is None else seconds_of(text) for text in texts]
+    if _there(times) * 2 >= strings:
+        building.add(leaf, leaf, "time", times)
+        building.add(
+            f"{leaf}: shape", leaf, "label", _labels([None if text is None else shape_of(text) for text in texts])
+        )
+        return
+    known = [text for text in texts if text is not None]
+    if median(map(len, known)) >= _TEXT_CHARACTERS or median(len(text.split()) for text in known) >= _TEXT_WORDS:
+        building.texts[leaf] = texts
+        return
+    building.add(leaf, leaf, "label", _labels([None if value is None else _spelled(value) for value in values]))
+    building.add(f"{leaf}: shape", leaf, "label", _labels([None if text is None else shape_of(text) for text in texts]))
+    building.add(f"{leaf}: characters", leaf, "number", [None if text is None else float(len(text)) for text in texts])
+
+
+def _add_list(building: _Building, leaf: str, values: Sequence[list[Scalar] | None]) -> None:
+    numbers = [
+        None if value is None else [float(item) for item in value if not isinstance(item, str)] for value in values
+    ]
+    if leaf.count(IN_LIST) == 1 and (matrix := as_vectors(values)) is not None:
+        name = leaf.removesuffix(IN_LIST)
+        found, sizes = sketch(name, matrix)
+        building.vectors.append(found)
+        building.add(
+            f"{name}: norm", name, "number", [None if np.isnan(size) else float(f"{size:.6g}") for size in sizes]
+        )
+        return
+    if any(numbers):
+        means = [sum(item) / len(item) if item else None for item in numbers]
+        building.add(f"{leaf}: mean", leaf, "number", means)
+    texts = [None if value is None else [item for item in value if isinstance(item, str)] for value in values]
+    strings = [item for value in texts for item in value or ()]
+    if not strings:
+        return
+    if len(set(strings)) * 2 <= len(strings) and median(map(len, strings)) < _ORDERED_CHARACTERS:
+        order = [
+            None if not value else " > ".join(item[:_ORDERED_CHARACTERS] for item in value[:_IN_ORDER])
+            for value in texts
+        ]
+        building.add(f"{leaf}: order", leaf, "label", _labels(order))
+        first = [None if not value else value[0][:_ORDERED_CHARACTERS] for value in texts]
+        building.add(f"{leaf}: first", leaf, "label", _labels(first))
+    else:
+        building.texts[leaf] = [None if not value else "\n".join(value) for value in texts]
+
+
+def _spelled(value: Scalar) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def _labels(values: Sequence[str | None]) -> list[str | None]:
+    """Labels that many rows share as they are, the others by a hash: comparable, and no single row's words."""
+    known = [value[:MAX_LABEL] for value in values if value is not None]
+    counts = Counter(known)
+    floor = max(LEAST_ROWS, LEAST_SHARE * len(known))
+    names = {
+        value: value if count >= floor and withheld(value) == value else hashed_label(value)
+        for value, count in counts.items()
+    }
+    return [None if value is None else names[value[:MAX_LABEL]] for value in values]
+
+
+def _add_texts(building: _Building) -> list[str]:
+    """Descriptors of all texts, the wording of the largest ones and how they go together; names what was left out."""
+    sizes = {leaf: sum(len(text or "") for text in texts) for leaf, texts in building.texts.items()}
+    ranked = sorted(sizes, key=lambda leaf: (-sizes[leaf], leaf))
+    worded = ranked[:MAX_TEXTS]
+    for leaf in sorted(building.texts):
+        _add_descriptors(building, leaf, building.texts[leaf])
+    for leaf in sorted(worded):
+        builder = WordingBuilder(leaf, FEATURES // len(worded))
+        for text in building.texts[leaf][:MAX_WORDED_ROWS]:
+            builder.observe(text)
+        building.wordings.append(builder.result())
+    _add_pairs(building, sorted(worded))
+    return ranked[MAX_TEXTS:]
+
+
+def _add_descriptors(building: _Building, leaf: str, texts: Sequence[str | None]) -> None:
+    described = [None if text is None else describe(text) for text in texts]
+    names = next(item for item in described if item is not None)
+    for name, example in names.items():
+        values: Values = [None if item is None else item[name] for item in described]
+        building.add(f"{leaf}: {name}", leaf, "label" if isinstance(example, str) else "number", values)
+    openings = [None if text is None else " ".join(text[:60].split()[:2]) for text in texts]
+    building.add(f"{leaf}: opening", leaf, "label", _labels(openings))
+
+
+def _add_pairs(building: _Building, leaves: Sequence[str]) -> None:
+    """How the texts of a row go together: words they share, and how much longer the one is."""
+    words = {leaf: [_long_words(text) for text in building.texts[leaf]] for leaf in leaves}
+    for place, one in enumerate(leaves):
+        for other in leaves[place + 1 :]:
+            name = f"{one} with {other}"
+            building.add(f"{name}: shared words", name, "number", _each(words[one], words[other], _shared))
+            texts = building.texts[one], building.texts[other]
+            building.add(f"{name}: length ratio", name, "number", _each(*texts, _ratio))
+
+
+def _each(
+    ones: Sequence[Item | None], others: Sequence[Item | None], both: Callable[[Item, Item], float | None]
+) -> list[float | None]:
+    return [None if one is None or other is None else both(one, other) for one, other in zip(ones, others, strict=True)]
+
+
+def _long_words(text: str | None) -> frozenset[str] | None:
+    if text is None:
+        return None
+    return frozenset(_LONG_WORD.findall(text[:4000].lower()))
+
+
+def _shared(one: frozenset[str], other: frozenset[str]) -> float | None:
+    least = min(len(one), len(other))
+    return round(len(one & other) / least, 4) if least else None
+
+
+def _ratio(one: str, other: str) -> float:
+    return round(math.log((len(one) + 1) / (len(other) + 1)), 4)
