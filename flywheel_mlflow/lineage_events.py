@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -244,7 +244,10 @@ def _dataset_facets(item: DatasetFacts, flywheel: str) -> dict[str, Any]:
 def _schema_field(node: SchemaNode) -> SchemaDatasetFacetFields:
     from openlineage.client.generated.schema_dataset import SchemaDatasetFacetFields
 
-    return SchemaDatasetFacetFields(node.name, node.type, fields=[_schema_field(child) for child in node.children])
+    inside = [_schema_field(child) for child in node.children]
+    if node.element is not None:
+        inside.append(_schema_field(replace(node.element, name="_element")))  # as OpenLineage names what is in arrays
+    return SchemaDatasetFacetFields(node.name, node.type, fields=inside)
 
 
 def _column(signal: Signal) -> Any:

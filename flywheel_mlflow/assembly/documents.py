@@ -53,7 +53,7 @@ class Evidence(Part):
 class Version(Part):
     """One version of an interface: where it is, its digests (32 hex digits), its schema, its rows, its size.
 
-    ``records_digest`` is empty where none was logged.
+    ``records_digest`` is empty where none was logged; ``schema_format`` is that of ``fields``.
     """
 
     uri: str
@@ -63,6 +63,7 @@ class Version(Part):
     rows: int | None
     bytes: int | None
     records_digest: str = ""
+    schema_format: int = 1
 
 
 class Kpi(Part):
@@ -79,7 +80,10 @@ class Kpi(Part):
 
 
 class Output(Part):
-    """A promised interface of a project; ``change`` against the iteration before is first, patch, minor or major."""
+    """A promised interface of a project.
+
+    ``change`` against the iteration before is first, patch, minor, major or unknown.
+    """
 
     name: str
     title: str

@@ -194,6 +194,7 @@ def _version(version: InterfaceVersion | None) -> Version | None:
         rows=version.rows,
         bytes=version.bytes,
         records_digest=version.records_digest,
+        schema_format=version.schema_format,
     )
 
 

@@ -21,7 +21,7 @@ from flywheel_mlflow.drift import (
 )
 from flywheel_mlflow.drift.wording import word_of
 from flywheel_mlflow.evidence.runs import SAME_RECORDS, InterfaceVersion, KpiValue, Outcome, ProjectEvidence, is_rewrite
-from flywheel_mlflow.evidence.schemas import change_class
+from flywheel_mlflow.evidence.schemas import schema_change
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.thresholds import DriftSettings
 
@@ -169,8 +169,8 @@ def _interfaces(contract: Contract, before: ProjectEvidence, now: ProjectEvidenc
                 yield Change(ChangeKind.DATA, promise.name, text, 1.0, promise.name)
         elif old.digest != new.digest:
             yield _version(old, new)
-            if old.fields and new.fields and old.fields != new.fields:
-                yield _schema(old, new)
+            if old.fields and new.fields:
+                yield from _schema(old, new)
 
 
 def _version(old: InterfaceVersion, new: InterfaceVersion) -> Change:
@@ -184,15 +184,12 @@ def _version(old: InterfaceVersion, new: InterfaceVersion) -> Change:
     return Change(ChangeKind.DATA, new.name, text, size, new.name, outcome=new.rows is not None)
 
 
-def _schema(old: InterfaceVersion, new: InterfaceVersion) -> Change:
-    change = change_class(old.fields, new.fields)
-    before, after = {field.path: field for field in old.fields}, {field.path: field for field in new.fields}
-    gone = [f"-{path}" for path in before if path not in after]
-    come = [f"+{path}" for path in after if path not in before]
-    other = [f"~{path}" for path, field in before.items() if path in after and after[path] != field]
-    parts = [*gone, *come, *other]
-    text = f"{change} change: {', '.join(parts[:4])}" + (f" and {len(parts) - 4} more" if len(parts) > 4 else "")
-    return Change(ChangeKind.SCHEMA, new.name, text, 1.0 if change == "major" else LEAST, new.name)
+def _schema(old: InterfaceVersion, new: InterfaceVersion) -> Iterator[Change]:
+    change = schema_change(old, new)
+    if parts := list(change):
+        text = f"{change.change_class} change: {'; '.join(parts[:4])}"
+        text += f" and {len(parts) - 4} more" if len(parts) > 4 else ""
+        yield Change(ChangeKind.SCHEMA, new.name, text, 1.0 if change.change_class == "major" else LEAST, new.name)
 
 
 def _data(contract: Contract, data: DataFound | None) -> Iterator[Change]:

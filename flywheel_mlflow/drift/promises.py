@@ -8,7 +8,8 @@ from flywheel_mlflow.drift.findings import ChangeOutcome, Finding, Kind, Verdict
 from flywheel_mlflow.drift.sides import Side
 from flywheel_mlflow.evidence.lineage import producers
 from flywheel_mlflow.evidence.schemas import missing_fields
-from flywheel_mlflow.promises.contract import Contract, field_types
+from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.fields import field_types
 
 
 def lost_fields(contracts: Sequence[Contract], current: Side, reference: Side) -> Iterator[Finding]:
@@ -24,8 +25,8 @@ def lost_fields(contracts: Sequence[Contract], current: Side, reference: Side) -
             if now is None or before is None:
                 continue
             needed = field_types(wanted.fields)
-            lacked = missing_fields(needed, before.fields)
-            lost = [item for item in missing_fields(needed, now.fields, before.fields) if item not in lacked]
+            lacked = missing_fields(needed, before)
+            lost = [item for item in missing_fields(needed, now, before) if item not in lacked]
             if lost:
                 yield Finding(
                     kind=Kind.PROMISE,

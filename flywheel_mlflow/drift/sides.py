@@ -26,12 +26,13 @@ class LoggedData:
 
 @dataclass(frozen=True, slots=True)
 class VersionRef:
-    """An interface version by its digest, in the run that logged it, with its schema."""
+    """An interface version by its digest, in the run that logged it, with its schema and the schema's format."""
 
     digest: str
     run_id: str | None
     uri: str = ""
     fields: tuple[FieldType, ...] = ()
+    schema_format: int = 1
     records_digest: str = ""
 
 
@@ -77,7 +78,14 @@ def project_side(evidence: ProjectEvidence) -> ProjectSide:
         run_id=evidence.run_id,
         kpis=dict(evidence.kpis),
         versions={
-            name: VersionRef(version.digest, evidence.run_id, version.uri, version.fields, version.records_digest)
+            name: VersionRef(
+                version.digest,
+                evidence.run_id,
+                version.uri,
+                version.fields,
+                version.schema_format,
+                version.records_digest,
+            )
             for name, version in evidence.interfaces_out.items()
         },
         tasks=evidence.tasks,

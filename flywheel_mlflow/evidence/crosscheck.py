@@ -10,9 +10,11 @@ from flywheel_mlflow.base.names import likely
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.evidence.lineage import circle_of, producers
 from flywheel_mlflow.evidence.provenance import own_direction
+from flywheel_mlflow.evidence.schema_paths import need_path
 from flywheel_mlflow.evidence.schemas import serves
 from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, Blueprint, Criterion
-from flywheel_mlflow.promises.contract import COMPUTED_NAMES, RESERVED_IDS, Contract, field_types, share_scale
+from flywheel_mlflow.promises.contract import COMPUTED_NAMES, RESERVED_IDS, Contract, share_scale
+from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.routes import KNOWN_FROM_EVENT
 
 ReadContract = tuple[Contract, Document]
@@ -98,9 +100,9 @@ def _bad_inputs(
             yield document.fault(place, "a project cannot consume its own interface")
         elif promise.consumers != "any" and contract.id not in promise.consumers:
             yield document.fault(place, f"{producer.id} does not list {contract.id} among its consumers")
-        needed, promised = field_types(wanted.fields), field_types(promise.fields)
-        for path, kind in needed.items():
-            given = promised.get(path)
+        promised = {need_path(path): kind for path, kind in field_types(promise.fields).items()}
+        for path, kind in field_types(wanted.fields).items():
+            given = promised.get(need_path(path))
             if kind is not None and given is not None and not serves(given, kind):
                 fields = ("interfaces_in", index, "fields")
                 yield document.fault(fields, f"{path} must be {kind} here, {producer.id} promises {given}")

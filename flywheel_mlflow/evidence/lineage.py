@@ -10,7 +10,8 @@ from itertools import count
 
 from flywheel_mlflow.evidence.runs import InterfaceVersion, ProjectEvidence, is_rewrite
 from flywheel_mlflow.evidence.schemas import missing_fields
-from flywheel_mlflow.promises.contract import Contract, InterfaceIn, field_types
+from flywheel_mlflow.promises.contract import Contract, InterfaceIn
+from flywheel_mlflow.promises.fields import field_types
 
 
 class EdgeState(StrEnum):
@@ -173,7 +174,7 @@ def _missing(
 ) -> tuple[str, ...] | None:
     if version is None:
         return None
-    return missing_fields(field_types(wanted.fields), version.fields, before.fields if before else ())
+    return missing_fields(field_types(wanted.fields), version, before)
 
 
 def version_of(evidence: ProjectEvidence | None, interface: str) -> InterfaceVersion | None:

@@ -10,7 +10,8 @@ from math import isclose
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, version_of
 from flywheel_mlflow.evidence.runs import SAME_RECORDS, InterfaceVersion, Outcome, Overlap, ProjectEvidence, is_rewrite
 from flywheel_mlflow.evidence.schemas import change_class, retyped_fields
-from flywheel_mlflow.promises.contract import Contract, InterfaceOut, Kpi, field_types
+from flywheel_mlflow.promises.contract import Contract, InterfaceOut, Kpi
+from flywheel_mlflow.promises.fields import field_types
 
 
 class EvidenceState(StrEnum):
@@ -143,7 +144,7 @@ def _interface(
     version, earlier = version_of(evidence, promise.name), version_of(before, promise.name)
     change: str | None = None
     if version is not None:
-        change = change_class(earlier.fields, version.fields) if earlier else "first"
+        change = change_class(earlier, version) if earlier else "first"
     consumers = tuple(sorted(edge.consumer for edge in outgoing if edge.interface == promise.name))
     return RegisteredInterface(promise, version, change, consumers)
 
@@ -202,7 +203,7 @@ def _reasons(
         if interface.promise.required and interface.version is None:
             yield f"interface {interface.promise.name} has no version: its data was never logged"
         elif interface.version is not None:
-            retyped = retyped_fields(field_types(interface.promise.fields), interface.version.fields)
+            retyped = retyped_fields(field_types(interface.promise.fields), interface.version)
             if retyped:
                 yield f"interface {interface.promise.name} does not keep its promise of {', '.join(retyped)}"
 

@@ -116,9 +116,19 @@ class KpiValue:
     stderr: float | None = None
 
 
+#: The format of schemas that are recorded now. Format 1 stopped at lists and knew the types of JSON alone.
+SCHEMA_FORMAT = 2
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FieldType:
-    """One field of a schema: dotted path, type name, whether every row has it."""
+    """One field of a schema: its path, its type name, whether every row, or every element of its list, has it.
+
+    Paths are those of :mod:`~flywheel_mlflow.evidence.schema_paths`. Types are ``string``, ``integer``, ``number``,
+    ``boolean``, ``object``, ``list``, ``vector[N]`` (N numbers each), ``map`` (objects with too many fields to list),
+    ``mixed``, ``null``, and of Parquet ``decimal``, ``binary``, ``timestamp``, ``timestamp[zoned]``, ``date``,
+    ``time``, ``duration``.
+    """
 
     path: str
     type: str
@@ -131,7 +141,8 @@ class InterfaceVersion:
 
     ``digest`` and ``schema_digest`` are the first 32 hex digits of a sha256 (MLflow keeps at
     most 36 characters); ``rows`` is None for opaque data; ``bytes`` counts the stored files. ``records_digest`` is that
-    of the records, whatever their order, files and format; empty where none was logged.
+    of the records, whatever their order, files and format; empty where none was logged. ``schema_format`` is that of
+    ``fields``: 1, or :data:`SCHEMA_FORMAT`.
     """
 
     name: str
@@ -142,6 +153,7 @@ class InterfaceVersion:
     rows: int | None = None
     bytes: int | None = None
     records_digest: str = ""
+    schema_format: int = 1
 
 
 #: What is said of a version that holds the records of another one in other files.

@@ -9,7 +9,7 @@ A contract is the file ``project.yaml`` in the project's folder::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -33,6 +33,7 @@ from flywheel_mlflow.base.documents import Document, load_model
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.names import REVIEW_COST, Identifier, Label, cost_name, label_fault, without_currency
 from flywheel_mlflow.base.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
+from flywheel_mlflow.promises.fields import FieldNeed, FieldPath
 
 CONTRACT_FILE = "project.yaml"
 
@@ -51,9 +52,6 @@ MetricPath = Annotated[
     AfterValidator(_path),
     WithJsonSchema({"type": "string", "pattern": PATH_PATTERN, "maxLength": MAX_PATH_LENGTH}),
 ]
-FieldPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$", max_length=250)]
-#: A field by its path, or with the type it must have: ``metadata.topic`` or ``content: string``.
-FieldNeed = FieldPath | dict[FieldPath, Literal["string", "integer", "number", "boolean", "list", "object"]]
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=250)]
 #: A relative path, or the address of data that stay where they are.
 DataPlace = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ADDRESS_LENGTH)]
@@ -107,14 +105,6 @@ class Strict(BaseModel):
     """A frozen model that refuses keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-def field_types(fields: Iterable[FieldNeed]) -> dict[str, str | None]:
-    """The type of each field by its path, in the order listed; None where none is declared."""
-    found: dict[str, str | None] = {}
-    for item in fields:
-        found |= {item: None} if isinstance(item, str) else item
-    return found
 
 
 class ContentPolicy(Strict):

@@ -51,19 +51,25 @@ def kind_of(data_type: Any) -> str:
         (is_a.is_list, "list"),
         (is_a.is_null, "null"),
         (is_a.is_decimal, "decimal"),
-        (is_a.is_timestamp, "timestamp"),
+        (is_a.is_timestamp, "timestamp" if getattr(data_type, "tz", None) is None else "timestamp[zoned]"),
         (is_a.is_date, "date"),
         (is_a.is_time, "time"),
         (is_a.is_duration, "duration"),
+        (is_a.is_binary, "binary"),
+        (is_a.is_large_binary, "binary"),
+        (is_a.is_fixed_size_binary, "binary"),
+        (is_a.is_binary_view, "binary"),
     )
-    return next((kind for test, kind in kinds if test(data_type)), "binary")
+    return next((kind for test, kind in kinds if test(data_type)), str(data_type))
 
 
 def simple_array(array: Any) -> Any:
     """The array in the types that measuring knows: dictionaries decoded, large and fixed lists and views as plain ones.
 
-    Maps become lists of pairs, as Python shows them.
+    Maps become lists of pairs, as Python shows them; of extension types the storage counts.
     """
+    if _is_foreign(array.type):
+        return simple_array(array.storage)
     target = _simple(array.type)
     if target == array.type:
         return array
@@ -82,9 +88,14 @@ def simple_array(array: Any) -> Any:
     return array.cast(target)
 
 
+def _is_foreign(data_type: Any) -> bool:
+    """Whether it is an extension type of somebody else, such as uuid and json."""
+    return isinstance(data_type, pa.BaseExtensionType) and not isinstance(data_type, MixedType)
+
+
 def _simple(data_type: Any) -> Any:
     is_a = pa.types
-    if is_a.is_dictionary(data_type):
+    if _is_foreign(data_type) or is_a.is_dictionary(data_type):
         return None
     if is_a.is_large_string(data_type) or is_a.is_string_view(data_type):
         return pa.string()

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from flywheel_mlflow.base.names import label_fault
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
+from flywheel_mlflow.evidence.schema_paths import need_parts
 from flywheel_mlflow.records.arrays import Mask, as_numpy, from_numpy
 from flywheel_mlflow.records.batches import Batch, Part
 from flywheel_mlflow.records.columns import encode, present, says_something, texts_of
@@ -131,8 +132,8 @@ class RequiredFields(_Finding):
             there = np.zeros(batch.rows, dtype=bool)
             for name in names:
                 there |= present(batch.array, (name,))
-                if "." in name:
-                    there |= present(batch.array, tuple(name.split(".")))
+                if (parts := need_parts(name)) != (name,):
+                    there |= present(batch.array, parts)
             if not there.all():
                 lacking[" or ".join(names)] = ~there
         if lacking:

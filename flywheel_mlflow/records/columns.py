@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flywheel_mlflow.evidence.schema_paths import Parts, path_part
 from flywheel_mlflow.records.arrays import (
     Mask,
     as_numpy,
@@ -29,9 +30,6 @@ from flywheel_mlflow.records.arrays import (
     valid,
 )
 from flywheel_mlflow.records.arrow_values import BIG_INTEGER, MixedType, kind_of
-from flywheel_mlflow.records.schema_tree import path_part
-
-Parts = tuple[str, ...]
 
 #: Whole floats below this are whole numbers exactly.
 EXACT_WHOLE = 2.0**53
@@ -97,7 +95,10 @@ def values_at(array: Any, parts: Parts) -> list[tuple[str, Any]]:
 
 
 def present(array: Any, parts: Parts) -> Mask:
-    """Where objects have a value at the path: in lists on the way, every element must have it."""
+    """Where objects have a value at the path: in lists on the way, every element must have it.
+
+    A part None asks for the elements of a list themselves.
+    """
     found = np.zeros(len(array), dtype=bool)
     for kind, values in members(array):
         if not parts:
@@ -108,7 +109,8 @@ def present(array: Any, parts: Parts) -> Mask:
                     found |= present(child, parts[1:])
         elif kind == "list":
             elements, starts = elements_of(values)
-            lacking = np.concatenate(([0], np.cumsum(~present(elements, parts))))
+            inner = parts[1:] if parts[0] is None else parts
+            lacking = np.concatenate(([0], np.cumsum(~present(elements, inner))))
             found |= valid(values) & (lacking[starts[1:]] == lacking[starts[:-1]])
     return found
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flywheel_mlflow.evidence.runs import FieldType
+from flywheel_mlflow.evidence.schema_paths import Parts, parts_of
 from flywheel_mlflow.records.reading import reader_for
 from flywheel_mlflow.records.schema_tree import MAX_FIELDS
 from flywheel_mlflow.records.sources import DataFile, record_files
@@ -71,49 +72,61 @@ def learn_data(path: Path, data_format: str) -> LearntData:
 
 
 def recorded_fields(fields: Iterable[FieldType]) -> tuple[DataField, ...]:
-    """The fields of a recorded schema; it does not look into lists, so these have no type."""
+    """The fields of a recorded schema; a list of which nothing is known, as by earlier versions, has no type."""
+    return tuple(map(_recorded_field, schema_tree(fields)))
 
-    def field_of(node: SchemaNode) -> DataField:
-        children = tuple(map(field_of, node.children)) if node.type == "object" else ()
-        return DataField(node.name, _RECORDED_TYPES.get(node.type), children=children)
 
-    return tuple(map(field_of, schema_tree(fields)))
+def _recorded_field(node: SchemaNode) -> DataField:
+    if node.element is not None and node.type != "mixed":
+        return replace(_list_of(_recorded_field(node.element)), name=node.name)
+    children = tuple(map(_recorded_field, node.children)) if node.type == "object" else ()
+    return DataField(node.name, _RECORDED_TYPES.get(node.type), children=children)
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaNode:
-    """One field of a recorded schema with those inside it; ``type`` is the recorded word."""
+    """One field of a recorded schema with those inside it, and the elements of a list; ``type`` is the recorded word.
+
+    Elements have no name.
+    """
 
     name: str
     type: str
     children: tuple[SchemaNode, ...] = ()
+    element: SchemaNode | None = None
 
 
 def schema_tree(fields: Iterable[FieldType]) -> tuple[SchemaNode, ...]:
-    """A recorded schema, which is flat with dotted paths, as a tree."""
-    types = {tuple(_keys(field.path)): field.type for field in fields}
-    inside: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-    for path in sorted(types):
-        inside.setdefault(path[:-1], []).append(path)
+    """A recorded schema, which is flat with paths, as a tree."""
+    types = {parts_of(field.path): field.type for field in fields}
+    inside: dict[Parts, list[Parts]] = {}
+    for parts in types:
+        if parts[-1] is not None:
+            inside.setdefault(parts[:-1], []).append(parts)
 
-    def node_at(path: tuple[str, ...]) -> SchemaNode:
-        return SchemaNode(path[-1], types[path], tuple(map(node_at, inside.get(path, ()))))
+    def node_at(parts: Parts) -> SchemaNode:
+        elements = (*parts, None)
+        return SchemaNode(
+            parts[-1] or "",
+            types[parts],
+            tuple(map(node_at, inside.get(parts, ()))),
+            node_at(elements) if elements in types else None,
+        )
 
     return tuple(map(node_at, inside.get((), ())))
 
 
-_RECORDED_TYPES: Final = {"string": "sc:Text", "integer": "sc:Integer", "number": "sc:Float", "boolean": "sc:Boolean"}
-
-
-def _keys(path: str) -> list[str]:
-    """The keys of a dotted path, in which a dot or backslash of a key is escaped."""
-    keys = [""]
-    for piece in re.findall(r"\\.|.", path, re.DOTALL):
-        if piece == ".":
-            keys.append("")
-        else:
-            keys[-1] += piece[-1]
-    return keys
+_RECORDED_TYPES: Final = {
+    "string": "sc:Text",
+    "integer": "sc:Integer",
+    "number": "sc:Float",
+    "decimal": "sc:Float",
+    "boolean": "sc:Boolean",
+    "timestamp": "sc:DateTime",
+    "timestamp[zoned]": "sc:DateTime",
+    "date": "sc:Date",
+    "time": "sc:Time",
+}
 
 
 def _list_of(item: DataField) -> DataField:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from flywheel_mlflow.base.canonical import digest_of, short_digest
 from flywheel_mlflow.base.errors import RecordError
-from flywheel_mlflow.evidence.runs import Check, FieldType, InterfaceVersion
-from flywheel_mlflow.promises.contract import InterfaceOut, field_types
+from flywheel_mlflow.evidence.runs import SCHEMA_FORMAT, Check, FieldType, InterfaceVersion
+from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
 from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.content.sampled import sampled_content
@@ -77,6 +78,7 @@ class Measurement:
             rows=self.version.rows,
             bytes=self.version.bytes,
             records_digest=short_digest(self.version.records_digest),
+            schema_format=SCHEMA_FORMAT,
         )
 
 

@@ -26,6 +26,7 @@ from flywheel_mlflow.records.profiling import ProfileBuilder
 from flywheel_mlflow.records.reading import Reader
 from flywheel_mlflow.records.record_digest import RecordDigest
 from flywheel_mlflow.records.refusals import TooManyFields
+from flywheel_mlflow.records.schema_columns import observations
 from flywheel_mlflow.records.schema_tree import MAX_FIELDS, SchemaTree, first_beyond
 
 _TOO_MANY = f"more than {MAX_FIELDS} different fields: keys seem to hold data"
@@ -87,8 +88,7 @@ class PartialResult:
 
     def _observe_schema(self, batch: Batch) -> None:
         known = self.tree.paths
-        kinds = ((item.path, item.kind, len(item.values) - item.values.null_count) for item in batch.fields)
-        self.tree.observe(batch.rows, kinds)
+        self.tree.observe(batch.rows, observations(batch.fields))
         if len(self.tree.paths) > MAX_FIELDS:
             row = first_beyond(known, map(batch.block.record, range(batch.rows)))
             raise TooManyFields(_TOO_MANY, batch.row + (row or 0), hint="write such objects as a list of {key, value}")

@@ -476,6 +476,7 @@ def _version(dataset: Any, uri: str) -> InterfaceVersion:
         rows=_count(profile.get("rows")),
         bytes=_count(profile.get("bytes")),
         records_digest=str(profile.get("records_digest", "")),
+        schema_format=_count(profile.get("schema_format")) or 1,
     )
 
 

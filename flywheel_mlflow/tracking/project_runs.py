@@ -456,6 +456,7 @@ def _made(version: InterfaceVersion) -> DatasetInput:
                     "bytes": version.bytes,
                     "schema_digest": version.schema_digest,
                     "records_digest": version.records_digest,
+                    "schema_format": version.schema_format,
                 }
             ),
         ),

@@ -36,6 +36,15 @@ def test_a_contract_reads_back_what_was_written(tmp_path: Path) -> None:
     assert found.interface("elsewhere") is None
 
 
+def test_fields_may_lie_in_lists_and_have_any_type(tmp_path: Path) -> None:
+    """Paths go through lists with or without their step; types are those of recorded schemas."""
+    fields = ["a.b", "a[].b", {"tags[]": "string"}, {"v": "vector[384]"}, {"at": "timestamp[zoned]"}, {"raw": "binary"}]
+    document = contract_document("p01")
+    document["interfaces_out"][0]["fields"] = fields
+    put(tmp_path / "project.yaml", document)
+    assert list(load_contract(tmp_path).interfaces_out[0].fields) == fields
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -50,6 +59,9 @@ def test_a_contract_reads_back_what_was_written(tmp_path: Path) -> None:
         (lambda it: it.update(title="a\x1b[31m"), "title: contains control characters"),
         (lambda it: it.update(title="x" * 300), "title: has 300 characters"),
         (lambda it: it.update(layers=[]), "layers: "),
+        (lambda it: it["interfaces_out"][0].update(fields=[{"a": "str"}]), "a type is one of string, integer"),
+        (lambda it: it["interfaces_out"][0].update(fields=[{"a": "vector[0]"}]), "or vector[N] for N numbers"),
+        (lambda it: it["interfaces_out"][0].update(fields=["a[0].b"]), "interfaces_out[0].fields"),
         (lambda it: it.update(layers=["a", "a"]), "layers: named twice: a"),
         (lambda it: it.update(stages=["a", "a"]), "stages: named twice: a"),
         (lambda it: it["kpis"].append(it["kpis"][0]), "kpis: named twice: quality"),

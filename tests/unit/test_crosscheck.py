@@ -219,15 +219,18 @@ def test_a_sample_size_no_verdict_can_use_is_a_warning(tmp_path: Path, kpi: dict
 def test_declared_types_that_contradict_are_a_fault(tmp_path: Path) -> None:
     """A consumer cannot need a text where the producer promises a list; a whole number will do as a number."""
 
-    def declare(given: str, needed: str) -> Change:
+    def declare(given: str, needed: str, *paths: str) -> Change:
         def change(_: dict[str, Any], it: dict[str, dict[str, Any]]) -> None:
-            it["p02"]["interfaces_out"][0]["fields"] = [{"score": given}]
-            it["p03"]["interfaces_in"][0]["fields"] = ["id", {"score": needed}]
+            promised, wanted = paths or ("score", "score")
+            it["p02"]["interfaces_out"][0]["fields"] = [{promised: given}]
+            it["p03"]["interfaces_in"][0]["fields"] = ["id", {wanted: needed}]
 
         return change
 
     (fault,) = found(tmp_path / "a", declare("list", "string"))
     assert fault[1:] == ("interfaces_in[0].fields", "score must be string here, p02 promises list")
+    (fault,) = found(tmp_path / "lists", declare("integer", "string", "turns[].n", "turns.n"))
+    assert fault[1:] == ("interfaces_in[0].fields", "turns.n must be string here, p02 promises integer")
     assert any(
         "is no" in message or "Input" in message for _, _, message in found(tmp_path / "b", declare("list", "txt"))
     )

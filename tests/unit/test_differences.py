@@ -120,9 +120,9 @@ def test_a_version_that_is_gone() -> None:
 @pytest.mark.parametrize(
     ("fields", "size", "text"),
     [
-        (FIELDS[1:], 1.0, "major change: -content"),
-        ((*FIELDS, FieldType("more", "string", True)), LEAST, "minor change: +more"),
-        ((replace(FIELDS[0], type="number"), *FIELDS[1:]), 1.0, "major change: ~content"),
+        (FIELDS[1:], 1.0, "major change: content is gone"),
+        ((*FIELDS, FieldType("more", "string", True)), LEAST, "minor change: more was added"),
+        ((replace(FIELDS[0], type="number"), *FIELDS[1:]), 1.0, "major change: content was string, is number"),
     ],
 )
 def test_schema(fields: tuple[FieldType, ...], size: float, text: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from lineage_receiving import DATA, RUNS, VERSION, assert_valid, unconfigured
 
 from flywheel_mlflow.base.settings import openlineage_target
-from flywheel_mlflow.evidence.runs import CheckSeverity, Outcome
+from flywheel_mlflow.evidence.runs import CheckSeverity, FieldType, Outcome
 from flywheel_mlflow.importers import read_checks, sniff
 from flywheel_mlflow.lineage_events import RunFacts, run_id_of, send_runs
 from flywheel_mlflow.promises.contract import InterfaceOut
@@ -65,6 +65,22 @@ def test_a_dataset_has_schema_statistics_owner_and_version(tmp_path: Path) -> No
     assert (facets["dataQualityMetrics"]["rowCount"], facets["dataQualityMetrics"]["bytes"]) == (3, 120)
     assert (made["outputFacets"]["outputStatistics"]["rowCount"]) == 3
     assert set(read["facets"]) == {"version"}
+
+
+def test_lists_of_a_schema_have_an_element(tmp_path: Path) -> None:
+    """Arrays are written as OpenLineage has them: what is in one is a field called ``_element``."""
+    fields = [
+        FieldType("turns", "list", True),
+        FieldType("turns[]", "object", True),
+        FieldType("turns[].role", "string", True),
+    ]
+    made_of = replace(DATA, version=replace(VERSION, fields=tuple(fields)))
+    run = replace(RUNS[0], outputs=(made_of,))
+    (made,) = sent(tmp_path / "events.ndjson", (run,))[0]["outputs"]
+    (turns,) = made["facets"]["schema"]["fields"]
+    (element,) = turns["fields"]
+    assert (element["name"], element["type"]) == ("_element", "object")
+    assert [(inner["name"], inner["type"]) for inner in element["fields"]] == [("role", "string")]
 
 
 def test_statistics_of_columns_are_those_of_the_profile(tmp_path: Path) -> None:

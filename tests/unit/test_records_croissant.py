@@ -16,6 +16,7 @@ from croissant_reading import described_fields, expected, opened, read_croissant
 
 from flywheel_mlflow.base.canonical import digest_of, short_digest
 from flywheel_mlflow.base.errors import DocumentError
+from flywheel_mlflow.evidence.runs import FieldType
 from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.records import DataCard, measure
 from flywheel_mlflow.records.croissant import Provenance, measured_files, to_croissant
@@ -90,9 +91,7 @@ def describe(path: Path, data_format: str, **more: Any) -> Path:
         digest="ab" * 16,
         data_format=data_format,
         files=files,
-        fields=learnt.fields,
-        splits=learnt.splits,
-        **more,
+        **{"fields": learnt.fields, "splits": learnt.splits} | more,
     )
     target = path.parent / "croissant.json"
     target.write_text(json.dumps(document, ensure_ascii=False, allow_nan=False), encoding="utf-8")
@@ -282,17 +281,28 @@ def test_without_card_and_contract_nothing_is_made_up(tmp_path: Path) -> None:
 
 
 def test_a_recorded_schema_gives_the_fields_it_knows(tmp_path: Path) -> None:
-    """From the schema of a version: nested fields with dots in their names, and no type for lists and mixed values."""
+    """From the schema of a version: nested fields with dots in their names, lists, and no type for mixed values."""
     path = write_lines(tmp_path / "rows.jsonl", [{"id": "a", "m": {"a.b": {"c\\d": 1}}, "list": [1], "mixed": 1}])
     with path.open("a") as stream:
         stream.write('{"id": "b", "m": {"a.b": {"c\\\\d": 2}}, "list": [2], "mixed": {"x": 1}}\n')
     spec = InterfaceOut.model_validate({"name": "rows", "title": "Rows", "format": "jsonl", "schema": "free"})
     assert recorded_fields(measure(path, spec).version.fields) == (
         DataField("id", "sc:Text"),
-        DataField("list"),
+        DataField("list", "sc:Integer", dimensions=1),
         DataField("m", children=(DataField("a.b", children=(DataField("c\\d", "sc:Integer"),)),)),
         DataField("mixed"),
     )
+    assert recorded_fields([FieldType("list", "list", True)]) == (DataField("list"),)
+
+
+def test_lists_of_a_recorded_schema_are_read(tmp_path: Path) -> None:
+    """What a version recorded describes lists of values, of objects and of lists, as the reader takes them."""
+    # A schema calls dates of JSON texts; the reader makes dates of those whose field is called so.
+    rows = [{key: value for key, value in row.items() if key != "created_at"} for row in ROWS]
+    path = write_lines(tmp_path / "rows.jsonl", rows)
+    spec = InterfaceOut.model_validate({"name": "rows", "title": "Rows", "format": "jsonl", "schema": "free"})
+    names = assert_reads(describe(path, "jsonl", fields=recorded_fields(measure(path, spec).version.fields)), rows)
+    assert set(rows[0]) - set(names) == {"empty", "never"}
 
 
 def test_a_list_of_files_counts_only_if_it_is_that_of_the_version() -> None:

@@ -31,7 +31,9 @@ from flywheel_mlflow.records.sources import find_files
 
 Record = dict[str, Any]
 
-keys = st.sampled_from(["a", "b", "c.d", "e\\", "id", "content", "payload", "license", "split", "quality_signals", "é"])
+keys = st.sampled_from(
+    ["a", "b", "c.d", "e\\", "[]", "id", "content", "payload", "license", "split", "quality_signals", "é"]
+)
 texts = st.text(max_size=6) | st.sampled_from(
     ["", "2024-05-01", "2024-05-01T12:00:00Z", "me@mail.example", "null", "[null]", "A  b\n", "13812345678", "ﬁ"]
 )

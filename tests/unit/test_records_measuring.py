@@ -464,26 +464,26 @@ def test_a_file_that_grows_meanwhile_is_refused(good: Path) -> None:
 
 
 def test_types_that_only_parquet_has_are_measured(tmp_path: Path) -> None:
-    """Times, bytes, decimals, maps, dictionaries, other widths count as the texts, numbers and lists they stand for."""
+    """Times, bytes and decimals have types of their own; maps, dictionaries, other widths are what they stand for."""
     moment = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
     columns = {
-        "at": ("string", pa.array([moment, None], pa.timestamp("us", "UTC"))),
-        "nanoseconds": ("string", pa.array([1, 2], pa.timestamp("ns"))),
-        "day": ("string", pa.array([moment.date()] * 2)),
-        "price": ("number", pa.array([Decimal("1.10"), Decimal("2.5")], pa.decimal128(9, 2))),
-        "raw": ("string", pa.array([b"me@mail.example", b"\xff"])),
+        "at": ("timestamp[zoned]", pa.array([moment, None], pa.timestamp("us", "UTC"))),
+        "nanoseconds": ("timestamp", pa.array([1, 2], pa.timestamp("ns"))),
+        "day": ("date", pa.array([moment.date()] * 2)),
+        "price": ("decimal", pa.array([Decimal("1.10"), Decimal("2.5")], pa.decimal128(9, 2))),
+        "raw": ("binary", pa.array([b"me@mail.example", b"\xff"])),
         "code": ("string", pa.array(["a", "b"]).dictionary_encode()),
         "view": ("string", pa.array(["a", None], pa.string_view())),
         "half": ("number", pa.array([0.5, 1.5], pa.float16())),
         "wide": ("integer", pa.array([1, 2**64 - 1], pa.uint64())),
-        "pair": ("list", pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2))),
+        "pair": ("vector[2]", pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2))),
         "long": ("list", pa.array([["x"], []], pa.large_list(pa.dictionary(pa.int8(), pa.string())))),
         "map": ("list", pa.array([[("k", moment)], []], pa.map_(pa.string(), pa.timestamp("ms", "UTC")))),
     }
     path = tmp_path / "types.parquet"
     pq.write_table(pa.table({name: column for name, (_, column) in columns.items()}), path)
     measured = measure(path, spec(format="parquet", schema="free", group_key="day", fields=["view"]))
-    assert {field.path: field.type for field in measured.version.fields} == {
+    assert {field.path: field.type for field in measured.version.fields if "[]" not in field.path} == {
         name: kind for name, (kind, _) in columns.items()
     }
     assert check(measured, "raw_personal_data").details["fields"] == {"raw": 1}
@@ -504,3 +504,10 @@ def test_a_field_in_a_list_can_be_demanded_of_every_record(tmp_path: Path) -> No
     assert [example["place"] for example in found.details["examples"]] == [
         f"c.jsonl, line {line}" for line in (3, 4, 5)
     ]
+
+
+def test_elements_themselves_can_be_demanded(tmp_path: Path) -> None:
+    """``tags[]`` asks that no element is null; an empty list has none."""
+    rows = [record(number, tags=tags) for number, tags in enumerate((["a"], [], ["a", None], "a"))]
+    found = check(measure(write(tmp_path / "c.jsonl", rows), spec(fields=["tags[]"])), "required_fields")
+    assert [example["place"] for example in found.details["examples"]] == ["c.jsonl, line 3", "c.jsonl, line 4"]

@@ -65,6 +65,7 @@ def sides_of_registry(text: str, *, name: str) -> dict[str, ProjectSide]:
                     entry.evidence.run_id,
                     item.version.uri,
                     item.version.fields,
+                    item.version.schema_format,
                     item.version.records_digest,
                 )
                 for item in entry.interfaces_out

@@ -20,8 +20,8 @@ from flywheel_mlflow.drift.wording import (
     word_of,
     word_order,
 )
-from flywheel_mlflow.evidence.runs import SAME_RECORDS, FieldType, is_rewrite
-from flywheel_mlflow.evidence.schemas import change_class
+from flywheel_mlflow.evidence.runs import SAME_RECORDS, is_rewrite
+from flywheel_mlflow.evidence.schemas import schema_change
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
@@ -34,7 +34,7 @@ from flywheel_mlflow.reports.pages.links import Links
 
 #: How interface versions are classed, for people.
 VERSION_RULE = "MAJOR: a field is gone, of another type, or no longer in every row. MINOR: one was added. PATCH: none."
-CLASS_TONES = {"MAJOR": Tone.BAD, "MINOR": Tone.ATTENTION, "PATCH": Tone.NONE}
+CLASS_TONES = {"MAJOR": Tone.BAD, "MINOR": Tone.ATTENTION, "PATCH": Tone.NONE, "UNKNOWN": Tone.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,32 +261,20 @@ def _version_change(was: Output | None, now: Output | None) -> tuple[Cell, ...]:
         return (word, *digests, number(rows), Cell(""))
     if old.digest == new.digest and old.schema_digest == new.schema_digest:
         return ()
-    rule = change_class(old.fields, new.fields).upper()
+    change = schema_change(old, new)
+    rule = change.change_class.upper()
     rows = " \N{RIGHTWARDS ARROW} ".join(format_value(item.rows, "count") for item in (old, new))
     return (
         Cell(rule, CLASS_TONES[rule]),
         _digest(old.digest),
         _digest(new.digest),
         number(rows if old.rows != new.rows else format_value(new.rows, "count")),
-        Cell("; ".join(_fields(old.fields, new.fields)) or (SAME_RECORDS if is_rewrite(old, new) else "the same")),
+        Cell("; ".join(change) or change.unknown or (SAME_RECORDS if is_rewrite(old, new) else "the same")),
     )
 
 
 def _digest(digest: str | None) -> Cell:
     return Cell("none", Tone.UNKNOWN) if digest is None else code(digest[:SHORT])
-
-
-def _fields(old: Iterable[FieldType], new: Iterable[FieldType]) -> Iterator[str]:
-    """What differs between two schemas, field by field."""
-    before, after = {item.path: item for item in old}, {item.path: item for item in new}
-    yield from (f"{path} is gone" for path in before if path not in after)
-    yield from (f"{path} was added" for path in after if path not in before)
-    for path, was in before.items():
-        now = after.get(path, was)
-        if was.type != now.type:
-            yield f"{path} was {was.type}, is {now.type}"
-        if was.required != now.required:
-            yield f"{path} is {'now' if now.required else 'no longer'} in every row"
 
 
 def _readers(facts: ComparisonFacts, links: Links) -> Section:

@@ -9,7 +9,9 @@ from flywheel_mlflow.assembly.documents import EdgeLine, Entry, Output, Version
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, Impact, impact
 from flywheel_mlflow.evidence.runs import FieldType
-from flywheel_mlflow.promises.contract import Contract, InterfaceIn, InterfaceOut, field_types
+from flywheel_mlflow.evidence.schema_paths import is_in_list, need_path
+from flywheel_mlflow.promises.contract import Contract, InterfaceIn, InterfaceOut
+from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile, Signal
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Image, Pair, Section, Table, code, number
@@ -194,19 +196,20 @@ def _schema(facts: InterfaceFacts) -> Section:
     needs: dict[str, list[str]] = {}
     for reader, wanted in _wanted(facts.name, facts.contracts).items():
         for path in field_types(wanted.fields):
-            needs.setdefault(path, []).append(reader)
-    promised = set(field_types(facts.promise.fields)) if facts.promise else set()
+            needs.setdefault(need_path(path), []).append(reader)
+    promised = set(map(need_path, field_types(facts.promise.fields))) if facts.promise else set()
     rows = [
         (
             Cell(item.path),
             Cell(item.type),
-            _presence(item, asked=item.path in promised or item.path in needs),
-            Cell("promised" if item.path in promised else ""),
-            Cell(", ".join(needs.get(item.path, ()))),
+            _presence(item, asked=path in promised or path in needs),
+            Cell("promised" if path in promised else ""),
+            Cell(", ".join(needs.get(path, ()))),
         )
         for item in fields[:MOST_FIELDS]
+        for path in [need_path(item.path)]
     ]
-    known = {item.path for item in fields}
+    known = {need_path(item.path) for item in fields}
     lost = [(path, readers) for path, readers in needs.items() if path not in known]
     rows += [
         (
@@ -227,9 +230,10 @@ def _schema(facts: InterfaceFacts) -> Section:
 
 def _presence(item: FieldType, *, asked: bool) -> Cell:
     """Whether every row has a field; only where somebody asked for it does it matter that some have not."""
+    whole = "element" if is_in_list(item.path) else "row"
     if item.required:
-        return Cell("in every row")
-    return Cell("in some rows", Tone.ATTENTION if asked else Tone.NONE)
+        return Cell(f"in every {whole}")
+    return Cell(f"in some {whole}s", Tone.ATTENTION if asked else Tone.NONE)
 
 
 def _consumers(facts: InterfaceFacts) -> Section:
