@@ -16,6 +16,8 @@ from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.provenance import Direction, own_direction
+from flywheel_mlflow.evidence.runs import FieldType
+from flywheel_mlflow.evidence.schemas import Schema
 from flywheel_mlflow.feedback.absorption import NOTHING_ABSORBED
 from flywheel_mlflow.promises.contract import Strict
 
@@ -250,6 +252,23 @@ def _measured(bundle: Bundle) -> dict[str, Measured]:
             unit=str(metric.get("unit") or ""),
         )
     return found
+
+
+def bundled_schema(bundle: Bundle, interface: str) -> Schema:
+    """The schema of an interface as the release's registry recorded it.
+
+    Raises:
+        InputError: the registry is not one that this product wrote.
+    """
+    try:
+        registry = parse_json(bundle.files[REGISTRY], name=REGISTRY)
+        (version,) = (
+            item["version"] for entry in registry for item in entry["interfaces_out"] if item["name"] == interface
+        )
+        fields = (FieldType(str(item["path"]), str(item["type"]), bool(item["required"])) for item in version["fields"])
+        return Schema(tuple(fields), int(version.get("schema_format", 1)))
+    except (DocumentError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _foreign(REGISTRY) from error
 
 
 def _direction(name: str, stated: Mapping[str, Any]) -> Direction | None:

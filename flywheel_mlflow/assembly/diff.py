@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly.bundle import BLUEPRINT, MANIFEST, Bundle, measured
+from flywheel_mlflow.assembly.bundle import BLUEPRINT, MANIFEST, Bundle, bundled_schema, measured
 from flywheel_mlflow.base.documents import parse_json, value_at
 from flywheel_mlflow.decisions.pins import Pin
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.drift.wording import compared_order, kpi_differs, number_word, same_number, word_of, word_order
 from flywheel_mlflow.evidence.provenance import Direction
 from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.evidence.schemas import schema_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,11 @@ class NumberChange:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceChange:
-    """An interface that differs: ``word`` is new, gone, other data or other schema."""
+    """An interface that differs.
+
+    ``word`` is new, gone, other data, other schema, or schema unknown: other data, of which an earlier version recorded
+    one side's schema.
+    """
 
     name: str
     word: str
@@ -149,9 +154,17 @@ def _interfaces(before: Bundle, after: Bundle) -> list[InterfaceChange]:
             word = "new" if was is None else "gone"
             found.append(InterfaceChange(name, word, _short(was) or told, _short(now) or told))
         elif was.digest != now.digest:
-            word = "other data" if was.schema_digest == now.schema_digest else "other schema"
+            word = "other data" if was.schema_digest == now.schema_digest else _schema_word(name, before, after)
             found.append(InterfaceChange(name, word, _short(was), _short(now)))
     return found
+
+
+def _schema_word(name: str, before: Bundle, after: Bundle) -> str:
+    """What differs where the digests of two schemas do: those of two formats do always."""
+    change = schema_change(bundled_schema(before, name), bundled_schema(after, name))
+    if list(change):
+        return "other schema"
+    return "schema unknown" if change.unknown else "other data"
 
 
 def _short(pin: Pin | None) -> str:

@@ -25,6 +25,7 @@ DRIFT_COUNTS = (
     ("flywheel.inconclusive_kpi_count", "inconclusive_kpis", "KPIs that few samples or a noisy history leave open"),
     ("flywheel.drifted_signal_count", "drifted_signals", "quality signals that changed or vanished, not as intended"),
     ("flywheel.drifted_filter_count", "drifted_filters", "filters that changed or vanished, not as intended"),
+    ("flywheel.changed_schema_count", "changed_schemas", "schemas with fields gone or retyped, not as intended"),
     ("flywheel.drift_error_count", "errors", "what could not be compared"),
 )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.cli.console import open_console, print_json, say
 from flywheel_mlflow.drift.report import FIRST, DriftReport
+from flywheel_mlflow.drift.schemas import reasons_not_compared
 
 if TYPE_CHECKING:
     from flywheel_mlflow.operations.assembly.drifting import DriftFound, Followed
@@ -32,6 +33,8 @@ def compared(found: DriftFound, *, as_json: bool) -> None:
             say(console, f"and {len(report.findings) - len(shown)} more {where}")
     if report.untested_signals:
         say(console, f"not tested for want of rows or profiles: {report.untested_signals} distributions")
+    for reason in reasons_not_compared(report.schemas):
+        say(console, f"schema not compared: {reason}")
     if found.unrendered:
         say(open_console(stderr=True), f"warning: no HTML page: {found.unrendered}")
     if found.artifacts:
@@ -46,6 +49,9 @@ def after_assembly(followed: Followed | None) -> None:
         say(console, f"warning: no drift report: {followed.failure.what}")
     elif found is not None:
         say(console, f"drift against iteration {found.report.reference.iteration}: {_line(found.report)}")
+        for item in found.report.schemas:
+            if item.stops:
+                say(console, f"schema of {item.interface} changed: {item.text}")
         if found.unrendered:
             say(console, f"warning: no HTML page: {found.unrendered}")
 

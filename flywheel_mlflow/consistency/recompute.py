@@ -196,7 +196,7 @@ def _spent(entries: list[Entry], view: AssemblyView) -> dict[str, Number]:
 
 def _compared(view: AssemblyView) -> dict[str, Number]:
     """Counts of the comparison with the iteration before, from its document; unknown where there is none."""
-    names = ("regressed_kpi", "inconclusive_kpi", "drifted_signal", "drifted_filter", "drift_error")
+    names = ("regressed_kpi", "inconclusive_kpi", "drifted_signal", "drifted_filter", "changed_schema", "drift_error")
     if DRIFT not in view.files:
         return dict.fromkeys([*(f"{name}_count" for name in names), "regression_localisation_rate"])
     report = drift_report_from_json(view.text(DRIFT), name=DRIFT)
@@ -207,6 +207,7 @@ def _compared(view: AssemblyView) -> dict[str, Number]:
         sum(item.verdict.value == "inconclusive" and not item.suite for item in report.kpis),
         sum(item.verdict.value in bad and not item.task for item in report.distributions),
         sum(item.verdict.value in bad and not item.task for item in report.filters),
+        sum(item.change == "major" and not item.task for item in report.schemas),
         sum(item.kind.value == "error" for item in report.findings),
     )
     found: dict[str, Number] = {f"{name}_count": count for name, count in zip(names, counts, strict=True)}

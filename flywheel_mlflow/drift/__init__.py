@@ -37,6 +37,7 @@ from flywheel_mlflow.drift.kpis import compare_kpis
 from flywheel_mlflow.drift.losses import KpiCase
 from flywheel_mlflow.drift.paired import Paired, compare_pairs, mcnemar
 from flywheel_mlflow.drift.report import DriftReport, Reference, drift_report_from_json, error_finding, with_identity
+from flywheel_mlflow.drift.schemas import SchemaFound, compare_schemas, reasons_not_compared
 from flywheel_mlflow.drift.sides import (
     LoggedData,
     ProjectSide,
@@ -70,6 +71,7 @@ __all__ = [
     "ProjectSide",
     "Rate",
     "Reference",
+    "SchemaFound",
     "Side",
     "SignalFound",
     "SuiteCase",
@@ -87,6 +89,7 @@ __all__ = [
     "compare_data",
     "compare_kpis",
     "compare_pairs",
+    "compare_schemas",
     "compare_signals",
     "compare_values",
     "covers",
@@ -99,6 +102,7 @@ __all__ = [
     "newcombe_difference",
     "project_side",
     "quiet_differences",
+    "reasons_not_compared",
     "samples_needed",
     "sides_of_evidence",
     "sparkline",

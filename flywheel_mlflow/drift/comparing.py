@@ -12,6 +12,7 @@ from flywheel_mlflow.drift.kpis import compare_kpis
 from flywheel_mlflow.drift.losses import KpiCase
 from flywheel_mlflow.drift.promises import lost_fields
 from flywheel_mlflow.drift.report import DriftReport, Reference, error_finding, findings_of, verdict_of
+from flywheel_mlflow.drift.schemas import compare_schemas
 from flywheel_mlflow.drift.sides import Side
 from flywheel_mlflow.drift.signals import compare_data
 from flywheel_mlflow.drift.suites import suites_of
@@ -56,7 +57,13 @@ def compare(
         error_finding(name, fault, f"flywheel collect --iteration {current.iteration}")
         for name, fault in data.faults.items()
     ]
-    compared = with_outcomes([_with_cause(item, differing) for item in kpis], data.signals, data.filters, differing)
+    compared = with_outcomes(
+        [_with_cause(item, differing) for item in kpis],
+        data.signals,
+        data.filters,
+        differing,
+        compare_schemas(upstream, current, reference),
+    )
     findings = findings_of(
         compared.kpis,
         compared.signals,
@@ -64,6 +71,7 @@ def compare(
         [*lost_fields(upstream, current, reference), *found_errors],
         iteration=current.iteration,
         reference=reference.iteration,
+        schemas=compared.schemas,
     )
     return DriftReport(
         flywheel=flywheel,
@@ -76,6 +84,7 @@ def compare(
         kpis=compared.kpis,
         distributions=compared.signals,
         filters=compared.filters,
+        schemas=compared.schemas,
         trend=tuple(_trends(upstream, current, earlier, settings)),
         settings=settings,
         full=full,

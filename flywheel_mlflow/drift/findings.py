@@ -62,6 +62,7 @@ class Kind(StrEnum):
     KPI = "kpi"
     DISTRIBUTION = "distribution"
     FILTER = "filter"
+    SCHEMA = "schema"  # fields gone, retyped or no longer everywhere
     PROMISE = "promise"  # a field that a consumer needs
     ERROR = "error"
 

@@ -16,9 +16,10 @@ from flywheel_mlflow.drift.findings import (
     KpiVerdict,
     SignalFound,
 )
+from flywheel_mlflow.drift.schemas import SchemaFound
 from flywheel_mlflow.drift.sides import Side
 
-Compared = TypeVar("Compared", KpiFound, SignalFound, FilterFound)
+Compared = TypeVar("Compared", KpiFound, SignalFound, FilterFound, SchemaFound)
 
 # Two tables: as texts, "vanished" of a KPI equals "vanished" of data.
 _KPI_OUTCOMES = {
@@ -37,8 +38,8 @@ class TaskEffect:
     """What a task is meant to do: its project, the KPI that shows whether it helped, and what else it moves.
 
     ``kpi`` is a full name (``p05.hit_rate``). ``moves`` name KPIs, signals (``corpus/quality_signals.length``), filters
-    (``corpus/filter dedup``), or interfaces and projects for all of theirs. ``withdrawn`` says that people took it
-    back.
+    (``corpus/filter dedup``), schemas (``corpus/schema change``), or interfaces and projects for all of theirs.
+    ``withdrawn`` says that people took it back.
     """
 
     task: str
@@ -89,10 +90,15 @@ class Outcomes:
     kpis: tuple[KpiFound, ...]
     signals: tuple[SignalFound, ...]
     filters: tuple[FilterFound, ...]
+    schemas: tuple[SchemaFound, ...] = ()
 
 
 def with_outcomes(
-    kpis: Sequence[KpiFound], signals: Sequence[SignalFound], filters: Sequence[FilterFound], tasks: TaskChanges
+    kpis: Sequence[KpiFound],
+    signals: Sequence[SignalFound],
+    filters: Sequence[FilterFound],
+    tasks: TaskChanges,
+    schemas: Sequence[SchemaFound] = (),
 ) -> Outcomes:
     """Say of every difference whether it is better, worse, as a task intended, or changed.
 
@@ -105,6 +111,7 @@ def with_outcomes(
         tuple(with_outcome(item, confirmed) for item in kpis),
         tuple(with_outcome(item, confirmed) for item in signals),
         tuple(with_outcome(item, confirmed) for item in filters),
+        tuple(with_outcome(item, confirmed) for item in schemas),
     )
 
 
@@ -127,7 +134,7 @@ def with_outcome(item: Compared, confirmed: Iterable[TaskEffect] = ()) -> Compar
     return replace(item, outcome=outcome, task="")
 
 
-def _outcome(item: KpiFound | SignalFound | FilterFound) -> ChangeOutcome | None:
+def _outcome(item: KpiFound | SignalFound | FilterFound | SchemaFound) -> ChangeOutcome | None:
     """What the difference means where no task speaks of it."""
     return _KPI_OUTCOMES.get(item.verdict) if isinstance(item, KpiFound) else _DATA_OUTCOMES.get(item.verdict)
 

@@ -24,7 +24,8 @@ from flywheel_mlflow.drift.findings import (
     Trend,
     Verdict,
 )
-from flywheel_mlflow.drift.intentions import NO_TASK_CHANGES, TaskChanges, with_outcomes
+from flywheel_mlflow.drift.intentions import NO_TASK_CHANGES, Outcomes, TaskChanges, with_outcomes
+from flywheel_mlflow.drift.schemas import SchemaFound, schema_finding, verdict_of_change
 from flywheel_mlflow.promises.thresholds import DriftSettings
 
 #: Findings a reader meets before anything else.
@@ -72,6 +73,7 @@ class DriftReport:
     settings: DriftSettings
     full: bool = False
     tasks: TaskChanges = NO_TASK_CHANGES
+    schemas: tuple[SchemaFound, ...] = ()
     format_version: Literal[2] = 2
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -86,11 +88,12 @@ class DriftReport:
         return document_json(self)
 
     def count(self, kind: Kind, *verdicts: str) -> int:
-        """How many KPIs, distributions or filters have one of these verdicts."""
-        groups: Mapping[Kind, Iterable[KpiFound | SignalFound | FilterFound]] = {
+        """How many KPIs, distributions, filters or schemas have one of these verdicts."""
+        groups: Mapping[Kind, Iterable[KpiFound | SignalFound | FilterFound | SchemaFound]] = {
             Kind.KPI: self.kpis,
             Kind.DISTRIBUTION: self.distributions,
             Kind.FILTER: self.filters,
+            Kind.SCHEMA: self.schemas,
         }
         return sum(item.verdict.value in verdicts for item in groups[kind])
 
@@ -123,6 +126,11 @@ class DriftReport:
     def drifted_filters(self) -> int:
         """Filters whose drop rate changed, or that vanished."""
         return sum(item.stops for item in self.filters)
+
+    @property
+    def changed_schemas(self) -> int:
+        """Schemas in which fields are gone, of another type, or no longer everywhere."""
+        return sum(item.stops for item in self.schemas)
 
     @property
     def intended(self) -> tuple[Finding, ...]:
@@ -173,6 +181,7 @@ class DriftReport:
             _counted(self.regressed_kpis - vanished, "KPI", "worse"),
             _counted(vanished, "KPI", "vanished"),
             _counted(self.lost_fields, "consumer", "without fields it needs"),
+            _counted(self.changed_schemas, "schema", "changed"),
             _counted(self.drifted_signals, "signal", f"changed{self._in_fields}"),
             _counted(self.drifted_filters, "filter", "changed"),
             f"{len(self.intended)} as intended" if self.intended else "",
@@ -182,7 +191,8 @@ class DriftReport:
             _counted(self.inconclusive_kpis, "KPI", "cannot be told"),
         ]
         compared = (
-            f"{len(self.kpis)} KPIs, {len(self.distributions)} distributions, {len(self.filters)} filters compared"
+            f"{len(self.kpis)} KPIs, {len(self.distributions)} distributions, {len(self.filters)} filters, "
+            f"{len(self.schemas) - self.count(Kind.SCHEMA, DataVerdict.NOT_TESTED)} schemas compared"
         )
         return ", ".join(part for part in parts if part) + ("; " if any(parts) else "") + compared
 
@@ -235,6 +245,7 @@ def findings_of(
     *,
     iteration: int,
     reference: int,
+    schemas: Iterable[SchemaFound] = (),
 ) -> tuple[Finding, ...]:
     """All that a reviewer must know, worst first.
 
@@ -263,6 +274,7 @@ def findings_of(
         if step.verdict in _BAD_DATA:
             command = f"flywheel drift {against} --full"
             ranked.append((_STOPS, step.severity, _data_finding(Kind.FILTER, step, step.value, command)))
+    ranked += [(_STOPS, item.severity, schema_finding(item, iteration)) for item in schemas if item.change == "major"]
     ranked = [
         (_INTENDED if finding.outcome is ChangeOutcome.INTENDED else rank, size, finding)
         for rank, size, finding in ranked
@@ -359,8 +371,9 @@ def drift_report_from_json(text: str, *, name: str = "drift.json") -> DriftRepor
     if isinstance(document, dict) and document.get("format_version") == 1:
         raise _refused(name, "format_version", "an earlier version wrote it, by other rules")
     report = read_json(_REPORT, text, name=name, hint=_AGAIN)
-    outcomes = with_outcomes(report.kpis, report.distributions, report.filters, report.tasks)
-    if (outcomes.kpis, outcomes.signals, outcomes.filters) != (report.kpis, report.distributions, report.filters):
+    outcomes = with_outcomes(report.kpis, report.distributions, report.filters, report.tasks, report.schemas)
+    compared = Outcomes(report.kpis, report.distributions, report.filters, report.schemas)
+    if outcomes != compared or any(item.verdict is not verdict_of_change(item.change) for item in report.schemas):
         raise _refused(name, "kpis", "an outcome does not follow from the verdicts and the tasks")
     errors = [item for item in report.findings if item.kind is Kind.ERROR]
     lost = [item for item in report.findings if item.kind is Kind.PROMISE]
@@ -371,6 +384,7 @@ def drift_report_from_json(text: str, *, name: str = "drift.json") -> DriftRepor
         [*lost, *errors],
         iteration=report.iteration,
         reference=report.reference.iteration,
+        schemas=report.schemas,
     )
     if any(not item.decides or item.verdict is not Verdict.INCONCLUSIVE for item in errors):
         raise _refused(name, "findings", "an error that decides nothing")

@@ -7,7 +7,16 @@ from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 
-from flywheel_mlflow.drift import DataVerdict, FilterFound, Finding, KpiFound, KpiVerdict, SignalFound, Verdict
+from flywheel_mlflow.drift import (
+    DataVerdict,
+    FilterFound,
+    Finding,
+    KpiFound,
+    KpiVerdict,
+    SchemaFound,
+    SignalFound,
+    Verdict,
+)
 from flywheel_mlflow.evidence.provenance import Direction
 
 #: A share of the larger value below which a difference is the rounding of floating point numbers.
@@ -77,7 +86,7 @@ VERDICT_TONES = {
     Verdict.INCONCLUSIVE.value: Tone.UNKNOWN,
 }
 
-Compared = KpiFound | SignalFound | FilterFound
+Compared = KpiFound | SignalFound | FilterFound | SchemaFound
 
 
 def word_of(item: Compared | Finding) -> str:

@@ -49,6 +49,7 @@ DIRECTIONS: Mapping[str, Direction | None] = {
         for name in (
             "bottleneck_count",
             "carried_count",
+            "changed_schema_count",
             "drift_error_count",
             "drifted_filter_count",
             "drifted_signal_count",

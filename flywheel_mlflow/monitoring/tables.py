@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flywheel_mlflow.drift import DriftReport, FilterFound, KpiFound, SignalFound, Trend
+from flywheel_mlflow.drift import DriftReport, FilterFound, KpiFound, SchemaFound, SignalFound, Trend
 from flywheel_mlflow.drift.wording import Tone, compared_order, tone_of, word_of, word_order
 
 #: Evidently's words for what its tests found.
@@ -62,7 +62,7 @@ class Table:
 
 def tables_of(report: DriftReport) -> list[Table]:
     """The tables of a report; an empty one is left out, Evidently cannot draw it."""
-    tables = [_kpis(report), _signals(report), _filters(report)]
+    tables = [_kpis(report), _schemas(report), _signals(report), _filters(report)]
     return [table for table in tables if table.rows]
 
 
@@ -98,6 +98,32 @@ def _kpis(report: DriftReport) -> Table:
         Column("n", "n"),
     )
     return Table("KPIs", _counts(report.kpis), columns, tuple(rows))
+
+
+def _schemas(report: DriftReport) -> Table:
+    rows = [
+        Row(
+            label=f"schema {item.interface}",
+            value=float(item.count),
+            status=_STATUS[tone_of(item)],
+            title=f"{item.subject}: {word_of(item)}",
+            text=item.text,
+            cells={
+                "verdict": word_of(item),
+                "name": item.interface,
+                "change": item.change,
+                "what": item.text,
+            },
+        )
+        for item in sorted(report.schemas, key=compared_order)
+    ]
+    columns = (
+        Column("Verdict", "verdict"),
+        Column("Interface", "name"),
+        Column("Change", "change"),
+        Column("What", "what"),
+    )
+    return Table("Schemas", _counts(report.schemas), columns, tuple(rows))
 
 
 def _signals(report: DriftReport) -> Table:
@@ -162,7 +188,7 @@ def _filters(report: DriftReport) -> Table:
     return Table("Filters", _counts(report.filters), columns, tuple(rows))
 
 
-def _counts(items: Iterable[KpiFound | SignalFound | FilterFound]) -> tuple[tuple[str, int], ...]:
+def _counts(items: Iterable[KpiFound | SignalFound | FilterFound | SchemaFound]) -> tuple[tuple[str, int], ...]:
     counted = Counter(word_of(item) for item in items)
     return tuple((word, counted[word]) for word in sorted(counted, key=word_order))
 

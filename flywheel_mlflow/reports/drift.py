@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.drift import DriftReport, Trend
 from flywheel_mlflow.drift.report import FIRST
+from flywheel_mlflow.drift.schemas import reasons_not_compared
 from flywheel_mlflow.reports.rendering import render_markdown
 
 #: Trends shown: those that lost most in one step.
@@ -66,10 +67,13 @@ def render_drift(report: DriftReport) -> str:
 
 
 def _untested(report: DriftReport) -> str:
-    if not report.untested_signals:
-        return ""
-    noun = "distribution was" if report.untested_signals == 1 else "distributions were"
-    return f"{report.untested_signals} {noun} not tested: too few rows, or nothing logged to compare."
+    parts = []
+    if report.untested_signals:
+        noun = "distribution was" if report.untested_signals == 1 else "distributions were"
+        parts.append(f"{report.untested_signals} {noun} not tested: too few rows, or nothing logged to compare.")
+    if reasons := list(reasons_not_compared(report.schemas)):
+        parts.append(f"Schemas not compared: {'; '.join(reasons)}.")
+    return " ".join(parts)
 
 
 def _fallen(report: DriftReport) -> list[Trend]:

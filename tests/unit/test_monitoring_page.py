@@ -57,7 +57,7 @@ def test_the_first_screen_of_a_pass_says_so() -> None:
 def test_every_comparison_has_a_row(report: DriftReport) -> None:
     """Nothing is left out of the tables, worst first, and labels never look like numbers."""
     tables = {table.title: table for table in tables_of(report)}
-    assert set(tables) == {"KPIs", "Distributions"}
+    assert set(tables) == {"KPIs", "Schemas", "Distributions"}
     assert len(tables["Distributions"].rows) == len(report.distributions)
     assert [row.status for row in tables["Distributions"].rows] == ["FAIL", "FAIL"]
     assert all(not row.label.isdecimal() for table in tables.values() for row in table.rows)
@@ -66,7 +66,7 @@ def test_every_comparison_has_a_row(report: DriftReport) -> None:
 def test_trends_are_scaled_to_the_cell() -> None:
     """The cell draws 0 to 25 by 0 to 1: all points of a trend lie there, whatever their iterations and values."""
     history = {turn: {"p01.hit_rate": 1000.0 + turn} for turn in range(1, 40)}
-    (table,) = tables_of(compared(side(40, kpis={"hit_rate": 5.0}), side(39), history=history))
+    table, _ = tables_of(compared(side(40, kpis={"hit_rate": 5.0}), side(39), history=history))
     line = table.rows[0].cells["trend"]
     assert len(line["x"]) == 10
     assert all(0 <= x <= 25 for x in line["x"])

@@ -11,14 +11,15 @@ from drift_cases import quiet_turns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from releases_ledger import LedgerBuilder
-from reports_flywheel import contracts, evidence_of, flywheel, healthy_assembly, small_assembly
+from reports_flywheel import contracts, evidence_of, flywheel, healthy_assembly, small_assembly, version
 
 from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.assembly.assembly import Assembly
 from flywheel_mlflow.assembly.bundle import METRICS, Bundle, make_bundle
 from flywheel_mlflow.assembly.diff import NumberChange, ReleaseDiff, diff_bundles
+from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.drift.differences import Pair, kpi_findings, recorded_findings
-from flywheel_mlflow.evidence.runs import Check, KpiValue, Outcome
+from flywheel_mlflow.evidence.runs import Check, FieldType, KpiValue, Outcome
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.dashboard_blocks import Section
@@ -174,3 +175,28 @@ def test_bundles_of_older_releases_are_read() -> None:
     assert found.numbers == diffed(bundle_of(small_assembly()), bundle_of(healthy_assembly())).numbers
     back = diffed(old, old)
     assert back.empty
+
+
+def test_schemas_of_two_formats_differ_by_what_they_say() -> None:
+    """An older format gives other digests; the schema is another one only if a field of both differs."""
+    contract = WHEEL.contracts["p01"]
+    (promise, *_) = contract.interfaces_out
+    listed = (FieldType("content", "list", True), FieldType("id", "string", True))
+    inside = FieldType("content[]", "string", True)
+
+    def bundle(digest: str, fields: tuple[FieldType, ...], schema_format: int) -> Bundle:
+        made = replace(
+            version(promise.name, digest),
+            schema_digest=digest_of(fields)[:32],
+            fields=fields,
+            schema_format=schema_format,
+        )
+        evidence = evidence_of(contract, READY, interfaces_out={promise.name: made})
+        return bundle_of(small_assembly(changed={"p01": evidence}))
+
+    old = bundle("a", listed, 1)
+    words = [
+        diff_bundles(old, bundle("b", fields, 2)).interfaces[0].word
+        for fields in ((listed[0], inside, listed[1]), (listed[0], inside), listed)
+    ]
+    assert words == ["schema unknown", "other schema", "other data"]

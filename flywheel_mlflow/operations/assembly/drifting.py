@@ -251,6 +251,7 @@ def _metrics(report: DriftReport) -> Mapping[str, float]:
         "drift.drifted_signals": float(report.drifted_signals),
         "drift.untested_signals": float(report.untested_signals),
         "drift.drifted_filters": float(report.drifted_filters),
+        "drift.changed_schemas": float(report.changed_schemas),
         "drift.lost_fields": float(report.lost_fields),
         "drift.errors": float(report.errors),
         "drift.against_iteration": float(report.reference.iteration),

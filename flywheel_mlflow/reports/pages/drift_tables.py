@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flywheel_mlflow.drift import DataVerdict, DriftReport, FilterFound, Finding, KpiFound, SignalFound, Trend
+from flywheel_mlflow.drift import (
+    DataVerdict,
+    DriftReport,
+    FilterFound,
+    Finding,
+    KpiFound,
+    SchemaFound,
+    SignalFound,
+    Trend,
+)
 from flywheel_mlflow.drift.findings import Kind
 from flywheel_mlflow.drift.wording import Tone, compared_order, tone_of, word_of
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, number
@@ -29,6 +38,7 @@ def found_tables(report: DriftReport, addresses: Addresses) -> Iterator[Section]
     """Everything that was compared, by kind."""
     yield _untested(report)
     yield _kpis(report, addresses)
+    yield _schemas(report, addresses)
     yield _distributions(report, addresses)
     yield _filters(report, addresses)
     yield _trends(report)
@@ -102,6 +112,25 @@ def _kpi(item: KpiFound, report: DriftReport, addresses: Addresses) -> tuple[Cel
 
 def _how(item: KpiFound) -> str:
     return item.method if item.p is None else f"{item.method}; p {item.p:.2g}"
+
+
+def _schemas(report: DriftReport, addresses: Addresses) -> Section:
+    """Every promised interface; one that could not be compared says why."""
+    ranked = sorted(report.schemas, key=compared_order)
+    rows = tuple(_schema(item, report, addresses) for item in ranked[:MOST_ROWS])
+    columns = ("interface", "verdict", "change", "what")
+    table = Table(_cut("Schemas", len(report.schemas)), columns, rows, "no project promises an interface.")
+    return Section("schemas", "Schemas", tables=(table,))
+
+
+def _schema(item: SchemaFound, report: DriftReport, addresses: Addresses) -> tuple[Cell, ...]:
+    more = f"; and {item.count - len(item.differences)} more" if item.count > len(item.differences) else ""
+    return (
+        Cell(item.interface, href=addresses.interface(item.interface, report.iteration)),
+        Cell(word_of(item), tone_of(item)),
+        Cell(item.change.upper()),
+        Cell("; ".join(item.differences) + more if item.differences else item.text),
+    )
 
 
 def _distributions(report: DriftReport, addresses: Addresses) -> Section:

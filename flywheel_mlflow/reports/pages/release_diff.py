@@ -116,7 +116,7 @@ def _difference(item: NumberChange) -> str:
 
 
 def _interfaces(found: tuple[InterfaceChange, ...], facts: ReleaseDiffFacts) -> Section:
-    tones = {"gone": Tone.BAD, "other schema": Tone.ATTENTION, "new": Tone.GOOD}
+    tones = {"gone": Tone.BAD, "other schema": Tone.ATTENTION, "schema unknown": Tone.UNKNOWN, "new": Tone.GOOD}
     columns = ("interface", "is", f"release {facts.first}", f"release {facts.second}")
     rows = tuple(
         (
