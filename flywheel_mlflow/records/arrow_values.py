@@ -16,6 +16,14 @@ from flywheel_mlflow.records.arrays import as_numpy, from_numpy, texts_array
 BIG_INTEGER = "big integer"
 
 _KINDS: dict[type, str] = {str: "string", bool: "boolean", float: "number", dict: "object", list: "list"}
+#: What tells every kind of list.
+LIST_TESTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 _DTYPES = {"boolean": np.bool_, "number": np.float64, "integer": np.int64}
 _INT64 = 2**63
 
@@ -103,8 +111,7 @@ def _simple(data_type: Any) -> Any:
         return pa.struct([pa.field(field.name, _simple(field.type) or pa.null()) for field in data_type])
     if is_a.is_map(data_type):
         return None
-    lists = (is_a.is_list, is_a.is_large_list, is_a.is_fixed_size_list, is_a.is_list_view, is_a.is_large_list_view)
-    if any(test(data_type) for test in lists):
+    if any(test(data_type) for test in LIST_TESTS):
         return pa.list_(pa.field(data_type.value_field.name, _simple(data_type.value_type) or pa.null()))
     return data_type
 

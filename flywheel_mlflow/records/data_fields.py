@@ -166,11 +166,16 @@ def _learn_parquet(files: tuple[DataFile, ...]) -> tuple[tuple[DataField, ...], 
 
 
 def _arrow_field(name: str, kind: pa.DataType) -> DataField:
+    import pyarrow as pa
     from pyarrow import types
 
+    from flywheel_mlflow.records.arrow_values import LIST_TESTS
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return _arrow_field(name, kind.storage_type)
     if types.is_dictionary(kind):
         return _arrow_field(name, kind.value_type)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    if any(test(kind) for test in LIST_TESTS):
         return _list_of(_arrow_field(name, kind.value_type))
     if types.is_struct(kind):
         return DataField(name, children=tuple(_arrow_field(item.name, item.type) for item in kind))
@@ -189,6 +194,7 @@ def _arrow_type(kind: pa.DataType) -> str | None:
         ("sc:Boolean", types.is_boolean),
         ("sc:Text", types.is_string),
         ("sc:Text", types.is_large_string),
+        ("sc:Text", types.is_string_view),
         ("sc:Text", types.is_null),
         ("sc:Float", types.is_decimal),
         ("sc:Date", types.is_date),

@@ -155,6 +155,8 @@ def arrow_table() -> pa.Table:
         .append_column("noon", pa.array([dt.time(12), dt.time(12, 30), None]))
         .append_column("kind", pa.array(["a", "b", None]).dictionary_encode())
         .append_column("long text", pa.array(["x", None, "y"], pa.large_string()))
+        .append_column("view", pa.array(["x", None, "y"], pa.string_view()))
+        .append_column("list view", pa.array([[1], None, []], pa.list_view(pa.int64())))
         .append_column("raw", pa.array([b"\xff", None, b"\x00"]))
         .append_column("took", pa.array([dt.timedelta(1), None, None]))
         .append_column("pairs", pa.array([[("a", 1)], None, []], pa.map_(pa.string(), pa.int64())))
