@@ -86,6 +86,26 @@ def test_a_comparison_is_kept_on_the_run(two_turns: Bench) -> None:
     assert check_iteration(two_turns.flywheel, two_turns.tracking, 2).checks  # other folders of the run do no harm
 
 
+def test_a_schema_change_inside_a_list_is_told(local_bench: Bench, tmp_path: Path) -> None:
+    """Recorded, assembled and read back, a field gone inside a list blocks; the numbers of the assembly say so too."""
+    for iteration, turn in ((1, {"role": "user", "text": "a"}), (2, {"speaker": "user", "text": "a"})):
+        rows = [row | {"content": {"messages": [turn, turn]}} for row in records(40)]
+        with local_bench.open("p04", iteration) as run:
+            run.log_document({"verification_pass_rate": 1.0, "synthesized_count": 40, "num_books": 2})
+            run.log_interface("teaching_corpus", write_records(tmp_path / f"data-{iteration}.jsonl", rows))
+        assemble_iteration(local_bench.flywheel, local_bench.tracking, iteration, sources=SOURCES)
+    report = drift_iteration(local_bench.flywheel, local_bench.tracking, 2, against=1).report
+    (finding,) = (item for item in report.findings if item.kind == "schema")
+    assert (finding.subject, finding.verdict) == ("teaching_corpus/schema change", Verdict.BLOCK)
+    assert "content.messages[].role is gone" in finding.text
+    assert "content.messages[].speaker was added" in finding.text
+    recorded = local_bench.tracking.assemblies.recorded(2)
+    assert recorded is not None
+    assert recorded.metrics["flywheel.changed_schema_count"] == 1
+    checks = check_iteration(local_bench.flywheel, local_bench.tracking, 2).checks
+    assert not [check.name for check in checks if check.outcome == "failed"]
+
+
 @pytest.fixture
 def five_turns(local_bench: Bench, tmp_path: Path) -> Bench:
     """Five assembled iterations of p04, in each fewer answers are right; 1 was assembled once more after 3."""
