@@ -45,10 +45,12 @@ class Schema:
 class SchemaChange:
     """What differs between two schemas, as pairs of the old and the new field.
 
-    ``unknown`` says why there may be more than is seen, empty when all could be compared.
+    ``gone`` were in every row, ``dropped`` in some: whoever reads these copes without them. ``unknown`` says why there
+    may be more than is seen, empty when all could be compared.
     """
 
     gone: tuple[FieldType, ...] = ()
+    dropped: tuple[FieldType, ...] = ()
     added: tuple[FieldType, ...] = ()
     retyped: tuple[tuple[FieldType, FieldType], ...] = ()
     narrowed: tuple[tuple[FieldType, FieldType], ...] = ()
@@ -60,13 +62,13 @@ class SchemaChange:
     def change_class(self) -> ChangeClass:
         """The class of the change, as in semantic versioning.
 
-        Removing a field, retyping it or making it optional is ``major``; adding a field, or making an
-        optional one required, is ``minor``; the same schema is ``patch``. Where nothing differs and not all could be
-        compared, it is ``unknown``.
+        Removing a field that was everywhere, retyping a field or making it optional is ``major``; adding a field,
+        making an optional one required or dropping it is ``minor``; the same schema is ``patch``. Where nothing differs
+        and not all could be compared, it is ``unknown``.
         """
         if self.gone or self.retyped or self.loosened:
             return "major"
-        if self.added or self.narrowed or self.tightened:
+        if self.added or self.dropped or self.narrowed or self.tightened:
             return "minor"
         return "unknown" if self.unknown else "patch"
 
@@ -75,6 +77,7 @@ class SchemaChange:
         yield from (f"{item.path} is gone" for item in self.gone)
         yield from (f"{old.path} was {old.type}, is {new.type}" for old, new in self.retyped)
         yield from (f"{item.path} is no longer in every {_whole(item.path)}" for item in self.loosened)
+        yield from (f"{item.path} was in some {_whole(item.path)}s, is in none" for item in self.dropped)
         yield from (f"{item.path} was added" for item in self.added)
         yield from (f"{old.path} was {old.type}, is {new.type}" for old, new in self.narrowed)
         yield from (f"{item.path} is now in every {_whole(item.path)}" for item in self.tightened)
@@ -88,22 +91,26 @@ def schema_change(previous: Described, current: Described) -> SchemaChange:
     """What differs between two schemas, as far as both formats can say.
 
     A field whose new type serves those who read the old one is no retyping: a ``mixed`` field that now holds one type,
-    a number that is now whole. What is inside a field that is gone, retyped or empty is not told on top.
+    a number that is now whole. A field that is now always null is as good as gone. What is inside a field that is gone,
+    retyped or empty is not told on top.
     """
     old_fields, new_fields, unknown = _comparable(previous, current)
     before, after = ({item.path: item for item in fields} for fields in (old_fields, new_fields))
     both = [(old, after[path]) for path, old in before.items() if path in after]
-    retyped = tuple((old, new) for old, new in both if not _still_serves(old, new))
+    typed = [(old, new) for old, new in both if old.type == "null" or new.type != "null"]
+    # Where a list is always empty nothing is known of its elements.
+    lost = [
+        *(old for path, old in before.items() if parts_of(path)[-1] is not None and not _is_known(path, after, before)),
+        *(old for old, new in both if new.type == "null" != old.type),
+    ]
     return SchemaChange(
-        # Where a list is always empty nothing is known of its elements.
-        gone=tuple(
-            old for path, old in before.items() if parts_of(path)[-1] is not None and not _is_known(path, after, before)
-        ),
+        gone=tuple(item for item in lost if item.required),
+        dropped=tuple(item for item in lost if not item.required),
         added=tuple(new for path, new in after.items() if not _is_known(path, before, after)),
-        retyped=retyped,
-        narrowed=tuple((old, new) for old, new in both if old.type != new.type and (old, new) not in retyped),
-        loosened=tuple(new for old, new in both if old.required and not new.required and new.type != "null"),
-        tightened=tuple(new for old, new in both if new.required and not old.required),
+        retyped=tuple((old, new) for old, new in typed if not _still_serves(old, new)),
+        narrowed=tuple((old, new) for old, new in typed if old.type != new.type and _still_serves(old, new)),
+        loosened=tuple(new for old, new in typed if old.required and not new.required),
+        tightened=tuple(new for old, new in typed if new.required and not old.required),
         unknown=unknown,
     )
 

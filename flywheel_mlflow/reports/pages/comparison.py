@@ -33,7 +33,10 @@ from flywheel_mlflow.reports.pages.iterations import compare_section
 from flywheel_mlflow.reports.pages.links import Links
 
 #: How interface versions are classed, for people.
-VERSION_RULE = "MAJOR: a field is gone, of another type, or no longer in every row. MINOR: one was added. PATCH: none."
+VERSION_RULE = (
+    "MAJOR: a field that every row had is gone or no longer in every row, or one has another type. "
+    "MINOR: one was added, or an optional one dropped. PATCH: none."
+)
 CLASS_TONES = {"MAJOR": Tone.BAD, "MINOR": Tone.ATTENTION, "PATCH": Tone.NONE, "UNKNOWN": Tone.UNKNOWN}
 
 
