@@ -15,7 +15,7 @@ from flywheel_mlflow.promises.fields import field_types
 def lost_fields(contracts: Sequence[Contract], current: Side, reference: Side) -> Iterator[Finding]:
     """One finding for each consumer whose producer dropped, retyped or no longer fills a field it needs.
 
-    What the reference lacked already is no change: the consumer is not consumable there either.
+    What the reference lacked already, or could not say, is no change: the consumer is not consumable there either.
     """
     makers = producers(contracts)
     for contract in contracts:
@@ -25,8 +25,8 @@ def lost_fields(contracts: Sequence[Contract], current: Side, reference: Side) -
             if now is None or before is None:
                 continue
             needed = field_types(wanted.fields)
-            lacked = missing_fields(needed, before)
-            lost = [item for item in missing_fields(needed, now, before) if item not in lacked]
+            lacked = {_path(item) for item in missing_fields(needed, before)}
+            lost = [item for item in missing_fields(needed, now, before) if _path(item) not in lacked]
             if lost:
                 yield Finding(
                     kind=Kind.PROMISE,
@@ -38,3 +38,8 @@ def lost_fields(contracts: Sequence[Contract], current: Side, reference: Side) -
                     next=f"flywheel impact {wanted.name} --iteration {current.iteration}",
                     outcome=ChangeOutcome.WORSE,
                 )
+
+
+def _path(lacking: str) -> str:
+    """The path of a need that is not met, without what is said about it."""
+    return lacking.partition(" ")[0]

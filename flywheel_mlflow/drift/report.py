@@ -190,9 +190,10 @@ class DriftReport:
             f"{self.unseen} changed and not looked into" if self.unseen else "",
             _counted(self.inconclusive_kpis, "KPI", "cannot be told"),
         ]
+        schemas = len(self.schemas) - self.count(Kind.SCHEMA, DataVerdict.NOT_TESTED)
         compared = (
             f"{len(self.kpis)} KPIs, {len(self.distributions)} distributions, {len(self.filters)} filters, "
-            f"{len(self.schemas) - self.count(Kind.SCHEMA, DataVerdict.NOT_TESTED)} schemas compared"
+            f"{schemas} schema{'' if schemas == 1 else 's'} compared"
         )
         return ", ".join(part for part in parts if part) + ("; " if any(parts) else "") + compared
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from drift_cases import SETTINGS, promise
@@ -67,6 +68,24 @@ def test_what_nobody_needs_may_change(now: list[FieldType]) -> None:
 def test_what_was_lacking_before_is_no_change() -> None:
     """A field that the reference lacked too is told by `collect`, and is no difference between the two."""
     assert report([ID], [ID]).lost_fields == 0
+
+
+def test_what_an_older_schema_could_not_say_is_no_loss() -> None:
+    """A need inside a list that the reference, recorded by an earlier version, knows nothing of was not met before."""
+    turns = (ID, TEXT, FieldType("turns", "list", True))
+    elements = (FieldType("turns[]", "object", True), FieldType("turns[].who", "string", True))
+    needs = [{"name": "corpus", "fields": ["content", "turns.role"]}]
+    contracts = {"p01": promise("corpus"), "p02": contract("p02", interfaces_in=needs, results={})}
+    now, before = side(2, (*turns, *elements)), side(1, turns)
+    now, before = (replace_format(one, one.iteration) for one in (now, before))
+    assert compare("test", contracts, now, before, settings=SETTINGS).lost_fields == 0
+
+
+def replace_format(one: Side, schema_format: int) -> Side:
+    """The same side, its schema recorded in a format."""
+    project = one.projects["p01"]
+    version = replace(project.versions["corpus"], schema_format=schema_format)
+    return replace(one, projects={"p01": replace(project, versions={"corpus": version})})
 
 
 def test_the_report_is_read_back_and_cannot_be_softened() -> None:

@@ -94,7 +94,7 @@ def test_what_breaks_nobody_decides_nothing(now: tuple[FieldType, ...], change: 
     found = report(now)
     assert (schema(found).change, word_of(schema(found)), found.changed_schemas) == (change, word, 0)
     assert not [item for item in found.findings if item.kind == "schema"]
-    assert "1 schemas compared" in found.headline
+    assert "1 schema compared" in found.headline
 
 
 def test_the_same_data_have_the_same_schema() -> None:
