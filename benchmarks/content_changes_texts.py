@@ -147,7 +147,8 @@ def _ordered_splits(records: list[Record], draw: Draw) -> list[Record]:  # noqa:
 
 
 TEXT_CHANGES = (
-    Change("language-30", "mix", "sft", "texts in other languages 10 -> 30 %, no field tells", some(0.22, _pair(FOREIGN))),
+    Change("language-30", "mix", "sft", "texts in other languages 10 -> 30 %, no field tells",
+           some(0.22, _pair(FOREIGN))),
     Change("language-16", "mix", "sft", "texts in other languages 10 -> 16 %", some(0.07, _pair(FOREIGN))),
     Change("code-25", "mix", "sft", "code 10 -> 25 % of the answers, no field tells", some(0.17, _pair(CODE))),
     Change("source-gone", "mix", "sft", "the source with a third of the rows is gone", _source_gone),
@@ -195,7 +196,8 @@ TEXT_CHANGES = (
     Change("nfd", "texts", "sft", "Unicode NFC -> NFD",
            every(at(ANSWER, lambda text, _draw: unicodedata.normalize("NFD", text)))),
     Change("quotes", "texts", "sft", "straight quotes became typographic ones", every(at(ANSWER, _quotes))),
-    Change("jargon-10", "texts", "sft", "a new product is named in 10 % of the answers", some(0.1, at(ANSWER, _jargon))),
+    Change("jargon-10", "texts", "sft", "a new product is named in 10 % of the answers",
+           some(0.1, at(ANSWER, _jargon))),
     Change("jargon-3", "texts", "sft", "the same in 3 %", some(0.03, at(ANSWER, _jargon))),
     Change("empty-3", "texts", "sft", "3 % of the answers are empty", some(0.03, to(ANSWER, ""))),
     Change("duplicates-10", "rows", "sft", "10 % of the rows repeat other rows' texts", copied(0.10, "content")),

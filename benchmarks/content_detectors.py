@@ -84,8 +84,16 @@ def product_by_store(old: Files, new: Files, schemas: Schemas) -> tuple[bool, li
         flywheel = {
             "name": "content-drift",
             "title": "Content drift",
-            "layers": [{"id": "layer", "title": "Layer"}],
-            "stages": [{"id": "stage", "title": "Stage"}],
+            "teams": [{"id": "team", "title": "Team", "responsibilities": ["data"]}],
+            "layers": [{"id": "layer", "title": "Layer", "responsibilities": ["data"]}],
+            "stages": [
+                {
+                    "id": "stage",
+                    "title": "Stage",
+                    "goal": "Compare.",
+                    "milestone": {"id": "compared", "title": "Compared", "owner": "team"},
+                }
+            ],
         }
         (root / "flywheel.yaml").write_text(yaml.safe_dump(flywheel), encoding="utf-8")
         (home / "project.yaml").write_text(yaml.safe_dump(document | {"interfaces_out": interfaces}), encoding="utf-8")
@@ -97,7 +105,7 @@ def product_by_store(old: Files, new: Files, schemas: Schemas) -> tuple[bool, li
                 for name, path in files.items():
                     run.log_interface(name, path)
             wheel.assemble(iteration)
-        return _seen(wheel.drift(2, against=1).report)
+        return _seen(wheel.drift(2, against=1))
 
 
 def _flat(value: Any, path: str, row: dict[str, Any]) -> None:

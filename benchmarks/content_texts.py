@@ -17,6 +17,7 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 #: Where Debian and its relatives keep descriptions, documents and translated messages.
 DPKG_STATUS = Path("/var/lib/dpkg/status")
@@ -27,6 +28,7 @@ LANGUAGES = ("de", "fr", "es", "ru", "ja", "zh_CN", "pl", "it", "pt_BR", "uk", "
 DOCSTRINGS, CODE, PACKAGES, PROSE, ENGLISH, FOREIGN = "docstrings", "code", "packages", "prose", "messages", "foreign"
 KINDS = (DOCSTRINGS, CODE, PACKAGES, PROSE, ENGLISH, FOREIGN)
 LEAST, MOST = 120, 4000
+_Name = TypeVar("_Name", Path, str)
 _DOCUMENT_NAMES = re.compile(r"(README|NEWS|CONTRIBUTING|copyright|METADATA|[A-Z]+(-[\d.]+)?$).*")
 
 
@@ -58,6 +60,10 @@ class Stock:
 
     left: dict[str, list[Text]]
 
+    def copy(self) -> Stock:
+        """The same texts, to be taken by somebody else."""
+        return Stock({kind: list(pool) for kind, pool in self.left.items()})
+
     def take(self, *kinds: str) -> Text:
         """The next text of the first of these kinds that has one left, else of the kind with most.
 
@@ -72,30 +78,32 @@ class Stock:
 
 def read_texts(files: int = 2500) -> Texts:
     """The texts at hand: at most ``files`` Python files and as many documents are read, the same in every run."""
-    docstrings, code = _python(_chosen(_python_files(), files))
+    docstrings, code = _python(_chosen(_python_files(files), files))
     found: dict[str, Iterable[Text]] = {
         DOCSTRINGS: docstrings,
         CODE: code,
         PACKAGES: _packages(files),
         PROSE: _prose(_chosen(_document_files(), files)),
-        ENGLISH: _messages("en", LANGUAGES[:3]),
-        FOREIGN: (text for language in LANGUAGES for text in _messages(language, (language,))),
+        ENGLISH: _messages("en", LANGUAGES[:3], files),
+        FOREIGN: (text for language in LANGUAGES for text in _messages(language, (language,), files)),
     }
     pools = {kind: list({text.body: text for text in texts}.values()) for kind, texts in found.items()}
     return Texts(pools, [kind for kind, pool in pools.items() if len(pool) < 100])
 
 
-def _chosen(paths: Iterable[Path], most: int) -> list[Path]:
-    ordered = sorted(paths)
+def _chosen(names: Iterable[_Name], most: int) -> list[_Name]:
+    """So many of them at most, the same in every run."""
+    ordered = sorted(names)
     return random.Random(3).sample(ordered, min(most, len(ordered)))  # noqa: S311 - a choice of sample texts
 
 
-def _python_files() -> Iterator[Path]:
+def _python_files(most: int) -> Iterator[Path]:
+    """The files of the standard library and of installed packages, of so many packages at most."""
     folders = {sysconfig.get_paths()["stdlib"], *(path for path in sys.path if path.endswith("site-packages"))}
-    for folder in folders:
-        for path in Path(folder).rglob("*.py"):
-            below = path.relative_to(folder).parts
-            if "site-packages" not in below and not {"test", "tests"} & set(below):
+    packages = (path for folder in sorted(folders) for path in Path(folder).iterdir() if path.suffix != ".dist-info")
+    for package in _chosen((path for path in packages if path.name not in {"site-packages", "test"}), most):
+        for path in package.rglob("*.py") if package.is_dir() else [package]:
+            if path.suffix == ".py" and not {"test", "tests"} & set(path.relative_to(package).parts):
                 yield path
 
 
@@ -123,15 +131,15 @@ def _python(paths: Iterable[Path]) -> tuple[list[Text], list[Text]]:
 
 def _packages(most: int) -> Iterator[Text]:
     """Descriptions of installed packages, which are long, then those of packages known by their short one."""
-    yield from _stanzas(DPKG_STATUS.read_text(encoding="utf-8") if DPKG_STATUS.exists() else "", LEAST)
+    installed = DPKG_STATUS.read_text(encoding="utf-8") if DPKG_STATUS.exists() else ""
+    yield from _stanzas(installed.split("\n\n"), LEAST)
     if shutil.which("apt-cache"):
         known = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=False).stdout
-        short = list(_stanzas(known, 40))
-        yield from random.Random(3).sample(short, min(most, len(short)))  # noqa: S311 - likewise
+        yield from _stanzas(_chosen(known.split("\n\n"), most), 40)
 
 
-def _stanzas(text: str, least: int) -> Iterator[Text]:
-    for stanza in text.split("\n\n"):
+def _stanzas(stanzas: Iterable[str], least: int) -> Iterator[Text]:
+    for stanza in stanzas:
         name, section = (re.search(rf"^{key}: (.+)$", stanza, re.MULTILINE) for key in ("Package", "Section"))
         told = re.search(r"^Description(?:-en)?: (.+(?:\n .*)*)", stanza, re.MULTILINE)
         if name and told:
@@ -163,10 +171,10 @@ def _prose(paths: Iterable[Path]) -> Iterator[Text]:
                 yield Text(path.name.split(".")[0].lower()[:20], path.parent.name.removesuffix(".dist-info"), paragraph)
 
 
-def _messages(language: str, folders: Iterable[str]) -> Iterator[Text]:
+def _messages(language: str, folders: Iterable[str], most: int) -> Iterator[Text]:
     """What programs say: a message, and the next ones of the same program as its body."""
     for folder in folders:
-        for path in sorted((LOCALES / folder).rglob("*.mo")):
+        for path in _chosen((LOCALES / folder).rglob("*.mo"), most):
             try:
                 with path.open("rb") as file:
                     catalogue = gettext.GNUTranslations(file)
