@@ -18,11 +18,11 @@ from flywheel_mlflow.records import measure
 from flywheel_mlflow.records.checks import (
     ExactDuplicates,
     LicenceAndSource,
-    RawPersonalData,
     RequiredFields,
     SplitLeakage,
     UniqueIds,
 )
+from flywheel_mlflow.records.personal_check import RawPersonalData
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "checks.md"
 SEED = 1

@@ -121,6 +121,26 @@ class ContentPolicy(Strict):
         return self
 
 
+#: The check of each interface's records that finds raw personal data and secrets, as it is named behind the interface.
+PERSONAL_DATA_CHECK = "raw_personal_data"
+WHOLE_INTERFACE = "*"
+
+
+class PersonalDataExemption(Strict):
+    """A field that may hold personal data, and why that is right."""
+
+    field: FieldPath | Literal["*"] = Field(
+        description="The field, with all below it; * is the whole interface, the only way for one that is opaque."
+    )
+    reason: Text = Field(description="Why personal data may be there; it is kept with every result.")
+    kinds: tuple[Identifier, ...] = Field(default=(), description="What it may hold, as `email`; anything if left out.")
+
+    def covers(self, path: str, kind: str) -> bool:
+        """Whether it exempts a hit of that kind at a path without list indices."""
+        here = self.field in (WHOLE_INTERFACE, path) or path.startswith(f"{self.field}.")
+        return here and (not self.kinds or kind in self.kinds)
+
+
 class InterfaceOut(Strict):
     """A named output that others build on."""
 
@@ -152,6 +172,9 @@ class InterfaceOut(Strict):
     content: ContentPolicy = Field(
         default=ContentPolicy(), description="What of the data the drift report looks into; all of it by default."
     )
+    personal_data_exempt: tuple[PersonalDataExemption, ...] = Field(
+        default=(), description="Fields in which personal data is right, each with the reason."
+    )
     required: Flag = Field(default=True, description="A run without a version of it leaves the project not consumable.")
     consumers: Literal["any"] | tuple[Identifier, ...] = Field(
         default="any", description="The projects that may consume it."
@@ -163,6 +186,10 @@ class InterfaceOut(Strict):
             raise ValueError("format opaque and schema opaque go together")
         if self.format == "opaque" and (self.fields or self.group_key or self.media):
             raise ValueError("an opaque interface has no fields, no group key and no media")
+        if self.format == "opaque" and any(
+            item.field != WHOLE_INTERFACE or item.kinds for item in self.personal_data_exempt
+        ):
+            raise ValueError("an opaque interface is not looked into: exempt it as a whole, field: '*', without kinds")
         return self
 
 

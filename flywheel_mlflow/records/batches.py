@@ -28,7 +28,7 @@ from flywheel_mlflow.records.columns import (
     values_at,
 )
 from flywheel_mlflow.records.fingerprints import Hashes, content_text, hash_texts, normalised_hashes
-from flywheel_mlflow.records.personal import may_hold_personal_data
+from flywheel_mlflow.records.personal import kinds_in, tells_kind
 from flywheel_mlflow.records.personal_columns import rows_with_personal_data
 from flywheel_mlflow.records.reading import MAX_RECORD_BYTES, Record
 from flywheel_mlflow.records.refusals import RowFault
@@ -121,7 +121,8 @@ def make_batch(interface: str, schema: RecordSchema, part: Part, block: Block) -
 
 
 def _suspects(block: Block) -> list[int]:
-    if any(map(_may_be_personal, keys_of(block.array))):
+    keys = keys_of(block.array)
+    if any(map(_is_personal, keys)):
         return list(
             range(len(block.array))
         )  # which rows have the key, and perhaps null in it, is a matter for the close look
@@ -131,12 +132,12 @@ def _suspects(block: Block) -> list[int]:
         if sum(len(texts[position].as_py() or "") for texts in columns) > MAX_RECORD_BYTES:
             what = f"a record of more than {MAX_RECORD_BYTES} characters"
             raise RowFault(what, block.row + position, hint="split it, or store files beside")
-    return rows_with_personal_data(columns)
+    return rows_with_personal_data(columns, name=" ".join(sorted(filter(tells_kind, keys))))
 
 
 @lru_cache(maxsize=4096)
-def _may_be_personal(key: str) -> bool:
-    return may_hold_personal_data(key)
+def _is_personal(key: str) -> bool:
+    return bool(kinds_in(key))
 
 
 def _ids(block: Block, namespace: str, *, needs_id: bool) -> Hashes:

@@ -24,7 +24,7 @@ from flywheel_mlflow.records.arrays import Mask, as_numpy, from_numpy
 from flywheel_mlflow.records.batches import Batch, Part
 from flywheel_mlflow.records.columns import encode, present, says_something, texts_of
 from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, hash_texts
-from flywheel_mlflow.records.personal import find_personal_data, withheld
+from flywheel_mlflow.records.personal import withheld
 
 SOURCE = "flywheel.records"
 EXAMPLES = 5
@@ -52,7 +52,6 @@ _LICENCE_PATHS = (
 
 #: A split is a handful of names; a field with more holds something else.
 MAX_SPLITS = 1000
-_MAX_FIELDS_SHOWN = 50
 
 
 #: Where a row lies: its part of the data, its row in the part; rows sort in the order of the data.
@@ -375,49 +374,6 @@ def _hashes_of(texts: Any) -> Hashes:
     named = texts.dictionary_encode()
     hashes = np.concatenate((hash_texts(named.dictionary), as_hashes(bytes(8))))
     return np.asarray(hashes[as_numpy(named.indices, missing=len(hashes) - 1)])
-
-
-class RawPersonalData(_Finding):
-    """No personal data anywhere in a record: not in the content, not in its metadata, not in a key."""
-
-    name = "raw_personal_data"
-
-    def __init__(self, interface: str) -> None:
-        super().__init__(interface)
-        self._kinds: Counter[str] = Counter()
-        self._fields: Counter[str] = Counter()
-
-    def observe(self, batch: Batch) -> None:
-        """Looks at a batch: closely only at its suspects, which is where all hits are."""
-        self._rows += batch.rows
-        found: dict[int, list[tuple[str, str]]] = {}
-        for position in batch.suspects:
-            hits = list(find_personal_data(batch.block.record(position)))
-            if hits:
-                found[position] = hits
-                self._kinds.update(kind for _, kind in hits)
-                self._fields.update(path.split("[", 1)[0][:200] for path, _ in hits)
-        self._offend(
-            batch,
-            list(found),
-            lambda position: {
-                "hits": tuple({"path": path[:200], "kind": kind} for path, kind in found[position][:EXAMPLES])
-            },
-        )
-
-    def merge(self, other: Self) -> None:
-        """Takes in what the same check has seen of other parts."""
-        self._merge(other)
-        self._kinds.update(other._kinds)
-        self._fields.update(other._fields)
-
-    def result(self, place_of: PlaceOf | None = None) -> Check:
-        """The finding, with hits by kind and by field, of the fields those with most."""
-        fields = sorted(self._fields.items(), key=lambda item: (-item[1], item[0]))[:_MAX_FIELDS_SHOWN]
-        kinds = dict(sorted(self._kinds.items()))
-        return self._judge(
-            "no personal data found", "hold personal data", place_of, kinds=kinds, fields=dict(sorted(fields))
-        )
 
 
 class LicenceAndSource(_Finding):

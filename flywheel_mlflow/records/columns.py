@@ -349,8 +349,8 @@ def _scalar_texts(values: Any, kind: str) -> list[Any]:
     return [texts_array([None if value is None else str(value) for value in values.to_pylist()])]
 
 
-#: Whole numbers below this have too few digits to be a phone or card number.
-LONG_NUMBER = 10**9
+#: Whole numbers below this have too few digits to be a number of a person.
+LONG_NUMBER = 10**8
 
 
 def text_lengths(array: Any) -> npt.NDArray[np.int64]:

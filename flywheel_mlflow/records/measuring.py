@@ -115,6 +115,7 @@ def measure(
         fields=tuple(field_types(spec.fields)),
         group_key=spec.group_key,
         has_card=known_card is not None,
+        exempt=spec.personal_data_exempt,
     )
     once = {
         file.name: HashedFile(file)

@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flywheel_mlflow.evidence.runs import CheckSeverity
+from flywheel_mlflow.promises.contract import PersonalDataExemption
 from flywheel_mlflow.records.batches import Batch, Block, Part, RecordSchema, make_batch
 from flywheel_mlflow.records.checks import (
     ExactDuplicates,
     LicenceAndSource,
     PlaceOf,
-    RawPersonalData,
     RecordCheck,
     RequiredFields,
     Row,
     SplitLeakage,
     UniqueIds,
 )
+from flywheel_mlflow.records.personal_check import RawPersonalData
 from flywheel_mlflow.records.profiling import ProfileBuilder
 from flywheel_mlflow.records.reading import Reader
 from flywheel_mlflow.records.record_digest import RecordDigest
@@ -41,6 +42,7 @@ class Plan:
     fields: tuple[str, ...] = ()
     group_key: str | None = None
     has_card: bool = False
+    exempt: tuple[PersonalDataExemption, ...] = ()
 
 
 class PartialResult:
@@ -63,7 +65,7 @@ class PartialResult:
             UniqueIds(plan.interface),
             self.duplicates,
             SplitLeakage(plan.interface, plan.group_key),
-            RawPersonalData(plan.interface),
+            RawPersonalData(plan.interface, plan.exempt),
             self.origin,
         )
 

@@ -1,9 +1,9 @@
-"""Finds personal data that has a recognisable form: emails, phone, card, identity and account numbers.
+"""Finds personal data and secrets that have a recognisable form: addresses of mail, numbers of people, keys.
 
-Not reported: IPv4 addresses, because version and section numbers (``10.2.0.1``) have the same
-form and a check that is red on every changelog is switched off; phone numbers written without a
-country code, Chinese mobile numbers excepted, because any seven to ten digits look like one. A
-number that continues an identifier (``doc-13812345678``, a hex digest, ``0.138...``) is no hit.
+Not reported: IPv4 addresses, because version and section numbers (``10.2.0.1``) have the same form and a check that is
+red on every changelog is switched off; phone numbers written as their country does, those of China and North America
+excepted, because any seven to ten digits look like one; names and postal addresses, which have no form. A number that
+continues an identifier (``doc-13812345678``, a hex digest, ``0.138...``) is no hit.
 """
 
 from __future__ import annotations
@@ -12,55 +12,78 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-_START = r"(?<![0-9A-Za-z_+])(?<![0-9A-Za-z_]-)(?<!\d\.)"  # as may_hold_personal_data() has it, too
-_END = r"(?![0-9A-Za-z_])(?!-[0-9A-Za-z])(?!\.\d)"
+from flywheel_mlflow.records.national_numbers import (
+    END,
+    NATIONAL_NUMBERS,
+    START,
+    names_a_number,
+    phrases,
+    says,
+    take_national_numbers,
+    words_around,
+)
+from flywheel_mlflow.records.secret_keys import SECRET_KINDS, take_secrets
 
-#: File endings that make ``icon@2x.png`` look like a mail address.
-_NOT_DOMAINS = frozenset({"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "ts", "json", "html", "py"})
-
-# Lengths of IBANs by country: SWIFT's IBAN registry (ISO 13616).
-_COUNTRIES_BY_LENGTH = {
-    15: "NO",
-    16: "BE",
-    18: "DK FI FO GL NL SD",
-    19: "MK SI",
-    20: "AT BA EE KZ LT LU MN XK",
-    21: "CH CR HR LI LV",
-    22: "BG BH DE GB GE IE ME RS VA",
-    23: "AE GI IL IQ OM SO TL",
-    24: "AD CZ ES MD PK RO SA SE SK TN VG",
-    25: "LY PT ST",
-    26: "IS TR",
-    27: "BI DJ FR GR IT MC MR SM",
-    28: "AL AZ BY CY DO GT HU LB NI PL SV",
-    29: "BR EG PS QA UA",
-    30: "JO KW MU",
-    31: "MT SC",
-    32: "LC",
-    33: "RU",
-}
-_IBAN_LENGTHS = {country: size for size, countries in _COUNTRIES_BY_LENGTH.items() for country in countries.split()}
+#: Endings of files and units, names of machines: ``icon@2x.png`` and ``getty@tty1.service`` are no mail addresses.
+_NOT_DOMAINS = frozenset({
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "ts", "json", "html", "py", "txt", "xml", "yml", "yaml",
+    "toml", "cfg", "conf", "ini", "log", "gz", "whl", "jar",
+    "service", "socket", "timer", "target", "mount", "slice", "scope", "local", "localdomain", "internal", "lan",
+})  # fmt: skip
+_CARD_WORDS = phrases(
+    "card", "cards", "visa", "mastercard", "maestro", "amex", "unionpay", "carte", "karte", "kreditkarte", "tarjeta",
+    "cartão", "carta", "kaart", "卡", "カード", "카드",
+)  # fmt: skip
+_RESIDENT_WORDS = phrases("resident id", "identity card", "id card", "national id", "身份证", "身份證", "公民身份")
+#: Longer ones are mostly ids of 64 bits: a number of digits alone, of which one in ten has the right check digit.
+_LONGEST_BARE_CARD = 16
 
 
-def _email(text: str) -> bool:
-    return text.rsplit(".", 1)[-1].lower() not in _NOT_DOMAINS
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    name: str
+    form: re.Pattern[str]
+    #: Judges a match, given the name of the field it lies in.
+    valid: Callable[[re.Match[str], str], bool]
 
 
-def _resident_id(text: str) -> bool:
-    """GB 11643-1999: ISO 7064 MOD 11-2 over 17 digits."""
-    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-    total = sum(int(digit) * weight for digit, weight in zip(text[:17], weights, strict=True))
-    return "10X98765432"[total % 11] == text[17].upper()
+def _email(match: re.Match[str], _: str) -> bool:
+    """Not of a repository (``git@host:a/b``), and not the user before the host of an address (``ssh://a:b@host``)."""
+    local, _, domain = match[0].rpartition("@")
+    before = match.string[max(0, match.start() - 80) : match.start()]
+    return (
+        domain.rsplit(".", 1)[-1].lower() not in _NOT_DOMAINS
+        and local != "git"
+        and re.search(r"://[^\s/@]*$", before) is None
+    )
 
 
-def _card(text: str) -> bool:
+def _resident_id(match: re.Match[str], name: str) -> bool:
+    """GB 11643-1999: of a county that is or was one, or called what it is, with the right check digit.
+
+    The county keeps out ids of 64 bits, of which one in a thousand has a date in the right place.
+    """
+    from stdnum import numdb
+    from stdnum.cn import ric
+
+    text = match[0].upper()
+    if text[-1] != ric.calc_check_digit(text):
+        return False
+    county = any("county" in facts for _, facts in numdb.get("cn/loc").info(text[:6]))
+    return county or says(words_around(match, name), _RESIDENT_WORDS)
+
+
+def _card(match: re.Match[str], name: str) -> bool:
     """The length and prefix of a card network (ISO/IEC 7812) and Luhn's check digit.
 
     The prefixes keep out time stamps in milli-, micro- and nanoseconds, which begin with 1.
     """
-    digits = re.sub(r"\D", "", text)
+    from stdnum import luhn
+
+    digits = re.sub(r"\D", "", match[0])
     head2, head4, size = int(digits[:2]), int(digits[:4]), len(digits)
     network = (
         (digits[0] == "4" and size in (16, 19))
@@ -69,147 +92,160 @@ def _card(text: str) -> bool:
         or (head2 in (36, 38) and size == 14)
         or ((head2 in (62, 65) or head4 == 6011 or 6440 <= head4 <= 6499) and 16 <= size <= 19)
     )
-    return network and len(set(digits)) > 1 and _luhn(digits)
-
-
-def _luhn(digits: str) -> bool:
-    doubled = [int(digit) * 2 for digit in digits[-2::-2]]
-    total = sum(int(digit) for digit in digits[::-2]) + sum(value - 9 if value > 9 else value for value in doubled)
-    return total % 10 == 0
-
-
-def _iban(text: str) -> bool:
-    """ISO 13616: the country's length, then MOD 97-10 over the rearranged number."""
-    length = _IBAN_LENGTHS.get(text[:2])
-    compact = text.replace(" ", "")
-    if length is None or len(compact) < length or (len(compact) > length and " " not in text):
+    if not network or len(set(digits)) == 1 or not luhn.is_valid(digits):
         return False
-    moved = compact[4:length] + compact[:4]
-    return int("".join(str(int(char, 36)) for char in moved)) % 97 == 1
+    return size <= _LONGEST_BARE_CARD or digits != match[0] or says(words_around(match, name), _CARD_WORDS)
 
 
-def _phone(text: str) -> bool:
-    """ITU E.164, 9 to 15 digits by its form; a single dot makes it a decimal number."""
-    return text.count(".") != 1
+def _beginnings(text: str) -> Iterator[str]:
+    """The text, then without its last group of characters, and so on, without spaces: words may follow a number."""
+    groups = text.split(" ")
+    for size in range(len(groups), 0, -1):
+        yield "".join(groups[:size])
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    name: str
-    form: re.Pattern[str]
-    valid: Callable[[str], bool]
+def _iban(match: re.Match[str], _: str) -> bool:
+    from stdnum import iban
+
+    return any(iban.is_valid(text, check_country=False) for text in _beginnings(match[0]))
 
 
-_KINDS = (
-    _Kind(
-        "email",
-        re.compile(
-            r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9._%+\-]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])"
-        ),
-        _email,
+def _mobile(match: re.Match[str], _: str) -> bool:
+    from phonenumbers import PhoneNumberType, number_type
+
+    number = _phone_number(re.sub(r"\D", "", match[0])[-11:], "CN")
+    return number is not None and number_type(number) == PhoneNumberType.MOBILE
+
+
+def _phone(match: re.Match[str], _: str) -> bool:
+    """A number in use in its country; a single dot makes it a decimal number."""
+    if match[0].startswith("+"):
+        return match[0].count(".") != 1 and any(_phone_number(text, None) for text in _beginnings(match[0]))
+    return _phone_number(match[0], "US") is not None
+
+
+def _phone_number(text: str, region: str | None) -> Any:
+    from phonenumbers import NumberParseException, is_valid_number, parse
+
+    try:
+        number = parse(text, region)
+    except NumberParseException:
+        return None
+    return number if is_valid_number(number) else None
+
+
+_EMAIL = _Kind(
+    "email",
+    re.compile(
+        r"(?<![A-Za-z0-9._%+\-/])[A-Za-z0-9._%+\-]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z]{2,24}"
+        r"(?![A-Za-z0-9(\[])(?!:[^\s:]*/)"
     ),
+    _email,
+)
+_BEFORE_NATIONAL = (
     _Kind(
         "resident_id",
         re.compile(
-            _START + r"[1-9]\d{5}(?:18|19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx]" + _END, re.ASCII
+            START + r"[1-9]\d{5}(?:18|19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx]" + END, re.ASCII
         ),
         _resident_id,
     ),
     _Kind(
         "credit_card",
         re.compile(
-            _START + r"(?:\d{14,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{4}([ -])\d{6}\2\d{4,5})" + _END,
+            START + r"(?:\d{14,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{4}([ -])\d{6}\2\d{4,5})" + END,
             re.ASCII,
         ),
         _card,
     ),
     _Kind("iban", re.compile(r"(?<![0-9A-Za-z_])[A-Z]{2}\d\d(?: ?[A-Z0-9]){11,30}(?![0-9A-Za-z_])", re.ASCII), _iban),
+)
+_AFTER_NATIONAL = (
     _Kind(
         "mobile_number",
-        # The ranges in use of China's numbering plan for mobile services (MIIT).
-        re.compile(
-            _START
-            + r"(?:(?:\+|00)?86[ -]?)?1(?:3\d|4[014-9]|5[0-35-9]|6[2567]|7[0-8]|8\d|9[0-35-9])([ -]?)\d{4}\1\d{4}"
-            + _END,
-            re.ASCII,
-        ),
-        bool,  # no check digit: the form is all there is
+        re.compile(START + r"(?:(?:\+|00)?86[ -]?)?1[3-9]\d([ -]?)\d{4}\1\d{4}" + END, re.ASCII),
+        _mobile,
     ),
     _Kind(
         "phone_number",
-        re.compile(_START + r"\+[1-9](?:[ .\-()]{0,2}\d){8,14}" + _END, re.ASCII),
+        re.compile(
+            START + r"(?:\+[1-9](?:[ .\-()]{0,2}\d){8,14}|\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4})" + END, re.ASCII
+        ),
         _phone,
     ),
 )
 
-#: Letters become "a", digits "0", hyphens go: so shaped, a number that continues an identifier
-#: (``doc-000000001``, a hex digest) has an "a" before it.
-_SHAPE = bytes(48 if 48 <= code < 58 else 97 if chr(code).isalpha() or code == 95 else code for code in range(128))
-_SHAPE += bytes(range(128, 256))
-_CAPITALS = bytes(48 if 48 <= code < 58 else 65 if 65 <= code < 91 else 97 for code in range(256))
-#: Every kind of number above has nine digits in a row once spaces and hyphens are gone, or a plus.
-_DIGIT_RUN = b"0" * 9
-#: Written as a literal with a look back at its end, which the engine finds at the speed of memory.
-_FREE_RUN = re.compile(rb"000000000(?<![a0]000000000)")
+#: Every kind that is looked for, by name, in words.
+KINDS: dict[str, str] = {
+    "email": "e-mail address",
+    "phone_number": "phone number with its country code, or as North America writes it",
+    "mobile_number": "Chinese mobile number",
+    "credit_card": "payment card number",
+    "iban": "IBAN",
+    "resident_id": "Chinese resident id",
+    **{number.name: number.title for number in NATIONAL_NUMBERS},
+    **{kind: kind.replace("_", " ") for kind in SECRET_KINDS},
+}
+LOOKED_FOR = (
+    "e-mail addresses, phone numbers, payment cards, IBANs, "
+    f"{len(NATIONAL_NUMBERS) + 1} national numbers, {len(SECRET_KINDS)} kinds of keys and tokens"
+)
+NOT_LOOKED_FOR = "names, postal addresses, IP addresses, passwords"
+
 #: ``a@b.cd``
 _SHORTEST = 6
 _WIDE_FORMS = re.compile("[\uff10-\uff19\uff20]")
-
-
-_ADDRESS_LIKE = re.compile(r"@[A-Za-z0-9\-]{1,63}\.")
 #: Begins with one character of a small set, which the engine finds fast; only then it looks back.
-_NUMBER_LIKE = re.compile(r"[0-9](?<![0-9A-Za-z_].)(?<![0-9A-Za-z_]-.)(?<![0-9]\..)(?:[ .\-()]{0,2}[0-9]){8}")
-_IBAN_LIKE = re.compile(r"[A-Z](?<![0-9A-Za-z_].)[A-Z][0-9]{2}(?: ?[A-Z0-9]){11}")
+_NUMBER_LIKE = re.compile(r"[0-9](?<![0-9A-Za-z_].)(?<![0-9A-Za-z_]-.)(?<![0-9]\..)[0-9A-Z \-.()/]{7}")
+_CODE_LIKE = re.compile(r"[A-Z](?<![0-9A-Za-z_].)[A-Z0-9\-]{1,6}[0-9]")
 
 
-def may_hold_personal_data(text: str) -> bool:
-    """Whether a text deserves a closer look; False is certain, True is a suspicion.
+def kinds_in(text: str, name: str = "") -> frozenset[str]:
+    """The kinds of personal data and secrets found in one text; the values themselves are never returned.
 
-    It spares nearly all texts the regular expressions of the kinds, at 2 microseconds a kilobyte.
-
-    Raises:
-        UnicodeEncodeError: the text holds half a surrogate pair.
+    ``name`` is the path of the field the text lies in: ``author.ssn`` says what nine digits are.
     """
-    encoded = text.encode("utf-8")
-    if b"@" in encoded and _ADDRESS_LIKE.search(text):
-        return True
-    shape = encoded.translate(_SHAPE, b"-")
-    if b"0 0" in shape or b"+0" in shape or b"--" in encoded:
-        # Numbers in groups, international ones, hyphens the shape cannot tell apart.
-        if _NUMBER_LIKE.search(text) or _IBAN_LIKE.search(text):
-            return True
-    elif _DIGIT_RUN in shape and (_FREE_RUN.search(shape) or _may_hold_iban(encoded)):
-        return True
-    # U+FF10..FF20, the full-width digits and @; the comma U+FF0C is far more common.
-    return b"\xef\xbc" in encoded and _WIDE_FORMS.search(text) is not None
-
-
-def _may_hold_iban(encoded: bytes) -> bool:
-    return b"AA00" in encoded.translate(_CAPITALS) and _IBAN_LIKE.search(encoded.decode("utf-8")) is not None
-
-
-def kinds_in(text: str) -> frozenset[str]:
-    """The kinds of personal data found in one text; the values themselves are never returned."""
-    if len(text) < _SHORTEST or not may_hold_personal_data(text):
+    if len(text) < _SHORTEST:
         return frozenset()
     if not text.isascii() and _WIDE_FORMS.search(text):
         text = unicodedata.normalize("NFKC", text)
     found: set[str] = set()
-    for kind in _KINDS:
-        text = kind.form.sub(lambda match, kind=kind: _taken(match, kind, found), text)  # type: ignore[misc]
+    if "@" in text:
+        text = _take(_EMAIL, text, name, found)
+    text = take_secrets(text, found)
+    if _NUMBER_LIKE.search(text) or _CODE_LIKE.search(text):
+        for kind in _BEFORE_NATIONAL:
+            text = _take(kind, text, name, found)
+        text = take_national_numbers(text, name, found)
+        for kind in _AFTER_NATIONAL:
+            text = _take(kind, text, name, found)
     return frozenset(found)
 
 
-def _taken(match: re.Match[str], kind: _Kind, found: set[str]) -> str:
-    """Notes a hit; replaces it so that a card number is not a phone number as well."""
-    if not kind.valid(match[0]):
-        return match[0]
-    found.add(kind.name)
-    return "x"
+def _take(kind: _Kind, text: str, name: str, found: set[str]) -> str:
+    """Notes hits, and replaces them so that a card number is not a phone number as well."""
+
+    def taken(match: re.Match[str]) -> str:
+        if not kind.valid(match, name):
+            return match[0]
+        found.add(kind.name)
+        return "x"
+
+    return kind.form.sub(taken, text)
+
+
+@cache
+def tells_kind(key: str) -> bool:
+    """Whether the name of a field says that numbers in it are somebody's."""
+    return names_a_number(key) or says(f" {' '.join(re.findall(r'[a-z]+|[^ -~]+', key.lower()))} ", _CARD_WORDS)
+
+
+_NAME_LENGTH = 80
 
 
 def find_personal_data(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """(path, kind) of every hit anywhere in a record: values, numbers and keys, at any depth."""
+    name = path[-_NAME_LENGTH:]
     if isinstance(value, dict):
         for key, item in value.items():
             inner = f"{path}.{key}" if path else str(key)
@@ -220,9 +256,9 @@ def find_personal_data(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for index, item in enumerate(value):
             yield from find_personal_data(item, f"{path}[{index}]")
     elif isinstance(value, bytes):
-        yield from ((path, kind) for kind in sorted(kinds_in(value.decode("utf-8", "replace"))))
+        yield from ((path, kind) for kind in sorted(kinds_in(value.decode("utf-8", "replace"), name)))
     elif value is not None and not isinstance(value, bool | float):
-        yield from ((path, kind) for kind in sorted(kinds_in(str(value))))
+        yield from ((path, kind) for kind in sorted(kinds_in(str(value), name)))
 
 
 def withheld(value: str) -> str:

@@ -37,7 +37,7 @@ from flywheel_mlflow.feedback.identity import IdIndex
 from flywheel_mlflow.feedback.intake import Taken, take_in
 from flywheel_mlflow.feedback.routing import explain
 from flywheel_mlflow.operations.feedback.feedback import router_of
-from flywheel_mlflow.records.checks import RawPersonalData
+from flywheel_mlflow.records.personal_check import RawPersonalData
 
 CONTRACTS = small_flywheel().contracts
 P01 = CONTRACTS["p01"]

@@ -1,4 +1,4 @@
-"""Tests of the search for personal data."""
+"""Tests of the search for personal data and secrets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelled_personal_data import CHECK_DIGITS, MAKERS, both, personal_texts, score
 
 from flywheel_mlflow.records.personal import (
+    KINDS,
     find_personal_data,
     kinds_in,
-    may_hold_personal_data,
     withheld,
 )
 from flywheel_mlflow.records.personal_columns import rows_with_personal_data
@@ -31,9 +32,38 @@ PERSONAL = [
     ("5555-5555-5555-4444", "credit_card"),
     ("3782 822463 10005", "credit_card"),
     ("6222021234567890128", None),
+    ("6222 0212 3456 7890 128", "credit_card"),
     ("11010519491231002X", "resident_id"),
     ("GB82 WEST 1234 5698 7654 32", "iban"),
     ("DE89370400440532013000", "iban"),
+    ("(415) 555-2671", "phone_number"),
+    ("536-90-4399", "us_ssn"),
+    ("390.533.447-05", "br_cpf"),
+    ("12.531.909-2", "cl_rut"),
+    ("2 95 10 99 126 111 93", "fr_nir"),
+    ("85.07.30-033.28", "be_nn"),
+    ("756.9217.0769.85", "ch_ahv"),
+    ("RCCMNL83S18D969H", "it_cf"),
+    ("54362315-K", "es_dni"),
+    ("X2482300W", "es_nie"),
+    ("131052-308T", "fi_hetu"),
+    ("BOXW310820HNERXN09", "mx_curp"),
+    ("971013-9019902", "kr_rrn"),
+    ("3-1006-00445-63-5", "th_pin"),
+    ("BSN 111222333", "nl_bsn"),
+    ("PESEL: 44051401359", "pl_pesel"),
+    ("Steuer-ID 36 574 261 809", "de_idnr"),
+    ("Aadhaar 2341 2341 2346", "in_aadhaar"),
+    ("PPS 6433435FT", "ie_pps"),
+    ("AKIA" + "Q7Z4" * 4, "aws_key"),
+    ("ghp_" + "aB3d" * 9, "github_token"),
+    ("xoxb-" + "2048391049-" * 2 + "aB3dE5gH7jK9", "slack_token"),
+    ("sk_live_" + "aB3dE5gH" * 3, "stripe_key"),
+    ("sk-proj-" + "aB3dE5gH" * 6, "openai_key"),
+    ("hf_" + "aBcDe" * 6 + "fGhI", "hugging_face_token"),
+    ("AIza" + "aB3dE5g" * 5, "google_api_key"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.aB3dE5gH7jK9", "jwt"),
+    ("-----BEGIN RSA PRIVATE KEY-----\\n" + "MIIEow" * 8, "private_key"),
 ]
 HITS = [(text, kind) for text, kind in PERSONAL if kind]
 
@@ -51,6 +81,13 @@ HARMLESS = [
     "icon@2x.png", "@decorator.name", "user@localhost",
     "v1.2.3-20240501120000",
     "0000000000000000",
+    "git@github.com:flywheel/records.git", "deploy@build.example:srv/site", "ssh://user:word@host.example/x",
+    "getty@tty1.service", "self.weights@x.transpose()", "actions/checkout@v4.beta",
+    "1288834974657456129", "622202123456789012", "9223372036854775807", "6222021234567890128",  # ids of 64 bits
+    "111222333", "44051401359", "2341 2341 2346",  # some country's number, and nobody says so
+    "123-456-7890",  # no such area
+    "-----BEGIN PRIVATE KEY-----", "AKIA", "sk-learn", "eyJ.not.json",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709-AKIAQ7Z4Q7Z4Q7Z4Q7Z4x",
 ]  # fmt: skip
 
 
@@ -80,14 +117,10 @@ around = st.text(alphabet="ab1 -.+(/:字\n@A", max_size=8)
 
 
 @given(around, st.sampled_from([text for text, _ in HITS]), around)
-def test_the_quick_look_misses_nothing_the_close_look_finds(before: str, text: str, after: str) -> None:
-    """A text cleared by the quick look holds nothing, whatever surrounds the data."""
-    from flywheel_mlflow.records import personal
-
+def test_the_search_in_columns_misses_nothing(before: str, text: str, after: str) -> None:
+    """A column cleared by passes over its bytes holds nothing, whatever surrounds the data."""
     whole = before + text + after
-    if not may_hold_personal_data(whole):
-        found = {kind.name for kind in personal._KINDS for match in kind.form.finditer(whole) if kind.valid(match[0])}
-        assert found == set()
+    assert rows_with_personal_data([pa.array(["nothing", whole, "train"])]) == ([1] if kinds_in(whole) else [])
 
 
 @given(st.lists(st.tuples(around, st.sampled_from([text for text, _ in PERSONAL]), around), max_size=3))
@@ -122,7 +155,48 @@ def test_the_whole_record_is_walked() -> None:
     }
 
 
+def test_the_name_of_a_field_says_what_a_number_is() -> None:
+    """Nine digits are nobody's, but in a field called after a number of people; fields beside it do not matter."""
+    client = {"bsn": 111222333, "card": "6222021234567890128"}
+    record = {"id": "111222333", "client": client, "nationalId": ["44051401359"]}
+    assert dict(find_personal_data(record)) == {
+        "client.bsn": "nl_bsn",
+        "nationalId[0]": "pl_pesel",
+        "client.card": "credit_card",
+    }
+
+
+def test_a_resident_id_of_no_county_counts_where_it_is_called_one() -> None:
+    """An id of 64 bits may have a date in its midst; of a county that never was it counts by its name alone."""
+    assert kinds_in("990105194912310023") == frozenset()
+    assert kinds_in("身份证号 990105194912310023") == {"resident_id"}
+
+
 def test_a_shown_value_is_withheld_when_personal() -> None:
     """What reports print about a record passes through here."""
     assert withheld("doc-1") == "doc-1"
     assert withheld("me@mail.example") == "(withheld: email)"
+
+
+def test_every_kind_has_labelled_texts() -> None:
+    """A kind that is added is measured, too."""
+    assert set(MAKERS) == set(KINDS)
+
+
+def test_labelled_texts_are_told_apart() -> None:
+    """Of all that is found 98 in 100 are rightly found, and 95 in 100 of what has check digits are found."""
+    result = score(both(each=8, harmless=30, lines=200))
+    assert result.harmless.total() >= 1000
+    assert result.precision >= 0.98
+    assert result.recall(CHECK_DIGITS) >= 0.95
+    assert result.recall(frozenset(KINDS)) >= 0.95
+
+
+def test_columns_miss_no_labelled_text() -> None:
+    """Whatever kind a text holds, the passes over its column let it through, among others and alone."""
+    texts = [item.text for item in personal_texts(each=4)]
+    expected = [row for row, text in enumerate(texts) if kinds_in(text)]
+    assert rows_with_personal_data([pa.array(texts)]) == expected
+    padded = [f"{'some words without any number, as most texts are. ' * 5}{text} and so on" for text in texts]
+    assert set(expected) <= set(rows_with_personal_data([pa.array(padded)]))
+    assert [row for row, text in enumerate(texts) if rows_with_personal_data([pa.array([text])])] == expected
