@@ -36,9 +36,16 @@ def named_in_registry(registry: Any, assembly: str | None) -> dict[str, tuple[st
         "flywheel.upstream_check_pass_rate": failing,
         "flywheel.asset_coverage": tuple(name for name, item in upstream.items() if item.get("evidence") is None),
         "flywheel.consumable_share": tuple(name for name, item in upstream.items() if item.get("consumable") is False),
+        "personal_data": tuple(name for name, item in upstream.items() if _holds_personal_data(item)),
         "consistency": own,
         "reproducible": own,
     }
+
+
+def _holds_personal_data(entry: Mapping[str, Any]) -> bool:
+    made = entry.get("interfaces_out")
+    lines = [item for item in made if isinstance(item, dict)] if isinstance(made, list) else []
+    return any(item.get("personal_data") in _BAD for item in lines)
 
 
 def _fails(entry: Mapping[str, Any]) -> bool:

@@ -80,9 +80,9 @@ class Kpi(Part):
 
 
 class Output(Part):
-    """A promised interface of a project.
+    """A promised interface of a project; ``change`` against the iteration before is first, patch, minor, major or unknown.
 
-    ``change`` against the iteration before is first, patch, minor, major or unknown.
+    ``personal_data`` is the outcome of the check that looks for personal data in its records, None where none did.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Output(Part):
     consumers: tuple[str, ...]
     version: Version | None
     change: str | None
+    personal_data: str | None = None
 
 
 class EdgeLine(Part):

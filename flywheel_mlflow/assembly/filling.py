@@ -70,7 +70,8 @@ from flywheel_mlflow.base.canonical import canonical_json, document_json, plain
 from flywheel_mlflow.evidence.lineage import Edge
 from flywheel_mlflow.evidence.provenance import Metric
 from flywheel_mlflow.evidence.registry import RegistryEntry
-from flywheel_mlflow.evidence.runs import InterfaceVersion, ProjectEvidence
+from flywheel_mlflow.evidence.runs import CheckSummary, InterfaceVersion, ProjectEvidence
+from flywheel_mlflow.promises.personal_data import PERSONAL_DATA_CHECK
 
 
 def json_files(assembly: Assembly) -> dict[str, str]:
@@ -129,10 +130,7 @@ def _entry(entry: RegistryEntry, assembly: Assembly) -> Entry:
         passed_checks=summary.passed if summary else None,
         total_checks=summary.total if summary else None,
         checks_not_passed=plain(summary.not_passed) if summary else {},
-        required_checks={
-            name: summary.required[name].value if summary and name in summary.required else None
-            for name in contract.checks.required
-        },
+        required_checks={name: _outcome(summary, name) for name in contract.checks.required},
         kpis={
             item.kpi.name: Kpi(
                 value=item.value,
@@ -156,6 +154,7 @@ def _entry(entry: RegistryEntry, assembly: Assembly) -> Entry:
                 consumers=item.consumers,
                 version=_version(item.version),
                 change=item.change,
+                personal_data=_outcome(summary, f"{item.promise.name}.{PERSONAL_DATA_CHECK}"),
             )
             for item in entry.interfaces
         ),
@@ -165,6 +164,10 @@ def _entry(entry: RegistryEntry, assembly: Assembly) -> Entry:
         estimated_manual_review_hours=evidence.costs.review_hours if evidence else None,
         estimated_manual_review_cost=evidence.costs.review_cost if evidence else None,
     )
+
+
+def _outcome(summary: CheckSummary | None, name: str) -> str | None:
+    return summary.required[name].value if summary and name in summary.required else None
 
 
 def _evidence(evidence: ProjectEvidence | None) -> Evidence | None:

@@ -19,7 +19,7 @@ from flywheel_mlflow.decisions.releases import Basis, Release
 from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.evidence.provenance import Direction
 from flywheel_mlflow.promises.blueprint import Blueprint, Criterion, Gate
-from flywheel_mlflow.promises.contract import share_scale
+from flywheel_mlflow.promises.units import share_scale
 
 
 class Verdict(StrEnum):
@@ -114,6 +114,7 @@ class GateFacts:
     now: datetime
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     explainers: tuple[str, ...] = ()
+    personal_data: Answer = Answer(None, "nobody asked the interfaces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +247,9 @@ def _judge(criterion: Criterion, facts: GateFacts) -> CriterionResult:
         case "reproducible":
             command = f"flywheel assemble --iteration {facts.release.iteration}"
             return _answer(criterion, facts.reproducible, next_command=command)
+        case "personal_data":
+            command = f"flywheel collect --iteration {facts.release.iteration}"
+            return _answer(criterion, facts.personal_data, next_command=command)
         case "approval":
             return _approval(criterion, facts)
         case _:

@@ -12,8 +12,8 @@ from flywheel_mlflow.drift.intentions import with_outcome
 from flywheel_mlflow.drift.intervals import samples_needed
 from flywheel_mlflow.drift.losses import KpiCase, Loss, loss_of, rate_of
 from flywheel_mlflow.drift.suites import SuiteCase, suite_of_each, suite_values
-from flywheel_mlflow.promises.contract import share_scale
 from flywheel_mlflow.promises.thresholds import DriftSettings
+from flywheel_mlflow.promises.units import share_scale
 
 
 def compare_kpis(

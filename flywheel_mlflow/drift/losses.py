@@ -11,8 +11,9 @@ from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, newcombe_
 from flywheel_mlflow.drift.paired import compare_pairs
 from flywheel_mlflow.drift.tails import normal_tail, student_quantile, student_tail
 from flywheel_mlflow.evidence.runs import KpiValue
-from flywheel_mlflow.promises.contract import Kpi, share_scale
+from flywheel_mlflow.promises.contract import Kpi
 from flywheel_mlflow.promises.thresholds import DriftSettings
+from flywheel_mlflow.promises.units import share_scale
 
 
 @dataclass(frozen=True, slots=True)

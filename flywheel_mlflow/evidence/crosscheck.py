@@ -13,9 +13,10 @@ from flywheel_mlflow.evidence.provenance import own_direction
 from flywheel_mlflow.evidence.schema_paths import need_path
 from flywheel_mlflow.evidence.schemas import serves
 from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, Blueprint, Criterion
-from flywheel_mlflow.promises.contract import COMPUTED_NAMES, RESERVED_IDS, Contract, share_scale
+from flywheel_mlflow.promises.contract import COMPUTED_NAMES, RESERVED_IDS, Contract
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.routes import KNOWN_FROM_EVENT
+from flywheel_mlflow.promises.units import share_scale
 
 ReadContract = tuple[Contract, Document]
 ReadBlueprint = tuple[Blueprint, Document]

@@ -56,9 +56,9 @@ class Check:
 class CheckSummary:
     """Counts of a run's checks, with the names of those that did not pass.
 
-    ``required`` holds the outcome of each check the contract demands; one that never ran is
-    absent from it. ``warned`` counts failures and errors of severity warning: they are shown and
-    do not count against the project, so they are not in ``failed`` or ``error``. ``digest`` is
+    ``required`` holds the outcome of each check that the contract demands or that gates ask about; one
+    that never ran is absent from it. ``warned`` counts failures and errors of severity warning: they are
+    shown and do not count against the project, so they are not in ``failed`` or ``error``. ``digest`` is
     the sha256 of the full check document.
     """
 

@@ -223,7 +223,7 @@ def _blocking(entry: RegistryEntry, floor: float, metrics: Metrics) -> Iterable[
     if entry.evidence is None:
         return
     for name, outcome in sorted(entry.evidence.checks.required.items()):
-        if outcome is not Outcome.PASSED:
+        if outcome is not Outcome.PASSED and name in entry.contract.checks.required:
             yield f"{entry.project_id}: required check {name}: {outcome.value}"
     score = metrics.value(f"{entry.project_id}.score")
     if score is not None and score < floor:

@@ -18,6 +18,7 @@ from flywheel_mlflow.evidence.runs import Outcome, ProjectEvidence
 from flywheel_mlflow.feedback.events import FeedbackEvent
 from flywheel_mlflow.feedback.failures import KpiFailures
 from flywheel_mlflow.promises.contract import Contract, GapType
+from flywheel_mlflow.promises.personal_data import PERSONAL_DATA_CHECK
 from flywheel_mlflow.promises.routes import SUBJECT, Condition, Route, Severity, Source
 
 #: Who reports what the flywheel finds by itself; rules of ``routing`` know these events by it, so nobody else may use
@@ -29,7 +30,7 @@ MAX_FINDING_TEXT = 4000
 
 #: The record check that finds raw personal data, as it is named behind its interface; and the phase of projects whose
 #: work is that boundary: all of their failed checks are about it.
-PRIVACY_CHECK, PRIVACY_PHASE = ".raw_personal_data", "privacy"
+PRIVACY_CHECK, PRIVACY_PHASE = f".{PERSONAL_DATA_CHECK}", "privacy"
 PRIVACY_WORDS = "privacy boundary trigger: "
 
 _BAD = (Outcome.FAILED, Outcome.ERROR)

@@ -113,6 +113,7 @@ class Criterion(Strict):
         "drift",
         "consistency",
         "reproducible",
+        "personal_data",
         "approval",
         "risks",
         "boundary",

@@ -34,6 +34,7 @@ from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.names import REVIEW_COST, Identifier, Label, cost_name, label_fault, without_currency
 from flywheel_mlflow.base.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
 from flywheel_mlflow.promises.fields import FieldNeed, FieldPath
+from flywheel_mlflow.promises.personal_data import PERSONAL_DATA_CHECK, PersonalDataExemption
 
 CONTRACT_FILE = "project.yaml"
 
@@ -84,23 +85,6 @@ SELF_GRADING = frozenset(
 )
 
 
-#: Units of shares and how large the whole is in them. No F1: it is a ratio of counts, but no mean over samples.
-SHARE_SCALES = {
-    **dict.fromkeys(
-        ("ratio", "accuracy", "share", "rate", "fraction", "proportion", "probability", "recall", "precision"), 1.0
-    ),
-    **dict.fromkeys(("percent", "%", "pct", "percentage"), 100.0),
-}
-
-
-def share_scale(unit: str) -> float | None:
-    """The whole in a unit of shares: 1 for values 0..1, 100 for percent; None when the unit is no share.
-
-    The sample size says how exact a share is; of any other value it says nothing.
-    """
-    return SHARE_SCALES.get(unit.strip().lower())
-
-
 class Strict(BaseModel):
     """A frozen model that refuses keys it does not know."""
 
@@ -119,26 +103,6 @@ class ContentPolicy(Strict):
         if (self.fields or not self.judged) and not self.why:
             raise ValueError("say why what is left out need not be looked into: why: ...")
         return self
-
-
-#: The check of each interface's records that finds raw personal data and secrets, as it is named behind the interface.
-PERSONAL_DATA_CHECK = "raw_personal_data"
-WHOLE_INTERFACE = "*"
-
-
-class PersonalDataExemption(Strict):
-    """A field that may hold personal data, and why that is right."""
-
-    field: FieldPath | Literal["*"] = Field(
-        description="The field, with all below it; * is the whole interface, the only way for one that is opaque."
-    )
-    reason: Text = Field(description="Why personal data may be there; it is kept with every result.")
-    kinds: tuple[Identifier, ...] = Field(default=(), description="What it may hold, as `email`; anything if left out.")
-
-    def covers(self, path: str, kind: str) -> bool:
-        """Whether it exempts a hit of that kind at a path without list indices."""
-        here = self.field in (WHOLE_INTERFACE, path) or path.startswith(f"{self.field}.")
-        return here and (not self.kinds or kind in self.kinds)
 
 
 class InterfaceOut(Strict):
@@ -186,9 +150,7 @@ class InterfaceOut(Strict):
             raise ValueError("format opaque and schema opaque go together")
         if self.format == "opaque" and (self.fields or self.group_key or self.media):
             raise ValueError("an opaque interface has no fields, no group key and no media")
-        if self.format == "opaque" and any(
-            item.field != WHOLE_INTERFACE or item.kinds for item in self.personal_data_exempt
-        ):
+        if self.format == "opaque" and not all(item.is_whole for item in self.personal_data_exempt):
             raise ValueError("an opaque interface is not looked into: exempt it as a whole, field: '*', without kinds")
         return self
 
@@ -495,6 +457,12 @@ class Contract(Strict):
         contract = self.model_copy()
         contract._currency = currency  # noqa: SLF001 - of this very class
         return contract
+
+    @property
+    def kept_checks(self) -> tuple[str, ...]:
+        """The checks whose outcome evidence keeps by name: those it requires, and what gates ask of each interface."""
+        asked = (f"{item.name}.{PERSONAL_DATA_CHECK}" for item in self.interfaces_out)
+        return tuple(dict.fromkeys((*self.checks.required, *asked)))
 
     @property
     def is_assembly(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flywheel_mlflow.evidence.runs import CheckSeverity
-from flywheel_mlflow.promises.contract import PersonalDataExemption
+from flywheel_mlflow.promises.personal_data import PersonalDataExemption
 from flywheel_mlflow.records.batches import Batch, Block, Part, RecordSchema, make_batch
 from flywheel_mlflow.records.checks import (
     ExactDuplicates,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from flywheel_mlflow.evidence.runs import Check
-from flywheel_mlflow.promises.contract import PERSONAL_DATA_CHECK, PersonalDataExemption
+from flywheel_mlflow.promises.personal_data import PERSONAL_DATA_CHECK, PersonalDataExemption
 from flywheel_mlflow.records.batches import Batch
 from flywheel_mlflow.records.checks import EXAMPLES, PlaceOf, _Finding
 from flywheel_mlflow.records.personal import KINDS, LOOKED_FOR, NOT_LOOKED_FOR, find_personal_data

@@ -350,7 +350,7 @@ def read_evidence(run: Run, contract: Contract, iteration: int, *, digest: str) 
         ended=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.end_time else None,
         contract_digest=labels.get(tags.CONTRACT, ""),
         kpis={kpi.name: _kpi(kpi, metrics, adopted=adopted) for kpi in contract.kpis},
-        checks=_checks(labels, metrics, contract.checks.required),
+        checks=_checks(labels, metrics, contract.kept_checks),
         interfaces_out={name: version for name, version in sorted(outs.items()) if name in promised},
         interfaces_in=tuple(sorted(ins)),
         costs=_costs(contract, metrics, adopted=adopted),

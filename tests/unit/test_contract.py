@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.base.errors import DocumentError
-from flywheel_mlflow.promises.contract import COMPUTED_NAMES, Contract, load_contract, share_scale
+from flywheel_mlflow.promises.contract import COMPUTED_NAMES, Contract, load_contract
+from flywheel_mlflow.promises.units import share_scale
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -43,6 +44,13 @@ def test_fields_may_lie_in_lists_and_have_any_type(tmp_path: Path) -> None:
     document["interfaces_out"][0]["fields"] = fields
     put(tmp_path / "project.yaml", document)
     assert list(load_contract(tmp_path).interfaces_out[0].fields) == fields
+
+
+OPAQUE_IN_PART = {
+    "format": "opaque",
+    "schema": "opaque",
+    "personal_data_exempt": [{"field": "author", "reason": "it is public"}],
+}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +96,8 @@ def test_fields_may_lie_in_lists_and_have_any_type(tmp_path: Path) -> None:
         (lambda it: it["interfaces_out"][0].update(format="opaque"), "go together"),
         (lambda it: it["interfaces_out"][0].update(format="opaque", schema="opaque", fields=["a"]), "no fields"),
         (lambda it: it["interfaces_out"][0].update(format="opaque", schema="opaque", group_key="a"), "no group key"),
+        (lambda it: it["interfaces_out"][0].update(OPAQUE_IN_PART), "exempt it as a whole"),
+        (lambda it: it["interfaces_out"][0].update(personal_data_exempt=[{"field": "a"}]), "reason"),
         (lambda it: it["interfaces_out"][0].update(consumers="all"), "interfaces_out[0].consumers"),
         (lambda it: it.update(results={"interfaces": {"other": "x.jsonl"}}), "not among interfaces_out: other"),
         (lambda it: it.update(decisions=[{"field": "nose", "decided": True, "why": "x"}]), "'nose' is not a key"),

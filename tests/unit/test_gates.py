@@ -58,6 +58,7 @@ def plan() -> dict[str, Any]:
         demand("surely_holds", "max_drop", metric="p02.accuracy", limit=0.05, confidence=0.95),
         demand("same_bytes", "reproducible"),
         demand("calm", "risks"),
+        demand("discreet", "personal_data"),
         demand("bounds", "boundary"),
     ]
     document["boundaries"] = [
@@ -83,6 +84,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "surely_holds": ("p02.accuracy", "before p02.accuracy", "reference", "n", "before n"),
     "same_bytes": ("reproducible",),
     "calm": (),
+    "discreet": ("personal_data",),
     "bounds": ("checks", "reproducible", "approvals"),
 }
 
@@ -124,6 +126,7 @@ def facts_of(told: LedgerBuilder = TOLD, **more: Any) -> GateFacts:
         checks=good,
         consistency=good,
         reproducible=good,
+        personal_data=good,
         drift=DriftAnswer.always(good),
         approvals=judge_all(release, told.ledger.events, blueprint=told.blueprint, basis=basis, now=now),
         risks=tuple(told.risks.values()),

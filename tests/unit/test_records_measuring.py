@@ -117,6 +117,46 @@ def test_personal_data_is_reported_by_path_and_kind_only(good: Path) -> None:
     assert mail not in repr(measured.checks)
 
 
+def test_the_finding_says_what_was_looked_for(good: Path) -> None:
+    """Nothing found is never said without the kinds that were looked for and those that were not."""
+    found = check(measure(good, spec()), "raw_personal_data")
+    assert "no personal data or secrets found; looked for: e-mail addresses, phone numbers" in found.message
+    assert "not looked for: names, postal addresses" in found.message
+    assert {"email", "us_ssn", "github_token"} <= set(found.details["looked_for"])
+
+
+CONTACT = {"field": "metadata.contact", "reason": "authors asked to be named", "kinds": ["email"]}
+
+
+def test_a_field_is_exempt_with_its_reason_and_counted(good: Path) -> None:
+    """What a contract exempts does not fail the check; the result says what was exempt, why, and how much lay there."""
+    people = {"license": "MIT", "page": "page-1", "contact": {"mails": ["jane.doe@mail.example", "ann@mail.example"]}}
+    write(good, [*(record(number) for number in range(20)), record(99, metadata=people)])
+    assert check(measure(good, spec()), "raw_personal_data").outcome is Outcome.FAILED
+    found = check(measure(good, spec(personal_data_exempt=[CONTACT])), "raw_personal_data")
+    assert found.outcome is Outcome.PASSED
+    assert found.details["exempt"] == (
+        {"field": "metadata.contact", "reason": "authors asked to be named", "kinds": {"email": 2}, "rows": 1},
+    )
+    assert "exempt by contract: metadata.contact (1 rows with hits)" in found.message
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"contact": "+44 20 7946 0958"},  # another kind
+        {"contacts": "jane.doe@mail.example"},  # another field
+        {"contact": "jane.doe@mail.example", "more": "jane.doe@mail.example"},  # not only there
+    ],
+)
+def test_an_exemption_covers_its_field_and_kinds_alone(good: Path, metadata: Record) -> None:
+    """Other fields and other kinds are found as ever."""
+    more = record(99, metadata={"license": "MIT", "page": "page-1", **metadata})
+    write(good, [*(record(number) for number in range(20)), more])
+    found = check(measure(good, spec(personal_data_exempt=[CONTACT])), "raw_personal_data")
+    assert (found.outcome, found.details["failing"]) == (Outcome.FAILED, 1)
+
+
 def test_without_a_group_key_leakage_is_skipped_not_passed(good: Path) -> None:
     """A contract that declares no group key gets a skipped finding with the reason."""
     found = check(measure(good, spec(group_key=None)), "split_leakage")

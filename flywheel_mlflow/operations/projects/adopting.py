@@ -17,7 +17,8 @@ from flywheel_mlflow.operations.projects.gathering import RESERVED_METRICS
 from flywheel_mlflow.operations.projects.project_run import check_iteration_number, refuse_assembly
 from flywheel_mlflow.operations.projects.run_inputs import evidence_of
 from flywheel_mlflow.operations.projects.starting import init_project
-from flywheel_mlflow.promises.contract import COMPUTED_NAMES, share_scale
+from flywheel_mlflow.promises.contract import COMPUTED_NAMES
+from flywheel_mlflow.promises.units import share_scale
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Adopted, Tracking

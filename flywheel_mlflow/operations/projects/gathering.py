@@ -243,7 +243,7 @@ class Gathering:
         costs = Costs(
             self._number_at(self.contract.costs.review_hours), self._number_at(self.contract.costs.review_cost)
         )
-        summary = summarize_checks(self.checks, self.contract.checks.required)
+        summary = summarize_checks(self.checks, self.contract.kept_checks)
         inputs = tuple(sorted(self.inputs))
         return ProjectEvidence(
             project_id=self.contract.id,

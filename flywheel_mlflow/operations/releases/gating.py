@@ -12,6 +12,7 @@ from functools import partial
 
 from flywheel_mlflow import consistency
 from flywheel_mlflow.assembly.bundle import CHECKS, REGISTRY, Bundle, measured
+from flywheel_mlflow.assembly.confinement import of_interfaces
 from flywheel_mlflow.assembly.culprits import culprits, named_in_drift, named_in_registry
 from flywheel_mlflow.assembly.deliverables import by_name
 from flywheel_mlflow.base.canonical import document_json, plain, sha256_text
@@ -203,6 +204,7 @@ def collect_facts(session: Session, snapshot: LedgerSnapshot, weighed: DecisionB
         now=now,
         named=_named(session, weighed, bundle),
         explainers=tuple(item.actor.name for item in weighed.explanations),
+        personal_data=of_interfaces(bundle, session.flywheel.contracts),
     )
 
 
