@@ -6,7 +6,7 @@ import inspect
 
 from docs_checks import DOCUMENT, RECORD_CHECKS, RECORD_FAULTS, with_tables, without_places
 
-from flywheel_mlflow.records import checks
+from flywheel_mlflow.records import checks, personal_check
 
 
 def test_tables_are_current() -> None:
@@ -16,11 +16,12 @@ def test_tables_are_current() -> None:
 
 
 def test_every_record_check_is_documented() -> None:
-    """Every class of the module that checks records has a row, and a fault that turns it red."""
+    """Every class of the modules that check records has a row, and a fault that turns it red."""
     named = {
         kind
-        for _, kind in inspect.getmembers(checks, inspect.isclass)
-        if kind.__module__ == checks.__name__ and isinstance(getattr(kind, "name", None), str)
+        for module in (checks, personal_check)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if kind.__module__ == module.__name__ and isinstance(getattr(kind, "name", None), str)
     }
     assert named == set(RECORD_CHECKS)
     assert {kind.name for kind in RECORD_CHECKS} == set(RECORD_FAULTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -181,6 +182,12 @@ def test_a_shown_value_is_withheld_when_personal() -> None:
 def test_every_kind_has_labelled_texts() -> None:
     """A kind that is added is measured, too."""
     assert set(MAKERS) == set(KINDS)
+
+
+def test_every_kind_is_documented(repository: Path) -> None:
+    """The page that says what is looked for names every kind."""
+    page = (repository / "docs" / "personal-data.md").read_text(encoding="utf-8")
+    assert [kind for kind in KINDS if f"`{kind}`" not in page] == []
 
 
 def test_labelled_texts_are_told_apart() -> None:
