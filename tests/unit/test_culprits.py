@@ -21,7 +21,7 @@ def entry(name: str, **more: Any) -> dict[str, Any]:
 
 
 REGISTRY = [
-    entry("p01", checks_not_passed={"bad": "failed"}),
+    entry("p01", checks_not_passed={"bad": "failed"}, interfaces_out=[{"name": "a", "personal_data": "failed"}]),
     entry("p02", consumable=False, checks_not_passed={"left": "skipped"}),
     entry("p03", evidence=None, consumable=False),
     entry("p10", checks_not_passed={"own": "failed"}),
@@ -32,6 +32,7 @@ def test_a_registry_names_who_failed_is_missing_or_cannot_be_consumed() -> None:
     """Skipped checks are no failures, and the assembly's own checks are not the upstream's."""
     found = named_in_registry(REGISTRY, "p10")
     assert found["checks"] == found["flywheel.upstream_check_pass_rate"] == ("p01",)
+    assert found["personal_data"] == ("p01",)
     assert found["flywheel.asset_coverage"] == ("p03",)
     assert found["flywheel.consumable_share"] == ("p02", "p03")
     assert found["consistency"] == found["reproducible"] == ("p10",)
