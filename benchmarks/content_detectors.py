@@ -19,7 +19,8 @@ import yaml
 from benchmarks.drift_samples import contract
 from flywheel_mlflow.drift import DriftReport, LoggedData, ProjectSide, Side, Verdict, VersionRef, compare
 from flywheel_mlflow.evidence.runs import KpiValue
-from flywheel_mlflow.promises.contract import Contract, InterfaceOut
+from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records import Measurement, measure
 
@@ -56,10 +57,17 @@ def _side(iteration: int, files: Files, schemas: Schemas) -> Side:
     """One side as the drift report gets it: versions, and what a run logs about the data."""
     measured = {name: _measured(path, name, schemas[name]) for name, path in files.items()}
     versions = {
-        name: VersionRef(item.version.digest, f"run-{iteration}", fields=item.version.fields, records_digest=item.version.records_digest)
+        name: VersionRef(
+            item.version.digest,
+            f"run-{iteration}",
+            fields=item.version.fields,
+            records_digest=item.version.records_digest,
+        )
         for name, item in measured.items()
     }
-    data = {name: LoggedData(profile=item.profile, content=item.content, card=item.card) for name, item in measured.items()}
+    data = {
+        name: LoggedData(profile=item.profile, content=item.content, card=item.card) for name, item in measured.items()
+    }
     project = ProjectSide(run_id=f"run-{iteration}", kpis={KPI: KpiValue(1.0)}, versions=versions)
     return Side(iteration, f"assembly-{iteration}", f"digest-{iteration}", {PROJECT: project}, data)
 

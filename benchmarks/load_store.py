@@ -26,8 +26,9 @@ from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Check, ConsumedInterface, EvidenceKind, Outcome
 from flywheel_mlflow.operations.projects.gathering import Gathering
-from flywheel_mlflow.promises.contract import Contract, InterfaceOut, Kpi
+from flywheel_mlflow.promises.contract import Contract, Kpi
 from flywheel_mlflow.promises.fields import field_types
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.tracking import tags
 
 if TYPE_CHECKING:

@@ -97,7 +97,7 @@ def _read_parquet(path: Path) -> int:
 
 
 def _measure(path: Path, workers: int = 1) -> int:
-    from flywheel_mlflow.promises.contract import InterfaceOut
+    from flywheel_mlflow.promises.interfaces import InterfaceOut
     from flywheel_mlflow.records import measure
 
     data_format = path.suffix.removeprefix(".")

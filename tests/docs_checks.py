@@ -13,7 +13,7 @@ from consistency_flywheel import small_view
 
 from flywheel_mlflow.consistency import CHECKS, PUBLISHED, prove
 from flywheel_mlflow.evidence.runs import Check, Outcome
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import measure
 from flywheel_mlflow.records.checks import (
     ExactDuplicates,

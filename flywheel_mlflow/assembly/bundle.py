@@ -19,7 +19,7 @@ from flywheel_mlflow.evidence.provenance import Direction, own_direction
 from flywheel_mlflow.evidence.runs import FieldType
 from flywheel_mlflow.evidence.schemas import Schema
 from flywheel_mlflow.feedback.absorption import NOTHING_ABSORBED
-from flywheel_mlflow.promises.contract import Strict
+from flywheel_mlflow.promises.strict import Strict
 
 FORMAT_VERSION = 1
 FOLDER = "release"

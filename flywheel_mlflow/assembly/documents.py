@@ -80,8 +80,9 @@ class Kpi(Part):
 
 
 class Output(Part):
-    """A promised interface of a project; ``change`` against the iteration before is first, patch, minor, major or unknown.
+    """A promised interface of a project.
 
+    ``change`` against the iteration before is first, patch, minor, major or unknown.
     ``personal_data`` is the outcome of the check that looks for personal data in its records, None where none did.
     """
 

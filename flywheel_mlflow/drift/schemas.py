@@ -11,7 +11,8 @@ from pydantic import ConfigDict
 from flywheel_mlflow.drift.findings import GONE, ChangeOutcome, DataVerdict, Finding, Kind, Verdict
 from flywheel_mlflow.drift.sides import Side
 from flywheel_mlflow.evidence.schemas import ChangeClass, schema_change
-from flywheel_mlflow.promises.contract import Contract, InterfaceOut
+from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 
 #: Differences of one schema that are kept; more are counted.
 MOST_DIFFERENCES = 50

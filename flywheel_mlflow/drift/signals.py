@@ -10,7 +10,8 @@ from flywheel_mlflow.drift.distributions import Method, benjamini_hochberg, comp
 from flywheel_mlflow.drift.findings import DataVerdict, FilterFound, SignalFound
 from flywheel_mlflow.drift.sides import LoggedData, Side
 from flywheel_mlflow.evidence.runs import SAME_RECORDS, is_rewrite
-from flywheel_mlflow.promises.contract import Contract, InterfaceOut
+from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records.cards import FilterNote
 from flywheel_mlflow.records.profiles import Profile

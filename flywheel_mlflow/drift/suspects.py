@@ -15,7 +15,8 @@ from flywheel_mlflow.drift.differences import LEAST, OWN, Change, ChangeKind, re
 from flywheel_mlflow.evidence.lineage import producers, run_order, version_of
 from flywheel_mlflow.evidence.provenance import Metrics
 from flywheel_mlflow.evidence.runs import EvidenceKind, ProjectEvidence
-from flywheel_mlflow.promises.contract import Contract, InterfaceIn
+from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.interfaces import InterfaceIn
 
 #: What speaks for a cause no evidence shows (data beside the pipeline, a seed, the machine) where contract and code are
 #: the same: a fifth of what the barest of changed inputs weighs. Small, because such a cause is the last resort.

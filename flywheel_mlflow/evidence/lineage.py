@@ -10,8 +10,9 @@ from itertools import count
 
 from flywheel_mlflow.evidence.runs import InterfaceVersion, ProjectEvidence, is_rewrite
 from flywheel_mlflow.evidence.schemas import missing_fields
-from flywheel_mlflow.promises.contract import Contract, InterfaceIn
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.fields import field_types
+from flywheel_mlflow.promises.interfaces import InterfaceIn
 
 
 class EdgeState(StrEnum):

@@ -10,8 +10,9 @@ from math import isclose
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, version_of
 from flywheel_mlflow.evidence.runs import SAME_RECORDS, InterfaceVersion, Outcome, Overlap, ProjectEvidence, is_rewrite
 from flywheel_mlflow.evidence.schemas import change_class, retyped_fields
-from flywheel_mlflow.promises.contract import Contract, InterfaceOut, Kpi
+from flywheel_mlflow.promises.contract import Contract, Kpi
 from flywheel_mlflow.promises.fields import field_types
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 
 
 class EvidenceState(StrEnum):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 
 from flywheel_mlflow.base.names import Identifier, Label
-from flywheel_mlflow.promises.contract import GapType, Strict
+from flywheel_mlflow.promises.contract import GapType
 from flywheel_mlflow.promises.routes import Scope, Severity, Source
+from flywheel_mlflow.promises.strict import Strict
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.base.names import Identifier
 from flywheel_mlflow.feedback.events import FeedbackEvent, events_table, parse_event
 from flywheel_mlflow.feedback.routing import RULE, TO, UNROUTABLE, Router
-from flywheel_mlflow.promises.contract import Strict, Text
+from flywheel_mlflow.promises.strict import Strict, Text
 
 #: An example needs no time and no place of its own; these stand in.
 _TIME = "2026-01-01T00:00:00Z"

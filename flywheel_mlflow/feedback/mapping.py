@@ -14,7 +14,7 @@ from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.documents import load_model, value_at
 from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.feedback.events import COLUMNS, REQUIRED, read_time
-from flywheel_mlflow.promises.contract import Strict, Text
+from flywheel_mlflow.promises.strict import Strict, Text
 
 if TYPE_CHECKING:
     import pyarrow as pa

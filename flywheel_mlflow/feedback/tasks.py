@@ -14,7 +14,7 @@ from flywheel_mlflow.base.canonical import document_json, sha256_text
 from flywheel_mlflow.base.names import Identifier, Label
 from flywheel_mlflow.decisions.event_values import whole, word
 from flywheel_mlflow.decisions.ledger import Event
-from flywheel_mlflow.promises.contract import Strict, Text
+from flywheel_mlflow.promises.strict import Strict, Text
 
 #: Characters of a request in the ledger; the whole of it is in the task's own document.
 MAX_TOLD = 500

@@ -12,8 +12,9 @@ from flywheel_mlflow.base.names import Identifier, Label
 from flywheel_mlflow.feedback.matching import KeywordIndex
 from flywheel_mlflow.feedback.recurring import Theme
 from flywheel_mlflow.feedback.tasks import MAX_MOVES, Category
-from flywheel_mlflow.promises.contract import RelativePath, Strict, Text
+from flywheel_mlflow.promises.contract import RelativePath
 from flywheel_mlflow.promises.routes import Keyword
+from flywheel_mlflow.promises.strict import Strict, Text
 
 
 class ThemeChoice(Strict):

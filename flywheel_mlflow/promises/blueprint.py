@@ -17,9 +17,10 @@ from flywheel_mlflow.base.documents import Document, load_mapping, merge, parse_
 from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.base.names import Currency, Identifier, Label, cost_name
 from flywheel_mlflow.base.rules import parse_rule
-from flywheel_mlflow.promises.contract import Decision, Finite, Flag, RelativePath, Strict, Text, below_folder
+from flywheel_mlflow.promises.contract import Decision, RelativePath, below_folder
 from flywheel_mlflow.promises.notify import Notify
 from flywheel_mlflow.promises.routes import Route
+from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.promises.trace_rules import TraceRules
 

@@ -17,8 +17,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     StringConstraints,
@@ -33,12 +31,11 @@ from flywheel_mlflow.base.documents import Document, load_model
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.names import REVIEW_COST, Identifier, Label, cost_name, label_fault, without_currency
 from flywheel_mlflow.base.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
-from flywheel_mlflow.promises.fields import FieldNeed, FieldPath
-from flywheel_mlflow.promises.personal_data import PERSONAL_DATA_CHECK, PersonalDataExemption
+from flywheel_mlflow.promises.interfaces import InterfaceIn, InterfaceOut
+from flywheel_mlflow.promises.personal_data import PERSONAL_DATA_CHECK
+from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 
 CONTRACT_FILE = "project.yaml"
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
 def _path(value: str) -> str:
@@ -56,9 +53,6 @@ MetricPath = Annotated[
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=250)]
 #: A relative path, or the address of data that stay where they are.
 DataPlace = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ADDRESS_LENGTH)]
-# Strict: YAML's `target: yes` and `target: "5"` are slips of the pen, not 1.0 and 5.0.
-Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Flag = Annotated[bool, Field(strict=True)]
 
 #: What feedback says is missing.
 GapType = Literal["data_gap", "retrieval_gap", "model_gap", "process_gap"]
@@ -83,90 +77,6 @@ SELF_GRADING = frozenset(
         "stage_completion_rate",
     }
 )
-
-
-class Strict(BaseModel):
-    """A frozen model that refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class ContentPolicy(Strict):
-    """What of an interface's data the drift report looks into: all of it unless this says otherwise."""
-
-    judged: Flag = Field(default=True, description="false: nothing of the content is kept or compared; say why.")
-    fields: tuple[FieldPath, ...] = Field(default=(), description="The fields looked into, with all below them.")
-    why: Text | None = Field(default=None, description="Why the rest need not be looked into.")
-
-    @model_validator(mode="after")
-    def _says_why(self) -> Self:
-        if (self.fields or not self.judged) and not self.why:
-            raise ValueError("say why what is left out need not be looked into: why: ...")
-        return self
-
-
-class InterfaceOut(Strict):
-    """A named output that others build on."""
-
-    name: Identifier
-    title: Label = Field(description="What it is, in a few words.")
-    format: Literal["jsonl", "parquet", "opaque"] = Field(
-        description="jsonl or parquet: records that are read and measured; opaque: files that only get a digest."
-    )
-    record_schema: Literal["record", "free", "opaque"] = Field(
-        default="record",
-        alias="schema",
-        description="record: the seven-field record; free: rows with the fields listed; opaque: not looked into.",
-    )
-    fields: tuple[FieldNeed, ...] = Field(
-        default=(), description="Fields every row has, beyond those of the schema; with a type: `content: string`."
-    )
-    role: Literal["training", "evaluation", "reference", "control"] = Field(
-        default="reference",
-        description="training data must not contain any row of an evaluation interface, whichever project made it.",
-    )
-    group_key: FieldPath | None = Field(
-        default=None, description="The field whose values must not appear in two splits (an article, a seed, a page)."
-    )
-    media: tuple[FieldPath, ...] = Field(
-        default=(),
-        description="Fields that name files in the interface's folder: a path, an object with path and, where it "
-        "states them, sha256 and size, or a list of such. Every one is followed.",
-    )
-    content: ContentPolicy = Field(
-        default=ContentPolicy(), description="What of the data the drift report looks into; all of it by default."
-    )
-    personal_data_exempt: tuple[PersonalDataExemption, ...] = Field(
-        default=(), description="Fields in which personal data is right, each with the reason."
-    )
-    required: Flag = Field(default=True, description="A run without a version of it leaves the project not consumable.")
-    consumers: Literal["any"] | tuple[Identifier, ...] = Field(
-        default="any", description="The projects that may consume it."
-    )
-
-    @model_validator(mode="after")
-    def _opaque_is_opaque(self) -> Self:
-        if (self.format == "opaque") != (self.record_schema == "opaque"):
-            raise ValueError("format opaque and schema opaque go together")
-        if self.format == "opaque" and (self.fields or self.group_key or self.media):
-            raise ValueError("an opaque interface has no fields, no group key and no media")
-        if self.format == "opaque" and not all(item.is_whole for item in self.personal_data_exempt):
-            raise ValueError("an opaque interface is not looked into: exempt it as a whole, field: '*', without kinds")
-        return self
-
-
-class InterfaceIn(Strict):
-    """An interface of another project that this one reads."""
-
-    name: Identifier
-    fields: tuple[FieldNeed, ...] = Field(
-        default=(), description="The fields this project cannot do without; with a type: `content: string`."
-    )
-    from_iteration: Literal["same", "previous"] = Field(
-        default="same",
-        description="previous: feedback that reaches this project one iteration later, so no circle waits on itself.",
-    )
-    required: Flag = True
 
 
 class Kpi(Strict):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from flywheel_mlflow.base.names import Identifier
-from flywheel_mlflow.promises.contract import Finite, Strict
+from flywheel_mlflow.promises.strict import Finite, Strict
 
 EventName = Literal["gate_verdict", "regression", "approval_waiting", "risk_overdue", "audit_finding"]
 EVENTS: tuple[EventName, ...] = ("gate_verdict", "regression", "approval_waiting", "risk_overdue", "audit_finding")

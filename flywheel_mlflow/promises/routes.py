@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from flywheel_mlflow.base.names import Identifier
-from flywheel_mlflow.promises.contract import GapType, Strict, Text
+from flywheel_mlflow.promises.contract import GapType
+from flywheel_mlflow.promises.strict import Strict, Text
 
 Source = Literal["application", "evaluation", "platform", "governance", "human"]
 Scope = Literal["single_sample", "task_family", "project", "chain"]

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from flywheel_mlflow.promises.contract import Finite, Flag, Strict, Text
+from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 
 KpiName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=250)]
 SignalName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/.+$", max_length=500)]

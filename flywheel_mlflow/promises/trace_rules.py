@@ -7,8 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from flywheel_mlflow.base.names import Identifier, Label
-from flywheel_mlflow.promises.contract import Finite, Flag, GapType, Strict, Text
+from flywheel_mlflow.promises.contract import GapType
 from flywheel_mlflow.promises.routes import Scope, Severity
+from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 
 #: The fields of an event that a trace's tags and metadata may fill.
 TraceField = Literal["project", "interface", "interface_version", "stage", "scope", "severity", "type", "record"]

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from flywheel_mlflow.base.documents import Document, faults_of, parse_json, read_text
 from flywheel_mlflow.base.errors import DocumentError, Fault
 from flywheel_mlflow.base.names import Label
-from flywheel_mlflow.promises.contract import Finite, Strict, Text
+from flywheel_mlflow.promises.strict import Finite, Strict, Text
 from flywheel_mlflow.records.sources import CARD_FILE
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from flywheel_mlflow.base.canonical import digest_of, short_digest
 from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.evidence.runs import SCHEMA_FORMAT, Check, FieldType, InterfaceVersion
-from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.promises.fields import field_types
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
 from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.content.sampled import sampled_content

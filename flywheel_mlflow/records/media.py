@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.checks import EXAMPLES, SOURCE
 from flywheel_mlflow.records.personal import withheld
 from flywheel_mlflow.records.reading import reader_for

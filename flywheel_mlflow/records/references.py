@@ -23,7 +23,7 @@ from flywheel_mlflow.base.canonical import document_json, sha256_text, short_dig
 from flywheel_mlflow.base.documents import Document, faults_of, parse_json
 from flywheel_mlflow.base.errors import DocumentError, InputError, Refused, SourceGone, StorageError
 from flywheel_mlflow.base.names import Identifier
-from flywheel_mlflow.promises.contract import Flag, Strict
+from flywheel_mlflow.promises.strict import Flag, Strict
 from flywheel_mlflow.records.cards import DataCard, card_from_json
 from flywheel_mlflow.records.filesystems import Found, find, open_file, pinned, reading
 from flywheel_mlflow.records.hub_cards import card_from_markdown

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.batches import Part, make_batch
 from flywheel_mlflow.records.blocks import blocks_of, parts_of
 from flywheel_mlflow.records.checks import Row

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.pipelines import Task
-from flywheel_mlflow.promises.contract import Strict, Text
+from flywheel_mlflow.promises.strict import Strict, Text
 
 #: Weight of the data against smoothness; 1 refuses too much, 100 no better (tried).
 STRENGTH = 10.0

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.pipelines import Task
-from flywheel_mlflow.promises.contract import Strict
+from flywheel_mlflow.promises.strict import Strict
 from sandbox import Execution, Limits
 
 #: reward = 0.2 for the form + 0.8 for the task, and what is selected has at least 0.8: all as published.

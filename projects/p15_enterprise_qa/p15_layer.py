@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from flywheel_mlflow.base.documents import Document, faults_of
 from flywheel_mlflow.base.errors import DocumentError, InputError
 from flywheel_mlflow.pipelines import Task
-from flywheel_mlflow.promises.contract import Strict
+from flywheel_mlflow.promises.strict import Strict
 
 _Model = TypeVar("_Model", bound=Strict)
 

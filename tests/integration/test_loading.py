@@ -19,7 +19,7 @@ from workbench import datasets_of, python_process
 
 import flywheel_mlflow
 from flywheel_mlflow import InputError, LoadedInterface, RecordError, Refused, UnknownName
-from flywheel_mlflow.promises.contract import InterfaceIn
+from flywheel_mlflow.promises.interfaces import InterfaceIn
 from flywheel_mlflow.records.caching import cached
 
 

@@ -29,7 +29,7 @@ from workbench import python_process
 from flywheel_mlflow import records
 from flywheel_mlflow.base.addresses import checked_address
 from flywheel_mlflow.base.errors import DocumentError, FlywheelError, InputError, Refused, SourceGone, SourceUnreachable
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.filesystems import LOOPBACK_VARIABLE, find, forbidden
 from flywheel_mlflow.records.references import Differences, Manifest, compare, fetch, read_manifest, refer
 

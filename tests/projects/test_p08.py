@@ -12,8 +12,8 @@ from servers.embedded import EmbeddedStore
 from trials import PROJECTS, Trial, load_module, regenerated, run_trial
 
 from flywheel_mlflow.operations.projects.project_run import ProjectRun, project_run
-from flywheel_mlflow.promises.contract import InterfaceOut
 from flywheel_mlflow.promises.fields import field_types
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 
 pytestmark = pytest.mark.integration
 PROJECT = "p08_dataops"

@@ -21,9 +21,7 @@ ID, TEXT = FieldType("id", "string", True), FieldType("content", "string", True)
 
 def side(iteration: int, fields: Sequence[FieldType]) -> Side:
     """One iteration in which p01 made a corpus with these fields, of the same records."""
-    version = VersionRef(
-        str(iteration) * 32, f"run-{iteration}", fields=tuple(fields), records_digest="same records"
-    )
+    version = VersionRef(str(iteration) * 32, f"run-{iteration}", fields=tuple(fields), records_digest="same records")
     project = ProjectSide(f"run-{iteration}", {"hit_rate": KpiValue(0.9)}, {"corpus": version})
     return Side(iteration, f"assembly-{iteration}", str(iteration) * 8, {"p01": project})
 

@@ -18,7 +18,7 @@ from flywheel_mlflow.base.settings import openlineage_target
 from flywheel_mlflow.evidence.runs import CheckSeverity, FieldType, Outcome
 from flywheel_mlflow.importers import read_checks, sniff
 from flywheel_mlflow.lineage_events import RunFacts, run_id_of, send_runs
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import measure
 
 

@@ -16,7 +16,7 @@ from reports_flywheel import contracts, healthy_assembly
 
 from flywheel_mlflow.assembly.documents import Version
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.profiles import Profile, Signal
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.pages.interface import (

@@ -17,7 +17,7 @@ from croissant_reading import described_fields, expected, opened, read_croissant
 from flywheel_mlflow.base.canonical import digest_of, short_digest
 from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.evidence.runs import FieldType
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import DataCard, measure
 from flywheel_mlflow.records.croissant import Provenance, measured_files, to_croissant
 from flywheel_mlflow.records.data_fields import DataField, learn_data, recorded_fields

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from flywheel_mlflow.base.canonical import canonical_json, digest_of
 from flywheel_mlflow.base.errors import RecordError, WorkerLost
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import Measurement, blocks, engine, measure
 from flywheel_mlflow.records.blocks import blocks_of, parts_of
 from flywheel_mlflow.records.json_columns import ColumnParser

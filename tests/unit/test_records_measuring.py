@@ -17,7 +17,7 @@ import pytest
 
 from flywheel_mlflow.base.errors import DocumentError, InputError, RecordError
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, FieldType, Outcome
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import DataCard, Measurement, contamination, content_digest, measure
 from flywheel_mlflow.records import reading as reading_module
 

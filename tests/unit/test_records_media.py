@@ -12,7 +12,7 @@ import pytest
 
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.runs import Check, Outcome
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import content_digest, find_files, measure
 from flywheel_mlflow.records.references import compare, fetch, refer
 

@@ -14,7 +14,7 @@ from feedback_columns import read
 import flywheel_mlflow
 from flywheel_mlflow.base.errors import InputError, RecordError
 from flywheel_mlflow.feedback.files import INDEX_FILE, read_index
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import fingerprints_from_parquet, fingerprints_to_parquet, measure
 from flywheel_mlflow.records.parquet import damaged_row_group
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.evidence.runs import FieldType
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import measure
 from flywheel_mlflow.records.arrow_values import objects_array
 from flywheel_mlflow.records.columns import fields_of, search_texts

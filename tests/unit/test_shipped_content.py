@@ -16,8 +16,9 @@ from flywheel_mlflow.base.documents import value_at
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
 from flywheel_mlflow.evidence.registry import attainment
-from flywheel_mlflow.promises.contract import Contract, InterfaceOut
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.fields import field_types
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.promises.routes import KNOWN_FROM_EVENT
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from flywheel_mlflow.base.names import unshowable
 from flywheel_mlflow.feedback.theme_corrections import MAX_MOVED
-from flywheel_mlflow.promises.contract import Strict
+from flywheel_mlflow.promises.strict import Strict
 
 Version = Annotated[int, Field(ge=1, le=999_999_999)]
 

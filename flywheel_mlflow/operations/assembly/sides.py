@@ -16,7 +16,8 @@ from flywheel_mlflow.drift import Finding, History, LoggedData, Side, error_find
 from flywheel_mlflow.drift.sides import ProjectSide, VersionRef
 from flywheel_mlflow.evidence.runs import KpiValue, is_rewrite
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.promises.contract import Contract, InterfaceOut
+from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records.content.profile import ContentProfile

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flywheel_mlflow.base.addresses import is_address
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records.references import Referenced

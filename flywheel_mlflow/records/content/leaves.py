@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flywheel_mlflow.records.schema_tree import path_part
+from flywheel_mlflow.evidence.schema_paths import path_part
 
 Scalar = bool | int | float | str
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.checks import PlaceOf
 from flywheel_mlflow.records.content.building import ContentRule, SampledRow, content_of
 from flywheel_mlflow.records.content.profile import ContentProfile

@@ -10,8 +10,9 @@ from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, Impact, impact
 from flywheel_mlflow.evidence.runs import FieldType
 from flywheel_mlflow.evidence.schema_paths import is_in_list, need_path
-from flywheel_mlflow.promises.contract import Contract, InterfaceIn, InterfaceOut
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.fields import field_types
+from flywheel_mlflow.promises.interfaces import InterfaceIn, InterfaceOut
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile, Signal
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Image, Pair, Section, Table, code, number

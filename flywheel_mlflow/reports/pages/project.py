@@ -10,8 +10,9 @@ from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.drift import allowance_of
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.evidence.runs import CheckSeverity, Outcome
-from flywheel_mlflow.promises.contract import Contract, InterfaceIn
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.fields import field_types
+from flywheel_mlflow.promises.interfaces import InterfaceIn
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
