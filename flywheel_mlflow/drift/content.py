@@ -13,13 +13,16 @@ from flywheel_mlflow.drift.findings import DataVerdict, SignalFound
 from flywheel_mlflow.drift.phrases import compare_phrases
 from flywheel_mlflow.drift.pictures import MOST_EXAMPLES, Bar, Picture
 from flywheel_mlflow.records.content.labels import same_labels
+from flywheel_mlflow.records.content.profile import ContentColumn
 
 if TYPE_CHECKING:
     from flywheel_mlflow.promises.thresholds import DriftSettings
-    from flywheel_mlflow.records.content.profile import ContentColumn, ContentProfile
+    from flywheel_mlflow.records.content.profile import ContentProfile
+    from flywheel_mlflow.records.profiles import Signal
 
 CLASSIFIER = "classifier two-sample test, cross-fitted"
 PHRASES = "document shares of phrases, exact two-sample test"
+_KINDS = {"number": "numbers", "label": "labels", "time": "times as text"}
 ASSOCIATIONS = "Spearman's correlations of all pairs"
 
 
@@ -29,9 +32,12 @@ def compare_content(
     old: ContentProfile,
     new: ContentProfile,
     settings: DriftSettings,
-    known: frozenset[str],
+    signals: tuple[Sequence[Signal], Sequence[Signal]],
 ) -> Iterator[SignalFound]:
-    """Everything known of the content on both sides compared; fields in ``known`` were compared otherwise.
+    """Everything known of the content on both sides compared.
+
+    ``signals`` are the quality signals before and now, of the same sampled rows: these were compared, and are asked
+    only how they go together with the rest.
 
     P-values are those of each comparison alone; the caller adjusts them over the whole report.
     """
@@ -39,11 +45,17 @@ def compare_content(
     def base(name: str) -> SignalFound:
         return judged_base(f"{interface}/{name}", project, settings)
 
+    known = {signal.name for side in signals for signal in side}
     before = {column.name: column for column in old.columns if column.leaf not in known}
     now = {column.name: column for column in new.columns if column.leaf not in known}
     for name in sorted(before.keys() | now.keys()):
         if not _superseded(name, before, now):
-            yield from compare_column(base(name), *_sampled(before.get(name), now.get(name), old, new), settings)
+            columns = before.get(name), now.get(name)
+            if columns[0] is not None and columns[1] is not None and columns[0].kind != columns[1].kind:
+                text = f"{_KINDS[columns[0].kind]} before, {_KINDS[columns[1].kind]} now"
+                yield replace(base(name), verdict=DataVerdict.VANISHED, text=text, method="kind of the values")
+                continue
+            yield from compare_column(base(name), *_sampled(*columns, old, new), settings)
     texts_before, texts_now = ({item.field: item for item in side.wordings} for side in (old, new))
     for name in sorted(texts_before.keys() & texts_now.keys()):
         sides = texts_before[name], texts_now[name]
@@ -79,7 +91,9 @@ def compare_content(
         else:
             yield _separated(subject, separate_vectors(one, other), old.rows, new.rows, new.places)
     associations = base("associations")
-    found = compare_associations(list(before.values()), list(now.values())) if is_judged(associations) else None
+    columns_before = [*map(_as_column, signals[0]), *before.values()]
+    columns_now = [*map(_as_column, signals[1]), *now.values()]
+    found = compare_associations(columns_before, columns_now) if is_judged(associations) else None
     if found is not None:
         pair = " with ".join(found.pair)
         yield replace(
@@ -96,10 +110,18 @@ def compare_content(
         )
 
 
+def _as_column(signal: Signal) -> ContentColumn:
+    if any(isinstance(value, bool | str) for value in signal.sample):
+        labels = tuple(None if value is None else str(value) for value in signal.sample)
+        return ContentColumn(signal.name, signal.name, "label", labels)
+    numbers = tuple(None if value is None else float(value) for value in signal.sample)
+    return ContentColumn(signal.name, signal.name, "number", numbers)
+
+
 def _sampled(
     before: ContentColumn | None, now: ContentColumn | None, old: ContentProfile, new: ContentProfile
 ) -> tuple[Sampled | None, Sampled | None]:
-    if before is not None and now is not None:
+    if before is not None and now is not None and before.kind == now.kind == "label":
         values = same_labels(before.values, now.values)
         before, now = replace(before, values=tuple(values[0])), replace(now, values=tuple(values[1]))
     return sampled_column(before, old.places), sampled_column(now, new.places)

@@ -48,6 +48,7 @@ class Method(StrEnum):
     TAIL = "share beyond a limit, exact two-sample test"
     PILE = "share of one value, exact two-sample test"
     CHI2 = "two-sample chi-square"
+    TYPE = "share of texts among the values, exact two-sample test"
     LABEL = "share of one label, exact two-sample test"
 
 
@@ -91,13 +92,17 @@ def compare_values(reference: Sequence[Value], current: Sequence[Value]) -> Comp
 
     Each also by what a look at the whole misses: numbers by their tails and by values that pile up, labels one by one.
     The p-value is that of the clearest difference, corrected for how many were looked for: half of the error goes to
-    the look at the whole, half to the others. A signal that is a number on one side and a text on the other is compared
-    by labels: its type changed, and no label is shared. None when either is empty.
+    the look at the whole, half to the others. Numbers on one side and texts on the other are
+    compared by how many are texts: the type changed. None when either is empty.
     """
     if not reference or not current:
         return None
-    if _numeric(reference) and _numeric(current):
+    numeric = _numeric(reference), _numeric(current)
+    if all(numeric):
         return _compare_numbers([float(value) for value in reference], [float(value) for value in current])
+    if any(numeric):
+        texts = [sum(isinstance(value, str) for value in side) for side in (reference, current)]
+        return _share(Method.TYPE, (texts[0], len(reference)), (texts[1], len(current)), "texts, the rest numbers")
     return _compare_labels(reference, current)
 
 

@@ -14,7 +14,10 @@ from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records.cards import FilterNote
-from flywheel_mlflow.records.profiles import Profile
+from flywheel_mlflow.records.profiles import Profile, Signal
+
+#: The quality signals before and now.
+_Signals = tuple[tuple[Signal, ...], tuple[Signal, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,15 @@ def _profiles(
         base = judged_base(f"{where.interface}/{name}", where.project, settings)
         sides = sampled_signal(before.signal(name)), sampled_signal(now.signal(name))
         yield from compare_column(base, *sides, settings)
-    yield from _content(where, old, new, settings, names)
+    yield from _content(where, old, new, settings, (before.signals, now.signals))
 
 
 def _content(
-    where: _Where, old: LoggedData, new: LoggedData, settings: DriftSettings, known: frozenset[str]
+    where: _Where,
+    old: LoggedData,
+    new: LoggedData,
+    settings: DriftSettings,
+    signals: tuple[tuple[Signal, ...], tuple[Signal, ...]],
 ) -> Iterator[SignalFound]:
     whole = SignalFound(f"{where.interface}/content", where.project, DataVerdict.NOT_TESTED, "", PRESENCE)
     if old.content is None or new.content is None:
@@ -111,7 +118,9 @@ def _content(
         return
     from flywheel_mlflow.drift.content import compare_content
 
-    yield from compare_content(where.interface, where.project, old.content, new.content, settings, known)
+    yield from compare_content(
+        where.interface, where.project, old.content, new.content, settings, (signals[0], signals[1])
+    )
     left_out = sorted({*old.content.left_out, *new.content.left_out})
     if left_out:
         text = f"not looked into, there are too many: {', '.join(left_out[:10])}" + (

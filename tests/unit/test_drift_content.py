@@ -17,6 +17,7 @@ Record = dict[str, Any]
 ROWS = 400
 
 NOUNS = ["bread", "river", "engine", "garden", "teacher", "window", "market", "letter", "piano", "bridge", "forest"]
+TOPICS = [f"topic{letter}{other}" for letter in "abcdef" for other in "uvwxyz"]
 VERBS = ["opens", "carries", "paints", "repairs", "follows", "measures", "hides", "brings", "counts", "sells"]
 
 
@@ -28,7 +29,7 @@ def sentence(draw: random.Random, words: int = 14) -> str:
 
 def record(draw: random.Random, number: int) -> Record:
     """A question and its answer, which repeats a word of it, with a label that goes with the score."""
-    topic = draw.choice(NOUNS)
+    topic = " ".join(draw.sample(TOPICS, 3))
     score = draw.random()
     return {
         "id": f"r{number}",

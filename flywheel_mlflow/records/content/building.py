@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, TypeVar
@@ -15,6 +13,7 @@ import numpy as np
 from flywheel_mlflow.records.content.descriptors import describe, shape_of
 from flywheel_mlflow.records.content.labels import MAX_LABEL, hashed_label
 from flywheel_mlflow.records.content.leaves import IN_LIST, Scalar, leaves_of
+from flywheel_mlflow.records.content.pairs import number_pairs, text_pairs, vector_pairs
 from flywheel_mlflow.records.content.profile import ColumnKind, ContentColumn, ContentProfile, VectorSketch, Wording
 from flywheel_mlflow.records.content.times import seconds_of
 from flywheel_mlflow.records.content.vectors import as_vectors, sketch
@@ -31,8 +30,6 @@ FEATURES = 240
 #: A field is a text when the median of its values has so many words or characters, else a label.
 _TEXT_WORDS = 4
 _TEXT_CHARACTERS = 60
-#: Words that two texts of a row may share: short ones all texts share.
-_LONG_WORD = re.compile(r"\w{4,}")
 #: Roles, tools and other short texts of a list are told in order up to here.
 _IN_ORDER = 6
 _ORDERED_CHARACTERS = 40
@@ -42,7 +39,6 @@ REPEATED = "repeated content"
 
 Values = list[float | str | None]
 Leaf = TypeVar("Leaf")
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +96,10 @@ def content_of(rows: Sequence[SampledRow], rule: ContentRule) -> ContentProfile:
             _add_leaf(building, leaf, scalars[leaf])
         else:
             _add_list(building, leaf, lists[leaf])
+    building.columns += number_pairs(_numbers([item[0] for item in walked], rule))
     for leaf, counts in sorted(lengths.items())[:MAX_LEAVES]:
         if not any(item.field == leaf for item in building.vectors):
-            building.add(
-                f"{leaf}: elements", leaf, "number", [None if count is None else float(count) for count in counts]
-            )
+            building.add(f"{leaf}: elements", leaf, "number", map(_number, counts))
     if not rule.fields:
         words = {True: "yes", False: "no", None: None}
         building.add(REPEATED, REPEATED, "label", [words[row.repeated] for row in rows])
@@ -124,39 +119,61 @@ def _by_leaf(rows: Sequence[Mapping[str, Leaf]], rule: ContentRule) -> dict[str,
     return {name: [row.get(name) for row in rows] for name in names}
 
 
+def _numbers(rows: Sequence[Mapping[str, Scalar]], rule: ContentRule) -> dict[str, list[float | None]]:
+    """The numbers and times among the scalar leaves, also of those whose values are known otherwise."""
+    found = {}
+    for leaf, values in _by_leaf(rows, ContentRule(rule.fields)).items():
+        numbers = [_as_number(value) for value in values]
+        if _there(numbers) * 2 > _there(values):
+            found[leaf] = numbers
+    return found
+
+
+def _as_number(value: Scalar | None) -> float | None:
+    if value is None or isinstance(value, bool):
+        return None
+    return seconds_of(value) if isinstance(value, str) else float(value)
+
+
 def _there(values: Iterable[object | None]) -> int:
     return sum(value is not None for value in values)
 
 
 def _add_leaf(building: _Building, leaf: str, values: Sequence[Scalar | None]) -> None:
     texts = [value if isinstance(value, str) else None for value in values]
-    strings = _there(texts)
-    if not strings:
-        numbers = all(value is None or not isinstance(value, bool) for value in values)
-        if numbers:
-            building.add(leaf, leaf, "number", [None if value is None else float(value) for value in values])
-        else:
-            building.add(leaf, leaf, "label", [None if value is None else _spelled(value) for value in values])
-        return
-    if strings < _there(values):  # several types in one field
-        names = {bool: "truth", int: "number", float: "number", str: "text"}
-        building.add(
-            f"{leaf}: type", leaf, "label", [None if value is None else names[type(value)] for value in values]
-        )
+    others = [None if isinstance(value, str) else value for value in values]
+    if _there(texts) and _there(others):  # several types in one field: the most frequent one is looked into
+        names = {type(None): None, bool: "truth", int: "number", float: "number", str: "text"}
+        building.add(f"{leaf}: type", leaf, "label", [names[type(value)] for value in values])
+    if _there(texts) * 2 >= _there(values):
+        _add_strings(building, leaf, texts)
+    elif any(isinstance(value, bool) for value in others):
+        building.add(leaf, leaf, "label", [None if value is None else str(value) for value in others])
+    else:
+        building.add(leaf, leaf, "number", map(_number, others))
+
+
+def _add_strings(building: _Building, leaf: str, texts: Sequence[str | None]) -> None:
     times = [None if text is None else seconds_of(text) for text in texts]
-    if _there(times) * 2 >= strings:
-        building.add(leaf, leaf, "time", times)
-        building.add(
-            f"{leaf}: shape", leaf, "label", _labels([None if text is None else shape_of(text) for text in texts])
-        )
-        return
     known = [text for text in texts if text is not None]
-    if median(map(len, known)) >= _TEXT_CHARACTERS or median(len(text.split()) for text in known) >= _TEXT_WORDS:
-        building.texts[leaf] = texts
-        return
-    building.add(leaf, leaf, "label", _labels([None if value is None else _spelled(value) for value in values]))
-    building.add(f"{leaf}: shape", leaf, "label", _labels([None if text is None else shape_of(text) for text in texts]))
-    building.add(f"{leaf}: characters", leaf, "number", [None if text is None else float(len(text)) for text in texts])
+    if _there(times) * 2 >= len(known):
+        building.add(leaf, leaf, "time", times)
+        building.add(f"{leaf}: shape", leaf, "label", _shapes(texts))
+    elif median(map(len, known)) >= _TEXT_CHARACTERS or median(len(text.split()) for text in known) >= _TEXT_WORDS:
+        building.texts[leaf] = list(texts)
+    else:
+        building.add(leaf, leaf, "label", _labels(texts))
+        building.add(f"{leaf}: shape", leaf, "label", _shapes(texts))
+        sizes = [None if text is None else float(len(text)) for text in texts]
+        building.add(f"{leaf}: characters", leaf, "number", sizes)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _shapes(texts: Sequence[str | None]) -> list[str | None]:
+    return _labels([None if text is None else shape_of(text) for text in texts])
 
 
 def _add_list(building: _Building, leaf: str, values: Sequence[list[Scalar] | None]) -> None:
@@ -174,9 +191,16 @@ def _add_list(building: _Building, leaf: str, values: Sequence[list[Scalar] | No
     if any(numbers):
         means = [sum(item) / len(item) if item else None for item in numbers]
         building.add(f"{leaf}: mean", leaf, "number", means)
+        building.add(f"{leaf}: rise", leaf, "number", [item[-1] - item[0] if item else None for item in numbers])
     texts = [None if value is None else [item for item in value if isinstance(item, str)] for value in values]
     strings = [item for value in texts for item in value or ()]
     if not strings:
+        return
+    times = [[seconds_of(item) for item in value or ()] for value in texts]
+    if sum(item is not None for value in times for item in value) * 2 > len(strings):
+        known = [[item for item in value if item is not None] for value in times]
+        building.add(f"{leaf}: first", leaf, "time", [item[0] if item else None for item in known])
+        building.add(f"{leaf}: rise", leaf, "number", [item[-1] - item[0] if item else None for item in known])
         return
     if len(set(strings)) * 2 <= len(strings) and median(map(len, strings)) < _ORDERED_CHARACTERS:
         order = [
@@ -188,10 +212,6 @@ def _add_list(building: _Building, leaf: str, values: Sequence[list[Scalar] | No
         building.add(f"{leaf}: first", leaf, "label", _labels(first))
     else:
         building.texts[leaf] = [None if not value else "\n".join(value) for value in texts]
-
-
-def _spelled(value: Scalar) -> str:
-    return value if isinstance(value, str) else str(value)
 
 
 def _labels(values: Sequence[str | None]) -> list[str | None]:
@@ -218,8 +238,20 @@ def _add_texts(building: _Building) -> list[str]:
         for text in building.texts[leaf][:MAX_WORDED_ROWS]:
             builder.observe(text)
         building.wordings.append(builder.result())
-    _add_pairs(building, sorted(worded))
+    together = {leaf: building.texts[leaf] for leaf in worded}
+    building.columns += [*text_pairs(together), *vector_pairs(building.vectors, together)]
     return ranked[MAX_TEXTS:]
+
+
+def _repeated(texts: Sequence[str | None]) -> list[str | None]:
+    """Whether a text stands in other rows of the sample, said of the first of them alone: each about another text."""
+    counts = Counter(text for text in texts if text)
+    seen: set[str] = set()
+    said: list[str | None] = []
+    for text in texts:
+        said.append(None if not text or text in seen else "yes" if counts[text] > 1 else "no")
+        seen.add(text or "")
+    return said
 
 
 def _add_descriptors(building: _Building, leaf: str, texts: Sequence[str | None]) -> None:
@@ -228,37 +260,6 @@ def _add_descriptors(building: _Building, leaf: str, texts: Sequence[str | None]
     for name, example in names.items():
         values: Values = [None if item is None else item[name] for item in described]
         building.add(f"{leaf}: {name}", leaf, "label" if isinstance(example, str) else "number", values)
+    building.add(f"{leaf}: {REPEATED}", leaf, "label", _repeated(texts))
     openings = [None if text is None else " ".join(text[:60].split()[:2]) for text in texts]
     building.add(f"{leaf}: opening", leaf, "label", _labels(openings))
-
-
-def _add_pairs(building: _Building, leaves: Sequence[str]) -> None:
-    """How the texts of a row go together: words they share, and how much longer the one is."""
-    words = {leaf: [_long_words(text) for text in building.texts[leaf]] for leaf in leaves}
-    for place, one in enumerate(leaves):
-        for other in leaves[place + 1 :]:
-            name = f"{one} with {other}"
-            building.add(f"{name}: shared words", name, "number", _each(words[one], words[other], _shared))
-            texts = building.texts[one], building.texts[other]
-            building.add(f"{name}: length ratio", name, "number", _each(*texts, _ratio))
-
-
-def _each(
-    ones: Sequence[Item | None], others: Sequence[Item | None], both: Callable[[Item, Item], float | None]
-) -> list[float | None]:
-    return [None if one is None or other is None else both(one, other) for one, other in zip(ones, others, strict=True)]
-
-
-def _long_words(text: str | None) -> frozenset[str] | None:
-    if text is None:
-        return None
-    return frozenset(_LONG_WORD.findall(text[:4000].lower()))
-
-
-def _shared(one: frozenset[str], other: frozenset[str]) -> float | None:
-    least = min(len(one), len(other))
-    return round(len(one & other) / least, 4) if least else None
-
-
-def _ratio(one: str, other: str) -> float:
-    return round(math.log((len(one) + 1) / (len(other) + 1)), 4)
