@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from servers.mariadb import MariaServer, find_mariadb, running_mariadb
 from servers.postgresql import PostgresCluster, find_pg_ctl, running_postgresql
+from servers.preloaded import PreloadedProcess, running_preloaded
 from servers.tracking import TrackingServerProcess, running_tracking_server
 
 #: Where workers, which inherit it, find the keeper's socket.
@@ -69,6 +70,10 @@ def _mariadb(_keeper: _Keeper, _folder: Path) -> AbstractContextManager[MariaSer
     return running_mariadb(program)
 
 
+def _preloaded(_keeper: _Keeper, folder: Path) -> AbstractContextManager[PreloadedProcess]:
+    return running_preloaded(folder)
+
+
 def _tracking_on_sqlite(_keeper: _Keeper, folder: Path) -> AbstractContextManager[TrackingServerProcess]:
     home = folder / "sqlite"
     home.mkdir(exist_ok=True)
@@ -84,6 +89,7 @@ def _tracking_on_postgresql(keeper: _Keeper, folder: Path) -> AbstractContextMan
 _KINDS: dict[str, Callable[[_Keeper, Path], AbstractContextManager[Any]]] = {
     "postgresql": _postgresql,
     "mariadb": _mariadb,
+    "preloaded": _preloaded,
     "tracking on sqlite": _tracking_on_sqlite,
     "tracking on postgresql": _tracking_on_postgresql,
 }
@@ -102,6 +108,16 @@ def keeping() -> Iterator[None]:
         finally:
             keeper.shutdown()
             del os.environ[_ADDRESS]
+
+
+def is_kept() -> bool:
+    """Whether this process belongs to a session of tests."""
+    return _ADDRESS in os.environ
+
+
+def kept_preloaded() -> PreloadedProcess:
+    """The session's process to fork servers from."""
+    return PreloadedProcess(**_ask("preloaded"))
 
 
 def kept_cluster() -> PostgresCluster:

@@ -9,10 +9,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from servers.preloaded import Forked, fork_mlflow
 
 START_LIMIT_S = 180
 STOP_LIMIT_S = 30
@@ -71,8 +73,8 @@ def running_tracking_server(
     """
     port = port or free_port()
     log = folder / "server.log"
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+    arguments = [
+        *("server", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", str(workers), "--backend-store-uri", backend),
         *("--artifacts-destination", artifacts or str(folder / "artifacts")),
         *(("--app-name", app_name) if app_name else ()),
@@ -82,19 +84,28 @@ def running_tracking_server(
     connections = UNPOOLED if backend.startswith("sqlite") else POOLED
     uri = f"http://127.0.0.1:{port}{prefix}"
     began = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment | SERVER_SETTINGS | connections | dict(environ or {}),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    environment |= SERVER_SETTINGS | connections | dict(environ or {})
+    log.unlink(missing_ok=True)
+    process = _start_mlflow(arguments, cwd=folder, env=environment, log=log)
     try:
         _wait_until_healthy(process, uri, log)
         yield TrackingServerProcess(uri, backend, log, process.pid, time.monotonic() - began)
     finally:
         _end(process)
+
+
+def _start_mlflow(
+    arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes] | Forked:
+    """``mlflow ARGUMENTS``: within a session of tests as a fork of a process that has imported MLflow."""
+    from servers.keeper import is_kept, kept_preloaded  # which starts servers by this module
+
+    if is_kept():
+        return fork_mlflow(kept_preloaded(), arguments, cwd=cwd, env=env, log=log)
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *arguments], cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT
+        )
 
 
 def free_port() -> int:
@@ -105,7 +116,7 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_healthy(process: subprocess.Popen[bytes], uri: str, log: Path) -> None:
+def _wait_until_healthy(process: subprocess.Popen[bytes] | Forked, uri: str, log: Path) -> None:
     limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit:
         if process.poll() is not None:
@@ -123,7 +134,7 @@ def _tail(log: Path, lines: int = 40) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes] | Forked) -> None:
     """SIGTERM stops the server with its workers; one that does not heed it is killed."""
     process.terminate()
     try:
