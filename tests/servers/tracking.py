@@ -55,6 +55,7 @@ def running_tracking_server(
     environ: Mapping[str, str] | None = None,
     port: int | None = None,
     artifacts: str | None = None,
+    forked: bool = True,
 ) -> Iterator[TrackingServerProcess]:
     """A server on a free port of 127.0.0.1, answering until the block ends.
 
@@ -67,6 +68,8 @@ def running_tracking_server(
         environ: further settings of the server's environment.
         port: where it listens, instead of on a free port.
         artifacts: where its proxy keeps artifacts, instead of below the folder.
+        forked: within a session of tests it is a fork of a process that has imported MLflow, which saves seconds; else
+            it is started as people start it.
 
     Raises:
         RuntimeError: it ended or did not answer within START_LIMIT_S; the message shows the end of its log.
@@ -86,7 +89,7 @@ def running_tracking_server(
     began = time.monotonic()
     environment |= SERVER_SETTINGS | connections | dict(environ or {})
     log.unlink(missing_ok=True)
-    process = _start_mlflow(arguments, cwd=folder, env=environment, log=log)
+    process = _start_mlflow(arguments, forked=forked, cwd=folder, env=environment, log=log)
     try:
         _wait_until_healthy(process, uri, log)
         yield TrackingServerProcess(uri, backend, log, process.pid, time.monotonic() - began)
@@ -95,12 +98,12 @@ def running_tracking_server(
 
 
 def _start_mlflow(
-    arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
+    arguments: Sequence[str], *, forked: bool, cwd: Path, env: Mapping[str, str], log: Path
 ) -> subprocess.Popen[bytes] | Forked:
-    """``mlflow ARGUMENTS``: within a session of tests as a fork of a process that has imported MLflow."""
+    """``mlflow ARGUMENTS``."""
     from servers.keeper import is_kept, kept_preloaded  # which starts servers by this module
 
-    if is_kept():
+    if forked and is_kept():
         return fork_mlflow(kept_preloaded(), arguments, cwd=cwd, env=env, log=log)
     with log.open("wb") as output:
         return subprocess.Popen(

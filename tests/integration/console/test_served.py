@@ -32,6 +32,7 @@ def test_the_printed_command_serves_the_console(tmp_path: Path) -> None:
         backend=options["--backend-store-uri"],
         app_name=options["--app-name"],
         environ=dict([setting.split("=", maxsplit=1)]),
+        forked=False,
     ) as server:
         for line in told[1:]:
             address = line.split()[-1].replace("http://127.0.0.1:5000", server.uri)
