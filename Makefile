@@ -7,7 +7,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint unit integration versions lock clean
+.PHONY: help install run test lint unit integration stress versions lock clean
 
 help:
 	@echo "make run          three turns of the flywheel on the sample projects, and how to look at the result"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint         the same without the tests"
 	@echo "make unit         the tests that need no server"
 	@echo "make integration  the tests against real servers"
+	@echo "make stress       the tests that prove by repetition, repeated more often"
 	@echo "make versions     some tests on the oldest MLflow, and on the newest with the newest Python at hand"
 	@echo "make lock         write requirements.lock anew (UPGRADE=--upgrade to move to newer releases)"
 	@echo "make clean        remove the environment and what tools left behind; never mlflow-data"
@@ -62,7 +63,7 @@ test: $(STAMP)
 	$(MAKE) integration
 endif
 # Where it is set, each worker and each process that a test starts would compile anew what changed since the installation.
-test unit integration: export PYTHONDONTWRITEBYTECODE :=
+test unit integration stress: export PYTHONDONTWRITEBYTECODE :=
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -78,7 +79,14 @@ unit: $(STAMP)
 # Whole files, and folders that share servers, go to one worker (tests/conftest.py): the small files of the projects come
 # last, as they are collected, and fill the gaps. A third worker uses the time in which others wait for a server.
 integration: $(STAMP)
-	$(BIN)/python -m pytest -m integration --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m integration --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		tests/browser tests/integration tests/projects
+
+# At a desk the examples are new ones each time; CI takes the same ones.
+stress: export FLYWHEEL_STRESS := 1
+stress: $(STAMP)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/projects \
+		tests/integration/test_releases_races.py tests/integration/server_plugin/test_alike.py
 
 versions: $(STAMP)
 	tests/versions/run

@@ -20,6 +20,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from prepared import prepared
 from servers.embedded import TEMPLATE, EmbeddedStore, copy_store, make_template
 from servers.keeper import keeping
+from stress import repetitions
 from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,8 +42,13 @@ if "TMPDIR" not in os.environ and _MEMORY.is_dir() and os.access(_MEMORY, os.W_O
 
 # Deadlines are timed assertions. In CI the same examples every time, elsewhere new ones, kept beside the project since
 # tests run in folders of their own.
-settings.register_profile("local", deadline=None, database=DirectoryBasedExampleDatabase(ROOT / ".hypothesis/examples"))
-settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
+settings.register_profile(
+    "local",
+    deadline=None,
+    max_examples=repetitions(30, 300),
+    database=DirectoryBasedExampleDatabase(ROOT / ".hypothesis/examples"),
+)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 

@@ -11,12 +11,13 @@ from releases_bench import MANAGER, ReleasesBench, releases_on
 from releases_crew import Crew, Job, Outcome, running_crew
 from servers.postgresql import PostgresCluster
 from servers.tracking import running_tracking_server
+from stress import repetitions
 
 from flywheel_mlflow.operations.deciding import LedgerSnapshot
 from flywheel_mlflow.tracking import ledger as ledger_store
 
 PROCESSES = 8
-ROUNDS = 10
+ROUNDS = repetitions(3, 20)
 #: Small enough to be crossed within a test.
 SEGMENT = 10
 DUE = (datetime.now(UTC) + timedelta(days=9)).isoformat()

@@ -12,6 +12,7 @@ import pytest
 from consistency_flywheel import empty_view, large_view, settled, shipped_view, small_view, view_of
 from hypothesis import given
 from hypothesis import strategies as st
+from stress import repetitions
 
 from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.assembly.assembly import assemble
@@ -81,7 +82,7 @@ def test_draft_passes(view: MakeView) -> None:
     assert [check for check in run_checks(draft) if check.outcome is not Outcome.PASSED] == []
 
 
-@pytest.mark.parametrize(("view", "seeds"), [(small_view, 20), (shipped_view, 8)])
+@pytest.mark.parametrize(("view", "seeds"), [(small_view, repetitions(5, 50)), (shipped_view, repetitions(2, 20))])
 def test_every_check_can_fail(view: MakeView, seeds: int) -> None:
     """Under each of many seeds every check finds every fault it names, by content and not by stumbling."""
     for seed in range(seeds):

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 from flywheels import collected_of, contract, evidence_of, small_flywheel, version
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.evidence.lineage import (
@@ -51,7 +51,6 @@ def graph_of(found: Iterable[Pair]) -> dict[str, set[str]]:
     return graph
 
 
-@settings(max_examples=60)
 @given(pairs, pairs)
 def test_a_circle_is_found_exactly_when_there_is_one(same: set[Pair], previous: set[Pair]) -> None:
     """The circle named is one: data flows along each of its steps; feedback edges never count."""
@@ -65,7 +64,6 @@ def test_a_circle_is_found_exactly_when_there_is_one(same: set[Pair], previous: 
         assert circle == ()
 
 
-@settings(max_examples=60)
 @given(pairs)
 def test_producers_run_before_their_consumers(same: set[Pair]) -> None:
     """The order holds every project once and respects every edge; a circle has no order."""

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.base.canonical import canonical_json, digest_of
@@ -78,7 +78,6 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(records, st.randoms(use_true_random=False), st.sampled_from([1, 60, 10_000]))
-@settings(max_examples=60)
 def test_any_split_and_any_order_of_merging_give_the_same_bytes(
     scratch: Path, rows: list[Record], draw: random.Random, part_bytes: int
 ) -> None:
@@ -119,7 +118,6 @@ def test_columns_say_what_single_records_say(scratch: Path, rows: list[Record], 
 
 
 @given(records, st.lists(st.tuples(st.integers(0, 400), st.sampled_from('{}[],:" \n\\n0e.-tfnu\t')), max_size=4))
-@settings(max_examples=150)
 def test_broken_lines_are_refused_alike(scratch: Path, rows: list[Record], edits: list[tuple[int, str]]) -> None:
     """Whatever is done to a file, columns accept nothing that the reader of single lines would refuse."""
     text = write(scratch, rows).read_text(encoding="utf-8")

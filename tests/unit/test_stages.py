@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flywheels import READY, contract, evidence_of, kpi_document, small_flywheel
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.evidence.flywheel import Flywheel
@@ -105,7 +105,6 @@ def test_the_limits_belong_to_the_better_side() -> None:
     assert first({}, half, at_floor).status is StageStatus.COMPLETED
 
 
-@settings(max_examples=40)
 @given(
     weights=st.fixed_dictionaries({name: st.sampled_from([0, 0.5, 1]) for name in ("checks", "kpis", "contract")}),
     outcomes=st.lists(st.just(Outcome.SKIPPED), max_size=2),
@@ -141,7 +140,6 @@ parts = st.tuples(
 )
 
 
-@settings(max_examples=60)
 @given(st.lists(parts, min_size=1, max_size=5))
 def test_scores_are_weighted_means(given_parts: list[tuple[int, int, float | None, float, bool]]) -> None:
     """Project and stage scores equal the formula of the design, computed here a second time."""

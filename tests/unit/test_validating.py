@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from consistency_flywheel import settled
 from flywheels import blueprint_document, contract_documents, evidence_of, kpi_document, put, write_flywheel
+from stress import repetitions
 
 from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.consistency import run_checks
@@ -70,7 +71,9 @@ def contradictions(wheel: Flywheel) -> list[str]:
 
 @pytest.mark.parametrize("file", ["flywheel.yaml", "projects/p02/project.yaml", "projects/p10/project.yaml"])
 def test_what_validate_passes_assembles(tmp_path: Path, file: str) -> None:
-    """Whatever part is left out, emptied or doubled: the files are refused with a place, or they assemble."""
+    """Whatever part is left out, emptied or doubled: the files are refused with a place, or they assemble, which takes
+    long: without FLYWHEEL_STRESS=1 every third is assembled.
+    """
     write_flywheel(tmp_path, contracts=contracts())
     document = blueprint_document() if file == "flywheel.yaml" else contracts()[file.split("/")[1]]
     passed, found = 0, {}
@@ -82,6 +85,8 @@ def test_what_validate_passes_assembles(tmp_path: Path, file: str) -> None:
         except DocumentError:
             continue
         passed += 1
+        if passed % repetitions(3, 1):
+            continue
         if wrong := contradictions(wheel):
             found[name] = wrong
     assert found == {}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from releases_bench import ReleasesBench
 from servers.plugin import PluginServer
 from servers.tracking import TrackingServerProcess, running_tracking_server
+from stress import repetitions
 from workbench import fresh_name
 
 #: What no two servers have alike: ids, times, places, names that MLflow makes up.
@@ -290,7 +291,7 @@ def as_decided(released: ReleasesBench) -> Any:
     return core(released)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=repetitions(15, 150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_request_changes_what_is_governed(
     data: st.DataObject, guarding: PluginServer, released: ReleasesBench, as_decided: Any
