@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers.embedded import EmbeddedStore
+from prepared import copied
+from servers.embedded import EmbeddedStore, copy_store
 from workbench import Bench, bench_on, copy_flywheel, flywheel_command, fresh_name
 
 from flywheel_mlflow.evidence.flywheel import load_flywheel
@@ -16,20 +17,29 @@ from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
 from flywheel_mlflow.operations.assembly.checking import check_iteration, prove_checks, read_sources
 
 
-@pytest.fixture
-def home(repository: Path, tmp_path: Path) -> Path:
-    """A flywheel on disk."""
-    return copy_flywheel(repository, tmp_path / "home", fresh_name())
-
-
-@pytest.fixture
-def assembled(home: Path, embedded_store: Callable[[], EmbeddedStore]) -> EmbeddedStore:
-    """A store in which the figures of one of its projects are assembled."""
-    store = embedded_store()
+@pytest.fixture(scope="module")
+def original(repository: Path, migrated_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A flywheel on disk, and a store in which the figures of one of its projects are assembled; to be copied."""
+    folder = tmp_path_factory.mktemp("original")
+    home = copy_flywheel(repository, folder / "home", fresh_name())
+    store = copy_store(migrated_template, folder / "store")
     bench_on(load_flywheel(home), store.uri).log("p05")
     ended = flywheel_command("assemble", "-i", "1", root=home, uri=store.uri)
     assert ended.code == 0, ended.err + ended.out
-    return store
+    return folder
+
+
+@pytest.fixture
+def home(original: Path, tmp_path: Path) -> Path:
+    """The flywheel, beside its store."""
+    return copied(original, tmp_path / "copy", "store/mlflow.db") / "home"
+
+
+@pytest.fixture
+def assembled(home: Path) -> EmbeddedStore:
+    """The store beside the flywheel."""
+    store = home.parent / "store"
+    return EmbeddedStore(f"sqlite:///{store / 'mlflow.db'}", store / "artifacts")
 
 
 def _red(home: Path, store: EmbeddedStore) -> set[str]:
