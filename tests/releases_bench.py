@@ -29,6 +29,8 @@ from flywheel_mlflow.tracking.ledger import LedgerPlace
 
 INTERFACE = "p01_data"
 MANAGER, REVIEWER, OTHER = "ana", "ben", "chen"
+#: Seconds that a move may take. On a busy machine it may take minutes, and still nobody else mends it meanwhile.
+LEASE_S = 3600
 #: What everybody may use who may move releases; ana makes and moves, ben approves.
 ROLES = [
     {"id": "release_manager", "title": "Moves releases", "people": [MANAGER, REVIEWER]},
@@ -66,7 +68,7 @@ def releases_blueprint(**more: Any) -> Document:
         "bottlenecks": [],
         "people": [{"id": name} for name in (MANAGER, REVIEWER, OTHER)],
         "roles": ROLES,
-        "releases": {"may_move": ["release_manager"]},
+        "releases": {"may_move": ["release_manager"], "move_lease_s": LEASE_S},
         **more,
     }
 

@@ -103,7 +103,7 @@ def running_crew(folder: Path, environment: Mapping[str, str] | None = None) -> 
             yield Crew(process)
         finally:
             _open(process.stdin).close()
-            process.wait(60)
+            process.wait()
 
 
 def main() -> None:

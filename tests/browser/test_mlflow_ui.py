@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from releases_bench import MANAGER, ReleasesBench, releases_on
+from servers.browser import PATIENCE_MS
 from servers.tracking import running_tracking_server
 
 from flywheel_mlflow.tracking import tags
@@ -18,8 +19,6 @@ from flywheel_mlflow.tracking.views import ASSEMBLY_VIEWS, GATES, SAVED_VIEW, vi
 
 #: MLflow draws only the columns that fit into the window.
 WIDTH = 4200
-#: The first page compiles half a dozen megabytes of scripts.
-PATIENCE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def opened(page: Page, address: str) -> Page:
 def expect_cells(page: Page, column: str, texts: list[str]) -> None:
     """A column of MLflow's table of runs, from top to bottom, once the view is in force."""
     found = page.locator(f'.ag-row [col-id="{column}"]')
-    expect(found).to_contain_text(texts, timeout=PATIENCE_MS)
+    expect(found).to_contain_text(texts)
 
 
 def test_the_experiment_opens_on_the_flywheels_columns(shown: Shown, window: Page) -> None:
@@ -88,7 +87,7 @@ def test_the_experiment_opens_on_the_flywheels_columns(shown: Shown, window: Pag
     # MLflow has no column for a number that no run knows.
     known = shown.home.bench.run(shown.run(2)).data.metrics
     expected = [name for name in ASSEMBLY_VIEWS[0].metrics if name in known]
-    expect(headings).to_have_count(len(expected), timeout=PATIENCE_MS)
+    expect(headings).to_have_count(len(expected))
     places = [(box["x"], item.inner_text().strip()) for item in headings.all() if (box := item.bounding_box())]
     assert [text for _, text in sorted(places)] == expected
 
@@ -98,7 +97,7 @@ def test_views_are_offered_by_name(shown: Shown, window: Page) -> None:
     page = opened(window, shown.address(f"#/experiments/{shown.experiment}/runs?workflowType=machine_learning"))
     page.get_by_role("button", name="Views").click()
     for view in ASSEMBLY_VIEWS:
-        expect(page.get_by_text(view.name, exact=True).first).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_text(view.name, exact=True).first).to_be_visible()
 
 
 def test_the_gates_have_a_view_of_their_own(shown: Shown, window: Page) -> None:
@@ -117,7 +116,7 @@ def test_the_note_of_an_iteration_leads_on(shown: Shown, window: Page) -> None:
         shown.address(f"#/experiments/{shown.experiment}/runs/{shown.run(2)}?workflowType=machine_learning"),
     )
     link = page.get_by_role("link", name="Compare with iteration 1")
-    expect(link).to_be_visible(timeout=PATIENCE_MS)
+    expect(link).to_be_visible()
     assert page.get_by_role("link", name="All iterations").get_attribute("href") == (
         f"./{view_address(shown.experiment)}"
     )
@@ -126,9 +125,9 @@ def test_the_note_of_an_iteration_leads_on(shown: Shown, window: Page) -> None:
     assert report is not None
     assert compared is not None
     opened(window, shown.address(report))
-    expect(page.get_by_role("heading", name="iteration 2")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="iteration 2")).to_be_visible()
     opened(window, shown.address(compared))
-    expect(page.get_by_role("heading", name="Comparing 2 Runs")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="Comparing 2 Runs")).to_be_visible()
     expect(page.get_by_text("iteration-001").first).to_be_visible()
     expect(page.get_by_text("flywheel.mean_stage_score").first).to_be_visible()
 
@@ -141,7 +140,7 @@ def test_children_stand_in_the_order_of_the_flywheel(shown: Shown, window: Page)
     )
     titles = [f"iteration-001 {stage.title}" for stage in shown.home.bench.flywheel.blueprint.stages]
     links = page.get_by_role("link", name="iteration-001 ")
-    expect(links.first).to_be_visible(timeout=PATIENCE_MS)
+    expect(links.first).to_be_visible()
     assert [text.strip().rstrip(",") for text in links.all_inner_texts()] == titles
 
 
@@ -151,7 +150,7 @@ def test_a_version_shows_what_it_is_and_leads_to_bundle_and_verdict(shown: Shown
         window, shown.address(f"#/models/{shown.home.name}/versions/{shown.version}?workflowType=machine_learning")
     )
     bundle = page.get_by_role("link", name="Bundle")
-    expect(bundle).to_be_visible(timeout=PATIENCE_MS)
+    expect(bundle).to_be_visible()
     expect(page.get_by_text("p01_data", exact=True).first).to_be_visible()
     expect(page.get_by_text("flywheel.author").first).to_be_visible()
     verdicts = page.get_by_role("link", name="Verdicts of its gates").get_attribute("href")
@@ -160,7 +159,7 @@ def test_a_version_shows_what_it_is_and_leads_to_bundle_and_verdict(shown: Shown
     assert manifest is not None
     opened(window, shown.address(manifest))
     digest = shown.home.snapshot().state.release(shown.version).bundle
-    expect(page.get_by_text("manifest.json").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("manifest.json").first).to_be_visible()
     opened(window, shown.address(verdicts))
     assert digest in unquote(verdicts)
     expect_cells(page, "attributes.`Run Name`", [f"gate: release {shown.version} to staging"])

@@ -258,7 +258,7 @@ def test_a_page_draws_in_a_browser(hostile_page: str, tmp_path: Path) -> None:
         f"--user-data-dir={tmp_path / 'profile'}",
     ]
     done = subprocess.run(
-        [browser, *options, "--dump-dom", path.as_uri()], capture_output=True, text=True, check=False, timeout=120
+        [browser, *options, "--dump-dom", path.as_uri()], capture_output=True, text=True, check=False, timeout=600
     )
     drawn = done.stdout
     assert "<title>BLOCK" in drawn
@@ -290,7 +290,7 @@ def test_a_page_fits_a_phone_and_a_laptop(width: int, tmp_path: Path) -> None:
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=12000", "--window-size=1300,1000"]
     options += ["--hide-scrollbars", "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
-        [browser, *options, "--dump-dom", wrapper.as_uri()], capture_output=True, text=True, check=False, timeout=120
+        [browser, *options, "--dump-dom", wrapper.as_uri()], capture_output=True, text=True, check=False, timeout=600
     )
     title = re.search(r"<title>(\d+) (\d+) (\d+)</title>", done.stdout)
     assert title is not None, done.stdout[:500]

@@ -278,7 +278,7 @@ def test_file_larger_than_allowed(home: Path, embedded_store: Callable[[], Embed
     data.write_bytes(os.urandom(2_000_000))
     store = embedded_store()
     process = python_process(_LIMITED, str(home), store.uri, str(data), cwd=tmp_path)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 4, (out, err)
     assert "try:" in out
     assert bench_on(load_flywheel(home), store.uri).collect().evidence == {}

@@ -92,7 +92,7 @@ def test_commands_that_read_import_no_mlflow(filled: Filled, tmp_path: Path) -> 
     """One process runs all of them, and MLflow is never loaded; nor does any of them fail."""
     head = json.dumps(["--root", str(filled.root), "--tracking-uri", filled.uri])
     process = python_process(PROGRAM, head, *READING, cwd=tmp_path)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     told = [json.loads(line) for line in out.splitlines()]
     assert [line for line, *_ in told] == list(READING)
@@ -103,7 +103,7 @@ def test_commands_that_read_import_no_mlflow(filled: Filled, tmp_path: Path) -> 
 def test_an_import_is_seen(filled: Filled, tmp_path: Path) -> None:
     """The measurement itself sees MLflow where a command writes."""
     head = json.dumps(["--root", str(filled.root), "--tracking-uri", filled.uri])
-    out, _ = python_process(PROGRAM, head, "init", cwd=tmp_path).communicate(timeout=300)
+    out, _ = python_process(PROGRAM, head, "init", cwd=tmp_path).communicate(timeout=600)
     line, code, loaded, text = json.loads(out)
     assert (line, code, loaded) == ("init", 0, True), text
 

@@ -168,7 +168,7 @@ def test_mlflow_finds_our_source_by_its_entry_point(released: ReleasesBench, rep
     process = python_process(
         code, released.bench.uri, run_id, cwd=tmp_path, env={"XDG_CACHE_HOME": str(tmp_path / "cache")}
     )
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert len(Path(out.strip()).read_text().splitlines()) == 6
 

@@ -190,7 +190,7 @@ with bench.open("p05") as run:
 def test_killed_process_leaves_a_run_nobody_counts(bench: Bench, repository: Path, tmp_path: Path) -> None:
     """A process killed inside the block leaves a run that collecting lists as skipped, with the reason."""
     process = python_process(_DYING, str(repository), bench.name, bench.uri, cwd=tmp_path)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL, err
     collected = bench.collect()
     assert "p05" not in collected.evidence

@@ -30,7 +30,7 @@ def _project(repository: Path, folder: Path) -> tuple[Path, str]:
 
 
 def _mlflow_run(
-    root: Path, uri: str, *arguments: str, manager: str = "local", env: dict[str, str] | None = None, timeout: int = 300
+    root: Path, uri: str, *arguments: str, manager: str = "local", env: dict[str, str] | None = None, timeout: int = 900
 ) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "FLYWHEEL_"))}
     environment |= TELEMETRY_OFF | {
@@ -121,7 +121,7 @@ def test_main_job_under_uv(repository: Path, tmp_path: Path) -> None:
     name = load_flywheel(root).name
     assert flywheel_command("init", root=root, uri=uri).code == 0
     here = {"MLFLOW_ENV_ROOT": str(tmp_path / "envs")}
-    done = _mlflow_run(root, uri, "--experiment-name", name, manager="uv", env=here, timeout=900)
+    done = _mlflow_run(root, uri, "--experiment-name", name, manager="uv", env=here, timeout=1800)
     assert done.returncode == 0, done.stderr[-3000:]
     recorded = bench_on(load_flywheel(root), uri).tracking.assemblies.recorded(1)
     assert recorded is not None

@@ -33,6 +33,7 @@ from flywheel_mlflow.evidence.flywheel import load_flywheel
 from flywheel_mlflow.notifications.memory import progress_of, runs_of
 from flywheel_mlflow.operations.acts.acting import perform
 from flywheel_mlflow.promises.blueprint import Blueprint
+from flywheel_mlflow.promises.notify import MAX_WAIT_S
 
 KEY = "a-key-that-nobody-guesses-easily"
 OPS = {"id": "ops", "kind": "webhook", "url": "${OPS_URL}", "key": "${OPS_KEY}"}
@@ -68,7 +69,8 @@ def make(released: tuple[str, Path], tmp_path: Path) -> Make:
     name, template = released
 
     def made(*channels: dict[str, Any], **more: Any) -> ReleasesBench:
-        notify = {"channels": list(channels or (OPS,)), **more.pop("notify", {})}
+        # As patient as can be: a busy machine may take seconds to reach itself.
+        notify = {"channels": list(channels or (OPS,)), "wait_s": MAX_WAIT_S, **more.pop("notify", {})}
         document = releases_blueprint(notify=notify, **more) | {"name": name}
         root = write_flywheel(tmp_path / "flywheel", blueprint=document, contracts=releases_contracts())
         return ReleasesBench(bench_on(load_flywheel(root), copy_store(template, tmp_path / "store").uri))
@@ -147,7 +149,7 @@ def test_a_slow_service_delays_no_act(make: Make, receiver: Receiver) -> None:
         assert receiver.posts == []
         assert send(bench, at_once=True, dry_run=True)["notices"][0]["outcome"] == "waits"
         receiver.hold.set()
-        until = datetime.now(UTC) + timedelta(minutes=1)
+        until = datetime.now(UTC) + timedelta(minutes=5)
         while not any(item.sent for item in remembered(bench)) and datetime.now(UTC) < until:
             threading.Event().wait(0.05)
         send(bench, at_once=True)

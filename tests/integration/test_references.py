@@ -311,7 +311,7 @@ def test_dataset_of_the_hub_is_pinned_at_its_commit(tmp_path: Path) -> None:
             process.stdin.flush()
             answers.append(told())
         answers.append(told())
-        process.communicate(timeout=120)
+        process.communicate(timeout=600)
     unreachable = "SourceUnreachable"
     assert answers == ["", "data/train.jsonl changed", "data/train.jsonl gone", unreachable, unreachable]
 

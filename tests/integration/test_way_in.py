@@ -66,7 +66,7 @@ def serving(
     try:
         yield process
         process.send_signal(end)
-        process.wait(60)
+        process.wait(START_LIMIT_S)
     finally:
         process.kill()
         process.wait()

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from servers.console import ConsoleServer
 from servers.plugin import password
@@ -15,6 +15,8 @@ from servers.plugin import password
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 #: In containers Chromium is root and has no GPU; the small /dev/shm of some ends it.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+#: How long it is waited for what a page should show, which on a busy machine takes many times its second.
+PATIENCE_MS = 120_000
 #: Pixels of a wide screen, and of the narrowest phone.
 WIDE, NARROW = 1280, 360
 
@@ -31,6 +33,7 @@ def find_browser() -> str | None:
 @contextmanager
 def running_browser(program: str) -> Iterator[Browser]:
     """The browser, until the block ends."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         try:
@@ -51,6 +54,7 @@ def pages_of(browser: Browser, console: ConsoleServer) -> Iterator[SignedIn]:
             viewport={"width": width, "height": 900},
             color_scheme="dark" if dark else "light",
         )
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         return context.new_page()
 

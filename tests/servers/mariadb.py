@@ -15,7 +15,7 @@ from pathlib import Path
 
 from servers.tracking import free_port
 
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 300
 #: What MariaDB runs as instead of root, which it refuses to.
 _USER = "mysql"
 
@@ -37,7 +37,7 @@ class MariaServer:
     def run(self, statements: str) -> None:
         """Run statements as root."""
         command = ["mariadb", "--no-defaults", "-uroot", f"--socket={self.socket}", "-e", statements]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=START_TIMEOUT_S)
 
 
 def find_mariadb() -> Path | None:

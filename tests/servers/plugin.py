@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import mlflow
 import requests
-from releases_bench import ReleasesBench, releases_flywheel
+from releases_bench import LEASE_S, ReleasesBench, releases_flywheel
 from workbench import bench_on
 
 from flywheel_mlflow.base.signing import new_key
@@ -51,7 +51,7 @@ def account_settings(folder: Path) -> dict[str, str]:
 def keyed_flywheel(folder: Path, **more: Any) -> tuple[Flywheel, Path]:
     """A flywheel that names a server's key, and the file that holds it."""
     path = folder / "server.key"
-    rules = {"may_move": ["release_manager"], "server_keys": [new_key(path).public_key]}
+    rules = {"may_move": ["release_manager"], "move_lease_s": LEASE_S, "server_keys": [new_key(path).public_key]}
     return releases_flywheel(folder / "flywheel", releases=rules, **more), path
 
 

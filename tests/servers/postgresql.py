@@ -23,7 +23,7 @@ from pytest_postgresql.executors import PostgreSQLExecutor
 _PLACES = ("/usr/lib/postgresql/*/bin/pg_ctl", "/usr/pgsql-*/bin/pg_ctl", "/opt/homebrew/opt/postgresql*/bin/pg_ctl")
 #: Users to run as instead of root, in order of preference: initdb refuses root.
 _UNPRIVILEGED = ("postgres", "nobody")
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 300
 
 
 @dataclass(frozen=True, slots=True)

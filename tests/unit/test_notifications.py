@@ -230,7 +230,7 @@ def test_nobody_waits_for_a_service_that_does_not_answer() -> None:
     late: list[tuple[int, str]] = []
 
     def slow(_: float) -> str:
-        gate.wait(60)
+        gate.wait()
         return "too late"
 
     def broken(_: float) -> str:
@@ -241,10 +241,18 @@ def test_nobody_waits_for_a_service_that_does_not_answer() -> None:
         came.set()
 
     steps: list[Callable[[float], str]] = [lambda _: "", slow, broken]
-    assert send_all(steps, wait_s=0.2, late=note) == ["", None, "it could not be sent (RuntimeError)"]
+    told: list[str | None] = [None, None, None]
+    wait_s = 0.1
+    # As long as it takes this machine, however busy, to do the two that wait for nothing.
+    while None in (told[0], told[2]) and wait_s < 60:
+        wait_s *= 2
+        late.clear()
+        told = send_all(steps, wait_s=wait_s, late=note)
+    assert told == ["", None, "it could not be sent (RuntimeError)"]
+    came.clear()
     gate.set()
     assert came.wait(60)
-    assert late == [(1, "too late")]
+    assert (1, "too late") in late
 
 
 @pytest.mark.parametrize("name", ["apprise", "urllib3.connectionpool"])

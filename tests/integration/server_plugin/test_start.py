@@ -66,7 +66,7 @@ def test_broken_files_stop_the_server_at_once(tmp_path: Path) -> None:
         env={**os.environ, "FLYWHEEL_ROOT": str(flywheel.root), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 1
