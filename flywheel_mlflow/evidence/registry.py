@@ -218,9 +218,8 @@ def _lacking(contract: Contract, found: Iterable[Edge]) -> Iterable[str]:
 
 def _contaminated(contract: Contract, compared: Iterable[Overlap]) -> Iterable[str]:
     for item in compared:
-        if item.shared and contract.interface(item.training):
-            noun = "record" if item.shared == 1 else "records"
-            yield f"{item.training} contains {item.shared} {noun} of the evaluation set {item.evaluation}"
+        if item.shared and not item.is_allowed and contract.interface(item.training):
+            yield str(item)
 
 
 def _stale(contract: Contract, found: Iterable[Edge]) -> Iterable[str]:
@@ -238,8 +237,21 @@ def _rewritten(interfaces: Iterable[RegisteredInterface], before: ProjectEvidenc
 
 def _not_compared(contract: Contract, compared: Iterable[Overlap]) -> Iterable[str]:
     for item in compared:
-        if item.shared is None and contract.interface(item.training):
+        if not contract.interface(item.training):
+            continue
+        if item.same_ids:
+            noun = "record" if item.same_ids == 1 else "records"
+            words = f"{item.training} has ids of {item.same_ids} {noun} of {item.evaluation}"
+            yield f"{words}: the same thing, or named alike?"
+        if item.shared is None:
             yield f"whether {item.training} contains records of {item.evaluation} is unknown: no fingerprints"
+        elif item.shared and item.is_allowed:
+            yield f"{item}: {item.allowed:.4g} of them are allowed"
+        elif not item.shared and item.compared is None:
+            yield (
+                f"{item.training} holds no record of {item.evaluation} word by word; records inside others were not "
+                "looked for: an earlier version logged one of the two"
+            )
 
 
 def _barred(outgoing: Iterable[Edge]) -> dict[str, str]:

@@ -231,14 +231,37 @@ class ProjectEvidence:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Overlap:
-    """How many fingerprints a training interface shares with an evaluation interface.
+    """How many records of an evaluation interface stand in a training interface.
 
-    ``shared`` is None when one of the two has no fingerprints to compare: unknown, not clean.
+    ``shared`` is None when one of the two has nothing to compare: unknown, not clean. ``compared`` is the number of
+    records it is a part of; None where only equal contents were counted, as with runs of earlier versions.
+    ``examples`` name places on both sides. ``allowed`` is the share that the evaluation interface's contract allows.
+    ``same_ids`` counts the evaluation records that have the id of a training record.
     """
 
     training: str
     evaluation: str
     shared: int | None
+    compared: int | None = None
+    examples: tuple[str, ...] = ()
+    allowed: float = 0.0
+    same_ids: int = 0
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether no more stands in the training data than is allowed; False where that is unknown."""
+        if self.shared is None or not self.compared:
+            return self.shared == 0
+        return self.shared <= self.allowed * self.compared
+
+    def __str__(self) -> str:
+        noun = "record" if self.shared == 1 else "records"
+        if self.compared is None:
+            return f"{self.training} contains {self.shared} {noun} of the evaluation set {self.evaluation}"
+        such = f", such as {self.examples[0]}" if self.examples else ""
+        noun = "record" if self.compared == 1 else "records"
+        share = f"{self.shared} of {self.compared} {noun}"
+        return f"{self.training} contains {share} of the evaluation set {self.evaluation}{such}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,9 +7,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from flywheel_mlflow.base.names import Identifier, Label
+from flywheel_mlflow.promises.expectations import ExpectationText
 from flywheel_mlflow.promises.fields import FieldNeed, FieldPath
 from flywheel_mlflow.promises.personal_data import PersonalDataExemption
-from flywheel_mlflow.promises.strict import Flag, Strict, Text
+from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 
 
 class ContentPolicy(Strict):
@@ -44,10 +45,16 @@ class InterfaceOut(Strict):
     )
     role: Literal["training", "evaluation", "reference", "control"] = Field(
         default="reference",
-        description="training data must not contain any row of an evaluation interface, whichever project made it.",
+        description="training data must not contain rows of an evaluation interface, whichever project made it.",
+    )
+    allowed_contamination: Finite = Field(
+        default=0.0, ge=0, le=1, description="Of evaluation data: the share that may stand in any training interface."
     )
     group_key: FieldPath | None = Field(
         default=None, description="The field whose values must not appear in two splits (an article, a seed, a page)."
+    )
+    expect: tuple[ExpectationText, ...] = Field(
+        default=(), description="What holds of every row: `length(content) > 20 and label in ['yes', 'no']`."
     )
     media: tuple[FieldPath, ...] = Field(
         default=(),
@@ -69,8 +76,8 @@ class InterfaceOut(Strict):
     def _opaque_is_opaque(self) -> Self:
         if (self.format == "opaque") != (self.record_schema == "opaque"):
             raise ValueError("format opaque and schema opaque go together")
-        if self.format == "opaque" and (self.fields or self.group_key or self.media):
-            raise ValueError("an opaque interface has no fields, no group key and no media")
+        if self.format == "opaque" and (self.fields or self.group_key or self.media or self.expect):
+            raise ValueError("an opaque interface has no fields, no group key, no media and nothing to expect")
         if self.format == "opaque" and not all(item.is_whole for item in self.personal_data_exempt):
             raise ValueError("an opaque interface is not looked into: exempt it as a whole, field: '*', without kinds")
         return self

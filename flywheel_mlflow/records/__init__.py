@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records.cards import DataCard, FilterNote, load_card
+    from flywheel_mlflow.records.containment import Containment, compare_words
     from flywheel_mlflow.records.content import content_to_parquet
     from flywheel_mlflow.records.croissant import to_croissant
     from flywheel_mlflow.records.fingerprints import (
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
     from flywheel_mlflow.records.measuring import Measurement, VersionFields, measure
     from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges, profile_from_json
     from flywheel_mlflow.records.sources import DataFile, MeasuredFile, content_digest, find_files
+    from flywheel_mlflow.records.word_sketch_files import word_sketches_from_parquet, word_sketches_to_parquet
+    from flywheel_mlflow.records.word_sketches import WordSketch
 
 __all__ = [
+    "Containment",
     "Contamination",
     "DataCard",
     "DataFile",
@@ -43,7 +47,9 @@ __all__ = [
     "Profile",
     "Signal",
     "VersionFields",
+    "WordSketch",
     "bin_edges",
+    "compare_words",
     "contamination",
     "content_digest",
     "content_to_parquet",
@@ -56,11 +62,15 @@ __all__ = [
     "measure",
     "profile_from_json",
     "to_croissant",
+    "word_sketches_from_parquet",
+    "word_sketches_to_parquet",
 ]
 
 #: Where each name lives.
 _HOMES = {
+    "Containment": "containment",
     "Contamination": "fingerprints",
+    "WordSketch": "word_sketches",
     "DataCard": "cards",
     "DataFile": "sources",
     "FilterNote": "cards",
@@ -73,9 +83,12 @@ _HOMES = {
     "Signal": "profiles",
     "VersionFields": "measuring",
     "bin_edges": "profiles",
+    "compare_words": "containment",
     "contamination": "fingerprints",
     "content_digest": "sources",
     "content_to_parquet": "content",
+    "word_sketches_from_parquet": "word_sketch_files",
+    "word_sketches_to_parquet": "word_sketch_files",
     "find_files": "sources",
     "find_leaks": "leakage",
     "fingerprints_from_parquet": "fingerprints",

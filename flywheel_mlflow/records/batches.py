@@ -32,6 +32,7 @@ from flywheel_mlflow.records.personal import kinds_in, tells_kind
 from flywheel_mlflow.records.personal_columns import rows_with_personal_data
 from flywheel_mlflow.records.reading import MAX_RECORD_BYTES, Record
 from flywheel_mlflow.records.refusals import RowFault
+from flywheel_mlflow.records.shingles import Counts, Shingles, content_texts, shingles_of
 
 RecordSchema = Literal["record", "free"]
 
@@ -99,6 +100,12 @@ class Batch:
     def texts(self) -> Any:
         """The canonical JSON of the records, see :mod:`~flywheel_mlflow.records.record_digest`."""
         return record_texts(self.array)
+
+    @cached_property
+    def shingles(self) -> tuple[Counts, Shingles]:
+        """Of each text in the records' contents its record, and the shingles of these texts."""
+        texts, rows = content_texts(self.array)
+        return rows, shingles_of(texts)
 
     def values_at(self, *paths: tuple[str, ...]) -> list[tuple[str, Any]]:
         """The values of the records at the first of the paths where there is a field, by kind."""

@@ -63,6 +63,8 @@ PlaceOf = Callable[[Row], str]
 class RecordCheck(Protocol):
     """What the standard checks have in common, whichever engine feeds them."""
 
+    name: ClassVar[str]
+
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""
 
@@ -73,7 +75,7 @@ class RecordCheck(Protocol):
         """The finding over everything seen so far."""
 
 
-class _Finding:
+class Finding:
     """Counts rows and offences and words them as a check."""
 
     name: ClassVar[str]
@@ -86,7 +88,7 @@ class _Finding:
         #: The first few offences in the order of the data.
         self._examples: list[tuple[Row, dict[str, Any]]] = []
 
-    def _merge(self, other: _Finding) -> None:
+    def _merge(self, other: Finding) -> None:
         self._rows += other._rows
         self._failing += other._failing
         self._examples = sorted([*self._examples, *other._examples], key=lambda item: item[0])[:EXAMPLES]
@@ -113,7 +115,7 @@ class _Finding:
         return self._check(Outcome.PASSED, f"{self._rows} rows, {good}", place_of, **more)
 
 
-class RequiredFields(_Finding):
+class RequiredFields(Finding):
     """Every row has the fields its schema demands and those the contract lists, none of them null."""
 
     name = "required_fields"
@@ -157,7 +159,7 @@ class RequiredFields(_Finding):
         return self._judge("each with all required fields", "lack a required field", place_of, missing=missing)
 
 
-class _ByRow:
+class ByRow:
     """Values of every row so far, kept by part, in the order of the data when they are asked for."""
 
     def __init__(self) -> None:
@@ -168,7 +170,7 @@ class _ByRow:
         self._parts.setdefault(batch.part, []).append((batch.row, values))
 
     def merge(
-        self, other: _ByRow, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = lambda values: values
+        self, other: ByRow, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = lambda values: values
     ) -> None:
         """Keeps the values of other rows, changed."""
         for part, arrays in other._parts.items():
@@ -200,12 +202,12 @@ class _ByRow:
         ]
 
 
-class _Repeats(_Finding):
+class _Repeats(Finding):
     """Finds rows whose hash an earlier row has, from eight bytes a row."""
 
     def __init__(self, interface: str, severity: CheckSeverity = CheckSeverity.BLOCKING) -> None:
         super().__init__(interface, severity)
-        self._hashes = _ByRow()
+        self._hashes = ByRow()
 
     def _collect(self, batch: Batch, hashes: Hashes) -> None:
         self._rows += batch.rows
@@ -229,18 +231,18 @@ class _Repeats(_Finding):
         ordered = hashes[order]
         again = (ordered[1:] == ordered[:-1]) & (ordered[1:] != 0)
         self._failing = int(np.count_nonzero(again))
-        self._examples = _pairs("same_as", order[1:][again], order[:-1][again], self._hashes, place_of)
+        self._examples = pairs("same_as", order[1:][again], order[:-1][again], self._hashes, place_of)
         return self._judge(good, bad, place_of, **{missing: absent})
 
 
-def _pairs(
-    word: str, later: npt.NDArray[Any], earlier: npt.NDArray[Any], rows: _ByRow, place_of: PlaceOf | None
+def pairs(
+    word: str, later: npt.NDArray[Any], earlier: npt.NDArray[Any], rows: ByRow, place_of: PlaceOf | None
 ) -> list[tuple[Row, dict[str, Any]]]:
     """The first few pairs of rows that should not be alike, as examples."""
     row_of = rows.row_of()
     first = np.argsort(later, kind="stable")[:EXAMPLES].tolist()
-    pairs = [(row_of(int(later[index])), row_of(int(earlier[index]))) for index in first]
-    return [(row, {word: place_of(other) if place_of else None}) for row, other in pairs]
+    found = [(row_of(int(later[index])), row_of(int(earlier[index]))) for index in first]
+    return [(row, {word: place_of(other) if place_of else None}) for row, other in found]
 
 
 class UniqueIds(_Repeats):
@@ -272,7 +274,7 @@ class ExactDuplicates(_Repeats):
         return self._repeats("no row has content", "each content once", bad, "without_content", place_of)
 
 
-class SplitLeakage(_Finding):
+class SplitLeakage(Finding):
     """No group (an article, a page, a seed) has rows in two splits; rows are told by group, not by id."""
 
     name = "split_leakage"
@@ -280,8 +282,8 @@ class SplitLeakage(_Finding):
     def __init__(self, interface: str, group_key: str | None) -> None:
         super().__init__(interface)
         self._group_key = group_key
-        self._groups = _ByRow()
-        self._codes = _ByRow()
+        self._groups = ByRow()
+        self._codes = ByRow()
         #: The name of each code from 1 on; 0 is no split.
         self._splits: dict[str, int] = {}
         self._unknown = 0
@@ -292,8 +294,8 @@ class SplitLeakage(_Finding):
         if self._group_key is None:
             return
         key = self._group_key
-        groups = _hashes_of(_first_texts(batch, [(key,), tuple(key.split("."))]))
-        codes = self._codes_of(_first_texts(batch, [("split",), ("stage",)]))
+        groups = hashes_of(first_texts(batch, [(key,), tuple(key.split("."))]))
+        codes = self._codes_of(first_texts(batch, [("split",), ("stage",)]))
         known = (groups != 0) & (codes != 0)
         self._unknown += int(np.count_nonzero(~known))
         self._groups.add(batch, np.where(known, groups, np.uint64(0)))
@@ -355,12 +357,11 @@ class SplitLeakage(_Finding):
         group, code = groups[order], codes[order]
         leak = (group[1:] == group[:-1]) & (code[1:] != code[:-1]) & (group[1:] != 0)
         one, two = order[1:][leak], order[:-1][leak]
-        pairs = np.maximum(one, two), np.minimum(one, two)
-        self._examples = _pairs("same_group_as", *pairs, self._groups, place_of)
+        self._examples = pairs("same_group_as", np.maximum(one, two), np.minimum(one, two), self._groups, place_of)
         return len(np.unique(group[1:][leak]))
 
 
-def _first_texts(batch: Batch, paths: Sequence[tuple[str, ...]]) -> Any:
+def first_texts(batch: Batch, paths: Sequence[tuple[str, ...]]) -> Any:
     """The texts of the first of some fields that has a value, numbers by their value."""
     found = pa.nulls(batch.rows, pa.string())
     for path in dict.fromkeys(paths):
@@ -369,14 +370,14 @@ def _first_texts(batch: Batch, paths: Sequence[tuple[str, ...]]) -> Any:
     return found
 
 
-def _hashes_of(texts: Any) -> Hashes:
+def hashes_of(texts: Any) -> Hashes:
     """The hash of each text, 0 where there is none; repeated ones are hashed once."""
     named = texts.dictionary_encode()
     hashes = np.concatenate((hash_texts(named.dictionary), as_hashes(bytes(8))))
     return np.asarray(hashes[as_numpy(named.indices, missing=len(hashes) - 1)])
 
 
-class LicenceAndSource(_Finding):
+class LicenceAndSource(Finding):
     """Every row says where it comes from and under which licence, itself or through the data card."""
 
     name = "licence_and_source"

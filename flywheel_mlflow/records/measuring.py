@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flywheel_mlflow.base.canonical import digest_of, short_digest
 from flywheel_mlflow.base.errors import RecordError
-from flywheel_mlflow.evidence.runs import SCHEMA_FORMAT, Check, FieldType, InterfaceVersion
+from flywheel_mlflow.evidence.runs import SCHEMA_FORMAT, Check, FieldType, InterfaceVersion, Outcome
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
@@ -30,6 +30,7 @@ from flywheel_mlflow.records.sources import (
     is_records,
     joint_digest,
 )
+from flywheel_mlflow.records.word_sketches import WordSketch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Measurement:
     """All that is kept of an interface's data; of opaque data only version and files.
 
     ``licences`` are those its records state, where every one states one and no card speaks for all.
-    ``fingerprints`` are sorted, unique and read-only.
+    ``fingerprints`` are sorted, unique and read-only. ``words`` are there for training and evaluation data.
+    ``quiet`` are the record findings that found nothing; a run lists those its contract requires.
     """
 
     interface: str
@@ -66,6 +68,8 @@ class Measurement:
     card: DataCard | None
     fingerprints: Hashes = field(compare=False, repr=False)
     licences: tuple[str, ...] = ()
+    words: WordSketch | None = field(default=None, compare=False, repr=False)
+    quiet: tuple[Check, ...] = ()
 
     def interface_version(self, uri: str) -> InterfaceVersion:
         """The version as evidence keeps it, with digests of the length MLflow takes."""
@@ -92,9 +96,9 @@ def measure(
 ) -> Measurement:
     """Measures the data at ``path``, a file, a directory or files elsewhere, as the contract's ``spec`` describes them.
 
-    Memory does not grow with the data but for 26 bytes a row of hashes. The card is the one given,
-    or the one that lies with the data. ``progress`` is called with the rows read so far. Large data are shared among
-    ``workers`` processes, as many as there are processors unless told; the result does not depend on them.
+    Memory does not grow with the data but for hashes: 26 bytes a row, 66 of training and evaluation data. The card is
+    the one given, or the one that lies with the data. ``progress`` is called with the rows read so far. Large data are
+    shared among ``workers`` processes, as many as there are processors unless told; the result does not depend on them.
 
     Raises:
         InputError: no data at the path, a link that leads out, or a file that changed meanwhile.
@@ -116,6 +120,8 @@ def measure(
         group_key=spec.group_key,
         has_card=known_card is not None,
         exempt=spec.personal_data_exempt,
+        role=spec.role,
+        expect=spec.expect,
     )
     once = {
         file.name: HashedFile(file)
@@ -149,6 +155,9 @@ def measure(
         schema_digest=digest_of(fields),
         records_digest=result.digest.result(),
     )
+    findings = [finding.result(place_of) for finding in result.findings]
+    told = [check for check in findings if check.outcome is Outcome.FAILED]
+    checks = (*(check.result(place_of) for check in result.checks), *told)
     return Measurement(
         interface=spec.name,
         format=spec.format,
@@ -156,10 +165,12 @@ def measure(
         files=files,
         profile=profile,
         content=sampled_content(spec, profile, result.profile.sampled(), hashes, place_of),
-        checks=(*(check.result(place_of) for check in result.checks), *_media_checks(spec, data, with_records, media)),
+        checks=(*checks, *_media_checks(spec, data, with_records, media)),
+        quiet=tuple(check for check in findings if check not in told),
         card=known_card,
         fingerprints=unique_hashes(hashes),
         licences=result.origin.licences,
+        words=result.words.sketch(result.rows_of, tuple(file.name for file in with_records)) if result.words else None,
     )
 
 

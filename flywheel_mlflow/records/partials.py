@@ -22,6 +22,9 @@ from flywheel_mlflow.records.checks import (
     SplitLeakage,
     UniqueIds,
 )
+from flywheel_mlflow.records.expectations import Expectations
+from flywheel_mlflow.records.findings import ConstantSides, ConstantSignals, LengthPiles, SameTranslations
+from flywheel_mlflow.records.near_duplicates import NearDuplicates
 from flywheel_mlflow.records.personal_check import RawPersonalData
 from flywheel_mlflow.records.profiling import ProfileBuilder
 from flywheel_mlflow.records.reading import Reader
@@ -29,6 +32,8 @@ from flywheel_mlflow.records.record_digest import RecordDigest
 from flywheel_mlflow.records.refusals import TooManyFields
 from flywheel_mlflow.records.schema_columns import observations
 from flywheel_mlflow.records.schema_tree import MAX_FIELDS, SchemaTree, first_beyond
+from flywheel_mlflow.records.undeclared_groups import UndeclaredGroups
+from flywheel_mlflow.records.word_sketches import words_for
 
 _TOO_MANY = f"more than {MAX_FIELDS} different fields: keys seem to hold data"
 
@@ -43,6 +48,8 @@ class Plan:
     group_key: str | None = None
     has_card: bool = False
     exempt: tuple[PersonalDataExemption, ...] = ()
+    role: str = "reference"
+    expect: tuple[str, ...] = ()
 
 
 class PartialResult:
@@ -54,6 +61,7 @@ class PartialResult:
         self.tree = SchemaTree()
         self.digest = RecordDigest()
         self.profile = ProfileBuilder(plan.schema)
+        self.words = words_for(plan.role)
         # Among free rows (events, figures) equal rows may be right.
         severity = CheckSeverity.BLOCKING if plan.schema == "record" else CheckSeverity.WARNING
         self.duplicates = ExactDuplicates(plan.interface, severity)
@@ -67,6 +75,15 @@ class PartialResult:
             SplitLeakage(plan.interface, plan.group_key),
             RawPersonalData(plan.interface, plan.exempt),
             self.origin,
+            *((Expectations(plan.interface, plan.expect),) if plan.expect else ()),
+        )
+        self.findings: tuple[RecordCheck, ...] = (
+            NearDuplicates(plan.interface, is_looked_for=self.words is not None),
+            UndeclaredGroups(plan.interface, plan.group_key),
+            ConstantSignals(plan.interface),
+            ConstantSides(plan.interface),
+            LengthPiles(plan.interface),
+            SameTranslations(plan.interface),
         )
 
     @property
@@ -84,7 +101,9 @@ class PartialResult:
         self._observe_schema(batch)
         self.digest.observe(batch.texts)
         self.profile.observe(batch)
-        for check in self.checks:
+        if self.words:
+            self.words.observe(batch)
+        for check in (*self.checks, *self.findings):
             check.observe(batch)
         self.rows_of[part] = self.rows_of.get(part, 0) + batch.rows
 
@@ -108,7 +127,10 @@ class PartialResult:
             raise TooManyFields(_TOO_MANY, 0, hint="write such objects as a list of {key, value}")
         self.digest.merge(other.digest)
         self.profile.merge(other.profile)
-        for check, same in zip(self.checks, other.checks, strict=True):
+        if self.words:
+            self.words.merge(other.words)
+        theirs = (*other.checks, *other.findings)
+        for check, same in zip((*self.checks, *self.findings), theirs, strict=True):
             check.merge(same)
 
     def row_in_file(self, row: Row) -> tuple[int, int]:

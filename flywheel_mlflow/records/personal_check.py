@@ -10,14 +10,14 @@ from typing import Self
 from flywheel_mlflow.evidence.runs import Check
 from flywheel_mlflow.promises.personal_data import PERSONAL_DATA_CHECK, PersonalDataExemption
 from flywheel_mlflow.records.batches import Batch
-from flywheel_mlflow.records.checks import EXAMPLES, PlaceOf, _Finding
+from flywheel_mlflow.records.checks import EXAMPLES, Finding, PlaceOf
 from flywheel_mlflow.records.personal import KINDS, LOOKED_FOR, NOT_LOOKED_FOR, find_personal_data
 
 _MAX_FIELDS_SHOWN = 50
 _INDEX = re.compile(r"\[\d+\]")
 
 
-class RawPersonalData(_Finding):
+class RawPersonalData(Finding):
     """No personal data and no secret anywhere in a record: not in the content, not in its metadata, not in a key."""
 
     name = PERSONAL_DATA_CHECK

@@ -196,7 +196,8 @@ class Tracking:
         """Collects the evidence of an iteration."""
         from flywheel_mlflow.tracking.collector import Collector
 
-        return Collector(self._client, uri=self._uri, flywheel=self._flywheel)
+        note = self.artifacts.known  # what an assembly reads of a run then takes no request to find it
+        return Collector(self._client, uri=self._uri, flywheel=self._flywheel, note_address=note)
 
     @cached_property
     def assemblies(self) -> AssemblyStore:

@@ -77,13 +77,18 @@ class Artifacts:
 
     def text(self, run_id: str, place: str, folder: Path) -> str | None:
         """The text file at ``place``; None when there is none."""
+        path = self.file(run_id, place, folder)
+        return path.read_text(encoding="utf-8", errors="replace") if path is not None else None
+
+    def file(self, run_id: str, place: str, folder: Path) -> Path | None:
+        """The file at ``place``, to be read and left as it is; None when there is none."""
         try:
             path = self._readable(run_id, place, folder)
         except (ServerRefused, StorageError) as error:
             if not is_absent(error):
                 raise
             return None
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+        return path if path.is_file() else None
 
     def names(self, run_id: str, place: str) -> tuple[str, ...]:
         """The names of the files right below ``place``, sorted; empty when there is no such folder."""

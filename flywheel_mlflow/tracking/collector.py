@@ -61,12 +61,14 @@ class Collector:
         flywheel: str,
         page_size: int = PAGE_SIZE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        note_address: Callable[[str, str], None] = lambda _run, _address: None,
     ) -> None:
         self._client = client
         self._uri = uri
         self._flywheel = flywheel
         self._page_size = page_size
         self._now = now
+        self._note_address = note_address
 
     def collect(
         self, contracts: Mapping[str, Contract], iteration: int, *, only: frozenset[str] | None = None
@@ -164,7 +166,12 @@ class Collector:
         experiments = places.experiments_of(projects)
         with translated(self._uri), _cycle_collector_paused():
             runs = list(self._runs(experiments, iteration)) if experiments else []
-        return fold(runs, contracts, iteration, projects, flywheel=self._flywheel, places=places, now=self._now())
+        found = fold(runs, contracts, iteration, projects, flywheel=self._flywheel, places=places, now=self._now())
+        read = {evidence.run_id for evidence in found.evidence.values()}
+        for run in runs:
+            if run.info.run_id in read:
+                self._note_address(run.info.run_id, str(run.info.artifact_uri))
+        return found
 
     def _strangers(
         self, places: EvidencePlaces, contracts: Mapping[str, Contract], iteration: int

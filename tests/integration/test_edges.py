@@ -96,8 +96,45 @@ def test_training_on_evaluation_records_is_not_consumable(bench: Bench, tmp_path
     shared = records(2) + records(3, start=500)
     bench.log("p05", interfaces={"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", shared)})
     registry = _assembled(bench).registry
-    assert "teaching_corpus contains 2 records of the evaluation set retrieval_metrics" in registry["p04"].reasons
+    words = "teaching_corpus contains 2 of 5 records of the evaluation set retrieval_metrics"
+    places = "retrieval_metrics.jsonl, row 1 in teaching_corpus.jsonl, row 1"
+    assert f"{words}, such as {places}" in registry["p04"].reasons
     assert not registry["p04"].consumable
+
+
+def test_questions_inside_training_records_are_found(bench: Bench, tmp_path: Path) -> None:
+    """An evaluation question in a longer training record, in other letters and signs, is found with both places."""
+    question = "Which of the two rivers that meet below the old bridge is the longer one?"
+    taught = records(3) + [
+        record | {"content": f"Q: {question.upper()}\nA: the left one."} for record in records(1, start=9)
+    ]
+    bench.log("p04", interfaces={"teaching_corpus": write_records(tmp_path / "teaching_corpus.jsonl", taught)})
+    asked = [records(1, start=500)[0] | {"content": {"question": question, "answer": "the left one"}}]
+    bench.log("p05", interfaces={"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", asked)})
+    (reason,) = [text for text in _assembled(bench).registry["p04"].reasons if "evaluation set" in text]
+    assert reason.startswith("teaching_corpus contains 1 of 1 record of the evaluation set retrieval_metrics")
+    assert reason.endswith("retrieval_metrics.jsonl, row 1 in teaching_corpus.jsonl, row 4")
+
+
+def test_runs_of_earlier_versions_are_compared_by_equal_contents(bench: Bench, tmp_path: Path) -> None:
+    """Where one side has fingerprints alone, equal contents are found, and what was not looked for is said."""
+    _teach(bench, tmp_path)
+    shared = records(2) + records(3, start=500)
+    logged = bench.log(
+        "p05", interfaces={"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", shared)}
+    )
+    _delete(bench, logged.run_id, "flywheel/words.parquet")
+    assert "teaching_corpus contains 2 records of the evaluation set retrieval_metrics" in (
+        _assembled(bench).registry["p04"].reasons
+    )
+    other = bench.log(
+        "p05",
+        interfaces={"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", records(3, start=500))},
+    )
+    _delete(bench, other.run_id, "flywheel/words.parquet")
+    notes = _assembled(bench).registry["p04"].notes
+    (note,) = [text for text in notes if text.startswith("teaching_corpus holds no record of retrieval_metrics")]
+    assert "records inside others were not looked for" in note
 
 
 def test_clean_training_data_is_no_reason(bench: Bench, tmp_path: Path) -> None:
@@ -111,16 +148,20 @@ def test_clean_training_data_is_no_reason(bench: Bench, tmp_path: Path) -> None:
 
 def test_missing_fingerprints_are_unknown(bench: Bench, tmp_path: Path) -> None:
     """An interface version whose fingerprints are gone leaves contamination unknown, and says so."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
     _teach(bench, tmp_path)
     tested = write_records(tmp_path / "retrieval_metrics.jsonl", records(3, start=500))
     logged = bench.log("p05", interfaces={"retrieval_metrics": tested})
-    place = bench.client.get_run(logged.run_id).info.artifact_uri
-    artifacts = get_artifact_repository(place, tracking_uri=bench.uri)
-    artifacts.delete_artifacts("flywheel/fingerprints/retrieval_metrics.parquet")  # type: ignore[no-untyped-call]
+    _delete(bench, logged.run_id, "flywheel/words.parquet", "flywheel/fingerprints/retrieval_metrics.parquet")
     notes = _assembled(bench).registry["p04"].notes
     assert "whether teaching_corpus contains records of retrieval_metrics is unknown: no fingerprints" in notes
+
+
+def _delete(bench: Bench, run_id: str, *places: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    artifacts = get_artifact_repository(bench.client.get_run(run_id).info.artifact_uri, tracking_uri=bench.uri)
+    for place in places:
+        artifacts.delete_artifacts(place)  # type: ignore[no-untyped-call]
 
 
 def test_fetched_input_is_the_data_that_was_logged(bench: Bench, tmp_path: Path) -> None:

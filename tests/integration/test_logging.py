@@ -95,7 +95,7 @@ def test_artifacts_hold_data_and_evidence(bench: Bench, tmp_path: Path) -> None:
     folder = Path(bench.client.download_artifacts(run.run_id, "", str(tmp_path)))
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     names = ("teaching_corpus", "verified_code_examples")
-    wanted = {"flywheel/metrics.json", "flywheel/checks.json", "flywheel/evidence.json"}
+    wanted = {"flywheel/metrics.json", "flywheel/checks.json", "flywheel/evidence.json", "flywheel/words.parquet"}
     for name in names:
         wanted |= {f"interfaces/{name}/{name}.jsonl", f"flywheel/profiles/{name}.json"}
         wanted |= {f"flywheel/fingerprints/{name}.parquet", f"flywheel/cards/{name}.licences.json"}

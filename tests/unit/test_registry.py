@@ -121,11 +121,37 @@ def test_without_evidence_everything_is_unknown() -> None:
 
 def test_evaluation_rows_in_training_data_bar_the_project() -> None:
     """Shared rows are a reason with their number, an unknown overlap is a note, none is nothing."""
-    (reason,) = reasons(overlaps=(Overlap("text", "exam", 1), Overlap("other", "exam", 9), Overlap("text", "quiz", 0)))
+    (reason,) = reasons(
+        overlaps=(Overlap("text", "exam", 1), Overlap("other", "exam", 9), Overlap("text", "quiz", 0, 9))
+    )
     assert reason == "text contains 1 record of the evaluation set exam"
     found = entry(evidence_of(PROMISE, *GOOD), overlaps=(Overlap("text", "exam", None), Overlap("x", "exam", None)))
     assert found.consumable
     assert found.notes == ("whether text contains records of exam is unknown: no fingerprints",)
+
+
+def test_what_an_evaluation_set_allows_is_a_note() -> None:
+    """Up to the share allowed copies are a note with their place; beyond it, and without one, they are a reason."""
+
+    def told(shared: int, allowed: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        item = Overlap("text", "exam", shared, 50, ("exam.jsonl, row 3 in text.jsonl, row 9",), allowed)
+        found = entry(evidence_of(PROMISE, *GOOD), overlaps=(item,))
+        return found.reasons, found.notes
+
+    words = "text contains 2 of 50 records of the evaluation set exam, such as exam.jsonl, row 3 in text.jsonl, row 9"
+    assert told(2, 0.0) == ((words,), ())
+    assert told(2, 0.03) == ((words,), ())
+    assert told(2, 0.04) == ((), (f"{words}: 0.04 of them are allowed",))
+    assert told(0, 0.0) == ((), ())
+
+
+def test_old_comparisons_and_equal_ids_are_notes() -> None:
+    """What was compared by equal contents alone says so, and ids on both sides are told."""
+    found = entry(evidence_of(PROMISE, *GOOD), overlaps=(Overlap("text", "exam", 0),)).notes
+    (note,) = found
+    assert note.startswith("text holds no record of exam word by word; records inside others were not looked for")
+    found = entry(evidence_of(PROMISE, *GOOD), overlaps=(Overlap("text", "exam", 0, 9, same_ids=2),)).notes
+    assert found == ("text has ids of 2 records of exam: the same thing, or named alike?",)
 
 
 @pytest.mark.parametrize(("carried", "words"), [(4, "carried from iteration 4, 1 iteration old"), (2, "3 iterations")])

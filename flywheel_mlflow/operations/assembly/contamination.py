@@ -2,47 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.evidence.flywheel import Flywheel
-from flywheel_mlflow.evidence.runs import Collected, InterfaceVersion, Overlap
+from flywheel_mlflow.evidence.runs import Collected, Overlap
 from flywheel_mlflow.operations.scratch import scratch_folder
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.records import WordSketch
     from flywheel_mlflow.records.fingerprints import Hashes
     from flywheel_mlflow.tracking import Tracking
 
+Sketches = Mapping[str, "Callable[[], WordSketch]"]
+
 
 def find_overlaps(flywheel: Flywheel, tracking: Tracking, collected: Collected) -> tuple[Overlap, ...]:
-    """The overlap of each training with each evaluation interface that has a version.
+    """What stands of each evaluation interface in each training interface that has a version.
 
-    Downloads the fingerprints (8 bytes a record) of these interfaces, and nothing at all when
-    no evaluation interface has a version.
+    Fetches one file of content sketches for each run that made such an interface, and nothing at all when no
+    evaluation interface has a version. Where an earlier version logged one side, fingerprints of equal contents are
+    fetched and compared instead.
     """
-    training = _versions(flywheel, collected, "training")
-    evaluation = _versions(flywheel, collected, "evaluation")
+    training = _runs(flywheel, collected, "training")
+    evaluation = _runs(flywheel, collected, "evaluation")
     if not training or not evaluation:
         return ()
-    known = {name: _fingerprints(tracking, run_id, name) for name, (run_id, _) in (training | evaluation).items()}
-    return tuple(Overlap(train, test, _shared(known[train], known[test])) for train in training for test in evaluation)
+    allowed = {
+        promise.name: promise.allowed_contamination
+        for contract in flywheel.contracts.values()
+        for promise in contract.interfaces_out
+    }
+    with scratch_folder() as folder:
+        sketches = _sketches(tracking, training | evaluation, folder)
+        found = {(item.training, item.evaluation): item for item in _compared(training, evaluation, sketches, allowed)}
+
+        @cache
+        def fingerprints(name: str) -> Hashes | None:
+            return _fingerprints(tracking, (training | evaluation)[name], name, folder)
+
+        for train in training:
+            for test in evaluation:
+                if (train, test) not in found:
+                    found[train, test] = Overlap(
+                        train, test, _shared(fingerprints(train), fingerprints(test)), allowed=allowed[test]
+                    )
+    return tuple(found[pair] for pair in sorted(found))
 
 
-def _versions(flywheel: Flywheel, collected: Collected, role: str) -> dict[str, tuple[str, InterfaceVersion]]:
-    """Interfaces of a role that have a version, with the run that made it, sorted by name."""
+def _runs(flywheel: Flywheel, collected: Collected, role: str) -> dict[str, str]:
+    """The runs that made interfaces of a role, by interface, sorted."""
     found = {}
     for project_id, evidence in collected.evidence.items():
         for promise in flywheel.contracts[project_id].interfaces_out:
-            version = evidence.interfaces_out.get(promise.name)
-            if promise.role == role and version is not None and evidence.run_id is not None:
-                found[promise.name] = (evidence.run_id, version)
+            if promise.role == role and promise.name in evidence.interfaces_out and evidence.run_id is not None:
+                found[promise.name] = evidence.run_id
     return dict(sorted(found.items()))
 
 
-def _fingerprints(tracking: Tracking, run_id: str, name: str) -> Hashes | None:
+def _sketches(tracking: Tracking, runs: Mapping[str, str], folder: Path) -> Sketches:
+    """What reads the content sketch of each interface whose run logged one."""
+    from flywheel_mlflow.records import word_sketches_from_parquet
+
+    found: dict[str, Callable[[], WordSketch]] = {}
+    for run_id in sorted(set(runs.values())):
+        path = tracking.data.words(run_id, folder / run_id)
+        if path is not None:
+            found |= {name: read for name, read in word_sketches_from_parquet(path).items() if runs.get(name) == run_id}
+    return found
+
+
+def _compared(
+    training: Mapping[str, str], evaluation: Mapping[str, str], sketches: Sketches, allowed: Mapping[str, float]
+) -> Iterator[Overlap]:
+    from flywheel_mlflow.records import compare_words
+
+    for item in compare_words(
+        {name: sketches[name] for name in training if name in sketches},
+        {name: sketches[name] for name in evaluation if name in sketches},
+    ):
+        # Nothing comparable at all is unknown, not clean.
+        yield Overlap(
+            item.training,
+            item.evaluation,
+            item.contained if item.compared else None,
+            item.compared,
+            tuple(f"{one.evaluation} in {one.training}" for one in item.examples),
+            allowed[item.evaluation],
+            item.same_ids,
+        )
+
+
+def _fingerprints(tracking: Tracking, run_id: str, name: str, folder: Path) -> Hashes | None:
     from flywheel_mlflow.records import fingerprints_from_parquet
 
-    with scratch_folder() as folder:
-        data = tracking.data.fingerprints(run_id, name, folder)
+    data = tracking.data.fingerprints(run_id, name, folder / run_id)
     return None if data is None else fingerprints_from_parquet(data)
 
 

@@ -255,7 +255,8 @@ class ProjectRun(MlflowNames):
             place = self._manifests[name].place
         version = measured.interface_version(f"runs:/{self.run_id}/{place}")
         self._gathering.add_interface(version)
-        self._gathering.add_checks(measured.checks)
+        required = self.contract.checks.required
+        self._gathering.add_checks((*measured.checks, *(item for item in measured.quiet if item.name in required)))
         self._measured[name] = measured
         return version
 
@@ -404,6 +405,9 @@ class ProjectRun(MlflowNames):
                 target = folder / f"content/{name}.parquet"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(records.content_to_parquet(measured.content))
+        words = {name: measured.words for name, measured in self._measured.items() if measured.words}
+        if words:
+            (folder / "words.parquet").write_bytes(records.word_sketches_to_parquet(words))
 
     def _fail(self, error: BaseException) -> None:
         if self._started is None:
