@@ -99,7 +99,7 @@ def test_artifacts_hold_data_and_evidence(bench: Bench, tmp_path: Path) -> None:
     for name in names:
         wanted |= {f"interfaces/{name}/{name}.jsonl", f"flywheel/profiles/{name}.json"}
         wanted |= {f"flywheel/fingerprints/{name}.parquet", f"flywheel/cards/{name}.licences.json"}
-        wanted.add(f"flywheel/files/{name}.json")
+        wanted |= {f"flywheel/files/{name}.json", f"flywheel/content/{name}.parquet"}
         stored = folder / "interfaces" / name / f"{name}.jsonl"
         assert stored.read_bytes() == (tmp_path / f"{name}.jsonl").read_bytes()
     assert found >= wanted
