@@ -12,8 +12,8 @@ import pytest
 
 from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
-from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.promises.expectations import MAX_DEPTH, parse_expectation
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import measure
 from flywheel_mlflow.records.blocks import blocks_of, parts_of
 from flywheel_mlflow.records.findings import piles_of
