@@ -16,6 +16,7 @@ FlywheelError                    exit code 4
 +-- MonitoringError              exit code 4: Evidently cannot be used, or cannot draw a report
 +-- AssemblyError                exit code 4: the assembly contradicts itself
 +-- WorkerLost                   exit code 4: a process that measured data ended by itself
++-- ClusterUnreachable           exit code 4: the cluster that is to measure data does not answer, or cannot be used
 """
 
 from __future__ import annotations
@@ -227,3 +228,7 @@ class AssemblyError(FlywheelError):
 
 class WorkerLost(FlywheelError):
     """A process that measured data ended by itself."""
+
+
+class ClusterUnreachable(FlywheelError):
+    """The cluster that is to measure data does not answer, or cannot be used."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 from flywheel_mlflow.base.errors import InputError
@@ -17,6 +18,9 @@ ARTIFACT_FOLDER = "artifacts"
 #: Where `flywheel ui` listens: this machine alone reaches it.
 UI_HOST = "127.0.0.1"
 UI_PORT = 5000
+
+#: What measures data: the processors of this machine, or the tasks of Ray.
+Engine = Literal["local", "ray"]
 
 #: One request may take this long: a search over a store of 100,000 runs answers in about a
 #: second on a quiet machine, and a loaded server is slower, but nobody waits two minutes.

@@ -20,7 +20,7 @@ from flywheel_mlflow.cli.releases import add_to
 from flywheel_mlflow.cli.reporting import report as report_command
 from flywheel_mlflow.cli.review import review as review_command
 from flywheel_mlflow.cli.risks import risks
-from flywheel_mlflow.cli.session import OpenLineage
+from flywheel_mlflow.cli.session import EngineOption, OpenLineage
 from flywheel_mlflow.cli.session import open_session as _session
 from flywheel_mlflow.cli.tasks import tasks as tasks_commands
 
@@ -182,6 +182,7 @@ def log(
     iteration: Iteration,
     results: Annotated[str, typer.Option(help="Folder with the result files; the contract's if left out.")] = "",
     published: Annotated[bool, typer.Option("--published", help="Log the project's published figures.")] = False,
+    engine: EngineOption = "local",
     as_json: AsJson = False,
 ) -> None:
     """Log a project's run from its result files. Shows whether the contract holds."""
@@ -200,6 +201,7 @@ def log(
             published=published,
             resume=session.prepared_run(project_id),
             progress=describe_events,
+            engine=engine,
         )
     show.logged(logged, as_json=as_json)
 

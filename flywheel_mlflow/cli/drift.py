@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from flywheel_mlflow.cli.session import EngineOption
+
 
 def drift(
     context: typer.Context,
@@ -19,6 +21,7 @@ def drift(
     full: Annotated[
         bool, typer.Option("--full", help="Read the data of changed interfaces, not the samples logged with them.")
     ] = False,
+    engine: EngineOption = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare, and write nothing on the server.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
@@ -34,7 +37,9 @@ def drift(
     reference = reference_of(session.tracking, turn, against)
     with progress.steps() as step:
         step(f"comparing iteration {turn} with iteration {reference.iteration}")
-        found = drift_iteration(session.flywheel, session.tracking, turn, against=reference, full=full, dry_run=dry_run)
+        found = drift_iteration(
+            session.flywheel, session.tracking, turn, against=reference, full=full, engine=engine, dry_run=dry_run
+        )
         unsent = () if dry_run else tell_people(session.acting, step)
     show_drift.compared(found, as_json=as_json)
     show_notifications.unsent(unsent)

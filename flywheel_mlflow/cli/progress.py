@@ -17,14 +17,24 @@ def _silent(*_: object) -> None:
 
 
 @contextmanager
-def rows_measured() -> Iterator[Callable[[int], None]]:
-    """Progress over rows, shown on a terminal only."""
+def rows_measured() -> Iterator[Callable[..., None]]:
+    """Progress over rows, with a bar once the share of the data that they are is told, shown on a terminal only."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     console = open_console(stderr=True)
     if not console.is_terminal:
         yield _silent
         return
-    with console.status("measuring") as status:
-        yield lambda rows: status.update(f"measuring: {rows:,} rows")
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+    ) as progress:
+        bar = progress.add_task("measuring", total=None)
+
+        def show(rows: int, share: float | None = None) -> None:
+            total = None if share is None else 1.0
+            progress.update(bar, description=f"measuring: {rows:,} rows", completed=share, total=total)
+
+        yield show
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.settings import Engine
 
 if TYPE_CHECKING:
     from flywheel_mlflow.base.settings import Settings
@@ -32,6 +33,11 @@ OpenLineage = Annotated[
         metavar="FILE|on|off",
         help="Where OpenLineage events go.",
     ),
+]
+
+EngineOption = Annotated[
+    Engine,
+    typer.Option("--engine", help="What reads data: this machine, or Ray (by RAY_ADDRESS, else started here)."),
 ]
 
 

@@ -13,7 +13,6 @@ from flywheel_mlflow.records.batches import Block
 from flywheel_mlflow.records.columns import has_infinite
 from flywheel_mlflow.records.json_columns import ColumnParser
 from flywheel_mlflow.records.reading import (
-    MAX_RECORD_BYTES,
     JsonLinesReader,
     Lines,
     ParquetReader,
@@ -23,7 +22,7 @@ from flywheel_mlflow.records.reading import (
     parse_line,
 )
 from flywheel_mlflow.records.refusals import MAX_DEPTH, first_fault
-from flywheel_mlflow.records.sources import DataFile
+from flywheel_mlflow.records.sources import HashedFile
 
 #: Bytes measured at once: large enough that calls cost little, small beside the memory limit.
 BLOCK_BYTES = 4 << 20
@@ -32,12 +31,12 @@ PIECE_BYTES = 256 << 10
 #: Bytes of a part: workers share parts, so there must be several for each.
 PART_BYTES = 32 << 20
 
-#: In bytes of a JSON Lines file, or in row groups of a Parquet file.
+#: In bytes of a JSON Lines file, to whose lines the end of the last belongs, or in row groups of a Parquet file.
 Range = tuple[int, int]
 
 
 def parts_of(reader: Reader, part_bytes: int = PART_BYTES) -> list[Range]:
-    """Cuts a file into parts of about so many bytes, at line ends or between row groups.
+    """Cuts a file into parts of about so many bytes: of lines those that begin there, or between row groups.
 
     Raises:
         RecordError: the file is cut, or no Parquet.
@@ -45,16 +44,10 @@ def parts_of(reader: Reader, part_bytes: int = PART_BYTES) -> list[Range]:
     """
     if isinstance(reader, ParquetReader):
         return _row_group_parts(reader, part_bytes)
-    starts = [0]
     size = reader.file.size
-    if size > part_bytes and isinstance(reader.file, DataFile):  # what lies elsewhere is read once, from its beginning
-        with reader.file.open(seeks=True) as stream:
-            for target in range(part_bytes, size, part_bytes):
-                stream.seek(target)
-                line = stream.readline(MAX_RECORD_BYTES + 1)
-                start = stream.tell()
-                if line.endswith(b"\n") and starts[-1] < start < size:
-                    starts.append(start)
+    if isinstance(reader.file, HashedFile):  # it is read once, from its beginning
+        return [(0, size)]
+    starts = range(0, max(size, 1), part_bytes)
     return list(zip(starts, [*starts[1:], size], strict=True))
 
 

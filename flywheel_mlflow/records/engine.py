@@ -1,4 +1,4 @@
-"""The local engine: measures files part by part, in this process or shared among worker processes."""
+"""Measures files part by part: in this process, shared among worker processes, or by a cluster."""
 
 from __future__ import annotations
 
@@ -6,111 +6,138 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
-from flywheel_mlflow.base.errors import InputError, RecordError, StorageError
-from flywheel_mlflow.records.batches import Part
+from flywheel_mlflow.base.errors import RecordError, StorageError
 from flywheel_mlflow.records.blocks import PART_BYTES, blocks_of, parts_of
 from flywheel_mlflow.records.checks import PlaceOf
-from flywheel_mlflow.records.partials import PartialResult, Plan
+from flywheel_mlflow.records.partials import Begins, ResultT, places, row_in_file
 from flywheel_mlflow.records.reading import Reader, reader_for
 from flywheel_mlflow.records.refusals import RowFault, TooManyFields
-from flywheel_mlflow.records.sources import BLOCK_BYTES, DataFile, OpenedFile
-from flywheel_mlflow.records.workers import Stopped, Task, measure_by_workers
+from flywheel_mlflow.records.sharing import Progress, Stopped, Task
+from flywheel_mlflow.records.sources import BLOCK_BYTES, DataFile, HashedFile, OpenedFile
+from flywheel_mlflow.records.workers import count_workers, measure_by_workers
 
-Progress = Callable[[int], None]
+if TYPE_CHECKING:
+    from flywheel_mlflow.records.ray_engine import RayCluster
+
+AnyT = TypeVar("AnyT")
 
 #: Below this many bytes starting workers costs more than they save.
 SHARED_FROM_BYTES = 128 << 20
-#: The setting that says how many processes measure large data.
-WORKERS = "FLYWHEEL_WORKERS"
+#: Files cut into parts at once: where they lie elsewhere, that is waiting for the network.
+_CUTTERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FilesMeasured(Generic[ResultT]):
+    """What was measured of files, what names the place of a row in them, and the sha256 of each as 64 hex digits."""
+
+    result: ResultT
+    place_of: PlaceOf
+    digests: tuple[str, ...]
 
 
 def measure_files(
-    plan: Plan,
+    plan: Begins[ResultT],
     files: Sequence[OpenedFile],
     data_format: str,
     *,
     progress: Progress | None = None,
     workers: int | None = None,
+    cluster: RayCluster | None = None,
     part_bytes: int = PART_BYTES,
-) -> tuple[PartialResult, PlaceOf]:
-    """Everything measured of the files' records, however many workers shared them, and what names a row's place.
+) -> FilesMeasured[ResultT]:
+    """What a plan says is to be measured of the files' records, whoever shared them, and the files' digests.
 
     Raises:
         RecordError: data that are cut, not of the promised format, or no records; the first fault in their order.
         StorageError: the system refuses to read.
         WorkerLost: a worker process ended by itself.
     """
-    readers = [reader_for(file, data_format) for file in files]
-    local = [file for file in files if isinstance(file, DataFile)]  # workers open files of this machine
-    count = (workers or _workers_for(sum(file.size for file in files))) if len(local) == len(files) else 1
-    result = _measure_shared(plan, readers, local, data_format, count, progress, part_bytes) if count > 1 else None
-    if result is None:
-        result = _measure_here(plan, readers, progress, part_bytes)
-    return result, result.places(readers)
+    sources = list(files) if cluster else [_read_once(file, data_format) for file in files]
+    readers = [reader_for(file, data_format) for file in sources]
+    tasks, broken = _tasks(readers, data_format, part_bytes)
+    twice = [file for file in sources if not isinstance(file, HashedFile)]
+    with hashing(() if cluster else twice) as hashes:
+        result, digests = None, None
+        if cluster:
+            shared = _shared(lambda: cluster.measure(plan, tasks, files, progress), readers)
+            result, digests = shared or (None, None)
+        elif (count := min(_workers_for(files, workers), len(tasks))) > 1:
+            result = _shared(lambda: measure_by_workers(plan, tasks, count, progress), readers)
+        if result is None:
+            result = _measure_here(plan, readers, tasks, progress)
+        if broken is not None:
+            raise broken
+        if digests is None:
+            waited = iter(hashes())
+            digests = [file.digest if isinstance(file, HashedFile) else next(waited) for file in sources]
+    return FilesMeasured(result, places(result.rows_of, readers), tuple(digests))
 
 
-def _workers_for(size: int) -> int:
-    if size < SHARED_FROM_BYTES or os.name != "posix":
+def _read_once(file: OpenedFile, data_format: str) -> OpenedFile:
+    """A file that lies elsewhere is read once, in order, where its format allows it."""
+    return HashedFile(file) if data_format == "jsonl" and not isinstance(file, DataFile) else file
+
+
+def _workers_for(files: Sequence[OpenedFile], workers: int | None) -> int:
+    if not all(isinstance(file, DataFile) for file in files):  # workers open files of this machine
         return 1
-    given = os.environ.get(WORKERS, "")
-    if given:
-        if not given.isdecimal() or int(given) < 1:
-            raise InputError(f"{WORKERS} is {given[:20]!r}", hint="set it to a number of processes, or not at all")
-        return int(given)
-    # What this process may use, not what the machine has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers is not None:
+        return workers
+    return count_workers() if sum(file.size for file in files) >= SHARED_FROM_BYTES and os.name == "posix" else 1
 
 
-def _measure_here(plan: Plan, readers: Sequence[Reader], progress: Progress | None, part_bytes: int) -> PartialResult:
-    result = PartialResult(plan)
-    for number, reader in enumerate(readers):
-        for part in parts_of(reader, part_bytes):
-            key = (number, part[0])
-            try:
-                for block in blocks_of(reader, part):
-                    result.observe(key, block)
-                    if progress:
-                        progress(result.rows)
-            except RowFault as fault:
-                _refuse(fault, reader, result.row_in_file((key, fault.row))[1])
+def _tasks(
+    readers: Sequence[Reader], data_format: str, part_bytes: int
+) -> tuple[list[Task], RecordError | StorageError | None]:
+    """The parts of all files up to the first that cannot be cut into parts, and why that cannot."""
+    tasks: list[Task] = []
+    with ThreadPoolExecutor(_CUTTERS) as pool:
+        try:
+            for number, parts in enumerate(pool.map(lambda reader: parts_of(reader, part_bytes), readers)):
+                file = readers[number].file
+                tasks += [Task((number, part[0]), file, data_format, part) for part in parts]
+        except (RecordError, StorageError) as error:
+            return tasks, error
+    return tasks, None
+
+
+def _measure_here(
+    plan: Begins[ResultT], readers: Sequence[Reader], tasks: Sequence[Task], progress: Progress | None
+) -> ResultT:
+    result = plan.begin()
+    rows = 0
+    for done, task in enumerate(tasks):
+        reader = readers[task.part[0]]
+        try:
+            for block in blocks_of(reader, task.range):
+                result.observe(task.part, block)
+                rows += len(block.array)
+                if progress:
+                    progress(rows, done / len(tasks))
+        except RowFault as fault:
+            _refuse(fault, reader, row_in_file(result.rows_of, (task.part, fault.row))[1])
     return result
 
 
-def _measure_shared(
-    plan: Plan,
-    readers: Sequence[Reader],
-    files: Sequence[DataFile],
-    data_format: str,
-    workers: int,
-    progress: Progress | None,
-    part_bytes: int,
-) -> PartialResult | None:
-    """The same by workers; None where only reading in order finds what is at fault."""
+def _shared(measure: Callable[[], AnyT], readers: Sequence[Reader]) -> AnyT | None:
+    """What workers measure together; None where only reading in order finds what is at fault."""
     try:
-        parts = [(number, part) for number, reader in enumerate(readers) for part in parts_of(reader, part_bytes)]
-    except (RecordError, StorageError):
-        return None  # a file before it may have a fault of its own
-    tasks = [Task((number, part[0]), files[number], data_format, part) for number, part in parts]
-    if len(tasks) < 2:
-        return None
-    try:
-        return measure_by_workers(plan, tasks, min(workers, len(tasks)), progress)
+        return measure()
     except TooManyFields:
         return None
     except Stopped as stopped:
         if isinstance(stopped.reason, TooManyFields):
             return None
         if isinstance(stopped.reason, RowFault):
-            before = sum(rows for part, rows in stopped.rows_of.items() if _same_file_before(part, stopped.part))
-            _refuse(stopped.reason, readers[stopped.part[0]], before + stopped.reason.row)
+            file, row = row_in_file(stopped.rows_of, (stopped.part, stopped.reason.row))
+            _refuse(stopped.reason, readers[file], row)
         raise stopped.reason from None
-
-
-def _same_file_before(part: Part, other: Part) -> bool:
-    return part[0] == other[0] and part[1] < other[1]
 
 
 def _refuse(fault: RowFault, reader: Reader, row: int) -> NoReturn:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: Seconds until a place that does not answer is given up.
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
+#: What is asked for beyond what is read: requests are few, and who reads a part of a file gets little of the next.
+AHEAD_BYTES = 8 << 20
 #: Allows addresses that lead to this machine itself, for tests and stores that run here.
 LOOPBACK_VARIABLE = "FLYWHEEL_ALLOW_LOOPBACK"
 
@@ -86,7 +88,7 @@ def open_file(address: str, size: int, *, seeks: bool = False) -> BinaryIO:
     with _translated(address):
         if urlsplit(address).scheme in ("http", "https") and not seeks:
             return cast("BinaryIO", system.open(path, "rb", block_size=0, size=size))
-        return cast("BinaryIO", system.open(path, "rb", cache_type="readahead"))
+        return cast("BinaryIO", system.open(path, "rb", cache_type="readahead", block_size=AHEAD_BYTES))
 
 
 @contextmanager

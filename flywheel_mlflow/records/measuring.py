@@ -8,21 +8,22 @@ from pathlib import Path
 
 from flywheel_mlflow.base.canonical import digest_of, short_digest
 from flywheel_mlflow.base.errors import RecordError
+from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.evidence.runs import SCHEMA_FORMAT, Check, FieldType, InterfaceVersion, Outcome
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
 from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.content.sampled import sampled_content
-from flywheel_mlflow.records.engine import Progress, hashing, measure_files
+from flywheel_mlflow.records.engine import measure_files
 from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashes
 from flywheel_mlflow.records.media import check_media
 from flywheel_mlflow.records.partials import Plan
 from flywheel_mlflow.records.profiles import Profile
+from flywheel_mlflow.records.ray_engine import connected
+from flywheel_mlflow.records.sharing import Progress
 from flywheel_mlflow.records.sources import (
     Data,
-    DataFile,
-    HashedFile,
     MeasuredFile,
     OpenedFile,
     data_at,
@@ -93,19 +94,21 @@ def measure(
     card: DataCard | Path | str | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    engine: Engine = "local",
 ) -> Measurement:
     """Measures the data at ``path``, a file, a directory or files elsewhere, as the contract's ``spec`` describes them.
 
     Memory does not grow with the data but for hashes: 26 bytes a row, 66 of training and evaluation data. The card is
-    the one given, or the one that lies with the data. ``progress`` is called with the rows read so far. Large data are
-    shared among ``workers`` processes, as many as there are processors unless told; the result does not depend on them.
+    the one given, or the one that lies with the data. ``progress`` is called with the rows read so far, and the share
+    of the data they are. Large data are shared among ``workers`` processes, as many as there are processors unless
+    told; with the engine ``ray`` among the workers of Ray. The result does not depend on them.
 
     Raises:
         InputError: no data at the path, a link that leads out, or a file that changed meanwhile.
         RecordError: data that are cut, not of the promised format, empty, or no records.
         DocumentError: a faulty data card.
         StorageError: the system refuses to read.
-        WorkerLost: a worker process ended by itself.
+        WorkerLost: a worker process ended by itself. ClusterUnreachable: Ray cannot be used.
     """
     data = path if isinstance(path, Data) else data_at(Path(path), spec.format, media=bool(spec.media))
     known_card = _card(card, None if isinstance(path, Data) else Path(path))
@@ -123,55 +126,50 @@ def measure(
         role=spec.role,
         expect=spec.expect,
     )
-    once = {
-        file.name: HashedFile(file)
-        for file in with_records
-        if spec.format == "jsonl" and not isinstance(file, DataFile)
-    }
-    twice = [file for file in with_records if file.name not in once]
-    with hashing(twice) as digests:
-        sources = [once.get(file.name, file) for file in with_records]
-        result, place_of = measure_files(plan, sources, spec.format, progress=progress, workers=workers)
+    with connected(engine, workers=workers) as cluster:
+        measured = measure_files(plan, with_records, spec.format, progress=progress, workers=workers, cluster=cluster)
+        result, place_of = measured.result, measured.place_of
         if result.rows == 0:
             raise RecordError(
                 "the data hold no record", where=data.place, hint="write the records, then log the interface again"
             )
-        digest_of_file = {name: file.digest for name, file in once.items()}
-        digest_of_file |= dict(zip([file.name for file in twice], digests(), strict=True))
-        read = {file.name: MeasuredFile(file.name, file.size, digest_of_file[file.name]) for file in with_records}
-    for file in with_records:
-        file.check_unchanged()
-    files = tuple((read | media)[file.name] for file in data.files)
-    if progress:
-        progress(result.rows)
-    fields = result.tree.fields()
-    profile = result.profile.result()
-    hashes = result.duplicates.hashes()
-    version = VersionFields(
-        rows=result.rows,
-        bytes=_size(files),
-        digest=_digest(data, files),
-        fields=fields,
-        schema_digest=digest_of(fields),
-        records_digest=result.digest.result(),
-    )
-    findings = [finding.result(place_of) for finding in result.findings]
-    told = [check for check in findings if check.outcome is Outcome.FAILED]
-    checks = (*(check.result(place_of) for check in result.checks), *told)
-    return Measurement(
-        interface=spec.name,
-        format=spec.format,
-        version=version,
-        files=files,
-        profile=profile,
-        content=sampled_content(spec, profile, result.profile.sampled(), hashes, place_of),
-        checks=(*checks, *_media_checks(spec, data, with_records, media)),
-        quiet=tuple(check for check in findings if check not in told),
-        card=known_card,
-        fingerprints=unique_hashes(hashes),
-        licences=result.origin.licences,
-        words=result.words.sketch(result.rows_of, tuple(file.name for file in with_records)) if result.words else None,
-    )
+        read = {
+            file.name: MeasuredFile(file.name, file.size, digest)
+            for file, digest in zip(with_records, measured.digests, strict=True)
+        }
+        for file in with_records:
+            file.check_unchanged()
+        files = tuple((read | media)[file.name] for file in data.files)
+        if progress:
+            progress(result.rows, 1.0)
+        fields = result.tree.fields()
+        version = VersionFields(
+            rows=result.rows,
+            bytes=_size(files),
+            digest=_digest(data, files),
+            fields=fields,
+            schema_digest=digest_of(fields),
+            records_digest=result.digest.result(),
+        )
+        profile, hashes = result.profile.result(), result.duplicates.hashes()
+        findings = [finding.result(place_of) for finding in result.findings]
+        told = [check for check in findings if check.outcome is Outcome.FAILED]
+        checks = (*(check.result(place_of) for check in result.checks), *told)
+        names = tuple(file.name for file in with_records)
+        return Measurement(
+            interface=spec.name,
+            format=spec.format,
+            version=version,
+            files=files,
+            profile=profile,
+            content=sampled_content(spec, profile, result.profile.sampled(), hashes, place_of),
+            checks=(*checks, *_media_checks(spec, data, with_records, media)),
+            quiet=tuple(check for check in findings if check not in told),
+            card=known_card,
+            fingerprints=unique_hashes(hashes),
+            licences=result.origin.licences,
+            words=result.words.sketch(result.rows_of, names) if result.words else None,
+        )
 
 
 def _card(card: DataCard | Path | str | None, data: Path | None) -> DataCard | None:

@@ -1,13 +1,15 @@
 """What is measured of some records, small and mergeable: the unit of work of every engine.
 
-``measure_block`` is a function of a block of records alone, and results merge in any order and grouping to the same
-whole: this process, worker processes and clusters use the same function.
+A plan begins an empty result, which observes blocks of records; results merge in any order and grouping to the same
+whole. This process, worker processes and clusters use the same plan. Whoever has something else to find out about whole
+data writes a plan and a result of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
 
 from flywheel_mlflow.evidence.runs import CheckSeverity
 from flywheel_mlflow.promises.personal_data import PersonalDataExemption
@@ -38,6 +40,29 @@ from flywheel_mlflow.records.word_sketches import words_for
 _TOO_MANY = f"more than {MAX_FIELDS} different fields: keys seem to hold data"
 
 
+class Result(Protocol):
+    """What is known of some records; ``rows_of`` counts them by the part of the data they lie in."""
+
+    rows_of: dict[Part, int]
+
+    def observe(self, part: Part, block: Block) -> None:
+        """Looks at a block; the blocks of one part come in their order."""
+
+    def merge(self, other: Self) -> None:
+        """Takes in what is known of other records."""
+
+
+ResultT = TypeVar("ResultT", bound=Result)
+BegunT_co = TypeVar("BegunT_co", bound=Result, covariant=True)
+
+
+class Begins(Protocol[BegunT_co]):
+    """A plan: what is to be found out, small enough to be sent to every worker."""
+
+    def begin(self) -> BegunT_co:
+        """The result of no record."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be measured: of a contract's promise the parts that measuring depends on."""
@@ -50,6 +75,10 @@ class Plan:
     exempt: tuple[PersonalDataExemption, ...] = ()
     role: str = "reference"
     expect: tuple[str, ...] = ()
+
+    def begin(self) -> PartialResult:
+        """The result of no record."""
+        return PartialResult(self)
 
 
 class PartialResult:
@@ -133,28 +162,18 @@ class PartialResult:
         for check, same in zip((*self.checks, *self.findings), theirs, strict=True):
             check.merge(same)
 
-    def row_in_file(self, row: Row) -> tuple[int, int]:
-        """The number of the file a row lies in, and its row there."""
-        (file, start), number = row
-        before = sum(rows for part, rows in self.rows_of.items() if part[0] == file and part[1] < start)
-        return file, before + number
 
-    def places(self, readers: Sequence[Reader]) -> PlaceOf:
-        """What names the place of a row, once all parts have been merged; readers by the number of their file."""
-
-        def place_of(row: Row) -> str:
-            file, number = self.row_in_file(row)
-            return f"{readers[file].file.name}, {readers[file].place(number)}"
-
-        return place_of
+def row_in_file(rows_of: Mapping[Part, int], row: Row) -> tuple[int, int]:
+    """The number of the file a row lies in, and its row there, given the rows of the parts before it."""
+    (file, start), number = row
+    return file, number + sum(rows for part, rows in rows_of.items() if part[0] == file and part[1] < start)
 
 
-def measure_block(plan: Plan, part: Part, block: Block) -> PartialResult:
-    """What is measured of one block.
+def places(rows_of: Mapping[Part, int], readers: Sequence[Reader]) -> PlaceOf:
+    """What names the place of a row, given the rows of all parts; readers by the number of their file."""
 
-    Raises:
-        RowFault: as :meth:`PartialResult.observe`.
-    """
-    result = PartialResult(plan)
-    result.observe(part, block)
-    return result
+    def place_of(row: Row) -> str:
+        file, number = row_in_file(rows_of, row)
+        return f"{readers[file].file.name}, {readers[file].place(number)}"
+
+    return place_of

@@ -105,7 +105,7 @@ class JsonLinesReader(Reader):
             self.fail(fault.what, self.place(fault.row), hint=fault.hint)
 
     def lines(self, start: int, stop: int, block_bytes: int = BLOCK_BYTES) -> Iterator[Lines]:
-        """Whole lines from the byte ``start``, which begins one, to the byte ``stop``, rows counted from 0.
+        """The lines that begin at the byte ``start`` or later and before the byte ``stop``, rows counted from 0.
 
         Raises:
             RowFault: a line that is too long.
@@ -113,13 +113,15 @@ class JsonLinesReader(Reader):
             StorageError: the system refuses to read it.
         """
         row, rest = 0, b""
+        cut = stop < self.file.size
         left = stop - start  # no further, or a file that grows would be read for ever
         try:
-            with self.file.open(seeks=start > 0) as stream:
+            with self.file.open(seeks=start > 0 or cut) as stream:
                 if start:
-                    stream.seek(start)
-                while block := stream.read(min(left, block_bytes)):
-                    if left == self.file.size:
+                    stream.seek(start - 1)  # where a line ends, the next begins here
+                    left -= len(stream.readline(MAX_RECORD_BYTES + 1)) - 1
+                while block := stream.read(min(max(left, 0), block_bytes)):
+                    if not start and not row and not rest:
                         self._check_magic(block)
                     left -= len(block)
                     end = block.rfind(b"\n")
@@ -135,10 +137,15 @@ class JsonLinesReader(Reader):
                         rest += block
                     if len(rest) > MAX_RECORD_BYTES:
                         _refuse_length(row)
+                if rest and cut:
+                    rest += stream.readline(MAX_RECORD_BYTES + 2)
         except OSError as error:
             raise StorageError(f"cannot read the file: {error.strerror or error}", where=self.file.place) from error
         if rest:
-            yield Lines(rest, row, 1, may_be_cut=True)
+            whole = rest.removesuffix(b"\n")
+            if len(whole) > MAX_RECORD_BYTES:
+                _refuse_length(row)
+            yield Lines(whole, row, 1, may_be_cut=not rest.endswith(b"\n"))
 
     def _check_magic(self, block: bytes) -> None:
         for magic, name in _FOREIGN.items():

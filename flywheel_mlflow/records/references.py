@@ -34,6 +34,7 @@ from flywheel_mlflow.records.sources import (
     check_suffixes,
     data_at,
     is_data,
+    is_records,
     joint_digest,
     path_fault,
 )
@@ -70,7 +71,8 @@ class ReferencedFile:
         Raises:
             SourceGone, SourceUnreachable: also while it is read.
         """
-        return cast("BinaryIO", _Reading(self.address, open_file(self.address, self.size, seeks=seeks)))
+        stream = _Reading(self.address, open_file(self.address, self.size, seeks=seeks))
+        return cast("BinaryIO", io.BufferedReader(stream, BLOCK_BYTES) if seeks else stream)
 
     def arrow_source(self) -> Any:
         """What Arrow reads the file from."""
@@ -178,6 +180,11 @@ class Manifest(Strict):
     def place(self) -> str:
         """Where it lies among the artifacts of the run that logged it: its own digest is in its name."""
         return f"{FOLDER}/{self.interface}.{short_digest(sha256_text(self.text))}.json"
+
+    def record_files(self, data_format: str) -> tuple[ReferencedFile, ...]:
+        """Its files that hold records, where they lie; a folder may hold the files that these name beside them."""
+        files = (ReferencedFile(self.address_of(file), file.name, file.size, file.etag) for file in self.files)
+        return tuple(file for file in files if self.single or is_records(file.name, data_format))
 
     def address_of(self, file: ManifestFile) -> str:
         """Where one of its files lies."""

@@ -2,64 +2,83 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.promises.interfaces import InterfaceOut
-from flywheel_mlflow.records.batches import Part, make_batch
-from flywheel_mlflow.records.blocks import blocks_of, parts_of
-from flywheel_mlflow.records.checks import Row
+from flywheel_mlflow.records.batches import Block, Part, RecordSchema, make_batch
 from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.content.sampled import sampled_content
+from flywheel_mlflow.records.engine import measure_files
 from flywheel_mlflow.records.fingerprints import Hashes
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.profiling import ProfileBuilder
-from flywheel_mlflow.records.reading import Reader, reader_for
-from flywheel_mlflow.records.refusals import RowFault
-from flywheel_mlflow.records.sources import record_files
+from flywheel_mlflow.records.ray_engine import connected
+from flywheel_mlflow.records.sources import OpenedFile
 
 #: Rows kept of each interface when whole data are read: shifts of 0.02 standard deviations show, and ten signals
 #: of one interface take about 100 MB.
 FULL_SAMPLE = 100_000
 
 
-def profile_of_data(
-    path: Path, spec: InterfaceOut, *, sample_size: int = FULL_SAMPLE
-) -> tuple[Profile | None, ContentProfile | None]:
-    """The profiles of the data at ``path`` with up to ``sample_size`` rows sampled; None for opaque data.
+@dataclass(frozen=True, slots=True)
+class ProfilePlan:
+    """Profiles are to be made, and nothing else."""
+
+    interface: str
+    schema: RecordSchema
+    sample_size: int
+
+    def begin(self) -> ProfileResult:
+        """The profile of no record."""
+        return ProfileResult(self)
+
+
+class ProfileResult:
+    """The profile of the records seen so far, and the fingerprints of their contents."""
+
+    def __init__(self, plan: ProfilePlan) -> None:
+        self._plan = plan
+        self.rows_of: dict[Part, int] = {}
+        self.fingerprints: list[Hashes] = []
+        self.profile = ProfileBuilder(plan.schema, sample_size=plan.sample_size)
+
+    def observe(self, part: Part, block: Block) -> None:
+        """Adds a block.
+
+        Raises:
+            RowFault: a record without a usable id, or one that is too long.
+        """
+        batch = make_batch(self._plan.interface, self._plan.schema, part, block)
+        self.profile.observe(batch)
+        self.fingerprints.append(batch.fingerprints)
+        self.rows_of[part] = self.rows_of.get(part, 0) + batch.rows
+
+    def merge(self, other: ProfileResult) -> None:
+        """Adds what was seen of other records."""
+        for part, rows in other.rows_of.items():
+            self.rows_of[part] = self.rows_of.get(part, 0) + rows
+        self.profile.merge(other.profile)
+        self.fingerprints += other.fingerprints
+
+
+def profile_of_files(
+    files: Sequence[OpenedFile], spec: InterfaceOut, *, sample_size: int = FULL_SAMPLE, engine: Engine = "local"
+) -> tuple[Profile, ContentProfile | None, tuple[str, ...]]:
+    """The profiles of files that hold records, with up to ``sample_size`` rows sampled, and the sha256 of each file.
 
     Raises:
-        InputError, RecordError, StorageError: as for ``measure``.
+        InputError, RecordError, StorageError, WorkerLost, ClusterUnreachable: as for ``measure``.
     """
-    if spec.record_schema == "opaque":
-        return None, None
-    hashes: list[Hashes] = []
-    readers: list[Reader] = []
-    first_rows: dict[Part, int] = {}
-    builder = ProfileBuilder(spec.record_schema, sample_size=sample_size)
-    for number, file in enumerate(record_files(path, spec.format)):
-        reader = reader_for(file, spec.format)
-        readers.append(reader)
-        before = rows = 0
-        for part in parts_of(reader):
-            before += rows
-            rows = 0
-            first_rows[number, part[0]] = before
-            try:
-                for block in blocks_of(reader, part):
-                    batch = make_batch(spec.name, spec.record_schema, (number, part[0]), block)
-                    builder.observe(batch)
-                    hashes.append(batch.fingerprints)
-                    rows += batch.rows
-            except RowFault as fault:
-                reader.fail(fault.what, reader.place(before + fault.row), hint=fault.hint)
-        file.check_unchanged()
-    profile = builder.result()
-
-    def place_of(row: Row) -> str:
-        (file, _), inside = row
-        reader = readers[file]
-        return f"{reader.file.name}, {reader.place(first_rows[row[0]] + inside)}"
-
-    return profile, sampled_content(spec, profile, builder.sampled(), np.concatenate(hashes), place_of)
+    plan = ProfilePlan(spec.name, "record" if spec.record_schema == "record" else "free", sample_size)
+    with connected(engine) as cluster:
+        measured = measure_files(plan, files, spec.format, cluster=cluster)
+        for file in files:
+            file.check_unchanged()
+        result = measured.result
+        profile, hashes = result.profile.result(), np.concatenate(result.fingerprints)
+        content = sampled_content(spec, profile, result.profile.sampled(), hashes, measured.place_of)
+        return profile, content, measured.digests

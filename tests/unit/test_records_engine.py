@@ -24,7 +24,7 @@ from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import Measurement, blocks, engine, measure
 from flywheel_mlflow.records.blocks import blocks_of, parts_of
 from flywheel_mlflow.records.json_columns import ColumnParser
-from flywheel_mlflow.records.partials import PartialResult, Plan
+from flywheel_mlflow.records.partials import PartialResult, Plan, places
 from flywheel_mlflow.records.reading import reader_for
 from flywheel_mlflow.records.record_digest import PRIME
 from flywheel_mlflow.records.sources import find_files
@@ -95,13 +95,13 @@ def test_any_split_and_any_order_of_merging_give_the_same_bytes(
         draw.shuffle(partials)
         partials[-2].merge(partials.pop())
     (merged,) = partials
-    place_of = merged.places([reader])
+    place_of = places(merged.rows_of, [reader])
     whole = measure(path, promise)
     assert merged.tree.fields() == whole.version.fields
     assert merged.digest.result() == whole.version.records_digest
     assert merged.profile.result().to_json() == whole.profile.to_json()  # type: ignore[union-attr]
     assert canonical_json([check.result(place_of) for check in merged.checks]) == canonical_json(whole.checks)
-    straight, _ = engine.measure_files(plan, [file], "jsonl", workers=1)
+    straight = engine.measure_files(plan, [file], "jsonl", workers=1).result
     assert merged.duplicates.hashes().tolist() == straight.duplicates.hashes().tolist()
 
 
@@ -257,12 +257,16 @@ def test_workers_give_the_same_answers_as_one_process(tmp_path: Path, data_forma
             pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet", row_group_size=50)
             (folder / f"{name}.jsonl").unlink()
     files, plan = find_files(folder, data_format), Plan("corpus", "record", (), "a")
-    one, one_place = engine.measure_files(plan, files, data_format, workers=1)
-    seen: list[int] = []
-    two, place = engine.measure_files(plan, files, data_format, workers=2, part_bytes=2000, progress=seen.append)
+    alone = engine.measure_files(plan, files, data_format, workers=1)
+    seen: list[tuple[int, float]] = []
+    shared = engine.measure_files(
+        plan, files, data_format, workers=2, part_bytes=2000, progress=lambda *told: seen.append(told)
+    )
+    one, one_place, two, place = alone.result, alone.place_of, shared.result, shared.place_of
+    assert alone.digests == shared.digests
     assert len(two.rows_of) > 10
     assert seen == sorted(seen)
-    assert seen[-1] == 1350
+    assert seen[-1] == (1350, 1.0)
     assert one.tree.fields() == two.tree.fields()
     assert one.digest.result() == two.digest.result()
     assert one.profile.result().to_json() == two.profile.result().to_json()
@@ -310,7 +314,7 @@ from flywheel_mlflow.records.sources import find_files
 print("once", flush=True)  # no guard: a worker that imported this script would print it again
 engine.measure_files(
     Plan("corpus", "record"), find_files(Path(sys.argv[1]), "jsonl"), "jsonl", workers=2, part_bytes=1000,
-    progress=lambda rows: print("rows", rows, flush=True),
+    progress=lambda rows, share: print("rows", rows, flush=True),
 )
 """
 

@@ -282,11 +282,11 @@ def test_opaque_data_get_a_digest_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_progress_counts_rows(good: Path) -> None:
-    """The callback gets the rows so far and ends with all of them."""
-    seen: list[int] = []
-    measure(good, spec(), progress=seen.append)
+    """The callback gets the rows so far with their share of the data, and ends with all of them."""
+    seen: list[tuple[int, float]] = []
+    measure(good, spec(), progress=lambda *told: seen.append(told))
     assert seen == sorted(seen)
-    assert seen[-1] == 20
+    assert seen[-1] == (20, 1.0)
 
 
 def test_a_cut_file_never_measures_more_than_its_whole_lines(tmp_path: Path) -> None:
@@ -495,7 +495,7 @@ def test_a_file_of_another_kind_in_a_directory_is_refused(tmp_path: Path) -> Non
 def test_a_file_that_grows_meanwhile_is_refused(good: Path) -> None:
     """A digest of half the bytes and rows of the other half must not become a version."""
 
-    def grow(rows: int) -> None:
+    def grow(rows: int, share: float) -> None:
         with good.open("ab") as stream:
             stream.write(GOOD_LINE)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly.deliverables import TASKS
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.drift import (
     DriftReport,
     Finding,
@@ -102,6 +104,7 @@ def drift_iteration(
     *,
     against: RecordedAssembly | int,
     full: bool = False,
+    engine: Engine = "local",
     dry_run: bool = False,
 ) -> DriftFound:
     """Compare the newest assembly of an iteration with another assembly.
@@ -115,11 +118,15 @@ def drift_iteration(
         iteration: the one judged.
         against: the assembly it is judged against, or its iteration.
         full: read the data of changed interfaces, instead of the samples logged with them.
+        engine: what reads them, ``local`` or ``ray``.
         dry_run: compare and write nothing.
 
     Raises:
-        InputError: one of the two was never assembled, or both are the same.
+        InputError: one of the two was never assembled, both are the same, or an engine is named and no data are read.
+        ClusterUnreachable: Ray cannot be used.
     """
+    if engine != "local" and not full:
+        raise InputError(f"{engine[:20]} is to read data, and a comparison of samples reads none", hint="add --full")
     current = _assembly(tracking, iteration)
     reference = _assembly(tracking, against) if isinstance(against, int) else against
     if current.run_id == reference.run_id:
@@ -127,7 +134,8 @@ def drift_iteration(
         raise InputError(
             f"iteration {iteration} cannot be compared with itself{named}", hint="name an earlier one with --against"
         )
-    report = _compare_recorded(flywheel, tracking, current, reference, full=full)
+    with _running(engine):
+        report = _compare_recorded(flywheel, tracking, current, reference, full=full, engine=engine)
     if dry_run:
         return DriftFound(report, current.run_id, ())
     return _keep(tracking, report)
@@ -169,13 +177,28 @@ def _assembly(tracking: Tracking, iteration: int) -> RecordedAssembly:
     return found
 
 
+def _running(engine: Engine) -> AbstractContextManager[object]:
+    """An engine, started once for all data that it reads."""
+    if engine == "local":
+        return nullcontext()
+    from flywheel_mlflow.records.ray_engine import connected
+
+    return connected(engine)
+
+
 def _compare_recorded(
-    flywheel: Flywheel, tracking: Tracking, current: RecordedAssembly, reference: RecordedAssembly, *, full: bool
+    flywheel: Flywheel,
+    tracking: Tracking,
+    current: RecordedAssembly,
+    reference: RecordedAssembly,
+    *,
+    full: bool,
+    engine: Engine,
 ) -> DriftReport:
     errors: list[Finding] = []
     both = BothSides(_side(tracking, current, errors), _side(tracking, reference, errors))
     if not errors:
-        both = read_data(tracking, flywheel.contracts.values(), both.current, both.reference, full=full)
+        both = read_data(tracking, flywheel.contracts.values(), both.current, both.reference, full=full, engine=engine)
     settings = flywheel.blueprint.drift
     history = kpi_history(tracking, reference, current.iteration, settings.history)
     return compare(

@@ -12,6 +12,7 @@ from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.drift import Finding, History, LoggedData, Side, error_finding
 from flywheel_mlflow.drift.sides import ProjectSide, VersionRef
 from flywheel_mlflow.evidence.runs import KpiValue, is_rewrite
@@ -98,12 +99,13 @@ def read_data(
     reference: Side,
     *,
     full: bool = False,
+    engine: Engine = "local",
     samples_alone: Iterable[Contract] = (),
 ) -> BothSides:
     """Both sides with profiles, data cards and samples where they can differ.
 
     Profiles are read for interfaces whose digests differ, cards for runs that differ, samples for KPIs that moved;
-    with ``full`` the data themselves, both sides, compared with their digests first. Of the projects in
+    with ``full`` the data themselves by an ``engine``, both sides, compared with their digests. Of the projects in
     ``samples_alone`` only samples are read. A file that cannot be read becomes an error, never an exception.
     """
     both = BothSides(current, reference)
@@ -112,8 +114,12 @@ def read_data(
         now, before = current.projects.get(contract.id), reference.projects.get(contract.id)
         if contract.is_assembly or now is None or before is None or now.run_id == before.run_id:
             continue
-        both.current = _with_project(tracking, contract, both.current, before, both.errors, data=data, full=full)
-        both.reference = _with_project(tracking, contract, both.reference, now, both.errors, data=data, full=full)
+        both.current = _with_project(
+            tracking, contract, both.current, before, both.errors, data=data, full=full, engine=engine
+        )
+        both.reference = _with_project(
+            tracking, contract, both.reference, now, both.errors, data=data, full=full, engine=engine
+        )
     return both
 
 
@@ -126,6 +132,7 @@ def _with_project(
     *,
     data: bool,
     full: bool,
+    engine: Engine,
 ) -> Side:
     """The side with what one project's run logged."""
     own = side.projects[contract.id]
@@ -143,7 +150,7 @@ def _with_project(
         with scratch_folder() as folder:
             logged = _logged(tracking, own.run_id, contract, changed, folder) if data else {}
             if full and data:
-                logged |= _whole(tracking, own, changed, logged, folder)
+                logged |= _whole(tracking, own, changed, logged, folder, engine)
             samples = _samples(tracking, contract, own, other, folder)
     except FlywheelError as error:
         why = f"iteration {side.iteration}: {error.what}"
@@ -184,6 +191,7 @@ def _whole(
     changed: list[InterfaceOut],
     logged: Mapping[str, LoggedData],
     folder: Path,
+    engine: Engine,
 ) -> dict[str, LoggedData]:
     """The same with profiles made of the data themselves."""
     found: dict[str, LoggedData] = {}
@@ -191,7 +199,7 @@ def _whole(
         if promise.record_schema == "opaque":
             continue
         try:
-            profile, content = _profiles(tracking, promise, own.versions[promise.name], folder)
+            profile, content = _profiles(tracking, promise, own.versions[promise.name], folder, engine)
             found[promise.name] = replace(logged[promise.name], profile=profile, content=content)
         except FlywheelError as error:
             found[promise.name] = replace(logged[promise.name], fault=error.what)
@@ -199,20 +207,32 @@ def _whole(
 
 
 def _profiles(
-    tracking: Tracking, promise: InterfaceOut, version: VersionRef, folder: Path
-) -> tuple[Profile | None, ContentProfile | None]:
+    tracking: Tracking, promise: InterfaceOut, version: VersionRef, folder: Path, engine: Engine
+) -> tuple[Profile, ContentProfile | None]:
     from flywheel_mlflow import records
-    from flywheel_mlflow.records.resampling import profile_of_data
+    from flywheel_mlflow.records.resampling import profile_of_files
+    from flywheel_mlflow.records.sources import record_files
 
-    path = tracking.data.fetch_uri(promise.name, version.uri, folder)
-    digest = short_digest(records.content_digest(path))
-    if digest != version.digest:
+    # The local engine reads a copy; the workers of another read what stays elsewhere from where it lies.
+    manifest = tracking.data.manifest(version.uri, folder) if engine != "local" else None
+    if manifest is not None:
+        tracking.data.check_reach(manifest)
+        files = manifest.record_files(promise.format)
+        known = {file.name: file.sha256 for file in manifest.files}
+        profile, content, digests = profile_of_files(files, promise, engine=engine)
+        same = short_digest(manifest.digest) == version.digest and list(digests) == [known[item.name] for item in files]
+    else:
+        path = tracking.data.fetch_uri(promise.name, version.uri, folder)
+        files: Sequence[OpenedFile] = record_files(path, promise.format)
+        profile, content, _ = profile_of_files(files, promise, engine=engine)
+        same = short_digest(records.content_digest(path)) == version.digest
+    if not same:
         raise InputError(
-            f"the data of {promise.name} has digest {digest}, the version says {version.digest}",
+            f"the data of {promise.name} are not those of the version with the digest {version.digest}",
             where=version.uri,
             hint="the stored data was changed after it was logged: ask its producer",
         )
-    return profile_of_data(path, promise)
+    return profile, content
 
 
 def _samples(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flywheel_mlflow.base.canonical import document_json, short_digest
 from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
-from flywheel_mlflow.base.settings import read_settings
+from flywheel_mlflow.base.settings import Engine, read_settings
 from flywheel_mlflow.evidence.flywheel import Flywheel, find_root, load_flywheel
 from flywheel_mlflow.evidence.registry import RegistryEntry, register
 from flywheel_mlflow.evidence.runs import (
@@ -39,6 +39,7 @@ from flywheel_mlflow.promises.contract import Contract
 if TYPE_CHECKING:
     from flywheel_mlflow.records import DataFile, Measurement
     from flywheel_mlflow.records.references import Manifest
+    from flywheel_mlflow.records.sharing import Progress
     from flywheel_mlflow.tracking import ActiveRun, StartedRun, Tracking
 
 _LOG = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class ProjectRun(MlflowNames):
         *,
         kind: EvidenceKind = EvidenceKind.MEASURED,
         resume: str | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Progress | None = None,
         warns: bool = True,
         activates: bool = False,
     ) -> None:
@@ -122,6 +123,7 @@ class ProjectRun(MlflowNames):
         self._activates = activates
         self._active: ActiveRun | None = None
         self._scratch = contextlib.ExitStack()
+        self._engines: set[str] = set()
 
     @property
     def run_id(self) -> str:
@@ -220,6 +222,7 @@ class ProjectRun(MlflowNames):
         card: str | Path | None = None,
         by_reference: bool = False,
         media: str | Path | None = None,
+        engine: Engine = "local",
     ) -> InterfaceVersion:
         """Measure the data of a promised interface, and log this version of it.
 
@@ -231,11 +234,14 @@ class ProjectRun(MlflowNames):
         ``hf://datasets/owner/name/folder``) or at a path that consumers share. They are measured there; the run keeps a
         manifest with size, tag and sha256 of every file, and whoever loads them gets those bytes or an error.
 
+        The ``engine`` is ``local``, the processors of this machine, or ``ray``: the cluster that ``RAY_ADDRESS`` names,
+        whose workers must reach the data, or a Ray that runs on this machine until the run ends.
+
         Raises:
             UnknownName: the contract promises no such interface.
             RecordError: the data cannot be read as what the contract says.
             InputError: an address without ``by_reference``, or one that is not taken: with credentials, say.
-            SourceUnreachable: the address does not answer.
+            SourceUnreachable: the address does not answer. ClusterUnreachable: Ray cannot be used.
         """
         from flywheel_mlflow import records
 
@@ -246,7 +252,8 @@ class ProjectRun(MlflowNames):
         data = given if isinstance(given, Path) else given.data
         files = records.find_files(given, promise.format, media=bool(promise.media)) if isinstance(given, Path) else ()
         lying = None if isinstance(given, Path) else given.card
-        measured = records.measure(data, promise, card=card or lying, progress=self._progress)
+        self._start(engine)
+        measured = records.measure(data, promise, card=card or lying, progress=self._progress, engine=engine)
         if isinstance(given, Path):
             self._data[name], self._files[name] = given, files
             place = f"{DATA_FOLDER}/{name}" if given.is_dir() else f"{DATA_FOLDER}/{name}/{given.name}"
@@ -259,6 +266,14 @@ class ProjectRun(MlflowNames):
         self._gathering.add_checks((*measured.checks, *(item for item in measured.quiet if item.name in required)))
         self._measured[name] = measured
         return version
+
+    def _start(self, engine: Engine) -> None:
+        """Starts an engine that takes time to start, once for all data of the run."""
+        if engine != "local" and engine not in self._engines:
+            from flywheel_mlflow.records.ray_engine import connected
+
+            self._scratch.enter_context(connected(engine))
+            self._engines.add(engine)
 
     def log_input(self, name: str, *, digest: str | None = None, release: str | None = None) -> InterfaceVersion:
         """Log that this run reads an interface: the version of this iteration unless told otherwise.
@@ -471,7 +486,7 @@ def project_run(
     *,
     root: str | Path | None = None,
     tracking_uri: str | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ProjectRun:
     """Start a project's run; use it as a context manager. Inside the block it is MLflow's active run.
 
@@ -482,7 +497,7 @@ def project_run(
             from the working folder.
         tracking_uri: an MLflow server or store; else ``MLFLOW_TRACKING_URI``; else a database
             file under ``mlflow-data`` beside ``flywheel.yaml``.
-        progress: called with the number of rows measured so far.
+        progress: called with the number of rows measured so far, and the share of the data they are, 0 to 1.
 
     Raises:
         UnknownName: no such project.

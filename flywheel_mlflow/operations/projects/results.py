@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flywheel_mlflow.base.addresses import checked_address, is_address
 from flywheel_mlflow.base.documents import parse_json, read_text
 from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
+from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Check, EvidenceKind
 from flywheel_mlflow.operations.projects.gathering import Gathering
@@ -17,6 +18,7 @@ from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRu
 from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.records.sharing import Progress
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -56,15 +58,17 @@ def log_results(
     results: Path | None = None,
     published: bool = False,
     resume: str | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
+    engine: Engine = "local",
 ) -> LoggedRun:
     """Log a project's run from its result files.
 
-    Everything is read before the run is made, so bad files leave nothing behind.
+    Everything is read before the run is made, so bad files leave nothing behind. The ``engine`` that measures data is
+    ``local`` or ``ray``.
 
     Raises:
         UnknownName, DocumentError, RecordError, InputError: the input is at fault.
-        ServerError, StorageError: the server or the disk is.
+        ServerError, StorageError: the server or the disk is. ClusterUnreachable, WorkerLost: Ray is.
     """
     contract = flywheel.contract(project_id)
     refuse_assembly(contract)
@@ -99,7 +103,7 @@ def log_results(
         for kpi, outcomes in samples.items():
             run.log_samples(kpi, outcomes)
         for name, path in data.items():
-            run.log_interface(name, path, card=cards[name], by_reference=isinstance(path, str))
+            run.log_interface(name, path, card=cards[name], by_reference=isinstance(path, str), engine=engine)
     if run.logged is None:
         raise InputError("the run ended without a result")
     return replace(run.logged, missing=(*run.logged.missing, *absent))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.base.settings import openlineage_target
+from flywheel_mlflow.base.settings import Engine, openlineage_target
 from flywheel_mlflow.operations.printable import plain_cell, plain_row
 from flywheel_mlflow.operations.reading.opening import ReadFlywheel, open_session
 from flywheel_mlflow.operations.scripting.acts import Acts, warn_of_unsent_events, warn_unsent
@@ -46,12 +46,19 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
         return ProjectRun(flywheel, flywheel.project_of(project), iteration, self.session.tracking, activates=True)
 
     def log(
-        self, project: str | Path, iteration: int, *, results: str | Path | None = None, published: bool = False
+        self,
+        project: str | Path,
+        iteration: int,
+        *,
+        results: str | Path | None = None,
+        published: bool = False,
+        engine: Engine = "local",
     ) -> LoggedRun:
-        """Log a project's run from its result files.
+        """Log a project's run from its result files; ``engine`` says what measures its data, ``local`` or ``ray``.
 
         Raises:
             UnknownName, DocumentError, RecordError, InputError: the input is at fault.
+            ClusterUnreachable, WorkerLost: Ray is.
         """
         from flywheel_mlflow.operations.projects.results import log_results
 
@@ -62,6 +69,7 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
             self.session.tracking,
             results=Path(results) if results else None,
             published=published,
+            engine=engine,
         )
 
     def adopt(
@@ -201,12 +209,18 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
         return _assembled(done, (*notes, *(error.what for error in failures if error), *followed.unsent))
 
     def drift(
-        self, iteration: int, against: int | str | None = None, *, full: bool = False, keep: bool = False
+        self,
+        iteration: int,
+        against: int | str | None = None,
+        *,
+        full: bool = False,
+        keep: bool = False,
+        engine: Engine = "local",
     ) -> Comparison:
         """The comparison of an iteration with another (the one before unasked), or with the release in ``production``.
 
         The kept one, with what people were shown; else it is made now. ``keep`` writes it on the iteration's run, as
-        the command does; ``full`` reads the data of changed interfaces.
+        the command does; ``full`` reads the data of changed interfaces, by the ``engine`` ``local`` or ``ray``.
 
         Raises:
             InputError: one of the two was never assembled, both are the same, or nothing is in production.
@@ -214,11 +228,17 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
         from flywheel_mlflow.operations.assembly.drifting import drift_iteration, reference_named
 
         other = self.before(iteration) if against is None else against
-        if not (keep or full):
+        if not (keep or full) and engine == "local":
             return Comparison.of(self.drift_report(iteration, other))
         reference = reference_named(self.session.tracking, str(other))
         found = drift_iteration(
-            self.session.flywheel, self.session.tracking, iteration, against=reference, full=full, dry_run=not keep
+            self.session.flywheel,
+            self.session.tracking,
+            iteration,
+            against=reference,
+            full=full,
+            engine=engine,
+            dry_run=not keep,
         )
         if keep:
             self._tell_people()
