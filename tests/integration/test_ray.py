@@ -376,7 +376,7 @@ def test_ray_routes_as_the_local_engine_does(tmp_path: Path) -> None:
 
     events = table(3000)
     pq.write_table(events, tmp_path / "events.parquet", row_group_size=500)
-    dataset = ray.data.read_parquet(str(tmp_path / "events.parquet"))
+    dataset = ray.data.read_parquet(str(tmp_path / "events.parquet"), override_num_blocks=2)
     routed = dataset.map_batches(RULES.route, batch_format="pyarrow", batch_size=256)
     there = sorted(routed.take_all(), key=lambda item: item["line"])
     here = RULES.route(events).to_pylist()
