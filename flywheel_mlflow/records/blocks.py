@@ -18,6 +18,7 @@ from flywheel_mlflow.records.reading import (
     ParquetReader,
     Reader,
     Record,
+    batch_rows,
     parse,
     parse_line,
 )
@@ -31,19 +32,24 @@ PIECE_BYTES = 256 << 10
 #: Bytes of a part: workers share parts, so there must be several for each.
 PART_BYTES = 32 << 20
 
-#: In bytes of a JSON Lines file, to whose lines the end of the last belongs, or in row groups of a Parquet file.
+#: Pieces of a row group that has more than one worker: each decodes all pieces before its own.
+MAX_CUTS = 4
+
+#: In bytes of a JSON Lines file, to whose lines the end of the last belongs, or in rows of a Parquet file.
 Range = tuple[int, int]
 
 
-def parts_of(reader: Reader, part_bytes: int = PART_BYTES) -> list[Range]:
-    """Cuts a file into parts of about so many bytes: of lines those that begin there, or between row groups.
+def parts_of(reader: Reader, part_bytes: int = PART_BYTES, workers: int = 1) -> list[Range]:
+    """Cuts a file into parts of about so many bytes, for so many workers: of lines those that begin there.
+
+    Parquet is cut between row groups. Where there are fewer large ones than workers, each is cut as well.
 
     Raises:
         RecordError: the file is cut, or no Parquet.
         StorageError: the system refuses to read it.
     """
     if isinstance(reader, ParquetReader):
-        return _row_group_parts(reader, part_bytes)
+        return list(_row_parts(reader.row_groups(), part_bytes, workers))
     size = reader.file.size
     if isinstance(reader.file, HashedFile):  # it is read once, from its beginning
         return [(0, size)]
@@ -51,16 +57,27 @@ def parts_of(reader: Reader, part_bytes: int = PART_BYTES) -> list[Range]:
     return list(zip(starts, [*starts[1:], size], strict=True))
 
 
-def _row_group_parts(reader: ParquetReader, part_bytes: int) -> list[Range]:
-    parts: list[Range] = []
-    start, held = 0, 0
-    groups = reader.row_groups()
-    for number, (_, size) in enumerate(groups, start=1):
+def _row_parts(groups: list[tuple[int, int]], part_bytes: int, workers: int) -> Iterator[Range]:
+    large = 2 * part_bytes
+    cuts = min(MAX_CUTS, -(-workers // max(len(groups), 1)))
+    start, row, held = 0, 0, 0
+    for number, (rows, size) in enumerate(groups, start=1):
+        if size >= large and row > start:
+            yield start, row
+            start, held = row, 0
+        if size >= large and cuts > 1:
+            # At the ends of batches, so that damage is found where the reader of the whole group finds it.
+            batch = batch_rows([(rows, size)], BLOCK_BYTES)
+            inside = sorted({row + rows * cut // cuts // batch * batch for cut in range(1, cuts)} - {row})
+            yield from zip([start, *inside], inside, strict=False)
+            start = inside[-1] if inside else start
+        row += rows
         held += size
         if held >= part_bytes or number == len(groups):
-            parts.append((start, number))
-            start, held = number, 0
-    return parts
+            yield start, row
+            start, held = row, 0
+    if not groups:
+        yield 0, 0
 
 
 def blocks_of(reader: Reader, part: Range) -> Iterator[Block]:
@@ -168,7 +185,7 @@ def _parquet_blocks(reader: ParquetReader, part: Range) -> Iterator[Block]:
             yield from _batch_blocks(batch, row)
             row += batch.num_rows
     except (pa.ArrowException, UnicodeDecodeError, OSError, ValueError, OverflowError) as error:
-        reader.fail_reading(error, reader.group_start(part[0]) + row)
+        reader.fail_reading(error, part[0] + row)
 
 
 def _batch_blocks(batch: Any, row: int) -> Iterator[Block]:

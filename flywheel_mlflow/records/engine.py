@@ -60,15 +60,16 @@ def measure_files(
     """
     sources = list(files) if cluster else [_read_once(file, data_format) for file in files]
     readers = [reader_for(file, data_format) for file in sources]
-    tasks, broken = _tasks(readers, data_format, part_bytes)
+    count = cluster.workers if cluster else _workers_for(files, workers)
+    tasks, broken = _tasks(readers, data_format, part_bytes, count)
     twice = [file for file in sources if not isinstance(file, HashedFile)]
     with hashing(() if cluster else twice) as hashes:
         result, digests = None, None
         if cluster:
             shared = _shared(lambda: cluster.measure(plan, tasks, files, progress), readers)
             result, digests = shared or (None, None)
-        elif (count := min(_workers_for(files, workers), len(tasks))) > 1:
-            result = _shared(lambda: measure_by_workers(plan, tasks, count, progress), readers)
+        elif count > 1 and len(tasks) > 1:
+            result = _shared(lambda: measure_by_workers(plan, tasks, min(count, len(tasks)), progress), readers)
         if result is None:
             result = _measure_here(plan, readers, tasks, progress)
         if broken is not None:
@@ -93,13 +94,13 @@ def _workers_for(files: Sequence[OpenedFile], workers: int | None) -> int:
 
 
 def _tasks(
-    readers: Sequence[Reader], data_format: str, part_bytes: int
+    readers: Sequence[Reader], data_format: str, part_bytes: int, workers: int
 ) -> tuple[list[Task], RecordError | StorageError | None]:
     """The parts of all files up to the first that cannot be cut into parts, and why that cannot."""
     tasks: list[Task] = []
     with ThreadPoolExecutor(_CUTTERS) as pool:
         try:
-            for number, parts in enumerate(pool.map(lambda reader: parts_of(reader, part_bytes), readers)):
+            for number, parts in enumerate(pool.map(lambda reader: parts_of(reader, part_bytes, workers), readers)):
                 file = readers[number].file
                 tasks += [Task((number, part[0]), file, data_format, part) for part in parts]
         except (RecordError, StorageError) as error:

@@ -160,6 +160,11 @@ class RayCluster:
         self._merge = ray.remote(_merged)
         self._digest = ray.remote(_digest)
 
+    @property
+    def workers(self) -> int:
+        """How many processors it has now."""
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
     def measure(
         self, plan: Begins[ResultT], tasks: Sequence[Task], files: Sequence[OpenedFile], progress: Progress | None
     ) -> tuple[ResultT, list[str]]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NoReturn
@@ -250,7 +250,7 @@ class ParquetReader(Reader):
 
         row = 0
         try:
-            for batch in self.arrow_batches(0, len(self.row_groups())):
+            for batch in self.arrow_batches(0, sum(rows for rows, _ in self.row_groups())):
                 yield batch.to_pylist()
                 row += batch.num_rows
         except (pa.ArrowException, UnicodeDecodeError, OSError, ValueError, OverflowError) as error:
@@ -279,26 +279,29 @@ class ParquetReader(Reader):
         return found
 
     def arrow_batches(self, start: int, stop: int, batch_bytes: int = BLOCK_BYTES) -> Iterator[Any]:
-        """The records of the row groups from ``start`` up to ``stop``, in batches of about so many bytes.
+        """The records from the row ``start`` up to the row ``stop``, in batches of about so many bytes.
+
+        What lies before them in their row group is decoded as well: Parquet is read from the beginning of a group.
 
         Raises:
             ArrowException, OSError: a page that cannot be read; see :meth:`fail_reading`.
             RecordError: the file is cut, or holds fewer rows than it says.
         """
-        groups = self.row_groups()[start:stop]
-        promised, size = sum(rows for rows, _ in groups), sum(size for _, size in groups)
-        rows = max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, batch_bytes * promised // max(size, 1)))
-        row = 0
+        groups = self.row_groups()
+        first, last = bisect_right(self._group_starts, start) - 1, bisect_left(self._group_starts, stop)
+        row, end = self._group_starts[first], self._group_starts[last]
+        rows = batch_rows(groups[first:last], batch_bytes)
         with open_parquet(self.file.arrow_source()) as source:
-            for batch in source.iter_batches(rows, row_groups=list(range(start, stop)), use_threads=False):
+            for batch in source.iter_batches(rows, row_groups=list(range(first, last)), use_threads=False):
                 row += batch.num_rows
-                yield batch
-        if row != promised:
-            self.fail(f"{row} rows read, {promised} promised by the footer", hint="write the file again")
-
-    def group_start(self, group: int) -> int:
-        """The row at which a row group begins."""
-        return self._group_starts[group]
+                if row > start:
+                    skipped = max(0, start - row + batch.num_rows)
+                    yield batch.slice(skipped, min(batch.num_rows, stop - row + batch.num_rows) - skipped)
+                if row >= stop and stop < end:
+                    return
+        if row != end:
+            before = self._group_starts[first]
+            self.fail(f"{row - before} rows read, {end - before} promised by the footer", hint="write the file again")
 
     def fail_reading(self, error: Exception, row: int) -> NoReturn:
         """Raises the error of this file for what its reader said when so many rows had been read."""
@@ -330,6 +333,12 @@ class ParquetReader(Reader):
             self.fail("this is not Parquet", hint="correct the interface's format in project.yaml, or the file")
         if tail != _PARQUET_MAGIC or self.file.size < 12:
             self.fail("the Parquet footer is missing", hint="write or copy the file again, it was cut off")
+
+
+def batch_rows(groups: Sequence[tuple[int, int]], batch_bytes: int) -> int:
+    """How many rows are about so many bytes, given the rows and bytes of row groups."""
+    rows, size = sum(rows for rows, _ in groups), sum(size for _, size in groups)
+    return max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, batch_bytes * rows // max(size, 1)))
 
 
 def _has_twins(kind: Any) -> bool:

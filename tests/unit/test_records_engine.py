@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,35 @@ def test_workers_give_the_same_answers_as_one_process(tmp_path: Path, data_forma
     findings = canonical_json([check.result(place) for check in two.checks])
     assert canonical_json([check.result(one_place) for check in one.checks]) == findings
     assert "line 91" in findings or "row group 1, row 41" in findings
+
+
+@pytest.mark.parametrize(("fault", "groups"), [("", [100, 3000, 0]), ("id", [3000]), ("page", [3000])])
+def test_a_large_row_group_is_shared_too(tmp_path: Path, fault: str, groups: list[int]) -> None:
+    """Where row groups are fewer than workers they are cut: the same answers, and the same place of a fault."""
+    rows = [row | {"content": f"{row['content']} {'long ' * 1000}"} for row in _rows(sum(groups))]
+    if fault == "id":
+        rows[2500]["id"] = None
+    whole = pa.Table.from_pylist(rows)
+    plain = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    with pq.ParquetWriter(tmp_path / "d.parquet", whole.schema, **plain) as writer:
+        for start, count in zip([0, *accumulate(groups)], groups, strict=False):
+            writer.write_table(whole.slice(start, count), row_group_size=count or 1)
+    if fault == "page":
+        content = (tmp_path / "d.parquet").read_bytes()
+        place = content.rindex(b"text 80")  # in a page of texts of the last large group
+        (tmp_path / "d.parquet").write_bytes(content[:place] + b"#" + content[place + 1 :])
+    files, plan = find_files(tmp_path / "d.parquet", "parquet"), Plan("corpus", "record", (), "a")
+    assert len(parts_of(reader_for(files[0], "parquet"), 1 << 20, 2)) >= 2
+    said = []
+    for workers in (1, 2):
+        try:
+            found = engine.measure_files(plan, files, "parquet", workers=workers, part_bytes=1 << 20)
+            checks = canonical_json([check.result(found.place_of) for check in found.result.checks])
+            said.append(checks + found.result.digest.result() + found.result.profile.result().to_json())
+        except RecordError as error:
+            said.append(str(error))
+    assert said[0] == said[1]
+    assert ("row group" in said[0] and "where" in said[0]) == bool(fault)
 
 
 @pytest.mark.parametrize("faulty", [[3], [299], [150, 10], [298, 299]])
