@@ -28,7 +28,7 @@ FORMATS = ("jsonl", "parquet")
 
 def run_job(engine: Literal["local", "ray"], workers: int, path: Path) -> None:
     """Measures in this process; prints the seconds of the start and of measuring, and the seconds of processor time."""
-    from flywheel_mlflow.promises.contract import InterfaceOut
+    from flywheel_mlflow.promises.interfaces import InterfaceOut
     from flywheel_mlflow.records import measure
     from flywheel_mlflow.records.ray_engine import connected
 

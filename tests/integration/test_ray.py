@@ -23,7 +23,7 @@ from flywheel_mlflow.base.errors import ClusterUnreachable, InputError, RecordEr
 from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import Measurement, find_files, measure
 from flywheel_mlflow.records.engine import FilesMeasured, measure_files
 from flywheel_mlflow.records.partials import PartialResult, Plan
@@ -295,7 +295,7 @@ def test_a_cluster_out_of_reach_is_told() -> None:
 JOIN = """
 import sys
 from pathlib import Path
-from flywheel_mlflow.promises.contract import InterfaceOut
+from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import measure
 
 promise = InterfaceOut(name="corpus", title="C", format="jsonl", group_key="metadata.page")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from flywheel_mlflow.promises.interfaces import InterfaceOut
 if TYPE_CHECKING:
     from flywheel_mlflow.records.content.profile import ContentProfile
     from flywheel_mlflow.records.profiles import Profile
+    from flywheel_mlflow.records.sources import OpenedFile
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -217,13 +218,13 @@ def _profiles(
     manifest = tracking.data.manifest(version.uri, folder) if engine != "local" else None
     if manifest is not None:
         tracking.data.check_reach(manifest)
-        files = manifest.record_files(promise.format)
+        files: Sequence[OpenedFile] = manifest.record_files(promise.format)
         known = {file.name: file.sha256 for file in manifest.files}
         profile, content, digests = profile_of_files(files, promise, engine=engine)
         same = short_digest(manifest.digest) == version.digest and list(digests) == [known[item.name] for item in files]
     else:
         path = tracking.data.fetch_uri(promise.name, version.uri, folder)
-        files: Sequence[OpenedFile] = record_files(path, promise.format)
+        files = record_files(path, promise.format)
         profile, content, _ = profile_of_files(files, promise, engine=engine)
         same = short_digest(records.content_digest(path)) == version.digest
     if not same:
