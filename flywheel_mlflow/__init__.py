@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flywheel_mlflow.base.errors import (
         AssemblyError,
+        ClusterUnreachable,
         DocumentError,
         FlywheelError,
         Inconclusive,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         SourceUnreachable,
         StorageError,
         UnknownName,
+        WorkerLost,
     )
     from flywheel_mlflow.evidence.flywheel import Flywheel, load_flywheel
     from flywheel_mlflow.evidence.runs import Check, Outcome
@@ -50,6 +52,7 @@ __all__ = [
     "AssemblyError",
     "Blueprint",
     "Check",
+    "ClusterUnreachable",
     "Consumable",
     "Contract",
     "DocumentError",
@@ -74,6 +77,7 @@ __all__ = [
     "SourceUnreachable",
     "StorageError",
     "UnknownName",
+    "WorkerLost",
     "__version__",
     "interfaces",
     "load",
@@ -89,6 +93,7 @@ __all__ = [
 #: command line a tenth of a second that `flywheel --help` does not need.
 _HOMES = {
     "AssemblyError": "base.errors",
+    "ClusterUnreachable": "base.errors",
     "Blueprint": "promises.blueprint",
     "Check": "evidence.runs",
     "Consumable": "operations.projects.loading",
@@ -115,6 +120,7 @@ _HOMES = {
     "SourceUnreachable": "base.errors",
     "StorageError": "base.errors",
     "UnknownName": "base.errors",
+    "WorkerLost": "base.errors",
     "interfaces": "operations.projects.loading",
     "load": "operations.projects.loading",
     "load_contract": "promises.contract",
