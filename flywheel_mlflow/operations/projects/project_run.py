@@ -123,7 +123,6 @@ class ProjectRun(MlflowNames):
         self._activates = activates
         self._active: ActiveRun | None = None
         self._scratch = contextlib.ExitStack()
-        self._engines: set[str] = set()
 
     @property
     def run_id(self) -> str:
@@ -233,17 +232,15 @@ class ProjectRun(MlflowNames):
         Data ``by_reference`` stay where they are: at an address (``s3://bucket/folder``, ``https://host/file``,
         ``hf://datasets/owner/name/folder``) or at a path that consumers share. They are measured there; the run keeps a
         manifest with size, tag and sha256 of every file, and whoever loads them gets those bytes or an error.
-
-        The ``engine`` is ``local``, the processors of this machine, or ``ray``: the cluster that ``RAY_ADDRESS`` names,
-        whose workers must reach the data, or a Ray that runs on this machine until the run ends.
+        The ``engine`` is ``local``, or ``ray``: the cluster of ``RAY_ADDRESS``, else one of this machine for the run.
 
         Raises:
-            UnknownName: the contract promises no such interface.
-            RecordError: the data cannot be read as what the contract says.
+            UnknownName: no such interface is promised. RecordError: the data cannot be read as what the contract says.
             InputError: an address without ``by_reference``, or one that is not taken: with credentials, say.
             SourceUnreachable: the address does not answer. ClusterUnreachable: Ray cannot be used.
         """
         from flywheel_mlflow import records
+        from flywheel_mlflow.records.ray_engine import connected
 
         promise = self.contract.interface(name)
         if promise is None:
@@ -252,7 +249,7 @@ class ProjectRun(MlflowNames):
         data = given if isinstance(given, Path) else given.data
         files = records.find_files(given, promise.format, media=bool(promise.media)) if isinstance(given, Path) else ()
         lying = None if isinstance(given, Path) else given.card
-        self._start(engine)
+        self._scratch.enter_context(connected(engine))  # started by the first data, used by all
         measured = records.measure(data, promise, card=card or lying, progress=self._progress, engine=engine)
         if isinstance(given, Path):
             self._data[name], self._files[name] = given, files
@@ -266,14 +263,6 @@ class ProjectRun(MlflowNames):
         self._gathering.add_checks((*measured.checks, *(item for item in measured.quiet if item.name in required)))
         self._measured[name] = measured
         return version
-
-    def _start(self, engine: Engine) -> None:
-        """Starts an engine that takes time to start, once for all data of the run."""
-        if engine != "local" and engine not in self._engines:
-            from flywheel_mlflow.records.ray_engine import connected
-
-            self._scratch.enter_context(connected(engine))
-            self._engines.add(engine)
 
     def log_input(self, name: str, *, digest: str | None = None, release: str | None = None) -> InterfaceVersion:
         """Log that this run reads an interface: the version of this iteration unless told otherwise.
