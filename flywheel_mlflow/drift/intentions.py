@@ -80,7 +80,7 @@ def task_changes(current: Side, reference: Side, effects: Mapping[str, TaskEffec
 
 def covers(subject: str, name: str) -> bool:
     """Whether ``subject`` speaks of a finding's name: itself, or all below a project or interface."""
-    return name == subject or name.startswith((f"{subject}.", f"{subject}/"))
+    return name == subject or name.startswith((f"{subject}.", f"{subject}/", f"{subject}: ", f"{subject} ("))
 
 
 @dataclass(frozen=True, slots=True)

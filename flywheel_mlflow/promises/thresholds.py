@@ -46,12 +46,16 @@ class DriftSettings(Strict):
         default=0.035,
         gt=0,
         le=0.5,
-        description="The false discovery rate over all signals and filters of one report (Benjamini-Hochberg). Where "
-        "nothing drifted it is the share of reports that say otherwise; 0.035 keeps that below 5 % with room for "
+        description="The false discovery rate over all signals, fields and filters of one report (Benjamini-Hochberg). "
+        "Where nothing drifted it is the share of reports that say otherwise; 0.035 keeps that below 5 % with room for "
         "the approximations of the tests.",
     )
     min_effect: Finite = Field(
-        default=0.1, ge=0, le=1, description="The smallest Kolmogorov-Smirnov D or Cramer's V that counts as drift."
+        default=0.1,
+        ge=0,
+        le=1,
+        description="The smallest effect that counts as drift: D of numbers, V or phi of labels and shares, 2 AUC - 1 "
+        "of classifiers. A difference whose 95 % interval lies below it is too little to count.",
     )
     min_filter_change: Finite = Field(
         default=0.05, ge=0, le=1, description="The smallest change of a filter's drop rate that counts as drift."

@@ -24,12 +24,14 @@ from flywheel_mlflow.records.personal import withheld
 #: Fields looked into, those that most rows have first.
 MAX_LEAVES = 128
 #: Text fields whose wording is kept, and the hashed words of one row over all of them.
-MAX_TEXTS = 4
+MAX_TEXTS = 6
 FEATURES = 240
 
-#: A field is a text when the median of its values has so many words or characters, else a label.
+#: A field is a text when the median of its values has so many words or characters and there are more than so many
+#: different ones, else a label.
 _TEXT_WORDS = 4
 _TEXT_CHARACTERS = 60
+_LABELS = 20
 #: Roles, tools and other short texts of a list are told in order up to here.
 _IN_ORDER = 6
 _ORDERED_CHARACTERS = 40
@@ -159,13 +161,16 @@ def _add_strings(building: _Building, leaf: str, texts: Sequence[str | None]) ->
     if _there(times) * 2 >= len(known):
         building.add(leaf, leaf, "time", times)
         building.add(f"{leaf}: shape", leaf, "label", _shapes(texts))
-    elif median(map(len, known)) >= _TEXT_CHARACTERS or median(len(text.split()) for text in known) >= _TEXT_WORDS:
+    elif _are_texts(known):
         building.texts[leaf] = list(texts)
     else:
         building.add(leaf, leaf, "label", _labels(texts))
         building.add(f"{leaf}: shape", leaf, "label", _shapes(texts))
-        sizes = [None if text is None else float(len(text)) for text in texts]
-        building.add(f"{leaf}: characters", leaf, "number", sizes)
+
+
+def _are_texts(known: Sequence[str]) -> bool:
+    long = median(map(len, known)) >= _TEXT_CHARACTERS or median(len(text.split()) for text in known) >= _TEXT_WORDS
+    return long and len(set(known)) > min(_LABELS, len(known) // 2)
 
 
 def _number(value: float | None) -> float | None:

@@ -39,7 +39,7 @@ def _task(theme: str) -> dict[str, Any]:
         "category": "defence",
         "kpi": "hidden_refusal_recall",
         # Refusals are not reviewed: with more of them more records lack the marks of a review.
-        "moves": ["sft_corpus/quality_signals"],
+        "moves": ["sft_corpus"],
         "payload": {
             "law": THEMES[theme].law,
             "prompts": [

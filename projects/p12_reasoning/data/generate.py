@@ -19,9 +19,8 @@ SEED = 20261212
 DRAWS = {"public": 2, "hidden": 1}
 #: The iteration the example tasks are for.
 TASKS_ITERATION = 3
-_FILTER = "the program fails, the answer differs, or it is right by luck; two of a prompt at most"
 #: What a verifier that reads more answers changes: it turns down fewer candidates, and other problems are solved.
-MOVES = ("verified_reasoning_sft/length", f"verified_reasoning_sft/filter {_FILTER}")
+MOVES = ("verified_reasoning_sft",)
 
 
 def problems() -> Iterable[dict[str, Any]]:
