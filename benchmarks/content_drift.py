@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
@@ -51,6 +51,8 @@ class Plan:
     controls: int = 200
     detectors: tuple[str, ...] = tuple(DETECTORS)
     first_seed: int = 1
+    interfaces: int = len(SHAPES)
+    reports_alone: bool = False
 
     def changes(self) -> list[Change]:
         """The changes asked for.
@@ -171,7 +173,7 @@ class Pair:
 
         One that fails has seen nothing, and the fault is kept.
         """
-        schemas = {name: SHAPES[name].schema for name in self.old}
+        schemas = {name: SHAPES[_shape(name)].schema for name in self.old}
         start = time.perf_counter()
         fault = ""
         try:
@@ -218,18 +220,32 @@ def changed_pairs(plan: Plan, texts: Texts) -> Iterator[Pair]:
                         yield Pair(shape, change.name, rows, seed, {shape: first}, {shape: second})
 
 
+def _interfaces(count: int) -> list[str]:
+    """So many interfaces, of each shape in turn."""
+    shapes = list(SHAPES)
+    return [
+        shapes[place % len(shapes)] + (f"_{place // len(shapes)}" if place >= len(shapes) else "")
+        for place in range(count)
+    ]
+
+
+def _shape(interface: str) -> str:
+    return interface.partition("_")[0]
+
+
 def control_pairs(plan: Plan, texts: Texts) -> Iterator[Pair]:
     """Pairs without a change, of each shape in turn, and of all shapes in one report."""
-    turn = [*SHAPES, ALL_SHAPES]
+    turn = [ALL_SHAPES] if plan.reports_alone else [*SHAPES, ALL_SHAPES]
     for rows in plan.rows:
         for number in range(plan.controls):
             name = turn[number % len(turn)]
             with _folder() as folder:
                 old, new = {}, {}
-                for shape in SHAPES if name == ALL_SHAPES else (name,):
-                    sides = two_sides(shape, rows, _draw(texts, "control", shape, rows, plan.first_seed, number))
-                    old[shape] = _write(folder / f"{shape}-old.jsonl", sides[0])
-                    new[shape] = _write(folder / f"{shape}-new.jsonl", sides[1])
+                for interface in _interfaces(plan.interfaces) if name == ALL_SHAPES else (name,):
+                    draw = _draw(texts, "control", interface, rows, plan.first_seed, number)
+                    sides = two_sides(_shape(interface), rows, draw)
+                    old[interface] = _write(folder / f"{interface}-old.jsonl", sides[0])
+                    new[interface] = _write(folder / f"{interface}-new.jsonl", sides[1])
                 yield Pair(name, "", rows, plan.first_seed + number, old, new)
 
 
@@ -315,15 +331,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kinds", nargs="+", default=["*"], help="names of kinds, or patterns")
     parser.add_argument("--detector", nargs="+", choices=list(DETECTORS), default=list(DETECTORS))
     parser.add_argument("--files", type=int, default=2500, help="files of each sort whose texts are read")
+    parser.add_argument("--interfaces", type=int, default=len(SHAPES), help="interfaces of a control with all shapes")
+    parser.add_argument("--whole-reports", action="store_true", help="controls with all shapes alone")
     parser.add_argument("--quick", action="store_true", help="six kinds, 200 rows, one seed, seven controls")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything to this file")
     parser.add_argument("--list", action="store_true", help="name the kinds and end")
     parser.add_argument("--verify", action="store_true", help="compare with the whole path of the product and end")
     given = parser.parse_args(arguments)
-    plan = Plan(tuple(given.kinds), tuple(given.rows), given.seeds, given.controls, tuple(given.detector),
-                given.first_seed)  # fmt: skip
+    plan = Plan(
+        kinds=tuple(given.kinds),
+        rows=tuple(given.rows),
+        seeds=given.seeds,
+        controls=given.controls,
+        detectors=tuple(given.detector),
+        first_seed=given.first_seed,
+        interfaces=given.interfaces,
+        reports_alone=given.whole_reports,
+    )
     if given.quick:
-        plan = Plan(QUICK, (200,), 1, len(SHAPES) + 1, tuple(given.detector), given.first_seed)
+        plan = replace(plan, kinds=QUICK, rows=(200,), seeds=1, controls=len(SHAPES) + 1)
     if given.list:
         for change in plan.changes():
             print(f"{change.name:20} {change.family:10} {change.shape:10} {change.about}")

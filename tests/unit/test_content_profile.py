@@ -52,7 +52,8 @@ def test_every_leaf_is_looked_into() -> None:
         "metadata": {"date": "2026-11-30", "stars": 4, "ok": True},
         "vector": [0.5] * 16,
     }
-    found = profiled([row, row | {"id": "r2"}])
+    other = {"prompt": "How long does one bake it, and how hot?", "turns": [{"role": "user"}, {"role": "bot"}]}
+    found = profiled([row, row | {"id": "r2", "content": other}])
     names = {item.name for item in found.columns}
     assert {"source", "metadata.date", "metadata.stars", "metadata.ok", "content.prompt: words"} <= names
     assert {"content.turns: elements", "content.turns[].role: order", "vector: norm"} <= names
