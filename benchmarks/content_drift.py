@@ -241,8 +241,10 @@ def control_pairs(plan: Plan, texts: Texts) -> Iterator[Pair]:
             name = turn[number % len(turn)]
             with _folder() as folder:
                 old, new = {}, {}
-                for interface in _interfaces(plan.interfaces) if name == ALL_SHAPES else (name,):
-                    draw = _draw(texts, "control", interface, rows, plan.first_seed, number)
+                draw = _draw(texts, "control", name, rows, plan.first_seed, number)
+                for place, interface in enumerate(_interfaces(plan.interfaces) if name == ALL_SHAPES else (name,)):
+                    if place and place % len(SHAPES) == 0:  # no text twice among an interface of each shape
+                        draw = _draw(texts, "control", interface, rows, plan.first_seed, number)
                     sides = two_sides(_shape(interface), rows, draw)
                     old[interface] = _write(folder / f"{interface}-old.jsonl", sides[0])
                     new[interface] = _write(folder / f"{interface}-new.jsonl", sides[1])

@@ -24,6 +24,8 @@ from flywheel_mlflow.base.errors import RecordError, WorkerLost
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import Measurement, blocks, engine, measure
 from flywheel_mlflow.records.blocks import blocks_of, parts_of
+from flywheel_mlflow.records.content import content_to_parquet
+from flywheel_mlflow.records.content.sampled import sampled_content
 from flywheel_mlflow.records.json_columns import ColumnParser
 from flywheel_mlflow.records.partials import PartialResult, Plan, places
 from flywheel_mlflow.records.reading import reader_for
@@ -61,8 +63,9 @@ def write(path: Path, rows: list[Record]) -> Path:
 def answers(measured: Measurement) -> str:
     """Everything a measurement says, as canonical JSON."""
     profile = measured.profile.to_json() if measured.profile else ""
+    content = content_to_parquet(measured.content).hex() if measured.content else ""
     said = [measured.version, measured.files, measured.checks, measured.licences, measured.fingerprints.tolist()]
-    return canonical_json(said) + profile
+    return canonical_json(said) + profile + content
 
 
 def outcome(path: Path, promise: InterfaceOut, **options: Any) -> str:
@@ -100,7 +103,12 @@ def test_any_split_and_any_order_of_merging_give_the_same_bytes(
     whole = measure(path, promise)
     assert merged.tree.fields() == whole.version.fields
     assert merged.digest.result() == whole.version.records_digest
-    assert merged.profile.result().to_json() == whole.profile.to_json()  # type: ignore[union-attr]
+    profile, hashes = merged.profile.result(), merged.duplicates.hashes()
+    assert profile.to_json() == whole.profile.to_json()  # type: ignore[union-attr]
+    content = sampled_content(promise, profile, merged.profile.sampled(), hashes, place_of)
+    assert content is not None
+    assert whole.content is not None
+    assert content_to_parquet(content) == content_to_parquet(whole.content)
     assert canonical_json([check.result(place_of) for check in merged.checks]) == canonical_json(whole.checks)
     straight = engine.measure_files(plan, [file], "jsonl", workers=1).result
     assert merged.duplicates.hashes().tolist() == straight.duplicates.hashes().tolist()

@@ -142,11 +142,11 @@ def test_the_smallest_hashes_of_each_text(several: list[list[int]], most: int) -
     assert taken == [sorted(set(one))[:most] for one in several]
 
 
-@given(records, st.randoms(use_true_random=False), st.sampled_from([1, 80, 10_000]), st.sampled_from([3, 20, 10_000]))
-@settings(max_examples=40)
+@given(records, st.integers(0, 2**32), st.sampled_from([1, 80, 10_000]), st.sampled_from([3, 20, 10_000]))
+@settings(max_examples=20)
 @pytest.mark.parametrize("kind", [TrainingWords, EvaluationWords])
 def test_any_cut_and_any_order_of_merging_give_the_same_sketch(
-    scratch: Path, kind: Callable[[int], Any], rows: list[Record], draw: random.Random, part_bytes: int, most: int
+    scratch: Path, kind: Callable[[int], Any], rows: list[Record], seed: int, part_bytes: int, most: int
 ) -> None:
     """However the data are cut and merged, and however little there is room for, the sketch is the same to the byte."""
     path = write(scratch / "data.jsonl", [*rows, {"id": 1}])
@@ -162,9 +162,10 @@ def test_any_cut_and_any_order_of_merging_give_the_same_sketch(
             partials[-1].observe(batch)
             whole.observe(batch)
             rows_of[0, part[0]] = rows_of.get((0, part[0]), 0) + batch.rows
+    draw = random.Random(seed)  # noqa: S311 - an order, no secret
+    draw.shuffle(partials)
     while len(partials) > 1:
-        draw.shuffle(partials)
-        partials[-2].merge(partials.pop())
+        partials[draw.randrange(len(partials) - 1)].merge(partials.pop())
     one, two = partials[0].sketch(rows_of, ("data.jsonl",)), whole.sketch(rows_of, ("data.jsonl",))
     assert len(one.columns["hash"]) <= most
     assert word_sketches_to_parquet({"data": one}) == word_sketches_to_parquet({"data": two})
