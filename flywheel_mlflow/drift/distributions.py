@@ -107,7 +107,7 @@ def compare_values(reference: Sequence[Value], current: Sequence[Value]) -> Comp
 
 
 def _numeric(values: Sequence[Value]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return set(map(type, values)) <= {int, float}
 
 
 def _clearest(whole: Comparison, details: Sequence[Comparison]) -> Comparison:

@@ -45,7 +45,11 @@ def test_a_moved_signal_drifts_and_blocks() -> None:
     report = data_compared(
         profile(x=normal(300, 1.0, seed=2), y=normal(300, seed=3)), profile(x=normal(300), y=normal(300, seed=4))
     )
-    assert verdicts(report) == {"corpus/x": DataVerdict.DRIFTED, "corpus/y": DataVerdict.STABLE}
+    assert verdicts(report) == {
+        "corpus/x": DataVerdict.DRIFTED,
+        "corpus/y": DataVerdict.STABLE,
+        "corpus/associations": DataVerdict.STABLE,
+    }
     assert report.verdict is Verdict.BLOCK
     finding = report.findings[0]
     assert finding.subject == "corpus/x"

@@ -19,7 +19,12 @@ def hashed_label(label: str) -> str:
 
 def same_labels(one: Values, other: Values) -> tuple[Values, Values]:
     """Both columns with equal labels spelled alike: what one of them names, the other does not hash."""
-    names = {hashed_label(value): value for value in {*one, *other} if isinstance(value, str) and value[:1] != "#"}
-    return tuple(
-        [names.get(value, value) if isinstance(value, str) else value for value in values] for values in (one, other)
-    )  # type: ignore[return-value]
+    kinds = set(one), set(other)
+    names = {hashed_label(value): value for value in kinds[0] | kinds[1] if isinstance(value, str) and value[:1] != "#"}
+    return _named(one, kinds[0] & names.keys(), names), _named(other, kinds[1] & names.keys(), names)
+
+
+def _named(values: Values, hashed: set[float | str | None], names: dict[str, str]) -> Values:
+    if not hashed:
+        return values
+    return [names[value] if value in hashed and isinstance(value, str) else value for value in values]

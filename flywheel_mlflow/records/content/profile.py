@@ -191,7 +191,15 @@ def _column(name: str, leaf: str, kind: str, array: Any) -> ContentColumn:
         raise ValueError(f"a column of kind {kind[:20]!r}")
     if (kind == "label") != pa.types.is_dictionary(array.type):
         raise ValueError(f"the column {name[:80]!r} is not of its kind")
-    return ContentColumn(name, str(leaf), kind, tuple(array.to_pylist()))  # type: ignore[arg-type]
+    # Arrow's own conversion takes ten times as long.
+    if kind == "label":
+        names = [*array.dictionary.to_pylist(), None]
+        values = [names[place] for place in as_numpy(array.indices, missing=len(names) - 1).tolist()]
+    else:
+        values = as_numpy(array).tolist()
+        for place in np.flatnonzero(~valid(array)).tolist():
+            values[place] = None
+    return ContentColumn(name, str(leaf), kind, tuple(values))  # type: ignore[arg-type]
 
 
 def _wording(field: str, item: Any, array: Any) -> Wording:
