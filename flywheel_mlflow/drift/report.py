@@ -199,10 +199,12 @@ class DriftReport:
 
 
 def _told_by(item: SignalFound) -> int:
-    """What tells people most comes first: phrases, then what has a picture."""
+    """What tells people most comes first: phrases, then the values themselves, then what else has a picture."""
     if item.picture is None:
-        return 2
-    return 0 if item.picture.kind == "phrases" and item.picture.bars else 1
+        return 3
+    if item.picture.kind == "phrases" and item.picture.bars:
+        return 0
+    return 1 if item.subject == item.field else 2
 
 
 def _counted(count: int, noun: str, outcome: str) -> str:

@@ -6,13 +6,14 @@ and nothing is said by colour alone.
 
 from __future__ import annotations
 
-from flywheel_mlflow.figures.drift import distributions, effects, p_values, worst_findings
+from flywheel_mlflow.figures.drift import change, distributions, effects, p_values, worst_findings
 from flywheel_mlflow.figures.iterations import bottlenecks, kpi_changes, numbers, stage_scores
 from flywheel_mlflow.figures.releases import approvals, criteria, differences, timeline
 
 __all__ = [
     "approvals",
     "bottlenecks",
+    "change",
     "criteria",
     "differences",
     "distributions",

@@ -11,13 +11,15 @@ import plotly.graph_objects as go
 
 from flywheel_mlflow.drift import DataVerdict, DriftReport, Kind, SignalFound
 from flywheel_mlflow.drift.distributions import values_of
-from flywheel_mlflow.drift.wording import COLOURS, WORDS, tone_of, word_of
+from flywheel_mlflow.drift.wording import COLOURS, WORDS, compared_order, tone_of, word_of
 from flywheel_mlflow.figures import style
 from flywheel_mlflow.records.profiles import Signal
 
 #: Findings and labels shown; the report has all of them.
 MOST_FINDINGS = 15
 MOST_LABELS = 12
+#: Comparisons of one figure; drift.json has all of them.
+MOST_SUBJECTS = 60
 #: A p-value of 0 has no logarithm; what is smaller is drawn here, and its text says the number.
 LEAST_P = 1e-30
 _BINS = 30
@@ -175,6 +177,34 @@ def distributions(
     return figure
 
 
+def change(item: SignalFound, *, iteration: int, against: int) -> go.Figure:
+    """What changed about a field: for every label, range of numbers or phrase its share of the rows, before and now."""
+    title = f"{item.subject}: iteration {against} before, iteration {iteration} after"
+    if item.picture is None or not item.picture.bars:
+        return style.nothing(title, item.text or "there is nothing to draw")
+    bars = item.picture.bars
+    names = [style.shown(bar.name, style.LABEL_WIDTH) for bar in bars]
+    figure = go.Figure()
+    for name, shares, colour, pattern in (
+        (f"before, iteration {against}", [bar.before for bar in bars], style.SKY, ""),
+        (f"after, iteration {iteration}", [bar.now for bar in bars], style.VERMILION, "/"),
+    ):
+        figure.add_trace(
+            go.Bar(
+                x=shares,
+                y=names,
+                name=name,
+                orientation="h",
+                marker={"color": colour, "pattern": {"shape": pattern}},
+                text=[f"{share:.1%}" for share in shares],
+            )
+        )
+    figure.update_layout(barmode="group")
+    figure.update_xaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=list(reversed(names)))
+    return style.framed(figure, title, x="share of the sampled rows", y="", height=220 + 44 * len(bars))
+
+
 def _bars(
     figure: go.Figure, name: str, places: Sequence[float | str], counts: Sequence[int], colour: str, pattern: str
 ) -> None:
@@ -207,7 +237,9 @@ def _counts(values: Iterable[float], edges: Sequence[float]) -> list[int]:
 
 
 def _tested(report: DriftReport) -> list[SignalFound]:
-    return [item for item in report.distributions if item.effect is not None and word_of(item) in _SYMBOLS]
+    """The comparisons that are drawn: the most telling ones, where there are many."""
+    tested = [item for item in report.distributions if item.effect is not None and word_of(item) in _SYMBOLS]
+    return sorted(tested, key=compared_order)[:MOST_SUBJECTS]
 
 
 def _grouped(items: Sequence[SignalFound]) -> list[tuple[str, list[SignalFound]]]:

@@ -18,7 +18,8 @@ from flywheel_mlflow.assembly.documents import BottleneckLine, BottlenecksFile, 
 from flywheel_mlflow.assembly.history import LedgerLine, describe_events
 from flywheel_mlflow.decisions.approvals import JudgedApproval
 from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
-from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict
+from flywheel_mlflow.drift import DataVerdict, DriftReport, KpiFound, KpiVerdict, SignalFound
+from flywheel_mlflow.drift.pictures import Bar, Picture
 from flywheel_mlflow.figures import style
 
 HOSTILE = "<a href='javascript:alert(1)'>$x$ %{x} & <b>"
@@ -182,6 +183,16 @@ def test_labels_beyond_the_most_frequent_are_put_together() -> None:
     assert sum(bars.y) == pytest.approx(1)
     assert "no sample is known" in texts_of(figure)
     assert "neither iteration" in texts_of(figures.distributions("i/s", None, None, iteration=2, against=1))
+
+
+def test_a_change_is_drawn_as_bars_before_and_now() -> None:
+    """Two bars for every label; without a picture the figure says why."""
+    item = SignalFound(
+        "i/s", "p01", DataVerdict.DRIFTED, "it changed", "", picture=Picture("labels", (Bar("a", 0.2, 0.7),))
+    )
+    figure = figures.change(item, iteration=2, against=1)
+    assert [tuple(trace.x) for trace in figure.data] == [(0.2,), (0.7,)]
+    assert "it changed" in texts_of(figures.change(replace(item, picture=None), iteration=2, against=1))
 
 
 def test_criteria_are_coloured_and_marked_by_verdict() -> None:
