@@ -46,6 +46,11 @@ class DataVerdict(StrEnum):
     VANISHED = "vanished"
     NEW = "new"
 
+    @classmethod
+    def _missing_(cls, value: object) -> DataVerdict | None:
+        """What reports of earlier versions call by another name."""
+        return cls.STABLE if value == "no drift found" else None
+
 
 class ChangeOutcome(StrEnum):
     """What a difference means to people; what did not change has none."""

@@ -268,7 +268,8 @@ def findings_of(
         if item.verdict in _BAD_DATA:
             fields.setdefault((item.field, item.outcome), []).append(item)
         elif item.decides:
-            ranked.append((_OPEN, 0.0, _unseen_finding(item, f"flywheel interfaces {item.subject.partition('/')[0]}")))
+            command = f"flywheel impact {item.subject.partition('/')[0]} --iteration {iteration}"
+            ranked.append((_OPEN, 0.0, _unseen_finding(item, command)))
     for (subject, _), items in fields.items():
         command = f"flywheel impact {subject.partition('/')[0]} --iteration {iteration}"
         items.sort(key=lambda item: (-item.severity, item.subject))

@@ -179,3 +179,12 @@ def test_a_sparkline_spans_its_values() -> None:
     assert sparkline([0.0, 1.0]) == "▁█"
     assert sparkline([2.0, 2.0]) == "▄▄"
     assert sparkline([None, None]) == "··"
+
+
+def test_a_report_of_an_earlier_version_is_read() -> None:
+    """It called data without a difference by another name; the verdicts are the same."""
+    current = side(2, digests={"corpus": "b"}, data={"corpus": logged(profile(x=normal(100, seed=2)))})
+    found = compared(current, side(1, digests={"corpus": "a"}, data={"corpus": logged(profile(x=normal(100)))}))
+    text = found.to_json()
+    assert '"no difference seen"' in text
+    assert drift_report_from_json(text.replace('"no difference seen"', '"no drift found"')) == found
