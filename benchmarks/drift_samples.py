@@ -9,7 +9,7 @@ import numpy as np
 from flywheel_mlflow.drift import LoggedData, ProjectSide, Side, VersionRef
 from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.promises.contract import Contract
-from flywheel_mlflow.records.content import ContentProfile
+from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.profiles import Profile, Signal
 
 #: Of ten signals two are labels, of three and of ten kinds.

@@ -13,7 +13,7 @@ from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.promises.contract import Contract, Kpi
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records.cards import DataCard
-from flywheel_mlflow.records.content import ContentProfile
+from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.profiles import Profile, Signal, Value
 
 SETTINGS = DriftSettings()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flywheel_mlflow.records.cards import DataCard, FilterNote, load_card
     from flywheel_mlflow.records.containment import Containment, compare_words
-    from flywheel_mlflow.records.content import content_to_parquet
+    from flywheel_mlflow.records.content.profile import content_to_parquet
     from flywheel_mlflow.records.croissant import to_croissant
     from flywheel_mlflow.records.fingerprints import (
         Contamination,
@@ -86,7 +86,7 @@ _HOMES = {
     "compare_words": "containment",
     "contamination": "fingerprints",
     "content_digest": "sources",
-    "content_to_parquet": "content",
+    "content_to_parquet": "content.profile",
     "word_sketches_from_parquet": "word_sketch_files",
     "word_sketches_to_parquet": "word_sketch_files",
     "find_files": "sources",

@@ -15,7 +15,7 @@ from flywheel_mlflow.records.profiles import Profile, profile_from_json
 from flywheel_mlflow.tracking.artifacts import Artifacts
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.records.content import ContentProfile
+    from flywheel_mlflow.records.content.profile import ContentProfile
 
 PROFILES = "flywheel/profiles"
 CONTENT = "flywheel/content"
@@ -60,7 +60,7 @@ class LoggedProfiles:
 
     def contents(self, run_id: str, folder: Path) -> dict[str, ContentProfile | FlywheelError]:
         """The content profile of each interface the run logged, or why it cannot be read."""
-        from flywheel_mlflow.records.content import content_from_parquet
+        from flywheel_mlflow.records.content.profile import content_from_parquet
 
         found: dict[str, ContentProfile | FlywheelError] = {}
         for name, data in self._artifacts.files(run_id, CONTENT, folder).items():

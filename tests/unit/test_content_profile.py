@@ -10,17 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flywheel_mlflow.base.errors import RecordError
-from flywheel_mlflow.records.content import (
-    ContentProfile,
-    ContentRule,
-    SampledRow,
-    content_from_parquet,
-    content_of,
-    content_to_parquet,
-)
+from flywheel_mlflow.records.content.building import ContentRule, SampledRow, content_of
 from flywheel_mlflow.records.content.descriptors import describe, shape_of
 from flywheel_mlflow.records.content.labels import hashed_label, same_labels
 from flywheel_mlflow.records.content.leaves import abridge, leaves_of
+from flywheel_mlflow.records.content.profile import ContentProfile, content_from_parquet, content_to_parquet
 from flywheel_mlflow.records.content.times import seconds_of
 
 scalars = st.one_of(st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False))

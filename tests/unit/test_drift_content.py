@@ -11,7 +11,7 @@ from drift_cases import compared, profile, side
 
 from flywheel_mlflow.drift import DataVerdict, DriftReport, LoggedData, Verdict
 from flywheel_mlflow.drift.report import drift_report_from_json
-from flywheel_mlflow.records.content import ContentRule, SampledRow, content_of
+from flywheel_mlflow.records.content.building import ContentRule, SampledRow, content_of
 
 Record = dict[str, Any]
 ROWS = 400

@@ -24,7 +24,7 @@ from flywheel_mlflow.base.errors import RecordError, WorkerLost
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records import Measurement, blocks, engine, measure
 from flywheel_mlflow.records.blocks import blocks_of, parts_of
-from flywheel_mlflow.records.content import content_to_parquet
+from flywheel_mlflow.records.content.profile import content_to_parquet
 from flywheel_mlflow.records.content.sampled import sampled_content
 from flywheel_mlflow.records.json_columns import ColumnParser
 from flywheel_mlflow.records.partials import PartialResult, Plan, places

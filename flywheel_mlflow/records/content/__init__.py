@@ -4,30 +4,8 @@ No text is kept: numbers that describe texts, hashed word pairs of each sampled 
 
 Example::
 
+    from flywheel_mlflow.records.content.building import ContentRule, content_of
+
     profile = content_of(sampled_rows, ContentRule())
     [column.name for column in profile.columns], profile.wordings[0].phrases[:3]
 """
-
-from flywheel_mlflow.records.content.building import ContentRule, SampledRow, content_of
-from flywheel_mlflow.records.content.profile import (
-    ContentColumn,
-    ContentProfile,
-    Phrase,
-    VectorSketch,
-    Wording,
-    content_from_parquet,
-    content_to_parquet,
-)
-
-__all__ = [
-    "ContentColumn",
-    "ContentProfile",
-    "ContentRule",
-    "Phrase",
-    "SampledRow",
-    "VectorSketch",
-    "Wording",
-    "content_from_parquet",
-    "content_of",
-    "content_to_parquet",
-]
