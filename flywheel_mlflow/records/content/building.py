@@ -99,9 +99,10 @@ def content_of(rows: Sequence[SampledRow], rule: ContentRule) -> ContentProfile:
         else:
             _add_list(building, leaf, lists[leaf])
     building.columns += number_pairs(_numbers([item[0] for item in walked], rule))
-    for leaf, counts in sorted(lengths.items())[:MAX_LEAVES]:
-        if not any(item.field == leaf for item in building.vectors):
-            building.add(f"{leaf}: elements", leaf, "number", map(_number, counts))
+    longer = sorted(leaf for leaf in lengths if not any(item.field == leaf for item in building.vectors))
+    left_out += [f"length of {leaf}" for leaf in longer[MAX_LEAVES:]]
+    for leaf in longer[:MAX_LEAVES]:
+        building.add(f"{leaf}: elements", leaf, "number", map(_number, lengths[leaf]))
     if not rule.fields:
         words = {True: "yes", False: "no", None: None}
         building.add(REPEATED, REPEATED, "label", [words[row.repeated] for row in rows])
