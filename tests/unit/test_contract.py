@@ -151,6 +151,16 @@ def test_any_change_of_content_changes_the_digest() -> None:
     assert len(digests) == 4
 
 
+def test_what_is_as_by_default_leaves_the_digest_alone() -> None:
+    """A contract that spells a default out is the same promise, so a version with more keys changes no digest."""
+    plain = contract_document("p01")
+    spelled = contract_document("p01")
+    spelled["interfaces_out"][0] |= {"content": {"judged": True}, "media": [], "required": True}
+    assert Contract.model_validate(plain).digest == Contract.model_validate(spelled).digest
+    spelled["interfaces_out"][0]["required"] = False
+    assert Contract.model_validate(plain).digest != Contract.model_validate(spelled).digest
+
+
 def test_a_tolerance_of_nothing_is_not_a_missing_one() -> None:
     """0 is what was said; left out nothing was said."""
     assert contract("p01", kpis=[kpi_document("quality", tolerance=0)]).kpis[0].tolerance == 0
