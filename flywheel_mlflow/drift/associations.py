@@ -42,6 +42,8 @@ class AssociationFound:
     effect: float
     effect_high: float
     pairs: int
+    n_reference: int
+    n_current: int
 
 
 def compare_associations(old: Sequence[ContentColumn], new: Sequence[ContentColumn]) -> AssociationFound | None:
@@ -85,6 +87,8 @@ def compare_associations(old: Sequence[ContentColumn], new: Sequence[ContentColu
         effect=effect,
         effect_high=min(1.0, effect + 1.96 * error / 2),
         pairs=pairs,
+        n_reference=len(before[names[0]][1]),
+        n_current=len(now[names[0]][1]),
     )
 
 

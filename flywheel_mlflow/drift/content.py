@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from flywheel_mlflow.drift.phrases import compare_phrases
 from flywheel_mlflow.drift.pictures import MOST_EXAMPLES, Bar, Picture
 from flywheel_mlflow.records.content.labels import same_labels
 from flywheel_mlflow.records.content.profile import ContentColumn
+from flywheel_mlflow.records.profiles import LENGTH
 
 if TYPE_CHECKING:
     from flywheel_mlflow.promises.thresholds import DriftSettings
@@ -46,66 +47,93 @@ def compare_content(
         return judged_base(f"{interface}/{name}", project, settings)
 
     known = {signal.name for side in signals for signal in side}
-    before = {column.name: column for column in old.columns if column.leaf not in known}
-    now = {column.name: column for column in new.columns if column.leaf not in known}
+    if LENGTH in known:  # the same of a content that is one text
+        known |= {"content: characters", "payload: characters"}
+    before, now = (
+        {item.name: item for item in side.columns if not {item.leaf, item.name} & known} for side in (old, new)
+    )
+    yield from _fields(base, old, new, before, now, settings)
+    yield from _texts(base, old, new)
+    yield from _vectors(base, old, new)
+    columns = [[*map(_as_column, own), *kept.values()] for own, kept in zip(signals, (before, now), strict=True)]
+    yield from _associations(base, columns[0], columns[1])
+
+
+#: Makes what a comparison of that name begins with.
+_Base = Callable[[str], SignalFound]
+
+
+def _fields(
+    base: _Base,
+    old: ContentProfile,
+    new: ContentProfile,
+    before: dict[str, ContentColumn],
+    now: dict[str, ContentColumn],
+    settings: DriftSettings,
+) -> Iterator[SignalFound]:
     for name in sorted(before.keys() | now.keys()):
-        if not _superseded(name, before, now):
-            columns = before.get(name), now.get(name)
-            if columns[0] is not None and columns[1] is not None and columns[0].kind != columns[1].kind:
-                text = f"{_KINDS[columns[0].kind]} before, {_KINDS[columns[1].kind]} now"
-                yield replace(base(name), verdict=DataVerdict.VANISHED, text=text, method="kind of the values")
-                continue
-            yield from compare_column(base(name), *_sampled(*columns, old, new), settings)
-    texts_before, texts_now = ({item.field: item for item in side.wordings} for side in (old, new))
-    for name in sorted(texts_before.keys() & texts_now.keys()):
-        sides = texts_before[name], texts_now[name]
+        if _superseded(name, before, now):
+            continue
+        one, other = before.get(name), now.get(name)
+        if one is not None and other is not None and one.kind != other.kind:
+            text = f"{_KINDS[one.kind]} before, {_KINDS[other.kind]} now"
+            yield replace(base(name), verdict=DataVerdict.VANISHED, text=text, method="kind of the values")
+        else:
+            yield from compare_column(base(name), *_sampled(one, other, old, new), settings)
+
+
+def _texts(base: _Base, old: ContentProfile, new: ContentProfile) -> Iterator[SignalFound]:
+    before, now = ({item.field: item for item in side.wordings} for side in (old, new))
+    for name in sorted(before.keys() & now.keys()):
+        sides = before[name], now[name]
         subject = base(f"{name}: wording")
         if is_judged(subject):
             yield _separated(subject, separate_wordings(*sides), sides[0].texts, sides[1].texts, new.places)
         subject = base(f"{name}: phrases")
-        phrases = compare_phrases(*sides) if is_judged(subject) else None
-        if phrases is not None:
+        found = compare_phrases(*sides) if is_judged(subject) else None
+        if found is not None:
             yield replace(
                 subject,
                 method=PHRASES,
-                n=phrases.texts_now,
-                reference_n=phrases.texts_before,
-                p=phrases.p,
-                effect=phrases.effect,
-                effect_high=phrases.effect_high,
+                n=found.texts_now,
+                reference_n=found.texts_before,
+                p=found.p,
+                effect=found.effect,
+                effect_high=found.effect_high,
                 effect_name="phi",
-                reference=", ".join(f"{item.text!r} {_share(item.before)}" for item in phrases.changes),
-                value=", ".join(f"{item.text!r} {_share(item.now)}" for item in phrases.changes),
-                picture=Picture("phrases", tuple(Bar(item.text, item.before, item.now) for item in phrases.changes)),
+                reference=", ".join(f"{item.text!r} {_share(item.before)}" for item in found.changes),
+                value=", ".join(f"{item.text!r} {_share(item.now)}" for item in found.changes),
+                picture=Picture("phrases", tuple(Bar(item.text, item.before, item.now) for item in found.changes)),
             )
-    vectors_before, vectors_now = ({item.field: item for item in side.vectors} for side in (old, new))
-    for name in sorted(vectors_before.keys() & vectors_now.keys()):
-        subject = base(f"{name}: direction")
+
+
+def _vectors(base: _Base, old: ContentProfile, new: ContentProfile) -> Iterator[SignalFound]:
+    before, now = ({item.field: item for item in side.vectors} for side in (old, new))
+    for name in sorted(before.keys() & now.keys()):
+        subject, one, other = base(f"{name}: direction"), before[name], now[name]
         if not is_judged(subject):
             yield subject
-            continue
-        one, other = vectors_before[name], vectors_now[name]
-        if one.dimension != other.dimension:
+        elif one.dimension != other.dimension:
             text = f"vectors of {one.dimension} numbers before, of {other.dimension} now"
             yield replace(subject, verdict=DataVerdict.VANISHED, text=text, method="dimension")
         else:
             yield _separated(subject, separate_vectors(one, other), old.rows, new.rows, new.places)
-    associations = base("associations")
-    columns_before = [*map(_as_column, signals[0]), *before.values()]
-    columns_now = [*map(_as_column, signals[1]), *now.values()]
-    found = compare_associations(columns_before, columns_now) if is_judged(associations) else None
+
+
+def _associations(base: _Base, before: Sequence[ContentColumn], now: Sequence[ContentColumn]) -> Iterator[SignalFound]:
+    subject = base("associations")
+    found = compare_associations(before, now) if is_judged(subject) else None
     if found is not None:
-        pair = " with ".join(found.pair)
         yield replace(
-            associations,
+            subject,
             method=f"{ASSOCIATIONS} ({found.pairs})",
-            n=new.rows,
-            reference_n=old.rows,
+            n=found.n_current,
+            reference_n=found.n_reference,
             p=found.p,
             effect=found.effect,
             effect_high=found.effect_high,
             effect_name="half the change of rho",
-            reference=f"{pair}: rho {found.before:.2f}",
+            reference=f"{' with '.join(found.pair)}: rho {found.before:.2f}",
             value=f"{found.now:.2f}",
         )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.drift.distributions import compare_shares
+from flywheel_mlflow.records.content.profile import Phrase
+from flywheel_mlflow.records.content.wording import rows_at_most
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records.content.profile import Wording
@@ -45,37 +47,48 @@ class PhrasesFound:
 def compare_phrases(old: Wording, new: Wording) -> PhrasesFound | None:
     """Every phrase that many rows of either side have; None where neither has any.
 
-    A phrase that one side does not name stands there in at most as many rows as that side says (``least``); this bound
-    is taken for its count, which makes differences smaller, never larger.
+    A phrase that one side does not name stands there in at most as many rows as that side says (``least``), and as hold
+    its word pairs; this bound is taken for its count, which makes differences smaller, never larger.
     """
-    counts = [{(item.text, item.words): item.rows for item in side.phrases} for side in (old, new)]
-    least = [dict(side.least) for side in (old, new)]
     sizes = old.texts, new.texts
-    if not min(sizes) or not (counts[0] or counts[1]):
+    if not min(sizes) or not (old.phrases or new.phrases):
         return None
+    keys = sorted({(item.text, item.words) for side in (old, new) for item in side.phrases})
+    held = [_counts(side, keys) for side in (old, new)]
     tested = []
-    for key in sorted(counts[0].keys() | counts[1].keys()):
-        held = [counts[side].get(key) for side in (0, 1)]
-        known = [
-            min(least[side].get(key[1], 0), sizes[side]) if item is None else item for side, item in enumerate(held)
-        ]
-        shares = known[0] / sizes[0], known[1] / sizes[1]
-        if (held[0] is None and shares[0] >= shares[1]) or (held[1] is None and shares[1] >= shares[0]):
+    for place, key in enumerate(keys):
+        (before, sure_before), (now, sure_now) = held[0][place], held[1][place]
+        shares = before / sizes[0], now / sizes[1]
+        if (not sure_before and shares[0] >= shares[1]) or (not sure_now and shares[1] >= shares[0]):
             tested.append((1.0, 0.0, PhraseChange(key[0], *shares, bounded=True)))
             continue
-        p, effect = compare_shares((known[0], sizes[0]), (known[1], sizes[1]))
-        tested.append((p, effect, PhraseChange(key[0], *shares, bounded=None in held)))
+        p, effect = compare_shares((before, sizes[0]), (now, sizes[1]))
+        tested.append((p, effect, PhraseChange(key[0], *shares, bounded=not (sure_before and sure_now))))
     tested.sort(key=lambda item: (item[0], -item[1], item[2].text))
     p, effect, _ = tested[0]
-    sure = [change for p, _, change in tested if p * len(tested) <= NAMED_AT]
+    # Phrases that neither side names were looked at as well: about as many again could have been named.
+    corrected = 2 * len(tested)
+    sure = [change for p, _, change in tested if p * corrected <= NAMED_AT]
     return PhrasesFound(
-        p=min(1.0, p * len(tested)),
+        p=min(1.0, p * corrected),
         effect=effect,
         effect_high=min(1.0, effect + 1.96 / math.sqrt(sum(sizes))),
         texts_before=sizes[0],
         texts_now=sizes[1],
         changes=tuple(_joined(sure)[:NAMED]),
     )
+
+
+def _counts(side: Wording, keys: Sequence[tuple[str, int]]) -> list[tuple[int, bool]]:
+    """In how many rows of a side each phrase stands, and whether that is its count and no bound."""
+    counts = {(item.text, item.words): item.rows for item in side.phrases}
+    least = dict(side.least)
+    unnamed = [Phrase(text, words, 0) for text, words in keys if (text, words) not in counts]
+    bounds = {
+        (item.text, item.words): min(most, least.get(item.words, most), side.texts)
+        for item, most in zip(unnamed, rows_at_most(side, unnamed), strict=True)
+    }
+    return [(counts[key], True) if key in counts else (bounds[key], False) for key in keys]
 
 
 def _joined(changes: Iterable[PhraseChange]) -> list[PhraseChange]:

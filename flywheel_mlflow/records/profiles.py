@@ -16,6 +16,9 @@ from flywheel_mlflow.base.errors import RecordError
 #: about 1.36 * sqrt(2/2000) = 0.04 at 95 %, which is below any drift worth an alarm.
 SAMPLE_SIZE = 2000
 
+#: The signal made of each record's content: its length in characters.
+LENGTH = "length"
+
 #: Values of a categorical signal that are counted one by one in the profile.
 TOP_CATEGORIES = 50
 

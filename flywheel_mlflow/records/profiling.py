@@ -24,10 +24,7 @@ from flywheel_mlflow.records.columns import Field, floats_of, replaced
 from flywheel_mlflow.records.content.leaves import abridge
 from flywheel_mlflow.records.fingerprints import hash_text
 from flywheel_mlflow.records.personal import withheld
-from flywheel_mlflow.records.profiles import Profile, Signal, Value
-
-#: The signal made of each record's content: its length in characters.
-LENGTH = "length"
+from flywheel_mlflow.records.profiles import LENGTH, Profile, Signal, Value
 
 #: Distinct texts counted exactly; a signal with more is no category.
 MAX_DISTINCT = 4096

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from flywheel_mlflow.records.content.building import ContentRule, SampledRow, co
 from flywheel_mlflow.records.content.descriptors import describe, shape_of
 from flywheel_mlflow.records.content.labels import hashed_label, same_labels
 from flywheel_mlflow.records.content.leaves import abridge, leaves_of
-from flywheel_mlflow.records.content.profile import ContentProfile, content_from_parquet, content_to_parquet
+from flywheel_mlflow.records.content.profile import ContentProfile, Phrase, content_from_parquet, content_to_parquet
 from flywheel_mlflow.records.content.times import seconds_of
+from flywheel_mlflow.records.content.wording import LEAST_FEATURES, WordingBuilder, rows_at_most
 
 scalars = st.one_of(st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False))
 values = st.recursive(
@@ -198,3 +200,23 @@ def test_a_label_that_one_side_names_is_the_others_hash() -> None:
     """A label near the bound is named in one profile and hashed in the other; it is the same label."""
     one, other = same_labels(["web", "#x", None], [hashed_label("web"), "#x", 3.0])
     assert (list(one), list(other)) == (["web", "#x", None], ["web", "#x", 3.0])
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.text("abc de\n.", max_size=60), min_size=1, max_size=30), st.integers(1, 60))
+def test_a_phrase_stands_in_no_more_rows_than_their_features_allow(texts: list[str], features: int) -> None:
+    """The bound is never below the truth, however few features of a row were kept."""
+    builder = WordingBuilder("text", max(LEAST_FEATURES, features))
+    for text in texts:
+        builder.observe(text)
+    wording = builder.result()
+    phrases = [
+        Phrase(text, words, 0) for text, words in (("a", 1), ("a b", 2), ("a \u23ce", 2), (". a b", 3), ("zz", 1))
+    ]
+    for phrase, most in zip(phrases, rows_at_most(wording, phrases), strict=True):
+        words = ["\n" if word == "\u23ce" else word for word in phrase.text.split(" ")]
+        rows = sum(
+            any(tokens[at : at + len(words)] == words for at in range(len(tokens)))
+            for tokens in (re.findall(r"\w+|\n|[^\w\s]", text) for text in texts)
+        )
+        assert rows <= most <= len(texts)

@@ -17,7 +17,7 @@ from flywheel_mlflow.records.content.pairs import number_pairs, text_pairs, vect
 from flywheel_mlflow.records.content.profile import ColumnKind, ContentColumn, ContentProfile, VectorSketch, Wording
 from flywheel_mlflow.records.content.times import seconds_of
 from flywheel_mlflow.records.content.vectors import as_vectors, sketch
-from flywheel_mlflow.records.content.wording import LEAST_ROWS, LEAST_SHARE, WordingBuilder
+from flywheel_mlflow.records.content.wording import LEAST_FEATURES, LEAST_ROWS, LEAST_SHARE, WordingBuilder
 from flywheel_mlflow.records.content.wording import MAX_ROWS as MAX_WORDED_ROWS
 from flywheel_mlflow.records.personal import withheld
 
@@ -25,7 +25,7 @@ from flywheel_mlflow.records.personal import withheld
 MAX_LEAVES = 128
 #: Text fields whose wording is kept, and the hashed words of one row over all of them.
 MAX_TEXTS = 6
-FEATURES = 240
+FEATURES = MAX_TEXTS * LEAST_FEATURES
 
 #: A field is a text when the median of its values has so many words or characters and there are more than so many
 #: different ones, else a label.

@@ -22,8 +22,9 @@ _TOKEN = re.compile(
 HEAD_CHARACTERS = 3000
 TAIL_CHARACTERS = 1000
 
-#: Hashed words and word pairs are numbers below this.
+#: Hashed words and word pairs are numbers below this; of a row with many at least so many are kept.
 BUCKETS = 2**18
+LEAST_FEATURES = 40
 _BUCKET_SHIFT = np.uint64(64 - 18)
 
 #: Rows whose wording is looked at.
@@ -67,23 +68,12 @@ class WordingBuilder:
         else:
             tokens = _TOKEN.findall(text)
         words = np.array([self._hash(token) for token in tokens], np.uint64)
-        grams = {1: _mixed(words * _MIX[0])}
-        for size in range(2, max(MOST_PHRASES) + 1):
-            joined = sum(
-                (
-                    words[place : len(words) - size + 1 + place] * _MIX[place] << np.uint64(place)
-                    for place in range(size)
-                ),
-                start=np.zeros(max(0, len(words) - size + 1), np.uint64),
-            )
-            grams[size] = _mixed(joined + np.uint64(size))
-        return _Text(tokens, grams)
+        return _Text(tokens, {size: _grams(words, size) for size in MOST_PHRASES})
 
     def _hash(self, token: str) -> int:
         found = self._known.get(token)
         if found is None:
-            data = token.encode("utf-8", "surrogatepass")
-            found = self._known[token] = zlib.crc32(data) | zlib.adler32(data) << 32
+            found = self._known[token] = _token_hash(token)
         return found
 
     def result(self) -> Wording:
@@ -109,6 +99,40 @@ class WordingBuilder:
         """The lowest of a text's hashed words and word pairs: the same ones of every text that has them."""
         found = np.unique(np.concatenate([text.grams[1], text.grams[2]]) >> _BUCKET_SHIFT)
         return found[: self._features].astype(np.int32)
+
+
+def _token_hash(token: str) -> int:
+    data = token.encode("utf-8", "surrogatepass")
+    return zlib.crc32(data) | zlib.adler32(data) << 32
+
+
+def _grams(words: Ints, size: int) -> Ints:
+    """The hash of every ``size`` words in a row, by where they begin."""
+    if size == 1:
+        return _mixed(words * _MIX[0])
+    joined = np.full(max(0, len(words) - size + 1), size, np.uint64)
+    for place in range(size if len(joined) else 0):
+        joined += words[place : len(joined) + place] * _MIX[place] << np.uint64(place)
+    return _mixed(joined)
+
+
+def rows_at_most(wording: Wording, phrases: Sequence[Phrase]) -> list[int]:
+    """In how many rows each phrase can stand at most, by the hashed words and word pairs of the rows.
+
+    Every row with a phrase has its word pairs, unless that row has more features than were kept and theirs are higher.
+    """
+    lengths = np.diff(wording.starts)
+    full = (lengths >= LEAST_FEATURES) & (lengths == lengths.max(initial=0))
+    highest = np.sort(wording.features[wording.starts[1:][full] - 1])
+    counts = np.bincount(wording.features, minlength=BUCKETS)
+    found = []
+    for phrase in phrases:
+        tokens = ["\n" if word == "\u23ce" else word for word in phrase.text.split(" ")]
+        words = np.array([_token_hash(token) for token in tokens], np.uint64)
+        buckets = (_grams(words, min(2, phrase.words)) >> _BUCKET_SHIFT).astype(np.int64)
+        within = counts[buckets] + np.searchsorted(highest, buckets)
+        found.append(int(within.min()) if len(words) == phrase.words else wording.texts)
+    return found
 
 
 def _mixed(values: Ints) -> Ints:
