@@ -33,6 +33,9 @@ TAIL_ROWS = 8
 PILES = 4
 PILE_SHARE = 0.01
 
+#: The share of a column's error that the look at the whole has; what details show is clear or nothing.
+WHOLE = 0.8
+
 #: Below this many expected rows shares are compared exactly.
 EXACT_BELOW = 20.0
 
@@ -91,8 +94,8 @@ def compare_values(reference: Sequence[Value], current: Sequence[Value]) -> Comp
     """Two samples compared: numbers by their distributions, texts and booleans by their labels.
 
     Each also by what a look at the whole misses: numbers by their tails and by values that pile up, labels one by one.
-    The p-value is that of the clearest difference, corrected for how many were looked for: half of the error goes to
-    the look at the whole, half to the others. Numbers on one side and texts on the other are
+    The p-value is that of the clearest difference, corrected for how many were looked for: ``WHOLE`` of the error
+    goes to the look at the whole, the rest to the others. Numbers on one side and texts on the other are
     compared by how many are texts: the type changed. None when either is empty.
     """
     if not reference or not current:
@@ -111,11 +114,11 @@ def _numeric(values: Sequence[Value]) -> bool:
 
 
 def _clearest(whole: Comparison, details: Sequence[Comparison]) -> Comparison:
-    """The comparison with the smallest p-value after weighted Bonferroni: half for the whole, half for the details."""
+    """The comparison with the smallest p-value after weighted Bonferroni: most for the whole, the rest for details."""
     if not details:
         return whole
-    weighted = [replace(whole, p=min(1.0, 2 * whole.p))]
-    weighted += [replace(item, p=min(1.0, 2 * len(details) * item.p)) for item in details]
+    weighted = [replace(whole, p=min(1.0, whole.p / WHOLE))]
+    weighted += [replace(item, p=min(1.0, len(details) * item.p / (1 - WHOLE))) for item in details]
     return min(weighted, key=lambda item: item.p)  # the first of equals: the whole
 
 

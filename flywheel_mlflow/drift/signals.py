@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from flywheel_mlflow.drift.columns import CHI2_COUNTS, PRESENCE, compare_column, judged_base, sampled_signal
-from flywheel_mlflow.drift.distributions import Method, benjamini_hochberg, compare_counts, detectable_shift
+from flywheel_mlflow.drift.distributions import WHOLE, Method, benjamini_hochberg, compare_counts, detectable_shift
 from flywheel_mlflow.drift.findings import DataVerdict, FilterFound, SignalFound
 from flywheel_mlflow.drift.sides import LoggedData, Side
 from flywheel_mlflow.evidence.runs import SAME_RECORDS, is_rewrite
@@ -219,8 +219,7 @@ def _decided(item: SignalFound, alpha: float, settings: DriftSettings) -> Signal
         high = item.effect if item.effect_high is None else item.effect_high
         verdict = DataVerdict.DRIFTED if _at_least(high, item.limit) else DataVerdict.SMALL
     numbers = item.method == Method.KS.value
-    # The look at the whole has half of the error, see compare_values.
-    shift = detectable_shift(item.reference_n or 0, item.n or 0, alpha=alpha / 2) if numbers else None
+    shift = detectable_shift(item.reference_n or 0, item.n or 0, alpha=alpha * WHOLE) if numbers else None
     text = (
         f"{item.reference} → {item.value}; {item.effect_name} {item.effect:.3f} (limit {item.limit:g}), "
         f"adjusted p {item.p:.2g} (limit {settings.false_alarms:g}), {item.reference_n:,} and {item.n:,} rows"
