@@ -76,7 +76,7 @@ def _samples(uri: str, run_id: str | None) -> dict[str, Mapping[str, float]]:
     tracking = connect(read_settings(ROOT, {}, tracking_uri=uri), _flywheel_name())
     with tempfile.TemporaryDirectory() as folder:
         found = tracking.profiles.samples(run_id, Path(folder))
-    return {name: item for name, item in found.items() if not isinstance(item, FlywheelError)}
+    return {name: item.samples for name, item in found.items() if not isinstance(item, FlywheelError)}
 
 
 @cache

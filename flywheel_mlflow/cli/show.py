@@ -189,6 +189,7 @@ def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) ->
     if as_json:
         document = {"project_id": project_id, "dry_run": dry_run, "adopted": found.run_ids}
         told = {"left_alone": found.left_alone, "sources": found.sources, "missing": found.missing}
+        told |= {"evaluated": found.evaluated}
         print_json(document | told | {"counts": found.counts, "collisions": found.collisions})
         return
     console = open_console()
@@ -203,6 +204,8 @@ def adopted(found: Adopted, project_id: str, *, dry_run: bool, as_json: bool) ->
     for what, names in found.sources.items():
         if names:
             say(console, f"  {what} <- {', '.join(names)}")
+    for line in found.evaluated:
+        say(console, f"  evaluated {line}")
     warn((*found.missing, *found.collisions))
 
 

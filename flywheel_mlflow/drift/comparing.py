@@ -140,6 +140,8 @@ def _cases(contracts: Sequence[Contract], current: Side, reference: Side, known:
                 quiet=tuple(quiet_differences(known, name, higher=kpi.direction == "higher")),
                 samples=current.samples.get(name),
                 reference_samples=reference.samples.get(name),
+                judged=current.judged.get(name),
+                reference_judged=reference.judged.get(name),
             )
 
 

@@ -106,8 +106,8 @@ def _judge(
         decides=decides,
         needed=needed,
     )
-    paired = bool(loss.remark) and case is not None
-    return replace(item, text="; ".join(part for part in (_change(item, paired=paired), why, loss.remark) if part))
+    text = "; ".join(part for part in (_change(item, paired=loss.paired), why, loss.remark) if part)
+    return replace(item, text=text)
 
 
 def _one_sided(item: KpiFound) -> KpiFound:
@@ -146,7 +146,7 @@ def _open(loss: Loss) -> str:
 def _needed(case: KpiCase, loss: Loss, settings: DriftSettings) -> int | None:
     """Samples on each side that would decide an open share; None where none is short, or samples were paired."""
     current, reference = rate_of(case.kpi, case.current), rate_of(case.kpi, case.reference)
-    if current is None or reference is None or loss.remark:
+    if current is None or reference is None or loss.paired:
         return None
     needed = samples_needed(
         current,

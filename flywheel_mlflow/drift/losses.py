@@ -11,6 +11,7 @@ from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, newcombe_
 from flywheel_mlflow.drift.paired import compare_pairs
 from flywheel_mlflow.drift.tails import normal_tail, student_quantile, student_tail
 from flywheel_mlflow.evidence.runs import KpiValue
+from flywheel_mlflow.evidence.samples import JudgedRecords
 from flywheel_mlflow.promises.contract import Kpi
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.promises.units import share_scale
@@ -20,7 +21,8 @@ from flywheel_mlflow.promises.units import share_scale
 class KpiCase:
     """One KPI of one project with all that its verdict rests on.
 
-    ``samples`` and ``reference_samples`` hold the outcome of each sample by its id, where both runs logged them.
+    ``samples`` and ``reference_samples`` hold the outcome of each sample by its id, where both runs logged them;
+    ``judged`` and ``reference_judged`` the records these were asked of, where evaluations know them.
     ``quiet`` are differences between earlier iterations in which nothing upstream changed, in the KPI's unit.
     """
 
@@ -31,6 +33,8 @@ class KpiCase:
     quiet: tuple[float, ...] = ()
     samples: Mapping[str, float] | None = None
     reference_samples: Mapping[str, float] | None = None
+    judged: JudgedRecords | None = None
+    reference_judged: JudgedRecords | None = None
 
     @property
     def higher(self) -> bool:
@@ -45,7 +49,7 @@ class Loss:
     ``low`` and ``high`` enclose ``worse``, ``error`` is its standard error. ``p_worse`` is the one-sided p-value of "it
     lost no more than the tolerance", ``p_better`` that of "it gained nothing". All are None where only the two values
     are known. ``n`` is the sample size the method rests on; ``remark`` says more about it. ``historic`` says that only
-    earlier iterations tell how exact it is.
+    earlier iterations tell how exact it is. ``paired`` says that it is of the samples both runs judged.
     """
 
     worse: float
@@ -59,6 +63,7 @@ class Loss:
     n: int | None = None
     remark: str = ""
     historic: bool = False
+    paired: bool = False
 
     @property
     def most(self) -> float:
@@ -77,13 +82,13 @@ def loss_of(case: KpiCase, settings: DriftSettings) -> Loss | None:
         return None
     tolerance = allowance_of(case.subject, case.kpi.tolerance, settings).of(before)
     plain = Loss(before - now if case.higher else now - before, tolerance, "tolerance")
-    return (
-        _paired(case, plain, settings)
-        or _counted(case, plain, settings)
-        or _stated(case, plain, settings)
-        or _scattered(case, plain, settings)
-        or plain
+    paired = _paired(case, plain, settings)
+    if paired is not None:
+        return paired
+    loss = (
+        _counted(case, plain, settings) or _stated(case, plain, settings) or _scattered(case, plain, settings) or plain
     )
+    return replace(loss, remark=_unpaired(case))
 
 
 def _paired(case: KpiCase, plain: Loss, settings: DriftSettings) -> Loss | None:
@@ -113,8 +118,36 @@ def _paired(case: KpiCase, plain: Loss, settings: DriftSettings) -> Loss | None:
         p_worse=pairs.p_worse,
         p_better=pairs.p_better,
         n=pairs.n,
-        remark=f"{pairs.n} samples judged by both runs, {pairs.lost} lost, {pairs.won} won",
+        remark=f"{pairs.n} samples judged by both runs, {pairs.lost} lost, {pairs.won} won{_left_out(case)}",
+        paired=True,
     )
+
+
+def _left_out(case: KpiCase) -> str:
+    """What a comparison by pairs says nothing about: samples that one side alone has."""
+    now, before = case.samples or {}, case.reference_samples or {}
+    added, gone = len(now.keys() - before.keys()), len(before.keys() - now.keys())
+    if not added and not gone:
+        return ""
+    version = _other_records(case)
+    return f"; {version + ': ' if version else ''}{added} only now and {gone} only in the reference are not compared"
+
+
+def _unpaired(case: KpiCase) -> str:
+    """That the two values are of different samples, where too few are the same to be paired; empty otherwise."""
+    if case.samples is None or case.reference_samples is None or case.samples.keys() == case.reference_samples.keys():
+        return ""
+    shared = len(case.samples.keys() & case.reference_samples.keys())
+    version = _other_records(case) or "other samples than in the reference"
+    return f"{version}: {shared} are in both, too few to pair, so the two values answer different questions"
+
+
+def _other_records(case: KpiCase) -> str:
+    """That the two evaluations judged different records, by the name of their data set; empty where that is unknown."""
+    now, before = case.judged, case.reference_judged
+    if now is None or before is None or now.digest == before.digest:
+        return ""
+    return f"another version of {now.name}" if now.name == before.name else f"{now.name} instead of {before.name}"
 
 
 def rate_of(kpi: Kpi, value: KpiValue) -> Rate | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.evidence.runs import FieldType, KpiValue, ProjectEvidence
+from flywheel_mlflow.evidence.samples import JudgedRecords
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile
 
@@ -51,7 +52,8 @@ class Side:
     """One iteration as one side of a comparison.
 
     ``run_id`` and ``digest`` are those of its assembly, empty where there is none yet. ``data`` holds what was
-    logged about interface versions, by interface name; ``samples`` outcomes by sample id, by KPI (``p05.hit_rate``).
+    logged about interface versions, by interface name; ``samples`` outcomes by sample id, by KPI (``p05.hit_rate``);
+    ``judged`` the records an evaluation judged, likewise.
     """
 
     iteration: int
@@ -60,6 +62,7 @@ class Side:
     projects: Mapping[str, ProjectSide]
     data: Mapping[str, LoggedData] = field(default_factory=dict)
     samples: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    judged: Mapping[str, JudgedRecords] = field(default_factory=dict)
 
     def kpi(self, project: str, name: str) -> KpiValue:
         """A KPI's value; unknown when nobody measured it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -17,11 +16,24 @@ SampleId = Annotated[str, Field(min_length=1, max_length=250)]
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedRecords:
+    """The records an evaluation judged: the name of their data set, how many, and a digest of what they hold."""
+
+    name: str
+    records: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class KpiSamples:
-    """The samples of one KPI: a number for each sample id, 0 and 1 where it is right or wrong."""
+    """The samples of one KPI: a number for each sample id, 0 and 1 where it is right or wrong.
+
+    ``judged`` says which records they were asked of, where an evaluation of MLflow's knows that.
+    """
 
     kpi: str
     samples: dict[SampleId, float]
+    judged: JudgedRecords | None = None
     format_version: Literal[1] = 1
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
@@ -30,10 +42,10 @@ class KpiSamples:
 _SAMPLES: TypeAdapter[KpiSamples] = TypeAdapter(KpiSamples)
 
 
-def samples_from_json(text: str, *, name: str) -> Mapping[str, float]:
+def samples_from_json(text: str, *, name: str) -> KpiSamples:
     """The outcome of each sample; ``name`` is where the text comes from, for errors.
 
     Raises:
         DocumentError: it is no such document.
     """
-    return read_json(_SAMPLES, text, name=name, hint="log the run again").samples
+    return read_json(_SAMPLES, text, name=name, hint="log the run again")

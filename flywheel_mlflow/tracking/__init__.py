@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from flywheel_mlflow.tracking.collector import Collector
     from flywheel_mlflow.tracking.comparisons import ComparisonStore
+    from flywheel_mlflow.tracking.evaluations import EvaluationReader
     from flywheel_mlflow.tracking.feedback import (
         BatchContent,
         FeedbackDocument,
@@ -55,6 +56,7 @@ __all__ = [
     "BatchContent",
     "Collector",
     "ComparisonStore",
+    "EvaluationReader",
     "FeedbackDocument",
     "FeedbackStore",
     "GateRuns",
@@ -92,6 +94,7 @@ _HOMES = {
     "BatchContent": "feedback",
     "Collector": "collector",
     "ComparisonStore": "comparisons",
+    "EvaluationReader": "evaluations",
     "FeedbackDocument": "feedback",
     "FeedbackStore": "feedback",
     "GateRuns": "gate_runs",
@@ -302,6 +305,13 @@ class Tracking:
             actor=self.settings.actor,
             artifact_root=self._root,
         )
+
+    @cached_property
+    def evaluations(self) -> EvaluationReader:
+        """Reads evaluations."""
+        from flywheel_mlflow.tracking.evaluations import EvaluationReader
+
+        return EvaluationReader(self._client, uri=self._uri)
 
     @cached_property
     def traces(self) -> TraceReader:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from flywheel_mlflow.base.canonical import document_json
 from flywheel_mlflow.base.errors import InputError, ServerRefused, UnknownName
 from flywheel_mlflow.base.names import REVIEW_COST
+from flywheel_mlflow.evidence.evaluations import (
+    EVALUATION_FILE,
+    evaluated_kpis,
+    evaluation_document,
+)
 from flywheel_mlflow.evidence.runs import EvidenceKind, ProjectEvidence, SkippedRun
 from flywheel_mlflow.promises.contract import Contract, MetricUse
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.collector import PAGE_SIZE, metric_of, read_interfaces
 from flywheel_mlflow.tracking.connection import pages, translated
+from flywheel_mlflow.tracking.evaluations import EvaluationReader
 from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags
 from flywheel_mlflow.tracking.places import Adoption
-from flywheel_mlflow.tracking.project_runs import ensure_experiment, log_batch, project_labels
+from flywheel_mlflow.tracking.project_runs import ensure_experiment, log_batch, project_labels, upload
 from flywheel_mlflow.tracking.views import project_views
 
 if TYPE_CHECKING:
@@ -31,7 +39,7 @@ class Adopted:
 
     ``sources`` says for each path of the contract which metric of the runs holds the value; ``missing`` which paths
     lead to none in some of them. ``counts`` is the run that counts for the iteration once they are adopted, and
-    ``collisions`` says which others it supersedes.
+    ``collisions`` says which others it supersedes. ``evaluated`` says what is known of KPIs that MLflow evaluated.
     """
 
     run_ids: tuple[str, ...]
@@ -40,6 +48,7 @@ class Adopted:
     missing: tuple[str, ...] = ()
     counts: str | None = None
     collisions: tuple[str, ...] = ()
+    evaluated: tuple[str, ...] = ()
 
 
 class Adopter:
@@ -50,6 +59,7 @@ class Adopter:
         self._uri = uri
         self._flywheel = flywheel
         self._artifact_root = artifact_root
+        self._evaluations = EvaluationReader(client, uri=uri)
 
     def adopt(
         self,
@@ -79,10 +89,41 @@ class Adopter:
                 left.append(SkippedRun(contract.id, run.info.run_id, reason))
                 continue
             taken.append(run)
+        evaluated = {run.info.run_id: self._evaluated(run, contract) for run in taken}
         if taken and not dry_run:
             with translated(self._uri):
-                self._take(found, taken, contract, iteration)
-        return _adopted(taken, left, contract, iteration, present)
+                self._take(found, taken, contract, iteration, evaluated)
+        return replace(
+            _adopted(taken, left, contract, iteration, present),
+            evaluated=tuple(f"{run_id}: {line}" for run_id, item in evaluated.items() for line in item.remarks),
+        )
+
+    def _evaluated(self, run: Run, contract: Contract) -> _Evaluated:
+        """What MLflow evaluated on a run, as far as the contract asks for it."""
+        evaluation = self._evaluations.of(run)
+        if evaluation is None:
+            return _Evaluated()
+        found = evaluated_kpis(evaluation, contract, run.data.metrics)
+        there = {
+            kpi.name + suffix
+            for kpi in contract.kpis
+            for suffix, path in ((tags.SAMPLE_SIZE_SUFFIX, kpi.n_path), (tags.STANDARD_ERROR_SUFFIX, kpi.stderr_path))
+            if metric_of(kpi.name + suffix, path, run.data.metrics, adopted=True)
+        }
+        return _Evaluated(
+            {
+                name: float(number)
+                for kpi, value in found.values.items()
+                for name, number in (
+                    (kpi + tags.SAMPLE_SIZE_SUFFIX, value.n),
+                    (kpi + tags.STANDARD_ERROR_SUFFIX, value.stderr),
+                )
+                if number is not None and name not in there
+            },
+            {f"samples/{kpi}.json": document_json(item) for kpi, item in found.samples.items()}
+            | {EVALUATION_FILE: document_json(evaluation_document(evaluation))},
+            found.remarks,
+        )
 
     def newest_metrics(self, experiment: str, filter_string: str) -> tuple[str, dict[str, float]]:
         """The id and the metrics of the finished run that matches and ended last.
@@ -141,8 +182,17 @@ class Adopter:
             )
         return runs
 
-    def _take(self, experiment_id: str, runs: Iterable[Run], contract: Contract, iteration: int) -> None:
+    def _take(
+        self,
+        experiment_id: str,
+        runs: Iterable[Run],
+        contract: Contract,
+        iteration: int,
+        evaluated: Mapping[str, _Evaluated],
+    ) -> None:
         """Tag the runs, and name each with its digest on the project's own experiment: that is what makes it count.
+
+        What their evaluations say of KPIs is written beside it, so that collecting need not read their traces.
 
         Whoever may only write to the experiment of the runs cannot do the latter.
         """
@@ -158,13 +208,36 @@ class Adopter:
         for run in runs:
             run_id = run.info.run_id
             made, read = read_interfaces(run)
-            values = CoveredValues.of(run_id, run.data.metrics, {**run.data.tags, **labels}, made, read)
+            found = evaluated[run_id]
+            metrics = {**run.data.metrics, **found.metrics}
+            values = CoveredValues.of(run_id, metrics, {**run.data.tags, **labels}, made, read)
             adoption = Adoption(contract.id, experiment_id, digest_of_values(values))
-            log_batch(self._client, run_id, {}, {}, labels | value_tags(values))
+            self._keep(run, found.files)
+            log_batch(self._client, run_id, found.metrics, {}, labels | value_tags(values))
             self._client.set_experiment_tag(own, f"{tags.ADOPTED_PREFIX}{run_id}", adoption.as_text())
             self._client.set_tag(run_id, tags.VALID, tags.TRUE)
         if experiment_id != own:
             self._client.set_experiment_tag(experiment_id, tags.NAME, self._flywheel)
+
+    def _keep(self, run: Run, files: Mapping[str, str]) -> None:
+        """Write texts into our folder of a run."""
+        if not files:
+            return
+        with TemporaryDirectory() as scratch:
+            for place, text in files.items():
+                target = Path(scratch) / place
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+            upload(run.info.artifact_uri, {"flywheel": Path(scratch)}, self._client.tracking_uri)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """What is written on a run about its evaluation: metrics, texts by their place in our folder; and what is said."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 def _adopted(

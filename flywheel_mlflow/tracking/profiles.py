@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.documents import parse_json
 from flywheel_mlflow.base.errors import FlywheelError
-from flywheel_mlflow.evidence.samples import samples_from_json
+from flywheel_mlflow.evidence.samples import KpiSamples, samples_from_json
 from flywheel_mlflow.feedback.failures import KpiFailures, failures_from_json
 from flywheel_mlflow.records.cards import DataCard, card_from_json
 from flywheel_mlflow.records.profiles import Profile, profile_from_json
@@ -81,9 +80,9 @@ class LoggedProfiles:
                 found[name] = error
         return found
 
-    def samples(self, run_id: str, folder: Path) -> dict[str, Mapping[str, float] | FlywheelError]:
-        """The outcome of each sample by KPI, or why it cannot be read."""
-        found: dict[str, Mapping[str, float] | FlywheelError] = {}
+    def samples(self, run_id: str, folder: Path) -> dict[str, KpiSamples | FlywheelError]:
+        """The samples of each KPI, or why they cannot be read."""
+        found: dict[str, KpiSamples | FlywheelError] = {}
         for name, text in self._texts(run_id, SAMPLES, folder).items():
             try:
                 found[name] = samples_from_json(text, name=f"{SAMPLES}/{name}.json")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PAGE_SIZE = 200
 _FROM_PEOPLE = "HUMAN"
 #: Where MLflow says which evaluation made an assessment, and how many tokens a trace used.
-_EVALUATION, _TOKENS = "mlflow.assessment.sourceRunId", "mlflow.trace.tokenUsage"
+SOURCE_RUN, _TOKENS = "mlflow.assessment.sourceRunId", "mlflow.trace.tokenUsage"
 #: Where a trace keeps its spans: in the database, or below an artifact's address.
 _LOCATION, _ARTIFACTS = "mlflow.trace.spansLocation", "mlflow.artifactLocation"
 _IN_STORE = frozenset({"TRACKING_STORE", "ARCHIVE_REPO"})
@@ -60,44 +60,46 @@ class TraceReader:
                     include_spans=False,
                 )
                 infos = [trace.info for trace in page]
-                within = self._spans(infos) if spans else {}
+                within = spans_of(self._client, infos) if spans else {}
                 yield from (_facts(info, within.get(info.trace_id)) for info in infos)
                 token = page.token
                 if not token:
                     return
 
-    def _spans(self, infos: Sequence[TraceInfo]) -> dict[str, Sequence[Span]]:
-        """The spans of traces by trace id, without those that cannot be read.
 
-        MLflow's own search leaves such traces out altogether, and looks for artifacts on the server that the process
-        has set, not on this client's (3.17).
-        """
-        from mlflow.tracing.client import TracingClient
+def spans_of(client: MlflowClient, infos: Sequence[TraceInfo]) -> dict[str, Sequence[Span]]:
+    """The spans of traces by trace id, without those that cannot be read.
 
-        stored = [info.trace_id for info in infos if info.tags.get(_LOCATION) in _IN_STORE]
-        traces = TracingClient(self._client.tracking_uri).batch_get_traces(stored) if stored else []
-        found: dict[str, Sequence[Span]] = {str(trace.info.trace_id): trace.data.spans for trace in traces}
-        for info in infos:
-            if info.tags.get(_LOCATION) not in _IN_STORE:
-                spans = self._logged_spans(info)
-                found |= {} if spans is None else {info.trace_id: spans}
-        return found
+    MLflow's own search leaves such traces out altogether, and looks for artifacts on the server that the process
+    has set, not on this client's (3.17).
+    """
+    from mlflow.tracing.client import TracingClient
 
-    def _logged_spans(self, info: TraceInfo) -> Sequence[Span] | None:
-        """The spans of a trace that keeps them as an artifact; None when there are none, or none that can be read."""
-        from mlflow.entities import TraceData
-        from mlflow.exceptions import MlflowTraceDataException
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    stored = [info.trace_id for info in infos if info.tags.get(_LOCATION) in _IN_STORE]
+    traces = TracingClient(client.tracking_uri).batch_get_traces(stored) if stored else []
+    found: dict[str, Sequence[Span]] = {str(trace.info.trace_id): trace.data.spans for trace in traces}
+    for info in infos:
+        if info.tags.get(_LOCATION) not in _IN_STORE:
+            spans = _logged_spans(client, info)
+            found |= {} if spans is None else {info.trace_id: spans}
+    return found
 
-        place = info.tags.get(_ARTIFACTS)
-        if not place:
-            return None
-        try:
-            kept = get_artifact_repository(place, tracking_uri=self._client.tracking_uri).download_trace_data()
-        except MlflowTraceDataException:
-            return None
-        spans: Sequence[Span] = TraceData.from_dict(kept).spans
-        return spans
+
+def _logged_spans(client: MlflowClient, info: TraceInfo) -> Sequence[Span] | None:
+    """The spans of a trace that keeps them as an artifact; None when there are none, or none that can be read."""
+    from mlflow.entities import TraceData
+    from mlflow.exceptions import MlflowTraceDataException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    place = info.tags.get(_ARTIFACTS)
+    if not place:
+        return None
+    try:
+        kept = get_artifact_repository(place, tracking_uri=client.tracking_uri).download_trace_data()
+    except MlflowTraceDataException:
+        return None
+    spans: Sequence[Span] = TraceData.from_dict(kept).spans
+    return spans
 
 
 def _facts(info: TraceInfo, spans: Sequence[Span] | None) -> TraceFacts:
@@ -159,7 +161,7 @@ def _assessment(item: Assessment) -> AssessmentFacts:
         error=(item.error.error_message or item.error.error_code or "failed") if item.error else "",
         expected=item.expectation is not None,
         replaced=item.valid is False,
-        run_id=item.run_id or metadata.get(_EVALUATION),
+        run_id=item.run_id or metadata.get(SOURCE_RUN),
         span_id=item.span_id,
         metadata=metadata,
     )

@@ -76,7 +76,7 @@ def test_too_few_pairs_are_not_compared() -> None:
 def test_logged_samples_come_back(values: dict[str, float]) -> None:
     """What a run writes is what a comparison reads."""
     text = document_json(KpiSamples("hit_rate", values))
-    assert samples_from_json(text, name="samples") == values
+    assert samples_from_json(text, name="samples").samples == values
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.drift import Finding, History, LoggedData, Side, error_finding
 from flywheel_mlflow.drift.sides import ProjectSide, VersionRef
 from flywheel_mlflow.evidence.runs import KpiValue, is_rewrite
+from flywheel_mlflow.evidence.samples import KpiSamples
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.interfaces import InterfaceOut
@@ -161,7 +162,12 @@ def _with_project(
         if isinstance(fault, FlywheelError):
             errors.append(error_finding(name, fault.what, f"flywheel collect --iteration {side.iteration}"))
     read = {name: found for name, found in samples.items() if not isinstance(found, FlywheelError)}
-    return replace(side, data={**side.data, **logged}, samples={**side.samples, **read})
+    return replace(
+        side,
+        data={**side.data, **logged},
+        samples={**side.samples, **{name: found.samples for name, found in read.items()}},
+        judged={**side.judged, **{name: found.judged for name, found in read.items() if found.judged is not None}},
+    )
 
 
 def _logged(
@@ -238,7 +244,7 @@ def _profiles(
 
 def _samples(
     tracking: Tracking, contract: Contract, own: ProjectSide, other: ProjectSide, folder: Path
-) -> dict[str, Mapping[str, float] | FlywheelError]:
+) -> dict[str, KpiSamples | FlywheelError]:
     """The samples of KPIs that moved; equal values need no second look."""
     moved = {kpi.name for kpi in contract.kpis if own.kpis.get(kpi.name) != other.kpis.get(kpi.name)}
     if not moved or own.run_id is None:

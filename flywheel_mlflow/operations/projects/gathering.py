@@ -63,6 +63,7 @@ class Gathering:
         self.kpis: dict[str, KpiValue] = {}
         self.tasks: set[str] = set()
         self.task_documents: dict[str, Task] = {}
+        self.own_documents: dict[str, Any] = {}
         self._place = "the run's metrics"
 
     def add_document(

@@ -29,6 +29,7 @@ from flywheel_mlflow.evidence.runs import (
 from flywheel_mlflow.feedback.tasks import Task
 from flywheel_mlflow.operations.printable import Printable
 from flywheel_mlflow.operations.projects.code_version import code_version_of
+from flywheel_mlflow.operations.projects.evaluating import take_evaluation
 from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
 from flywheel_mlflow.operations.projects.interface_data import given_data
 from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
@@ -327,6 +328,8 @@ class ProjectRun(MlflowNames):
         started, gathering = self._open(), self._gathering
         there = self._tracking.runs.logged(started) if self._activates or self._wrote else LoggedValues()
         gathering.add_logged(there.metrics)
+        if self._activates:
+            take_evaluation(gathering, self._tracking, started.run_id)
         evidence = gathering.evidence(
             iteration=self.iteration, kind=self.kind, run_id=started.run_id, code_version=self._code
         )
@@ -382,6 +385,7 @@ class ProjectRun(MlflowNames):
             "metrics.json": self._gathering.document,
             "checks.json": self._gathering.checks,
             "evidence.json": replace(evidence, run_id=None),
+            **self._gathering.own_documents,
         }
         if self._gathering.task_documents:
             (folder / TASKS_FILE).write_text(self._gathering.tasks_file(), encoding="utf-8")

@@ -100,6 +100,7 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
             left_alone={item.run_id: item.reason for item in found.left_alone},
             warnings=(*found.missing, *found.collisions),
             dry_run=dry_run,
+            evaluated=found.evaluated,
         )
 
     def run_projects(

@@ -232,6 +232,7 @@ class AdoptedRuns(Printable):
     left_alone: Mapping[str, str]
     warnings: tuple[str, ...]
     dry_run: bool
+    evaluated: tuple[str, ...] = ()
 
     def lines(self) -> Iterable[str]:
         """The runs, the metrics their KPIs are read from, and what to look at."""
@@ -239,6 +240,7 @@ class AdoptedRuns(Printable):
         yield from (f"  {run_id}" for run_id in self.run_ids)
         yield from (f"  left alone {run_id}: {why}" for run_id, why in self.left_alone.items())
         yield from (f"  {name} <- {', '.join(metrics)}" for name, metrics in self.sources.items() if metrics)
+        yield from (f"  evaluated {line}" for line in self.evaluated)
         yield from (f"warning: {line}" for line in self.warnings)
 
     def as_rows(self) -> list[dict[str, Any]]:
