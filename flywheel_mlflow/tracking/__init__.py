@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from flywheel_mlflow.tracking.collector import Collector
     from flywheel_mlflow.tracking.comparisons import ComparisonStore
+    from flywheel_mlflow.tracking.evaluation_datasets import EvaluationDatasets
     from flywheel_mlflow.tracking.evaluations import EvaluationReader
     from flywheel_mlflow.tracking.feedback import (
         BatchContent,
@@ -56,6 +57,7 @@ __all__ = [
     "BatchContent",
     "Collector",
     "ComparisonStore",
+    "EvaluationDatasets",
     "EvaluationReader",
     "FeedbackDocument",
     "FeedbackStore",
@@ -94,6 +96,7 @@ _HOMES = {
     "BatchContent": "feedback",
     "Collector": "collector",
     "ComparisonStore": "comparisons",
+    "EvaluationDatasets": "evaluation_datasets",
     "EvaluationReader": "evaluations",
     "FeedbackDocument": "feedback",
     "FeedbackStore": "feedback",
@@ -305,6 +308,13 @@ class Tracking:
             actor=self.settings.actor,
             artifact_root=self._root,
         )
+
+    @cached_property
+    def evaluation_datasets(self) -> EvaluationDatasets:
+        """Reads and extends evaluation datasets."""
+        from flywheel_mlflow.tracking.evaluation_datasets import EvaluationDatasets
+
+        return EvaluationDatasets(self._client, uri=self._uri)
 
     @cached_property
     def evaluations(self) -> EvaluationReader:

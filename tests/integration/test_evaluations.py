@@ -14,7 +14,10 @@ from servers.embedded import EmbeddedStore
 from workbench import Commands, bench_on
 
 from flywheel_mlflow import project_run
+from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.flywheel import load_flywheel
+from flywheel_mlflow.evidence.runs import Outcome, Overlap
+from flywheel_mlflow.operations.assembly.contamination import find_overlaps
 
 CONTRACT = """\
 schema_version: 1
@@ -37,6 +40,31 @@ review: {human: false, controls: []}
 carry: {allowed: false}
 """
 
+DATA_CONTRACT = """\
+schema_version: 1
+id: {id}
+title: Data
+owner: makers
+phase: acquisition
+layers: [data]
+stages: [building]
+deliverables: [a_dataset]
+interfaces_out:
+  - {{name: {interface}, title: Records, format: jsonl, schema: record, role: {role}}}
+interfaces_in: []
+kpis: [{{name: rows, path: rows, direction: higher, unit: records}}]
+checks: {{required: [], min_pass_rate: 1.0}}
+costs: {{}}
+review: {{human: false, controls: []}}
+carry: {{allowed: false}}
+"""
+
+
+def add_contract(root: Path, project: str, text: str) -> None:
+    """A project of the flywheel."""
+    (root / "projects" / project).mkdir()
+    (root / "projects" / project / "project.yaml").write_text(text, encoding="utf-8")
+
 
 @pytest.fixture
 def commands(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore], monkeypatch: pytest.MonkeyPatch) -> Commands:
@@ -44,8 +72,7 @@ def commands(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore], monkey
     home, uri = tmp_path / "demo", embedded_store().uri
     monkeypatch.chdir(tmp_path)
     Commands(tmp_path, uri)("init", "demo")
-    (home / "projects" / "qa").mkdir()
-    (home / "projects" / "qa" / "project.yaml").write_text(CONTRACT, encoding="utf-8")
+    add_contract(home, "qa", CONTRACT)
     return Commands(home, uri)
 
 
@@ -63,7 +90,11 @@ def _quiet_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def records_between(start: int, end: int) -> list[dict[str, Any]]:
     """Questions longer than what MLflow keeps of a trace's inputs in its metadata."""
     return [
-        {"inputs": {"q": f"question {number} {'x' * 300}"}, "expectations": {"answer": str(number)}}
+        {
+            "inputs": {"q": f"question {number} {'x' * 300}"},
+            "expectations": {"answer": str(number)},
+            "tags": {"license": "CC0-1.0"},
+        }
         for number in range(start, end)
     ]
 
@@ -179,3 +210,50 @@ def test_two_evaluations_on_one_run_are_not_mixed(commands: Commands) -> None:
         evaluate(records_between(10, 20), wrong=5)
     assert run.logged is not None
     assert {item.kpi.name: (item.n, item.value) for item in run.logged.entry.kpis}["right"] == (None, 0.5)
+
+
+def test_an_evaluation_dataset_is_an_interface(commands: Commands, tmp_path: Path) -> None:
+    """Its records become rows whose digest is their content: merged anew they are the same version, changed another.
+    Training data that hold one of its questions are found.
+    """
+    add_contract(commands.root, "asked", DATA_CONTRACT.format(id="asked", interface="qa_eval", role="evaluation"))
+    add_contract(commands.root, "taught", DATA_CONTRACT.format(id="taught", interface="lessons", role="training"))
+    dataset = dataset_of(commands.uri, 0, 30)
+    versions, findings = [], []
+    for iteration in (1, 2, 3):
+        with project_run("asked", iteration, root=commands.root, tracking_uri=commands.uri) as run:
+            versions.append(run.log_interface("qa_eval", dataset))
+        assert run.logged is not None
+        findings += [check.name for check in run.logged.findings if check.outcome is not Outcome.SKIPPED]
+        if iteration == 1:
+            dataset.merge_records(records_between(0, 30))
+        else:
+            dataset.merge_records([{**records_between(3, 4)[0], "expectations": {"answer": "another"}}])
+    assert versions[0].digest == versions[1].digest != versions[2].digest
+    assert ([version.rows for version in versions], findings) == ([30, 30, 30], [])
+    question = records_between(4, 5)[0]["inputs"]["q"]
+    lesson = {
+        "id": "l1",
+        "source": {"name": "x", "license": "CC0-1.0"},
+        "content": question,
+        "metadata": {"topic": "x"},
+    }
+    lesson |= {"quality_signals": {"length": 1}, "split": "train", "audit_trace": ["made"]}
+    path = tmp_path / "lessons.jsonl"
+    path.write_text(json.dumps(lesson) + "\n", encoding="utf-8")
+    with project_run("taught", 3, root=commands.root, tracking_uri=commands.uri) as run:
+        run.log_interface("lessons", path)
+    bench = bench_on(load_flywheel(commands.root), commands.uri)
+    assert find_overlaps(bench.flywheel, bench.tracking, bench.collect(3)) == (Overlap("lessons", "qa_eval", 1),)
+
+
+def test_an_evaluation_dataset_of_nowhere_is_refused(commands: Commands, tmp_path: Path) -> None:
+    """A dataset of another server, an empty one, and one for an interface of another format are refused with a way on."""
+    add_contract(commands.root, "asked", DATA_CONTRACT.format(id="asked", interface="qa_eval", role="evaluation"))
+    run = project_run("asked", 1, root=commands.root, tracking_uri=commands.uri)
+    elsewhere = dataset_of(f"sqlite:///{tmp_path}/elsewhere.db", 0, 1)
+    with pytest.raises(InputError, match=r"no evaluation dataset .* is on this server"), run:
+        run.log_interface("qa_eval", elsewhere)
+    run = project_run("asked", 1, root=commands.root, tracking_uri=commands.uri)
+    with pytest.raises(InputError, match="holds no records"), run:
+        run.log_interface("qa_eval", dataset_of(commands.uri, 0, 0))

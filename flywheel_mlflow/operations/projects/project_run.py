@@ -226,9 +226,9 @@ class ProjectRun(MlflowNames):
     ) -> InterfaceVersion:
         """Measure the data of a promised interface, and log this version of it.
 
-        ``path`` is a file or folder, or a data set of Hugging Face (``Dataset``, ``DatasetDict``, ``IterableDataset``),
-        which is written as Parquet with its features; its splits become the field ``split``. Files that it only names
-        are taken from the folder ``media``.
+        ``path`` is a file or folder; a data set of Hugging Face (``Dataset``, ``DatasetDict``, ``IterableDataset``), to
+        be written as Parquet with its features, its splits as the field ``split``, files that it names taken from the
+        folder ``media``; or an evaluation dataset of MLflow, to be written as JSON Lines.
 
         Data ``by_reference`` stay where they are: at an address (``s3://bucket/folder``, ``https://host/file``,
         ``hf://datasets/owner/name/folder``) or at a path that consumers share. They are measured there; the run keeps a
@@ -246,7 +246,7 @@ class ProjectRun(MlflowNames):
         promise = self.contract.interface(name)
         if promise is None:
             raise UnknownName("interface", name, [item.name for item in self.contract.interfaces_out])
-        given = given_data(promise, path, by_reference=by_reference, media=media, scratch=self._scratch)
+        given = given_data(self._tracking, self._scratch, promise, path, by_reference=by_reference, media=media)
         data = given if isinstance(given, Path) else given.data
         files = records.find_files(given, promise.format, media=bool(promise.media)) if isinstance(given, Path) else ()
         lying = None if isinstance(given, Path) else given.card
