@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.feedback.tasks import AcceptedTask, Budget, TaskState
     from flywheel_mlflow.operations.feedback.handing import Handed
     from flywheel_mlflow.operations.feedback.reflux import FeedbackMetrics
+    from flywheel_mlflow.operations.feedback.task_dataset import CaseResult, WrittenCases
     from flywheel_mlflow.operations.feedback.task_results import TaskResults
     from flywheel_mlflow.operations.feedback.tasking import PreparedTask, ShownTask
     from flywheel_mlflow.operations.feedback.theme_decisions import DecidedTheme
@@ -286,6 +287,52 @@ def handed(found: Handed, folder: str, *, as_json: bool) -> None:
         return
     say(open_console(), f"wrote {counted(len(found.written), 'task')} below {folder}")
     waiting(found)
+
+
+def written_cases(found: WrittenCases, *, as_json: bool) -> None:
+    """Records that a task's events became, and events that became none."""
+    if as_json:
+        print_json(found)
+        return
+    console = open_console()
+    verb = "would write" if found.dry_run else "wrote"
+    say(console, f"{verb} {counted(found.new, 'new record')} of {found.task} into {found.dataset}")
+    for count, words in ((found.grown, "got its mark or correction"), (found.same, "there already")):
+        if count:
+            say(console, f"  {counted(count, 'record')} {words}")
+    for event, why in found.left_out.items():
+        say(console, f"  left out {event}: {why}")
+    for remark in found.remarks:
+        say(console, f"  {remark}")
+
+
+def case_results(task: str, iteration: int, found: Sequence[CaseResult], *, as_json: bool) -> None:
+    """What an evaluation says about a task's records, by KPI."""
+    if as_json:
+        print_json({"task": task, "iteration": iteration, "results": found})
+        return
+    console = open_console()
+    rows = [
+        (
+            item.kpi,
+            item.records,
+            f"{_mean(item.before)} of {item.judged_before}",
+            f"{_mean(item.mean)} of {item.judged}",
+        )
+        for item in found
+    ]
+    columns = ("KPI", "records", f"iteration {iteration - 1}", f"iteration {iteration}")
+    console.print(table(f"the cases of {task}", columns, rows))
+    if not any(item.judged for item in found):
+        say(
+            console,
+            f"no evaluation of iteration {iteration} judged them: evaluate the data set in a run of the project",
+        )
+    say(console, f"whether it helped on cases it does not hold: `flywheel task results --iteration {iteration}`")
+
+
+def _mean(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
 
 
 def waiting(found: Handed) -> None:

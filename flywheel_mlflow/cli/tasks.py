@@ -216,3 +216,35 @@ def write_command(
     from flywheel_mlflow.operations.feedback.handing import write_tasks
 
     show_tasks.handed(write_tasks(open_session(context).acting, iteration, out), str(out), as_json=as_json)
+
+
+@tasks.command("write-dataset")
+def write_dataset_command(
+    context: Context,
+    task: TaskId,
+    dataset: Annotated[str, typer.Option(help="The evaluation dataset; PROJECT-feedback if left out.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make test cases of the events of a task, for MLflow."""
+    from flywheel_mlflow.cli import show_tasks
+    from flywheel_mlflow.operations.feedback.task_dataset import write_dataset
+
+    written = write_dataset(open_session(context).acting, task, dataset=dataset, dry_run=dry_run)
+    show_tasks.written_cases(written, as_json=as_json)
+
+
+@tasks.command("case-results")
+def case_results_command(
+    context: Context,
+    task: TaskId,
+    iteration: Annotated[int, typer.Option("--iteration", "-i", min=1, help="Whose evaluation is asked.")],
+    dataset: Annotated[str, typer.Option(help="The evaluation dataset; PROJECT-feedback if left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what an evaluation says about a task's test cases."""
+    from flywheel_mlflow.cli import show_tasks
+    from flywheel_mlflow.operations.feedback.task_dataset import case_results
+
+    found = case_results(open_session(context).acting, task, iteration, dataset=dataset)
+    show_tasks.case_results(task, iteration, found, as_json=as_json)

@@ -95,7 +95,11 @@ class EvaluationDatasets:
                 "inputs": dict(item.inputs),
                 "expectations": dict(item.expectations),
                 "tags": dict(item.tags),
-                "source": {"source_type": "TRACE", "source_data": {"trace_id": item.source}},
+                **(
+                    {"source": {"source_type": "TRACE", "source_data": {"trace_id": item.source}}}
+                    if item.source
+                    else {}
+                ),
             }
             for item in records
         ]

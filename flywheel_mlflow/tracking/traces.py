@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.errors import InputError, ServerRefused
+from flywheel_mlflow.feedback.cases import TracedQuestion
 from flywheel_mlflow.feedback.traces import AssessmentFacts, SpanFacts, TraceFacts
 from flywheel_mlflow.tracking.connection import translated
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 #: Traces asked for at once.
 PAGE_SIZE = 200
 _FROM_PEOPLE = "HUMAN"
+#: How stores say that there is no such trace.
+_GONE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 #: Where MLflow says which evaluation made an assessment, and how many tokens a trace used.
 SOURCE_RUN, _TOKENS = "mlflow.assessment.sourceRunId", "mlflow.trace.tokenUsage"
 #: Where a trace keeps its spans: in the database, or below an artifact's address.
@@ -65,6 +68,38 @@ class TraceReader:
                 token = page.token
                 if not token:
                     return
+
+    def questions(self, trace_ids: Iterable[str]) -> dict[str, TracedQuestion]:
+        """What traces were asked, and what people expected of them, by trace id; without those that are gone."""
+        from mlflow.tracing.client import TracingClient
+
+        tracing = TracingClient(self._client.tracking_uri)
+        infos: list[TraceInfo] = []
+        for trace_id in trace_ids:
+            try:
+                with translated(self._uri):
+                    infos.append(tracing.get_trace_info(trace_id))
+            except ServerRefused as error:
+                if error.code not in _GONE:
+                    raise
+        with translated(self._uri):
+            spans = spans_of(self._client, infos)
+        return {str(info.trace_id): _question(info, spans.get(info.trace_id) or ()) for info in infos}
+
+
+def _question(info: TraceInfo, spans: Sequence[Span]) -> TracedQuestion:
+    root = next((span for span in spans if span.parent_id is None), None)
+    return TracedQuestion(
+        root.inputs if root is not None else None,
+        {
+            item.name: item.expectation.value
+            for item in info.assessments or ()
+            if item.expectation is not None
+            and item.valid is not False
+            and item.source.source_type == _FROM_PEOPLE
+            and SOURCE_RUN not in (item.metadata or {})
+        },
+    )
 
 
 def spans_of(client: MlflowClient, infos: Sequence[TraceInfo]) -> dict[str, Sequence[Span]]:

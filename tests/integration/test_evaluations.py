@@ -248,7 +248,7 @@ def test_an_evaluation_dataset_is_an_interface(commands: Commands, tmp_path: Pat
 
 
 def test_an_evaluation_dataset_of_nowhere_is_refused(commands: Commands, tmp_path: Path) -> None:
-    """A dataset of another server, an empty one, and one for an interface of another format are refused with a way on."""
+    """A dataset of another server, and an empty one, are refused with a way on."""
     add_contract(commands.root, "asked", DATA_CONTRACT.format(id="asked", interface="qa_eval", role="evaluation"))
     run = project_run("asked", 1, root=commands.root, tracking_uri=commands.uri)
     elsewhere = dataset_of(f"sqlite:///{tmp_path}/elsewhere.db", 0, 1)
@@ -257,3 +257,66 @@ def test_an_evaluation_dataset_of_nowhere_is_refused(commands: Commands, tmp_pat
     run = project_run("asked", 1, root=commands.root, tracking_uri=commands.uri)
     with pytest.raises(InputError, match="holds no records"), run:
         run.log_interface("qa_eval", dataset_of(commands.uri, 0, 0))
+
+
+def complain(uri: str, *, asked: int) -> None:
+    """An application's traces: each gets a thumb down, all but the last a correction; one complaint names no trace."""
+    from mlflow.entities import AssessmentSource
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("application")
+    person = AssessmentSource(source_type="HUMAN", source_id="ana")
+    for number in range(asked):
+        with mlflow.start_span("answer") as span:
+            span.set_inputs({"q": f"question {number} {'x' * 300}"})
+            span.set_outputs("no")
+        mlflow.flush_trace_async_logging()
+        mlflow.set_trace_tag(span.trace_id, "flywheel.project", "qa")
+        mlflow.log_feedback(
+            trace_id=span.trace_id, name="helpful", value=False, rationale="The answer says no.", source=person
+        )
+        if number < asked - 1:
+            mlflow.log_expectation(trace_id=span.trace_id, name="answer", value=str(number), source=person)
+
+
+def test_a_complaint_becomes_a_test(commands: Commands, tmp_path: Path) -> None:
+    """A theme's traces become records with what people expected, once, and an event without a trace is left out with the
+    reason; the next evaluation says whether they are mended.
+    """
+    from mlflow.genai import datasets
+
+    plan = commands.root / "flywheel.yaml"
+    route = "- {id: named, match: it names its project, to: project, why: It does., when: [{project: [qa]}]}"
+    plan.write_text(f"{plan.read_text(encoding='utf-8')}\nrouting:\n  {route}\n", encoding="utf-8")
+    complain(commands.uri, asked=3)
+    commands("feedback", "pull-traces", "--experiment", "application", "-i", "1")
+    mailed = {"id": "mail-1", "time": "2026-01-01T00:00:00Z", "source": "human", "project": "qa"}
+    (tmp_path / "mail.jsonl").write_text(json.dumps(mailed | {"text": "rated helpful: false. The answer says no."}))
+    commands("feedback", "ingest", tmp_path / "mail.jsonl", "-i", "1")
+    themes = commands.json("feedback", "themes", "-i", "1")["themes"]
+    theme = next(item for item in themes if "mail-1" in item["events"])
+    assert len(theme["events"]) == 4
+    commands("task", "accept", theme["id"], "--category", "growth", "--kpi", "right")
+    task = commands.json("task", "list")["tasks"][0]["id"]
+    tried = commands.json("task", "write-dataset", task, "--dry-run")
+    assert (tried["new"], tried["dataset_id"]) == (3, None)
+    assert "is marked with" in commands("task", "case-results", task, "-i", "2", code=2).err
+    written = commands.json("task", "write-dataset", task)
+    assert (written["dataset"], written["new"]) == ("qa-feedback", 3)
+    assert written["left_out"] == {"mail-1": "it names no trace, so what was asked is not known"}
+    again = commands.json("task", "write-dataset", task)
+    assert (again["new"], again["grown"], again["same"]) == (0, 0, 3)
+    mlflow.set_tracking_uri(commands.uri)
+    dataset = datasets.get_dataset(dataset_id=written["dataset_id"])
+    rows = {row["inputs"]["q"].split()[1]: row for row in dataset.to_df().to_dict("records")}
+    assert [rows[number]["expectations"].get("answer") for number in "012"] == ["0", "1", None]
+    assert {row["tags"]["flywheel.tasks"] for row in rows.values()} == {task}
+    assert {row["tags"]["flywheel.themes"] for row in rows.values()} == {theme["id"]}
+    for iteration, wrong in ((1, 10), (2, 1)):
+        with project_run("qa", iteration, root=commands.root, tracking_uri=commands.uri):
+            evaluate(datasets.get_dataset(dataset_id=written["dataset_id"]), wrong=wrong)
+    results = commands.json("task", "case-results", task, "-i", "2")["results"]
+    assert [item for item in results if item["kpi"] == "right"] == [
+        {"kpi": "right", "records": 3, "judged_before": 2, "before": 0, "judged": 2, "mean": 0.5}
+    ]
+    assert "0.5 of 2" in commands("task", "case-results", task, "-i", "2").out

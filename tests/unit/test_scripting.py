@@ -107,6 +107,8 @@ _OTHERWISE = {
     "task results": "task_results",
     "task list": "tasks",
     "task write": "write_tasks",
+    "task write-dataset": "write_dataset",
+    "task case-results": "case_results",
 }
 #: The commands without a method, and why.
 _WITHOUT = {

@@ -225,6 +225,32 @@ class FeedbackMethods:
         waiting = tuple(f"{name} waits: {why}" for name, why in handed.waiting.items())
         return Table(f"{len(rows)} tasks for iteration {iteration}", rows, waiting)
 
+    def write_dataset(self, task: str, *, dataset: str = "", dry_run: bool = False) -> Table:
+        """Make test cases of a task's events in an evaluation dataset of MLflow; one row, and a note for each event
+        that became none.
+
+        Raises:
+            UnknownName: no such task. InputError: it holds no events, or the store keeps no evaluation datasets.
+        """
+        from flywheel_mlflow.operations.feedback.task_dataset import write_dataset
+
+        done = write_dataset(self.session, task, dataset=dataset, dry_run=dry_run)
+        notes = (*(f"left out {event}: {why}" for event, why in done.left_out.items()), *done.remarks)
+        row = plain_row(done, "task", "dataset", "dataset_id", "new", "grown", "same")
+        return Table(f"{done.new} new records {'would be ' if dry_run else ''}written", (row,), notes)
+
+    def case_results(self, task: str, iteration: int, *, dataset: str = "") -> Table:
+        """What an iteration's evaluation says about a task's test cases, by KPI, beside the iteration before.
+
+        Raises:
+            UnknownName: no such task. InputError: it was not written into this data set.
+        """
+        from flywheel_mlflow.operations.feedback.task_dataset import case_results
+
+        found = case_results(self.session, task, iteration, dataset=dataset)
+        names = ("kpi", "records", "judged_before", "before", "judged", "mean")
+        return Table(f"the cases of {task} in iteration {iteration}", tuple(plain_row(item, *names) for item in found))
+
 
 def _taken(done: Iterable[Ingested], iteration: int, notes: Iterable[str] = ()) -> Table:
     rows = tuple(
