@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,10 +13,11 @@ from flywheel_mlflow.base.errors import InputError, ServerRefused, UnknownName
 from flywheel_mlflow.base.names import REVIEW_COST
 from flywheel_mlflow.evidence.evaluations import (
     EVALUATION_FILE,
+    Evaluation,
     evaluated_kpis,
     evaluation_document,
 )
-from flywheel_mlflow.evidence.runs import EvidenceKind, ProjectEvidence, SkippedRun
+from flywheel_mlflow.evidence.runs import ConsumedInterface, EvidenceKind, ProjectEvidence, SkippedRun
 from flywheel_mlflow.promises.contract import Contract, MetricUse
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.collector import PAGE_SIZE, metric_of, read_interfaces
@@ -24,7 +25,7 @@ from flywheel_mlflow.tracking.connection import pages, translated
 from flywheel_mlflow.tracking.evaluations import EvaluationReader
 from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags
 from flywheel_mlflow.tracking.places import Adoption
-from flywheel_mlflow.tracking.project_runs import ensure_experiment, log_batch, project_labels, upload
+from flywheel_mlflow.tracking.project_runs import ensure_experiment, log_batch, log_datasets, project_labels, upload
 from flywheel_mlflow.tracking.views import project_views
 
 if TYPE_CHECKING:
@@ -69,11 +70,13 @@ class Adopter:
         iteration: int,
         *,
         present: ProjectEvidence | None = None,
+        judged: Callable[[Evaluation], Iterable[tuple[ConsumedInterface, str]]] = lambda _: (),
         dry_run: bool = False,
     ) -> Adopted:
         """Tag the runs of ``experiment`` that match MLflow's ``filter_string``.
 
-        ``present`` is the evidence that the iteration has without them.
+        ``present`` is the evidence that the iteration has without them. ``judged`` says which interfaces an evaluation
+        read, with their places.
 
         Raises:
             UnknownName: no such experiment.
@@ -89,7 +92,7 @@ class Adopter:
                 left.append(SkippedRun(contract.id, run.info.run_id, reason))
                 continue
             taken.append(run)
-        evaluated = {run.info.run_id: self._evaluated(run, contract) for run in taken}
+        evaluated = {run.info.run_id: self._evaluated(run, contract, judged) for run in taken}
         if taken and not dry_run:
             with translated(self._uri):
                 self._take(found, taken, contract, iteration, evaluated)
@@ -98,7 +101,12 @@ class Adopter:
             evaluated=tuple(f"{run_id}: {line}" for run_id, item in evaluated.items() for line in item.remarks),
         )
 
-    def _evaluated(self, run: Run, contract: Contract) -> _Evaluated:
+    def _evaluated(
+        self,
+        run: Run,
+        contract: Contract,
+        judged: Callable[[Evaluation], Iterable[tuple[ConsumedInterface, str]]],
+    ) -> _Evaluated:
         """What MLflow evaluated on a run, as far as the contract asks for it."""
         evaluation = self._evaluations.of(run)
         if evaluation is None:
@@ -122,6 +130,7 @@ class Adopter:
             },
             {f"samples/{kpi}.json": document_json(item) for kpi, item in found.samples.items()}
             | {EVALUATION_FILE: document_json(evaluation_document(evaluation))},
+            dict(judged(evaluation)),
             found.remarks,
         )
 
@@ -209,10 +218,12 @@ class Adopter:
             run_id = run.info.run_id
             made, read = read_interfaces(run)
             found = evaluated[run_id]
+            read |= set(found.read)
             metrics = {**run.data.metrics, **found.metrics}
             values = CoveredValues.of(run_id, metrics, {**run.data.tags, **labels}, made, read)
             adoption = Adoption(contract.id, experiment_id, digest_of_values(values))
             self._keep(run, found.files)
+            log_datasets(self._client, run_id, (), tuple(found.read), found.read)
             log_batch(self._client, run_id, found.metrics, {}, labels | value_tags(values))
             self._client.set_experiment_tag(own, f"{tags.ADOPTED_PREFIX}{run_id}", adoption.as_text())
             self._client.set_tag(run_id, tags.VALID, tags.TRUE)
@@ -233,10 +244,14 @@ class Adopter:
 
 @dataclass(frozen=True, slots=True)
 class _Evaluated:
-    """What is written on a run about its evaluation: metrics, texts by their place in our folder; and what is said."""
+    """What is written on a run about its evaluation, and what is said.
+
+    That is metrics, texts by their place in our folder, and the interfaces it read with their URIs.
+    """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    read: Mapping[ConsumedInterface, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
 

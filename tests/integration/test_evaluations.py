@@ -16,7 +16,7 @@ from workbench import Commands, bench_on
 from flywheel_mlflow import project_run
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.flywheel import load_flywheel
-from flywheel_mlflow.evidence.runs import Outcome, Overlap
+from flywheel_mlflow.evidence.runs import ConsumedInterface, Outcome, Overlap
 from flywheel_mlflow.operations.assembly.contamination import find_overlaps
 
 CONTRACT = """\
@@ -247,6 +247,34 @@ def test_an_evaluation_dataset_is_an_interface(commands: Commands, tmp_path: Pat
     assert find_overlaps(bench.flywheel, bench.tracking, bench.collect(3)) == (Overlap("lessons", "qa_eval", 1),)
 
 
+def test_the_data_set_an_evaluation_read_is_an_input(commands: Commands) -> None:
+    """Where the records judged are those of an evaluation interface that the contract reads, lineage says so, in a run
+    and of an adopted one; an evaluation of other records read no version of it.
+    """
+    add_contract(commands.root, "asked", DATA_CONTRACT.format(id="asked", interface="qa_eval", role="evaluation"))
+    contract = commands.root / "projects" / "qa" / "project.yaml"
+    contract.write_text(CONTRACT.replace("interfaces_in: []", "interfaces_in: [{name: qa_eval}]"), encoding="utf-8")
+    dataset = dataset_of(commands.uri, 0, 10)
+    adopted, versions = evaluate(dataset, wrong=1), []
+    for iteration in (1, 2, 3):
+        if iteration == 3:
+            dataset.merge_records(records_between(10, 11))
+        with project_run("asked", iteration, root=commands.root, tracking_uri=commands.uri) as run:
+            version = run.log_interface("qa_eval", dataset)
+        if iteration > 1:
+            with project_run("qa", iteration, root=commands.root, tracking_uri=commands.uri):
+                evaluate(records_between(0, 10), wrong=1)
+        else:
+            adopt(commands, adopted, 1)
+        versions.append(version.digest)
+    expected = (ConsumedInterface("qa_eval", versions[0]),)
+    bench = bench_on(load_flywheel(commands.root), commands.uri)
+    read = [bench.collect(iteration).evidence["qa"].interfaces_in for iteration in (1, 2, 3)]
+    assert read == [expected, expected, ()]
+    assert adopt(commands, adopted, 1)["adopted"] == [adopted]
+    assert bench.collect(1).evidence["qa"].interfaces_in == expected
+
+
 def test_an_evaluation_dataset_of_nowhere_is_refused(commands: Commands, tmp_path: Path) -> None:
     """A dataset of another server, and an empty one, are refused with a way on."""
     add_contract(commands.root, "asked", DATA_CONTRACT.format(id="asked", interface="qa_eval", role="evaluation"))
@@ -280,8 +308,8 @@ def complain(uri: str, *, asked: int) -> None:
 
 
 def test_a_complaint_becomes_a_test(commands: Commands, tmp_path: Path) -> None:
-    """A theme's traces become records with what people expected, once, and an event without a trace is left out with the
-    reason; the next evaluation says whether they are mended.
+    """A theme's traces become records with what people expected, once; an event without a trace is left out with the
+    reason. The next evaluation says whether they are mended.
     """
     from mlflow.genai import datasets
 

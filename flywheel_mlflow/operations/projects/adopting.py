@@ -13,6 +13,7 @@ from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.paths import quote_path
 from flywheel_mlflow.base.storable import is_finite
 from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.operations.projects.evaluating import judged_interfaces
 from flywheel_mlflow.operations.projects.gathering import RESERVED_METRICS
 from flywheel_mlflow.operations.projects.project_run import check_iteration_number, refuse_assembly
 from flywheel_mlflow.operations.projects.run_inputs import evidence_of
@@ -46,7 +47,15 @@ def adopt_runs(
     contract = flywheel.contract(flywheel.project_of(project))
     refuse_assembly(contract)
     present = evidence_of(tracking, contract, check_iteration_number(iteration))
-    return tracking.adopter.adopt(experiment, filter_string, contract, iteration, present=present, dry_run=dry_run)
+    return tracking.adopter.adopt(
+        experiment,
+        filter_string,
+        contract,
+        iteration,
+        present=present,
+        judged=lambda found: judged_interfaces(flywheel, tracking, contract, iteration, found),
+        dry_run=dry_run,
+    )
 
 
 @dataclass(frozen=True, slots=True)

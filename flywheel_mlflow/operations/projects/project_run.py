@@ -329,7 +329,7 @@ class ProjectRun(MlflowNames):
         there = self._tracking.runs.logged(started) if self._activates or self._wrote else LoggedValues()
         gathering.add_logged(there.metrics)
         if self._activates:
-            take_evaluation(gathering, self._tracking, started.run_id)
+            take_evaluation(self.flywheel, self._tracking, gathering, self.iteration, started.run_id, self._places)
         evidence = gathering.evidence(
             iteration=self.iteration, kind=self.kind, run_id=started.run_id, code_version=self._code
         )
