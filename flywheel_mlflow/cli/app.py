@@ -438,16 +438,23 @@ def impact(
     context: Context,
     name: Annotated[str, typer.Argument(help="An interface or a project.")],
     iteration: MaybeIteration = None,
+    records_since: Annotated[
+        int | None, typer.Option(min=1, help="Count an interface's records that changed since this iteration.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who depends on an interface or a project."""
     from flywheel_mlflow.cli import show
     from flywheel_mlflow.operations.assembly.explaining import impact_of
+    from flywheel_mlflow.operations.projects.record_changes import changed_records
 
     session = _session(context)
-    turn = session.iteration_or_none(iteration)
+    turn = session.iteration(iteration) if records_since else session.iteration_or_none(iteration)
     found = impact_of(session.flywheel, session.tracking if turn else None, turn, name)
-    show.impacted(found, turn, as_json=as_json)
+    changed = None
+    if records_since and turn:
+        changed = changed_records(session.flywheel, session.tracking, name, turn, records_since)
+    show.impacted(found, turn, changed, as_json=as_json)
 
 
 app.command("drift")(drift_command)

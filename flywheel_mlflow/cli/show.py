@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.assembly.explaining import Impacted
     from flywheel_mlflow.operations.projects.adopting import SuggestedContract
     from flywheel_mlflow.operations.projects.project_run import LoggedRun
+    from flywheel_mlflow.operations.projects.record_changes import ChangedRecords
     from flywheel_mlflow.operations.projects.running import Ran
     from flywheel_mlflow.tracking import Adopted
 
@@ -447,12 +448,11 @@ def _branch(found: Explanation) -> Tree:
     return tree
 
 
-def impacted(found: Impacted, iteration: int | None, *, as_json: bool) -> None:
-    """Everything downstream of a change."""
+def impacted(found: Impacted, iteration: int | None, changed: ChangedRecords | None = None, *, as_json: bool) -> None:
+    """Everything downstream of a change, and the records that changed where somebody asked."""
     if as_json:
-        print_json(
-            {"iteration": iteration} | {"changed": found.changed, "producer": found.producer, "reached": found.reached}
-        )
+        document = {"changed": found.changed, "producer": found.producer, "reached": found.reached}
+        print_json({"iteration": iteration} | document | ({"records": changed} if changed else {}))
         return
     rows = [
         (
@@ -472,3 +472,8 @@ def impacted(found: Impacted, iteration: int | None, *, as_json: bool) -> None:
     console.print(table(f"a change of {found.changed}{maker} reaches, {when}", columns, rows))
     now = sum(item.turns == 0 for item in found.reached)
     say(console, f"{counted(len(found.reached), 'project')} downstream, {now} of them in the same iteration")
+    if changed is not None:
+        say(console, f"records since iteration {changed.since}: {changed.changes}")
+        for kind, names in changed.changes.named.items():
+            if names:
+                say(console, f"  {kind}: {', '.join(names)}")

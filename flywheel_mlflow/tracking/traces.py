@@ -111,8 +111,13 @@ def spans_of(client: MlflowClient, infos: Sequence[TraceInfo]) -> dict[str, Sequ
     from mlflow.tracing.client import TracingClient
 
     stored = [info.trace_id for info in infos if info.tags.get(_LOCATION) in _IN_STORE]
-    traces = TracingClient(client.tracking_uri).batch_get_traces(stored) if stored else []
-    found: dict[str, Sequence[Span]] = {str(trace.info.trace_id): trace.data.spans for trace in traces}
+    tracing = TracingClient(client.tracking_uri)
+    # MLflow 3.10 offers it on the store alone.
+    read: Any = getattr(tracing, "batch_get_traces", None) or tracing.store.batch_get_traces
+    parts = (stored[start : start + PAGE_SIZE] for start in range(0, len(stored), PAGE_SIZE))
+    found: dict[str, Sequence[Span]] = {
+        str(trace.info.trace_id): trace.data.spans for part in parts for trace in read(part)
+    }
     for info in infos:
         if info.tags.get(_LOCATION) not in _IN_STORE:
             spans = _logged_spans(client, info)

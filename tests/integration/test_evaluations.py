@@ -231,6 +231,10 @@ def test_an_evaluation_dataset_is_an_interface(commands: Commands, tmp_path: Pat
             dataset.merge_records([{**records_between(3, 4)[0], "expectations": {"answer": "another"}}])
     assert versions[0].digest == versions[1].digest != versions[2].digest
     assert ([version.rows for version in versions], findings) == ([30, 30, 30], [])
+    changed = commands.json("impact", "qa_eval", "-i", "3", "--records-since", "2")["records"]["changes"]
+    assert [changed[kind] for kind in ("added", "removed", "changed", "same")] == [0, 0, 1, 29]
+    assert "1 changed, 29 the same" in commands("impact", "qa_eval", "-i", "3", "--records-since", "1").out
+    assert "no version" in commands("impact", "qa_eval", "-i", "4", "--records-since", "1", code=2).err
     question = records_between(4, 5)[0]["inputs"]["q"]
     lesson = {
         "id": "l1",

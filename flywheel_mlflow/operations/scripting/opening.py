@@ -284,6 +284,21 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
         rows = tuple(_cells(item) for item in found.reached)
         return Table(f"{changed}, made by {found.producer}, reaches {len(rows)}", rows)
 
+    def changed_records(self, interface: str, iteration: int, since: int) -> Table:
+        """How many records of an interface are new, gone or other than in another iteration, with the first ids.
+
+        Raises:
+            UnknownName: no such interface. MissingVersion: it has no version there. InputError, RecordError: the data.
+        """
+        from flywheel_mlflow.operations.projects.record_changes import changed_records
+
+        found = changed_records(self.session.flywheel, self.session.tracking, interface, iteration, since)
+        rows = tuple(
+            {"records": kind, "count": getattr(found.changes, kind), "ids": ", ".join(names)}
+            for kind, names in found.changes.named.items()
+        )
+        return Table(f"{interface}, iteration {iteration} against {since}: {found.changes}", rows)
+
     def check(self, iteration: int) -> Table:
         """The checks of the newest assembly of an iteration, made anew.
 
