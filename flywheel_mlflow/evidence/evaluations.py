@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flywheel_mlflow.base.canonical import canonical_json, digest_of, sha256_text, short_digest
+from flywheel_mlflow.base.names import MAX_LABEL_LENGTH
 from flywheel_mlflow.base.paths import metric_names
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, KpiValue, Outcome
 from flywheel_mlflow.evidence.samples import MAX_SAMPLES, JudgedRecords, KpiSamples, SampleId
@@ -108,7 +109,7 @@ def record_id(inputs: object, expectations: object) -> SampleId:
     A record whose expectations changed is another one: its outcomes are not comparable.
 
     Raises:
-        TypeError, ValueError: the content is no JSON.
+        TypeError, ValueError, RecursionError: the content is no JSON, or nested without end.
     """
     return short_digest(sha256_text(canonical_json(_whole({"inputs": inputs, "expectations": expectations or {}}))))
 
@@ -143,15 +144,16 @@ def evaluation_of(answers: Iterable[JudgedAnswer], datasets: Iterable[EvaluatedD
             number = None if item.failed else outcome_of(item.value)
             if number is not None:
                 values[item.scorer][answer.record].append(number)
-            else:
-                failures[item.scorer] += item.failed
+            elif item.failed:
+                failures[item.scorer] += 1
     if not values and not failures:
         return None
     records = sorted({answer.record for answer in kept})
+    name = ", ".join(dict.fromkeys(item.name for item in noted)) or "unnamed data"
     rows = noted[0].rows if len(noted) == 1 else None
     return Evaluation(
         noted,
-        JudgedRecords(", ".join(dict.fromkeys(item.name for item in noted)), len(records), digest_of(records)),
+        JudgedRecords(name, len(records), digest_of(records)),
         len(kept),
         rows,
         {name: _outcomes(found, failures[name], rows) for name, found in sorted(values.items())},
@@ -216,15 +218,23 @@ def evaluated_kpis(evaluation: Evaluation, contract: Contract, metrics: Mapping[
 def scorer_checks(evaluation: Evaluation) -> tuple[Check, ...]:
     """A warning for each scorer that did not judge every answer: its mean is over fewer than one might think."""
     short = {
-        name: f"{found.answered} answers judged: {found.shortfall}"
+        _check_name(name): f"{found.answered} answers judged: {found.shortfall}"
         for name, found in evaluation.scorers.items()
         if found.shortfall
     }
-    short |= {name: f"no answer judged: the scorer failed on {count}" for name, count in evaluation.failed.items()}
+    short |= {
+        _check_name(name): f"no answer judged: the scorer failed on {count}"
+        for name, count in evaluation.failed.items()
+    }
     return tuple(
-        Check(f"evaluation by {name}"[:250], Outcome.ERROR, text, CheckSeverity.WARNING, "mlflow.genai.evaluate")
+        Check(name, Outcome.ERROR, text, CheckSeverity.WARNING, "mlflow.genai.evaluate")
         for name, text in sorted(short.items())
     )
+
+
+def _check_name(scorer: str) -> str:
+    """Whoever writes a scorer chooses its name."""
+    return f"evaluation by {''.join(letter for letter in scorer if letter.isprintable())}"[:MAX_LABEL_LENGTH].strip()
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def cases_of(task: Task, events: Iterable[Mapping[str, Any]], questions: Mapping
         record = EvaluationRecord(question.inputs, expected, tags, trace)
         try:
             known = made.get(record.id)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             left_out[event] = f"the inputs of trace {trace} are no JSON"
             continue
         made[record.id] = record if known is None else _joined(known, record)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.errors import InputError, ServerRefused
 from flywheel_mlflow.evidence.evaluation_records import EvaluationRecord
+from flywheel_mlflow.evidence.evaluations import record_id
 from flywheel_mlflow.tracking.connection import pages, translated
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ class EvaluationDatasets:
         return FoundDataset(str(made.dataset_id), name)
 
     def records(self, dataset_id: str) -> Iterator[EvaluationRecord]:
-        """All records of a dataset."""
+        """All records of a dataset.
+
+        Raises:
+            InputError: one holds what is no JSON, such as NaN.
+        """
         token: str | None = None
         while True:
             page, token = self._ask(
@@ -82,9 +87,18 @@ class EvaluationDatasets:
             )
             for item in page:
                 data = (item.source.source_data if item.source else None) or {}
-                yield EvaluationRecord(
+                record = EvaluationRecord(
                     item.inputs or {}, item.expectations or {}, item.tags or {}, str(data.get("trace_id") or "")
                 )
+                try:
+                    record_id(record.inputs, record.expectations)
+                except (TypeError, ValueError, RecursionError) as error:
+                    raise InputError(
+                        f"the record {item.dataset_record_id} is no JSON: {str(error)[:200]}",
+                        where=f"evaluation dataset {dataset_id}",
+                        hint="delete it, and merge it anew without NaN: leave unknown values out",
+                    ) from error
+                yield record
             if not token:
                 return
 

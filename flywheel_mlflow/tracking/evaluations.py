@@ -96,7 +96,7 @@ def _record(info: TraceInfo, spans: Sequence[Span] | None, expectations: dict[st
     root = next((span for span in spans or () if span.parent_id is None), None)
     try:
         return str(info.trace_id) if root is None else record_id(root.inputs, expectations)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return str(info.trace_id)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel_mlflow.base.names import check_label
 from flywheel_mlflow.drift.losses import KpiCase, Loss, loss_of
 from flywheel_mlflow.evidence.evaluations import (
     EvaluatedDataset,
@@ -110,8 +111,18 @@ def test_other_aggregations_are_no_means(contract: Contract) -> None:
 
 
 def test_nothing_judged_is_no_evaluation() -> None:
-    """A run whose traces nobody judged holds no evaluation."""
+    """Traces that nobody judged are no evaluation, and neither are words that are no numbers: no scorer failed."""
     assert evaluation_of([JudgedAnswer("r1")], []) is None
+    assert evaluation_of([JudgedAnswer("r1", (Judgement("tone", "friendly"),))], []) is None
+
+
+def test_names_of_scorers_are_data() -> None:
+    """A name with control characters, or one without end, is shortened: it fails no run."""
+    answers = [JudgedAnswer("r1", (Judgement(f"a\x1b[31m{'b' * 400}", failed=True),))]
+    evaluation = evaluation_of(answers, [])
+    assert evaluation is not None
+    (check,) = scorer_checks(evaluation)
+    assert check_label("check", check.name).startswith("evaluation by a[31mbb")
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers(-(2**50), 2**50) | st.text(max_size=5), max_size=4))

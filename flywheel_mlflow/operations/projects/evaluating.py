@@ -82,7 +82,7 @@ def _records_digest(tracking: Tracking, version: InterfaceVersion) -> str:
         try:
             path = tracking.data.fetch(version, folder)
             return digest_of(sorted({record_id(row["inputs"], row["expectations"]) for row in _rows(path)}))
-        except (FlywheelError, KeyError, TypeError, ValueError):
+        except (FlywheelError, KeyError, TypeError, ValueError, RecursionError):
             return ""  # data of other shapes, or out of reach: nothing says that the evaluation read them
 
 
