@@ -16,7 +16,7 @@ from workbench import Commands, bench_on
 from flywheel_mlflow import project_run
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.flywheel import load_flywheel
-from flywheel_mlflow.evidence.runs import ConsumedInterface, Outcome, Overlap
+from flywheel_mlflow.evidence.runs import ConsumedInterface, Outcome
 from flywheel_mlflow.operations.assembly.contamination import find_overlaps
 
 CONTRACT = """\
@@ -248,7 +248,8 @@ def test_an_evaluation_dataset_is_an_interface(commands: Commands, tmp_path: Pat
     with project_run("taught", 3, root=commands.root, tracking_uri=commands.uri) as run:
         run.log_interface("lessons", path)
     bench = bench_on(load_flywheel(commands.root), commands.uri)
-    assert find_overlaps(bench.flywheel, bench.tracking, bench.collect(3)) == (Overlap("lessons", "qa_eval", 1),)
+    (overlap,) = find_overlaps(bench.flywheel, bench.tracking, bench.collect(3))
+    assert (overlap.training, overlap.evaluation, overlap.shared) == ("lessons", "qa_eval", 1)
 
 
 def test_the_data_set_an_evaluation_read_is_an_input(commands: Commands) -> None:

@@ -36,7 +36,7 @@ from flywheel_mlflow.evidence.runs import (
 from flywheel_mlflow.evidence.samples import MAX_SAMPLES, KpiSamples
 from flywheel_mlflow.feedback.failures import KpiFailures, kept_failures
 from flywheel_mlflow.feedback.tasks import Task, tasks_file
-from flywheel_mlflow.importers.lm_eval import UNKNOWN
+from flywheel_mlflow.importers.lm_eval import UNKNOWN, kpi_values
 from flywheel_mlflow.promises.contract import Contract, Kpi, MetricUse
 
 RESERVED = ("flywheel.", "mlflow.")
@@ -82,6 +82,16 @@ class Gathering:
         self.document.update(document)
         self.kpis.update(kpis)
         self._place = place
+
+    def add_results(self, document: Mapping[str, Any], *, place: str) -> None:
+        """Take a metrics document of the contract's format.
+
+        Raises:
+            InputError: a KPI's value in it is no number, or cannot be told from another.
+        """
+        is_lm_eval = self.contract.results.metrics_format == "lm_eval"
+        kpis = kpi_values(document, self.contract.kpis, place=place) if is_lm_eval else {}
+        self.add_document(document, place=place, kpis=kpis)
 
     def add_metrics(self, values: Mapping[str, float]) -> None:
         """Take flat numbers; each is logged under its name.

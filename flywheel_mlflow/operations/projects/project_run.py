@@ -163,7 +163,7 @@ class ProjectRun(MlflowNames):
 
         KPIs and costs are read from it by the contract's paths.
         """
-        add_results(self._gathering, document, place=place)
+        self._gathering.add_results(document, place=place)
 
     def log_tasks(self, read: Iterable[str | Task]) -> None:
         """Log which tasks this run read: what an assembly counts as absorbed.
@@ -427,20 +427,6 @@ class ProjectRun(MlflowNames):
                 self._active.end("FAILED")
         with contextlib.suppress(FlywheelError):
             self._tracking.runs.fail(self._started, error)
-
-
-def add_results(gathering: Gathering, document: Mapping[str, Any], *, place: str) -> None:
-    """Take a metrics document of the contract's format.
-
-    Raises:
-        InputError: a KPI's value in it is no number, or cannot be told from another.
-    """
-    if gathering.contract.results.metrics_format == "lm_eval":
-        from flywheel_mlflow.importers.lm_eval import kpi_values
-
-        gathering.add_document(document, place=place, kpis=kpi_values(document, gathering.contract.kpis, place=place))
-    else:
-        gathering.add_document(document, place=place)
 
 
 def check_iteration_number(iteration: int) -> int:

@@ -14,7 +14,7 @@ from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Check, EvidenceKind
 from flywheel_mlflow.operations.projects.gathering import Gathering
-from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun, add_results, judge, refuse_assembly
+from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun, judge, refuse_assembly
 from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def log_results(
         warns=False,  # the caller has them in the answer
     )
     rehearsal = Gathering(contract)
-    add_results(rehearsal, document, place=place)
+    rehearsal.add_results(document, place=place)
     rehearsal.add_checks(checks)
     for kpi, outcomes in samples.items():
         rehearsal.add_samples(kpi, outcomes)
