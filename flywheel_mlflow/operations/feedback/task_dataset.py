@@ -80,13 +80,13 @@ def write_dataset(session: Session, task_id: str, *, dataset: str = "", dry_run:
     refuse_without_events(task)
     name = dataset or default_dataset(task.project)
     tracking = session.tracking
-    experiment = tracking.runs.experiment(session.flywheel.contract(task.project))
-    found = tracking.evaluation_datasets.find(name, experiment)
+    found = _find(session, task, name)
     rows = list(_events(session, task))
     questions = tracking.traces.questions(sorted({str(row["trace_id"]) for row in rows if row.get("trace_id")}))
     cases = cases_of(task, rows, questions)
     merged = merged_cases(cases.records, tracking.evaluation_datasets.records(found.id) if found else ())
     if not dry_run and (merged.new or merged.grown):
+        experiment = tracking.runs.experiment(session.flywheel.contract(task.project))
         found = found or tracking.evaluation_datasets.create(name, experiment, {"flywheel.project": task.project})
         tracking.evaluation_datasets.merge(found.id, (*merged.new, *merged.grown))
     return WrittenCases(
@@ -111,10 +111,9 @@ def case_results(session: Session, task_id: str, iteration: int, *, dataset: str
         UnknownName: no such task. InputError: it was not written into this data set.
     """
     task = _task(session, task_id)
-    tracking, contract = session.tracking, session.flywheel.contract(task.project)
+    contract = session.flywheel.contract(task.project)
     name = dataset or default_dataset(task.project)
-    found = tracking.evaluation_datasets.find(name, tracking.runs.experiment(contract))
-    ids = _case_ids(session, found, task.id)
+    ids = _case_ids(session, _find(session, task, name), task.id)
     if not ids:
         raise InputError(
             f"no record of {name} is marked with {task.id}",
@@ -131,6 +130,12 @@ def case_results(session: Session, task_id: str, iteration: int, *, dataset: str
 def _task(session: Session, task_id: str) -> Task:
     state = task_state(persistently(session, lambda: read_snapshot(session.tracking)))
     return task_document(session.tracking, known_task(state, task_id))
+
+
+def _find(session: Session, task: Task, name: str) -> FoundDataset | None:
+    """The data set of this name in the experiment of the task's project."""
+    experiment = session.tracking.collector.experiments().get(task.project)
+    return session.tracking.evaluation_datasets.find(name, experiment) if experiment else None
 
 
 def _events(session: Session, task: Task) -> Iterator[Mapping[str, Any]]:
