@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
 from flywheel_mlflow.assembly.assembly import Assembly
-from flywheel_mlflow.evidence.lineage import Edge, EdgeState
-from flywheel_mlflow.evidence.registry import RegistryEntry
+from flywheel_mlflow.evidence.lineage import EdgeState
 from flywheel_mlflow.evidence.stages import StageRun, StageStatus
 from flywheel_mlflow.reports.escaping import fit
 from flywheel_mlflow.reports.layout import Grid, Line, Placement, Point, place
@@ -117,6 +116,45 @@ def _bar(position: int, run: StageRun) -> StageBar:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphProject:
+    """One project of the interface graph, in the layer it is drawn in; ``state`` is that of its evidence."""
+
+    project_id: str
+    title: str
+    layer: str
+    state: str
+    has_evidence: bool
+    consumable: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEdge:
+    """One interface from its producer to one consumer; ``previous`` marks what is read an iteration later."""
+
+    interface: str
+    producer: str
+    consumer: str
+    state: EdgeState
+    previous: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceGraph:
+    """Who reads what from whom in an iteration.
+
+    ``layers`` are titles by id, in their order; ``hub`` is the assembly layer, None without one, and none of
+    ``projects``.
+    """
+
+    iteration: int
+    layers: dict[str, str]
+    projects: tuple[GraphProject, ...]
+    edges: tuple[GraphEdge, ...]
+    hub: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One project as drawn; ``feeds`` is the look of its line to the assembly layer, None when it has none."""
 
@@ -129,6 +167,7 @@ class Node:
     colour: str
     dash: str
     feeds: Look | None
+    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,37 +217,66 @@ class Hub:
     title: str
     y: float
     line: str
+    href: str
 
 
 def lineage_svg(assembly: Assembly) -> str:
-    """The interface graph, one column for each layer that holds projects.
+    """The interface graph of an assembly, as a file of its own."""
+    own = assembly.flywheel.assembly_project
+    projects = tuple(
+        GraphProject(
+            entry.project_id,
+            entry.contract.title,
+            entry.contract.layers[0],
+            entry.state.value,
+            entry.evidence is not None,
+            entry.consumable,
+            entry.reasons,
+        )
+        for entry in assembly.registry.values()
+        if own is None or entry.project_id != own.id
+    )
+    edges = tuple(
+        GraphEdge(edge.interface, edge.producer, edge.consumer, edge.state, edge.from_iteration == "previous")
+        for edge in assembly.edges
+    )
+    layers = {layer.id: layer.title for layer in assembly.flywheel.blueprint.layers}
+    graph = InterfaceGraph(assembly.iteration, layers, projects, edges, (own.id, own.title) if own else None)
+    return graph_svg(graph)
+
+
+def graph_svg(graph: InterfaceGraph, href: Callable[[str], str] | None = None) -> str:
+    """The interface graph, one column for each layer that holds projects; ``href`` is the page of a project.
 
     Interfaces between the same two projects are one line in the look of the one that needs most
     attention. The assembly layer reads nearly everything: it is a bar below, and each project
     that feeds it ends in a short stub, so that its lines do not hide the others.
     """
-    own = assembly.flywheel.assembly_project
-    hub_id = own.id if own else None
-    entries = [entry for entry in assembly.registry.values() if entry.project_id != hub_id]
-    columns = _columns(assembly, entries)
-    pairs = _pairs(edge for edge in assembly.edges if hub_id not in (edge.producer, edge.consumer))
+    hub_id = graph.hub[0] if graph.hub else None
+    columns = _columns(graph)
+    pairs = _pairs(edge for edge in graph.edges if hub_id not in (edge.producer, edge.consumer))
     lines = [Line(producer, consumer, _worst(edges).state.value) for (producer, consumer), edges in pairs.items()]
     placement = place([[entry.project_id for entry in column] for _, column in columns], lines, _GRID)
-    to_hub = _pairs(edge for edge in assembly.edges if hub_id is not None and edge.consumer == hub_id)
-    hub = _hub(assembly, placement)
+    to_hub = _pairs(edge for edge in graph.edges if hub_id is not None and edge.consumer == hub_id)
+    lead = href or (lambda _: "")
+    hub = _hub(graph, placement, lead)
     bottom = placement.height + (104 if hub else 24)
     return render_svg(
         "lineage.svg.j2",
-        title=f"Interfaces between the projects, iteration {assembly.iteration}",
-        description=_describe(assembly),
+        linked=href is not None,
+        title=f"Interfaces between the projects, iteration {graph.iteration}",
+        description=_describe(graph),
         columns=[
             Column(_GRID.left + position * (_GRID.node_width + _GRID.column_gap), fit(title, _NODE_CELLS + 2))
             for position, (title, _) in enumerate(columns)
         ],
-        nodes=[_node(entry, placement.nodes[entry.project_id], to_hub, hub_id) for entry in entries],
+        nodes=[
+            _node(item, placement.nodes[item.project_id], to_hub.get((item.project_id, hub_id or ""), []), lead)
+            for item in graph.projects
+        ],
         curves=[_curve(edges, way) for edges, way in zip(pairs.values(), placement.ways, strict=True)],
         hub=hub,
-        keys=_legend(assembly),
+        keys=_legend(graph),
         node_width=_GRID.node_width,
         node_height=_GRID.node_height,
         width=max(placement.width + 34, 900),
@@ -217,54 +285,52 @@ def lineage_svg(assembly: Assembly) -> str:
     )
 
 
-def _columns(assembly: Assembly, entries: Iterable[RegistryEntry]) -> list[tuple[str, list[RegistryEntry]]]:
-    """Layers in the blueprint's order with the projects whose first layer each is; empty ones left out."""
-    items = list(entries)
+def _columns(graph: InterfaceGraph) -> list[tuple[str, list[GraphProject]]]:
+    """Layers in their order with the projects drawn in each; empty ones left out."""
     columns = [
-        (layer.title, [entry for entry in items if entry.contract.layers[0] == layer.id])
-        for layer in assembly.flywheel.blueprint.layers
+        (title, [item for item in graph.projects if item.layer == layer]) for layer, title in graph.layers.items()
     ]
     return [(title, column) for title, column in columns if column]
 
 
-def _pairs(edges: Iterable[Edge]) -> dict[tuple[str, str], list[Edge]]:
-    pairs: dict[tuple[str, str], list[Edge]] = {}
+def _pairs(edges: Iterable[GraphEdge]) -> dict[tuple[str, str], list[GraphEdge]]:
+    pairs: dict[tuple[str, str], list[GraphEdge]] = {}
     for edge in edges:
         pairs.setdefault((edge.producer, edge.consumer), []).append(edge)
     return pairs
 
 
-def _worst(edges: Iterable[Edge]) -> Edge:
+def _worst(edges: Iterable[GraphEdge]) -> GraphEdge:
     return min(edges, key=lambda edge: _URGENCY[edge.state])
 
 
-def _look(edges: Iterable[Edge]) -> Look:
+def _look(edges: Iterable[GraphEdge]) -> Look:
     return Look(*_EDGE_LOOKS[_worst(edges).state])
 
 
-def _node(entry: RegistryEntry, corner: Point, to_hub: dict[tuple[str, str], list[Edge]], hub_id: str | None) -> Node:
-    if entry.evidence is None:
-        colour, dash = _GREY, "5 4"
+def _node(item: GraphProject, corner: Point, feeding: list[GraphEdge], href: Callable[[str], str]) -> Node:
+    if item.has_evidence:
+        colour, dash = (_BLUE, "none") if item.consumable else (_ORANGE, "none")
+        state = "consumable" if item.consumable else "not consumable"
     else:
-        colour, dash = (_BLUE, "none") if entry.consumable else (_ORANGE, "none")
-    state = entry.state.value if entry.evidence is None else "consumable" if entry.consumable else "not consumable"
+        colour, dash, state = _GREY, "5 4", item.state
     mark = {"consumable": "\N{CHECK MARK}", "not consumable": "!"}.get(state, "?")
-    feeding = to_hub.get((entry.project_id, hub_id or ""), [])
     return Node(
         x=corner[0],
         y=round(corner[1], 1),
-        project_id=entry.project_id,
-        title=fit(entry.contract.title, _NODE_CELLS),
+        project_id=item.project_id,
+        title=fit(item.title, _NODE_CELLS),
         line=f"{mark} {state}",
-        full=f"{entry.project_id} {entry.contract.title}: {'; '.join((state, *entry.reasons))}",
+        full=f"{item.project_id} {item.title}: {'; '.join((state, *item.reasons))}",
         colour=colour,
         dash=dash,
         feeds=_look(feeding) if feeding else None,
+        href=href(item.project_id),
     )
 
 
-def _curve(edges: list[Edge], way: tuple[Point, ...]) -> Curve:
-    previous = all(edge.from_iteration == "previous" for edge in edges)
+def _curve(edges: list[GraphEdge], way: tuple[Point, ...]) -> Curve:
+    previous = all(edge.previous for edge in edges)
     names = ", ".join(f"{edge.interface} ({edge.state.value})" for edge in edges)
     (x1, _), (x2, y2) = way[-2:]
     return Curve(
@@ -293,29 +359,30 @@ def _path(way: tuple[Point, ...]) -> str:
     return text
 
 
-def _hub(assembly: Assembly, placement: Placement) -> Hub | None:
-    own = assembly.flywheel.assembly_project
-    if own is None:
+def _hub(graph: InterfaceGraph, placement: Placement, href: Callable[[str], str]) -> Hub | None:
+    if graph.hub is None:
         return None
-    reads = [edge for edge in assembly.edges if edge.consumer == own.id]
+    hub_id, title = graph.hub
+    reads = [edge for edge in graph.edges if edge.consumer == hub_id]
     states = Counter(edge.state for edge in reads)
     counts = ", ".join(f"{states[state]} {state.value}" for state in EdgeState if states[state])
     makers = len({edge.producer for edge in reads})
-    given = sorted({edge.consumer for edge in assembly.edges if edge.producer == own.id})
+    given = sorted({edge.consumer for edge in graph.edges if edge.producer == hub_id})
     line = f"reads {len(reads)} interfaces of {makers} projects" + (f": {counts}" if counts else "")
     feeds = f"; feeds {', '.join(given)}" if given else ""
-    return Hub(own.id, fit(own.title, 48), placement.height + 40, fit(line + feeds, 120))
+    return Hub(hub_id, fit(title, 48), placement.height + 40, fit(line + feeds, 120), href(hub_id))
 
 
-def _legend(assembly: Assembly) -> list[Key]:
-    counts = Counter(edge.state for edge in assembly.edges)
+def _legend(graph: InterfaceGraph) -> list[Key]:
+    counts = Counter(edge.state for edge in graph.edges)
     return [
         Key(24 + position * 172, f"{state.value} ({counts[state]})", Look(*_EDGE_LOOKS[state]))
         for position, state in enumerate(EdgeState)
     ]
 
 
-def _describe(assembly: Assembly) -> str:
-    counts = Counter(edge.state for edge in assembly.edges)
+def _describe(graph: InterfaceGraph) -> str:
+    counts = Counter(edge.state for edge in graph.edges)
     states = ", ".join(f"{counts[state]} {state.value}" for state in EdgeState if counts[state]) or UNKNOWN
-    return f"{len(assembly.registry)} projects and {len(assembly.edges)} interface edges: {states}"
+    projects = len(graph.projects) + (graph.hub is not None)
+    return f"{projects} projects and {len(graph.edges)} interface edges: {states}"

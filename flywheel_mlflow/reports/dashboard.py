@@ -26,6 +26,7 @@ from flywheel_mlflow.reports.dashboard_sections import (
 )
 from flywheel_mlflow.reports.dashboard_trends import kpi_section
 from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.reports.pages.inbox import Inbox
 
 FORMAT_VERSION = 1
 #: Bottlenecks and findings of the executive view; the sections have all of them.
@@ -52,10 +53,16 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Executive:
-    """The first screen: the verdict with its reasons, then stages, bottlenecks, regression risk, governance."""
+    """The first screen: the verdict, what to do next, the reasons; then stages, bottlenecks, drift, governance.
+
+    ``next`` is the first of the next commands, None where there is none; ``inbox`` what waits for people, None on a
+    page that leaves the server.
+    """
 
     question: str
     verdict: Cell
+    next: Command | None
+    inbox: Inbox | None
     reasons: tuple[ReasonLine, ...]
     stages: Lines
     bottlenecks: Lines
@@ -79,6 +86,7 @@ class DashboardView:
         found: dict[str, Any] = plain(self)
         for section in found["sections"]:
             section.pop("image")
+            section.pop("drawing")
         return found
 
 
@@ -123,12 +131,14 @@ def render_dashboard(view: DashboardView) -> str:
     return render_page("dashboard.html.j2", view=view)
 
 
-def build_executive(facts: DashboardFacts, found: Health) -> Executive:
+def build_executive(facts: DashboardFacts, found: Health, inbox: Inbox | None = None) -> Executive:
     """The first screen of a page about an iteration."""
     bottlenecks = facts.record.bottlenecks.bottlenecks
     return Executive(
         question="Is the flywheel healthy?",
         verdict=Cell(found.word, found.tone),
+        next=next(iter(_commands(facts, found)), None),
+        inbox=inbox,
         reasons=tuple(ReasonLine(Cell(sentence(item.text), item.tone), item.section) for item in found.reasons),
         stages=Lines("Stages", "stages", tuple(_stages(facts))),
         bottlenecks=Lines(
@@ -154,9 +164,11 @@ def _stages(facts: DashboardFacts) -> Iterator[Cell]:
 
 
 def _regression(facts: DashboardFacts) -> Lines:
-    reason = regression(facts.drift, facts.iteration)
-    left = facts.drift.answered.left if facts.drift.answered else ()
-    lines = (Cell(sentence(reason.text), reason.tone), *(Cell(f"{item.subject} {item.text}") for item in left[:FIRST]))
+    """The verdict in a word, and the worst findings; the whole sentence is one of the reasons already."""
+    tone, answered = regression(facts.drift, facts.iteration).tone, facts.drift.answered
+    left = answered.left if answered else ()
+    verdict = Cell(answered.verdict.value if answered else "unknown", tone)
+    lines = (verdict, *(Cell(f"{item.subject} {item.text}") for item in left[:FIRST]))
     return Lines("Regression risk", "drift", lines, f"{len(left) - FIRST} more" if len(left) > FIRST else "")
 
 

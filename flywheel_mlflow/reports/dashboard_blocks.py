@@ -88,6 +88,17 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawing:
+    """An SVG that this package drew itself, every text in it escaped; ``label`` names it.
+
+    It stands in the page, not in an image, so that it follows the theme and its parts can be links.
+    """
+
+    svg: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Embedded:
     """A report of its own inside a page, where it can do nothing to the page: ``address`` is on this server."""
 
@@ -150,6 +161,7 @@ class Section:
     notes: tuple[Cell, ...] = ()
     pairs: tuple[Pair, ...] = ()
     image: Image | None = None
+    drawing: Drawing | None = None
     tables: tuple[Table, ...] = ()
     commands: tuple[Command, ...] = field(default=())
     embedded: Embedded | None = None

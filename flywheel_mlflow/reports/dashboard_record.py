@@ -13,6 +13,7 @@ from flywheel_mlflow.assembly.documents import (
     BottlenecksFile,
     EdgeLine,
     Entry,
+    LayerLine,
     MetricLine,
     MilestoneLine,
     PlannedStage,
@@ -22,7 +23,6 @@ from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.provenance import Direction, own_direction
 from flywheel_mlflow.feedback.absorption import Absorption
-from flywheel_mlflow.reports.bundle import LINEAGE_CHART
 
 Found = TypeVar("Found")
 
@@ -64,7 +64,7 @@ class AssemblyRecord:
     metrics: Mapping[str, MetricLine]
     edges: tuple[EdgeLine, ...]
     tasks: Absorption | None
-    lineage: str | None
+    layers: tuple[LayerLine, ...] = ()
     own_checks: tuple[RecordedCheck, ...] = ()
 
     def value(self, name: str) -> float | None:
@@ -92,6 +92,7 @@ def read_record(files: Mapping[str, str]) -> AssemblyRecord:
         InputError: a deliverable is missing, or is not what this package writes there.
     """
     files = deliverables.by_name(files)
+    architecture = _read(files, deliverables.ARCHITECTURE)
     plans: tuple[PlannedStage, ...] = _read(files, deliverables.STAGE_PLAN)
     milestones: tuple[MilestoneLine, ...] = _read(files, deliverables.MILESTONES)
     return AssemblyRecord(
@@ -101,11 +102,11 @@ def read_record(files: Mapping[str, str]) -> AssemblyRecord:
         milestones={item.stage: item for item in milestones},
         bottlenecks=_read(files, deliverables.BOTTLENECKS),
         metrics=_read(files, deliverables.METRICS).metrics,
-        edges=_read(files, deliverables.ARCHITECTURE).interfaces,
+        edges=architecture.interfaces,
         tasks=_parsed(files[deliverables.TASKS], deliverables.TASKS, TypeAdapter(Absorption))
         if deliverables.TASKS in files
         else None,
-        lineage=files.get(LINEAGE_CHART),
+        layers=architecture.layers,
         own_checks=_own_checks(files),
     )
 

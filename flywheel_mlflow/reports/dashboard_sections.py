@@ -9,7 +9,8 @@ from flywheel_mlflow.assembly.documents import BottleneckLine, Entry, RunLine
 from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone, tone_of, word_of
 from flywheel_mlflow.evidence.lineage import EdgeState
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Image, Pair, Section, Table, code, number, sentence
+from flywheel_mlflow.reports.charts import GraphEdge, GraphProject, InterfaceGraph, graph_svg
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Drawing, Pair, Section, Table, code, number, sentence
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, regression
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
@@ -30,6 +31,7 @@ EDGE_TONES = {
     EdgeState.UNVERSIONED.value: Tone.UNKNOWN,
     EdgeState.NO_EVIDENCE.value: Tone.UNKNOWN,
 }
+_STATES = {state.value: state for state in EdgeState}
 
 
 def stage_section(facts: DashboardFacts) -> Section:
@@ -176,8 +178,6 @@ def lineage_section(facts: DashboardFacts) -> Section:
     edges = facts.record.edges
     counts = Counter(edge.state for edge in edges)
     told = ", ".join(f"{counts[state]} {state.value}" for state in EdgeState if counts[state]) or "none"
-    size = f"{len(facts.record.projects)} projects and {len(edges)} interface edges"
-    alt = f"Graph of {size}: {told}. The table below has the same."
     rows = tuple(
         (
             Cell(edge.interface, href=facts.links.interface(edge.interface)),
@@ -194,7 +194,7 @@ def lineage_section(facts: DashboardFacts) -> Section:
         "Lineage",
         ("engineering",),
         notes=(Cell(f"Interface edges: {told}."),),
-        image=Image(facts.record.lineage, alt) if facts.record.lineage else None,
+        drawing=lineage_drawing(facts),
         tables=(
             Table(
                 "Who reads what from whom",
@@ -207,18 +207,56 @@ def lineage_section(facts: DashboardFacts) -> Section:
     )
 
 
+def lineage_drawing(facts: DashboardFacts) -> Drawing:
+    """The interface graph; where the page has links, its nodes lead to their projects."""
+    return Drawing(graph_svg(_graph(facts), facts.links.project if facts.links.addresses else None), "Lineage, drawn")
+
+
+def _graph(facts: DashboardFacts) -> InterfaceGraph:
+    """The interface graph as it was recorded; what a file somebody edited says of no known project is left out."""
+    record = facts.record
+    hub = next((item for item in record.projects if not item.upstream), None)
+    layers = {item.id: item.title for item in record.layers}
+    drawn = [item for item in record.projects if item.upstream and item.layers and item.layers[0] in layers]
+    known = {item.project_id for item in drawn} | ({hub.project_id} if hub else set())
+    return InterfaceGraph(
+        iteration=facts.iteration,
+        layers=layers,
+        projects=tuple(
+            GraphProject(
+                item.project_id,
+                item.title,
+                item.layers[0],
+                item.state,
+                item.evidence is not None,
+                item.consumable,
+                item.reasons,
+            )
+            for item in drawn
+        ),
+        edges=tuple(
+            GraphEdge(
+                edge.interface, edge.producer, edge.consumer, _STATES[edge.state], edge.from_iteration == "previous"
+            )
+            for edge in record.edges
+            if edge.state in _STATES and {edge.producer, edge.consumer} <= known
+        ),
+        hub=(hub.project_id, hub.title) if hub else None,
+    )
+
+
 def drift_section(facts: DashboardFacts) -> Section:
     """The comparison with the reference: verdict, findings worst first."""
-    reason = regression(facts.drift, facts.iteration)
     report = facts.drift.report
-    notes = (Cell(f"{sentence(reason.text)}.", reason.tone),)
     if report is None:
+        reason = regression(facts.drift, facts.iteration)
+        notes = (Cell(f"{sentence(reason.text)}.", reason.tone),)
         return Section("drift", "Drift and regressions", ("governance", "engineering"), notes=notes)
     return Section(
         "drift",
         "Drift and regressions",
         ("governance", "engineering"),
-        notes=(*notes, *_untested(report)),
+        notes=_untested(report),
         pairs=(Pair("Verdict of the comparison", Cell(report.verdict.value, VERDICT_TONES[report.verdict.value])),),
         tables=(_findings(facts, report),),
     )

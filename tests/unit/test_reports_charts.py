@@ -70,7 +70,7 @@ def test_states_are_told_without_colour() -> None:
 def test_lines_take_the_look_of_the_evidence() -> None:
     """A matched input is a solid line, a stale one dashed."""
     troubled, healthy = lineage_svg(small_assembly()), lineage_svg(healthy_assembly())
-    line = re.compile(r'stroke-dasharray="([^"]*)" marker-end="url\(#arrow\)"><title>p01 to p02: ([^<]*)<')
+    line = re.compile(r'stroke-dasharray="([^"]*)" marker-end="url\(#graph-arrow\)"><title>p01 to p02: ([^<]*)<')
     assert line.findall(troubled) == [("9 4", "corpus (stale)")]
     assert line.findall(healthy) == [("none", "corpus (matched)")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flywheel_mlflow.operations.reading.inbox import read_inbox
 from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.turns import facts_at, find_turn
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
@@ -14,4 +15,5 @@ def overview(reader: Reader, _asked: PageQuery) -> Page:
     turn = find_turn(reader, None)
     if turn is None:
         return nothing_assembled(reader.session.flywheel.blueprint.title, "overview")
-    return overview_page(facts_at(reader, turn), reader.addresses)
+    facts = facts_at(reader, turn)
+    return overview_page(facts, reader.addresses, read_inbox(reader, facts))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.errors import DocumentError, FlywheelError, InputError, UnknownName
-from flywheel_mlflow.decisions.explanations import answer
 from flywheel_mlflow.decisions.gates import GateResult, gate_result_from_json
 from flywheel_mlflow.decisions.moves import not_current, plan_promotion, refuse_final
 from flywheel_mlflow.decisions.releases import STAGES, GateRecord, Release
@@ -16,6 +13,7 @@ from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
 from flywheel_mlflow.operations.reading.drift import judged_explanations
 from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.refusals import refusal, refusals, unsound
+from flywheel_mlflow.operations.reading.release_path import drift_facts
 from flywheel_mlflow.operations.reading.reporting import read_ledger
 from flywheel_mlflow.operations.releases.decisions import (
     refuse_approver,
@@ -32,7 +30,6 @@ from flywheel_mlflow.operations.releases.gating import (
 )
 from flywheel_mlflow.operations.releases.overriding import pending_override, waiting_overrides
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.reports.dashboard_facts import DriftFacts
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.gate_verdict import GateFacts
 from flywheel_mlflow.reports.pages.release import Asking, ComparedFacts, PinnedFacts, ReleaseFacts, release_page
@@ -144,23 +141,9 @@ def _compared(reader: Reader, snapshot: LedgerSnapshot, weighed: DecisionBasis) 
     return ComparedFacts(
         reference.name,
         iteration,
-        _drift(reader, weighed),
+        drift_facts(reader, weighed),
         judged_explanations(reader, snapshot, weighed.release, weighed.drift.digest),
     )
-
-
-def _drift(reader: Reader, weighed: DecisionBasis) -> DriftFacts:
-    from flywheel_mlflow.drift import drift_report_from_json
-
-    text, reference = weighed.drift.text, weighed.reference.name
-    if text is None:
-        told = f"nobody has compared it with {reference} yet" if reference else "there is nothing to compare it with"
-        return DriftFacts(unknown=told)
-    try:
-        report = reader.memory.recall(("drift", weighed.drift.digest), partial(drift_report_from_json, text))
-    except DocumentError as error:
-        return DriftFacts(unknown=f"the comparison with {reference} cannot be read: {error.what}")
-    return DriftFacts(report, answer(report, weighed.explanations))
 
 
 def _pinned(reader: Reader, found: Release) -> PinnedFacts:

@@ -7,28 +7,29 @@ from collections.abc import Iterator
 from flywheel_mlflow.decisions.releases import STAGES, ReleaseState
 from flywheel_mlflow.drift.wording import Tone, tone_of, word_of
 from flywheel_mlflow.reports.dashboard import FIRST, build_executive, command_section
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, number, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import health, named, open_overrides, regression
 from flywheel_mlflow.reports.dashboard_releases import RISK_COLUMNS, moment_text, pointed, risk_row
-from flywheel_mlflow.reports.dashboard_sections import bottleneck_section, stage_section
+from flywheel_mlflow.reports.dashboard_sections import bottleneck_section, lineage_drawing, stage_section
 from flywheel_mlflow.reports.dashboard_trends import own_numbers
 from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.reports.pages.inbox import Inbox
 
 #: Findings and open risks of the overview; their pages have all of them.
 MOST = 5
 
 
-def overview_page(facts: DashboardFacts, addresses: Addresses) -> Page:
-    """Healthy or not and why, then a few lines of every other page."""
+def overview_page(facts: DashboardFacts, addresses: Addresses, inbox: Inbox | None = None) -> Page:
+    """Healthy or not, what waits, and why; then a few lines of every other page."""
     found = health(facts)
     return Page(
         title=facts.title,
         part="overview",
         subtitle=f"Iteration {facts.iteration}, the newest assembled one, as of {moment_text(facts.now)}",
-        executive=build_executive(facts, found),
+        executive=build_executive(facts, found, inbox),
         sections=(
             stage_section(facts),
             bottleneck_section(facts),
@@ -75,6 +76,7 @@ def _projects(facts: DashboardFacts, addresses: Addresses) -> Section:
             Cell("All interfaces", href=addresses.interfaces()),
         ),
         pairs=tuple(pairs),
+        drawing=lineage_drawing(facts),
         tables=(Table("Not consumable", ("project", "title", "why not"), rows, "every project is consumable."),),
     )
 
@@ -89,8 +91,7 @@ def _toned(attention: bool) -> Tone:
 
 
 def _drift(facts: DashboardFacts, addresses: Addresses) -> Section:
-    reason = regression(facts.drift, facts.iteration)
-    answered = facts.drift.answered
+    answered, report = facts.drift.answered, facts.drift.report
     left = answered.left if answered else ()
     rows = tuple((Cell(item.subject), Cell(word_of(item), tone_of(item)), Cell(item.text)) for item in left[:MOST])
     more = f"; {len(left) - MOST} more on their page" if len(left) > MOST else ""
@@ -99,10 +100,17 @@ def _drift(facts: DashboardFacts, addresses: Addresses) -> Section:
         "drift",
         "Drift and regressions",
         ("governance", "engineering"),
-        notes=(Cell(f"{sentence(reason.text)}.", reason.tone),),
         links=(Cell("The review of the comparison", href=addresses.drift()),),
+        pairs=(_verdict(facts, report.reference.iteration if report else None),),
         tables=tables if answered else (),
     )
+
+
+def _verdict(facts: DashboardFacts, against: int | None) -> Pair:
+    reason, answered = regression(facts.drift, facts.iteration), facts.drift.answered
+    if answered is None:
+        return Pair("Verdict", Cell(f"unknown: {facts.drift.unknown}", Tone.UNKNOWN))
+    return Pair(f"Verdict against iteration {against}", Cell(answered.verdict.value, reason.tone))
 
 
 def _feedback(facts: DashboardFacts, addresses: Addresses) -> Section:
