@@ -135,7 +135,8 @@ class Form:
     """Something a reader can do here: ``action`` is where it is sent, ``button`` what it is called.
 
     ``why`` says what it does before anybody presses it; ``grave`` marks what is not undone by another click.
-    ``refused`` says why the act would be refused now; it then stands in place of the fields and the button.
+    ``refused`` says why the act would be refused now; it then stands in place of the fields and the button. ``id``
+    names it for the ticks of cards.
     """
 
     action: str
@@ -145,6 +146,38 @@ class Form:
     fields: tuple[Field, ...]
     grave: bool = False
     refused: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A box that belongs to the form of that id, wherever on the page it stands."""
+
+    form: str
+    name: str
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One thing to look at: what it is, a word about it, the rest as lines, its picture, a box, a command."""
+
+    title: Cell
+    badge: Cell
+    notes: tuple[Cell, ...]
+    image: Image | None = None
+    tick: Tick | None = None
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Cards under one heading; ``folded`` ones are shown when the reader opens them."""
+
+    caption: str
+    items: tuple[Card, ...]
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +201,7 @@ class Section:
     forms: tuple[Form, ...] = ()
     filters: tuple[Form, ...] = ()
     links: tuple[Cell, ...] = ()
+    cards: tuple[Cards, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,9 @@ def sent_by(page: Page) -> list[Request]:
 
 
 def report_frame(page: Page) -> Frame:
+    """The report, which is loaded once somebody opens it."""
+    page.locator(".embedding summary").click()
+    page.frame_locator("iframe.embedded").locator("#drawn").wait_for()
     frame = next(item for item in page.frames if "/drift/report" in item.url)
     frame.wait_for_function("document.title == 'done'")
     return frame

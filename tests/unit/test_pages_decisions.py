@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from dashboard_cases import CLEAN, HOSTILE, PageReader, answered
+from drift_cases import compared, logged, normal, profile, promise, side
 from page_cases import (
     accept,
     board_facts,
@@ -34,10 +36,11 @@ from flywheel_mlflow.decisions.risk_paths import Propagation
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.feedback.absorption import Help
 from flywheel_mlflow.operations.acts.forms import FORMS, fields_of
-from flywheel_mlflow.reports.dashboard_blocks import Form
+from flywheel_mlflow.reports.dashboard_blocks import Form, Section
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
 from flywheel_mlflow.reports.pages.deciding import refusal_text, said
 from flywheel_mlflow.reports.pages.drift import ExplainFacts, drift_page
+from flywheel_mlflow.reports.pages.drift_filter import DriftFilter
 from flywheel_mlflow.reports.pages.feedback import feedback_page
 from flywheel_mlflow.reports.pages.feedback_events import Wanted, event_section
 from flywheel_mlflow.reports.pages.frame import Page
@@ -332,12 +335,72 @@ def test_drift_tells_its_verdict_first() -> None:
     assert lead(page)[0][0] is Tone.BAD
     assert lead(page)[0][1].startswith("BLOCK: ")
     (form,) = forms(page)
-    assert [choice.value for field in form.fields if field.name == "findings" for choice in field.choices] == [
-        "p01.hit_rate"
-    ]
+    assert [field.value for field in form.fields if field.name == "findings"] == ["p01.hit_rate"]
     after = drift_page(drift_facts(explained("p01")))
     assert lead(after)[1] == (Tone.ATTENTION, "With that it is PASS: 1 finding explained by ana, 0 left.")
     assert list(forms(after)) == []
+
+
+def drifted_page(**changed: Any) -> Page:
+    """The review of a comparison in which two signals of `corpus` changed, and a third did not."""
+    before = profile(length=normal(400), clean=normal(400, seed=2), same=normal(400, seed=3))
+    now = profile(length=normal(400, 2.0), clean=normal(400, 2.0, seed=2), same=normal(400, seed=3))
+    sides = (
+        side(turn, digests={"corpus": str(turn)}, data={"corpus": logged(found)})
+        for turn, found in ((2, now), (1, before))
+    )
+    report = compared(*sides, made=promise("corpus"))
+    return drift_page(drift_facts(found=answered(report), projects=("p01", "p02"), **changed))
+
+
+def sections_of(page: Page) -> dict[str, Section]:
+    """The sections of a page by id."""
+    return {section.id: section for section in page.sections}
+
+
+def test_findings_are_cards_with_their_pictures() -> None:
+    """Each finding that stops a release has a card with its picture and a box that belongs to the form below."""
+    page = drifted_page()
+    (block, others) = sections_of(page)["findings"].cards
+    assert {card.title.text for card in block.items} == {"corpus/length", "corpus/clean"}
+    assert all(card.image is not None and card.tick is not None for card in block.items)
+    assert not others.items
+    whole = next(form for form in forms(page) if form.button == "Explain all 2 findings")
+    assert [field.value for field in whole.fields if field.name == "findings"] == [
+        card.title.text for card in block.items
+    ]
+    reader = PageReader(framed(page))
+    boxes = [item for item in reader.all("input") if item.get("type") == "checkbox"]
+    assert {item["form"] for item in boxes} == {form["id"] for form in reader.all("form") if "id" in form}
+
+
+def test_what_did_not_change_is_folded() -> None:
+    """Unchanged signals stand behind their count, after those that changed."""
+    told, quiet = sections_of(drifted_page())["distributions"].tables
+    assert {row[0].text for row in told.rows} == {"corpus/length", "corpus/clean"}
+    assert not told.folded
+    assert "corpus/same" in {row[0].text for row in quiet.rows}
+    assert quiet.folded
+    assert quiet.caption == f"Quality signals without a change: {len(quiet.rows)}"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "count"),
+    [
+        (DriftFilter("p01", makers={"corpus": "p01"}), 2),
+        (DriftFilter("p02", makers={"corpus": "p01"}), 0),
+        (DriftFilter(verdict="changed"), 2),
+        (DriftFilter(verdict="better"), 0),
+        (DriftFilter(kind="distribution"), 2),
+        (DriftFilter(kind="kpi"), 0),
+    ],
+)
+def test_a_reader_chooses_what_is_shown(chosen: DriftFilter, count: int) -> None:
+    """By project, verdict and kind; only what is shown can be explained there, and the verdict is that of all."""
+    page = drifted_page(filter=chosen)
+    assert sum(len(block.items) for block in sections_of(page)["findings"].cards) == count
+    assert any(form.button == "Explain all 2 findings" for form in forms(page)) is bool(count)
+    assert lead(page)[0] == lead(drifted_page())[0]
 
 
 def test_a_clean_comparison_passes() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.decisions.explanations import answer, objections, spoken_for
 from flywheel_mlflow.decisions.moves import refuse_final
 from flywheel_mlflow.decisions.releases import Explained, Release
+from flywheel_mlflow.drift import Kind
+from flywheel_mlflow.drift.wording import WORDS
 from flywheel_mlflow.operations.assembly.iterations import newest_assemblies
 from flywheel_mlflow.operations.bundles import reference_of
 from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
@@ -19,6 +21,7 @@ from flywheel_mlflow.operations.releases.decisions import refuse_roleless
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
 from flywheel_mlflow.reports.pages.deciding import said
 from flywheel_mlflow.reports.pages.drift import PRODUCTION, DriftReviewFacts, ExplainFacts, Sides, drift_page
+from flywheel_mlflow.reports.pages.drift_filter import DriftFilter
 from flywheel_mlflow.reports.pages.frame import Page
 
 if TYPE_CHECKING:
@@ -33,9 +36,13 @@ Remark = tuple[int, Explained, tuple[str, ...]]
 def drift(reader: Reader, asked: PageQuery) -> Page:
     """The comparison of ``iteration`` with ``against``, an iteration or ``production``; unasked as a reviewer would.
 
+    ``project``, ``verdict`` and ``kind`` choose what is shown of it.
+
     Raises:
-        UnknownName: that iteration was never assembled. InputError: ``against`` is neither.
+        UnknownName: that iteration was never assembled, or no such project, verdict or kind.
+        InputError: ``against`` is neither.
     """
+    chosen = _filter(reader, asked)
     newest = newest_assemblies(reader.session.tracking)
     turn = find_turn(reader, asked.whole("iteration"), newest)
     ledger, snapshot = read_ledger(reader.session, reader.memory)
@@ -63,9 +70,29 @@ def drift(reader: Reader, asked: PageQuery) -> Page:
             report_file=_has_report(reader, turn, reference) if reference and report else False,
             now=reader.session.now(),
             addresses=reader.addresses,
+            filter=chosen,
+            projects=tuple(reader.session.flywheel.contracts),
             said=said(ledger.story, asked.whole("event", least=0), about=events),
         )
     )
+
+
+def _filter(reader: Reader, asked: PageQuery) -> DriftFilter:
+    contracts = reader.session.flywheel.contracts
+    found = DriftFilter(
+        asked.word("project") or "",
+        asked.word("verdict") or "",
+        asked.word("kind") or "",
+        {item.name: contract.id for contract in contracts.values() for item in contract.interfaces_out},
+    )
+    for what, value, known in (
+        ("project", found.project, contracts),
+        ("verdict", found.verdict, WORDS),
+        ("kind", found.kind, [kind.value for kind in Kind]),
+    ):
+        if value and value not in known:
+            raise UnknownName(what, value, known)
+    return found
 
 
 def _nothing(reader: Reader, word: str) -> DriftReviewFacts:

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.releases import Explained
-from flywheel_mlflow.drawings import change_svg, told
-from flywheel_mlflow.drift import DriftReport, Finding, Kind
-from flywheel_mlflow.drift.report import FIRST
-from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone, tone_of, word_of
-from flywheel_mlflow.reports.dashboard_blocks import (
-    Cell,
-    Choice,
-    Command,
-    Embedded,
-    Field,
-    Form,
-    Image,
-    Section,
-    Table,
-    code,
-    sentence,
-)
+from flywheel_mlflow.drift import DriftReport, Kind
+from flywheel_mlflow.drift.wording import VERDICT_TONES, WORDS, Tone
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Embedded, Field, Form, Section, Table, sentence
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.pages.addresses import Addresses
-from flywheel_mlflow.reports.pages.deciding import choice_field, hidden, reason_field
-from flywheel_mlflow.reports.pages.drift_tables import finding_cell, found_tables
+from flywheel_mlflow.reports.pages.deciding import choice_field
+from flywheel_mlflow.reports.pages.drift_filter import NO_FILTER, DriftFilter
+from flywheel_mlflow.reports.pages.drift_findings import carded, finding_cards, further_findings
+from flywheel_mlflow.reports.pages.drift_tables import found_tables
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
+from flywheel_mlflow.reports.pages.explaining import (
+    confirm_form,
+    counted_changes,
+    counted_findings,
+    explain_all_form,
+    explain_ticked_form,
+)
 from flywheel_mlflow.reports.pages.frame import Page
 
-#: Findings of one table; drift.json, kept on the iteration's run, has all of them.
-MOST_FINDINGS = 200
-#: Findings drawn, the worst first.
-MOST_PICTURES = 6
 #: How a reference is named in an address: by its iteration, or by this word.
 PRODUCTION = "production"
 
@@ -67,7 +58,8 @@ class DriftReviewFacts:
 
     ``iterations`` are those that can be chosen, newest first, ``asked`` the reference as it was asked for. ``sides`` is
     None where there is nothing to compare. ``explanations`` are all that people said about this comparison, with what
-    speaks against each; ``report_file`` tells whether Evidently's own page lies beside it.
+    speaks against each; ``report_file`` tells whether Evidently's own page lies beside it. ``filter`` chooses what is
+    shown of it; the verdict and what is left to explain are of all of it.
     """
 
     iterations: tuple[int, ...]
@@ -81,6 +73,8 @@ class DriftReviewFacts:
     report_file: bool
     now: datetime
     addresses: Addresses
+    filter: DriftFilter = NO_FILTER
+    projects: tuple[str, ...] = ()
     said: tuple[Cell, ...] = ()
 
 
@@ -91,6 +85,7 @@ def drift_page(facts: DriftReviewFacts) -> Page:
     report = facts.found.report
     return Page(
         title=_title(facts),
+        wide=True,
         part="drift",
         subtitle=f"As of {moment_text(facts.now)}",
         said=facts.said,
@@ -118,12 +113,14 @@ def _lead(facts: DriftReviewFacts) -> Iterator[Cell]:
     if answered.explained:
         people = ", ".join(sorted({by.actor.name for _, by in answered.explained}))
         tone = Tone.ATTENTION if answered.verdict is Verdict.PASS else VERDICT_TONES[answered.verdict.value]
-        told = f"{_findings(len(answered.explained))} explained by {people}, {len(answered.left)} left"
+        told = f"{counted_findings(len(answered.explained))} explained by {people}, {len(answered.left)} left"
         yield Cell(f"With that it is {answered.verdict.value}: {told}.", tone)
     elif answered.left:
-        yield Cell(f"{_findings(len(answered.left))} wait for somebody to answer, by a better iteration or in words.")
+        yield Cell(
+            f"{counted_findings(len(answered.left))} wait for somebody to answer, by a better iteration or in words."
+        )
     if answered.unconfirmed:
-        waiting = _changes(len(answered.unconfirmed))
+        waiting = counted_changes(len(answered.unconfirmed))
         yield Cell(f"{waiting} as tasks intended: confirm them for a release.", Tone.INTENDED)
     if report.untested_signals:
         what = "distribution was" if report.untested_signals == 1 else "distributions were"
@@ -131,14 +128,6 @@ def _lead(facts: DriftReviewFacts) -> Iterator[Cell]:
     yield Cell(
         "The whole data were read." if report.full else "Samples logged with the runs were compared, not all data."
     )
-
-
-def _findings(count: int) -> str:
-    return "1 finding" if count == 1 else f"{count} findings"
-
-
-def _changes(count: int) -> str:
-    return "1 change" if count == 1 else f"{count} changes"
 
 
 def _choose(facts: DriftReviewFacts) -> Section:
@@ -152,6 +141,7 @@ def _choose(facts: DriftReviewFacts) -> Section:
         *([(PRODUCTION, production)] if production else []),
         *(turn for turn in turns if turn[0] != str(facts.iteration)),
     ]
+    asked = facts.filter
     filters = Form(
         facts.addresses.drift(),
         "Choose what is compared",
@@ -160,9 +150,18 @@ def _choose(facts: DriftReviewFacts) -> Section:
         (
             choice_field("iteration", "Iteration", turns, value=str(facts.iteration)),
             _optional(choice_field("against", "Against", references, value=facts.asked)),
+            _optional(
+                choice_field("project", "Project", _choices("all projects", facts.projects), value=asked.project)
+            ),
+            _optional(choice_field("verdict", "Verdict", _choices("all verdicts", WORDS), value=asked.verdict)),
+            _optional(choice_field("kind", "Kind", _choices("all kinds", Kind), value=asked.kind)),
         ),
     )
     return Section("choose", "What is compared", notes=tuple(_links(facts)), filters=(filters,))
+
+
+def _choices(everything: str, names: Iterable[str]) -> list[tuple[str, str]]:
+    return [("", everything), *((str(name), str(name)) for name in names)]
 
 
 def _optional(field: Field) -> Field:
@@ -195,68 +194,31 @@ def _missing(facts: DriftReviewFacts) -> Section:
 
 
 def _reviewed(facts: DriftReviewFacts, report: DriftReport) -> Iterator[Section]:
-    yield _worst(facts, report)
-    yield from _pictures(facts, report)
-    yield _explained(facts, report)
-    yield from found_tables(report, facts.addresses)
+    shown = facts.filter.applied(report)
+    yield _findings_section(facts, shown)
+    yield _explained(facts, shown)
+    yield from found_tables(shown, facts.addresses)
     yield _embedded(facts)
 
 
-def _worst(facts: DriftReviewFacts, report: DriftReport) -> Section:
+def _findings_section(facts: DriftReviewFacts, report: DriftReport) -> Section:
     answered = facts.found.answered
     by = {item.subject: who.actor.name for item, who in answered.explained} if answered else {}
-    first, rest = report.findings[:FIRST], report.findings[FIRST:MOST_FINDINGS]
-    more = len(report.findings) - MOST_FINDINGS
-    left_out = f"; {more} more in drift.json" if more > 0 else ""
-    tables = [_finding_table(f"The worst of {_findings(len(report.findings))}", first, by, facts)]
-    if rest:
-        tables.append(_finding_table(f"{len(rest)} more, worst first{left_out}", rest, by, facts, folded=True))
-    return Section("findings", "Findings", tables=tuple(tables))
-
-
-def _pictures(facts: DriftReviewFacts, report: DriftReport) -> Iterator[Section]:
-    """The worst findings about data as pictures, each with the places of a few rows to look at."""
-    drawn = 0
-    for finding in report.findings:
-        items = report.of_finding(finding) if finding.kind is Kind.DISTRIBUTION else ()
-        item = next((item for item in items if item.picture is not None and item.picture.bars), None)
-        if item is None or item.picture is None:
-            continue
-        drawn += 1
-        examples = next((other.examples for other in (item, *items) if other.examples), ())
-        where = facts.addresses.interface(finding.subject.partition("/")[0], facts.iteration)
-        notes = [Cell(f"Rows to look at: {'; '.join(examples)}", href=where)] if examples else []
-        yield Section(
-            f"picture-{drawn}",
-            item.subject,
-            notes=tuple(notes),
-            image=Image(change_svg(item.picture, item.subject), told(item.picture)),
-        )
-        if drawn == MOST_PICTURES:
-            return
-
-
-def _finding_table(
-    caption: str, findings: Sequence[Finding], by: Mapping[str, str], facts: DriftReviewFacts, *, folded: bool = False
-) -> Table:
-    columns = ("subject", "outcome", "decides", "what", "explained by", "look closer")
-    rows = tuple(
-        (
-            finding_cell(item, facts.addresses, facts.iteration),
-            Cell(word_of(item), tone_of(item)),
-            Cell("yes" if item.decides else "no"),
-            Cell(f"{item.text} ({item.method})" if item.method else item.text),
-            Cell(by[item.subject], Tone.ATTENTION) if item.subject in by else Cell("nobody"),
-            code(item.next) if item.next else Cell("nothing"),
-        )
-        for item in findings
+    ticks = facts.explain.version is not None and not facts.explain.refused and answered is not None
+    left = answered.left if answered is not None and ticks else ()
+    tickable = {item.subject for item in left} if len(left) > 1 else set()
+    notes = () if report.findings else (Cell("Nothing got worse or changed, as far as this is shown.", Tone.GOOD),)
+    return Section(
+        "findings",
+        "Findings",
+        notes=notes,
+        cards=finding_cards(report, by, tickable, facts.addresses),
+        tables=further_findings(report, by, facts.addresses),
     )
-    return Table(caption, columns, rows, "nothing got worse.", folded)
 
 
 def _explained(facts: DriftReviewFacts, report: DriftReport) -> Section:
     """What people said about this very comparison, what is left, and the form to say more."""
-    left = facts.found.answered.left if facts.found.answered else ()
     rows = tuple(
         (
             Cell(item.actor.name),
@@ -270,61 +232,25 @@ def _explained(facts: DriftReviewFacts, report: DriftReport) -> Section:
         for version, item, against in facts.explanations
     )
     columns = ("who", "at", "for", "about", "counts", "reason", "event")
-    left_rows = tuple((Cell(item.subject), Cell(item.text)) for item in left[:MOST_FINDINGS])
     return Section(
         "explanations",
         "What people answered for",
         notes=(Cell(facts.explain.why),) if facts.explain.why else (),
-        tables=(
-            Table("Explanations", columns, rows, "nobody has explained any finding."),
-            Table(
-                f"Left: {_findings(len(left))}",
-                ("subject", "what"),
-                left_rows,
-                "nothing is left.",
-                folded=len(left) > FIRST,
-            ),
-        ),
-        forms=(*_confirm_form(facts), *_explain_form(facts, left, report)),
+        tables=(Table("Explanations", columns, rows, "nobody has explained any finding."),),
+        forms=tuple(_explain_forms(facts, report)),
     )
 
 
-def _confirm_form(facts: DriftReviewFacts) -> Iterator[Form]:
-    """One button for all that tasks intended: a person says once that it is wanted."""
+def _explain_forms(facts: DriftReviewFacts, report: DriftReport) -> Iterator[Form]:
     version, answered = facts.explain.version, facts.found.answered
-    if version is None or answered is None or not answered.unconfirmed:
+    if version is None or answered is None:
         return
-    tasks = sorted({item.text.partition(":")[0].removeprefix("as intended by ") for item in answered.unconfirmed})
-    yield Form(
-        facts.addresses.act("confirm-changes"),
-        f"Confirm {_changes(len(answered.unconfirmed))} as intended, for release {version}",
-        "Confirm",
-        f"Says that what {', '.join(tasks)} changed is wanted; your name stays in the ledger.",
-        (hidden("version", version),),
-        refused=facts.explain.refused,
-    )
-
-
-def _explain_form(facts: DriftReviewFacts, left: Sequence[Finding], report: DriftReport) -> tuple[Form, ...]:
-    version = facts.explain.version
-    if version is None or not left:
-        return ()
-    choices = tuple(Choice(item.subject, f"{item.subject}: {item.text}") for item in left[:MOST_FINDINGS])
-    return (
-        Form(
-            facts.addresses.act("explain-drift"),
-            f"Explain findings, for release {version}",
-            "Explain",
-            "Takes findings that were wanted, or are harmless, off the verdict against iteration "
-            f"{report.reference.iteration}; your name and reason stay in the ledger.",
-            (
-                hidden("version", version),
-                Field("findings", "Findings that are as they should be", "checks", choices=choices),
-                reason_field(),
-            ),
-            refused=facts.explain.refused,
-        ),
-    )
+    refused, addresses = facts.explain.refused, facts.addresses
+    boxed = {item.subject for item in carded(report)}
+    left = [item for item in answered.left if item in report.findings]
+    yield from confirm_form(answered, version, addresses, refused)
+    yield from explain_all_form(left, version, addresses, refused)
+    yield from explain_ticked_form(left, boxed, version, addresses, refused)
 
 
 def _embedded(facts: DriftReviewFacts) -> Section:

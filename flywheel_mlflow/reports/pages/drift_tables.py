@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
 
 from flywheel_mlflow.drift import (
     DataVerdict,
@@ -15,7 +17,7 @@ from flywheel_mlflow.drift import (
     Trend,
 )
 from flywheel_mlflow.drift.findings import Kind
-from flywheel_mlflow.drift.wording import Tone, compared_order, tone_of, word_of
+from flywheel_mlflow.drift.wording import Compared, Tone, compared_order, tone_of, word_of, word_order
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, number
 from flywheel_mlflow.reports.dashboard_trends import spark
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
@@ -23,6 +25,8 @@ from flywheel_mlflow.reports.pages.addresses import Addresses
 
 #: Rows of one table; drift.json has all of them.
 MOST_ROWS = 300
+
+Judged = TypeVar("Judged", bound=Compared)
 
 
 def finding_cell(item: Finding, addresses: Addresses, iteration: int | None) -> Cell:
@@ -46,6 +50,31 @@ def found_tables(report: DriftReport, addresses: Addresses) -> Iterator[Section]
 
 def _cut(caption: str, count: int) -> str:
     return f"{caption}: {count}" + (f", of which {MOST_ROWS} are shown" if count > MOST_ROWS else "")
+
+
+def _is_quiet(item: Compared) -> bool:
+    """Whether nothing became of it."""
+    return word_order(word_of(item)) >= word_order("within noise")
+
+
+def _told_and_quiet(
+    what: str, items: Iterable[Judged], columns: tuple[str, ...], row: Callable[[Judged], tuple[Cell, ...]], none: str
+) -> tuple[Table, ...]:
+    """What changed or cannot be told as a table, worst first; what did not change as another one, folded."""
+    ranked = sorted(items, key=compared_order)
+    loud = [item for item in ranked if not _is_quiet(item)]
+    quiet = [item for item in ranked if _is_quiet(item)]
+    told = Table(
+        _cut(f"{what} with something to tell", len(loud)) + f" of {len(ranked)}",
+        columns,
+        tuple(row(item) for item in loud[:MOST_ROWS]),
+        "nothing changed." if ranked else none,
+    )
+    rest = tuple(row(item) for item in quiet[:MOST_ROWS])
+    return (
+        told,
+        *((Table(_cut(f"{what} without a change", len(quiet)), columns, rest, "", folded=True),) if rest else ()),
+    )
 
 
 def _untested(report: DriftReport) -> Section:
@@ -86,13 +115,9 @@ def _count(value: int | None) -> Cell:
 
 def _kpis(report: DriftReport, addresses: Addresses) -> Section:
     columns = ("KPI", "verdict", "before", "now", "worse by", "tolerance", "n before", "n now", "n needed", "how")
-    ranked = sorted(report.kpis, key=compared_order)
-    rows = tuple(_kpi(item, report, addresses) for item in ranked[:MOST_ROWS])
-    return Section(
-        "kpis",
-        "KPIs",
-        tables=(Table(_cut("KPIs compared", len(report.kpis)), columns, rows, "no project declares one."),),
-    )
+    row = partial(_kpi, report=report, addresses=addresses)
+    tables = _told_and_quiet("KPIs", report.kpis, columns, row, "no project declares one.")
+    return Section("kpis", "KPIs", tables=tables)
 
 
 def _kpi(item: KpiFound, report: DriftReport, addresses: Addresses) -> tuple[Cell, ...]:
@@ -116,11 +141,10 @@ def _how(item: KpiFound) -> str:
 
 def _schemas(report: DriftReport, addresses: Addresses) -> Section:
     """Every promised interface; one that could not be compared says why."""
-    ranked = sorted(report.schemas, key=compared_order)
-    rows = tuple(_schema(item, report, addresses) for item in ranked[:MOST_ROWS])
     columns = ("interface", "verdict", "change", "what")
-    table = Table(_cut("Schemas", len(report.schemas)), columns, rows, "no project promises an interface.")
-    return Section("schemas", "Schemas", tables=(table,))
+    row = partial(_schema, report=report, addresses=addresses)
+    tables = _told_and_quiet("Schemas", report.schemas, columns, row, "no project promises an interface.")
+    return Section("schemas", "Schemas", tables=tables)
 
 
 def _schema(item: SchemaFound, report: DriftReport, addresses: Addresses) -> tuple[Cell, ...]:
@@ -147,20 +171,12 @@ def _distributions(report: DriftReport, addresses: Addresses) -> Section:
         "now",
         "how",
     )
-    ranked = sorted(report.distributions, key=compared_order)
-    rows = tuple(_signal(item, report, addresses) for item in ranked[:MOST_ROWS])
+    row = partial(_signal, report=report, addresses=addresses)
     return Section(
         "distributions",
         "Distributions",
         notes=(Cell("The shift is that of a normal signal, in its standard deviations, found 4 times of 5."),),
-        tables=(
-            Table(
-                _cut("Quality signals compared", len(report.distributions)),
-                columns,
-                rows,
-                "no interface has logged any.",
-            ),
-        ),
+        tables=_told_and_quiet("Quality signals", report.distributions, columns, row, "no interface has logged any."),
     )
 
 
@@ -197,13 +213,12 @@ def _filters(report: DriftReport, addresses: Addresses) -> Section:
         "rows",
         "what",
     )
-    ranked = sorted(report.filters, key=compared_order)
-    rows = tuple(_filter(item, report, addresses) for item in ranked[:MOST_ROWS])
+    row = partial(_filter, report=report, addresses=addresses)
     return Section(
         "filters",
         "Filter ledgers",
         notes=(Cell("What each filter of a data card drops, as a share of the rows that came in."),),
-        tables=(Table(_cut("Filters compared", len(report.filters)), columns, rows, "no data card names one."),),
+        tables=_told_and_quiet("Filters", report.filters, columns, row, "no data card names one."),
     )
 
 

@@ -18,6 +18,7 @@ class Page:
     """One page: ``part`` is the entry of the navigation it belongs to.
 
     ``trail`` are the pages above it, ``lead`` what a reader learns first, ``said`` what their last act did.
+    ``wide`` ones hold tables that need the whole window.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Page:
     said: tuple[Cell, ...] = ()
     executive: Executive | None = None
     sections: tuple[Section, ...] = ()
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""The findings of a comparison as cards: what changed, its picture, rows to look at, who answered for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from flywheel_mlflow.drawings import change_svg, told
+from flywheel_mlflow.drift import DriftReport, Finding, Kind
+from flywheel_mlflow.drift.wording import Tone, tone_of, word_of
+from flywheel_mlflow.reports.dashboard_blocks import Card, Cards, Cell, Image, Table, Tick, code
+from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.pages.drift_tables import finding_cell
+from flywheel_mlflow.reports.pages.explaining import TICKED, counted_findings
+
+#: Findings drawn as cards, the worst first, and rows of the table of those after them; drift.json has all.
+MOST_CARDS = 60
+MOST_ROWS = 200
+
+
+def carded(report: DriftReport) -> tuple[Finding, ...]:
+    """The findings that get a card, those that decide before those that do not."""
+    return tuple(sorted(report.findings, key=lambda item: not item.decides)[:MOST_CARDS])
+
+
+def finding_cards(
+    report: DriftReport, by: Mapping[str, str], tickable: Collection[str], addresses: Addresses
+) -> tuple[Cards, ...]:
+    """What decides in the open, what does not decide folded behind its count.
+
+    ``by`` are the people who answered for findings, ``tickable`` the subjects that can be explained here.
+    """
+    items = carded(report)
+    deciding = [item for item in items if item.decides]
+    others = [item for item in items if not item.decides]
+
+    def cards(findings: Iterable[Finding]) -> tuple[Card, ...]:
+        return tuple(_card(item, report, by, tickable, addresses) for item in findings)
+
+    return (
+        Cards(f"{counted_findings(len(deciding))} to decide about, worst first", cards(deciding)),
+        Cards(f"{len(others)} more that do not stop a release", cards(others), folded=True),
+    )
+
+
+def _card(
+    item: Finding, report: DriftReport, by: Mapping[str, str], tickable: Collection[str], addresses: Addresses
+) -> Card:
+    notes = [Cell(f"{item.text} ({item.method})" if item.method else item.text)]
+    signals = report.of_finding(item) if item.kind is Kind.DISTRIBUTION else ()
+    drawn = next((one for one in signals if one.picture is not None and one.picture.bars), None)
+    examples = next((one.examples for one in (drawn, *signals) if one is not None and one.examples), ())
+    if examples:
+        where = addresses.interface(item.subject.partition("/")[0], report.iteration)
+        notes.append(Cell(f"Rows to look at: {'; '.join(examples)}", href=where))
+    if item.subject in by:
+        notes.append(Cell(f"Explained by {by[item.subject]}", Tone.ATTENTION))
+    return Card(
+        title=finding_cell(item, addresses, report.iteration),
+        badge=Cell(word_of(item), tone_of(item)),
+        notes=tuple(notes),
+        image=Image(change_svg(drawn.picture, drawn.subject), told(drawn.picture))
+        if drawn is not None and drawn.picture is not None
+        else None,
+        tick=Tick(TICKED, "findings", item.subject, "explain this one") if item.subject in tickable else None,
+        command=item.next,
+    )
+
+
+def further_findings(report: DriftReport, by: Mapping[str, str], addresses: Addresses) -> tuple[Table, ...]:
+    """Findings beyond the cards, as a folded table; nothing where there are none."""
+    cards = set(carded(report))
+    rest = [item for item in report.findings if item not in cards]
+    if not rest:
+        return ()
+    rows = tuple(
+        (
+            finding_cell(item, addresses, report.iteration),
+            Cell(word_of(item), tone_of(item)),
+            Cell(f"{item.text} ({item.method})" if item.method else item.text),
+            Cell(by[item.subject], Tone.ATTENTION) if item.subject in by else Cell("nobody"),
+            code(item.next) if item.next else Cell("nothing"),
+        )
+        for item in rest[:MOST_ROWS]
+    )
+    more = f"; {len(rest) - MOST_ROWS} more in drift.json" if len(rest) > MOST_ROWS else ""
+    columns = ("subject", "outcome", "what", "explained by", "look closer")
+    return (Table(f"{len(rest)} more findings, worst first{more}", columns, rows, "none.", folded=True),)
