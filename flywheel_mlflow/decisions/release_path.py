@@ -123,7 +123,7 @@ def _steps(gate: Gate, facts: PathFacts, blueprint: Blueprint) -> Iterator[Step]
     yield _evaluate(facts, passed=passed)
     movers = sorted(item.id for item in blueprint.people if may_move(blueprint, Identity(item.id)))
     others = _others(gate, facts, movers) if passed else tuple(movers)
-    told = f"makes consumers of {gate.to} read this release"
+    told = f"consumers of {gate.to} then get this release"
     yield Step(StepName.PROMOTE, StepState.NEXT, told, others)
 
 

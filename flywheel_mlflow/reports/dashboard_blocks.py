@@ -181,6 +181,21 @@ class Cards:
 
 
 @dataclass(frozen=True, slots=True)
+class PathStep:
+    """One step of a way; ``state`` is done, next or waiting.
+
+    ``early`` names the fold behind which the forms of a waiting step stand, ``warning`` what is said there first.
+    """
+
+    title: str
+    state: str
+    notes: tuple[Cell, ...]
+    forms: tuple[Form, ...] = ()
+    early: str = ""
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One part of a page; ``id`` is its anchor, ``readers`` those of ``READERS`` it serves.
 
@@ -202,6 +217,7 @@ class Section:
     filters: tuple[Form, ...] = ()
     links: tuple[Cell, ...] = ()
     cards: tuple[Cards, ...] = ()
+    steps: tuple[PathStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-from playwright.sync_api import Page, expect
+import pytest
+import yaml
+from playwright.sync_api import Locator, Page, expect
 from releases_bench import MANAGER, REVIEWER
 from servers.browser import NARROW, SignedIn
 from servers.console import SHUT_OUT, VIEWER, ConsoleServer
 from servers.plugin import ADMIN
 from servers.plugin import signed_in as acting_as
+
+from flywheel_mlflow.operations.assembly.drifting import drift_iteration
 
 REASON = "I read the report and the drift"
 
@@ -121,3 +128,81 @@ def test_everything_is_reached_by_keyboard(signed_in: SignedIn) -> None:
     page.keyboard.press("Tab")
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none"
+
+
+@pytest.fixture
+def blocked(console: ConsoleServer, tmp_path: Path) -> Iterator[int]:
+    """A release whose quality fell, where the gate to staging asks about drift and said BLOCK; its version."""
+    file = console.plugin.root / "flywheel.yaml"
+    kept = file.read_text(encoding="utf-8")
+    plan = yaml.safe_load(kept)
+    plan["gates"][0]["criteria"].append({"id": "same", "kind": "drift", "demand": "Nothing drifted unexplained."})
+    file.write_text(yaml.safe_dump(plan), encoding="utf-8")
+    try:
+        production = aliases(console)["production"]
+        with acting_as(ADMIN):
+            bench = console.plugin.bench()
+            bench.log(tmp_path, 4, quality=0.6)
+            bench.assemble(4)
+            drift_iteration(bench.bench.flywheel, bench.bench.tracking, 4, against=production)
+        version = int(console.plugin.done(MANAGER, "create", iteration=4)["version"])
+        assert console.plugin.done(MANAGER, "gate", version=version, to="staging")["result"]["verdict"] == "BLOCK"
+        yield version
+    finally:
+        file.write_text(kept, encoding="utf-8")
+
+
+@dataclass
+class Hand:
+    """A reader's hand on a page, which counts its clicks; writing somewhere takes one."""
+
+    page: Page
+    clicks: int = 0
+
+    def click(self, target: Locator) -> None:
+        """Press something."""
+        self.clicks += 1
+        target.click()
+
+    def write(self, target: Locator, text: str) -> None:
+        """Click into a field and type."""
+        self.click(target)
+        self.page.keyboard.type(text)
+
+
+def test_a_blocked_release_is_promoted_in_ten_clicks(signed_in: SignedIn, console: ConsoleServer, blocked: int) -> None:
+    """From the overview a reviewer explains all findings, approves, evaluates and promotes; no step is out of order."""
+    page = signed_in(REVIEWER)
+    hand = Hand(page)
+    page.goto("/flywheel/")
+    hand.click(page.get_by_role("link", name=f"Release {blocked} needs an explanation to go to staging"))
+    steps = page.locator(".step")
+    expect(steps).to_have_count(5)
+    # What comes later is not offered in the open, and says what it waits for.
+    expect(steps.nth(2)).to_contain_text("Comes after: explain")
+    expect(page.get_by_role("button", name="Approve")).to_be_hidden()
+    expect(page.get_by_role("button", name="Promote")).to_have_count(0)
+    current = page.locator("[aria-current=step]")
+    hand.write(current.get_by_role("textbox"), "the new questions are harder")
+    hand.click(current.get_by_role("button", name=re.compile("^Explain")))
+    expect(current).to_contain_text("Approve")
+    hand.write(current.get_by_role("textbox"), REASON)
+    hand.click(current.get_by_role("button", name="Approve"))
+    expect(current).to_contain_text("Evaluate")
+    hand.click(current.get_by_role("button", name="Evaluate"))
+    expect(page.get_by_role("status")).to_contain_text("PASS")
+    hand.click(current.get_by_role("button", name="Promote"))
+    expect(page.get_by_role("status")).to_contain_text("staging")
+    assert aliases(console)["staging"] == blocked
+    assert hand.clicks <= 10
+
+
+def test_who_approves_too_early_is_warned(signed_in: SignedIn, console: ConsoleServer, blocked: int) -> None:
+    """An approval before the explanations is behind a fold, and says there what becomes of it."""
+    page = signed_in(REVIEWER)
+    page.goto(f"/flywheel/releases/{blocked}")
+    page.get_by_text("Approve it before that").click()
+    expect(page.locator(".step details[open]")).to_contain_text("voids your approval")
+    sent(page, "Approve", reason=REASON)
+    expect(page.get_by_role("status")).to_contain_text(f"by {REVIEWER}")
+    expect(page.locator("[aria-current=step]")).to_contain_text("Explain")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from dashboard_cases import CLEAN, HOSTILE, PageReader, answered
+from dashboard_cases import CLEAN, HOSTILE, LOST, PageReader, answered
 from drift_cases import compared, logged, normal, profile, promise, side
 from page_cases import (
     accept,
@@ -26,17 +26,18 @@ from page_cases import (
     risk_facts,
     risks_facts,
 )
-from releases_ledger import BO, MAKER, NOON, LedgerBuilder
+from releases_ledger import BO, MAKER, NOON, LedgerBuilder, release_blueprint, release_plan
 
 from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
 from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused
 from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.release_path import PathFacts, ReleasePath, release_path
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risk_paths import Propagation
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.feedback.absorption import Help
 from flywheel_mlflow.operations.acts.forms import FORMS, fields_of
-from flywheel_mlflow.reports.dashboard_blocks import Form, Section
+from flywheel_mlflow.reports.dashboard_blocks import Form, PathStep, Section
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
 from flywheel_mlflow.reports.pages.deciding import refusal_text, said
 from flywheel_mlflow.reports.pages.drift import ExplainFacts, drift_page
@@ -45,7 +46,7 @@ from flywheel_mlflow.reports.pages.feedback import feedback_page
 from flywheel_mlflow.reports.pages.feedback_events import Wanted, event_section
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.gate_verdict import gate_section
-from flywheel_mlflow.reports.pages.release import Asking, PinnedFacts, release_page
+from flywheel_mlflow.reports.pages.release import Asking, ComparedFacts, PinnedFacts, release_page
 from flywheel_mlflow.reports.pages.release_diff import ReleaseDiffFacts, release_diff_page
 from flywheel_mlflow.reports.pages.releases import Mending, WayBack, releases_page
 from flywheel_mlflow.reports.pages.risk import risk_page
@@ -327,6 +328,60 @@ def test_a_lost_bundle_is_told() -> None:
     assert [(note.tone, note.text) for note in section.notes] == [
         (Tone.BAD, "Its bundle cannot be read: manifest.json is gone.")
     ]
+
+
+def path_of(story: LedgerBuilder, facts: DriftFacts) -> ReleasePath:
+    """The way of release 1 to a staging that asks about drift."""
+    plan = release_plan()
+    plan["gates"][0]["criteria"].append({"id": "same", "kind": "drift", "demand": "Nothing drifted."})
+    release, basis = story.release(), story.basis(1)
+    return release_path(
+        "staging",
+        PathFacts(release, basis, facts.answered, facts.unknown, "flywheel drift", (), None, "it was never evaluated"),
+        release_blueprint(plan),
+    )
+
+
+def steps_of(story: LedgerBuilder, drift: DriftFacts, **changed: Any) -> dict[str, PathStep]:
+    """The steps on the page of release 1, by title."""
+    facts = release_facts(
+        story, compared=ComparedFacts("iteration 1", 1, drift), path=path_of(story, drift), reader="ana", **changed
+    )
+    return {step.title: step for step in sections_of(release_page(facts))["path"].steps}
+
+
+def test_the_way_has_one_step_after_the_other() -> None:
+    """What is next is open, what comes later folded with a warning, a promotion is not offered before its time."""
+    story = LedgerBuilder()
+    story.register(1)
+    steps = steps_of(story, answered(LOST))
+    assert [step.state for step in steps.values()] == ["done", "next", "waiting", "waiting", "waiting"]
+    assert [form.button for form in steps["Explain"].forms] == ["Explain 1 finding"]
+    assert steps["Explain"].early == ""
+    assert steps["Approve"].early
+    assert "voids your approval" in steps["Approve"].warning
+    assert steps["Promote"].forms == ()
+    assert "You may do it; so may bo, maker" in [note.text for note in steps["Explain"].notes]
+
+
+def test_explained_an_approval_is_next() -> None:
+    """Once somebody explained what was found, approving is open, without a warning."""
+    story = LedgerBuilder()
+    story.register(1)
+    steps = steps_of(story, answered(LOST, explained("p01")))
+    assert steps["Approve"].state == "next"
+    assert (steps["Approve"].early, steps["Approve"].warning) == ("", "")
+    assert steps["Explain"].forms == ()
+
+
+def test_without_a_comparison_the_way_says_what_to_run() -> None:
+    """Evidence that is missing names the command, and who runs it where."""
+    story = LedgerBuilder()
+    story.register(1)
+    notes = [note.text for note in steps_of(story, DriftFacts(unknown="nobody compared it yet"))["Evidence"].notes]
+    assert notes[0] == "Nobody compared it yet"
+    assert "at a terminal" in notes[1]
+    assert notes[2] == "flywheel drift"
 
 
 def test_drift_tells_its_verdict_first() -> None:

@@ -13,13 +13,14 @@ from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
 from flywheel_mlflow.operations.reading.drift import judged_explanations
 from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.refusals import refusal, refusals, unsound
-from flywheel_mlflow.operations.reading.release_path import drift_facts
+from flywheel_mlflow.operations.reading.release_path import drift_facts, read_path
 from flywheel_mlflow.operations.reading.reporting import read_ledger
 from flywheel_mlflow.operations.releases.decisions import (
     refuse_approver,
     refuse_outsider,
     refuse_rejecter,
     refuse_retirer,
+    refuse_roleless,
     refuse_unsigned,
 )
 from flywheel_mlflow.operations.releases.gating import (
@@ -50,6 +51,7 @@ def release(reader: Reader, asked: PageQuery) -> Page:
     found = snapshot.state.release(version)
     weighed = read_decision_basis(reader.session, snapshot, version)
     assembly = reader.session.tracking.assemblies.recorded_run(found.run_id, found.iteration)
+    compared = _compared(reader, snapshot, weighed)
     return release_page(
         ReleaseFacts(
             flywheel=reader.session.flywheel.name,
@@ -58,13 +60,15 @@ def release(reader: Reader, asked: PageQuery) -> Page:
             ledger=ledger,
             gates=tuple(_gate(reader, snapshot, weighed, to) for to in STAGES),
             approvals=shown_approvals(reader.session, snapshot, weighed),
-            compared=_compared(reader, snapshot, weighed),
+            compared=compared,
             pinned=_pinned(reader, found),
             asking=_asking(reader, snapshot, found),
             now=reader.session.now(),
             addresses=reader.addresses,
             experiment=assembly.experiment_id if assembly else "",
             event=asked.whole("event", least=0),
+            path=read_path(reader, snapshot, weighed, compared.drift),
+            reader="" if reader.acts_off else reader.session.actor.name,
         )
     )
 
@@ -189,10 +193,11 @@ def _asking(reader: Reader, snapshot: LedgerSnapshot, found: Release) -> Asking:
         refuse_unsigned(session, "", None)
 
     if closed:
-        return Asking(dict.fromkeys(ordered, closed), dict.fromkeys(ordered, closed), closed)
+        return Asking(dict.fromkeys(ordered, closed), dict.fromkeys(ordered, closed), closed, explain=closed)
     return Asking(
         approve=refusals(ordered, approve),
         reject=refusals(ordered, reject),
         retire=refusal(lambda: refuse_retirer(session, snapshot, found.version)),
         confirm=refusal(confirm) if waiting_overrides(session, snapshot, found.version) else None,
+        explain=refusal(lambda: refuse_final(found)) or refusal(lambda: refuse_roleless(session)),
     )

@@ -13,7 +13,7 @@ from flywheel_mlflow.reports.pages.deciding import hidden, reason_field
 #: The form that boxes beside the findings belong to, wherever on the page these stand.
 TICKED = "explain-ticked"
 #: Findings that one form names; what is left is explained by another one.
-MOST_EXPLAINED = 400
+MOST_EXPLAINED = 250
 
 
 def counted_findings(count: int) -> str:
@@ -48,9 +48,10 @@ def explain_all_form(left: Sequence[Finding], version: int, addresses: Addresses
     named = left[:MOST_EXPLAINED]
     all_of_them = f"all {counted_findings(len(left))}" if len(left) > 1 else counted_findings(1)
     what = all_of_them if len(named) == len(left) else f"the first {len(named)} of {len(left)} findings"
+    together = " with one reason" if len(named) > 1 else ""
     yield Form(
         addresses.act("explain-drift"),
-        f"Explain {what} with one reason, for release {version}",
+        f"Explain {what}{together}, for release {version}",
         f"Explain {what}",
         "Takes every finding that is left off the verdict; your name and reason stay in the ledger.",
         (hidden("version", version), *(hidden("findings", item.subject) for item in named), reason_field()),

@@ -43,15 +43,16 @@ class GateFacts:
     promote_refused: str
 
 
-def gate_section(facts: GateFacts, version: int, addresses: Addresses) -> Section:
-    """The gate before one stage."""
+def gate_section(facts: GateFacts, version: int, addresses: Addresses, *, on_path: bool = False) -> Section:
+    """The gate before one stage; ``on_path`` tells that its forms stand in the way to that stage."""
+    forms = () if on_path else (evaluate_form(facts, version, addresses), promote_form(facts, version, addresses))
     return Section(
         f"gate-{facts.to}",
         f"Gate to {facts.to}",
         notes=tuple(_notes(facts)),
         pairs=tuple(_pairs(facts, addresses)),
         tables=_criteria(facts.result, addresses),
-        forms=(_evaluate(facts, version, addresses), _promote(facts, version, addresses)),
+        forms=forms,
     )
 
 
@@ -131,7 +132,8 @@ def _run(name: str, addresses: Addresses) -> Cell:
     return Cell(f"run {name[:SHORT]}", href=addresses.ui_run_by_id(name))
 
 
-def _evaluate(facts: GateFacts, version: int, addresses: Addresses) -> Form:
+def evaluate_form(facts: GateFacts, version: int, addresses: Addresses) -> Form:
+    """The form that evaluates the gate."""
     return Form(
         addresses.act("gate"),
         f"Evaluate the gate to {facts.to}",
@@ -143,7 +145,8 @@ def _evaluate(facts: GateFacts, version: int, addresses: Addresses) -> Form:
     )
 
 
-def _promote(facts: GateFacts, version: int, addresses: Addresses) -> Form:
+def promote_form(facts: GateFacts, version: int, addresses: Addresses) -> Form:
+    """The form that promotes the release."""
     return Form(
         addresses.act("promote"),
         f"Promote to {facts.to}",

@@ -9,6 +9,7 @@ from datetime import datetime
 from flywheel_mlflow.decisions.approvals import JudgedApproval
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.pins import Pin
+from flywheel_mlflow.decisions.release_path import ReleasePath
 from flywheel_mlflow.decisions.releases import Explained, Override, Release, ReleaseStage
 from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, Pair, Section, Table, code, number, sentence
@@ -18,7 +19,6 @@ from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import (
-    choice_field,
     event_table,
     hidden,
     ledger_notes,
@@ -27,6 +27,7 @@ from flywheel_mlflow.reports.pages.deciding import (
 )
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.gate_verdict import SHORT, GateFacts, gate_section
+from flywheel_mlflow.reports.pages.release_steps import StepFacts, approve_form, path_section, role_form
 from flywheel_mlflow.reports.pages.releases import OVERRIDE_COLUMNS, STAGE_TONES, override_row
 
 #: Findings of drift named on the page; the review of the comparison has all of them.
@@ -38,13 +39,15 @@ class Asking:
     """Why acts about the release would be refused now, empty texts where they would not.
 
     ``approve`` and ``reject`` map roles of flywheel.yaml to that, those first that gates ask the reader for.
-    ``confirm`` is about the override that waits for its second person, None where none waits.
+    ``confirm`` is about the override that waits for its second person, None where none waits; ``explain`` about
+    explanations of its drift.
     """
 
     approve: Mapping[str, str]
     reject: Mapping[str, str]
     retire: str
     confirm: str | None = None
+    explain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class ReleaseFacts:
     """Everything the page says at ``now`` (UTC).
 
     ``experiment`` is MLflow's of the assembly, empty when its run is gone; ``event`` is the decision that was just
-    written, None for none.
+    written, None for none. ``path`` is the way to its next stage, None where none leads on; ``reader`` is who looks.
     """
 
     flywheel: str
@@ -90,6 +93,8 @@ class ReleaseFacts:
     addresses: Addresses
     experiment: str = ""
     event: int | None = None
+    path: ReleasePath | None = None
+    reader: str = ""
 
 
 def release_page(facts: ReleaseFacts) -> Page:
@@ -99,20 +104,44 @@ def release_page(facts: ReleaseFacts) -> Page:
     return Page(
         title=f"Release {release.version}",
         part="releases",
+        wide=True,
         subtitle=f"Of iteration {release.iteration}, as of {moment_text(facts.now)}",
         trail=(Cell("Releases", href=addresses.releases()),),
         said=said(story, facts.event),
         lead=(*ledger_notes(facts.ledger), *_lead(facts)),
         sections=(
-            _identity(facts),
-            *(gate_section(gate, release.version, addresses) for gate in facts.gates),
+            *_path(facts),
+            *(gate_section(gate, release.version, addresses, on_path=_is_on_path(gate, facts)) for gate in facts.gates),
             _approvals(facts),
             _drift(facts),
             _overrides(facts),
+            _identity(facts),
             _pins(facts),
             _history(facts),
             _out(facts),
         ),
+    )
+
+
+def _is_on_path(gate: GateFacts, facts: ReleaseFacts) -> bool:
+    return facts.path is not None and gate.to == facts.path.to
+
+
+def _path(facts: ReleaseFacts) -> Iterator[Section]:
+    gate = next((gate for gate in facts.gates if _is_on_path(gate, facts)), None)
+    if facts.path is None or gate is None:
+        return
+    yield path_section(
+        StepFacts(
+            path=facts.path,
+            gate=gate,
+            drift=facts.compared.drift,
+            review=facts.addresses.drift(facts.release.iteration, facts.compared.iteration),
+            approve=facts.asking.approve,
+            explain_refused=facts.asking.explain,
+            reader=facts.reader,
+            addresses=facts.addresses,
+        )
     )
 
 
@@ -196,8 +225,14 @@ def _approvals(facts: ReleaseFacts) -> Section:
                 "nobody has approved it yet.",
             ),
         ),
-        forms=(_approve(facts), _reject(facts)),
+        forms=(*_approve_off_path(facts), _reject(facts)),
     )
+
+
+def _approve_off_path(facts: ReleaseFacts) -> Iterator[Form]:
+    """The form of an approval, where no way leads on that has it."""
+    if facts.path is None:
+        yield approve_form(facts.release.version, facts.asking.approve, facts.addresses)
 
 
 def _approval(item: JudgedApproval) -> tuple[Cell, ...]:
@@ -216,32 +251,9 @@ def _approval(item: JudgedApproval) -> tuple[Cell, ...]:
     )
 
 
-def _approve(facts: ReleaseFacts) -> Form:
-    return _in_a_role(
-        facts,
-        "approve",
-        "Approve",
-        "Says yes in a role, for the evidence as it is now: a new comparison, bundle or gate voids it.",
-        facts.asking.approve,
-    )
-
-
 def _reject(facts: ReleaseFacts) -> Form:
-    return _in_a_role(
-        facts, "reject", "Reject", "Says no for good: this release never moves again.", facts.asking.reject
-    )
-
-
-def _in_a_role(facts: ReleaseFacts, act: str, title: str, why: str, refusals: Mapping[str, str]) -> Form:
-    """A form whose choice holds the roles in which the reader may do it; without one, why not in the first."""
-    fit = [role for role, refused in refusals.items() if not refused]
-    refused = "" if fit else next(iter(refusals.values()), "flywheel.yaml names no roles")
-    fields = (
-        hidden("version", facts.release.version),
-        choice_field("role", "In the role", [(role, role) for role in fit], value=fit[0] if fit else ""),
-        reason_field(),
-    )
-    return Form(facts.addresses.act(act), title, title, why, fields, grave=act == "reject", refused=refused)
+    why = "Says no for good: this release never moves again."
+    return role_form("reject", "Reject", why, facts.release.version, facts.asking.reject, facts.addresses)
 
 
 def _drift(facts: ReleaseFacts) -> Section:
@@ -276,6 +288,8 @@ def _drift_notes(facts: ReleaseFacts) -> Iterator[Cell]:
     explained_away = answered.explained and answered.verdict is Verdict.PASS
     tone = Tone.ATTENTION if explained_away else VERDICT_TONES[answered.verdict.value]
     yield Cell(f"{text}.", tone, href=review)
+    if facts.path is not None:
+        return  # the way to the next stage names the findings
     for item in answered.left[:MOST_FINDINGS]:
         yield Cell(f"{item.subject} {item.text}", VERDICT_TONES[item.verdict.value])
     if len(answered.left) > MOST_FINDINGS:
