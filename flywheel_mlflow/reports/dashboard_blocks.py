@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.drift.wording import WORDS, Tone, word_order
 
 #: Who a page is for; a section names the readers it serves.
 READERS = ("business", "governance", "engineering")
@@ -226,6 +228,12 @@ class Command:
 
     line: str
     why: str
+
+
+def counted_cells(words: Iterable[str]) -> tuple[Cell, ...]:
+    """How many there are of each word of ``WORDS``, the worst first, each in its own tone."""
+    counts = Counter(words)
+    return tuple(Cell(f"{counts[word]} {word}", WORDS[word]) for word in sorted(counts, key=word_order))
 
 
 def sentence(text: str) -> str:

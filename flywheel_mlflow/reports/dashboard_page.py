@@ -53,6 +53,7 @@ def _pages() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["drawing"] = _drawing
+    environment.filters["coded"] = _coded
     environment.filters["drawn"] = _drawn
     environment.filters["whole"] = escape
     return environment
@@ -61,6 +62,16 @@ def _pages() -> Environment:
 def _placed(value: object) -> object:
     """Text without characters that hide or reorder it, cut to what a place can hold; markup as it is."""
     return value if isinstance(value, Markup) else fit(value, MOST_CELLS) if isinstance(value, str) else value
+
+
+def _coded(text: str) -> str | Markup:
+    """The text with what stands between backticks as code; a text whose backticks make no pairs stays as it is."""
+    if "`" not in text:
+        return text
+    parts = fit(text, MOST_CELLS).split("`")
+    if len(parts) % 2 == 0:
+        return text
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def _drawn(drawing: Drawing) -> Markup:

@@ -30,9 +30,9 @@ from flywheel_mlflow.console.front import MOST_ASKED, NO_ACCOUNTS, Front, asked
 from flywheel_mlflow.console.pages import shown_experiments
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.acts.forms import FORMS
-from flywheel_mlflow.reports.dashboard_blocks import Embedded, Field, Form, Section
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Embedded, Field, Form, Section
 from flywheel_mlflow.reports.pages.addresses import Addresses
-from flywheel_mlflow.reports.pages.frame import Framing, Page
+from flywheel_mlflow.reports.pages.frame import Framing, Page, render_framed
 from flywheel_mlflow.reports.pages.trouble import trouble_page
 
 FRAMING = Framing("fw", Addresses("/ml"), "ana", "", "the-token")
@@ -295,3 +295,17 @@ def test_why_nothing_can_be_decided_is_said_in_words() -> None:
     assert NO_ACCOUNTS in text
     assert "<form" not in text
     assert NOT_DONE not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("run `flywheel drift` and `flywheel gate`", "run <code>flywheel drift</code> and <code>flywheel gate</code>"),
+        ("an odd ` stays", "an odd ` stays"),
+        ("`<script>`", "<code>&lt;script&gt;</code>"),
+    ],
+)
+def test_commands_in_sentences_are_code(text: str, html: str) -> None:
+    """What stands between backticks is code, and still text: nothing in it becomes an element."""
+    page = Page("t", "overview", lead=(Cell(text),))
+    assert f'<p class="lead">{html}</p>' in render_framed(page, FRAMING)

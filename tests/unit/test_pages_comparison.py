@@ -107,8 +107,11 @@ def test_the_worst_kpi_comes_first() -> None:
     kpis = (found("a", KpiVerdict.IMPROVED), found("b", KpiVerdict.WITHIN), found("c", KpiVerdict.REGRESSED))
     whole = page(kpis=kpis)
     assert [row[0] for row in texts(section(whole, "kpis"))] == ["p01.c", "p01.a", "p01.b"]
-    assert whole.lead[0].text == "KPIs that differ: 1 worse, 1 better, 1 within noise."
-    assert whole.lead[0].tone is Tone.BAD
+    assert [(cell.text, cell.tone) for cell in whole.lead[0].also] == [
+        ("1 worse", Tone.BAD),
+        ("1 better", Tone.GOOD),
+        ("1 within noise", Tone.NONE),
+    ]
     assert section(whole, "kpis").notes[0].text == "judged for a test"
 
 

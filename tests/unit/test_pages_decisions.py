@@ -532,7 +532,7 @@ def test_two_releases_that_do_not_differ() -> None:
     assert lead(same) == [(Tone.GOOD, "Releases 1 and 2 do not differ.")]
     gone = release_diff_page(replace(facts, diff=None, unknown="a bundle is gone"))
     assert lead(gone) == [(Tone.UNKNOWN, "They cannot be compared: a bundle is gone.")]
-    assert lead(release_diff_page(facts))[0][0] is Tone.BAD
+    assert release_diff_page(facts).lead[0].also[0].tone is Tone.BAD
 
 
 def test_the_board_tells_what_nobody_takes() -> None:

@@ -60,7 +60,7 @@ def test_every_interface_is_listed() -> None:
     assert "1 stale" in rows["corpus"][8].text
     assert (rows["preferences"][5].text, rows["preferences"][7].text) == ("no version", "unknown")
     assert rows["traces"][6].text == "opaque"
-    assert section(page, "lineage").image is not None
+    assert section(page, "lineage").drawing is not None
 
 
 def test_all_versions_there_is_good() -> None:

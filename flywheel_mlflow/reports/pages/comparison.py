@@ -12,7 +12,6 @@ from flywheel_mlflow.drift.wording import (
     WORDS,
     Tone,
     compared_order,
-    counted_words,
     kpi_differs,
     number_word,
     same_number,
@@ -22,7 +21,7 @@ from flywheel_mlflow.drift.wording import (
 )
 from flywheel_mlflow.evidence.runs import SAME_RECORDS, is_rewrite
 from flywheel_mlflow.evidence.schemas import schema_change
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, counted_cells, number
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
 from flywheel_mlflow.reports.dashboard_sections import SHORT
@@ -96,8 +95,8 @@ def _lead(facts: ComparisonFacts, found: Iterable[Section]) -> Iterator[Cell]:
     elif not differing:
         yield Cell("Nothing differs between the two.", Tone.GOOD)
     else:
-        told, tone = counted_words(word_of(item) for item in facts.kpis if kpi_differs(item))
-        yield Cell(f"KPIs that differ: {told}." if told else "No KPI differs.", tone)
+        counts = counted_cells(word_of(item) for item in facts.kpis if kpi_differs(item))
+        yield Cell("KPIs that differ", also=counts) if counts else Cell("No KPI differs.")
     for side in (facts.first, facts.second):
         if not side.recorded.sound:
             yield Cell(f"The assembly of iteration {side.recorded.iteration} contradicts itself.", Tone.BAD)
@@ -117,12 +116,17 @@ def _kpis(facts: ComparisonFacts, links: Links) -> Section:
                 _amount(item.reference, item.unit),
                 _amount(item.value, item.unit),
                 number(with_unit(item.tolerance, item.unit)) if item.tolerance is not None else Cell("none"),
-                number("not stated" if item.n is None and item.reference_n is None else n),
+                number(n) if item.n is not None or item.reference_n is not None else _unstated(item),
                 Cell(item.text),
             )
         )
     columns = ("KPI", "verdict", *_turns(facts), "may get worse by", "n", "why")
     return _section("kpis", "KPIs", "KPIs, the worst first", columns, rows, note=facts.judged)
+
+
+def _unstated(item: KpiFound) -> Cell:
+    """In place of a sample size: a KPI tested on samples of both runs says in its reason how many."""
+    return Cell("not stated" if item.p is None else "of pairs: see why")
 
 
 def _turns(facts: ComparisonFacts) -> tuple[str, str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
 from flywheel_mlflow.decisions.releases import ReleaseState
-from flywheel_mlflow.drift.wording import WORDS, Tone, counted_words
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section, Table, number
+from flywheel_mlflow.drift.wording import WORDS, Tone
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section, Table, counted_cells, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.numbers import format_change, with_unit
 from flywheel_mlflow.reports.pages.addresses import Addresses
@@ -65,11 +65,12 @@ def _lead(facts: ReleaseDiffFacts) -> Iterator[Cell]:
     if facts.diff.empty:
         yield Cell(f"Releases {facts.first} and {facts.second} do not differ.", Tone.GOOD)
         return
-    told, tone = counted_words(item.word for item in facts.diff.numbers if item.kpi)
-    yield Cell(f"From release {facts.first} to release {facts.second}, KPIs: {told or 'none differs'}.", tone)
+    counts = counted_cells(item.word for item in facts.diff.numbers if item.kpi)
+    sides = f"From release {facts.first} to release {facts.second}"
+    yield Cell(f"{sides}, KPIs", also=counts) if counts else Cell(f"{sides} no KPI differs.")
     others = sum(not item.kpi for item in facts.diff.numbers)
-    counts = f"interfaces: {len(facts.diff.interfaces)}; contracts: {len(facts.diff.contracts)}"
-    yield Cell(f"Computed numbers that differ: {others}; {counts}.")
+    sizes = f"interfaces: {len(facts.diff.interfaces)}; contracts: {len(facts.diff.contracts)}"
+    yield Cell(f"Computed numbers that differ: {others}; {sizes}.")
 
 
 def _found(facts: ReleaseDiffFacts, diff: ReleaseDiff) -> Iterator[Section]:
