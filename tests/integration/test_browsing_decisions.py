@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from flywheel_mlflow.operations.feedback.theming import find_themes
 from flywheel_mlflow.operations.reading.comparing import compare
 from flywheel_mlflow.operations.reading.drift import drift
 from flywheel_mlflow.operations.reading.feedback import feedback
+from flywheel_mlflow.operations.reading.overview import overview
 from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
 from flywheel_mlflow.operations.reading.release import release
 from flywheel_mlflow.operations.reading.release_diff import release_diff
@@ -292,6 +293,40 @@ def test_a_hand_moved_alias_is_told(fresh: Console, tmp_path: Path) -> None:
     told = fresh.found.act(MANAGER, "reconcile", dry_run=True)["mended"]
     assert told
     assert all(line in forms(page)["Reconcile the server with the ledger"].why for line in told)
+
+
+def test_everybody_sees_what_waits_for_them(fresh: Console, tmp_path: Path) -> None:
+    """The second person finds the override, its owner the overdue risk, who holds the role the release; others a count.
+
+    Where nobody signs in all of it is listed, with the people.
+    """
+    found = fresh.found
+    found.release(tmp_path, 1)
+    start = datetime.now(UTC)
+    found.act(
+        MANAGER, "override", version=1, to="staging", reason="urgent", until=start + timedelta(days=3), second=OTHER
+    )
+    due = start + timedelta(hours=1)
+    found.act(MANAGER, "risk-open", title="late", owner=MANAGER, due=due, likelihood=1, impact=1)
+    later = Console(found, Memory(), lambda: start + timedelta(days=1))
+
+    def waits(who: str) -> tuple[list[str], int]:
+        executive = later.page(overview, who).executive
+        assert executive is not None
+        assert executive.inbox is not None
+        return [item.title for item in executive.inbox.items], executive.inbox.others
+
+    confirm, approve = "Release 1: confirm the override to staging", "Release 1 needs an approval to go to staging"
+    assert waits(OTHER) == ([confirm, approve], 1)
+    assert waits(REVIEWER) == ([approve], 2)
+    (late,), others = waits(MANAGER)
+    assert (late.startswith("Risk R"), others) == (True, 2)
+    assert waits("nobody") == ([], 3)
+    reader = Reader(found.session("nobody", now=later.now), Addresses(), "no accounts", Memory())
+    everything = overview(reader, PageQuery()).executive
+    assert everything is not None
+    assert everything.inbox is not None
+    assert [item.who for item in everything.inbox.items] == [(OTHER,), (MANAGER,), (REVIEWER, OTHER)]
 
 
 def test_drift_is_the_kept_comparison(standing: Console) -> None:
