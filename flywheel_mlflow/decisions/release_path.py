@@ -13,9 +13,6 @@ from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import STAGES, Basis, GateRecord, Release, ReleaseStage, ReleaseState
 from flywheel_mlflow.promises.blueprint import Blueprint, Criterion, Gate
 
-#: Kinds of criteria that people answer by deciding; all others are answered by the evidence.
-_DECIDED = frozenset({"drift", "approval"})
-
 
 class StepName(StrEnum):
     """The steps in their order."""
@@ -142,7 +139,8 @@ def _evidence(gate: Gate, facts: PathFacts) -> Step:
     if lacking:
         told = " ".join(item.demand for item in lacking)
         return Step(StepName.EVIDENCE, StepState.NEXT, f"not met: {told} Only better evidence mends that.")
-    if drift and facts.answered is not None and _open_ended(drift, facts.answered):
+    whole = _about_the_whole(gate)
+    if whole and facts.answered is not None and _open_ended(whole, facts.answered):
         told = "the comparison is inconclusive: some of it could not be compared"
         return Step(StepName.EVIDENCE, StepState.NEXT, told, command=facts.compare)
     compared = f"compared with {facts.basis.reference}" if facts.basis.drift else "assembled"
@@ -152,8 +150,17 @@ def _evidence(gate: Gate, facts: PathFacts) -> Step:
     return Step(StepName.EVIDENCE, StepState.DONE, told)
 
 
+def _is_decided(item: Criterion) -> bool:
+    """Whether people answer it by deciding; one KPI of the comparison, as all else, is answered by the evidence."""
+    return item.kind == "approval" or (item.kind == "drift" and item.metric is None)
+
+
 def _asks(gate: Gate, kind: str) -> tuple[Criterion, ...]:
     return tuple(item for item in gate.criteria if item.kind == kind)
+
+
+def _about_the_whole(gate: Gate) -> tuple[Criterion, ...]:
+    return tuple(item for item in _asks(gate, "drift") if item.metric is None)
 
 
 def _lacking(gate: Gate, facts: PathFacts) -> tuple[Criterion, ...]:
@@ -165,13 +172,13 @@ def _lacking(gate: Gate, facts: PathFacts) -> tuple[Criterion, ...]:
     return tuple(
         item
         for item in gate.criteria
-        if item.kind not in _DECIDED and passed.get(item.id, Verdict.PASS.value) != Verdict.PASS.value
+        if not _is_decided(item) and passed.get(item.id, Verdict.PASS.value) != Verdict.PASS.value
     )
 
 
 def _allowed(drift: Iterable[Criterion]) -> int:
     """Changes nobody can judge that every criterion about the whole comparison lets pass."""
-    return min((int(item.limit or 0) for item in drift if item.metric is None), default=0)
+    return min((int(item.limit or 0) for item in drift), default=0)
 
 
 def _open_ended(drift: Collection[Criterion], answered: Answered) -> bool:
@@ -181,10 +188,10 @@ def _open_ended(drift: Collection[Criterion], answered: Answered) -> bool:
 
 
 def _explain(gate: Gate, facts: PathFacts, blueprint: Blueprint) -> Step:
-    drift, answered = _asks(gate, "drift"), facts.answered
+    drift, answered = _about_the_whole(gate), facts.answered
     who = tuple(sorted({name for role in blueprint.roles for name in role.people}))
     if not drift:
-        return Step(StepName.EXPLAIN, StepState.DONE, "this gate does not ask about drift")
+        return Step(StepName.EXPLAIN, StepState.DONE, "this gate asks for no explanation")
     if answered is None:
         return Step(StepName.EXPLAIN, StepState.NEXT, "nothing is compared yet", who)
     if answered.for_release(_allowed(drift)) is Verdict.PASS:

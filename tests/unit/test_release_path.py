@@ -82,7 +82,7 @@ def test_findings_wait_for_an_explanation(story: LedgerBuilder) -> None:
 def test_the_author_is_not_asked_to_approve(story: LedgerBuilder) -> None:
     """An approval waits for those who hold the role, but for whoever made the release."""
     found = path(story)
-    assert found.step(StepName.EXPLAIN).text == "this gate does not ask about drift"
+    assert found.step(StepName.EXPLAIN).text == "this gate asks for no explanation"
     assert found.next == found.step(StepName.APPROVE)
     assert found.next is not None
     assert found.next.who == ("ana", "bo")
@@ -125,6 +125,21 @@ def test_evidence_that_a_verdict_found_wanting_is_next(story: LedgerBuilder) -> 
     assert "Every check passes." in found.steps[0].text
     anew = path(story, DRIFT_BLUEPRINT, basis=replace(story.basis(1), drift="compared again"))
     assert anew.steps[0].state is StepState.DONE
+
+
+def test_a_kpi_of_the_comparison_cannot_be_explained() -> None:
+    """A criterion about one KPI is answered by the evidence: nothing is left to explain, and the verdict stands."""
+    plan = release_plan()
+    kept = {"id": "kept", "kind": "drift", "metric": "p01.hit_rate", "demand": "The hit rate is kept."}
+    plan["gates"][0]["criteria"].append(kept)
+    blueprint = release_blueprint(plan)
+    story = LedgerBuilder(blueprint)
+    story.register()
+    story.gate(verdict="BLOCK", criteria={"kept": "BLOCK"})
+    found = path(story, blueprint, answered=answered(LOST).answered)
+    assert found.next == found.step(StepName.EVIDENCE)
+    assert "The hit rate is kept." in found.steps[0].text
+    assert found.step(StepName.EXPLAIN).text == "this gate asks for no explanation"
 
 
 def test_where_a_release_is_on_its_way_to() -> None:
