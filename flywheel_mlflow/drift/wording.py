@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable
 from enum import StrEnum
 
 from flywheel_mlflow.drift import (
@@ -111,13 +109,6 @@ def compared_order(item: Compared) -> tuple[int, float, str]:
 def word_order(word: str) -> int:
     """Sorts words, the worst first."""
     return _ORDER[word]
-
-
-def counted_words(words: Iterable[str]) -> tuple[str, Tone]:
-    """How many there are of each word, the worst first, and the tone of the worst; empty where there is none."""
-    counts = Counter(words)
-    ranked = sorted(counts, key=word_order)
-    return ", ".join(f"{counts[word]} {word}" for word in ranked), WORDS[ranked[0]] if ranked else Tone.NONE
 
 
 def number_word(before: float | None, now: float | None, direction: Direction | None) -> str:
