@@ -157,7 +157,12 @@ def test_drift_is_that_of_the_store(
     moved = next(item for item in report.distributions if item.subject == "p01_data/quality_signals.length")
     assert effects[moved.subject] == moved.effect
     title = "p01_data/quality_signals.length: iteration 1 before"
-    assert [sum(bars["customdata"]) for bars in found[title]["data"]] == [200, 200]
+    assert moved.picture is not None
+    before_and_now = [tuple(bars["x"]) for bars in found[title]["data"]]
+    assert before_and_now == [
+        tuple(bar.before for bar in moved.picture.bars),
+        tuple(bar.now for bar in moved.picture.bars),
+    ]
     assert report.verdict.value in printed(notebook)
     after = {run_id: len(client.list_artifacts(run_id)) for run_id in before}
     assert after == before
