@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+from flywheel_mlflow.drift.distributions import NORMAL_95, Comparison, Method
+from flywheel_mlflow.drift.ranks import average_ranks
 from flywheel_mlflow.drift.tails import normal_tail
 
 if TYPE_CHECKING:
@@ -28,67 +30,41 @@ _COVERED = 0.9
 _LEAST_SHARE = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class AssociationFound:
-    """The pair whose rank correlation changed most clearly; ``p`` is corrected for the number of pairs.
-
-    ``effect`` is the change of the correlation, halved so that it is 0..1; ``effect_high`` ends its 95 % interval.
-    """
-
-    pair: tuple[str, str]
-    before: float
-    now: float
-    p: float
-    effect: float
-    effect_high: float
-    pairs: int
-    n_reference: int
-    n_current: int
-
-
-def compare_associations(old: Sequence[ContentColumn], new: Sequence[ContentColumn]) -> AssociationFound | None:
+def compare_associations(old: Sequence[ContentColumn], new: Sequence[ContentColumn]) -> Comparison | None:
     """Spearman's correlation of every pair of columns, before and now; None where there is no pair to compare.
 
-    The error of a correlation comes from the rows themselves (its influence function), so it needs no normal columns.
+    Told is the pair whose correlation changed most clearly, its p-value corrected for the number of pairs; the effect
+    is the change halved, so that it is 0..1. The error of a correlation comes from the rows themselves (its influence
+    function), so it needs no normal columns.
     """
     import numpy as np
 
     before, now = _paired_columns(old, new)
-    names = [name for name in before if name in now]
-    if len(names) < 2:
+    names = list(before)
+    rhos, variances = (
+        zip(*(_correlations(np.column_stack([side[name][1] for name in names])) for side in (before, now)), strict=True)
+        if len(names) > 1
+        else ((), ())
+    )
+    scores = [
+        (abs(rhos[1][pair] - rhos[0][pair]) / math.sqrt(variances[0][pair] + variances[1][pair]), pair)
+        for pair in combinations(range(len(names)), 2)
+        if before[names[pair[0]]][0] != before[names[pair[1]]][0] and variances[0][pair] + variances[1][pair] > 0
+    ]
+    if not scores:
         return None
-    leaves = [before[name][0] for name in names]
-    correlations = [_correlations(np.column_stack([side[name][1] for name in names])) for side in (before, now)]
-    best: tuple[float, int, int] | None = None
-    pairs = 0
-    for one in range(len(names)):
-        for other in range(one + 1, len(names)):
-            if leaves[one] == leaves[other]:
-                continue
-            variance = correlations[0][1][one, other] + correlations[1][1][one, other]
-            if not variance > 0:
-                continue
-            pairs += 1
-            change = correlations[1][0][one, other] - correlations[0][0][one, other]
-            best = max(
-                best or (0.0, one, other), (abs(change) / math.sqrt(variance), one, other), key=lambda item: item[0]
-            )
-    if best is None:
-        return None
-    score, one, other = best
-    values = [float(item[0][one, other]) for item in correlations]
-    error = math.sqrt(float(correlations[0][1][one, other] + correlations[1][1][one, other]))
-    effect = abs(values[1] - values[0]) / 2
-    return AssociationFound(
-        pair=(names[one], names[other]),
-        before=values[0],
-        now=values[1],
-        p=min(1.0, 2 * normal_tail(score) * pairs),
+    score, pair = max(scores, key=lambda item: item[0])
+    effect = abs(float(rhos[1][pair] - rhos[0][pair])) / 2
+    told = f"{names[pair[0]]} with {names[pair[1]]}"
+    return Comparison(
+        method=Method.CORRELATION,
+        p=min(1.0, 2 * normal_tail(score) * len(scores)),
         effect=effect,
-        effect_high=min(1.0, effect + 1.96 * error / 2),
-        pairs=pairs,
+        effect_high=min(1.0, effect * (1 + NORMAL_95 / score)) if score else 0.0,
         n_reference=len(before[names[0]][1]),
         n_current=len(now[names[0]][1]),
+        reference=f"{told}: rho {rhos[0][pair]:.2f}",
+        current=f"{rhos[1][pair]:.2f} ({len(scores)} pairs)",
     )
 
 
@@ -135,12 +111,11 @@ def _ranks(values: Sequence[float | str | None]) -> Floats:
 
     numbers = np.array([np.nan if value is None else float(value) for value in values])
     there = ~np.isnan(numbers)
-    _, places, counts = np.unique(numbers[there], return_inverse=True, return_counts=True)
-    ranks = np.full(len(numbers), np.nan)
-    ranks[there] = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    ranks -= np.nanmean(ranks)
-    spread = float(np.nanstd(ranks))
-    return np.nan_to_num(ranks / spread if spread else ranks * 0.0)
+    ranks = np.zeros(len(numbers))
+    ranks[there], _ = average_ranks(numbers[there])
+    ranks[there] -= ranks[there].mean()
+    spread = float(ranks[there].std())
+    return ranks / spread if spread else ranks
 
 
 def _correlations(columns: Floats) -> tuple[Floats, Floats]:

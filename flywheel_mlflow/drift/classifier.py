@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from flywheel_mlflow.drift.distributions import NORMAL_95, Comparison, Method
+from flywheel_mlflow.drift.pictures import MOST_EXAMPLES
+from flywheel_mlflow.drift.ranks import average_ranks
 from flywheel_mlflow.drift.tails import normal_tail
 
 if TYPE_CHECKING:
@@ -33,18 +36,14 @@ LEAST_SUPPORT = 3
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How well two samples can be told apart.
+    """How well two samples can be told apart, and the rows now that are most unlike before, the most unlike first.
 
-    ``auc`` is the probability that a row now looks more like now than a row of before does, 0.5 where nothing tells
-    them apart; ``p`` that of so high a one by chance; ``error`` the standard error of ``auc``. ``scores`` belong to the
-    rows now that were asked, ``rows`` names them: the higher, the more unlike before.
+    The effect is 2 AUC - 1, where AUC is the probability that a row now looks more like now than a row of before does:
+    0 where nothing tells them apart.
     """
 
-    auc: float
-    p: float
-    error: float
-    scores: Floats
-    rows: Rows
+    comparison: Comparison
+    unlike: tuple[int, ...]
 
 
 def separate_wordings(old: Wording, new: Wording) -> Separation | None:
@@ -87,14 +86,24 @@ def _cross_fitted(
     halves = [(old[place::2], new[place::2]) for place in (0, 1)]
     found = [(*train_and_score(halves[1 - place], halves[place]), halves[place][1]) for place in (0, 1)]
     aucs = [_auc(before, now) for before, now, _ in found]
-    size = math.sqrt((len(old) + len(new) + 2) / (3 * len(old) * len(new)))  # of one half, with half the rows each
+    # The standard error of one half's AUC, with half the rows of each side.
+    size = math.sqrt((len(old) + len(new) + 2) / (3 * len(old) * len(new)))
     p = min(1.0, 2 * min(normal_tail((auc - 0.5) / (size * spread)) if spread else 1.0 for auc, spread in aucs))
+    auc = sum(auc for auc, _ in aucs) / 2
+    effect = max(0.0, 2 * auc - 1)
+    scores, rows = (np.concatenate([half[place] for half in found]) for place in (1, 2))
     return Separation(
-        auc=sum(auc for auc, _ in aucs) / 2,
-        p=p,
-        error=size / math.sqrt(2),
-        scores=np.concatenate([now for _, now, _ in found]),
-        rows=np.concatenate([rows for _, _, rows in found]),
+        Comparison(
+            method=Method.CLASSIFIER,
+            p=p,
+            effect=effect,
+            effect_high=min(1.0, effect + 2 * NORMAL_95 * size / math.sqrt(2)),
+            n_reference=len(old),
+            n_current=len(new),
+            reference="AUC 0.50 where nothing tells them apart",
+            current=f"AUC {auc:.2f}",
+        ),
+        tuple(rows[np.lexsort((rows, -scores))[:MOST_EXAMPLES]].tolist()),
     )
 
 
@@ -133,12 +142,9 @@ def _scores(item: Wording, rows: Rows, weights: Floats) -> Floats:
 
 def _auc(before: Floats, now: Floats) -> tuple[float, float]:
     """The share of pairs in which now has the higher score, ties half; and how ties narrow its error (1: no ties)."""
-    both = np.concatenate([before, now])
-    values, places, counts = np.unique(both, return_inverse=True, return_counts=True)
-    del values
-    ranks = np.cumsum(counts) - (counts - 1) / 2
-    total = float(ranks[places[len(before) :]].sum())
+    ranks, counts = average_ranks(np.concatenate([before, now]))
+    total = float(ranks[len(before) :].sum())
     auc = (total - len(now) * (len(now) + 1) / 2) / (len(before) * len(now))
-    size = len(both)
-    ties = float((counts.astype(np.float64) ** 3 - counts).sum()) / (size**3 - size)
+    size = len(ranks)
+    ties = float((counts**3 - counts).sum()) / (size**3 - size)
     return auc, math.sqrt(max(0.0, 1 - ties))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from flywheel_mlflow.drift.distributions import Comparison, compare_counts, compare_values
+from flywheel_mlflow.drift.distributions import Comparison, Method, compare_share, compare_values
 from flywheel_mlflow.drift.findings import DataVerdict, SignalFound
 from flywheel_mlflow.drift.pictures import examples_of, picture_of
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from flywheel_mlflow.records.profiles import Signal, Value
 
 PRESENCE = "presence"
-CHI2_COUNTS = "two-sample chi-square on counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +136,6 @@ def _times(values: Sequence[Value]) -> str:
 
 def _missing(base: SignalFound, old: Sampled, new: Sampled, settings: DriftSettings) -> Iterator[SignalFound]:
     """Rows that lost or gained a value, which the values that are left do not show; nothing where none has."""
-    if not (new.missing or old.missing) or min(new.rows, old.rows) < settings.min_rows:
-        return
-    p, effect = compare_counts((old.missing, old.count), (new.missing, new.count))
-    yield replace(
-        base,
-        subject=f"{base.subject} (missing)",
-        method=CHI2_COUNTS,
-        n=new.rows,
-        reference_n=old.rows,
-        p=p,
-        effect=effect,
-        effect_high=min(1.0, effect + 1.96 / (old.rows + new.rows) ** 0.5),
-        effect_name="V",
-        value=f"{new.missing / new.rows:.1%} without",
-        reference=f"{old.missing / old.rows:.1%} without",
-    )
+    if (new.missing or old.missing) and min(new.rows, old.rows) >= settings.min_rows:
+        found = compare_share(Method.COUNT, (old.missing, old.rows), (new.missing, new.rows), "without")
+        yield with_comparison(replace(base, subject=f"{base.subject} (missing)"), found)

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.drift.associations import compare_associations
 from flywheel_mlflow.drift.classifier import Separation, separate_vectors, separate_wordings
-from flywheel_mlflow.drift.columns import Sampled, compare_column, is_judged, judged_base, sampled_column
+from flywheel_mlflow.drift.columns import (
+    Sampled,
+    compare_column,
+    is_judged,
+    judged_base,
+    sampled_column,
+    with_comparison,
+)
+from flywheel_mlflow.drift.distributions import Method
 from flywheel_mlflow.drift.findings import DataVerdict, SignalFound
 from flywheel_mlflow.drift.phrases import compare_phrases
-from flywheel_mlflow.drift.pictures import MOST_EXAMPLES, Bar, Picture
+from flywheel_mlflow.drift.pictures import Picture
 from flywheel_mlflow.records.content.labels import same_labels
 from flywheel_mlflow.records.content.profile import ContentColumn
 from flywheel_mlflow.records.profiles import LENGTH
@@ -21,10 +29,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.records.content.profile import ContentProfile
     from flywheel_mlflow.records.profiles import Signal
 
-CLASSIFIER = "classifier two-sample test, cross-fitted"
-PHRASES = "document shares of phrases, exact two-sample test"
 _KINDS = {"number": "numbers", "label": "labels", "time": "times as text"}
-ASSOCIATIONS = "Spearman's correlations of all pairs"
 
 
 def compare_content(
@@ -88,23 +93,11 @@ def _texts(base: _Base, old: ContentProfile, new: ContentProfile) -> Iterator[Si
         sides = before[name], now[name]
         subject = base(f"{name}: wording")
         if is_judged(subject):
-            yield _separated(subject, separate_wordings(*sides), sides[0].texts, sides[1].texts, new.places)
+            yield _separated(subject, separate_wordings(*sides), (sides[0].texts, sides[1].texts), new.places)
         subject = base(f"{name}: phrases")
         found = compare_phrases(*sides) if is_judged(subject) else None
         if found is not None:
-            yield replace(
-                subject,
-                method=PHRASES,
-                n=found.texts_now,
-                reference_n=found.texts_before,
-                p=found.p,
-                effect=found.effect,
-                effect_high=found.effect_high,
-                effect_name="phi",
-                reference=", ".join(f"{item.text!r} {_share(item.before)}" for item in found.changes),
-                value=", ".join(f"{item.text!r} {_share(item.now)}" for item in found.changes),
-                picture=Picture("phrases", tuple(Bar(item.text, item.before, item.now) for item in found.changes)),
-            )
+            yield replace(with_comparison(subject, found.comparison), picture=Picture("phrases", found.changes))
 
 
 def _vectors(base: _Base, old: ContentProfile, new: ContentProfile) -> Iterator[SignalFound]:
@@ -117,25 +110,14 @@ def _vectors(base: _Base, old: ContentProfile, new: ContentProfile) -> Iterator[
             text = f"vectors of {one.dimension} numbers before, of {other.dimension} now"
             yield replace(subject, verdict=DataVerdict.VANISHED, text=text, method="dimension")
         else:
-            yield _separated(subject, separate_vectors(one, other), old.rows, new.rows, new.places)
+            yield _separated(subject, separate_vectors(one, other), (old.rows, new.rows), new.places)
 
 
 def _associations(base: _Base, before: Sequence[ContentColumn], now: Sequence[ContentColumn]) -> Iterator[SignalFound]:
     subject = base("associations")
     found = compare_associations(before, now) if is_judged(subject) else None
     if found is not None:
-        yield replace(
-            subject,
-            method=f"{ASSOCIATIONS} ({found.pairs})",
-            n=found.n_current,
-            reference_n=found.n_reference,
-            p=found.p,
-            effect=found.effect,
-            effect_high=found.effect_high,
-            effect_name="half the change of rho",
-            reference=f"{' with '.join(found.pair)}: rho {found.before:.2f}",
-            value=f"{found.now:.2f}",
-        )
+        yield with_comparison(subject, found)
 
 
 def _as_column(signal: Signal) -> ContentColumn:
@@ -164,25 +146,9 @@ def _superseded(name: str, before: dict[str, ContentColumn], now: dict[str, Cont
 
 
 def _separated(
-    base: SignalFound, found: Separation | None, n_before: int, n_now: int, places: Sequence[str]
+    base: SignalFound, found: Separation | None, rows: tuple[int, int], places: Sequence[str]
 ) -> SignalFound:
-    base = replace(base, method=CLASSIFIER, n=n_now, reference_n=n_before)
     if found is None:
-        text = f"{n_before:,} rows before and {n_now:,} now are too few to learn from"
-        return replace(base, verdict=DataVerdict.NOT_TESTED, text=text)
-    effect = max(0.0, 2 * found.auc - 1)
-    worst = sorted(range(len(found.rows)), key=lambda place: (-found.scores[place], found.rows[place]))
-    return replace(
-        base,
-        p=found.p,
-        effect=effect,
-        effect_high=min(1.0, effect + 2 * 1.96 * found.error),
-        effect_name="2 AUC - 1",
-        reference="AUC 0.50 where nothing tells them apart",
-        value=f"AUC {found.auc:.2f}",
-        examples=tuple(places[found.rows[place]] for place in worst[:MOST_EXAMPLES]),
-    )
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}" if value >= 0.1 or not value else f"{value:.1%}"
+        text = f"{rows[0]:,} rows before and {rows[1]:,} now are too few to learn from"
+        return replace(base, verdict=DataVerdict.NOT_TESTED, text=text, method=Method.CLASSIFIER.value)
+    return replace(with_comparison(base, found.comparison), examples=tuple(places[row] for row in found.unlike))

@@ -41,7 +41,7 @@ EXACT_BELOW = 20.0
 
 #: The 95 % points of Kolmogorov's distribution and of the normal one, two-sided.
 _KS_95 = 1.358
-_NORMAL_95 = 1.96
+NORMAL_95 = 1.96
 
 
 class Method(StrEnum):
@@ -51,33 +51,44 @@ class Method(StrEnum):
     TAIL = "share beyond a limit, exact two-sample test"
     PILE = "share of one value, exact two-sample test"
     CHI2 = "two-sample chi-square"
-    TYPE = "share of texts among the values, exact two-sample test"
+    TYPE = "share of numbers among the values, exact two-sample test"
     LABEL = "share of one label, exact two-sample test"
+    COUNT = "share of rows, exact two-sample test"
+    PHRASE = "shares of texts with a phrase, exact two-sample test"
+    CLASSIFIER = "classifier two-sample test, cross-fitted"
+    CORRELATION = "Spearman's correlations of all pairs"
+
+
+_EFFECTS = {
+    Method.KS: "D",
+    Method.CHI2: "V",
+    Method.CLASSIFIER: "2 AUC - 1",
+    Method.CORRELATION: "half the change of rho",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two samples compared.
+    """Two samples compared, each described in a few words.
 
-    ``p`` is the probability of so large a difference where there is none; ``effect`` is the Kolmogorov-Smirnov distance
-    D, Cramer's V (corrected for its bias) or phi, all 0..1, and ``effect_high`` the upper end of its 95 % interval;
-    ``location`` says which way it moved: current mean minus reference mean, None for labels.
+    ``p`` is the probability of so large a difference where there is none. ``effect`` is 0..1: the Kolmogorov-Smirnov
+    distance D, Cramer's V (corrected for its bias), phi, or what the method says; ``effect_high`` is the upper end of
+    its 95 % interval.
     """
 
     method: Method
     p: float
     effect: float
+    effect_high: float
     n_reference: int
     n_current: int
     reference: str
     current: str
-    location: float | None = None
-    effect_high: float = 1.0
 
     @property
     def effect_name(self) -> str:
         """What the effect size is called."""
-        return {Method.KS: "D", Method.CHI2: "V"}.get(self.method, "phi")
+        return _EFFECTS.get(self.method, "phi")
 
 
 def values_of(signal: Signal | None) -> list[Value]:
@@ -85,18 +96,13 @@ def values_of(signal: Signal | None) -> list[Value]:
     return [] if signal is None else [value for value in signal.sample if value is not None]
 
 
-def compare_signals(reference: Signal | None, current: Signal | None) -> Comparison | None:
-    """Two samples of a signal compared; None when either has no value."""
-    return compare_values(values_of(reference), values_of(current))
-
-
 def compare_values(reference: Sequence[Value], current: Sequence[Value]) -> Comparison | None:
     """Two samples compared: numbers by their distributions, texts and booleans by their labels.
 
     Each also by what a look at the whole misses: numbers by their tails and by values that pile up, labels one by one.
     The p-value is that of the clearest difference, corrected for how many were looked for: ``WHOLE`` of the error
-    goes to the look at the whole, the rest to the others. Numbers on one side and texts on the other are
-    compared by how many are texts: the type changed. None when either is empty.
+    goes to the look at the whole, the rest to the others. Where one side has numbers alone and
+    the other has not, the type changed: they are compared by how many are numbers. None when either is empty.
     """
     if not reference or not current:
         return None
@@ -104,13 +110,17 @@ def compare_values(reference: Sequence[Value], current: Sequence[Value]) -> Comp
     if all(numeric):
         return _compare_numbers([float(value) for value in reference], [float(value) for value in current])
     if any(numeric):
-        texts = [sum(isinstance(value, str) for value in side) for side in (reference, current)]
-        return _share(Method.TYPE, (texts[0], len(reference)), (texts[1], len(current)), "texts, the rest numbers")
+        old, new = ((sum(map(_is_number, side)), len(side)) for side in (reference, current))
+        return compare_share(Method.TYPE, old, new, "numbers")
     return _compare_labels(reference, current)
 
 
 def _numeric(values: Sequence[Value]) -> bool:
     return set(map(type, values)) <= {int, float}
+
+
+def _is_number(value: Value) -> bool:
+    return type(value) in (int, float)
 
 
 def _clearest(whole: Comparison, details: Sequence[Comparison]) -> Comparison:
@@ -145,7 +155,6 @@ def kolmogorov_smirnov(old: Floats, new: Floats) -> Comparison:
         n_current=len(new),
         reference=_summary(float(old.mean()), float(old.std())),
         current=_summary(float(new.mean()), float(new.std())),
-        location=float(new.mean() - old.mean()),
         # Kolmogorov's 95 % band of each sample around its distribution, both together.
         effect_high=min(1.0, distance + _KS_95 * math.sqrt(1 / len(old) + 1 / len(new))),
     )
@@ -165,7 +174,7 @@ def _tails(old: Floats, new: Floats) -> Iterator[Comparison]:
             continue  # the limit is the bulk itself
         counts = [int((side <= limit).sum() if below else (side >= limit).sum()) for side in (old, new)]
         sign = "≤" if below else "≥"
-        yield _share(Method.TAIL, (counts[0], len(old)), (counts[1], len(new)), f"{sign} {limit:.4g}")
+        yield compare_share(Method.TAIL, (counts[0], len(old)), (counts[1], len(new)), f"{sign} {limit:.4g}")
 
 
 def _piles(old: Floats, new: Floats) -> Iterator[Comparison]:
@@ -178,10 +187,10 @@ def _piles(old: Floats, new: Floats) -> Iterator[Comparison]:
     largest = np.argsort(-counts, kind="stable")[:PILES]
     for value in values[largest[counts[largest] >= PILE_SHARE * (len(old) + len(new))]].tolist():
         held = [int((side == value).sum()) for side in (old, new)]
-        yield _share(Method.PILE, (held[0], len(old)), (held[1], len(new)), f"= {value:.6g}")
+        yield compare_share(Method.PILE, (held[0], len(old)), (held[1], len(new)), f"= {value:.6g}")
 
 
-def _share(method: Method, old: tuple[int, int], new: tuple[int, int], what: str) -> Comparison:
+def compare_share(method: Method, old: tuple[int, int], new: tuple[int, int], what: str) -> Comparison:
     """Two shares, given as counts with the rows they are of."""
     p, effect = compare_shares(old, new)
     return Comparison(
@@ -192,8 +201,13 @@ def _share(method: Method, old: tuple[int, int], new: tuple[int, int], what: str
         n_current=new[1],
         reference=f"{old[0] / old[1]:.1%} {what}",
         current=f"{new[0] / new[1]:.1%} {what}",
-        effect_high=min(1.0, effect + _NORMAL_95 / math.sqrt(old[1] + new[1])),
+        effect_high=share_high(effect, old[1] + new[1]),
     )
+
+
+def share_high(effect: float, rows: int) -> float:
+    """The upper end of the 95 % interval of phi or V over so many rows of both samples."""
+    return min(1.0, effect + NORMAL_95 / math.sqrt(rows))
 
 
 def compare_shares(old: tuple[int, int], new: tuple[int, int]) -> tuple[float, float]:
@@ -234,7 +248,7 @@ def _compare_labels(reference: Sequence[Value], current: Sequence[Value]) -> Com
         n_current=len(current),
         reference=_shares(old, old + new),
         current=_shares(new, old + new),
-        effect_high=min(1.0, effect + _NORMAL_95 / math.sqrt(len(reference) + len(current))),
+        effect_high=share_high(effect, len(reference) + len(current)),
     )
     sizes = (len(reference), len(current))
     return _clearest(whole, list(_single_labels(old, new, sizes)))
@@ -248,7 +262,7 @@ def _single_labels(old: Counter[str], new: Counter[str], sizes: tuple[int, int])
     ranked = sorted(both.items(), key=lambda item: (-item[1], item[0]))[:MOST_LABELS]
     for label, count in ranked:
         if count >= LEAST_EXPECTED:
-            yield _share(Method.LABEL, (old[label], sizes[0]), (new[label], sizes[1]), label[:24])
+            yield compare_share(Method.LABEL, (old[label], sizes[0]), (new[label], sizes[1]), label[:24])
 
 
 def _cells(old: Counter[str], new: Counter[str]) -> list[tuple[int, int]]:
@@ -298,16 +312,6 @@ def _shares(counts: Counter[str], both: Counter[str]) -> str:
     return shown + (f" of {len(both)} labels" if len(both) > len(names) else "")
 
 
-def compare_counts(reference: tuple[int, int], current: tuple[int, int]) -> tuple[float, float]:
-    """(p, effect V) of two counts on each side, such as rows dropped and rows kept.
-
-    Whole counts rather than samples, so the sizes may be any.
-    """
-    if not (reference[0] + current[0] and reference[1] + current[1]):
-        return 1.0, 0.0
-    return _chi_square([(reference[0], current[0]), (reference[1], current[1])])
-
-
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """P-values adjusted so that rejecting those <= q keeps the false discovery rate at q (1995, JRSS B 57)."""
     ranked = sorted(range(len(p_values)), key=lambda index: p_values[index])
@@ -317,17 +321,6 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
         index = ranked[rank - 1]
         least = min(least, p_values[index] * len(p_values) / rank)
         adjusted[index] = least
-    return adjusted
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted so that rejecting those <= alpha makes any false rejection at most alpha likely (1979)."""
-    ranked = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [1.0] * len(p_values)
-    most = 0.0
-    for rank, index in enumerate(ranked):
-        most = max(most, min(1.0, p_values[index] * (len(p_values) - rank)))
-        adjusted[index] = most
     return adjusted
 
 

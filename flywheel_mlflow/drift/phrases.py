@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.drift.distributions import compare_shares
+from flywheel_mlflow.drift.distributions import Comparison, Method, compare_shares, share_high
+from flywheel_mlflow.drift.pictures import Bar
 from flywheel_mlflow.records.content.profile import Phrase
 from flywheel_mlflow.records.content.wording import rows_at_most
 
@@ -23,25 +23,14 @@ _SAME_COUNT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class PhraseChange:
-    """A phrase and the share of texts it stands in, before and now; ``bounded`` where one of them is an upper bound."""
-
-    text: str
-    before: float
-    now: float
-    bounded: bool
-
-
-@dataclass(frozen=True, slots=True)
 class PhrasesFound:
-    """What became of all phrases together: the clearest one's p-value, corrected for their number, its effect (phi)."""
+    """All phrases compared, and those that came or went (shares of the texts), the clearest first.
 
-    p: float
-    effect: float
-    effect_high: float
-    texts_before: int
-    texts_now: int
-    changes: tuple[PhraseChange, ...]
+    The comparison is that of the clearest one, its p-value corrected for their number.
+    """
+
+    comparison: Comparison
+    changes: tuple[Bar, ...]
 
 
 def compare_phrases(old: Wording, new: Wording) -> PhrasesFound | None:
@@ -54,29 +43,41 @@ def compare_phrases(old: Wording, new: Wording) -> PhrasesFound | None:
     if not min(sizes) or not (old.phrases or new.phrases):
         return None
     keys = sorted({(item.text, item.words) for side in (old, new) for item in side.phrases})
-    held = [_counts(side, keys) for side in (old, new)]
     tested = []
-    for place, key in enumerate(keys):
-        (before, sure_before), (now, sure_now) = held[0][place], held[1][place]
-        shares = before / sizes[0], now / sizes[1]
-        if (not sure_before and shares[0] >= shares[1]) or (not sure_now and shares[1] >= shares[0]):
-            tested.append((1.0, 0.0, PhraseChange(key[0], *shares, bounded=True)))
-            continue
-        p, effect = compare_shares((before, sizes[0]), (now, sizes[1]))
-        tested.append((p, effect, PhraseChange(key[0], *shares, bounded=not (sure_before and sure_now))))
-    tested.sort(key=lambda item: (item[0], -item[1], item[2].text))
-    p, effect, _ = tested[0]
+    for (text, _), (before, sure_before), (now, sure_now) in zip(
+        keys, _counts(old, keys), _counts(new, keys), strict=True
+    ):
+        change = Bar(text, before / sizes[0], now / sizes[1])
+        # The side that does not name it must have fewer, or the bound says nothing.
+        if (sure_before or change.before < change.now) and (sure_now or change.now < change.before):
+            p, effect = compare_shares((before, sizes[0]), (now, sizes[1]))
+        else:
+            p, effect = 1.0, 0.0
+        tested.append((p, effect, change, sure_before and sure_now))
+    tested.sort(key=lambda item: (item[0], -item[1], item[2].name))
+    p, effect, *_ = tested[0]
     # Phrases that neither side names were looked at as well: about as many again could have been named.
     corrected = 2 * len(tested)
-    sure = [change for p, _, change in tested if p * corrected <= NAMED_AT]
-    return PhrasesFound(
+    sure = [(change, exact) for p, _, change, exact in tested if p * corrected <= NAMED_AT]
+    changes = tuple(_joined(change for change, _ in sure)[:NAMED])
+    bounded = {change.name for change, exact in sure if not exact}
+    comparison = Comparison(
+        method=Method.PHRASE,
         p=min(1.0, p * corrected),
         effect=effect,
-        effect_high=min(1.0, effect + 1.96 / math.sqrt(sum(sizes))),
-        texts_before=sizes[0],
-        texts_now=sizes[1],
-        changes=tuple(_joined(sure)[:NAMED]),
+        effect_high=share_high(effect, sum(sizes)),
+        n_reference=sizes[0],
+        n_current=sizes[1],
+        reference=", ".join(_told(item, item.before, bounded) for item in changes),
+        current=", ".join(_told(item, item.now, bounded) for item in changes),
     )
+    return PhrasesFound(comparison, changes)
+
+
+def _told(change: Bar, share: float, bounded: Collection[str]) -> str:
+    """A phrase with its share: the smaller one may be no more than a bound, of the phrase or of a part of it."""
+    at_most = share == min(change.before, change.now) and share > 0 and any(name in change.name for name in bounded)
+    return f"{change.name!r} {'at most ' if at_most else ''}{share:.1%}"
 
 
 def _counts(side: Wording, keys: Sequence[tuple[str, int]]) -> list[tuple[int, bool]]:
@@ -91,9 +92,9 @@ def _counts(side: Wording, keys: Sequence[tuple[str, int]]) -> list[tuple[int, b
     return [(counts[key], True) if key in counts else (bounds[key], False) for key in keys]
 
 
-def _joined(changes: Iterable[PhraseChange]) -> list[PhraseChange]:
+def _joined(changes: Iterable[Bar]) -> list[Bar]:
     """Phrases that overlap and changed alike as one longer phrase; single words within a longer one are left out."""
-    joined: list[PhraseChange] = []
+    joined: list[Bar] = []
     for change in changes:
         for place, other in enumerate(joined):
             merged = _overlapped(other, change)
@@ -105,20 +106,20 @@ def _joined(changes: Iterable[PhraseChange]) -> list[PhraseChange]:
     return joined
 
 
-def _overlapped(one: PhraseChange, other: PhraseChange) -> PhraseChange | None:
+def _overlapped(one: Bar, other: Bar) -> Bar | None:
     if (one.now > one.before) != (other.now > other.before):
         return None
     high = max(one.now, one.before), max(other.now, other.before)
     if abs(high[0] - high[1]) > _SAME_COUNT * max(high):
         return None
-    words, added = one.text.split(" "), other.text.split(" ")
-    if f" {other.text} " in f" {one.text} ":
+    words, added = one.name.split(" "), other.name.split(" ")
+    if f" {other.name} " in f" {one.name} ":
         return one
-    if f" {one.text} " in f" {other.text} ":
+    if f" {one.name} " in f" {other.name} ":
         return other
     for size in range(min(len(words), len(added)) - 1, 0, -1):
         if words[-size:] == added[:size]:
-            return PhraseChange(" ".join(words + added[size:]), one.before, one.now, one.bounded or other.bounded)
+            return Bar(" ".join(words + added[size:]), one.before, one.now)
         if added[-size:] == words[:size]:
-            return PhraseChange(" ".join(added + words[size:]), one.before, one.now, one.bounded or other.bounded)
+            return Bar(" ".join(added + words[size:]), one.before, one.now)
     return None

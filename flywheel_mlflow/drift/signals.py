@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from flywheel_mlflow.drift.columns import CHI2_COUNTS, PRESENCE, compare_column, judged_base, sampled_signal
-from flywheel_mlflow.drift.distributions import WHOLE, Method, benjamini_hochberg, compare_counts, detectable_shift
+from flywheel_mlflow.drift.columns import PRESENCE, compare_column, judged_base, sampled_signal
+from flywheel_mlflow.drift.distributions import WHOLE, Method, benjamini_hochberg, compare_shares, detectable_shift
 from flywheel_mlflow.drift.findings import DataVerdict, FilterFound, SignalFound
 from flywheel_mlflow.drift.sides import LoggedData, Side
 from flywheel_mlflow.evidence.runs import SAME_RECORDS, is_rewrite
@@ -15,9 +15,6 @@ from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.records.cards import FilterNote
 from flywheel_mlflow.records.profiles import Profile, Signal
-
-#: The quality signals before and now.
-_Signals = tuple[tuple[Signal, ...], tuple[Signal, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +136,7 @@ def _filters(where: _Where, current: Side, reference: Side, settings: DriftSetti
             project=where.project,
             verdict=DataVerdict.STABLE,
             text="",
-            method=CHI2_COUNTS,
+            method=Method.COUNT.value,
             limit=settings.min_filter_change,
         )
         yield _filter(base, new.get(rule), old.get(rule), settings)
@@ -178,7 +175,7 @@ def _filter(base: FilterFound, new: FilterNote | None, old: FilterNote | None, s
         return replace(base, verdict=DataVerdict.UNCHANGED, text=text, value=rate, reference=rate, change=0.0)
     dropped_new, dropped_old = new.rows_in - new.rows_out, old.rows_in - old.rows_out
     rate_new, rate_old = dropped_new / new.rows_in, dropped_old / old.rows_in
-    p, _ = compare_counts((dropped_old, old.rows_out), (dropped_new, new.rows_out))
+    p, _ = compare_shares((dropped_old, old.rows_in), (dropped_new, new.rows_in))
     constant = "" if new.constant == old.constant else f"; its constant was {old.constant}, now {new.constant}"
     text = f"drops {rate_old:.1%} → {rate_new:.1%} of {old.rows_in:,} and {new.rows_in:,} rows{constant}"
     return replace(base, text=text, value=rate_new, reference=rate_old, change=rate_new - rate_old, p=p)

@@ -6,18 +6,15 @@ import random
 
 import numpy as np
 import pytest
-from drift_cases import normal, signal
+from drift_cases import normal
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.drift import (
     Method,
     benjamini_hochberg,
-    compare_counts,
-    compare_signals,
     compare_values,
     detectable_shift,
-    holm,
 )
 from flywheel_mlflow.drift.distributions import WHOLE, compare_shares, kolmogorov_smirnov
 from flywheel_mlflow.drift.tails import hypergeometric_tail
@@ -83,13 +80,18 @@ def test_labels_are_compared_by_chi_square_of_both_samples() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [([1, 2, 3] * 20, ["1", "2", "3"] * 20), ([True, False] * 30, ["True?", "False?"] * 30)],
+    [
+        ([1, 2, 3] * 20, ["1", "2", "3"] * 20),
+        ([0, 1] * 30, [False, True] * 30),
+        ([True, False] * 30, ["True?", "False?"] * 30),
+    ],
 )
 def test_a_signal_that_changes_its_type_drifts(old: list[int | str], new: list[int | str]) -> None:
     """A number that becomes a text shares no label with what it was."""
     found = compare_values(old, new)
     assert found is not None
-    assert found.p < 0.05 or found.effect == 0.0  # "1" is written like 1: then nothing changed for a reader
+    assert found.p < 0.05
+    assert found.effect > 0.9 or old[0] is True  # labels of one kind: Cramer's V takes its expectation off
 
 
 @pytest.mark.parametrize("values", [[5.0] * 40, ["same"] * 40, [True] * 40])
@@ -110,22 +112,22 @@ def test_one_new_label_among_many_rows_is_no_drift() -> None:
 def test_what_is_empty_is_not_compared() -> None:
     """No values on either side, or no signal at all, give no verdict."""
     assert compare_values([], [1.0]) is None
-    assert compare_signals(None, signal("x", [1.0])) is None
-    assert compare_signals(signal("x", [None]), signal("x", [1.0])) is None
+    assert compare_values([1.0], []) is None
 
 
 def test_moved_numbers_say_which_way() -> None:
-    """The location is the current mean minus the reference's."""
+    """Both means are told."""
     found = compare_values(normal(300), normal(300, 1.0, seed=2))
     assert found is not None
-    assert found.location == pytest.approx(1.0, abs=0.3)
+    means = [float(told.partition(" ")[0]) for told in (found.reference, found.current)]
+    assert means[1] - means[0] == pytest.approx(1.0, abs=0.3)
     assert found.p < 1e-6
 
 
 def test_counts_that_are_all_alike_say_nothing() -> None:
     """Nothing dropped on either side is no difference."""
-    assert compare_counts((0, 100), (0, 50)) == (1.0, 0.0)
-    assert compare_counts((50, 50), (5, 95))[0] < 0.001
+    assert compare_shares((0, 100), (0, 50)) == (1.0, 0.0)
+    assert compare_shares((50, 100), (5, 100))[0] < 0.001
 
 
 @given(p_values)
@@ -135,14 +137,6 @@ def test_benjamini_hochberg_is_scipys(values: list[float]) -> None:
 
     expected = false_discovery_control(values).tolist() if values else []
     assert benjamini_hochberg(values) == pytest.approx(expected)
-
-
-@given(p_values)
-def test_holm_is_never_more_generous(values: list[float]) -> None:
-    """Guarding against any false alarm adjusts at least as much as guarding their share, and keeps the order."""
-    strict, loose = holm(values), benjamini_hochberg(values)
-    assert all(one >= two - 1e-12 for one, two in zip(strict, loose, strict=True))
-    assert all(one >= two for one, two in zip(strict, values, strict=True))
 
 
 def test_larger_samples_see_smaller_shifts() -> None:
