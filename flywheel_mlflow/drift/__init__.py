@@ -33,7 +33,7 @@ from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, samples_n
 from flywheel_mlflow.drift.kpis import compare_kpis
 from flywheel_mlflow.drift.losses import KpiCase
 from flywheel_mlflow.drift.paired import Paired, compare_pairs, mcnemar
-from flywheel_mlflow.drift.report import DriftReport, Reference, drift_report_from_json, error_finding, with_identity
+from flywheel_mlflow.drift.report import DriftReport, Reference, drift_report_from_json, error_finding
 from flywheel_mlflow.drift.schemas import SchemaFound, compare_schemas, reasons_not_compared
 from flywheel_mlflow.drift.sides import (
     LoggedData,
@@ -103,5 +103,4 @@ __all__ = [
     "suites_of",
     "trend_of",
     "wilson_interval",
-    "with_identity",
 ]

@@ -406,8 +406,3 @@ def drift_report_from_json(text: str, *, name: str = "drift.json") -> DriftRepor
 
 def _refused(name: str, place: str, why: str) -> DocumentError:
     return DocumentError([Fault(name, 0, place, why)], hint=_AGAIN)
-
-
-def with_identity(report: DriftReport, *, run_id: str, digest: str) -> DriftReport:
-    """The same report, saying which assembly it is about."""
-    return replace(report, run_id=run_id, digest=digest)

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 #: MLflow answers the first for a missing version, the second for a missing alias (tried on 3.17.2).
 _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"})
-#: How the model registry's own stages are called.
-REGISTRY_STAGES = {"staging": "Staging", "production": "Production"}
-NO_STAGE, ARCHIVED_STAGE = "None", "Archived"
+#: How the model registry calls a version in none of its own stages.
+NO_STAGE = "None"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,6 @@ LEFT_OUT = "flywheel.left_out"
 #: Before the name of an interface on a model version: what the release pins, as compact JSON.
 PIN_PREFIX = "flywheel.interface."
 GATE_PREFIX = "flywheel.gate."
-RELEASE_STAGE = "flywheel.release_stage"
 #: Before the first digits of the reference's run id: the verdict of the comparison with it.
 DRIFT_PREFIX = "flywheel.drift."
 GATE = "flywheel.gate"
@@ -59,7 +58,6 @@ KIND_ASSEMBLY = "assembly"
 KIND_STAGE = "stage"
 KIND_LEDGER = "ledger"
 KIND_GATE = "gate"
-KIND_RELEASE = "release"
 KIND_NOTIFICATIONS = "notifications"
 
 TRUE = "true"
