@@ -33,6 +33,10 @@ TAIL_ROWS = 8
 PILES = 4
 PILE_SHARE = 0.01
 
+#: What fewer rows of both samples share is not tested: at best p is 2 ** -11, so it would only take from the error of
+#: what can be told from chance (Tarone 1990).
+LEAST_TOLD = 12
+
 #: The share of a column's error that the look at the whole has; what details show is clear or nothing.
 WHOLE = 0.8
 
@@ -261,7 +265,7 @@ def _single_labels(old: Counter[str], new: Counter[str], sizes: tuple[int, int])
         return
     ranked = sorted(both.items(), key=lambda item: (-item[1], item[0]))[:MOST_LABELS]
     for label, count in ranked:
-        if count >= LEAST_EXPECTED:
+        if count >= LEAST_TOLD:
             yield compare_share(Method.LABEL, (old[label], sizes[0]), (new[label], sizes[1]), label[:24])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.drift.distributions import Comparison, Method, compare_shares, share_high
+from flywheel_mlflow.drift.distributions import LEAST_TOLD, Comparison, Method, compare_shares, share_high
 from flywheel_mlflow.drift.pictures import Bar
 from flywheel_mlflow.records.content.profile import Phrase
 from flywheel_mlflow.records.content.wording import rows_at_most
@@ -34,7 +34,7 @@ class PhrasesFound:
 
 
 def compare_phrases(old: Wording, new: Wording) -> PhrasesFound | None:
-    """Every phrase that many rows of either side have; None where neither has any.
+    """Every phrase that many rows of either side have; None where there is none that could tell anything.
 
     A phrase that one side does not name stands there in at most as many rows as that side says (``least``), and as hold
     its word pairs; this bound is taken for its count, which makes differences smaller, never larger.
@@ -47,6 +47,8 @@ def compare_phrases(old: Wording, new: Wording) -> PhrasesFound | None:
     for (text, _), (before, sure_before), (now, sure_now) in zip(
         keys, _counts(old, keys), _counts(new, keys), strict=True
     ):
+        if before + now < LEAST_TOLD:
+            continue
         change = Bar(text, before / sizes[0], now / sizes[1])
         # The side that does not name it must have fewer, or the bound says nothing.
         if (sure_before or change.before < change.now) and (sure_now or change.now < change.before):
@@ -54,6 +56,8 @@ def compare_phrases(old: Wording, new: Wording) -> PhrasesFound | None:
         else:
             p, effect = 1.0, 0.0
         tested.append((p, effect, change, sure_before and sure_now))
+    if not tested:
+        return None
     tested.sort(key=lambda item: (item[0], -item[1], item[2].name))
     p, effect, *_ = tested[0]
     # Phrases that neither side names were looked at as well: about as many again could have been named.

@@ -44,27 +44,31 @@ def number_pairs(numbers: Mapping[str, Numbers]) -> Iterator[ContentColumn]:
 
 
 def vector_pairs(vectors: Sequence[VectorSketch], texts: Mapping[str, Sequence[str | None]]) -> Iterator[ContentColumn]:
-    """The words a text shares with that of the nearest vector's row: with vectors of other texts they are few."""
+    """The words a text shares with that of the nearest vector's row: with vectors of other texts they are few.
+
+    A row is in one pair at most, so that every answer is about other texts.
+    """
     for vector in vectors:
-        neighbours = _nearest(vector.values[:MOST_NEIGHBOURS].astype(np.float64))
+        neighbours = dict(_neighbours(vector.values[:MOST_NEIGHBOURS].astype(np.float64)))
         for leaf, values in sorted(texts.items()):
             words = [_long_words(text) for text in values]
-            near = [words[place] if place >= 0 else None for place in neighbours]
-            near += [None] * (len(words) - len(near))
+            near = [words[neighbours[row]] if row in neighbours else None for row in range(len(words))]
             name = f"{vector.field} with {leaf}"
             yield _column(f"{name}: words shared with the nearest", name, _each(words, near, _shared))
 
 
-def _nearest(vectors: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> list[int]:
-    """The row whose vector has the smallest angle to each, -1 for rows without a vector."""
+def _neighbours(vectors: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Iterator[tuple[int, int]]:
+    """Rows with the row whose vector has the smallest angle to theirs, each row once."""
     there = np.flatnonzero(~np.isnan(vectors[:, 0])) if vectors.size else np.zeros(0, np.int64)
-    nearest = np.full(len(vectors), -1)
-    if len(there) > 1:
-        alike = vectors[there] @ vectors[there].T
-        np.fill_diagonal(alike, -np.inf)
-        nearest[there] = there[np.argmax(alike, axis=1)]
-    found: list[int] = nearest.tolist()
-    return found
+    if len(there) < 2:
+        return
+    alike = vectors[there] @ vectors[there].T
+    np.fill_diagonal(alike, -np.inf)
+    taken: set[int] = set()
+    for row, nearest in zip(there.tolist(), there[np.argmax(alike, axis=1)].tolist(), strict=True):
+        if row not in taken and nearest not in taken:
+            taken |= {row, nearest}
+            yield row, nearest
 
 
 def _alike(one: str, other: str) -> bool:
