@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, expect
 from releases_bench import MANAGER, REVIEWER
 from servers.browser import NARROW, SignedIn
 from servers.console import SHUT_OUT, VIEWER, ConsoleServer
@@ -18,7 +18,8 @@ from servers.plugin import signed_in as acting_as
 
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration
 
-REASON = "I read the report and the drift"
+#: Its markup would be a script, were it not shown as the text it is.
+REASON = "\"><script>alert(1)</script><img src=x onerror=alert(2)> & 'I read the drift'"
 
 
 def sent(page: Page, title: str, **fields: str) -> None:
@@ -67,8 +68,17 @@ def test_a_manager_reads_the_overview(signed_in: SignedIn) -> None:
 
 
 def test_a_reviewer_decides(signed_in: SignedIn, console: ConsoleServer) -> None:
-    """A reviewer reads drift and verdict and approves; a manager evaluates the gate, promotes, and rolls back."""
+    """A reviewer reads drift and verdict and approves, whose reason comes back as it was typed; a manager evaluates the
+    gate, promotes, and rolls back.
+    """
     reviewer = signed_in(REVIEWER)
+    scripts: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        scripts.append(dialog.message)
+        dialog.dismiss()
+
+    reviewer.on("dialog", refuse)
     reviewer.goto("/flywheel/drift?iteration=3&against=2")
     expect(reviewer.locator("main")).to_contain_text("iteration 2")
     reviewer.get_by_text("Evidently's report of iteration 3 against iteration 2").click()
@@ -79,6 +89,8 @@ def test_a_reviewer_decides(signed_in: SignedIn, console: ConsoleServer) -> None
     expect(reviewer).to_have_url(re.compile(r"/flywheel/releases/3\?event=\d+"))
     expect(reviewer.get_by_role("status")).to_contain_text(f"by {REVIEWER}")
     expect(reviewer.locator("main")).to_contain_text(REASON)
+    expect(reviewer.locator("img[src=x]")).to_have_count(0)
+    assert scripts == []
 
     manager = signed_in(MANAGER)
     for stage in ("staging", "production"):
