@@ -32,7 +32,7 @@ from flywheel_mlflow.operations.projects.self_evidence import self_evidence
 from flywheel_mlflow.promises.blueprint import Blueprint
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.reports.bundle import render_deliverables
-from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.tables.texts import format_value
 
 ROOT = Path(__file__).resolve().parent.parent
 ENDED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -14,12 +14,13 @@ from reports_flywheel import ENDED, small_assembly
 from flywheel_mlflow.assembly.assembly import Assembly
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.reports.bundle import render_deliverables
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Section
+from flywheel_mlflow.reports.dashboard_blocks import Section
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, read_record
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.comparison import Compared
 from flywheel_mlflow.reports.pages.frame import Framing, Page, render_framed
-from flywheel_mlflow.reports.pages.links import Links
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell
+from flywheel_mlflow.tables.links import Links
 
 AT = Addresses("/ml")
 LINKS = Links(AT, None, {"": "1", "p01": "2", "p02": "3"})

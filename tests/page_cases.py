@@ -16,12 +16,12 @@ from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
 from flywheel_mlflow.decisions.moves import not_current
 from flywheel_mlflow.decisions.releases import STAGES, Explained
 from flywheel_mlflow.decisions.risk_paths import Propagation, Reached
+from flywheel_mlflow.decisions.risks import CrossProjectRisk
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Help
 from flywheel_mlflow.feedback.priority import prioritise
 from flywheel_mlflow.feedback.recurring import Looked, Theme
 from flywheel_mlflow.feedback.tasks import TaskKind, fold_tasks
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.drift import DriftReviewFacts, ExplainFacts, Sides
 from flywheel_mlflow.reports.pages.feedback import FeedbackBoardFacts, Ingestion, QueuesFacts
 from flywheel_mlflow.reports.pages.feedback_events import EventRow, EventsFacts, EventState, Wanted
@@ -31,7 +31,8 @@ from flywheel_mlflow.reports.pages.gate_verdict import GateFacts
 from flywheel_mlflow.reports.pages.release import Asking, ComparedFacts, PinnedFacts, ReleaseFacts
 from flywheel_mlflow.reports.pages.releases import ReleasesFacts
 from flywheel_mlflow.reports.pages.risk import RiskFacts
-from flywheel_mlflow.reports.pages.risks import KnownRisk, RisksFacts
+from flywheel_mlflow.reports.pages.risks import RisksFacts
+from flywheel_mlflow.tables.addresses import Addresses
 
 ADDRESSES = Addresses("/ml")
 RUN = "a" * 32
@@ -141,7 +142,7 @@ def explained(*subjects: str) -> Explained:
 
 def risks_facts(story: LedgerBuilder, **changed: Any) -> RisksFacts:
     """The risk ledger of a story."""
-    known = (KnownRisk("weak_sets", "Weak evaluation sets", "platform", ("governance",), ("p01", "p02")),)
+    known = (CrossProjectRisk("weak_sets", "Weak evaluation sets", "platform", ("governance",), ("p01", "p02")),)
     return replace(RisksFacts(ledger_of(story), known, NOW, ADDRESSES), **changed)
 
 

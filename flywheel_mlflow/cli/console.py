@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel_mlflow.base.canonical import document_json
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.tables import cells as shown
 
 #: Width of tables when nobody looks at them: a pipe or a file has no width of its own.
 PIPE_WIDTH = 160
@@ -42,6 +44,8 @@ def open_console(*, stderr: bool = False) -> Console:
 
 def clean(value: object) -> Text:
     """Any text without control characters or markup: names and messages come from other people."""
+    if isinstance(value, Text):
+        return value
     text = _printable(str(value))
     return Text(text, style=STYLES.get(text, ""))
 
@@ -83,6 +87,30 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for row in rows:
         table.add_row(*(clean(cell) for cell in row))
     return table
+
+
+#: What a tone looks like in a terminal; the words say it as well.
+TONE_STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.ATTENTION: "yellow", Tone.INTENDED: "magenta"}
+
+
+def draw(found: shown.Table) -> None:
+    """A table of a subject, with the columns that fit a terminal; without rows what it says of that."""
+    console, narrow = open_console(), found.narrow()
+    if not narrow.rows:
+        say(console, f"{found.caption}: {found.empty}")
+        return
+    drawn = table(narrow.caption, narrow.columns, [[_text_of(cell) for cell in row] for row in narrow.rows])
+    console.print(drawn)
+
+
+def draw_list(found: shown.Table) -> None:
+    """The same for tables that can have thousands of rows."""
+    narrow = found.narrow()
+    listing(narrow.caption, narrow.columns, [[cell.words for cell in row] for row in narrow.rows])
+
+
+def _text_of(cell: shown.Cell) -> Text:
+    return Text(_printable(cell.words), style=TONE_STYLES.get(cell.tone, ""))
 
 
 def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

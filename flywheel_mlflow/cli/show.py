@@ -14,7 +14,7 @@ from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.base.settings import UI_HOST, UI_PORT, redacted
 from flywheel_mlflow.cli.console import clean, counted, open_console, print_json, say, table, yes
 from flywheel_mlflow.evidence.runs import SAME_RECORDS, Check, Collected, Outcome
-from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.tables.texts import format_value
 
 if TYPE_CHECKING:
     from flywheel_mlflow.base.settings import Settings
@@ -366,7 +366,7 @@ def _closing_lines(found: Assembled, settings: Settings) -> Iterator[str]:
 
 
 def _addresses(server: str, run: str, table: str, *, pages: bool) -> Iterator[str]:
-    from flywheel_mlflow.reports.pages.addresses import Addresses
+    from flywheel_mlflow.tables.addresses import Addresses
 
     yield f"open it:  {server}{run}"
     yield f"compare:  {server}/{table}"

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.errors import ExitCode
-from flywheel_mlflow.cli.console import counted, listing, open_console, print_json, say, table, yes
-from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.cli.console import counted, draw, draw_list, open_console, print_json, say, table, yes
+from flywheel_mlflow.tables.releases import ledger_table, pins_table, releases_table
+from flywheel_mlflow.tables.texts import format_value
 
 if TYPE_CHECKING:
     from flywheel_mlflow.assembly.diff import ReleaseDiff
     from flywheel_mlflow.assembly.history import LedgerLine
     from flywheel_mlflow.decisions.releases import Move
+    from flywheel_mlflow.decisions.summaries import ReleaseSummary
     from flywheel_mlflow.operations.doctor import Diagnosis
     from flywheel_mlflow.operations.projects.loading import Consumable
     from flywheel_mlflow.operations.projects.resolving import Resolved
-    from flywheel_mlflow.operations.reading.telling import Listed, Shown
+    from flywheel_mlflow.operations.reading.telling import Shown
     from flywheel_mlflow.operations.releases.auditing import Audit
     from flywheel_mlflow.operations.releases.verifying import Verification
 
@@ -72,7 +74,7 @@ def created(answer: Mapping[str, Any], *, as_json: bool) -> None:
         say(console, f"next: flywheel gate {version} --to staging")
 
 
-def listed(found: Sequence[Listed], *, as_json: bool) -> None:
+def listed(found: Sequence[ReleaseSummary], *, as_json: bool) -> None:
     """All releases."""
     if as_json:
         print_json({"releases": found})
@@ -80,19 +82,7 @@ def listed(found: Sequence[Listed], *, as_json: bool) -> None:
     if not found:
         say(open_console(), "no release yet; next: flywheel release create --iteration N")
         return
-    rows = [
-        (
-            item.version,
-            item.stage + "".join(f" (override to {to})" for to in item.overrides),
-            item.iteration,
-            item.author,
-            day(item.at),
-            ", ".join(f"{to} {verdict}" for to, verdict in item.verdicts.items()),
-            item.approvals,
-        )
-        for item in found
-    ]
-    listing("releases", ("release", "stands", "iteration", "made by", "at (UTC)", "gates", "approvals given"), rows)
+    draw_list(releases_table(found))
 
 
 def shown(found: Shown, *, as_json: bool) -> None:
@@ -105,18 +95,7 @@ def shown(found: Shown, *, as_json: bool) -> None:
     say(console, f"made by {release.author.name} on {day(release.at)} UTC; bundle {release.bundle}")
     if found.faults:
         say(console, f"error: {found.faults}")
-    rows = [
-        (
-            pin.interface,
-            pin.project,
-            pin.iteration,
-            pin.digest,
-            format_value(pin.rows, "count"),
-            pin.licence or "unknown",
-        )
-        for pin in found.pins
-    ]
-    console.print(table("it pins", ("interface", "made by", "iteration", "digest", "rows", "licence"), rows))
+    draw(pins_table(found.pins, "it pins"))
     for name, why in found.left_out.items():
         say(console, f"left out {name}: {why}")
     for gate in release.gates:
@@ -182,8 +161,7 @@ def story(found: Sequence[LedgerLine], *, as_json: bool) -> None:
     if not found:
         say(open_console(), "nothing was decided yet; next: flywheel release create --iteration N")
         return
-    rows = [(item.number, day(item.at), item.actor, item.level, item.text) for item in found]
-    listing("the ledger", ("event", "at (UTC)", "who", "name is", "what"), rows)
+    draw_list(ledger_table(found, "the ledger", ""))
 
 
 def tenure(found: Move | None, when: datetime, *, as_json: bool) -> None:

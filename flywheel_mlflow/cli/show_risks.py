@@ -7,48 +7,33 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.canonical import plain
-from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
+from flywheel_mlflow.cli.console import counted, draw, open_console, print_json, say
 from flywheel_mlflow.cli.show_releases import day
+from flywheel_mlflow.tables.risks import known_risks_table, newest_closed, pressing_first, risks_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from flywheel_mlflow.decisions.risk_paths import Propagation
-    from flywheel_mlflow.decisions.risks import Risk
-    from flywheel_mlflow.operations.releases.risking import KnownToAll, ShownRisk
+    from flywheel_mlflow.decisions.risks import CrossProjectRisk, Risk
+    from flywheel_mlflow.operations.releases.risking import ShownRisk
 
 #: Projects of a path that are shown; `--json` has them all.
 MOST_REACHED = 12
 
 
 def listed(
-    found: Sequence[Risk], known: Sequence[KnownToAll], now: datetime, *, everything: bool, as_json: bool
+    found: Sequence[Risk], known: Sequence[CrossProjectRisk], now: datetime, *, everything: bool, as_json: bool
 ) -> None:
     """Risks, the most pressing first, and those that flywheel.yaml knows."""
-    chosen = [item for item in found if everything or item.closed_at is None]
-    chosen.sort(key=lambda item: (item.closed_at is not None, -item.likelihood * item.impact, item.due))
+    chosen = [*pressing_first(found, now), *(newest_closed(found) if everything else ())]
     if as_json:
         print_json({"risks": [_document(item, now) for item in chosen], "known": known})
         return
-    rows = [
-        (
-            item.id,
-            item.severity,
-            _state(item, now),
-            item.title,
-            item.owner,
-            f"{item.likelihood}x{item.impact}",
-            day(item.due),
-        )
-        for item in chosen
-    ]
     console = open_console()
-    console.print(
-        table("risks", ("id", "severity", "state", "what", "owner", "likelihood x impact", "due (UTC)"), rows)
-    )
+    draw(risks_table(chosen, now, "risks", "none."))
     if known:
-        told = [(item.id, item.title, item.owner, ", ".join(item.layers), len(item.projects)) for item in known]
-        console.print(table("known risks (flywheel.yaml)", ("id", "what", "owner", "layers", "projects"), told))
+        draw(known_risks_table(known))
     open_count = sum(item.closed_at is None for item in found)
     say(console, f"{counted(open_count, 'open risk')}, {sum(item.is_overdue(now) for item in found)} overdue")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
-from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.tables.texts import format_value
 
 if TYPE_CHECKING:
     from flywheel_mlflow.drift.differences import Change

@@ -16,10 +16,11 @@ from flywheel_mlflow.base.errors import (
     UnknownName,
 )
 from flywheel_mlflow.operations.deciding import is_trouble
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Form
-from flywheel_mlflow.reports.pages.addresses import PAGES as PAGES_ADDRESS
+from flywheel_mlflow.reports.dashboard_blocks import Form
 from flywheel_mlflow.reports.pages.frame import Framing, Page, framed_policy, render_framed
 from flywheel_mlflow.reports.pages.trouble import trouble_page
+from flywheel_mlflow.tables.addresses import PAGES as PAGES_ADDRESS
+from flywheel_mlflow.tables.cells import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

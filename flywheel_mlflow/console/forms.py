@@ -16,9 +16,10 @@ from flywheel_mlflow.console.tokens import Standing
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.acts.acting import perform
 from flywheel_mlflow.operations.acts.forms import FORMS, fields_of, needed_by, read_form
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, sentence
-from flywheel_mlflow.reports.pages.addresses import FORMS as PLACE
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.dashboard_blocks import Field, Form
+from flywheel_mlflow.tables.addresses import FORMS as PLACE
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, sentence
 
 if TYPE_CHECKING:
     from datetime import datetime

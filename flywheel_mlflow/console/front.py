@@ -15,8 +15,8 @@ from flywheel_mlflow.console.tokens import FormTokens, Standing
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.reading.reader import Memory, Reader
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Framing
+from flywheel_mlflow.tables.addresses import Addresses
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -16,7 +16,7 @@ from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.reading.interfaces import croissant
 from flywheel_mlflow.operations.reading.kinds import PAGES, PageKind
 from flywheel_mlflow.operations.reading.reader import PageQuery
-from flywheel_mlflow.reports.pages.addresses import PAGES as PLACE
+from flywheel_mlflow.tables.addresses import PAGES as PLACE
 
 if TYPE_CHECKING:
     from starlette.requests import Request

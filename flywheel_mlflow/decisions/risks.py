@@ -248,3 +248,14 @@ def _words(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise TypeError("projects are a list of names")
     return tuple(word(item) for item in value)
+
+
+@dataclass(frozen=True, slots=True)
+class CrossProjectRisk:
+    """A cross-project risk that flywheel.yaml names, with the projects in its layers."""
+
+    id: str
+    title: str
+    owner: str
+    layers: tuple[str, ...]
+    projects: tuple[str, ...]

@@ -11,7 +11,7 @@ from flywheel_mlflow.assembly.documents import BottlenecksFile
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.drift.wording import COLOURS, WORDS, word_of
 from flywheel_mlflow.figures import style
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
+from flywheel_mlflow.tables.texts import UNKNOWN, format_value, with_unit
 
 #: The marks of the words that are drawn, in the order in which they are drawn over each other.
 _SYMBOLS = {

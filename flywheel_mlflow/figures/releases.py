@@ -13,7 +13,7 @@ from flywheel_mlflow.decisions.approvals import JudgedApproval
 from flywheel_mlflow.decisions.gates import GateResult, Verdict
 from flywheel_mlflow.drift.wording import WORDS, word_order
 from flywheel_mlflow.figures import style
-from flywheel_mlflow.reports.numbers import UNKNOWN
+from flywheel_mlflow.tables.texts import UNKNOWN
 
 _ROWS = {Verdict.PASS: style.GOOD_ROW, Verdict.BLOCK: style.BAD_ROW, Verdict.INCONCLUSIVE: style.OPEN_ROW}
 _MARKS = {Verdict.PASS: "✓", Verdict.BLOCK: "✗", Verdict.INCONCLUSIVE: "?"}

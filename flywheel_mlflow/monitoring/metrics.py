@@ -30,7 +30,9 @@ from evidently.legacy.renderers.html_widgets import (
 )
 from evidently.legacy.tests.base_test import TestStatus
 
-from flywheel_mlflow.monitoring.tables import Row, Table
+from flywheel_mlflow.drift.wording import COLOURS, Tone
+from flywheel_mlflow.monitoring.tables import ComparedTable, Row, scaled_points
+from flywheel_mlflow.tables.cells import sentence
 
 #: Every kind of column named: Evidently guesses the kinds of columns it is not told (0.7.23).
 _NO_COLUMNS = DataDefinition(
@@ -88,7 +90,7 @@ class FlywheelComparisonCalculation(ByLabelCalculation[FlywheelComparison]):  # 
     def calculate(self, context: Any, _current: Any, _reference: Any) -> Any:
         """The value of each label with the widgets that show them."""
         frame = context.additional_data[self.metric.kind].as_dataframe()
-        table: Table = frame.attrs["table"]
+        table: ComparedTable = frame.attrs["table"]
         self._rows = {row.label: row for row in table.rows}
         result = self.result({row.label: row.value for row in table.rows})
         result.widget = _widgets(table)
@@ -107,25 +109,35 @@ class FlywheelComparisonCalculation(ByLabelCalculation[FlywheelComparison]):  # 
         return str(label)
 
 
-def _widgets(table: Table) -> list[Any]:
+def _widgets(table: ComparedTable) -> list[Any]:
+    places = range(len(table.columns))
+    lines = {table.columns[place] for place in places if any(row.cells[place].series for row in table.rows)}
     counters = [CounterData(label, str(count)) for label, count in table.counts]
     columns = [
         ColumnDefinition(
-            column.title,
-            column.key,
-            ColumnType.LINE if column.is_line else ColumnType.STRING,
-            options={"xField": "x", "yField": "y", "color": "#4d6fb3"} if column.is_line else None,
+            sentence(column),
+            column,
+            ColumnType.LINE if column in lines else ColumnType.STRING,
+            options={"xField": "x", "yField": "y", "color": COLOURS[Tone.GOOD]} if column in lines else None,
         )
         for column in table.columns
     ]
-    rows = [RichTableDataRow(fields=dict(row.cells)) for row in table.rows]
+    rows = [
+        RichTableDataRow(
+            fields={
+                column: scaled_points(cell.series) if column in lines else cell.words
+                for column, cell in zip(table.columns, row.cells, strict=True)
+            }
+        )
+        for row in table.rows
+    ]
     return [
         counter(title=table.title, counters=counters),
         rich_table_data(title="", rows_per_page=_ROWS_PER_PAGE, columns=columns, data=rows),
     ]
 
 
-def snapshot_widgets(tables: list[Table]) -> list[Any]:
+def snapshot_widgets(tables: list[ComparedTable]) -> list[Any]:
     """Run one report over all tables; the widgets of its metrics and tests.
 
     Raises:
@@ -144,7 +156,7 @@ def snapshot_widgets(tables: list[Table]) -> list[Any]:
     return [grouped, *snapshot._tests_widgets]  # noqa: SLF001 - likewise
 
 
-def _dataset(table: Table) -> Dataset:
+def _dataset(table: ComparedTable) -> Dataset:
     frame = pd.DataFrame({"value": [row.value for row in table.rows]})
     frame.attrs["table"] = table
     dataset = Dataset.from_pandas(frame, data_definition=_NO_COLUMNS)

@@ -47,20 +47,20 @@ _TABLES = """
 .MuiCard-root .MuiPaper-root { overflow-x: auto }
 .MuiTableBody-root .MuiTableCell-root, .MuiTableHead-root .MuiTableCell-root { width: auto !important }
 .MuiTableBody-root .MuiTableCell-root { overflow-wrap: break-word }
-.MuiTableBody-root .MuiTableCell-root:nth-child(3) { min-width: 17em; overflow-wrap: anywhere }
+.MuiTableBody-root .MuiTableCell-root:nth-child(2) { min-width: 17em; overflow-wrap: anywhere }
 .MuiTableCell-paddingNone { display: none !important }
 @media (max-width: 1000px) {
   .MuiTableCell-root { padding: 8px 6px !important }
-  .MuiTableBody-root .MuiTableCell-root:nth-child(3) { min-width: 11em }
+  .MuiTableBody-root .MuiTableCell-root:nth-child(2) { min-width: 11em }
 }
 @media (max-width: 600px) {
   .MuiCardContent-root, .MuiToolbar-root, .MuiBox-root:has(> .MuiBox-root > .MuiStack-root) {
     padding: 4px !important; margin: 0 !important; flex-wrap: wrap
   }
   .MuiTableCell-root { padding: 4px 2px !important; font-size: 10px !important; line-height: 1.3 !important }
-  .MuiTableBody-root .MuiTableCell-root:nth-child(3) { min-width: 6em }
-  .MuiTableBody-root .MuiTableCell-root:nth-child(n+5) { overflow-wrap: anywhere; min-width: 5em }
-  .MuiTableBody-root .MuiTableCell-root:nth-child(8) { min-width: 3em }
+  .MuiTableBody-root .MuiTableCell-root:nth-child(2) { min-width: 6em }
+  .MuiTableBody-root .MuiTableCell-root:nth-child(n+5) { overflow-wrap: anywhere; min-width: 4em }
+  .MuiTableCell-root:nth-child(8) { display: none }
   .MuiGrid-grid-xs-grow:has(.MuiTypography-alignCenter) { flex-basis: 30% !important }
   .MuiTableSortLabel-root ~ span, .MuiTableSortLabel-root svg { display: none }
   .MuiCardContent-root .MuiTypography-root { font-size: 14px !important; line-height: 1.3 !important }

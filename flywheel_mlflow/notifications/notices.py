@@ -20,7 +20,7 @@ from flywheel_mlflow.promises.blueprint import Blueprint
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.notify import EventName
 from flywheel_mlflow.reports.escaping import fit, visible
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.tables.addresses import Addresses
 
 #: Lines of a notice, and columns of a line; lines that are left out are counted.
 MOST_LINES, MOST_COLUMNS = 8, 400

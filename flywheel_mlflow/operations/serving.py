@@ -20,7 +20,7 @@ from urllib.parse import urljoin
 from flywheel_mlflow.base.errors import InputError, ServerError, StorageError
 from flywheel_mlflow.base.settings import UI_HOST, UI_PORT, Settings
 from flywheel_mlflow.operations.local_accounts import LocalAccounts
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.tables.addresses import Addresses
 
 #: How long a server that was asked to end may take.
 END_LIMIT_S = 10

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.assembly.assembly import Assembly
 from flywheel_mlflow.drift.wording import number_word, same_number
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value
+from flywheel_mlflow.tables.texts import UNKNOWN, format_change, format_value
 
 #: The order in which readers of a review want to meet them.
 _ORDER = ("now unknown", "worse", "better", "newly known", "moved")

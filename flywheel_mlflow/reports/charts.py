@@ -12,8 +12,8 @@ from flywheel_mlflow.evidence.lineage import EdgeState
 from flywheel_mlflow.evidence.stages import StageRun, StageStatus
 from flywheel_mlflow.reports.escaping import fit
 from flywheel_mlflow.reports.layout import Grid, Line, Placement, Point, place
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.rendering import render_svg
+from flywheel_mlflow.tables.texts import UNKNOWN, format_value
 
 # Colours from the set of Okabe and Ito (2008), which people with any common colour blindness tell apart; the
 # darker ones of it, so that lines and text keep a contrast of at least 3:1 on white. Every colour comes with a

@@ -10,11 +10,11 @@ from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.releases import Release, ReleaseStage, ReleaseState
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Command, Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, Health, Reason, health, regression
 from flywheel_mlflow.reports.dashboard_page import render_page
-from flywheel_mlflow.reports.dashboard_releases import governance_pairs, moment_text, release_section, risk_section
+from flywheel_mlflow.reports.dashboard_releases import governance_pairs, release_section, risk_section
 from flywheel_mlflow.reports.dashboard_sections import (
     bottleneck_numbers,
     bottleneck_section,
@@ -25,8 +25,9 @@ from flywheel_mlflow.reports.dashboard_sections import (
     stage_section,
 )
 from flywheel_mlflow.reports.dashboard_trends import kpi_section
-from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.reports.pages.inbox import Inbox
+from flywheel_mlflow.tables.cells import Cell, sentence
+from flywheel_mlflow.tables.texts import format_value, moment_text
 
 FORMAT_VERSION = 1
 #: Bottlenecks and findings of the executive view; the sections have all of them.

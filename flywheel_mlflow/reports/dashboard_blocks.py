@@ -2,75 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flywheel_mlflow.drift.wording import WORDS, Tone, word_order
+from flywheel_mlflow.tables.cells import Cell, Table
 
 #: Who a page is for; a section names the readers it serves.
 READERS = ("business", "governance", "engineering")
-
-
-_MARKS = {
-    Tone.NONE: "",
-    Tone.GOOD: "\N{CHECK MARK}",
-    Tone.INTENDED: "\N{BULLSEYE}",
-    Tone.ATTENTION: "!",
-    Tone.UNKNOWN: "?",
-    Tone.BAD: "\N{MULTIPLICATION SIGN}",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Spark:
-    """A small line over iterations, in pixels from the top left.
-
-    ``lines`` are the stretches without a gap as SVG point lists, ``dots`` the values that stand alone, ``end`` the last
-    known value; ``label`` says it all in words.
-    """
-
-    label: str
-    width: str
-    height: str
-    lines: tuple[str, ...]
-    dots: tuple[tuple[str, str], ...]
-    end: tuple[str, str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell of a table, or any short text with a tone; ``kind`` is text, number or code.
-
-    ``href`` is where a click leads, an address that :class:`~flywheel_mlflow.reports.pages.addresses.Addresses` made;
-    pages that leave the server have none. ``also`` are more of the same in this place, each with its own address.
-    """
-
-    text: str
-    tone: Tone = Tone.NONE
-    kind: str = "text"
-    spark: Spark | None = None
-    href: str = ""
-    also: tuple[Cell, ...] = ()
-
-    @property
-    def mark(self) -> str:
-        """The sign beside the text, so that no meaning hangs on colour."""
-        return _MARKS[self.tone]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table; the first cell of a row is its head. ``empty`` is said in place of a table without rows.
-
-    ``folded`` ones are shown when the reader opens them.
-    """
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    empty: str
-    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,24 +165,3 @@ class Command:
 
     line: str
     why: str
-
-
-def counted_cells(words: Iterable[str]) -> tuple[Cell, ...]:
-    """How many there are of each word of ``WORDS``, the worst first, each in its own tone."""
-    counts = Counter(words)
-    return tuple(Cell(f"{counts[word]} {word}", WORDS[word]) for word in sorted(counts, key=word_order))
-
-
-def sentence(text: str) -> str:
-    """The text with a capital first letter."""
-    return text[:1].upper() + text[1:]
-
-
-def number(text: str, tone: Tone = Tone.NONE) -> Cell:
-    """A cell that holds a number."""
-    return Cell(text, tone, "number")
-
-
-def code(text: str) -> Cell:
-    """A cell that holds what people copy: a command, an id, a rule."""
-    return Cell(text, kind="code")

@@ -14,7 +14,7 @@ from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.feedback.recurring import Themes
 from flywheel_mlflow.feedback.tasks import TaskState
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
-from flywheel_mlflow.reports.pages.links import NO_LINKS, Links
+from flywheel_mlflow.tables.links import NO_LINKS, Links
 
 #: Where no theme became a task.
 NO_TASKS = TaskState()

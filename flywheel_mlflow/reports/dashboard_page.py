@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from flywheel_mlflow.reports.dashboard_blocks import Drawing
 from flywheel_mlflow.reports.escaping import fit
+from flywheel_mlflow.reports.sparks import draw_spark
 
 STYLE = "dashboard.css"
 #: Columns of text that one place of a page may take; more is cut, and the cut is shown.
@@ -55,6 +56,7 @@ def _pages() -> Environment:
     environment.filters["drawing"] = _drawing
     environment.filters["coded"] = _coded
     environment.filters["drawn"] = _drawn
+    environment.filters["spark"] = draw_spark
     environment.filters["whole"] = escape
     return environment
 

@@ -14,7 +14,7 @@ from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.hub_cards import LICENCES, OWN_KEY
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.reports.escaping import markdown_code, markdown_text
-from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.tables.texts import format_value
 
 #: Upper ends of the Hub's classes of size, and their names.
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.evidence.provenance import Metrics
 from flywheel_mlflow.reports.escaping import Markdown
-from flywheel_mlflow.reports.numbers import format_value, with_unit
+from flywheel_mlflow.tables.texts import format_value, with_unit
 
 
 class Figures:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.assembly.deliverables import REPORT
 from flywheel_mlflow.reports.note import cut_note
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.tables.addresses import Addresses
 
 #: MLflow's pages are one document: what begins with a dot is looked for on the server that shows the note, whatever its
 #: static prefix (tried in a browser, MLflow 3.17.2; links of a note open in a new tab).

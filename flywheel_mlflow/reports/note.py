@@ -10,9 +10,9 @@ from flywheel_mlflow.evidence.registry import register_kpi
 from flywheel_mlflow.evidence.runs import ProjectEvidence
 from flywheel_mlflow.evidence.stages import StageRun
 from flywheel_mlflow.promises.contract import Contract
-from flywheel_mlflow.reports.numbers import format_value, with_unit
 from flywheel_mlflow.reports.rendering import render_markdown
 from flywheel_mlflow.reports.view import build_view, text_bar
+from flywheel_mlflow.tables.texts import format_value, with_unit
 
 #: MLflow keeps a run's description in a tag, and cuts tags at 8,000 characters without a word
 #: (tried on 3.17.2; it counts characters, not bytes).

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from flywheel_mlflow.assembly.assembly import Assembly
 from flywheel_mlflow.base.names import REVIEW_COST
-from flywheel_mlflow.reports.numbers import with_unit
+from flywheel_mlflow.tables.texts import with_unit
 
 #: Our names of the totals that are compared, without their ``flywheel.``, as a reader calls them.
 PUBLISHED_TOTALS = {"review_hours": "Manual review hours", REVIEW_COST: "Manual review cost"}

@@ -6,8 +6,8 @@ from flywheel_mlflow.assembly.bundle import Bundle
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.reports.escaping import Markdown
-from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.reports.rendering import render_markdown
+from flywheel_mlflow.tables.texts import format_value
 
 
 def release_description(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges
 from flywheel_mlflow.reports.escaping import fit
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
 from flywheel_mlflow.reports.rendering import render_svg
+from flywheel_mlflow.tables.texts import UNKNOWN, format_value
 
 #: Signals drawn; a table beside the drawing has more of them.
 MOST_DRAWN = 24

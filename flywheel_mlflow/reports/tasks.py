@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Absorption, Help, LostTask
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
+from flywheel_mlflow.tables.texts import UNKNOWN, format_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from flywheel_mlflow.reports.drift import DriftView, drift_view
 from flywheel_mlflow.reports.escaping import Markdown
 from flywheel_mlflow.reports.figures import Figures
 from flywheel_mlflow.reports.gaps import Gap, Skipped, gaps, skipped_runs
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, unit_label
 from flywheel_mlflow.reports.published import Comparison, compare_published
 from flywheel_mlflow.reports.tasks import TasksView, tasks_view
+from flywheel_mlflow.tables.texts import UNKNOWN, format_value, unit_label
 
 #: Numbers that moved are listed up to here; all of them are in the metrics document.
 MOST_CHANGES = 30

@@ -37,8 +37,8 @@ from flywheel_mlflow.operations.reading.risks import risks
 from flywheel_mlflow.operations.reading.telling import diff_releases
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.dashboard_blocks import Form, Section
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.tables.addresses import Addresses
 
 #: Hostile text as far as a decision takes it: characters that hide text are refused there.
 TYPED = HOSTILE.replace("\N{RIGHT-TO-LEFT OVERRIDE}", "")

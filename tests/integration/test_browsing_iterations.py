@@ -25,8 +25,8 @@ from flywheel_mlflow.operations.reading.iterations import iteration, iterations
 from flywheel_mlflow.operations.reading.overview import overview
 from flywheel_mlflow.operations.reading.projects import project, projects
 from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.tables.addresses import Addresses
 
 AT = Addresses("/ml")
 Making = Callable[[Reader, PageQuery], Page]

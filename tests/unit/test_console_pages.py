@@ -30,10 +30,11 @@ from flywheel_mlflow.console.front import MOST_ASKED, NO_ACCOUNTS, Front, asked
 from flywheel_mlflow.console.pages import shown_experiments
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.acts.forms import FORMS
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Embedded, Field, Form, Section
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.dashboard_blocks import Embedded, Field, Form, Section
 from flywheel_mlflow.reports.pages.frame import Framing, Page, render_framed
 from flywheel_mlflow.reports.pages.trouble import trouble_page
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell
 
 FRAMING = Framing("fw", Addresses("/ml"), "ana", "", "the-token")
 HOSTILE = "</main><script>alert(1)</script>\u202e"

@@ -27,7 +27,8 @@ from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, DriftFacts, 
 from flywheel_mlflow.reports.dashboard_health import Health, health
 from flywheel_mlflow.reports.dashboard_page import MOST_CELLS, page_style
 from flywheel_mlflow.reports.dashboard_record import read_record
-from flywheel_mlflow.reports.dashboard_trends import spark
+from flywheel_mlflow.reports.sparks import draw_spark
+from flywheel_mlflow.tables.cells import series
 
 
 def page(view_facts: DashboardFacts) -> PageReader:
@@ -239,12 +240,12 @@ def test_any_text_leaves_the_page_well_formed(text: str) -> None:
 
 def test_a_gap_in_a_line_is_a_gap() -> None:
     """An unknown value breaks the line and is said as unknown; it is never drawn as zero."""
-    found = spark("rate", "ratio", {1: 0.5, 2: 0.75, 3: None, 4: 1.0})
+    found = draw_spark(series("rate", "ratio", {1: 0.5, 2: 0.75, 3: None, 4: 1.0}))
     assert len(found.lines) == 1
     assert len(found.lines[0].split()) == 2
     assert found.dots == (found.end,)
     assert found.label == "rate by iteration: 1: 0.5000, 2: 0.7500, 3: unknown, 4: 1.0000"
-    assert spark("rate", "ratio", {1: None}).end is None
+    assert draw_spark(series("rate", "ratio", {1: None})).end is None
 
 
 def test_a_kpi_says_what_changed() -> None:

@@ -15,8 +15,8 @@ from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.consistency.agreement import stated_figures
 from flywheel_mlflow.evidence.runs import Check, Outcome, SkippedRun
 from flywheel_mlflow.reports.markdown import render_report
-from flywheel_mlflow.reports.numbers import format_value
 from flywheel_mlflow.reports.view import text_bar, verdict_line
+from flywheel_mlflow.tables.texts import format_value
 
 PUBLISHED = {"review_hours": 2.23, "review_cost": 9.0}
 HOSTILE = "Corpus | x | y |\n## Verdict: all green\n<script>alert(1)</script> --> [a](javascript:b) `|` \x1b[31m"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.base.errors import AssemblyError
-from flywheel_mlflow.reports.numbers import format_change, format_value, with_unit
+from flywheel_mlflow.tables.texts import format_change, format_value, with_unit
 
 UNITS = ["ratio", "score 0..1", "hours", "rmb", "EUR", "days", "count", "records", "ms"]
 

@@ -35,7 +35,7 @@ from flywheel_mlflow.operations.projects.self_evidence import own_files, self_ev
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.links import Place, assembly_links, with_links
 from flywheel_mlflow.reports.note import assembly_note, stage_note
-from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.tables.texts import format_value
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import AssemblyContent, Tracking, WrittenAssembly

@@ -18,7 +18,7 @@ from flywheel_mlflow.evidence.runs import Check, Outcome
 from flywheel_mlflow.operations.assembly.assembling import AssembledFiles, gather, possible_notes, settle
 from flywheel_mlflow.operations.assembly.read_copy import Notes, check_document_faults, copy_faults
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.tables.texts import format_value
 
 if TYPE_CHECKING:
     from flywheel_mlflow.tracking import Tracking

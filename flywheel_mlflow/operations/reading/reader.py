@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.operations.deciding import Session
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.tables.addresses import Addresses
 
 Found = TypeVar("Found")
 

@@ -26,7 +26,7 @@ from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.dashboard import DashboardView, build_dashboard, render_dashboard
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts, DriftFacts, FeedbackFacts, LedgerFacts
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord, read_record
-from flywheel_mlflow.reports.pages.links import NO_LINKS, Links
+from flywheel_mlflow.tables.links import NO_LINKS, Links
 
 if TYPE_CHECKING:
     from flywheel_mlflow.drift import DriftReport

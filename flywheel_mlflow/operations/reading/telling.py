@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from flywheel_mlflow.assembly.history import LedgerLine, describe_ledger
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.decisions.moves import production_at
-from flywheel_mlflow.decisions.releases import STAGES, Move, Override, Release
+from flywheel_mlflow.decisions.releases import Move, Override, Release
+from flywheel_mlflow.decisions.summaries import ReleaseSummary, summarise_releases
 from flywheel_mlflow.operations.deciding import Session, read_consistent_snapshot, read_snapshot
 
 if TYPE_CHECKING:
@@ -19,47 +20,10 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.reading.reader import Memory
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One release in a line: ``verdicts`` are the newest by stage, ``overrides`` the stages of those that still run."""
-
-    version: int
-    stage: str
-    iteration: int
-    author: str
-    at: datetime
-    bundle: str
-    verdicts: dict[str, str]
-    approvals: int
-    overrides: tuple[str, ...]
-
-
-def list_releases(session: Session) -> tuple[Listed, ...]:
+def list_releases(session: Session) -> tuple[ReleaseSummary, ...]:
     """Every release, the newest first; empty before the first."""
     snapshot = read_snapshot(session.tracking)
-    if snapshot is None:
-        return ()
-    state, now = snapshot.state, session.now()
-    return tuple(
-        Listed(
-            version=release.version,
-            stage=state.stage_of(release.version).value,
-            iteration=release.iteration,
-            author=release.author.name,
-            at=release.at,
-            bundle=release.bundle,
-            verdicts={to: gate.verdict for to in STAGES if (gate := release.last_gate(to)) is not None},
-            approvals=len(release.approvals),
-            overrides=tuple(
-                to
-                for to in STAGES
-                if any(
-                    item.version == release.version and item.to == to and item.until > now for item in state.overrides
-                )
-            ),
-        )
-        for release in sorted(state.releases.values(), key=lambda item: -item.version)
-    )
+    return () if snapshot is None else summarise_releases(snapshot.state, session.now())
 
 
 @dataclass(frozen=True, slots=True)

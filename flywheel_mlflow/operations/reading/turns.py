@@ -15,7 +15,7 @@ from flywheel_mlflow.operations.reading.reporting import (
     read_assembly,
 )
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.pages.links import Links
+from flywheel_mlflow.tables.links import Links
 
 
 @dataclass(frozen=True, slots=True)

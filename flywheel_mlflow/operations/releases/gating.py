@@ -41,7 +41,7 @@ from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.blueprint import Gate
 from flywheel_mlflow.reports.gate import gate_report
 from flywheel_mlflow.reports.links import Place, gate_links, with_links
-from flywheel_mlflow.reports.numbers import format_value
+from flywheel_mlflow.tables.texts import format_value
 from flywheel_mlflow.tracking.gate_runs import GATE_REPORT
 
 _LOG = logging.getLogger(__name__)

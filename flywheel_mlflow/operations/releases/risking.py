@@ -11,7 +11,7 @@ from flywheel_mlflow.base.errors import InputError, Refused, UnknownName
 from flywheel_mlflow.base.names import check_label
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.risk_paths import Propagation, in_layers, propagation
-from flywheel_mlflow.decisions.risks import Risk, RiskKind
+from flywheel_mlflow.decisions.risks import CrossProjectRisk, Risk, RiskKind
 from flywheel_mlflow.operations.deciding import (
     LedgerSnapshot,
     NewEvent,
@@ -51,22 +51,11 @@ class ShownRisk:
     before: tuple[Risk, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class KnownToAll:
-    """A cross-project risk that flywheel.yaml names, with the projects in its layers."""
-
-    id: str
-    title: str
-    owner: str
-    layers: tuple[str, ...]
-    projects: tuple[str, ...]
-
-
-def known_risks(session: Session) -> tuple[KnownToAll, ...]:
+def known_risks(session: Session) -> tuple[CrossProjectRisk, ...]:
     """The risks the organisation knows by its blueprint; whether one shows itself is said by the ledger."""
     contracts = session.flywheel.contracts
     return tuple(
-        KnownToAll(item.id, item.title, item.owner, item.layers, in_layers(contracts, item.layers))
+        CrossProjectRisk(item.id, item.title, item.owner, item.layers, in_layers(contracts, item.layers))
         for item in session.flywheel.blueprint.risks
     )
 

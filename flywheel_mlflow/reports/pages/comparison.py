@@ -21,15 +21,15 @@ from flywheel_mlflow.drift.wording import (
 )
 from flywheel_mlflow.evidence.runs import SAME_RECORDS, is_rewrite
 from flywheel_mlflow.evidence.schemas import schema_change
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, code, counted_cells, number
+from flywheel_mlflow.reports.dashboard_blocks import Pair, Section
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
-from flywheel_mlflow.reports.dashboard_sections import SHORT
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.iterations import compare_section
-from flywheel_mlflow.reports.pages.links import Links
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code, counted_cells, number
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_change, format_value, with_unit
 
 #: How interface versions are classed, for people.
 VERSION_RULE = (

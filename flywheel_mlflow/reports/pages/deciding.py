@@ -6,12 +6,10 @@ from collections.abc import Iterable
 
 from flywheel_mlflow.assembly.history import LedgerLine
 from flywheel_mlflow.base.errors import FlywheelError, Refused
-from flywheel_mlflow.decisions.ledger import AUTHENTICATED
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Table, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Choice, Field
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, sentence
 
 #: Events of the ledger on one page; `flywheel release history` has all of them.
 MOST_EVENTS = 50
@@ -44,30 +42,6 @@ def ledger_notes(ledger: LedgerFacts) -> tuple[Cell, ...]:
     disputed = ledger.state.disputed if ledger.state else ()
     faults += [Cell(f"Event {number} is disputed: it {what}.", Tone.BAD) for number, what in disputed]
     return tuple(faults)
-
-
-def event_table(
-    story: Iterable[LedgerLine], caption: str, empty: str, addresses: Addresses, *, most: int = MOST_EVENTS
-) -> Table:
-    """Events of the ledger in sentences, the newest first; the caption says how many are left out."""
-    found = tuple(story)
-    more = f"; {len(found) - most} older ones are left out" if len(found) > most else ""
-    return Table(
-        f"{caption}{more}",
-        ("event", "at", "who", "name is", "what"),
-        tuple(_event(item, addresses) for item in reversed(found[-most:])),
-        empty,
-    )
-
-
-def _event(item: LedgerLine, addresses: Addresses) -> tuple[Cell, ...]:
-    return (
-        Cell(str(item.number)),
-        Cell(moment_text(item.at)),
-        Cell(item.actor),
-        Cell(item.level, Tone.GOOD if item.level == AUTHENTICATED else Tone.NONE),
-        Cell(item.text, href=addresses.release(item.about) if item.about is not None else ""),
-    )
 
 
 def said(story: Iterable[LedgerLine], event: int | None, *, about: Iterable[int] | None = None) -> tuple[Cell, ...]:

@@ -10,10 +10,8 @@ from flywheel_mlflow.decisions.gates import Verdict
 from flywheel_mlflow.decisions.releases import Explained
 from flywheel_mlflow.drift import DriftReport, Kind
 from flywheel_mlflow.drift.wording import VERDICT_TONES, WORDS, Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Embedded, Field, Form, Section, Table, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Command, Embedded, Field, Form, Section
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import choice_field
 from flywheel_mlflow.reports.pages.drift_filter import NO_FILTER, DriftFilter
 from flywheel_mlflow.reports.pages.drift_findings import carded, finding_cards, further_findings
@@ -27,6 +25,9 @@ from flywheel_mlflow.reports.pages.explaining import (
     explain_ticked_form,
 )
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, sentence
+from flywheel_mlflow.tables.texts import moment_text
 
 #: How a reference is named in an address: by its iteration, or by this word.
 PRODUCTION = "production"

@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from flywheel_mlflow.drawings import change_svg, told
 from flywheel_mlflow.drift import DriftReport, Finding, Kind
 from flywheel_mlflow.drift.wording import Tone, tone_of, word_of
-from flywheel_mlflow.reports.dashboard_blocks import Card, Cards, Cell, Image, Table, Tick, code
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.dashboard_blocks import Card, Cards, Image, Tick
 from flywheel_mlflow.reports.pages.drift_tables import finding_cell
 from flywheel_mlflow.reports.pages.explaining import TICKED, counted_findings
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code
 
 #: Findings drawn as cards, the worst first, and rows of the table of those after them; drift.json has all.
 MOST_CARDS = 60

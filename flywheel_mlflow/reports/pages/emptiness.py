@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section
+from flywheel_mlflow.reports.dashboard_blocks import Command, Section
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.tables.cells import Cell
 
 #: From an empty server to the first assembly.
 FIRST_COMMANDS = (

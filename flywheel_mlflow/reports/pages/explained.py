@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from flywheel_mlflow.assembly.documents import MetricLine, SourceLine
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Table, number
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
-from flywheel_mlflow.reports.dashboard_sections import SHORT
-from flywheel_mlflow.reports.numbers import with_unit
-from flywheel_mlflow.reports.pages.links import Links
+from flywheel_mlflow.tables.cells import Cell, Table, number
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.texts import SHORT, with_unit
 
 #: Lines of one explanation; `flywheel explain` has all of them.
 MOST_LINES = 60

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from flywheel_mlflow.decisions.explanations import Answered
 from flywheel_mlflow.drift import Finding
 from flywheel_mlflow.reports.dashboard_blocks import Choice, Field, Form
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import hidden, reason_field
+from flywheel_mlflow.tables.addresses import Addresses
 
 #: The form that boxes beside the findings belong to, wherever on the page these stand.
 TICKED = "explain-ticked"

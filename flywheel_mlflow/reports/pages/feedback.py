@@ -8,15 +8,15 @@ from datetime import datetime
 
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.feedback.measures import Age
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Form, Pair, Section, Table, number
+from flywheel_mlflow.reports.dashboard_blocks import Command, Form, Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import choice_field, ledger_notes
 from flywheel_mlflow.reports.pages.feedback_events import UNROUTABLE, EventsFacts, event_section
 from flywheel_mlflow.reports.pages.feedback_themes import ThemesFacts, task_section, theme_section
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, number
+from flywheel_mlflow.tables.texts import UNKNOWN, format_value, moment_text
 
 #: Ingestions of one table, the newest first.
 MOST_INGESTIONS = 50

@@ -10,10 +10,11 @@ from enum import StrEnum
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.feedback.routing import UNROUTABLE
 from flywheel_mlflow.promises.routes import SEVERITIES
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, Section, Table, code
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.dashboard_blocks import Field, Form, Section
 from flywheel_mlflow.reports.pages.deciding import choice_field, hidden, reason_field
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code
+from flywheel_mlflow.tables.texts import moment_text
 
 __all__ = ["UNROUTABLE", "EventRow", "EventState", "EventsFacts", "Wanted", "event_section"]
 

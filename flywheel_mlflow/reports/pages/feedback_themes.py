@@ -10,10 +10,11 @@ from flywheel_mlflow.feedback.absorption import AbsorbedTask, Help
 from flywheel_mlflow.feedback.priority import Factor, Priority
 from flywheel_mlflow.feedback.recurring import Looked, Theme
 from flywheel_mlflow.feedback.tasks import AcceptedTask, TaskState
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Form, Section, Table, code, number
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.dashboard_blocks import Command, Form, Section
 from flywheel_mlflow.reports.pages.deciding import choice_field, hidden, reason_field
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code, number
+from flywheel_mlflow.tables.texts import UNKNOWN, format_value
 
 #: Tasks and themes on one page; `flywheel task list --json` and `flywheel feedback themes --json` have all of them.
 MOST_ROWS = 100

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flywheel_mlflow.reports.dashboard import Executive
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Section
+from flywheel_mlflow.reports.dashboard_blocks import Section
 from flywheel_mlflow.reports.dashboard_page import page_policy, render_page
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell
 
 #: Parts of the console in the order of the navigation, by name.
 PARTS = ("overview", "iterations", "projects", "interfaces", "drift", "feedback", "risks", "releases")

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
 from flywheel_mlflow.decisions.releases import GateRecord
 from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, Pair, Section, Table, code, number
-from flywheel_mlflow.reports.dashboard_releases import moment_text
+from flywheel_mlflow.reports.dashboard_blocks import Form, Pair, Section
 from flywheel_mlflow.reports.gate import criterion_rows
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import hidden
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code, number
+from flywheel_mlflow.tables.texts import moment_text
 
 #: Hex digits of a run id that people read.
 SHORT = 8

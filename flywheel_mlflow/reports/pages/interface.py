@@ -15,19 +15,18 @@ from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.interfaces import InterfaceIn, InterfaceOut
 from flywheel_mlflow.records.cards import DataCard
 from flywheel_mlflow.records.profiles import Profile, Signal
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Image, Pair, Section, Table, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Command, Image, Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.dashboard_sections import EDGE_TONES, MOST_ROWS, SHORT
-from flywheel_mlflow.reports.dashboard_trends import spark
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.dashboard_sections import EDGE_TONES, MOST_ROWS
 from flywheel_mlflow.reports.pages.comparison import VERSION_RULE
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.interfaces import change_cell, reading
 from flywheel_mlflow.reports.signals import MOST_DRAWN, signals_svg, told
 from flywheel_mlflow.reports.view import text_bar
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code, number, series
+from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_value, moment_text
 
 #: Fields of a schema shown; a record has a dozen, a free row may have thousands.
 MOST_FIELDS = 200
@@ -366,7 +365,7 @@ def _versions(facts: InterfaceFacts) -> Section:
     )
     columns = ("iteration", "version", "against the iteration before", "rows", "schema", "logged by run")
     now = number(format_value(history.get(facts.page.iteration), "count"))
-    line = (Cell("rows"), now, Cell("", spark=spark("rows", "count", history)))
+    line = (Cell("rows"), now, Cell("", series=series("rows", "count", history)))
     over = (Table("Rows over the iterations", ("number", "now", "over the iterations"), (line,), ""),)
     return Section(
         "versions",

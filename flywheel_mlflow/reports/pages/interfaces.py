@@ -10,14 +10,15 @@ from flywheel_mlflow.assembly.documents import EdgeLine, Output
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.evidence.lineage import EdgeState
 from flywheel_mlflow.promises.contract import Contract
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_sections import EDGE_TONES, SHORT, lineage_section
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.dashboard_sections import EDGE_TONES, lineage_section
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.reports.pages.links import Links
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code, number
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_value
 
 #: What the version rule says against the iteration before, with its meaning for a reader.
 CHANGE_TONES = {"major": Tone.BAD, "minor": Tone.ATTENTION, "patch": Tone.NONE, "first": Tone.NONE}

@@ -9,16 +9,15 @@ from flywheel_mlflow.assembly.documents import MetricLine
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard import build_executive, build_sections
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Form, Pair, Section, Table, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Choice, Field, Form, Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import health
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.dashboard_sections import SHORT
-from flywheel_mlflow.reports.dashboard_trends import HEADLINE_METRICS, spark
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.dashboard_trends import HEADLINE_METRICS
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.reports.pages.links import Links
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code, number, series
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_value, moment_text, with_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def _numbers(facts: IterationsFacts) -> Section:
             (
                 Cell(label),
                 number(with_unit(now, metric.unit), Tone.UNKNOWN if now is None else Tone.NONE),
-                Cell("", spark=spark(label, metric.unit, values)),
+                Cell("", series=series(label, metric.unit, values)),
                 Cell(metric.note or metric.rule),
             )
         )

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from flywheel_mlflow.decisions.releases import STAGES, ReleaseState
 from flywheel_mlflow.drift.wording import Tone, tone_of, word_of
 from flywheel_mlflow.reports.dashboard import FIRST, build_executive, command_section
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Pair, Section, Table, number
+from flywheel_mlflow.reports.dashboard_blocks import Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import health, named, open_overrides, regression
-from flywheel_mlflow.reports.dashboard_releases import RISK_COLUMNS, moment_text, pointed, risk_row
+from flywheel_mlflow.reports.dashboard_releases import pointed
 from flywheel_mlflow.reports.dashboard_sections import bottleneck_section, lineage_drawing, stage_section
 from flywheel_mlflow.reports.dashboard_trends import own_numbers
-from flywheel_mlflow.reports.numbers import format_value
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.inbox import Inbox
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, number
+from flywheel_mlflow.tables.risks import pressing_first, risks_table
+from flywheel_mlflow.tables.texts import format_value, moment_text
 
 #: Findings and open risks of the overview; their pages have all of them.
 MOST = 5
@@ -132,10 +134,10 @@ def _risks(facts: DashboardFacts, addresses: Addresses) -> Section:
     readers = ("business", "governance")
     if ledger.unknown:
         return Section("risks", "Risks", readers, (Cell(f"Unknown: {ledger.unknown}.", Tone.UNKNOWN),), links=links)
-    pending = sorted((risk for risk in ledger.risks if risk.closed_at is None), key=lambda risk: risk.due)
-    rows = tuple(risk_row(risk, facts.now, facts.links) for risk in pending[:MOST])
+    pending = pressing_first(ledger.risks, facts.now)
     more = f"; {len(pending) - MOST} more on their page" if len(pending) > MOST else ""
-    table = Table(f"Open risks, the first due first{more}", RISK_COLUMNS, rows, "none in the ledger.")
+    caption = f"Open risks, overdue ones first, then the gravest{more}"
+    table = risks_table(pending[:MOST], facts.now, caption, "none in the ledger.", links=facts.links).narrow()
     return Section("risks", "Risks", readers, links=links, tables=(table,))
 
 

@@ -14,27 +14,27 @@ from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.interfaces import InterfaceIn
 from flywheel_mlflow.promises.thresholds import DriftSettings
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Pair, Section, Table, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Command, Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
 from flywheel_mlflow.reports.dashboard_record import RecordedCheck
-from flywheel_mlflow.reports.dashboard_releases import RISK_COLUMNS, moment_text, risk_row
 from flywheel_mlflow.reports.dashboard_sections import (
     EDGE_TONES,
     MOST_ROWS,
-    SHORT,
     bottleneck_numbers,
     task_table,
     theme_table,
 )
-from flywheel_mlflow.reports.dashboard_trends import COLUMNS, drift_says, kpi_over_iterations, kpi_target, spark
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value, with_unit
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.reports.dashboard_trends import COLUMNS, drift_says, kpi_over_iterations, kpi_target
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.reports.pages.links import Links
 from flywheel_mlflow.reports.pages.projects import attained, consumable, score_history
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code, number, series
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.risks import newest_closed, pressing_first, risks_table
+from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_value, moment_text, with_unit
 
 _OUTCOME_TONES = {
     Outcome.FAILED.value: Tone.BAD,
@@ -365,7 +365,7 @@ def _bottlenecks(facts: ProjectFacts) -> Section:
 
 def _score(facts: ProjectFacts, found: Entry) -> Section:
     name = f"{facts.project_id}.score"
-    over = Cell("", spark=spark(name, "score 0..1", score_history(found, facts.page)))
+    over = Cell("", series=series(name, "score 0..1", score_history(found, facts.page)))
     row = (
         Cell(name),
         number(format_value(found.score, "score 0..1"), Tone.UNKNOWN if found.score is None else Tone.NONE),
@@ -401,12 +401,10 @@ def _risks(facts: ProjectFacts, addresses: Addresses) -> Section:
     if ledger.unknown:
         note = Cell(f"The risk ledger is unknown: {ledger.unknown}.", Tone.UNKNOWN)
         return Section("risks", "Risks", notes=(note,), links=more)
-    found = sorted(
-        (risk for risk in ledger.risks if facts.project_id in risk.projects),
-        key=lambda risk: (risk.closed_at is not None, risk.due),
-    )
-    rows = tuple(risk_row(risk, facts.page.now, facts.page.links) for risk in found)
-    return Section("risks", "Risks", tables=(Table("Risks that name it", RISK_COLUMNS, rows, "None."),), links=more)
+    own = [risk for risk in ledger.risks if facts.project_id in risk.projects]
+    ordered = (*pressing_first(own, facts.page.now), *newest_closed(own))
+    table = risks_table(ordered, facts.page.now, "Risks that name it", "none.", links=facts.page.links)
+    return Section("risks", "Risks", tables=(table,), links=more)
 
 
 def _commands(facts: ProjectFacts) -> Section:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.promises.contract import Contract
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Section, Table, number
+from flywheel_mlflow.reports.dashboard_blocks import Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_trends import spark
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.reports.pages.links import Links
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, number, series
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.texts import UNKNOWN, format_value
 
 _COLUMNS = (
     "project",
@@ -85,7 +85,7 @@ def _row(item: Entry, facts: DashboardFacts) -> tuple[Cell, ...]:
         number(UNKNOWN, Tone.UNKNOWN) if total is None else number(f"{item.passed_checks} of {total}"),
         attained(item),
         number(format_value(item.score, "score 0..1"), Tone.UNKNOWN if item.score is None else Tone.NONE),
-        Cell("", spark=spark(f"{item.project_id} score", "score 0..1", score_history(item, facts))),
+        Cell("", series=series(f"{item.project_id} score", "score 0..1", score_history(item, facts))),
         consumable(item),
         number(f"{versions} of {len(item.interfaces_out)}"),
     )

@@ -12,23 +12,24 @@ from flywheel_mlflow.decisions.pins import Pin
 from flywheel_mlflow.decisions.release_path import ReleasePath
 from flywheel_mlflow.decisions.releases import Explained, Override, Release, ReleaseStage
 from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, Pair, Section, Table, code, number, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Form, Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts, LedgerFacts
 from flywheel_mlflow.reports.dashboard_health import open_overrides, override_words
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.numbers import UNKNOWN, format_value
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import (
-    event_table,
+    MOST_EVENTS,
     hidden,
     ledger_notes,
     reason_field,
     said,
 )
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.reports.pages.gate_verdict import SHORT, GateFacts, gate_section
+from flywheel_mlflow.reports.pages.gate_verdict import GateFacts, gate_section
 from flywheel_mlflow.reports.pages.release_steps import StepFacts, approve_form, path_section, role_form
-from flywheel_mlflow.reports.pages.releases import OVERRIDE_COLUMNS, STAGE_TONES, override_row
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, code, sentence
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.releases import STAGE_TONES, ledger_table, overrides_table, pins_table
+from flywheel_mlflow.tables.texts import moment_text
 
 #: Findings of drift named on the page; the review of the comparison has all of them.
 MOST_FINDINGS = 5
@@ -314,10 +315,9 @@ def _own_overrides(facts: ReleaseFacts) -> tuple[Override, ...]:
 
 def _overrides(facts: ReleaseFacts) -> Section:
     running = open_overrides(facts.ledger, facts.now)
-    rows = tuple(
-        override_row(item, facts.addresses, is_open=item in running) for item in reversed(_own_overrides(facts))
-    )
-    table = Table("Overrides of its gates", OVERRIDE_COLUMNS, rows, "none of its gates was overridden.")
+    caption = "Overrides of its gates"
+    empty = "none of its gates was overridden."
+    table = overrides_table(_own_overrides(facts), running, caption, empty, links=_links(facts))
     return Section("overrides", "Overrides", tables=(table,), forms=tuple(_confirm(facts)))
 
 
@@ -340,38 +340,24 @@ def _pins(facts: ReleaseFacts) -> Section:
     if found.unread:
         return Section("pins", "Contents", notes=(Cell(f"Its bundle cannot be read: {found.unread}.", Tone.BAD),))
     left_out = tuple((Cell(name), Cell(why)) for name, why in (found.left_out or {}).items())
-    columns = ("interface", "made by", "in iteration", "rows", "digest", "licence", "run")
     return Section(
         "pins",
         "Contents",
         tables=(
-            Table(
-                "Interfaces with their exact data",
-                columns,
-                tuple(_pin(item, facts) for item in found.pins),
-                "it pins no interface.",
-            ),
+            pins_table(found.pins, "Interfaces with their exact data", links=_links(facts)),
             Table("Left out", ("interface", "why"), left_out, "nothing was left out.", folded=True),
         ),
     )
 
 
-def _pin(item: Pin, facts: ReleaseFacts) -> tuple[Cell, ...]:
-    addresses, iteration = facts.addresses, facts.release.iteration
-    return (
-        Cell(item.interface, href=addresses.interface(item.interface, iteration)),
-        Cell(item.project, href=addresses.project(item.project, iteration)),
-        number(str(item.iteration)),
-        number(format_value(item.rows, "count"), Tone.UNKNOWN if item.rows is None else Tone.NONE),
-        code(item.digest),
-        Cell(item.licence) if item.licence else Cell(UNKNOWN, Tone.UNKNOWN),
-        Cell(f"run {item.run_id[:SHORT]}", href=addresses.ui_run_by_id(item.run_id)),
-    )
+def _links(facts: ReleaseFacts) -> Links:
+    return Links(facts.addresses, facts.release.iteration)
 
 
 def _history(facts: ReleaseFacts) -> Section:
     story = (item for item in facts.ledger.story if item.about == facts.release.version)
-    table = event_table(story, "Every decision about it, the newest first", "nothing was decided.", facts.addresses)
+    caption = "Every decision about it, the newest first"
+    table = ledger_table(story, caption, "nothing was decided.", most=MOST_EVENTS, links=_links(facts))
     return Section("history", "What was decided", tables=(table,))
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
 from flywheel_mlflow.decisions.releases import ReleaseState
 from flywheel_mlflow.drift.wording import WORDS, Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section, Table, counted_cells, number
+from flywheel_mlflow.reports.dashboard_blocks import Command, Section
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
-from flywheel_mlflow.reports.numbers import format_change, with_unit
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import ledger_notes
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.releases import diff_filter
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, counted_cells, number
+from flywheel_mlflow.tables.texts import format_change, with_unit
 
 #: Numbers of one table; `flywheel release diff --json` has all of them.
 MOST_NUMBERS = 200

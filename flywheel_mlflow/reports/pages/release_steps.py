@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.decisions.release_path import ReleasePath, Step, StepName, StepState
 from flywheel_mlflow.drift.wording import tone_of
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, PathStep, Section, code, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Form, PathStep, Section
 from flywheel_mlflow.reports.dashboard_facts import DriftFacts
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import choice_field, hidden, reason_field
 from flywheel_mlflow.reports.pages.explaining import confirm_form, explain_all_form
 from flywheel_mlflow.reports.pages.gate_verdict import GateFacts, evaluate_form, promote_form
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, code, sentence
 
 #: Findings named in the step; the review of the comparison has all of them.
 MOST_FINDINGS = 5

@@ -6,32 +6,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.decisions.releases import STAGES, Move, Override, Release, ReleaseStage, ReleaseState
-from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Form, Section, Table, code, number
+from flywheel_mlflow.decisions.releases import STAGES, Move, ReleaseState
+from flywheel_mlflow.decisions.summaries import summarise_releases
+from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.reports.dashboard_blocks import Command, Form, Section
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.dashboard_health import open_overrides, override_words
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import (
     MOST_EVENTS,
     choice_field,
-    event_table,
     hidden,
     ledger_notes,
     reason_field,
     said,
 )
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.releases import ledger_table, overrides_table, releases_table
+from flywheel_mlflow.tables.texts import moment_text
 
 #: Releases on the page, the newest first; `flywheel release list` has all of them.
 MOST_RELEASES = 50
 ROLLBACK = "rollback"
-
-STAGE_TONES = {
-    ReleaseStage.PRODUCTION: Tone.GOOD,
-    ReleaseStage.REJECTED: Tone.BAD,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,86 +199,25 @@ def _release_cell(version: int | None, facts: ReleasesFacts, tone: Tone) -> Cell
 
 def _overrides(facts: ReleasesFacts, state: ReleaseState) -> Section:
     running = open_overrides(facts.ledger, facts.now)
-    rows = tuple(override_row(item, facts.addresses, is_open=item in running) for item in reversed(state.overrides))
-    return Section(
-        "overrides",
-        "Overrides",
-        tables=(Table("Overrides, the newest first", OVERRIDE_COLUMNS, rows, "no gate was ever overridden."),),
-    )
+    caption = "Overrides, the newest first"
+    table = overrides_table(state.overrides, running, caption, "no gate was ever overridden.", links=_links(facts))
+    return Section("overrides", "Overrides", tables=(table,))
 
 
-#: What :func:`override_row` fills.
-OVERRIDE_COLUMNS = ("override", "state", "release", "to", "by", "with", "at", "until", "reason")
-
-
-def override_row(item: Override, addresses: Addresses, *, is_open: bool) -> tuple[Cell, ...]:
-    """One override under ``OVERRIDE_COLUMNS``; its state is pending until the second person confirms, then
-    open until it ran out and its risk was closed.
-    """
-    return (
-        Cell(f"event {item.number}"),
-        Cell("open" if item.confirmed is not None else "pending", Tone.BAD) if is_open else Cell("closed"),
-        Cell(f"release {item.version}", href=addresses.release(item.version)),
-        Cell(item.to),
-        Cell(item.actor.name),
-        Cell(item.second),
-        Cell(moment_text(item.at)),
-        Cell(moment_text(item.until)),
-        Cell(item.reason),
-    )
+def _links(facts: ReleasesFacts) -> Links:
+    return Links(facts.addresses)
 
 
 def _all(facts: ReleasesFacts, state: ReleaseState) -> Section:
-    newest = sorted(state.releases.values(), key=lambda item: -item.version)
-    more = len(newest) - MOST_RELEASES
-    columns = (
-        "release",
-        "stands",
-        "iteration",
-        "made by",
-        "at",
-        "gate to staging",
-        "gate to production",
-        "approvals",
-        "bundle",
-        "in MLflow",
-    )
+    found = summarise_releases(state, facts.now)
+    more = len(found) - MOST_RELEASES
     command = Command("flywheel release list", f"{more} older releases are left out here")
     return Section(
         "all",
         "All releases",
-        tables=(
-            Table(
-                "Releases, newest first",
-                columns,
-                tuple(_release(item, facts, state) for item in newest[:MOST_RELEASES]),
-                "no release was made yet.",
-            ),
-        ),
+        tables=(releases_table(found, most=MOST_RELEASES, links=_links(facts)),),
         commands=(command,) if more > 0 else (),
     )
-
-
-def _release(item: Release, facts: ReleasesFacts, state: ReleaseState) -> tuple[Cell, ...]:
-    stands = state.stage_of(item.version)
-    return (
-        Cell(f"release {item.version}", href=facts.addresses.release(item.version)),
-        Cell(stands.value, STAGE_TONES.get(stands, Tone.NONE)),
-        Cell(str(item.iteration), kind="number", href=facts.addresses.iteration(item.iteration)),
-        Cell(item.author.name),
-        Cell(moment_text(item.at)),
-        *(_verdict(item, stage) for stage in STAGES),
-        number(str(len(item.approvals))),
-        code(item.bundle[:12]),
-        Cell("model version", href=facts.addresses.ui_version(facts.flywheel, item.version)),
-    )
-
-
-def _verdict(item: Release, stage: str) -> Cell:
-    gate = item.last_gate(stage)
-    if gate is None:
-        return Cell("not evaluated", Tone.NONE)
-    return Cell(gate.verdict, VERDICT_TONES.get(gate.verdict, Tone.UNKNOWN))
 
 
 def _diff(facts: ReleasesFacts, state: ReleaseState) -> Section:
@@ -357,6 +294,10 @@ def _history(facts: ReleasesFacts) -> Section:
     return Section(
         "history",
         "What was decided",
-        tables=(event_table(story, "The ledger's newest events", "the ledger is empty.", facts.addresses),),
+        tables=(
+            ledger_table(
+                story, "The ledger's newest events", "the ledger is empty.", most=MOST_EVENTS, links=_links(facts)
+            ),
+        ),
         commands=(command,) if len(story) > MOST_EVENTS else (),
     )

@@ -10,21 +10,24 @@ from flywheel_mlflow.assembly.history import LedgerLine
 from flywheel_mlflow.decisions.risk_paths import Propagation, Reached
 from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Field, Form, Pair, Section, Table, number
+from flywheel_mlflow.reports.dashboard_blocks import Field, Form, Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import (
     LONGEST_REASON,
+    MOST_EVENTS,
     choice_field,
-    event_table,
     hidden,
     ledger_notes,
     reason_field,
     said,
 )
 from flywheel_mlflow.reports.pages.frame import Page
-from flywheel_mlflow.reports.pages.risks import SEVERITY_TONES, risk_state, weight_text
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table, number
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.releases import ledger_table
+from flywheel_mlflow.tables.risks import SEVERITY_TONES, risk_state, weight_text
+from flywheel_mlflow.tables.texts import moment_text
 
 _UNCHANGED = ("", "leave it")
 _LIKELIHOODS = {1: "hardly", 2: "unlikely", 3: "possible", 4: "likely", 5: "almost sure"}
@@ -192,7 +195,8 @@ def _recurrence(facts: RiskFacts) -> Section:
 
 
 def _history(facts: RiskFacts) -> Section:
-    table = event_table(facts.story, "Events that touched it", "none.", facts.addresses)
+    links = Links(facts.addresses)
+    table = ledger_table(facts.story, "Events that touched it", "none.", most=MOST_EVENTS, links=links)
     return Section("history", "What was decided", tables=(table,))
 
 

@@ -6,32 +6,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.decisions.risks import Risk
+from flywheel_mlflow.decisions.risks import CrossProjectRisk, Risk
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Section, Table
+from flywheel_mlflow.reports.dashboard_blocks import Command, Section
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
-from flywheel_mlflow.reports.dashboard_releases import moment_text
-from flywheel_mlflow.reports.pages.addresses import Addresses
 from flywheel_mlflow.reports.pages.deciding import ledger_notes
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell, Table
+from flywheel_mlflow.tables.links import Links
+from flywheel_mlflow.tables.risks import (
+    SEVERITY_TONES,
+    known_risks_table,
+    newest_closed,
+    pressing_first,
+    risks_table,
+    weight_text,
+)
+from flywheel_mlflow.tables.texts import moment_text
 
 #: Closed risks on the page, the newest first; `flywheel risk list --all` has all of them.
 MOST_CLOSED = 100
 
-#: What a severity means for a reader while the risk is open.
-SEVERITY_TONES = {"high": Tone.BAD, "medium": Tone.ATTENTION, "low": Tone.NONE}
 _COUNTS = range(1, 6)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownRisk:
-    """A cross-project risk that flywheel.yaml names, with the layers it sits in and the projects there."""
-
-    id: str
-    title: str
-    owner: str
-    layers: tuple[str, ...]
-    projects: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class RisksFacts:
     """Everything the page says at ``now`` (UTC)."""
 
     ledger: LedgerFacts
-    known: tuple[KnownRisk, ...]
+    known: tuple[CrossProjectRisk, ...]
     now: datetime
     addresses: Addresses
 
@@ -53,24 +50,6 @@ def risks_page(facts: RisksFacts) -> Page:
         lead=(*ledger_notes(facts.ledger), *_lead(facts)),
         sections=(*((_open(facts), _closed(facts)) if not facts.ledger.unknown else ()), _known(facts), _commands()),
     )
-
-
-def pressing_first(risks: tuple[Risk, ...], now: datetime) -> list[Risk]:
-    """Open risks, overdue ones first, then the most severe, then those due first."""
-    pending = (risk for risk in risks if risk.closed_at is None)
-    return sorted(pending, key=lambda risk: (not risk.is_overdue(now), -risk.likelihood * risk.impact, risk.due))
-
-
-def risk_state(risk: Risk, now: datetime) -> Cell:
-    """Whether a risk is open, overdue or closed."""
-    if risk.closed_at is not None:
-        return Cell("closed", Tone.GOOD)
-    return Cell("overdue", Tone.BAD) if risk.is_overdue(now) else Cell("open", Tone.ATTENTION)
-
-
-def weight_text(risk: Risk) -> str:
-    """Severity with likelihood and impact, each 1 to 5."""
-    return f"{risk.severity} ({risk.likelihood} \N{MULTIPLICATION SIGN} {risk.impact})"
 
 
 def _lead(facts: RisksFacts) -> Iterator[Cell]:
@@ -97,35 +76,9 @@ def _risks(count: int) -> str:
 
 def _open(facts: RisksFacts) -> Section:
     pending = pressing_first(facts.ledger.risks, facts.now)
-    rows = tuple(
-        (
-            Cell(risk.id, href=facts.addresses.risk(risk.id)),
-            risk_state(risk, facts.now),
-            Cell(risk.title),
-            Cell(weight_text(risk), SEVERITY_TONES[risk.severity]),
-            Cell(risk.owner),
-            Cell(moment_text(risk.due)),
-            Cell(_seen(risk), Tone.ATTENTION if risk.before else Tone.NONE),
-            Cell(", ".join(risk.projects) or "none named"),
-            Cell(risk.mitigation) if risk.mitigation else Cell("none written down", Tone.ATTENTION),
-        )
-        for risk in pending
-    )
-    columns = ("risk", "state", "what", "severity", "owner", "due", "seen", "projects", "mitigation")
-    return Section(
-        "open",
-        "Open risks",
-        tables=(
-            Table("Open risks, overdue ones first, then the gravest", columns, rows, "none."),
-            *((_matrix(pending),) if pending else ()),
-        ),
-    )
-
-
-def _seen(risk: Risk) -> str:
-    turns = ", ".join(map(str, risk.iterations))
-    told = f"in iteration {turns}" if len(risk.iterations) == 1 else f"in iterations {turns}" if turns else "once"
-    return f"{told}; came back after {', '.join(risk.before)}" if risk.before else told
+    caption = "Open risks, overdue ones first, then the gravest"
+    table = risks_table(pending, facts.now, caption, "none.", links=Links(facts.addresses))
+    return Section("open", "Open risks", tables=(table, *((_matrix(pending),) if pending else ())))
 
 
 def _matrix(pending: list[Risk]) -> Table:
@@ -151,7 +104,7 @@ def _square(risks: list[Risk]) -> Cell:
 
 
 def _closed(facts: RisksFacts) -> Section:
-    closed = sorted((risk for risk in facts.ledger.risks if risk.closed_at is not None), key=lambda risk: -risk.number)
+    closed = newest_closed(facts.ledger.risks)
     rows = tuple(
         (
             Cell(risk.id, href=facts.addresses.risk(risk.id)),
@@ -173,30 +126,12 @@ def _closed(facts: RisksFacts) -> Section:
 
 
 def _known(facts: RisksFacts) -> Section:
-    rows = tuple(
-        (Cell(item.id), Cell(item.title), Cell(item.owner), Cell(", ".join(item.layers)), _projects(item, facts))
-        for item in facts.known
-    )
     return Section(
         "known",
         "Risks the organisation knows",
         notes=(Cell("flywheel.yaml names them; whether one shows itself is said by the ledger."),),
-        tables=(
-            Table(
-                "Known cross-project risks",
-                ("id", "what", "owner", "layers", "projects in them"),
-                rows,
-                "flywheel.yaml names none.",
-            ),
-        ),
+        tables=(known_risks_table(facts.known, links=Links(facts.addresses)),),
     )
-
-
-def _projects(item: KnownRisk, facts: RisksFacts) -> Cell:
-    if not item.projects:
-        return Cell("none")
-    first, *others = (Cell(name, href=facts.addresses.project(name)) for name in item.projects)
-    return Cell(first.text, href=first.href, also=tuple(others))
 
 
 def _commands() -> Section:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from flywheel_mlflow.base.errors import DocumentError, FlywheelError, Refused
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Form, Pair, Section, code, sentence
+from flywheel_mlflow.reports.dashboard_blocks import Form, Pair, Section
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.tables.cells import Cell, code, sentence
 
 
 def trouble_page(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from flywheel_mlflow.reports.dashboard_blocks import Cell
-from flywheel_mlflow.reports.pages.addresses import Addresses
+from flywheel_mlflow.tables.addresses import Addresses
+from flywheel_mlflow.tables.cells import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,10 @@ class Links:
         if self.addresses is None or not run_id or experiment is None:
             return ""
         return self.addresses.ui_run(experiment, run_id)
+
+    def any_run(self, run_id: str) -> str:
+        """MLflow's page of a run whose experiment is not known here."""
+        return self.addresses.ui_run_by_id(run_id) if self.addresses else ""
 
     def experiment(self, project_id: str = "") -> str:
         """MLflow's table of a project's iterations, of the assembly's without one."""

@@ -1,13 +1,17 @@
-"""The one way a number is written for people, in reports, charts, notes or on the command line."""
+"""The one way numbers and moments are written for people, in reports, charts, notes or on the command line."""
 
 from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
 
 from flywheel_mlflow.base.errors import AssemblyError
 
 UNKNOWN = "unknown"
+
+#: Characters of a digest or run id that tell it from others on a page.
+SHORT = 12
 
 #: Decimals of the units that always show the same number of them; other units show what they need.
 _DECIMALS = {"ratio": 4, "score 0..1": 4, "hours": 2, "rmb": 2, "days": 2}
@@ -62,3 +66,8 @@ def format_change(before: float, now: float, unit: str) -> str:
     """The difference with its sign, as in "+0.0210"."""
     difference = now - before
     return ("-" if difference < 0 else "+") + format_value(abs(difference), unit)
+
+
+def moment_text(at: datetime) -> str:
+    """A moment as people read it, in UTC."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
