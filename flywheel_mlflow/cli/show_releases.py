@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.errors import ExitCode
 from flywheel_mlflow.cli.console import counted, draw, draw_list, open_console, print_json, say, table, yes
+from flywheel_mlflow.tables.differences import interface_changes_table, numbers_table
 from flywheel_mlflow.tables.releases import ledger_table, pins_table, releases_table
 from flywheel_mlflow.tables.texts import format_value
 
@@ -133,20 +134,13 @@ def differing(found: ReleaseDiff, *, before: int, after: int, as_json: bool) -> 
     if found.empty:
         say(console, f"releases {before} and {after} do not differ")
         return
-    numbers = [
-        (item.word, item.name, format_value(item.before, item.unit), format_value(item.after, item.unit), item.why)
-        for item in found.numbers
-    ]
-    if numbers:
-        console.print(
-            table("numbers that differ", ("", "name", f"release {before}", f"release {after}", "why"), numbers)
-        )
+    sides = (f"release {before}", f"release {after}")
+    if found.numbers:
+        draw(numbers_table(found.numbers, sides, "numbers that differ"))
     if any(item.kpi for item in found.numbers):
         say(console, found.judged)
-    interfaces = [(item.word, item.name, item.before, item.after) for item in found.interfaces]
-    if interfaces:
-        headings = ("", "interface", f"release {before}", f"release {after}")
-        console.print(table("interfaces that differ", headings, interfaces))
+    if found.interfaces:
+        draw(interface_changes_table(found.interfaces, sides))
     if found.contracts:
         say(console, f"contracts changed: {', '.join(found.contracts)}")
     if found.blueprint:

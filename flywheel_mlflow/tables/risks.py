@@ -77,4 +77,4 @@ def known_risks_table(known: Iterable[CrossProjectRisk], *, links: Links = NO_LI
         for item in known
     )
     columns = ("id", "what", "owner", "layers", "projects in them")
-    return Table("Known cross-project risks", columns, rows, "flywheel.yaml names none.")
+    return Table("Known cross-project risks (flywheel.yaml)", columns, rows, "flywheel.yaml names none.")

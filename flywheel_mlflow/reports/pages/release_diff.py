@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
+from flywheel_mlflow.assembly.diff import NumberChange, ReleaseDiff
 from flywheel_mlflow.decisions.releases import ReleaseState
-from flywheel_mlflow.drift.wording import WORDS, Tone
+from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Command, Section
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.pages.deciding import ledger_notes
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.releases import diff_filter
 from flywheel_mlflow.tables.addresses import Addresses
-from flywheel_mlflow.tables.cells import Cell, Table, counted_cells, number
-from flywheel_mlflow.tables.texts import format_change, with_unit
+from flywheel_mlflow.tables.cells import Cell, Table, counted_cells
+from flywheel_mlflow.tables.differences import interface_changes_table, numbers_table
+from flywheel_mlflow.tables.links import Links
 
 #: Numbers of one table; `flywheel release diff --json` has all of them.
 MOST_NUMBERS = 200
@@ -90,47 +91,21 @@ def _found(facts: ReleaseDiffFacts, diff: ReleaseDiff) -> Iterator[Section]:
             _numbers("Computed numbers", others, facts, "none.", folded=True),
         ),
     )
-    yield _interfaces(diff.interfaces, facts)
+    table = interface_changes_table(diff.interfaces, _sides(facts), links=Links(facts.addresses))
+    yield Section("interfaces", "Interfaces", tables=(table,))
     yield _promises(diff, facts)
+
+
+def _sides(facts: ReleaseDiffFacts) -> tuple[str, str]:
+    return f"release {facts.first}", f"release {facts.second}"
 
 
 def _numbers(
     caption: str, found: tuple[NumberChange, ...], facts: ReleaseDiffFacts, empty: str, *, folded: bool = False
 ) -> Table:
     more = f"; {len(found) - MOST_NUMBERS} more in `flywheel release diff --json`" if len(found) > MOST_NUMBERS else ""
-    columns = ("number", "is", f"release {facts.first}", f"release {facts.second}", "change", "why")
-    rows = tuple(
-        (
-            Cell(item.name),
-            Cell(item.word, WORDS[item.word]),
-            number(with_unit(item.before, item.unit), Tone.UNKNOWN if item.before is None else Tone.NONE),
-            number(with_unit(item.after, item.unit), Tone.UNKNOWN if item.after is None else Tone.NONE),
-            number(_difference(item)),
-            Cell(item.why),
-        )
-        for item in found[:MOST_NUMBERS]
-    )
-    return Table(f"{caption}: {len(found)}{more}", columns, rows, empty, folded)
-
-
-def _difference(item: NumberChange) -> str:
-    return "" if item.before is None or item.after is None else format_change(item.before, item.after, item.unit)
-
-
-def _interfaces(found: tuple[InterfaceChange, ...], facts: ReleaseDiffFacts) -> Section:
-    tones = {"gone": Tone.BAD, "other schema": Tone.ATTENTION, "schema unknown": Tone.UNKNOWN, "new": Tone.GOOD}
-    columns = ("interface", "is", f"release {facts.first}", f"release {facts.second}")
-    rows = tuple(
-        (
-            Cell(item.name, href=facts.addresses.interface(item.name)),
-            Cell(item.word, tones.get(item.word, Tone.NONE)),
-            Cell(item.before, kind="code"),
-            Cell(item.after, kind="code"),
-        )
-        for item in found
-    )
-    table = Table("Interfaces that differ, by digest", columns, rows, "every interface has the very same data.")
-    return Section("interfaces", "Interfaces", tables=(table,))
+    told = f"{caption}: {len(found)}{more}"
+    return numbers_table(found[:MOST_NUMBERS], _sides(facts), told, empty, folded=folded)
 
 
 def _promises(diff: ReleaseDiff, facts: ReleaseDiffFacts) -> Section:
