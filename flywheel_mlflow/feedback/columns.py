@@ -47,6 +47,8 @@ def sort_rows(table: pa.Table, lines: npt.NDArray[np.int64]) -> tuple[pa.RecordB
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from flywheel_mlflow.records.arrays import valid
+
     rows = table.num_rows
     sure = np.ones(rows, dtype=bool)
     arrays = []
@@ -65,7 +67,7 @@ def sort_rows(table: pa.Table, lines: npt.NDArray[np.int64]) -> tuple[pa.RecordB
         if field.name == "record_ids":
             column = _without_empty_lists(column)
         if field.name in REQUIRED:
-            sure &= _numpy(column.is_valid())
+            sure &= valid(column)
         if column.null_count < rows:
             sure &= _sure(field.name, column)
         arrays.append(column)
@@ -88,8 +90,10 @@ def _sure(name: str, column: pa.Array) -> Mask:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from flywheel_mlflow.records.arrays import as_numpy
+
     if name in _WORDS:
-        return _numpy(pc.is_in(column, pa.array([*_WORDS[name], None], pa.string())))
+        return as_numpy(pc.is_in(column, pa.array([*_WORDS[name], None], pa.string())))
     if name in _IDENTIFIERS:
         return _filled(pc.match_substring_regex(column, IDENTIFIER_PATTERN))
     if name in _LABELS:
@@ -129,11 +133,13 @@ def _sure_lists(column: pa.Array) -> Mask:
     """Which lists are short and hold labels only."""
     import pyarrow.compute as pc
 
+    from flywheel_mlflow.records.arrays import as_numpy, valid
+
     sure = _filled(pc.less_equal(pc.list_value_length(column), MAX_RECORD_IDS))
     values = pc.list_flatten(column)
     if len(values):
-        fine = _sure_labels(values) & _numpy(values.is_valid())
-        sure[pc.list_parent_indices(column).to_numpy(zero_copy_only=False)[~fine]] = False
+        fine = _sure_labels(values) & valid(values)
+        sure[as_numpy(pc.list_parent_indices(column))[~fine]] = False
     return sure
 
 
@@ -142,10 +148,12 @@ def _without_empty_lists(column: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    empty = _numpy(pc.equal(pc.list_value_length(column), 0).fill_null(False))
+    from flywheel_mlflow.records.arrays import as_numpy, from_numpy, valid
+
+    empty = as_numpy(pc.equal(pc.list_value_length(column), 0).fill_null(False))
     if not empty.any():
         return column
-    offsets = pa.array(column.offsets.to_numpy(), mask=np.append(empty | _numpy(column.is_null()), False))
+    offsets = from_numpy(as_numpy(column.offsets), np.append(~empty & valid(column), True))
     return pa.ListArray.from_arrays(offsets, column.values)
 
 
@@ -153,11 +161,8 @@ def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _numpy(column: pa.Array) -> Mask:
-    result: Mask = column.to_numpy(zero_copy_only=False).astype(bool)
-    return result
-
-
 def _filled(column: pa.Array) -> Mask:
     """A column of truth values, where null counts as true."""
-    return _numpy(column.fill_null(True)) if column.null_count else _numpy(column)
+    from flywheel_mlflow.records.arrays import as_numpy
+
+    return as_numpy(column, True)

@@ -131,8 +131,10 @@ def read_index(path: Path) -> Iterator[tuple[Hashes, Hashes]]:
     Raises:
         InputError: the file is not one that this product wrote.
     """
+    from flywheel_mlflow.records.arrays import as_numpy
+
     for batch in _read(path, _index_schema()):
-        yield batch.column(0).to_numpy(), batch.column(1).to_numpy()
+        yield as_numpy(batch.column(0)), as_numpy(batch.column(1))
 
 
 def _read(path: Path, schema: pa.Schema, *, later: frozenset[str] = frozenset()) -> Iterator[pa.RecordBatch]:

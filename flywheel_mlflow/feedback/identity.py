@@ -46,6 +46,8 @@ def content_hashes(events: pa.RecordBatch) -> Hashes:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from flywheel_mlflow.records.arrays import as_numpy, valid
+
     rows = events.num_rows
     present = np.zeros(rows, dtype="<u4")
     columns = []
@@ -53,14 +55,13 @@ def content_hashes(events: pa.RecordBatch) -> Hashes:
         column = events.column(name)
         if name in ("id", "time") or column.null_count == rows:
             continue
-        valid = column.is_valid().to_numpy(zero_copy_only=False)
-        present |= valid.astype("<u4") << np.uint32(number)
+        present |= valid(column).astype("<u4") << np.uint32(number)
         if name == "record_ids":
             column = pc.binary_join(pc.cast(column, pa.list_(pa.binary())), _BETWEEN_ITEMS)
         columns.append(pc.cast(column, pa.binary()))
     head = np.zeros(rows, dtype=[("present", "<u4"), ("time", "<i8")])
     head["present"] = present
-    head["time"] = pc.cast(events.column("time"), pa.int64()).to_numpy()
+    head["time"] = as_numpy(pc.cast(events.column("time"), pa.int64()))
     first = pa.FixedSizeBinaryArray.from_buffers(pa.binary(12), rows, [None, pa.py_buffer(head)])
     # Which values are there stands in front, so leaving nulls out makes no two rows alike.
     return _hashes(pc.binary_join_element_wise(pc.cast(first, pa.binary()), *columns, _BETWEEN, null_handling="skip"))

@@ -113,10 +113,11 @@ def _claim_to_be_own(batch: pa.RecordBatch) -> Mask:
     """Which events say that the flywheel reports them, or have an id of its own findings."""
     import pyarrow.compute as pc
 
+    from flywheel_mlflow.records.arrays import as_numpy
+
     reported = pc.fill_null(pc.equal(batch.column("reporter"), REPORTER), False)
     named = pc.starts_with(batch.column("id"), OWN_ID)
-    found: Mask = pc.or_(reported, named).to_numpy(zero_copy_only=False)
-    return found
+    return as_numpy(pc.or_(reported, named))
 
 
 def _refuse(batch: pa.RecordBatch, which: Mask, reason: str, dead: DeadLetters) -> None:

@@ -177,7 +177,9 @@ def fold_column(column: pa.Array) -> Iterator[tuple[Bytes, Rows, Rows]]:
     """
     import pyarrow.compute as pc
 
-    plain = pc.string_is_ascii(column).to_numpy(zero_copy_only=False)
+    from flywheel_mlflow.records.arrays import as_numpy
+
+    plain = as_numpy(pc.string_is_ascii(column))
     if plain.any():
         yield *_buffers(pc.ascii_lower(_where(column, plain))), np.flatnonzero(plain)
     if plain.all():

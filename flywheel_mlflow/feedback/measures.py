@@ -59,9 +59,11 @@ def age(times: pa.Array | pa.ChunkedArray, now: datetime) -> Age | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from flywheel_mlflow.records.arrays import as_numpy
+
     if not len(times):
         return None
-    seen = pc.cast(_whole(times), pa.int64()).to_numpy()
+    seen = as_numpy(pc.cast(_whole(times), pa.int64()))
     days = np.maximum(int(now.timestamp() * 1_000_000) - seen, 0) / _DAY_US
     return Age(float(np.median(days)), float(np.quantile(days, 0.9)), float(days.max()))
 

@@ -64,6 +64,8 @@ def named_interface(events: pa.RecordBatch, interfaces: tuple[str, ...]) -> Code
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from flywheel_mlflow.records.arrays import as_numpy
+
     known = pa.array(interfaces, pa.string())
     codes = _positions(events.column("interface"), known)
     records = events.column("record_ids")
@@ -71,7 +73,7 @@ def named_interface(events: pa.RecordBatch, interfaces: tuple[str, ...]) -> Code
         values = pc.list_flatten(records)
         prefixes = pc.list_element(pc.split_pattern(values, "/", max_splits=1), 0) if len(values) else values
         positions = _positions(prefixes, known)
-        parents = pc.list_parent_indices(records).to_numpy(zero_copy_only=False)
+        parents = as_numpy(pc.list_parent_indices(records))
         first = np.full(len(codes), -1, dtype=np.int64)
         # Backwards, so that the first record of an event is the one that stays.
         good = np.flatnonzero(positions >= 0)[::-1]
@@ -83,5 +85,6 @@ def named_interface(events: pa.RecordBatch, interfaces: tuple[str, ...]) -> Code
 def _positions(column: pa.Array, known: pa.Array) -> Codes:
     import pyarrow.compute as pc
 
-    result: Codes = pc.index_in(column, known).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return result
+    from flywheel_mlflow.records.arrays import as_numpy
+
+    return as_numpy(pc.index_in(column, known), -1).astype(np.int64)

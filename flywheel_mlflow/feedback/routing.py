@@ -187,13 +187,15 @@ class View:
 
     def _column(self, name: str) -> tuple[Targets, tuple[str | None, ...]]:
         """A column as codes (-1: null) into its distinct values."""
+        from flywheel_mlflow.records.arrays import as_numpy
+
         if name not in self._columns:
             if name == "interface":
                 known = self._router.origins.interfaces
                 self._columns[name] = (named_interface(self._batch, known), known)
             else:
                 encoded = self._batch.column(name).dictionary_encode()
-                codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+                codes = as_numpy(encoded.indices, -1).astype(np.int64)
                 self._columns[name] = (codes, tuple(encoded.dictionary.to_pylist()))
         return self._columns[name]
 
