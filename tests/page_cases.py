@@ -12,7 +12,8 @@ from releases_ledger import BLUEPRINT, NOON, LedgerBuilder
 
 from flywheel_mlflow.assembly.history import describe_events
 from flywheel_mlflow.decisions.approvals import judge_all
-from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult
 from flywheel_mlflow.decisions.moves import not_current
 from flywheel_mlflow.decisions.releases import STAGES, Explained
 from flywheel_mlflow.decisions.risk_paths import Propagation, Reached

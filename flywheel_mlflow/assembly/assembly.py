@@ -28,7 +28,7 @@ from flywheel_mlflow.evidence.registry import RegistryEntry, register
 from flywheel_mlflow.evidence.runs import Collected, Overlap, ProjectEvidence
 from flywheel_mlflow.evidence.stages import StageRun, run_stages, score_projects
 from flywheel_mlflow.feedback.absorption import NO_REFLUX, NOTHING_ABSORBED, Absorption, Reflux, absorption
-from flywheel_mlflow.promises.blueprint import BottleneckRule
+from flywheel_mlflow.promises.scoring import BottleneckRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from flywheel_mlflow.assembly import deliverables
 from flywheel_mlflow.base.canonical import digest_of, document_json, plain, sha256_text
 from flywheel_mlflow.base.documents import parse_json, value_at
 from flywheel_mlflow.base.errors import DocumentError, InputError
-from flywheel_mlflow.decisions.gates import Measured
+from flywheel_mlflow.decisions.gate_facts import Measured
 from flywheel_mlflow.decisions.pins import Pin
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risks import Risk

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from flywheel_mlflow.assembly.bundle import REGISTRY, Bundle
 from flywheel_mlflow.base.documents import parse_json
-from flywheel_mlflow.decisions.gates import Answer, Verdict
+from flywheel_mlflow.decisions.gate_facts import Answer, Verdict
 from flywheel_mlflow.evidence.runs import Outcome
 from flywheel_mlflow.promises.contract import Contract
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flywheel_mlflow.decisions.explanations import answer
-from flywheel_mlflow.decisions.gates import GateFacts, GateResult, Verdict, evaluate
+from flywheel_mlflow.decisions.gate_facts import GateFacts, Verdict
+from flywheel_mlflow.decisions.gates import GateResult, evaluate
 from flywheel_mlflow.decisions.releases import Explained
 from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.evidence.lineage import producers

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flywheel_mlflow.base.quarters import NOTIFICATIONS_OPENED, REVIEWED
+from flywheel_mlflow.decisions.experiments import ExperimentKind
 from flywheel_mlflow.decisions.ledger import CLOCK_CORRECTED, Event, Ledger
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risks import RiskKind
@@ -127,6 +128,11 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     RiskKind.CLOSED: lambda get: f"risk {get.get('risk', '?')} closed: {get['reason']}",
     REROUTED: lambda get: (
         f"feedback {get.get('event', '?')} sent to {get['to']}, not {get['from'] or 'nowhere'}: {get['reason']}"
+    ),
+    ExperimentKind.STARTED: lambda get: f"experiment {get.get('experiment', '?')} started",
+    ExperimentKind.DECIDED: lambda get: (
+        f"experiment {get.get('experiment', '?')} decided: {get['decision']} {get.get('variant') or ''}".rstrip()
+        + f" (the outcomes advised {get.get('advice', '?')}): {get['reason']}"
     ),
     TaskKind.ACCEPTED: lambda get: (
         f"task {get.get('task', '?')} accepted for {get.get('project', '?')} in iteration {get.get('iteration', '?')} "

@@ -15,7 +15,8 @@ from flywheel_mlflow.evidence.provenance import Metrics, Source, computed, share
 from flywheel_mlflow.evidence.registry import EvidenceState, RegistryEntry
 from flywheel_mlflow.evidence.stages import MilestoneStatus, StageRun, StageStatus, evidence_source, obligations
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Reflux, absorbed_events
-from flywheel_mlflow.promises.blueprint import Blueprint, BottleneckRule
+from flywheel_mlflow.promises.blueprint import Blueprint
+from flywheel_mlflow.promises.scoring import BottleneckRule
 
 SECONDS_PER_DAY = 86_400
 

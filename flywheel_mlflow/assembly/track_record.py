@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.decisions.folding import fold
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Event
 from flywheel_mlflow.decisions.risks import fold_risks
 

@@ -12,6 +12,7 @@ import typer
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.settings import UI_HOST, UI_PORT
 from flywheel_mlflow.cli.drift import drift as drift_command
+from flywheel_mlflow.cli.experiments import experiments
 from flywheel_mlflow.cli.feedback import feedback
 from flywheel_mlflow.cli.groups import GroupedCommands
 from flywheel_mlflow.cli.logs import show_logs
@@ -464,6 +465,7 @@ app.command("report")(report_command)
 
 add_to(app)
 app.add_typer(notifications)
+app.add_typer(experiments)
 app.add_typer(risks)
 app.add_typer(feedback)
 app.add_typer(tasks_commands)

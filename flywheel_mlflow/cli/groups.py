@@ -28,6 +28,7 @@ GROUPS = {
     ),
     "Trust": ("audit", "reconcile", "verify", "doctor", "keys"),
     "Data for consumers": ("interfaces", "resolve", "pull"),
+    "Experiments": ("experiment",),
     "Feedback and risks": ("feedback", "task", "risk", "notify"),
 }
 

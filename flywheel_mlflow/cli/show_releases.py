@@ -266,7 +266,7 @@ def audited(found: Audit, *, as_json: bool) -> ExitCode:
 
 def examined(found: Sequence[Diagnosis], *, as_json: bool) -> ExitCode:
     """What the doctor saw; the exit code of the worst."""
-    from flywheel_mlflow.decisions.gates import worst
+    from flywheel_mlflow.decisions.gate_facts import worst
 
     verdict = worst(item.verdict for item in found)
     if as_json:

@@ -21,7 +21,7 @@ from flywheel_mlflow.consistency.checking import (
 )
 from flywheel_mlflow.consistency.recompute import sum_of_known
 from flywheel_mlflow.consistency.view import AssemblyView
-from flywheel_mlflow.promises.blueprint import BottleneckRule
+from flywheel_mlflow.promises.scoring import BottleneckRule
 
 
 def _outputs(view: AssemblyView) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Event, unwitnessed
 from flywheel_mlflow.decisions.releases import Explained, Release, ReleaseState
 from flywheel_mlflow.drift.findings import ChangeOutcome, Finding, Kind

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flywheel_mlflow.base.errors import InputError, Refused
 from flywheel_mlflow.decisions.approvals import ask_instead, may_move
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import STAGES, GateRecord, Move, Override, Release, ReleaseStage, ReleaseState
 from flywheel_mlflow.decisions.risks import Risk

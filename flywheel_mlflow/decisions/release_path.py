@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from flywheel_mlflow.decisions.approvals import JudgedApproval, may_move
 from flywheel_mlflow.decisions.explanations import Answered
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import STAGES, Basis, GateRecord, Release, ReleaseStage, ReleaseState
 from flywheel_mlflow.promises.blueprint import Blueprint, Criterion, Gate

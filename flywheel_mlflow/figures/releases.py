@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from flywheel_mlflow.assembly.diff import ReleaseDiff
 from flywheel_mlflow.assembly.history import LedgerLine
 from flywheel_mlflow.decisions.approvals import JudgedApproval
-from flywheel_mlflow.decisions.gates import GateResult, Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
+from flywheel_mlflow.decisions.gates import GateResult
 from flywheel_mlflow.drift.wording import WORDS, word_order
 from flywheel_mlflow.figures import style
 from flywheel_mlflow.tables.texts import UNKNOWN

@@ -9,7 +9,7 @@ from typing import Any
 
 from flywheel_mlflow.base.canonical import SHORT_DIGEST_LENGTH, digest_of, plain
 from flywheel_mlflow.base.quarters import quarter_of
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.releases import STAGES, GateRecord, Release, ReleaseState
 from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.drift import DriftReport

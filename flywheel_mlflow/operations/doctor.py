@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flywheel_mlflow.base.errors import FlywheelError, InputError
 from flywheel_mlflow.base.settings import Settings
 from flywheel_mlflow.decisions.approvals import may_move
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.notifications.sending import open_channel
 from flywheel_mlflow.operations.deciding import Session, read_snapshot

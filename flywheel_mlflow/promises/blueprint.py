@@ -14,12 +14,13 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.documents import Document, load_mapping, merge, parse_model
-from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
+from flywheel_mlflow.base.errors import DocumentError, Fault
 from flywheel_mlflow.base.names import Currency, Identifier, Label, cost_name
-from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.promises.contract import Decision, RelativePath, below_folder
+from flywheel_mlflow.promises.experiments import Experiment
 from flywheel_mlflow.promises.notify import Notify
 from flywheel_mlflow.promises.routes import Route
+from flywheel_mlflow.promises.scoring import BottleneckRule, Scoring
 from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.promises.trace_rules import TraceRules
@@ -118,6 +119,7 @@ class Criterion(Strict):
         "approval",
         "risks",
         "boundary",
+        "experiment",
     ]
     demand: Text = Field(description="The demand as a sentence.")
     metric: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")] | None = None
@@ -125,6 +127,7 @@ class Criterion(Strict):
         default=None, description="Of drift: how many changes are allowed that nobody can judge; 0 if left out."
     )
     role: Identifier | None = None
+    experiment: Identifier | None = Field(default=None, description="Of experiment: the one that must be decided.")
     confidence: Annotated[Finite, Field(gt=0.5, lt=1)] | None = Field(
         default=None,
         description="max_drop of a share with sample size or a value with standard error: demand non-inferiority.",
@@ -142,6 +145,8 @@ class Criterion(Strict):
             raise ValueError("a drift criterion's limit counts changes that are allowed: 0, 1, 2 ..., and no metric")
         if self.kind == "approval" and self.role is None:
             raise ValueError("an approval criterion needs a role")
+        if (self.kind == "experiment") != (self.experiment is not None):
+            raise ValueError("an experiment criterion names its experiment, and no other criterion does")
         if self.kind != "approval" and self.verified:
             raise ValueError("only an approval criterion can demand a verified name")
         if self.kind != "max_drop" and self.confidence is not None:
@@ -206,63 +211,6 @@ class ReleaseRules(Strict):
     )
 
 
-class BottleneckRule(Strict):
-    """A rule whose truth names a bottleneck."""
-
-    id: Identifier
-    title: Label
-    when: Text = Field(description="For example: p01.quality_retention < 0.25")
-    severity: Severity
-    advice: Text
-
-    @field_validator("when")
-    @classmethod
-    def _can_be_read(cls, value: str) -> str:
-        try:
-            parse_rule(value)
-        except InputError as error:
-            raise ValueError(error.what) from error
-        return value
-
-
-class ScoreWeights(Strict):
-    """Weights of a project's score; they need not add up to one."""
-
-    checks: Finite = Field(default=0.4, ge=0)
-    kpis: Finite = Field(default=0.4, ge=0)
-    contract: Finite = Field(default=0.2, ge=0)
-
-    @model_validator(mode="after")
-    def _some_weight(self) -> Self:
-        if self.checks + self.kpis + self.contract <= 0:
-            raise ValueError("at least one weight must be above 0")
-        return self
-
-
-class Scoring(Strict):
-    """How scores become statuses."""
-
-    weights: ScoreWeights = ScoreWeights()
-    blocked_below: Finite = Field(
-        default=0.5, ge=0, le=1, description="A stage with a project scored below this is blocked."
-    )
-    completed_from: Finite = Field(
-        default=0.85, ge=0, le=1, description="A stage must score at least this to be completed."
-    )
-    severity_weights: dict[Severity, Annotated[Finite, Field(ge=0, le=1e6)]] = Field(
-        default={"low": 1, "medium": 2, "high": 4}, description="Weights that rank bottlenecks."
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.blocked_below > self.completed_from:
-            raise ValueError("blocked_below must not exceed completed_from")
-        missing = sorted({"low", "medium", "high"} - set(self.severity_weights))
-        if missing:
-            raise ValueError(f"severity_weights: missing: {', '.join(missing)}")
-        return self
-
-
 class Deliverables(Strict):
     """How the files of an assembly are called."""
 
@@ -315,6 +263,9 @@ class Blueprint(Strict):
     releases: ReleaseRules = ReleaseRules()
     drift: DriftSettings = DriftSettings()
     risks: tuple[KnownRisk, ...] = ()
+    experiments: tuple[Experiment, ...] = Field(
+        default=(), description="Variants of projects that are tried side by side."
+    )
     decisions: tuple[Decision, ...] = ()
     notify: Notify = Field(default=Notify(), exclude=True)
 
@@ -335,6 +286,7 @@ class Blueprint(Strict):
             ("roles", [item.id for item in self.roles]),
             ("bottlenecks", [item.id for item in self.bottlenecks]),
             ("routing", [item.id for item in self.routing]),
+            ("experiments", [item.id for item in self.experiments]),
         ):
             twice = sorted(name for name, count in Counter(ids).items() if count > 1)
             if twice:
@@ -412,6 +364,12 @@ def _dangling(blueprint: Blueprint) -> list[str]:
     references += [(f"risks.{item.id}.owner", item.owner, teams) for item in blueprint.risks]
     roles, people = {item.id for item in blueprint.roles}, {item.id for item in blueprint.people}
     references += [(f"criteria.{item.id}.role", item.role, roles) for item in blueprint.criteria if item.role]
+    experiments = {item.id for item in blueprint.experiments}
+    references += [
+        (f"criteria.{item.id}.experiment", item.experiment, experiments)
+        for item in blueprint.criteria
+        if item.experiment
+    ]
     references += [(f"roles.{item.id}.people", name, people) for item in blueprint.roles for name in item.people]
     references += [(f"teams.{item.id}.people", name, people) for item in blueprint.teams for name in item.people]
     references += [("releases.may_move", name, roles) for name in blueprint.releases.may_move]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel_mlflow.base.canonical import plain
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.releases import Release, ReleaseStage, ReleaseState
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Command, Pair, Section

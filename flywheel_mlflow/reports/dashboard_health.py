@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.releases import Override, ReleaseState
 from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.drift import ChangeOutcome

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult
 from flywheel_mlflow.decisions.releases import Release
 from flywheel_mlflow.promises.blueprint import Blueprint
 from flywheel_mlflow.reports.rendering import render_markdown

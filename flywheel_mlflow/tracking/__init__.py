@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.inputs import InterfaceData
     from flywheel_mlflow.tracking.ledger import LedgerPlace, LedgerStore
     from flywheel_mlflow.tracking.notifications import NotificationStore
+    from flywheel_mlflow.tracking.outcomes import OutcomeStore
     from flywheel_mlflow.tracking.profiles import LoggedProfiles
     from flywheel_mlflow.tracking.project_runs import LoggedValues, ProjectRunWriter, RunContent, StartedRun
     from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
@@ -70,6 +71,7 @@ __all__ = [
     "LoggedValues",
     "ModelView",
     "NotificationStore",
+    "OutcomeStore",
     "ProjectRunWriter",
     "ReleaseStore",
     "RunContent",
@@ -109,6 +111,7 @@ _HOMES = {
     "LoggedValues": "project_runs",
     "ModelView": "releases",
     "NotificationStore": "notifications",
+    "OutcomeStore": "outcomes",
     "ProjectRunWriter": "project_runs",
     "ReleaseStore": "releases",
     "RunContent": "project_runs",
@@ -322,6 +325,15 @@ class Tracking:
         from flywheel_mlflow.tracking.evaluations import EvaluationReader
 
         return EvaluationReader(self._client, uri=self._uri)
+
+    @cached_property
+    def outcomes(self) -> OutcomeStore:
+        """Keeps the outcomes of experiments."""
+        from flywheel_mlflow.tracking.outcomes import OutcomeStore
+
+        return OutcomeStore(
+            self._client, self.artifacts, uri=self._uri, flywheel=self._flywheel, actor=self.settings.actor
+        )
 
     @cached_property
     def traces(self) -> TraceReader:

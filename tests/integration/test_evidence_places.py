@@ -10,7 +10,7 @@ from servers.proxy import CountingProxy
 from workbench import Bench, datasets_of
 
 from flywheel_mlflow.base.settings import read_settings
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.doctor import Diagnosis, examine

@@ -25,7 +25,7 @@ from workbench import fresh_name
 from flywheel_mlflow.base.errors import FlywheelError, ServerRefused
 from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.console.light_reads import reader_of
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.operations.deciding import Session

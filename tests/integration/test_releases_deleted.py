@@ -11,7 +11,7 @@ from servers.embedded import EmbeddedStore
 
 from flywheel_mlflow.base.errors import Refused
 from flywheel_mlflow.base.settings import read_settings
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.operations.doctor import examine
 
 

@@ -14,7 +14,7 @@ from servers.embedded import EmbeddedStore
 
 from flywheel_mlflow.base.errors import Refused
 from flywheel_mlflow.base.signing import SigningKey, new_key
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.operations.acts.acting import act_somewhere, perform
 from flywheel_mlflow.operations.releases.auditing import audit
 from flywheel_mlflow.operations.releases.verifying import verify_release

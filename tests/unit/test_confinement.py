@@ -10,7 +10,7 @@ from flywheels import contract
 from flywheel_mlflow.assembly.bundle import REGISTRY, Bundle
 from flywheel_mlflow.assembly.confinement import of_interfaces
 from flywheel_mlflow.base.canonical import document_json
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.pins import Pin
 
 

@@ -11,7 +11,8 @@ from flywheels import contract, small_flywheel
 from releases_ledger import NOON, LedgerBuilder, release_blueprint, release_plan
 
 from flywheel_mlflow.assembly.culprits import culprits, named_in_drift, named_in_registry
-from flywheel_mlflow.decisions.gates import Answer, DriftAnswer, GateFacts, Measured, Verdict, evaluate
+from flywheel_mlflow.decisions.gate_facts import Answer, DriftAnswer, GateFacts, Measured, Verdict
+from flywheel_mlflow.decisions.gates import evaluate
 
 CONTRACTS = small_flywheel().contracts
 

@@ -9,7 +9,7 @@ from drift_cases import compared, kpi, logged, normal, profile, promise, side
 from releases_ledger import ANA, BLUEPRINT, STRANGER, LedgerBuilder
 
 from flywheel_mlflow.decisions.explanations import answer, counting, explainable, objections, spoken_for
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.decisions.releases import Explained, Kind
 from flywheel_mlflow.drift import DriftReport, TaskEffect, covers, error_finding

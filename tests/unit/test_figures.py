@@ -17,7 +17,8 @@ from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, Release
 from flywheel_mlflow.assembly.documents import BottleneckLine, BottlenecksFile, OpenRule
 from flywheel_mlflow.assembly.history import LedgerLine, describe_events
 from flywheel_mlflow.decisions.approvals import JudgedApproval
-from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult
 from flywheel_mlflow.drift import DataVerdict, DriftReport, KpiFound, KpiVerdict, SignalFound
 from flywheel_mlflow.drift.pictures import Bar, Picture
 from flywheel_mlflow.figures import style

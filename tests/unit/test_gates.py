@@ -14,18 +14,8 @@ from hypothesis import strategies as st
 from releases_ledger import BO, NOON, LedgerBuilder, release_blueprint, release_plan
 
 from flywheel_mlflow.decisions.approvals import judge_all
-from flywheel_mlflow.decisions.gates import (
-    Answer,
-    CriterionResult,
-    DriftAnswer,
-    GateFacts,
-    GateResult,
-    Measured,
-    Verdict,
-    compare_command,
-    evaluate,
-    worst,
-)
+from flywheel_mlflow.decisions.gate_facts import Answer, DriftAnswer, GateFacts, Measured, Verdict, worst
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, compare_command, evaluate
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.evidence.provenance import Direction, own_direction

@@ -59,6 +59,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "task-absorb": {"task": "p01-0-3", "iteration": 3, "evidence": "run"},
     "task-withdraw": {"task": "p01-0-3", "reason": "no longer wanted"},
     "task-restore": {"task": "p01-0-3", "reason": "wanted after all"},
+    "experiment-start": {"experiment": "rerank"},
+    "experiment-decide": {"experiment": "rerank", "decision": "ship", "reason": "it is better"},
     "notify-send": {"audit": False},
     "notify-test": {"channel": "room"},
 }

@@ -12,7 +12,7 @@ from releases_ledger import ANA, MAKER, NOON, LedgerBuilder, basis_of, release_b
 
 from flywheel_mlflow.base.canonical import canonical_json, document_json, plain, sha256_text
 from flywheel_mlflow.base.signing import SigningKey, new_key
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.operations.releases.exporting import PURPOSE
 from flywheel_mlflow.operations.releases.verifying import Verification, verify_export
 from flywheel_mlflow.promises.blueprint import Blueprint

@@ -30,7 +30,7 @@ from releases_ledger import BO, MAKER, NOON, LedgerBuilder, release_blueprint, r
 
 from flywheel_mlflow.assembly.diff import InterfaceChange, NumberChange, ReleaseDiff
 from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.release_path import PathFacts, ReleasePath, release_path
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risk_paths import Propagation

@@ -16,7 +16,8 @@ from releases_ledger import BLUEPRINT, NOON, LedgerBuilder
 from flywheel_mlflow.assembly.assembly import assemble
 from flywheel_mlflow.assembly.bundle import make_bundle
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
-from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult
 from flywheel_mlflow.reports.bundle import render_deliverables
 from flywheel_mlflow.reports.gate import criterion_rows, gate_report, summary
 from flywheel_mlflow.reports.release import release_description

@@ -47,6 +47,8 @@ METHODS = {
     "task-absorb": "absorb_task",
     "task-withdraw": "withdraw_task",
     "task-restore": "restore_task",
+    "experiment-start": "start_experiment",
+    "experiment-decide": "decide_experiment",
     "notify-send": "notify",
     "notify-test": "notify_test",
 }
@@ -109,6 +111,11 @@ _OTHERWISE = {
     "task write": "write_tasks",
     "task write-dataset": "write_dataset",
     "task case-results": "case_results",
+    "experiment list": "experiments",
+    "experiment record": "record_outcomes",
+    "experiment status": "experiment_status",
+    "experiment stop": "decide_experiment",
+    "experiment assign": "assign",
 }
 #: The commands without a method, and why.
 _WITHOUT = {

@@ -25,6 +25,7 @@ from flywheel_mlflow.operations.acts.arguments import (
     ConfirmChanges,
     ConfirmOverride,
     CreateRelease,
+    DecideExperiment,
     DecideTask,
     DecideTheme,
     ExplainDrift,
@@ -43,6 +44,7 @@ from flywheel_mlflow.operations.acts.arguments import (
     RunGate,
     SendNotices,
     SignHead,
+    StartExperiment,
     TryChannel,
     UpdateRisk,
     WatchRisks,
@@ -344,6 +346,22 @@ def _correct_theme(
     from flywheel_mlflow.operations.feedback.correcting import correct_theme
 
     return correct_theme(session, kind, asked.theme, asked.reason, dry_run=asked.dry_run, **change)
+
+
+@act(StartExperiment, "experiment-start")
+def _start_experiment(session: Session, asked: StartExperiment) -> Any:
+    from flywheel_mlflow.operations.experiments.experimenting import start_experiment
+
+    return start_experiment(session, asked.experiment, dry_run=asked.dry_run)
+
+
+@act(DecideExperiment, "experiment-decide", working="reading the outcomes")
+def _decide_experiment(session: Session, asked: DecideExperiment) -> Any:
+    from flywheel_mlflow.operations.experiments.experimenting import decide_experiment
+
+    return decide_experiment(
+        session, asked.experiment, asked.decision, asked.reason, variant=asked.variant or "", dry_run=asked.dry_run
+    )
 
 
 @act(SendNotices, "notify-send", working="looking for what is to be told")

@@ -246,6 +246,21 @@ class RecordReview(Act):
     digest: Name
 
 
+class StartExperiment(Act):
+    """Start a round of an experiment."""
+
+    experiment: Name
+
+
+class DecideExperiment(Act):
+    """Ship a treatment, keep the control, or end without an answer."""
+
+    experiment: Name
+    decision: Name
+    variant: Name | None = None
+    reason: Words
+
+
 class SendNotices(Act):
     """Tell people all there is to tell."""
 

@@ -6,7 +6,8 @@ from functools import partial
 
 from flywheel_mlflow.base.errors import DocumentError
 from flywheel_mlflow.decisions.explanations import answer
-from flywheel_mlflow.decisions.gates import Verdict, compare_command
+from flywheel_mlflow.decisions.gate_facts import Verdict
+from flywheel_mlflow.decisions.gates import compare_command
 from flywheel_mlflow.decisions.moves import not_current
 from flywheel_mlflow.decisions.release_path import PathFacts, ReleasePath, next_stage, release_path
 from flywheel_mlflow.operations.deciding import LedgerSnapshot

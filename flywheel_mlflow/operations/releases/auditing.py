@@ -13,7 +13,7 @@ from flywheel_mlflow.base.documents import parse_json, value_at
 from flywheel_mlflow.base.errors import DocumentError, FlywheelError, Inconclusive
 from flywheel_mlflow.decisions.approvals import holds_role, judge, may_move
 from flywheel_mlflow.decisions.explanations import objections
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Ledger, unwitnessed
 from flywheel_mlflow.decisions.moves import registry_stage
 from flywheel_mlflow.decisions.releases import STAGES, Release, ReleaseStage

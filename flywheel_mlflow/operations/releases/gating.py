@@ -20,7 +20,8 @@ from flywheel_mlflow.base.documents import parse_json, value_at
 from flywheel_mlflow.base.errors import FlywheelError, Refused
 from flywheel_mlflow.decisions.approvals import JudgedApproval, judge_all, judge_served
 from flywheel_mlflow.decisions.explanations import answer, counting
-from flywheel_mlflow.decisions.gates import Answer, DriftAnswer, GateFacts, GateResult, Measured, Verdict, evaluate
+from flywheel_mlflow.decisions.gate_facts import Answer, DriftAnswer, GateFacts, Measured, Verdict
+from flywheel_mlflow.decisions.gates import GateResult, evaluate
 from flywheel_mlflow.decisions.moves import check_stage, refuse_unfit
 from flywheel_mlflow.decisions.releases import Basis, Explained, Kind, Release
 from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict
@@ -37,6 +38,7 @@ from flywheel_mlflow.operations.deciding import (
     persistently,
     read_consistent_snapshot,
 )
+from flywheel_mlflow.operations.experiments.answering import experiment_answers
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.blueprint import Gate
 from flywheel_mlflow.reports.gate import gate_report
@@ -205,6 +207,7 @@ def collect_facts(session: Session, snapshot: LedgerSnapshot, weighed: DecisionB
         named=_named(session, weighed, bundle),
         explainers=tuple(item.actor.name for item in weighed.explanations),
         personal_data=of_interfaces(bundle, session.flywheel.contracts),
+        experiments=experiment_answers(session, snapshot),
     )
 
 

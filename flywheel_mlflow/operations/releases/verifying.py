@@ -12,7 +12,7 @@ from flywheel_mlflow.base.documents import parse_json, read_text
 from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.decisions.approvals import judge, key_of, was_given_under
 from flywheel_mlflow.decisions.folding import fold
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Ledger, read_ledger, unwitnessed
 from flywheel_mlflow.decisions.releases import Release
 from flywheel_mlflow.operations.bundles import bundle_files

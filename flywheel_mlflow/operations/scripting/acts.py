@@ -158,6 +158,23 @@ class Acts:
         answer = self._act("reconcile", force=force, dry_run=dry_run)
         return Reconciled(tuple(answer["mended"]), answer["dry_run"])
 
+    def start_experiment(self, experiment: str, *, dry_run: bool = False) -> Decision:
+        """Start a round of an experiment, as flywheel.yaml declares it now."""
+        return self._decide("experiment-start", experiment=experiment, dry_run=dry_run)
+
+    def decide_experiment(
+        self, experiment: str, decision: str, reason: str, *, variant: str | None = None, dry_run: bool = False
+    ) -> Decision:
+        """Write down what is made of an experiment: ``ship`` a variant, ``keep`` the control, or ``stop``."""
+        return self._decide(
+            "experiment-decide",
+            experiment=experiment,
+            decision=decision,
+            reason=reason,
+            variant=variant,
+            dry_run=dry_run,
+        )
+
     def notify(
         self,
         *,

@@ -11,6 +11,7 @@ from flywheel_mlflow.base.settings import Engine, openlineage_target
 from flywheel_mlflow.operations.printable import plain_cell, plain_row
 from flywheel_mlflow.operations.reading.opening import ReadFlywheel, open_session
 from flywheel_mlflow.operations.scripting.acts import Acts, warn_of_unsent_events, warn_unsent
+from flywheel_mlflow.operations.scripting.experiments import ExperimentMethods
 from flywheel_mlflow.operations.scripting.feedback import FeedbackMethods
 from flywheel_mlflow.operations.scripting.results import (
     AdoptedRuns,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.releases.verifying import Verification
 
 
-class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
+class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods, ExperimentMethods):
     """A flywheel on its server: what the command line does, as methods whose results print and have ``to_frame()``."""
 
     def project_run(self, project: str | Path, iteration: int) -> ProjectRun:
@@ -386,7 +387,7 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods):
 
     def doctor(self) -> Table:
         """Everything around the flywheel that can make releases unsafe or fail: server, store, clock, names, people."""
-        from flywheel_mlflow.decisions.gates import worst
+        from flywheel_mlflow.decisions.gate_facts import worst
         from flywheel_mlflow.operations.doctor import examine
 
         found = examine(self.session, self.session.tracking.settings)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.releases import Explained
 from flywheel_mlflow.drift import DriftReport, Kind
 from flywheel_mlflow.drift.wording import VERDICT_TONES, WORDS, Tone

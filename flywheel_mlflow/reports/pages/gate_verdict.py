@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
+from flywheel_mlflow.decisions.gates import CriterionResult, GateResult
 from flywheel_mlflow.decisions.releases import GateRecord
 from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone
 from flywheel_mlflow.reports.dashboard_blocks import Form, Pair, Section

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.decisions.approvals import JudgedApproval
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.pins import Pin
 from flywheel_mlflow.decisions.release_path import ReleasePath
 from flywheel_mlflow.decisions.releases import Explained, Override, Release, ReleaseStage

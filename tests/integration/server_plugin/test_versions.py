@@ -13,7 +13,7 @@ from releases_bench import OTHER
 from servers.plugin import ADMIN, AUTH_SETTINGS, PluginServer, account_settings, keyed_flywheel, password, signed_in
 
 from flywheel_mlflow.base.settings import read_settings
-from flywheel_mlflow.decisions.gates import Verdict
+from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.doctor import examine

@@ -1,0 +1,1 @@
+"""Experiments: started, fed with outcomes, judged, decided."""
