@@ -13,11 +13,12 @@ from flywheel_mlflow.evidence.runs import SCHEMA_FORMAT, Check, FieldType, Inter
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
+from flywheel_mlflow.records.content.media import MediaFile
 from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.content.sampled import sampled_content
 from flywheel_mlflow.records.engine import measure_files
 from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashes
-from flywheel_mlflow.records.media import check_media
+from flywheel_mlflow.records.media import check_media, check_readable
 from flywheel_mlflow.records.partials import Plan
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.ray_engine import connected
@@ -152,7 +153,11 @@ def measure(
             records_digest=result.digest.result(),
         )
         profile, hashes = result.profile.result(), result.duplicates.hashes()
+        opened = {file.name: MediaFile(file, media[file.name].digest) for file in data.files if file.name in media}
+        content, looked = sampled_content(spec, profile, result.profile.sampled(), hashes, place_of, opened)
         findings = [finding.result(place_of) for finding in result.findings]
+        if content is not None and spec.media:
+            findings.append(check_readable(spec, looked, content.places))
         told = [check for check in findings if check.outcome is Outcome.FAILED]
         checks = (*(check.result(place_of) for check in result.checks), *told)
         names = tuple(file.name for file in with_records)
@@ -162,7 +167,7 @@ def measure(
             version=version,
             files=files,
             profile=profile,
-            content=sampled_content(spec, profile, result.profile.sampled(), hashes, place_of),
+            content=content,
             checks=(*checks, *_media_checks(spec, data, with_records, media)),
             quiet=tuple(check for check in findings if check not in told),
             card=known_card,

@@ -105,7 +105,7 @@ def test_any_split_and_any_order_of_merging_give_the_same_bytes(
     assert merged.digest.result() == whole.version.records_digest
     profile, hashes = merged.profile.result(), merged.duplicates.hashes()
     assert profile.to_json() == whole.profile.to_json()  # type: ignore[union-attr]
-    content = sampled_content(promise, profile, merged.profile.sampled(), hashes, place_of)
+    content, _ = sampled_content(promise, profile, merged.profile.sampled(), hashes, place_of)
     assert content is not None
     assert whole.content is not None
     assert content_to_parquet(content) == content_to_parquet(whole.content)
