@@ -236,7 +236,6 @@ class Overlap:
     ``shared`` is None when one of the two has nothing to compare: unknown, not clean. ``compared`` is the number of
     records it is a part of; None where only equal contents were counted, as with runs of earlier versions.
     ``examples`` name places on both sides. ``allowed`` is the share that the evaluation interface's contract allows.
-    ``same_ids`` counts the evaluation records that have the id of a training record.
     """
 
     training: str
@@ -245,7 +244,6 @@ class Overlap:
     compared: int | None = None
     examples: tuple[str, ...] = ()
     allowed: float = 0.0
-    same_ids: int = 0
 
     @property
     def is_allowed(self) -> bool:
@@ -262,6 +260,29 @@ class Overlap:
         noun = "record" if self.compared == 1 else "records"
         share = f"{self.shared} of {self.compared} {noun}"
         return f"{self.training} contains {share} of the evaluation set {self.evaluation}{such}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CommonIds:
+    """How many ids two interfaces have in common that nothing explains, of those compared of each.
+
+    ``shared`` is None where the ids of ``one`` are not known; ``other`` is empty then.
+    """
+
+    one: str
+    other: str
+    shared: int | None
+    of_one: int = 0
+    of_other: int = 0
+
+    def __str__(self) -> str:
+        if self.shared is None:
+            return f"which ids {self.one} has in common with others is unknown: its run logged none"
+        noun = "id" if self.shared == 1 else "ids"
+        return (
+            f"{self.one} and {self.other} have {self.shared} {noun} in common (of {self.of_one} and {self.of_other}): "
+            "the same records, or named alike?"
+        )
 
 
 @dataclass(frozen=True, slots=True, order=True)

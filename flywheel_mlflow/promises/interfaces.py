@@ -56,6 +56,10 @@ class InterfaceOut(Strict):
     expect: tuple[ExpectationText, ...] = Field(
         default=(), description="What holds of every row: `length(content) > 20 and label in ['yes', 'no']`."
     )
+    shares_ids_with: tuple[Identifier, ...] = Field(
+        default=(),
+        description="Interfaces whose records may have the same ids, beside those that this one is made of.",
+    )
     media: tuple[FieldPath, ...] = Field(
         default=(),
         description="Fields that name files in the interface's folder: a path, an object with path and, where it "

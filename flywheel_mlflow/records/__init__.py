@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         fingerprints_to_parquet,
     )
     from flywheel_mlflow.records.hugging_face import is_dataset
+    from flywheel_mlflow.records.id_sketches import common_ids, id_sketches_from_parquet, id_sketches_to_parquet
     from flywheel_mlflow.records.leakage import HeldOutCase, Leak, Leakage, find_leaks
     from flywheel_mlflow.records.measuring import Measurement, VersionFields, measure
     from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges, profile_from_json
@@ -49,6 +50,7 @@ __all__ = [
     "VersionFields",
     "WordSketch",
     "bin_edges",
+    "common_ids",
     "compare_words",
     "contamination",
     "content_digest",
@@ -57,6 +59,8 @@ __all__ = [
     "find_leaks",
     "fingerprints_from_parquet",
     "fingerprints_to_parquet",
+    "id_sketches_from_parquet",
+    "id_sketches_to_parquet",
     "is_dataset",
     "load_card",
     "measure",
@@ -93,6 +97,9 @@ _HOMES = {
     "find_leaks": "leakage",
     "fingerprints_from_parquet": "fingerprints",
     "fingerprints_to_parquet": "fingerprints",
+    "common_ids": "id_sketches",
+    "id_sketches_from_parquet": "id_sketches",
+    "id_sketches_to_parquet": "id_sketches",
     "is_dataset": "hugging_face",
     "load_card": "cards",
     "measure": "measuring",

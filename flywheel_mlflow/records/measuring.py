@@ -18,6 +18,7 @@ from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.content.sampled import sampled_content
 from flywheel_mlflow.records.engine import measure_files
 from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashes
+from flywheel_mlflow.records.id_sketches import IdSketch
 from flywheel_mlflow.records.media import check_media, check_readable
 from flywheel_mlflow.records.partials import Plan
 from flywheel_mlflow.records.profiles import Profile
@@ -56,7 +57,8 @@ class Measurement:
     """All that is kept of an interface's data; of opaque data only version and files.
 
     ``licences`` are those its records state, where every one states one and no card speaks for all.
-    ``fingerprints`` are sorted, unique and read-only. ``words`` are there for training and evaluation data.
+    ``fingerprints`` are sorted, unique and read-only. ``ids`` are there for all records, ``words`` for training and
+    evaluation data.
     ``quiet`` are the record findings that found nothing; a run lists those its contract requires.
     """
 
@@ -72,6 +74,7 @@ class Measurement:
     licences: tuple[str, ...] = ()
     words: WordSketch | None = field(default=None, compare=False, repr=False)
     quiet: tuple[Check, ...] = ()
+    ids: IdSketch | None = field(default=None, compare=False, repr=False)
 
     def interface_version(self, uri: str) -> InterfaceVersion:
         """The version as evidence keeps it, with digests of the length MLflow takes."""
@@ -173,6 +176,7 @@ def measure(
             card=known_card,
             fingerprints=unique_hashes(hashes),
             licences=result.origin.licences,
+            ids=result.ids.result(),
             words=result.words.sketch(result.rows_of, names) if result.words else None,
         )
 

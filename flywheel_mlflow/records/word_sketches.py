@@ -12,11 +12,9 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 
-from flywheel_mlflow.records.arrays import as_numpy, from_numpy, join
 from flywheel_mlflow.records.batches import Batch, Part
-from flywheel_mlflow.records.fingerprints import Hashes, hash_texts
+from flywheel_mlflow.records.fingerprints import Hashes
 from flywheel_mlflow.records.shingles import (
     HASH_BITS,
     SENTENCE_BITS,
@@ -36,11 +34,10 @@ MAX_EVALUATION_HASHES = 1 << 18
 TEXT_GRAMS, TEXT_SENTENCES = 16, 8
 #: A hash in more than this share of the training records, and in more than so many, is boilerplate, as of prompts.
 COMMON_SHARE, COMMON_ROWS = 0.02, 20
-#: What is noted instead of words: of a content without a sentence, of a text as a whole, of an id.
-WHOLE_CONTENT, WHOLE_TEXT, IDENTITY = 2**16 - 1, 2**16 - 2, 2**16 - 3
-#: Ids of fewer characters, and those that are numbers, are the same in any two data sets.
-TELLING_ID = r"^[0-9]*[^0-9].*$"
-LEAST_ID = 4
+#: What is noted instead of words: of a content without a sentence, of a text as a whole.
+WHOLE_CONTENT, WHOLE_TEXT = 2**16 - 1, 2**16 - 2
+#: What earlier versions noted of ids, which are kept by :mod:`~flywheel_mlflow.records.id_sketches` now.
+IDENTITY = 2**16 - 3
 
 _ROW_BITS = 40
 _ROW_MASK = (1 << _ROW_BITS) - 1
@@ -161,13 +158,12 @@ class TrainingWords(_Words):
         limit = np.uint64(min(1 << HASH_BITS, self._limit or 1 << HASH_BITS))
         grams = found.grams < limit
         sentences = (found.sentences < limit) & (found.sentence_words >= SENTENCE_WORDS)
-        wholes, named = _whole_texts(found), _named(batch)
+        wholes = _whole_texts(found)
         parts = (
             (found.grams[grams], rows[found.gram_texts[grams]]),
             (found.sentences[sentences], rows[found.sentence_texts[sentences]]),
             (_text_hashes(found, wholes), rows[wholes]),
             (_content_hashes(batch, without), without),
-            named,
         )
         hashes = np.concatenate([part for part, _ in parts])
         rows = np.concatenate([part for _, part in parts]) + batch.row
@@ -257,25 +253,21 @@ class EvaluationWords(_Words):
         sentences = sentences[~np.isin(rows[found.sentence_texts[sentences]], without)]
         wholes = _whole_texts(found)
         wholes = wholes[asked[wholes]]
-        ids, named = _named(batch)
-        ids, named = ids[wanted[named]], named[wanted[named]]
         of_texts = np.concatenate((found.gram_texts[grams], found.sentence_texts[sentences], wholes))
-        of_rows = np.concatenate((without, named))
-        at = np.concatenate((rows[of_texts], of_rows))
+        at = np.concatenate((rows[of_texts], without))
         words = np.minimum(found.sentence_words[sentences], IDENTITY - 1)
-        marks = (len(grams), 0), (len(wholes), WHOLE_TEXT), (len(without), WHOLE_CONTENT), (len(named), IDENTITY)
-        of_grams, of_texts_whole, of_contents, of_ids = (np.full(size, mark) for size, mark in marks)
+        marks = (len(grams), 0), (len(wholes), WHOLE_TEXT), (len(without), WHOLE_CONTENT)
+        of_grams, of_texts_whole, of_contents = (np.full(size, mark) for size, mark in marks)
         kinds = (
             (found.grams[grams], of_grams),
             (found.sentences[sentences], words),
             (_text_hashes(found, wholes), of_texts_whole),
             (_content_hashes(batch, without), of_contents),
-            (ids, of_ids),
         )
         columns = {
             "hash": np.concatenate([hashes for hashes, _ in kinds]),
             "key": batch.keys[at],
-            "leaf": np.concatenate((found.text_hashes[of_texts], np.zeros(len(of_rows), np.uint64))),
+            "leaf": np.concatenate((found.text_hashes[of_texts], np.zeros(len(without), np.uint64))),
             "row": at + batch.row,
             "words": np.concatenate([marked for _, marked in kinds]),
         }
@@ -348,19 +340,6 @@ def _whole_texts(found: Shingles) -> Counts:
 
 def _text_hashes(found: Shingles, texts: Counts) -> Hashes:
     return np.asarray(found.text_hashes[texts] >> np.uint64(64 - SENTENCE_BITS))
-
-
-def _named(batch: Batch) -> tuple[Hashes, Counts]:
-    """The hash of each id that tells something, and its row."""
-    hashes, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for kind, values in batch.values_at(("id",)):
-        if kind == "string":
-            long = as_numpy(pc.utf8_length(values)) >= LEAST_ID
-            telling = np.flatnonzero(long & as_numpy(pc.match_substring_regex(values, TELLING_ID), missing=False))
-            texts = join("id ", values.take(from_numpy(telling)))
-            hashes.append(hash_texts(texts) >> np.uint64(64 - SENTENCE_BITS))
-            rows.append(telling)
-    return np.concatenate(hashes), np.concatenate(rows)
 
 
 def _content_hashes(batch: Batch, rows: Counts) -> Hashes:

@@ -88,6 +88,10 @@ class InterfaceData:
         """The file of content sketches logged with a run, to be read and left as it is; None when there is none."""
         return self._artifacts.file(run_id, "flywheel/words.parquet", folder)
 
+    def ids(self, run_id: str, folder: Path) -> Path | None:
+        """The file of id sketches logged with a run, to be read and left as it is; None when there is none."""
+        return self._artifacts.file(run_id, "flywheel/ids.parquet", folder)
+
     def fingerprints(self, run_id: str, interface: str, folder: Path) -> bytes | None:
         """The content fingerprints logged with an interface version as Parquet bytes; None when there are none."""
         place = f"flywheel/fingerprints/{interface}.parquet"

@@ -15,6 +15,7 @@ from flywheel_mlflow.evidence.registry import EvidenceState, RegistryEntry, atta
 from flywheel_mlflow.evidence.runs import (
     Check,
     CheckSeverity,
+    CommonIds,
     ConsumedInterface,
     FieldType,
     KpiValue,
@@ -146,12 +147,17 @@ def test_what_an_evaluation_set_allows_is_a_note() -> None:
 
 
 def test_old_comparisons_and_equal_ids_are_notes() -> None:
-    """What was compared by equal contents alone says so, and ids on both sides are told."""
+    """What was compared by equal contents alone says so, and ids that another interface has are told."""
     found = entry(evidence_of(PROMISE, *GOOD), overlaps=(Overlap("text", "exam", 0),)).notes
     (note,) = found
     assert note.startswith("text holds no record of exam word by word; records inside others were not looked for")
-    found = entry(evidence_of(PROMISE, *GOOD), overlaps=(Overlap("text", "exam", 0, 9, same_ids=2),)).notes
-    assert found == ("text has ids of 2 records of exam: the same thing, or named alike?",)
+    shared = (CommonIds("exam", "text", 1, 9, 4), CommonIds("exam", "quiz", 3, 9, 9), CommonIds("text", "", None))
+    evidence = {PROMISE.id: evidence_of(PROMISE, *GOOD)}
+    registry = register({PROMISE.id: PROMISE}, evidence, {}, (), iteration=5, common_ids=shared)
+    assert registry[PROMISE.id].notes == (
+        "exam and text have 1 id in common (of 9 and 4): the same records, or named alike?",
+        "which ids text has in common with others is unknown: its run logged none",
+    )
 
 
 @pytest.mark.parametrize(("carried", "words"), [(4, "carried from iteration 4, 1 iteration old"), (2, "3 iterations")])

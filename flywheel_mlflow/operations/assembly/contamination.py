@@ -91,7 +91,6 @@ def _compared(
             item.compared,
             tuple(f"{one.evaluation} in {one.training}" for one in item.examples),
             allowed[item.evaluation],
-            item.same_ids,
         )
 
 

@@ -414,6 +414,9 @@ class ProjectRun(MlflowNames):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(records.content_to_parquet(measured.content))
         words = {name: measured.words for name, measured in self._measured.items() if measured.words}
+        ids = {name: measured.ids for name, measured in self._measured.items() if measured.ids}
+        if ids:
+            (folder / "ids.parquet").write_bytes(records.id_sketches_to_parquet(ids))
         if words:
             (folder / "words.parquet").write_bytes(records.word_sketches_to_parquet(words))
 
