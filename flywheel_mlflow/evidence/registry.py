@@ -258,14 +258,9 @@ def _not_compared(contract: Contract, compared: Iterable[Overlap]) -> Iterable[s
         if not contract.interface(item.training):
             continue
         if item.shared is None:
-            yield f"whether {item.training} contains records of {item.evaluation} is unknown: no fingerprints"
+            yield f"whether {item.training} contains records of {item.evaluation} is unknown: a run logged no words"
         elif item.shared and item.is_allowed:
             yield f"{item}: {item.allowed:.4g} of them are allowed"
-        elif not item.shared and item.compared is None:
-            yield (
-                f"{item.training} holds no record of {item.evaluation} word by word; records inside others were not "
-                "looked for: an earlier version logged one of the two"
-            )
 
 
 def _barred(outgoing: Iterable[Edge]) -> dict[str, str]:

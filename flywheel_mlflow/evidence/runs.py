@@ -234,14 +234,14 @@ class Overlap:
     """How many records of an evaluation interface stand in a training interface.
 
     ``shared`` is None when one of the two has nothing to compare: unknown, not clean. ``compared`` is the number of
-    records it is a part of; None where only equal contents were counted, as with runs of earlier versions.
-    ``examples`` name places on both sides. ``allowed`` is the share that the evaluation interface's contract allows.
+    records it is a part of. ``examples`` name places on both sides. ``allowed`` is the share that the evaluation
+    interface's contract allows.
     """
 
     training: str
     evaluation: str
     shared: int | None
-    compared: int | None = None
+    compared: int = 0
     examples: tuple[str, ...] = ()
     allowed: float = 0.0
 
@@ -253,9 +253,6 @@ class Overlap:
         return self.shared <= self.allowed * self.compared
 
     def __str__(self) -> str:
-        noun = "record" if self.shared == 1 else "records"
-        if self.compared is None:
-            return f"{self.training} contains {self.shared} {noun} of the evaluation set {self.evaluation}"
         such = f", such as {self.examples[0]}" if self.examples else ""
         noun = "record" if self.compared == 1 else "records"
         share = f"{self.shared} of {self.compared} {noun}"

@@ -1,4 +1,4 @@
-"""Measures an interface's data: its version, schema, profile, fingerprints and checks."""
+"""Measures an interface's data: its version, schema, profile, sketches and checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from flywheel_mlflow.records.content.media import MediaFile
 from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.content.sampled import sampled_content
 from flywheel_mlflow.records.engine import measure_files
-from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashes
 from flywheel_mlflow.records.id_sketches import IdSketch
 from flywheel_mlflow.records.media import check_media, check_readable
 from flywheel_mlflow.records.partials import Plan
@@ -57,8 +56,7 @@ class Measurement:
     """All that is kept of an interface's data; of opaque data only version and files.
 
     ``licences`` are those its records state, where every one states one and no card speaks for all.
-    ``fingerprints`` are sorted, unique and read-only. ``ids`` are there for all records, ``words`` for training and
-    evaluation data.
+    ``ids`` are there for all records, ``words`` for training and evaluation data.
     ``quiet`` are the record findings that found nothing; a run lists those its contract requires.
     """
 
@@ -70,7 +68,6 @@ class Measurement:
     content: ContentProfile | None
     checks: tuple[Check, ...]
     card: DataCard | None
-    fingerprints: Hashes = field(compare=False, repr=False)
     licences: tuple[str, ...] = ()
     words: WordSketch | None = field(default=None, compare=False, repr=False)
     quiet: tuple[Check, ...] = ()
@@ -174,7 +171,6 @@ def measure(
             checks=(*checks, *_media_checks(spec, data, with_records, media)),
             quiet=tuple(check for check in findings if check not in told),
             card=known_card,
-            fingerprints=unique_hashes(hashes),
             licences=result.origin.licences,
             ids=result.ids.result(),
             words=result.words.sketch(result.rows_of, names) if result.words else None,
@@ -192,9 +188,7 @@ def _card(card: DataCard | Path | str | None, data: Path | None) -> DataCard | N
 def _opaque(spec: InterfaceOut, data: Data, card: DataCard | None) -> Measurement:
     files = [_measured(file) for file in data.files]
     version = VersionFields(None, _size(files), _digest(data, files), (), digest_of(()))
-    return Measurement(
-        spec.name, spec.format, version, tuple(files), None, None, (), card, fingerprints=unique_hashes(as_hashes(b""))
-    )
+    return Measurement(spec.name, spec.format, version, tuple(files), None, None, (), card)
 
 
 def _measured(file: OpenedFile) -> MeasuredFile:

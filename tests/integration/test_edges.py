@@ -123,27 +123,6 @@ def test_questions_inside_training_records_are_found(bench: Bench, tmp_path: Pat
     assert reason.endswith("retrieval_metrics.jsonl, row 1 in teaching_corpus.jsonl, row 4")
 
 
-def test_runs_of_earlier_versions_are_compared_by_equal_contents(bench: Bench, tmp_path: Path) -> None:
-    """Where one side has fingerprints alone, equal contents are found, and what was not looked for is said."""
-    _teach(bench, tmp_path)
-    shared = records(2) + records(3, start=500)
-    logged = bench.log(
-        "p05", interfaces={"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", shared)}
-    )
-    _delete(bench, logged.run_id, "flywheel/words.parquet")
-    assert "teaching_corpus contains 2 records of the evaluation set retrieval_metrics" in (
-        _assembled(bench).registry["p04"].reasons
-    )
-    other = bench.log(
-        "p05",
-        interfaces={"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", records(3, start=500))},
-    )
-    _delete(bench, other.run_id, "flywheel/words.parquet")
-    notes = _assembled(bench).registry["p04"].notes
-    (note,) = [text for text in notes if text.startswith("teaching_corpus holds no record of retrieval_metrics")]
-    assert "records inside others were not looked for" in note
-
-
 def test_clean_training_data_is_no_reason(bench: Bench, tmp_path: Path) -> None:
     """Training and evaluation interfaces without a common record give no reason and no note."""
     _teach(bench, tmp_path)
@@ -172,14 +151,14 @@ def test_ids_in_common_are_told_on_both_sides(local_bench: Bench, tmp_path: Path
     assert unknown in _assembled(bench).registry["p05"].notes
 
 
-def test_missing_fingerprints_are_unknown(bench: Bench, tmp_path: Path) -> None:
-    """An interface version whose fingerprints are gone leaves contamination unknown, and says so."""
+def test_missing_words_are_unknown(bench: Bench, tmp_path: Path) -> None:
+    """An interface version whose sketch of words is gone leaves contamination unknown, and says so."""
     _teach(bench, tmp_path)
     tested = write_records(tmp_path / "retrieval_metrics.jsonl", records(3, start=500))
     logged = bench.log("p05", interfaces={"retrieval_metrics": tested})
-    _delete(bench, logged.run_id, "flywheel/words.parquet", "flywheel/fingerprints/retrieval_metrics.parquet")
+    _delete(bench, logged.run_id, "flywheel/words.parquet")
     notes = _assembled(bench).registry["p04"].notes
-    assert "whether teaching_corpus contains records of retrieval_metrics is unknown: no fingerprints" in notes
+    assert "whether teaching_corpus contains records of retrieval_metrics is unknown: a run logged no words" in notes
 
 
 def _delete(bench: Bench, run_id: str, *places: str) -> None:

@@ -64,7 +64,7 @@ def answers(measured: Measurement) -> str:
     """Everything a measurement says, as canonical JSON."""
     profile = measured.profile.to_json() if measured.profile else ""
     content = content_to_parquet(measured.content).hex() if measured.content else ""
-    said = [measured.version, measured.files, measured.checks, measured.licences, measured.fingerprints.tolist()]
+    said = [measured.version, measured.files, measured.checks, measured.licences]
     return canonical_json(said) + profile + content
 
 

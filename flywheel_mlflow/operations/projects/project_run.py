@@ -405,10 +405,6 @@ class ProjectRun(MlflowNames):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(document_json(document), encoding="utf-8")
         for name, measured in self._measured.items():
-            if measured.profile is not None:
-                target = folder / f"fingerprints/{name}.parquet"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(records.fingerprints_to_parquet(measured.fingerprints))
             if measured.content is not None:
                 target = folder / f"content/{name}.parquet"
                 target.parent.mkdir(parents=True, exist_ok=True)
