@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from flywheel_mlflow.base.names import Identifier, Label
-from flywheel_mlflow.promises.expectations import ExpectationText
+from flywheel_mlflow.promises.expectations import ExpectationText, Suite
 from flywheel_mlflow.promises.fields import FieldNeed, FieldPath
 from flywheel_mlflow.promises.personal_data import PersonalDataExemption
 from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
@@ -53,8 +53,10 @@ class InterfaceOut(Strict):
     group_key: FieldPath | None = Field(
         default=None, description="The field whose values must not appear in two splits (an article, a seed, a page)."
     )
-    expect: tuple[ExpectationText, ...] = Field(
-        default=(), description="What holds of every row: `length(content) > 20 and label in ['yes', 'no']`."
+    expect: tuple[ExpectationText | Suite, ...] = Field(
+        default=(),
+        description="What holds of every row, `length(content) > 20 and label in ['yes', 'no']`; or a suite of another "
+        "library.",
     )
     shares_ids_with: tuple[Identifier, ...] = Field(
         default=(),
@@ -75,6 +77,16 @@ class InterfaceOut(Strict):
     consumers: Literal["any"] | tuple[Identifier, ...] = Field(
         default="any", description="The projects that may consume it."
     )
+
+    @property
+    def expected_rows(self) -> tuple[str, ...]:
+        """What is expected of every row."""
+        return tuple(item for item in self.expect if isinstance(item, str))
+
+    @property
+    def suites(self) -> tuple[Suite, ...]:
+        """The suites of other libraries that are run over it."""
+        return tuple(item for item in self.expect if isinstance(item, Suite))
 
     @model_validator(mode="after")
     def _opaque_is_opaque(self) -> Self:

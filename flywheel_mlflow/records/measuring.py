@@ -125,7 +125,7 @@ def measure(
         has_card=known_card is not None,
         exempt=spec.personal_data_exempt,
         role=spec.role,
-        expect=spec.expect,
+        expect=spec.expected_rows,
     )
     with connected(engine, workers=workers) as cluster:
         measured = measure_files(plan, with_records, spec.format, progress=progress, workers=workers, cluster=cluster)

@@ -34,6 +34,7 @@ from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
 from flywheel_mlflow.operations.projects.interface_data import given_data
 from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
 from flywheel_mlflow.operations.projects.run_inputs import find_input
+from flywheel_mlflow.operations.projects.suites import suite_checks
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.contract import Contract
 
@@ -261,6 +262,7 @@ class ProjectRun(MlflowNames):
         version = measured.interface_version(f"runs:/{self.run_id}/{place}")
         self._gathering.add_interface(version)
         required = self.contract.checks.required
+        self._gathering.add_checks(suite_checks(promise, self.flywheel.folders[self.contract.id], data))
         self._gathering.add_checks((*measured.checks, *(item for item in measured.quiet if item.name in required)))
         self._measured[name] = measured
         return version
