@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from flywheel_mlflow.base.names import Identifier, Label
 from flywheel_mlflow.promises.expectations import ExpectationText, Suite
 from flywheel_mlflow.promises.fields import FieldNeed, FieldPath
-from flywheel_mlflow.promises.personal_data import PersonalDataExemption
+from flywheel_mlflow.promises.personal_data import NameSearch, PersonalDataExemption
 from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 
 
@@ -73,6 +73,9 @@ class InterfaceOut(Strict):
     personal_data_exempt: tuple[PersonalDataExemption, ...] = Field(
         default=(), description="Fields in which personal data is right, each with the reason."
     )
+    personal_names: NameSearch | None = Field(
+        default=None, description="Looks for names and street addresses with a language model (extra `pii`)."
+    )
     required: Flag = Field(default=True, description="A run without a version of it leaves the project not consumable.")
     consumers: Literal["any"] | tuple[Identifier, ...] = Field(
         default="any", description="The projects that may consume it."
@@ -92,8 +95,11 @@ class InterfaceOut(Strict):
     def _opaque_is_opaque(self) -> Self:
         if (self.format == "opaque") != (self.record_schema == "opaque"):
             raise ValueError("format opaque and schema opaque go together")
-        if self.format == "opaque" and (self.fields or self.group_key or self.media or self.expect):
-            raise ValueError("an opaque interface has no fields, no group key, no media and nothing to expect")
+        asked = self.fields or self.group_key or self.media or self.expect or self.personal_names
+        if self.format == "opaque" and asked:
+            raise ValueError(
+                "an opaque interface has no fields, no group key, no media, no names and nothing to expect"
+            )
         if self.format == "opaque" and not all(item.is_whole for item in self.personal_data_exempt):
             raise ValueError("an opaque interface is not looked into: exempt it as a whole, field: '*', without kinds")
         return self

@@ -15,11 +15,12 @@ from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
 from flywheel_mlflow.records.content.media import MediaFile
 from flywheel_mlflow.records.content.profile import ContentProfile
-from flywheel_mlflow.records.content.sampled import sampled_content
+from flywheel_mlflow.records.content.sampled import sampled_content, sampled_rows
 from flywheel_mlflow.records.engine import measure_files
 from flywheel_mlflow.records.id_sketches import IdSketch
 from flywheel_mlflow.records.media import check_media, check_readable
 from flywheel_mlflow.records.partials import Plan
+from flywheel_mlflow.records.personal_names import check_names
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.ray_engine import connected
 from flywheel_mlflow.records.sharing import Progress
@@ -96,13 +97,15 @@ def measure(
     progress: Progress | None = None,
     workers: int | None = None,
     engine: Engine = "local",
+    folder: Path | None = None,
 ) -> Measurement:
     """Measures the data at ``path``, a file, a directory or files elsewhere, as the contract's ``spec`` describes them.
 
     Memory does not grow with the data but for hashes: 26 bytes a row, 66 of training and evaluation data. The card is
     the one given, or the one that lies with the data. ``progress`` is called with the rows read so far, and the share
     of the data they are. Large data are shared among ``workers`` processes, as many as there are processors unless
-    told; with the engine ``ray`` among the workers of Ray. The result does not depend on them.
+    told; with the engine ``ray`` among the workers of Ray. The result does not depend on them. ``folder`` is
+    that of the project, below which a model lies that its contract names by a path.
 
     Raises:
         InputError: no data at the path, a link that leads out, or a file that changed meanwhile.
@@ -154,11 +157,14 @@ def measure(
         )
         profile, hashes = result.profile.result(), result.duplicates.hashes()
         opened = {file.name: MediaFile(file, media[file.name].digest) for file in data.files if file.name in media}
-        content, looked = sampled_content(spec, profile, result.profile.sampled(), hashes, place_of, opened)
+        rows = sampled_rows(result.profile.sampled(), hashes, place_of)
+        content, looked = sampled_content(spec, profile, rows, opened)
         findings = [finding.result(place_of) for finding in result.findings]
         if content is not None and spec.media:
             findings.append(check_readable(spec, looked, content.places))
         told = [check for check in findings if check.outcome is Outcome.FAILED]
+        if spec.personal_names is not None:
+            told.append(check_names(spec, spec.personal_names, rows, result.rows, folder or Path()))
         checks = (*(check.result(place_of) for check in result.checks), *told)
         names = tuple(file.name for file in with_records)
         return Measurement(

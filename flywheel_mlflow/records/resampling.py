@@ -12,7 +12,7 @@ from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.batches import Block, Part, RecordSchema, make_batch
 from flywheel_mlflow.records.content.media import MediaFile
 from flywheel_mlflow.records.content.profile import ContentProfile
-from flywheel_mlflow.records.content.sampled import NO_FILES, sampled_content
+from flywheel_mlflow.records.content.sampled import NO_FILES, sampled_content, sampled_rows
 from flywheel_mlflow.records.engine import measure_files
 from flywheel_mlflow.records.fingerprints import Hashes
 from flywheel_mlflow.records.profiles import Profile
@@ -88,5 +88,6 @@ def profile_of_files(
             file.check_unchanged()
         result = measured.result
         profile, hashes = result.profile.result(), np.concatenate(result.fingerprints)
-        content, _ = sampled_content(spec, profile, result.profile.sampled(), hashes, measured.place_of, media)
+        rows = sampled_rows(result.profile.sampled(), hashes, measured.place_of)
+        content, _ = sampled_content(spec, profile, rows, media)
         return profile, content, measured.digests

@@ -252,7 +252,10 @@ class ProjectRun(MlflowNames):
         files = records.find_files(given, promise.format, media=bool(promise.media)) if isinstance(given, Path) else ()
         lying = None if isinstance(given, Path) else given.card
         self._scratch.enter_context(connected(engine))  # started by the first data, used by all
-        measured = records.measure(data, promise, card=card or lying, progress=self._progress, engine=engine)
+        folder = self.flywheel.folders[self.contract.id]
+        measured = records.measure(
+            data, promise, card=card or lying, progress=self._progress, engine=engine, folder=folder
+        )
         if isinstance(given, Path):
             self._data[name], self._files[name] = given, files
             place = f"{DATA_FOLDER}/{name}" if given.is_dir() else f"{DATA_FOLDER}/{name}/{given.name}"
@@ -262,7 +265,7 @@ class ProjectRun(MlflowNames):
         version = measured.interface_version(f"runs:/{self.run_id}/{place}")
         self._gathering.add_interface(version)
         required = self.contract.checks.required
-        self._gathering.add_checks(suite_checks(promise, self.flywheel.folders[self.contract.id], data))
+        self._gathering.add_checks(suite_checks(promise, folder, data))
         self._gathering.add_checks((*measured.checks, *(item for item in measured.quiet if item.name in required)))
         self._measured[name] = measured
         return version
