@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from flywheel_mlflow.base.rules import COMPARE
 from flywheel_mlflow.promises.strict import Strict
 
 #: Of a row: True, False, or None where fields are missing.
@@ -25,14 +26,6 @@ _TOKEN = re.compile(
     r"|(?P<sign><=|>=|==|!=|[<>()\[\],]))",
     re.ASCII,
 )
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 _CONSTANTS = {"true": True, "false": False}
 _WORDS = frozenset({"and", "or", "not", "in", "is", "null", "length", *_CONSTANTS})
 
@@ -171,8 +164,8 @@ class _Parser:
 
     def _comparison(self) -> Holds:
         left = self._operand()
-        if self.kind == "sign" and self.value in _COMPARE:
-            compare = _COMPARE[self._next()]
+        if self.kind == "sign" and self.value in COMPARE:
+            compare = COMPARE[self._next()]
             right = self._operand()
             return lambda row: _compared(compare, left(row), right(row))
         negated = False

@@ -160,7 +160,7 @@ class PartialResult:
         self.digest.merge(other.digest)
         self.profile.merge(other.profile)
         self.ids.merge(other.ids)
-        if self.words:
+        if self.words and other.words:
             self.words.merge(other.words)
         theirs = (*other.checks, *other.findings)
         for check, same in zip((*self.checks, *self.findings), theirs, strict=True):

@@ -6,9 +6,10 @@ what is large is sampled, and both sides sample the same. However data are cut a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -72,26 +73,41 @@ class WordSketch:
         return f"{self.files[self.columns['file'][position]]}, row {int(self.columns['row'][position]) + 1}"
 
 
-class _Words:
-    """Columns of hashes with their rows, of parts in any order."""
+class Words(ABC):
+    """Hashes with their rows as columns, of parts in any order; how many are kept at most may be told."""
 
-    role: Role
+    role: ClassVar[Role]
+    #: Hashes kept at most, and the columns they are kept in.
+    bound: ClassVar[int]
+    kinds: ClassVar[Mapping[str, Any]]
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = self.bound if most is None else most
+        #: Hashes of training data, keys of evaluation records, from here on were dropped.
+        self._limit: int | None = None
         self._rows = 0
         self._parts: list[Part] = []
         self._state: Columns = self._empty()
         self._pending: list[tuple[Part, Columns]] = []
 
     def _empty(self) -> Columns:
-        raise NotImplementedError
+        return {name: np.zeros(0, kind) for name, kind in self.kinds.items()}
 
+    @abstractmethod
+    def observe(self, batch: Batch) -> None:
+        """Looks at a batch."""
+
+    @abstractmethod
+    def sketch(self, rows_of: Mapping[Part, int], files: tuple[str, ...]) -> WordSketch:
+        """The sketch, once all parts were merged; files by their number."""
+
+    @abstractmethod
     def _reduce(self, columns: Columns) -> Columns:
-        raise NotImplementedError
+        """Those that are kept."""
 
-    def _add(self, part: Part, columns: Columns, most: int) -> None:
+    def _add(self, part: Part, columns: Columns) -> None:
         self._pending.append((part, columns))
-        if sum(len(item["hash"]) for _, item in self._pending) >= most:
+        if sum(len(item["hash"]) for _, item in self._pending) >= self._most:
             self._compact()
 
     def _compact(self) -> None:
@@ -111,7 +127,10 @@ class _Words:
         rows = self._state["row"]
         return self._state | {"row": table[rows >> _ROW_BITS] + (rows & _ROW_MASK)}
 
-    def _merge(self, other: _Words) -> None:
+    def merge(self, other: Self) -> None:
+        """Takes in what was seen of other parts."""
+        limits = [item for item in (self._limit, other._limit) if item is not None]
+        self._limit = min(limits, default=None)
         self._rows += other._rows
         self._compact()
         other._compact()
@@ -136,19 +155,12 @@ class _Words:
         return WordSketch(self.role, self._rows, limit, files, kept)
 
 
-class TrainingWords(_Words):
+class TrainingWords(Words):
     """The smallest hashes of n-grams and sentences in training data, each with its first record and its records."""
 
     role = "training"
-
-    def __init__(self, most: int = MAX_TRAINING_HASHES) -> None:
-        self._most = most
-        #: Hashes from here on were dropped.
-        self._limit: int | None = None
-        super().__init__()
-
-    def _empty(self) -> Columns:
-        return {"hash": np.zeros(0, np.uint64), "row": np.zeros(0, np.int64), "count": np.zeros(0, np.int64)}
+    bound = MAX_TRAINING_HASHES
+    kinds: ClassVar[Mapping[str, Any]] = {"hash": np.uint64, "row": np.int64, "count": np.int64}
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""
@@ -174,7 +186,7 @@ class TrainingWords(_Words):
         first = np.ones(len(hashes), dtype=bool)
         first[1:] = (hashes[1:] != hashes[:-1]) | (rows[1:] != rows[:-1])
         hashes, rows = hashes[first], rows[first]
-        self._add(batch.part, {"hash": hashes, "row": rows, "count": np.ones(len(hashes), np.int64)}, self._most)
+        self._add(batch.part, {"hash": hashes, "row": rows, "count": np.ones(len(hashes), np.int64)})
 
     def _reduce(self, columns: Columns) -> Columns:
         room = self._most + self._most // 8
@@ -205,12 +217,6 @@ class TrainingWords(_Words):
             "count": np.add.reduceat(columns["count"][order], starts),
         }
 
-    def merge(self, other: Self) -> None:
-        """Takes in what was seen of other parts."""
-        limits = [item for item in (self._limit, other._limit) if item is not None]
-        self._limit = min(limits, default=None)
-        self._merge(other)
-
     def sketch(self, rows_of: Mapping[Part, int], files: tuple[str, ...]) -> WordSketch:
         """The sketch, once all parts were merged; files by their number."""
         self._compact()
@@ -221,25 +227,23 @@ class TrainingWords(_Words):
         return self._sketch(columns, self._limit, rows_of, files)
 
 
-class EvaluationWords(_Words):
+class EvaluationWords(Words):
     """The smallest hashes of each text of evaluation data, of whole records as far as there is room."""
 
     role = "evaluation"
-
-    def __init__(self, most: int = MAX_EVALUATION_HASHES) -> None:
-        self._most = most
-        #: Records with keys from here on were dropped.
-        self._cut: int | None = None
-        super().__init__()
-
-    def _empty(self) -> Columns:
-        names = {"hash": np.uint64, "key": np.uint64, "leaf": np.uint64, "row": np.int64, "words": np.int64}
-        return {name: np.zeros(0, kind) for name, kind in names.items()}
+    bound = MAX_EVALUATION_HASHES
+    kinds: ClassVar[Mapping[str, Any]] = {
+        "hash": np.uint64,
+        "key": np.uint64,
+        "leaf": np.uint64,
+        "row": np.int64,
+        "words": np.int64,
+    }
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""
         self._rows += batch.rows
-        wanted = np.ones(batch.rows, dtype=bool) if self._cut is None else batch.keys < np.uint64(self._cut)
+        wanted = np.ones(batch.rows, dtype=bool) if self._limit is None else batch.keys < np.uint64(self._limit)
         rows, found = batch.shingles
         asked = wanted[rows]
         without = _without_shingles(batch, rows, found)
@@ -271,7 +275,7 @@ class EvaluationWords(_Words):
             "row": at + batch.row,
             "words": np.concatenate([marked for _, marked in kinds]),
         }
-        self._add(batch.part, columns, self._most)
+        self._add(batch.part, columns)
 
     def _reduce(self, columns: Columns) -> Columns:
         order = np.argsort(columns["key"], kind="stable")
@@ -279,16 +283,10 @@ class EvaluationWords(_Words):
         kept = len(keys)
         if kept > self._most:
             # Records share a key where they say the same; they stay or go together.
-            self._cut = min(int(keys[self._most]), self._cut if self._cut is not None else 1 << 64)
-        if self._cut is not None:
-            kept = int(np.searchsorted(keys, np.uint64(self._cut)))
+            self._limit = min(int(keys[self._most]), self._limit if self._limit is not None else 1 << 64)
+        if self._limit is not None:
+            kept = int(np.searchsorted(keys, np.uint64(self._limit)))
         return {name: values[order[:kept]] for name, values in columns.items()}
-
-    def merge(self, other: Self) -> None:
-        """Takes in what was seen of other parts."""
-        cuts = [item for item in (self._cut, other._cut) if item is not None]
-        self._cut = min(cuts, default=None)
-        self._merge(other)
 
     def sketch(self, rows_of: Mapping[Part, int], files: tuple[str, ...]) -> WordSketch:
         """The sketch, once all parts were merged; files by their number."""
@@ -305,20 +303,7 @@ class EvaluationWords(_Words):
         nothing = np.zeros(len(order), dtype=bool)
         columns = ordered | {"text": np.minimum(texts - first_of_row, 2**16 - 1), "common": nothing}
         by_hash = np.flatnonzero(new)[np.argsort(ordered["hash"][new], kind="stable")]
-        return self._sketch({name: values[by_hash] for name, values in columns.items()}, self._cut, rows_of, files)
-
-
-class Words(Protocol):
-    """What looks at contents, whatever the role."""
-
-    def observe(self, batch: Batch) -> None:
-        """Looks at a batch."""
-
-    def merge(self, other: Any) -> None:
-        """Takes in what the same has seen of other parts."""
-
-    def sketch(self, rows_of: Mapping[Part, int], files: tuple[str, ...]) -> WordSketch:
-        """The sketch, once all parts were merged; files by their number."""
+        return self._sketch({name: values[by_hash] for name, values in columns.items()}, self._limit, rows_of, files)
 
 
 def words_for(role: str) -> Words | None:
