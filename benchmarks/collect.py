@@ -119,7 +119,7 @@ class Jobs:
         return len(collector.collect(self.store.upstream, iteration).evidence)
 
     def gather(self) -> object:
-        """What an assembly reads: two iterations, the assembly before, the fingerprints."""
+        """What an assembly reads: two iterations, the assembly before, the sketches."""
         return gather(self.store.flywheel, self.store.connect(self.uri), self.iteration)
 
     def assemble(self) -> object:

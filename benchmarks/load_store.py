@@ -212,19 +212,21 @@ def _attained(kpi: Kpi) -> float:
 
 
 def _write_files(contract: Contract, data: Measured, folder: Path) -> dict[str, Path]:
-    """The artifacts of a run, by artifact folder: the data, and the fingerprints an assembly compares."""
-    from flywheel_mlflow.records import fingerprints_to_parquet
+    """The artifacts of a run, by artifact folder: the data, and the sketches an assembly compares."""
+    from flywheel_mlflow.records import id_sketches_to_parquet, word_sketches_to_parquet
 
-    fingerprints = folder / "flywheel" / "fingerprints"
-    fingerprints.mkdir(parents=True, exist_ok=True)
+    own = folder / "flywheel"
+    own.mkdir(parents=True, exist_ok=True)
     for promise in contract.interfaces_out:
-        path, measured = data[promise.name]
+        path, _ = data[promise.name]
         place = folder / "interfaces" / promise.name
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, place)
-        if measured.profile is not None:
-            (fingerprints / f"{promise.name}.parquet").write_bytes(fingerprints_to_parquet(measured.fingerprints))
-    return {"flywheel": folder / "flywheel", "interfaces": folder / "interfaces"}
+    words = {name: measured.words for name, (_, measured) in data.items() if measured.words}
+    ids = {name: measured.ids for name, (_, measured) in data.items() if measured.ids}
+    (own / "words.parquet").write_bytes(word_sketches_to_parquet(words))
+    (own / "ids.parquet").write_bytes(id_sketches_to_parquet(ids))
+    return {"flywheel": own, "interfaces": folder / "interfaces"}
 
 
 def grow(store: Store, history: History, runs: int) -> History:

@@ -25,7 +25,7 @@ from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.lineage import Edge, edges
 from flywheel_mlflow.evidence.provenance import Metrics
 from flywheel_mlflow.evidence.registry import RegistryEntry, register
-from flywheel_mlflow.evidence.runs import Collected, Overlap, ProjectEvidence
+from flywheel_mlflow.evidence.runs import Collected, CommonIds, Overlap, ProjectEvidence
 from flywheel_mlflow.evidence.stages import StageRun, run_stages, score_projects
 from flywheel_mlflow.feedback.absorption import NO_REFLUX, NOTHING_ABSORBED, Absorption, Reflux, absorption
 from flywheel_mlflow.promises.scoring import BottleneckRule
@@ -58,6 +58,7 @@ def assemble(
     previous: RecordedAssembly | None = None,
     self_evidence: ProjectEvidence | None = None,
     overlaps: Iterable[Overlap] = (),
+    common_ids: Iterable[CommonIds] = (),
     drift: DriftReport | None = None,
     record: TrackRecord = NO_RECORD,
     reflux: Reflux = NO_REFLUX,
@@ -72,6 +73,7 @@ def assemble(
         self_evidence: the evidence of the assembly layer itself, which is not collected but
             comes from its own checks on a draft of this assembly.
         overlaps: what comparing training with evaluation interfaces across projects found.
+        common_ids: ids that two interfaces have in common and nothing explains.
         drift: the comparison with the iteration before; None when there is nothing to compare with.
         record: what the ledger says about releases and risks up to the end of this iteration's evidence.
         reflux: the feedback up to then: tasks of the ledger, events taken in.
@@ -85,7 +87,9 @@ def assemble(
         if self_evidence is not None:
             evidence[own.id] = self_evidence
     found = edges(contracts, evidence, earlier)
-    registry = register(contracts, evidence, earlier, found, iteration=collected.iteration, overlaps=overlaps)
+    registry = register(
+        contracts, evidence, earlier, found, iteration=collected.iteration, overlaps=overlaps, common_ids=common_ids
+    )
     metrics = Metrics()
     score_projects(registry, blueprint, metrics)
     runs = run_stages(registry, blueprint, metrics)

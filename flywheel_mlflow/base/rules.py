@@ -6,10 +6,12 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from flywheel_mlflow.base.errors import InputError
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
+#: The comparisons of every rule that people write.
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -37,7 +39,7 @@ class Condition:
 
     def holds(self, value: float | None) -> bool | None:
         """Whether it holds; None when the value is unknown."""
-        return None if value is None else _COMPARE[self.op](value, self.limit)
+        return None if value is None else COMPARE[self.op](value, self.limit)
 
     def distance(self, value: float | None) -> float | None:
         """How far beyond the limit the value is, as a share of the limit (0 on the limit).

@@ -21,7 +21,7 @@ from flywheel_mlflow.drift.findings import DataVerdict, SignalFound
 from flywheel_mlflow.drift.phrases import compare_phrases
 from flywheel_mlflow.drift.pictures import Picture
 from flywheel_mlflow.records.content.labels import same_labels
-from flywheel_mlflow.records.content.profile import ContentColumn
+from flywheel_mlflow.records.content.profile import STATE, ContentColumn
 from flywheel_mlflow.records.profiles import LENGTH
 
 if TYPE_CHECKING:
@@ -152,3 +152,25 @@ def _separated(
         text = f"{rows[0]:,} rows before and {rows[1]:,} now are too few to learn from"
         return replace(base, verdict=DataVerdict.NOT_TESTED, text=text, method=Method.CLASSIFIER.value)
     return replace(with_comparison(base, found.comparison), examples=tuple(places[row] for row in found.unlike))
+
+
+def unseen_media(
+    whole: SignalFound, interface: str, fields: Sequence[str], old: ContentProfile, new: ContentProfile
+) -> Iterator[SignalFound]:
+    """Files beside the records that changed, or may have, and were not looked into on both sides.
+
+    ``fields`` name them; each answer is ``whole`` with a subject and a reason of its own.
+    """
+    for field in fields:
+        before, now = (any(item.name == f"{field}: {STATE}" for item in side.columns) for side in (old, new))
+        if before != now:
+            side = "iteration" if before else "reference"
+            text = f"the data changed, and the files it names were not looked into in the {side}: log it again"
+            yield replace(whole, subject=f"{interface}/{field}: media", text=text, decides=True)
+    sides = [{item.what: item for item in side.unseen} for side in (old, new)]
+    for what in sorted(sides[0].keys() | sides[1].keys()):
+        kinds = [side[what] for side in sides if what in side]
+        if len({item.digest for item in kinds}) > 1 or len(kinds) == 1:
+            change = "changed" if len(kinds) == 2 else "are there now" if what in sides[1] else "are gone"
+            text = f"they {change} and were not looked into: {kinds[-1].why}"
+            yield replace(whole, subject=f"{interface}/{what}", text=text, decides=True)

@@ -28,10 +28,11 @@ class DataFound:
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """An interface with the project that makes it."""
+    """An interface with the project that makes it, and its fields that name files."""
 
     project: str
     interface: str
+    media: tuple[str, ...]
 
 
 def compare_data(contracts: Iterable[Contract], current: Side, reference: Side, settings: DriftSettings) -> DataFound:
@@ -43,7 +44,7 @@ def compare_data(contracts: Iterable[Contract], current: Side, reference: Side, 
         if contract.id not in current.projects or contract.id not in reference.projects:
             continue  # a project without evidence on one side is told once, not for each interface
         for promise in contract.interfaces_out:
-            where = _Where(contract.id, promise.name)
+            where = _Where(contract.id, promise.name, promise.media)
             fault = _fault(promise.name, current, reference)
             if fault:
                 faults[promise.name] = fault
@@ -113,7 +114,7 @@ def _content(
         text = f"the data changed, and no content profile was logged in the {side}: log it again to look into texts"
         yield replace(whole, text=text, decides=True)
         return
-    from flywheel_mlflow.drift.content import compare_content
+    from flywheel_mlflow.drift.content import compare_content, unseen_media
 
     yield from compare_content(
         where.interface, where.project, old.content, new.content, settings, (signals[0], signals[1])
@@ -124,6 +125,7 @@ def _content(
             ", ..." if len(left_out) > 10 else ""
         )
         yield replace(whole, subject=f"{where.interface}/other fields", text=text, decides=True)
+    yield from unseen_media(whole, where.interface, where.media, old.content, new.content)
 
 
 def _filters(where: _Where, current: Side, reference: Side, settings: DriftSettings) -> Iterator[FilterFound]:

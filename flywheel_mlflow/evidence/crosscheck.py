@@ -37,6 +37,7 @@ def contract_faults(contracts: Sequence[ReadContract], *, complete: bool) -> Ite
         if complete:
             yield from _unknown_consumers(contract, document, by_id.keys())
             yield from _unmade_inputs(contract, document, makers)
+            yield from _unmade_sharers(contract, document, makers)
         yield from _bad_inputs(contract, document, by_id, makers)
     circle = circle_of(contract for contract, _ in contracts)
     if circle:
@@ -86,6 +87,14 @@ def _unmade_inputs(contract: Contract, document: Document, makers: dict[str, str
         if wanted.name not in makers:
             message = f"no project makes an interface {wanted.name!r}{likely(wanted.name, makers)}"
             yield document.fault(("interfaces_in", index, "name"), message)
+
+
+def _unmade_sharers(contract: Contract, document: Document, makers: dict[str, str]) -> Iterator[Fault]:
+    for index, out in enumerate(contract.interfaces_out):
+        for name in out.shares_ids_with:
+            if name not in makers:
+                message = f"no project makes an interface {name!r}{likely(name, makers)}"
+                yield document.fault(("interfaces_out", index, "shares_ids_with"), message)
 
 
 def _bad_inputs(

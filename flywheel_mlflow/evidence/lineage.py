@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
-from itertools import count
+from itertools import combinations, count
 
 from flywheel_mlflow.evidence.runs import InterfaceVersion, ProjectEvidence, is_rewrite
 from flywheel_mlflow.evidence.schemas import missing_fields
@@ -115,6 +115,36 @@ def run_order(contracts: Iterable[Contract]) -> tuple[str, ...]:
         for project_id in ready:
             del waiting[project_id]
     return tuple(order)
+
+
+def id_origins(contracts: Iterable[Contract]) -> dict[frozenset[str], frozenset[str]]:
+    """For every two interfaces those that the ids of both may come from, where there are any.
+
+    These are the interfaces that both are made of, among them the two themselves, and all that the contracts say they
+    share ids with. Lineage explains nothing between training and evaluation data, which share no record.
+    """
+    items = list(contracts)
+    makers = producers(items)
+    by_id = {contract.id: contract for contract in items}
+    promises = {out.name: out for contract in items for out in contract.interfaces_out}
+
+    def made_of(name: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
+        found = {name}
+        for wanted in by_id[makers[name]].interfaces_in if name in makers and name not in seen else ():
+            # A feedback edge leads to an earlier version; followed further, all is made of all.
+            same = wanted.from_iteration == "same"
+            found |= made_of(wanted.name, seen | {name}) if same else {wanted.name}
+        return frozenset(found)
+
+    sources = {name: made_of(name) for name in promises}
+    found: dict[frozenset[str], frozenset[str]] = {}
+    for one, other in combinations(sorted(promises), 2):
+        pair, sides = frozenset((one, other)), (promises[one], promises[other])
+        if other in sides[0].shares_ids_with or one in sides[1].shares_ids_with:
+            found[pair] = pair
+        elif {side.role for side in sides} != {"training", "evaluation"} and (common := sources[one] & sources[other]):
+            found[pair] = common
+    return found
 
 
 def edges(

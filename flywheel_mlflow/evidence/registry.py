@@ -8,7 +8,15 @@ from enum import StrEnum
 from math import isclose
 
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, version_of
-from flywheel_mlflow.evidence.runs import SAME_RECORDS, InterfaceVersion, Outcome, Overlap, ProjectEvidence, is_rewrite
+from flywheel_mlflow.evidence.runs import (
+    SAME_RECORDS,
+    CommonIds,
+    InterfaceVersion,
+    Outcome,
+    Overlap,
+    ProjectEvidence,
+    is_rewrite,
+)
 from flywheel_mlflow.evidence.schemas import change_class, retyped_fields
 from flywheel_mlflow.promises.contract import Contract, Kpi
 from flywheel_mlflow.promises.fields import field_types
@@ -86,15 +94,23 @@ def register(
     *,
     iteration: int,
     overlaps: Iterable[Overlap] = (),
+    common_ids: Iterable[CommonIds] = (),
 ) -> dict[str, RegistryEntry]:
     """The registry of an iteration: one entry per contract, sorted by id.
 
-    ``overlaps`` are the comparisons of training with evaluation interfaces, across projects.
+    ``overlaps`` are the comparisons of training with evaluation interfaces, ``common_ids`` the ids that any two
+    interfaces have in common, both across projects.
     """
-    everything, compared = tuple(found), tuple(overlaps)
+    everything, compared, shared = tuple(found), tuple(overlaps), tuple(common_ids)
     return {
         contract.id: _entry(
-            contract, evidence.get(contract.id), previous.get(contract.id), everything, compared, iteration=iteration
+            contract,
+            evidence.get(contract.id),
+            previous.get(contract.id),
+            everything,
+            compared,
+            shared,
+            iteration=iteration,
         )
         for contract in sorted(contracts.values(), key=lambda item: item.id)
     }
@@ -106,6 +122,7 @@ def _entry(
     before: ProjectEvidence | None,
     found: tuple[Edge, ...],
     compared: tuple[Overlap, ...],
+    shared: tuple[CommonIds, ...],
     *,
     iteration: int,
 ) -> RegistryEntry:
@@ -135,6 +152,7 @@ def _entry(
             *_stale(contract, found),
             *_rewritten(interfaces, before),
             *_not_compared(contract, compared),
+            *(str(item) for item in shared if contract.interface(item.one) or contract.interface(item.other)),
         ),
     )
 
@@ -239,19 +257,10 @@ def _not_compared(contract: Contract, compared: Iterable[Overlap]) -> Iterable[s
     for item in compared:
         if not contract.interface(item.training):
             continue
-        if item.same_ids:
-            noun = "record" if item.same_ids == 1 else "records"
-            words = f"{item.training} has ids of {item.same_ids} {noun} of {item.evaluation}"
-            yield f"{words}: the same thing, or named alike?"
         if item.shared is None:
-            yield f"whether {item.training} contains records of {item.evaluation} is unknown: no fingerprints"
+            yield f"whether {item.training} contains records of {item.evaluation} is unknown: a run logged no words"
         elif item.shared and item.is_allowed:
             yield f"{item}: {item.allowed:.4g} of them are allowed"
-        elif not item.shared and item.compared is None:
-            yield (
-                f"{item.training} holds no record of {item.evaluation} word by word; records inside others were not "
-                "looked for: an earlier version logged one of the two"
-            )
 
 
 def _barred(outgoing: Iterable[Edge]) -> dict[str, str]:

@@ -234,18 +234,16 @@ class Overlap:
     """How many records of an evaluation interface stand in a training interface.
 
     ``shared`` is None when one of the two has nothing to compare: unknown, not clean. ``compared`` is the number of
-    records it is a part of; None where only equal contents were counted, as with runs of earlier versions.
-    ``examples`` name places on both sides. ``allowed`` is the share that the evaluation interface's contract allows.
-    ``same_ids`` counts the evaluation records that have the id of a training record.
+    records it is a part of. ``examples`` name places on both sides. ``allowed`` is the share that the evaluation
+    interface's contract allows.
     """
 
     training: str
     evaluation: str
     shared: int | None
-    compared: int | None = None
+    compared: int = 0
     examples: tuple[str, ...] = ()
     allowed: float = 0.0
-    same_ids: int = 0
 
     @property
     def is_allowed(self) -> bool:
@@ -255,13 +253,33 @@ class Overlap:
         return self.shared <= self.allowed * self.compared
 
     def __str__(self) -> str:
-        noun = "record" if self.shared == 1 else "records"
-        if self.compared is None:
-            return f"{self.training} contains {self.shared} {noun} of the evaluation set {self.evaluation}"
         such = f", such as {self.examples[0]}" if self.examples else ""
         noun = "record" if self.compared == 1 else "records"
         share = f"{self.shared} of {self.compared} {noun}"
         return f"{self.training} contains {share} of the evaluation set {self.evaluation}{such}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CommonIds:
+    """How many ids two interfaces have in common that nothing explains, of those compared of each.
+
+    ``shared`` is None where the ids of ``one`` are not known; ``other`` is empty then.
+    """
+
+    one: str
+    other: str
+    shared: int | None
+    of_one: int = 0
+    of_other: int = 0
+
+    def __str__(self) -> str:
+        if self.shared is None:
+            return f"which ids {self.one} has in common with others is unknown: its run logged none"
+        noun = "id" if self.shared == 1 else "ids"
+        return (
+            f"{self.one} and {self.other} have {self.shared} {noun} in common (of {self.of_one} and {self.of_other}): "
+            "the same records, or named alike?"
+        )
 
 
 @dataclass(frozen=True, slots=True, order=True)

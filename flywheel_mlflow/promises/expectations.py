@@ -6,9 +6,12 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from flywheel_mlflow.base.rules import COMPARE
+from flywheel_mlflow.promises.strict import Strict
 
 #: Of a row: True, False, or None where fields are missing.
 Holds = Callable[[Mapping[str, Any]], bool | None]
@@ -23,14 +26,6 @@ _TOKEN = re.compile(
     r"|(?P<sign><=|>=|==|!=|[<>()\[\],]))",
     re.ASCII,
 )
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 _CONSTANTS = {"true": True, "false": False}
 _WORDS = frozenset({"and", "or", "not", "in", "is", "null", "length", *_CONSTANTS})
 
@@ -73,6 +68,35 @@ def _checked(text: str) -> str:
 
 
 ExpectationText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LENGTH), AfterValidator(_checked)]
+#: A file below the folder of the project.
+SuiteFile = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*$", max_length=250)
+]
+
+
+class Suite(Strict):
+    """A suite of another library, which that library runs over the data while they are logged."""
+
+    great_expectations: SuiteFile | None = Field(
+        default=None, description="A suite of Great Expectations as JSON, a file of the project."
+    )
+    pandera: SuiteFile | None = Field(default=None, description="A schema of pandera as YAML, a file of the project.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.great_expectations is None) == (self.pandera is None):
+            raise ValueError("name one library with its file: great_expectations or pandera")
+        return self
+
+    @property
+    def library(self) -> str:
+        """The library that runs it, as Python imports it."""
+        return "pandera" if self.great_expectations is None else "great_expectations"
+
+    @property
+    def file(self) -> str:
+        """Where it lies below the project's folder."""
+        return self.great_expectations or self.pandera or ""
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
@@ -140,8 +164,8 @@ class _Parser:
 
     def _comparison(self) -> Holds:
         left = self._operand()
-        if self.kind == "sign" and self.value in _COMPARE:
-            compare = _COMPARE[self._next()]
+        if self.kind == "sign" and self.value in COMPARE:
+            compare = COMPARE[self._next()]
             right = self._operand()
             return lambda row: _compared(compare, left(row), right(row))
         negated = False

@@ -7,9 +7,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from flywheel_mlflow.base.names import Identifier, Label
-from flywheel_mlflow.promises.expectations import ExpectationText
+from flywheel_mlflow.promises.expectations import ExpectationText, Suite
 from flywheel_mlflow.promises.fields import FieldNeed, FieldPath
-from flywheel_mlflow.promises.personal_data import PersonalDataExemption
+from flywheel_mlflow.promises.personal_data import NameSearch, PersonalDataExemption
 from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 
 
@@ -53,8 +53,14 @@ class InterfaceOut(Strict):
     group_key: FieldPath | None = Field(
         default=None, description="The field whose values must not appear in two splits (an article, a seed, a page)."
     )
-    expect: tuple[ExpectationText, ...] = Field(
-        default=(), description="What holds of every row: `length(content) > 20 and label in ['yes', 'no']`."
+    expect: tuple[ExpectationText | Suite, ...] = Field(
+        default=(),
+        description="What holds of every row, `length(content) > 20 and label in ['yes', 'no']`; or a suite of another "
+        "library.",
+    )
+    shares_ids_with: tuple[Identifier, ...] = Field(
+        default=(),
+        description="Interfaces whose records may have the same ids, beside those that this one is made of.",
     )
     media: tuple[FieldPath, ...] = Field(
         default=(),
@@ -67,17 +73,33 @@ class InterfaceOut(Strict):
     personal_data_exempt: tuple[PersonalDataExemption, ...] = Field(
         default=(), description="Fields in which personal data is right, each with the reason."
     )
+    personal_names: NameSearch | None = Field(
+        default=None, description="Looks for names and street addresses with a language model (extra `pii`)."
+    )
     required: Flag = Field(default=True, description="A run without a version of it leaves the project not consumable.")
     consumers: Literal["any"] | tuple[Identifier, ...] = Field(
         default="any", description="The projects that may consume it."
     )
 
+    @property
+    def expected_rows(self) -> tuple[str, ...]:
+        """What is expected of every row."""
+        return tuple(item for item in self.expect if isinstance(item, str))
+
+    @property
+    def suites(self) -> tuple[Suite, ...]:
+        """The suites of other libraries that are run over it."""
+        return tuple(item for item in self.expect if isinstance(item, Suite))
+
     @model_validator(mode="after")
     def _opaque_is_opaque(self) -> Self:
         if (self.format == "opaque") != (self.record_schema == "opaque"):
             raise ValueError("format opaque and schema opaque go together")
-        if self.format == "opaque" and (self.fields or self.group_key or self.media or self.expect):
-            raise ValueError("an opaque interface has no fields, no group key, no media and nothing to expect")
+        asked = self.fields or self.group_key or self.media or self.expect or self.personal_names
+        if self.format == "opaque" and asked:
+            raise ValueError(
+                "an opaque interface has no fields, no group key, no media, no names and nothing to expect"
+            )
         if self.format == "opaque" and not all(item.is_whole for item in self.personal_data_exempt):
             raise ValueError("an opaque interface is not looked into: exempt it as a whole, field: '*', without kinds")
         return self

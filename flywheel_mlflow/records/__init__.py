@@ -1,4 +1,4 @@
-"""Interface data, measured in one streamed pass: version, profile, fingerprints and checks.
+"""Interface data, measured in one streamed pass: version, profile, sketches and checks.
 
 Example::
 
@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     from flywheel_mlflow.records.containment import Containment, compare_words
     from flywheel_mlflow.records.content.profile import content_to_parquet
     from flywheel_mlflow.records.croissant import to_croissant
-    from flywheel_mlflow.records.fingerprints import (
-        Contamination,
-        contamination,
-        fingerprints_from_parquet,
-        fingerprints_to_parquet,
-    )
     from flywheel_mlflow.records.hugging_face import is_dataset
+    from flywheel_mlflow.records.id_sketches import common_ids, id_sketches_from_parquet, id_sketches_to_parquet
     from flywheel_mlflow.records.leakage import HeldOutCase, Leak, Leakage, find_leaks
     from flywheel_mlflow.records.measuring import Measurement, VersionFields, measure
     from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges, profile_from_json
@@ -35,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Containment",
-    "Contamination",
     "DataCard",
     "DataFile",
     "FilterNote",
@@ -49,14 +43,14 @@ __all__ = [
     "VersionFields",
     "WordSketch",
     "bin_edges",
+    "common_ids",
     "compare_words",
-    "contamination",
     "content_digest",
     "content_to_parquet",
     "find_files",
     "find_leaks",
-    "fingerprints_from_parquet",
-    "fingerprints_to_parquet",
+    "id_sketches_from_parquet",
+    "id_sketches_to_parquet",
     "is_dataset",
     "load_card",
     "measure",
@@ -69,7 +63,6 @@ __all__ = [
 #: Where each name lives.
 _HOMES = {
     "Containment": "containment",
-    "Contamination": "fingerprints",
     "WordSketch": "word_sketches",
     "DataCard": "cards",
     "DataFile": "sources",
@@ -84,15 +77,15 @@ _HOMES = {
     "VersionFields": "measuring",
     "bin_edges": "profiles",
     "compare_words": "containment",
-    "contamination": "fingerprints",
     "content_digest": "sources",
     "content_to_parquet": "content.profile",
     "word_sketches_from_parquet": "word_sketch_files",
     "word_sketches_to_parquet": "word_sketch_files",
     "find_files": "sources",
     "find_leaks": "leakage",
-    "fingerprints_from_parquet": "fingerprints",
-    "fingerprints_to_parquet": "fingerprints",
+    "common_ids": "id_sketches",
+    "id_sketches_from_parquet": "id_sketches",
+    "id_sketches_to_parquet": "id_sketches",
     "is_dataset": "hugging_face",
     "load_card": "cards",
     "measure": "measuring",

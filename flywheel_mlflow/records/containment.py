@@ -12,7 +12,7 @@ import numpy.typing as npt
 from flywheel_mlflow.records.arrays import Mask
 from flywheel_mlflow.records.fingerprints import Hashes
 from flywheel_mlflow.records.shingles import Counts
-from flywheel_mlflow.records.word_sketches import IDENTITY, WHOLE_TEXT, WordSketch
+from flywheel_mlflow.records.word_sketches import WHOLE_TEXT, WordSketch
 
 #: From this share of its n-grams, or of the words of its sentences, a record or a longer text of it is contained.
 CONTAINED = 0.6
@@ -39,8 +39,7 @@ class Containment:
     """How many evaluation records stand in training data.
 
     ``compared`` are the records of which a hash is in the range that both sides kept; only of them anything is known.
-    ``records`` are all. ``same_ids`` are those with the id of a training record. ``examples`` are the first few in the
-    order of the data.
+    ``records`` are all. ``examples`` are the first few in the order of the data.
     """
 
     training: str
@@ -49,7 +48,6 @@ class Containment:
     compared: int
     records: int
     examples: tuple[ContainedRecord, ...] = ()
-    same_ids: int = 0
 
     @property
     def share(self) -> float | None:
@@ -75,8 +73,7 @@ class _Evaluation:
         self.words = columns["words"][self.order]
         self.texts = columns["text"][self.order]
         self.starts = np.searchsorted(self.records, np.arange(int(records[-1]) + 2 if len(records) else 1))
-        counts = (self.words != WHOLE_TEXT) & (self.words != IDENTITY)
-        smallest = np.where(counts, self.hashes, _NEVER)
+        smallest = np.where(self.words != WHOLE_TEXT, self.hashes, _NEVER)
         filled = self.starts[:-1][np.diff(self.starts) > 0]
         #: The smallest hash of each record, sorted: how many of them lie below a limit is how many can be compared.
         self.smallest = np.sort(np.minimum.reduceat(smallest, filled)) if len(filled) else smallest
@@ -87,8 +84,6 @@ class _Evaluation:
 
     def contained(self, hits: Counts, training: WordSketch, at: Counts) -> tuple[int, tuple[ContainedRecord, ...]]:
         """How many records are contained of those that hold the hits, and some; ``at`` are the hits in training."""
-        said = self.words[hits] != IDENTITY
-        hits, at = hits[said], at[said]
         touched = np.unique(self.records[hits])
         positions = _ranges(self.starts[touched], self.starts[touched + 1])
         of_position = np.zeros(len(self.hashes), dtype=np.int64) - 1
@@ -97,7 +92,7 @@ class _Evaluation:
         common = np.zeros(len(positions), dtype=bool)
         common[found_at >= 0] = training.columns["common"][found_at[found_at >= 0]]
         hashes = self.hashes[positions]
-        known = ~common & (self.words[positions] != IDENTITY)
+        known = ~common
         if training.limit is not None:
             known &= hashes < np.uint64(training.limit)
         positions, found_at = positions[known], found_at[known]
@@ -193,6 +188,5 @@ def compare_words(
             contained, examples = (
                 side.contained(hits[mine] - bounds[number], sketch, at[mine]) if mine.start < mine.stop else (0, ())
             )
-            same_ids = int(np.count_nonzero(side.words[hits[mine] - bounds[number]] == IDENTITY))
             compared = side.comparable(sketch.limit)
-            yield Containment(name, other, contained, compared, side.sketch.rows, examples, same_ids)
+            yield Containment(name, other, contained, compared, side.sketch.rows, examples)

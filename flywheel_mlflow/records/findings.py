@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -94,7 +95,7 @@ class _OneValue:
             self._meet(other.value)
 
 
-class _Constants(Warned):
+class _Constants(Warned, ABC):
     """Fields of which every row has the same value."""
 
     nothing: ClassVar[str]
@@ -104,8 +105,9 @@ class _Constants(Warned):
         super().__init__(interface)
         self._fields: dict[str, _OneValue] = {}
 
+    @abstractmethod
     def _is_looked_at(self, item: Field) -> bool:
-        raise NotImplementedError
+        """Whether a field is one of those."""
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""

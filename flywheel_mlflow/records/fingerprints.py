@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
 from json import JSONEncoder
@@ -14,8 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flywheel_mlflow.base.errors import RecordError
-from flywheel_mlflow.records.arrays import as_numpy, from_numpy, valid
+from flywheel_mlflow.records.arrays import valid
 from flywheel_mlflow.records.columns import buffer_of
 
 Hashes = npt.NDArray[np.uint64]
@@ -30,7 +27,6 @@ _INSTEAD_OF_ZERO = b"\x01" + bytes(HASH_BYTES - 1)
 _FOLD = bytes(32 if chr(code).isspace() else ord(chr(code).lower()) for code in range(128))
 _FOLD += bytes(range(128, 256))
 
-_COLUMN = "fingerprint"
 # `str`: Parquet holds dates and decimals, which JSON does not.
 _ENCODE: Callable[[Any], str] = JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str
@@ -117,72 +113,3 @@ def _rows_with(mask: npt.NDArray[np.bool_], starts: npt.NDArray[np.int64]) -> np
     if len(places):
         found[np.searchsorted(starts, places, side="right") - 1] = True
     return found
-
-
-def unique_hashes(hashes: Hashes) -> Hashes:
-    """Sorted, each once, without the mark of missing content; read-only."""
-    unique: Hashes = np.unique(hashes)
-    unique = unique[unique != 0]
-    unique.flags.writeable = False
-    return unique
-
-
-def fingerprints_to_parquet(fingerprints: Hashes) -> bytes:
-    """The fingerprints as a Parquet file of one column, ``fingerprint`` (uint64, sorted)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    buffer = io.BytesIO()
-    table = pa.Table.from_arrays([from_numpy(fingerprints)], names=[_COLUMN])
-    # Hashes have no repeated values: a dictionary would only cost.
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=False, write_page_checksum=True)
-    return buffer.getvalue()
-
-
-def fingerprints_from_parquet(data: bytes) -> Hashes:
-    """The array that :func:`fingerprints_to_parquet` wrote, sorted and unique.
-
-    Raises:
-        RecordError: the bytes are not such a file.
-    """
-    import pyarrow as pa
-
-    from flywheel_mlflow.records.parquet import open_parquet
-
-    try:
-        with open_parquet(io.BytesIO(data)) as source:
-            column = source.read(columns=[_COLUMN]).column(_COLUMN)
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise RecordError("not a file of fingerprints", hint="log the interface again") from error
-    if column.type != pa.uint64() or column.null_count:
-        raise RecordError(f"fingerprints are of type {column.type}, not uint64", hint="log the interface again")
-    return unique_hashes(as_numpy(column.combine_chunks()))
-
-
-@dataclass(frozen=True, slots=True)
-class Contamination:
-    """How much of an evaluation set also lies in training data.
-
-    ``overlap`` and ``evaluation`` count distinct contents; ``examples`` are the first few common
-    fingerprints as 16 hex digits, smallest first.
-    """
-
-    overlap: int
-    evaluation: int
-    examples: tuple[str, ...]
-
-    @property
-    def share(self) -> float | None:
-        """Share of the evaluation contents seen in training; None when there are none."""
-        return self.overlap / self.evaluation if self.evaluation else None
-
-
-def contamination(training: Hashes, evaluation: Hashes, *, examples: int = 10) -> Contamination:
-    """The contents of ``evaluation`` that ``training`` also holds, by exact normalised content.
-
-    It finds copies, not paraphrases. The order of the arrays and repeated values do not matter.
-    """
-    asked = unique_hashes(evaluation)
-    common = np.intersect1d(unique_hashes(training), asked, assume_unique=True)
-    shown = tuple(f"{int(value):016x}" for value in common[:examples])
-    return Contamination(overlap=len(common), evaluation=len(asked), examples=shown)

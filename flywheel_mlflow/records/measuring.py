@@ -1,4 +1,4 @@
-"""Measures an interface's data: its version, schema, profile, fingerprints and checks."""
+"""Measures an interface's data: its version, schema, profile, sketches and checks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from flywheel_mlflow.evidence.runs import SCHEMA_FORMAT, Check, FieldType, Inter
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.cards import DataCard, card_path, load_card
+from flywheel_mlflow.records.content.media import MediaFile
 from flywheel_mlflow.records.content.profile import ContentProfile
-from flywheel_mlflow.records.content.sampled import sampled_content
+from flywheel_mlflow.records.content.sampled import sampled_content, sampled_rows
 from flywheel_mlflow.records.engine import measure_files
-from flywheel_mlflow.records.fingerprints import Hashes, as_hashes, unique_hashes
-from flywheel_mlflow.records.media import check_media
+from flywheel_mlflow.records.id_sketches import IdSketch
+from flywheel_mlflow.records.media import check_media, check_readable
 from flywheel_mlflow.records.partials import Plan
+from flywheel_mlflow.records.personal_names import check_names
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.ray_engine import connected
 from flywheel_mlflow.records.sharing import Progress
@@ -55,7 +57,7 @@ class Measurement:
     """All that is kept of an interface's data; of opaque data only version and files.
 
     ``licences`` are those its records state, where every one states one and no card speaks for all.
-    ``fingerprints`` are sorted, unique and read-only. ``words`` are there for training and evaluation data.
+    ``ids`` are there for all records, ``words`` for training and evaluation data.
     ``quiet`` are the record findings that found nothing; a run lists those its contract requires.
     """
 
@@ -67,10 +69,10 @@ class Measurement:
     content: ContentProfile | None
     checks: tuple[Check, ...]
     card: DataCard | None
-    fingerprints: Hashes = field(compare=False, repr=False)
     licences: tuple[str, ...] = ()
     words: WordSketch | None = field(default=None, compare=False, repr=False)
     quiet: tuple[Check, ...] = ()
+    ids: IdSketch | None = field(default=None, compare=False, repr=False)
 
     def interface_version(self, uri: str) -> InterfaceVersion:
         """The version as evidence keeps it, with digests of the length MLflow takes."""
@@ -95,13 +97,15 @@ def measure(
     progress: Progress | None = None,
     workers: int | None = None,
     engine: Engine = "local",
+    folder: Path | None = None,
 ) -> Measurement:
     """Measures the data at ``path``, a file, a directory or files elsewhere, as the contract's ``spec`` describes them.
 
     Memory does not grow with the data but for hashes: 26 bytes a row, 66 of training and evaluation data. The card is
     the one given, or the one that lies with the data. ``progress`` is called with the rows read so far, and the share
     of the data they are. Large data are shared among ``workers`` processes, as many as there are processors unless
-    told; with the engine ``ray`` among the workers of Ray. The result does not depend on them.
+    told; with the engine ``ray`` among the workers of Ray. The result does not depend on them. ``folder`` is
+    that of the project, below which a model lies that its contract names by a path.
 
     Raises:
         InputError: no data at the path, a link that leads out, or a file that changed meanwhile.
@@ -124,7 +128,7 @@ def measure(
         has_card=known_card is not None,
         exempt=spec.personal_data_exempt,
         role=spec.role,
-        expect=spec.expect,
+        expect=spec.expected_rows,
     )
     with connected(engine, workers=workers) as cluster:
         measured = measure_files(plan, with_records, spec.format, progress=progress, workers=workers, cluster=cluster)
@@ -152,8 +156,15 @@ def measure(
             records_digest=result.digest.result(),
         )
         profile, hashes = result.profile.result(), result.duplicates.hashes()
+        opened = {file.name: MediaFile(file, media[file.name].digest) for file in data.files if file.name in media}
+        rows = sampled_rows(result.profile.sampled(), hashes, place_of)
+        content, looked = sampled_content(spec, profile, rows, opened)
         findings = [finding.result(place_of) for finding in result.findings]
+        if content is not None and spec.media:
+            findings.append(check_readable(spec, looked, content.places))
         told = [check for check in findings if check.outcome is Outcome.FAILED]
+        if spec.personal_names is not None:
+            told.append(check_names(spec, spec.personal_names, rows, result.rows, folder or Path()))
         checks = (*(check.result(place_of) for check in result.checks), *told)
         names = tuple(file.name for file in with_records)
         return Measurement(
@@ -162,12 +173,12 @@ def measure(
             version=version,
             files=files,
             profile=profile,
-            content=sampled_content(spec, profile, result.profile.sampled(), hashes, place_of),
+            content=content,
             checks=(*checks, *_media_checks(spec, data, with_records, media)),
             quiet=tuple(check for check in findings if check not in told),
             card=known_card,
-            fingerprints=unique_hashes(hashes),
             licences=result.origin.licences,
+            ids=result.ids.result(),
             words=result.words.sketch(result.rows_of, names) if result.words else None,
         )
 
@@ -183,9 +194,7 @@ def _card(card: DataCard | Path | str | None, data: Path | None) -> DataCard | N
 def _opaque(spec: InterfaceOut, data: Data, card: DataCard | None) -> Measurement:
     files = [_measured(file) for file in data.files]
     version = VersionFields(None, _size(files), _digest(data, files), (), digest_of(()))
-    return Measurement(
-        spec.name, spec.format, version, tuple(files), None, None, (), card, fingerprints=unique_hashes(as_hashes(b""))
-    )
+    return Measurement(spec.name, spec.format, version, tuple(files), None, None, (), card)
 
 
 def _measured(file: OpenedFile) -> MeasuredFile:

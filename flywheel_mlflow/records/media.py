@@ -1,19 +1,21 @@
-"""Follows the files that records name: each must lie in the interface's folder and be what the record says."""
+"""Follows the files that records name: each must lie in the interface's folder, be what the record says, and open."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, Outcome
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.checks import EXAMPLES, SOURCE
+from flywheel_mlflow.records.content.media import MediaContent, fault_counts, named_files
 from flywheel_mlflow.records.personal import withheld
 from flywheel_mlflow.records.reading import reader_for
 from flywheel_mlflow.records.sources import OpenedFile, path_fault
 
-#: The check's name, after the interface's.
+#: The checks' names, after the interface's.
 NAME = "media_files"
+READABLE = "readable_media"
 
 
 def check_media(
@@ -37,7 +39,7 @@ def check_media(
             first = rows
             rows += len(batch)
             for position, record in enumerate(batch):
-                found = [item for field in spec.media for item in _named(record, field.split("."))]
+                found = [item for field in spec.media for item in named_files(record, field.split("."))]
                 named += len(found)
                 used.update(item["path"] for item in found if isinstance(item.get("path"), str))
                 fault = next((fault for item in found if (fault := _fault(item, known, single=single))), None)
@@ -61,19 +63,6 @@ def check_media(
     return Check(f"{spec.name}.{NAME}", outcome, message, CheckSeverity.BLOCKING, SOURCE, details)
 
 
-def _named(value: Any, path: list[str]) -> Iterator[Mapping[str, Any]]:
-    """What a record names at a path, through lists; a missing or null field names nothing."""
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _named(item, path)
-    elif value is None:
-        return
-    elif not path:
-        yield value if isinstance(value, Mapping) else {"path": value}
-    elif isinstance(value, Mapping):
-        yield from _named(value.get(path[0]), path[1:])
-
-
 def _fault(item: Mapping[str, Any], known: Mapping[str, tuple[int, str]], *, single: bool) -> str | None:
     """Why a file that a record names does not do; the path is not repeated, it may be personal."""
     path = item.get("path")
@@ -92,3 +81,18 @@ def _fault(item: Mapping[str, Any], known: Mapping[str, tuple[int, str]], *, sin
             return f"another size than the record states: {size} bytes, not {stated}"
     stated = item.get("sha256")
     return "another sha256 than the record states" if stated is not None and stated != digest else None
+
+
+def check_readable(spec: InterfaceOut, looked: MediaContent, places: Sequence[str]) -> Check:
+    """Whether the pictures and sounds of the sampled rows could be read; ``places`` says where each row lies."""
+    counts = fault_counts(looked)
+    examples = tuple({"place": places[row], "fault": fault} for row, fault in looked.faults[:EXAMPLES])
+    details = {"looked": looked.looked, "failing": len(looked.faults), "faults": counts, "examples": examples}
+    if not looked.looked:
+        outcome, message = Outcome.SKIPPED, "no sampled row names a file that is there"
+    elif counts:
+        named = ", ".join(f"{count} {fault}" for fault, count in counts.items())
+        outcome, message = Outcome.FAILED, f"of {looked.looked} files of sampled rows {named}"
+    else:
+        outcome, message = Outcome.PASSED, f"{looked.looked} files of sampled rows, none of them broken"
+    return Check(f"{spec.name}.{READABLE}", outcome, message, CheckSeverity.WARNING, SOURCE, details)

@@ -26,6 +26,7 @@ from flywheel_mlflow.records.checks import (
 )
 from flywheel_mlflow.records.expectations import Expectations
 from flywheel_mlflow.records.findings import ConstantSides, ConstantSignals, LengthPiles, SameTranslations
+from flywheel_mlflow.records.id_sketches import IdSketchBuilder
 from flywheel_mlflow.records.near_duplicates import NearDuplicates
 from flywheel_mlflow.records.personal_check import RawPersonalData
 from flywheel_mlflow.records.profiling import ProfileBuilder
@@ -91,6 +92,7 @@ class PartialResult:
         self.digest = RecordDigest()
         self.profile = ProfileBuilder(plan.schema)
         self.words = words_for(plan.role)
+        self.ids = IdSketchBuilder()
         # Among free rows (events, figures) equal rows may be right.
         severity = CheckSeverity.BLOCKING if plan.schema == "record" else CheckSeverity.WARNING
         self.duplicates = ExactDuplicates(plan.interface, severity)
@@ -130,6 +132,7 @@ class PartialResult:
         self._observe_schema(batch)
         self.digest.observe(batch.texts)
         self.profile.observe(batch)
+        self.ids.observe(batch)
         if self.words:
             self.words.observe(batch)
         for check in (*self.checks, *self.findings):
@@ -156,7 +159,8 @@ class PartialResult:
             raise TooManyFields(_TOO_MANY, 0, hint="write such objects as a list of {key, value}")
         self.digest.merge(other.digest)
         self.profile.merge(other.profile)
-        if self.words:
+        self.ids.merge(other.ids)
+        if self.words and other.words:
             self.words.merge(other.words)
         theirs = (*other.checks, *other.findings)
         for check, same in zip((*self.checks, *self.findings), theirs, strict=True):

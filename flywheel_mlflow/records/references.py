@@ -34,7 +34,6 @@ from flywheel_mlflow.records.sources import (
     check_suffixes,
     data_at,
     is_data,
-    is_records,
     joint_digest,
     path_fault,
 )
@@ -181,10 +180,10 @@ class Manifest(Strict):
         """Where it lies among the artifacts of the run that logged it: its own digest is in its name."""
         return f"{FOLDER}/{self.interface}.{short_digest(sha256_text(self.text))}.json"
 
-    def record_files(self, data_format: str) -> tuple[ReferencedFile, ...]:
-        """Its files that hold records, where they lie; a folder may hold the files that these name beside them."""
+    def data(self) -> Data:
+        """Its files, where they lie."""
         files = (ReferencedFile(self.address_of(file), file.name, file.size, file.etag) for file in self.files)
-        return tuple(file for file in files if self.single or is_records(file.name, data_format))
+        return Data(tuple(files), single=self.single, place=self.address)
 
     def address_of(self, file: ManifestFile) -> str:
         """Where one of its files lies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.batches import Block, Part, RecordSchema, make_batch
+from flywheel_mlflow.records.content.media import MediaFile
 from flywheel_mlflow.records.content.profile import ContentProfile
-from flywheel_mlflow.records.content.sampled import sampled_content
+from flywheel_mlflow.records.content.sampled import NO_FILES, sampled_content, sampled_rows
 from flywheel_mlflow.records.engine import measure_files
 from flywheel_mlflow.records.fingerprints import Hashes
 from flywheel_mlflow.records.profiles import Profile
@@ -66,9 +67,16 @@ class ProfileResult:
 
 
 def profile_of_files(
-    files: Sequence[OpenedFile], spec: InterfaceOut, *, sample_size: int = FULL_SAMPLE, engine: Engine = "local"
+    files: Sequence[OpenedFile],
+    spec: InterfaceOut,
+    *,
+    media: Mapping[str, MediaFile] = NO_FILES,
+    sample_size: int = FULL_SAMPLE,
+    engine: Engine = "local",
 ) -> tuple[Profile, ContentProfile | None, tuple[str, ...]]:
     """The profiles of files that hold records, with up to ``sample_size`` rows sampled, and the sha256 of each file.
+
+    ``media`` are the files beside them that records may name.
 
     Raises:
         InputError, RecordError, StorageError, WorkerLost, ClusterUnreachable: as for ``measure``.
@@ -80,5 +88,6 @@ def profile_of_files(
             file.check_unchanged()
         result = measured.result
         profile, hashes = result.profile.result(), np.concatenate(result.fingerprints)
-        content = sampled_content(spec, profile, result.profile.sampled(), hashes, measured.place_of)
+        rows = sampled_rows(result.profile.sampled(), hashes, measured.place_of)
+        content, _ = sampled_content(spec, profile, rows, media)
         return profile, content, measured.digests

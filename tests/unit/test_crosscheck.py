@@ -51,6 +51,12 @@ def test_the_shipped_and_the_small_flywheel_have_no_fault(repository: Path, tmp_
             "no project is called 'x'",
         ),
         (
+            lambda _, it: it["p03"]["interfaces_out"][0].update(shares_ids_with=["p02_date"]),
+            "p03",
+            "interfaces_out[0].shares_ids_with",
+            "no project makes an interface 'p02_date'; did you mean p02_data?",
+        ),
+        (
             lambda _, it: it["p02"]["interfaces_out"][0].update(consumers=["p10"]),
             "p03",
             "interfaces_in[0].name",

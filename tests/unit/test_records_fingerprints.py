@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel_mlflow.base.errors import RecordError
-from flywheel_mlflow.records import contamination, fingerprints_from_parquet, fingerprints_to_parquet
 from flywheel_mlflow.records.fingerprints import (
     as_hashes,
     content_text,
     hash_text,
     normalise,
     normalised_hashes,
-    unique_hashes,
 )
-
-hash_arrays = st.lists(st.integers(0, 50) | st.integers(0, 2**64 - 1)).map(lambda items: np.array(items, np.uint64))
 
 
 def fingerprint(content: Any) -> bytes:
@@ -59,32 +52,3 @@ def test_nested_content_is_fingerprinted_by_value() -> None:
     """The order of an object's keys does not count, its values do."""
     assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
-
-
-@given(hash_arrays)
-def test_parquet_keeps_fingerprints_exactly(hashes: np.ndarray) -> None:
-    """What is stored is what is read: sorted, each once."""
-    unique = unique_hashes(hashes)
-    assert np.array_equal(fingerprints_from_parquet(fingerprints_to_parquet(unique)), unique)
-
-
-@pytest.mark.parametrize("data", [b"", b"PAR1", b"\x80\x04N."])
-def test_other_bytes_are_no_fingerprints(data: bytes) -> None:
-    """A damaged artifact is refused, never taken for an empty one."""
-    with pytest.raises(RecordError):
-        fingerprints_from_parquet(data)
-
-
-@given(hash_arrays, hash_arrays)
-def test_contamination_is_the_intersection(training: np.ndarray, evaluation: np.ndarray) -> None:
-    """Overlap counts the distinct contents in both, whatever order and repeats the arrays have."""
-    common = (set(training.tolist()) & set(evaluation.tolist())) - {0}
-    found = contamination(training, evaluation)
-    assert found.overlap == len(common)
-    assert list(found.examples) == [f"{value:016x}" for value in sorted(common)[:10]]
-
-
-def test_contamination_of_nothing_is_unknown() -> None:
-    """Without evaluation contents there is no share, not a share of 0."""
-    assert contamination(as_hashes(b""), as_hashes(b"")).share is None
-    assert contamination(as_hashes(b"\x01" * 8), as_hashes(b"\x01" * 8)).share == 1.0

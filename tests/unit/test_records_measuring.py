@@ -18,7 +18,7 @@ import pytest
 from flywheel_mlflow.base.errors import DocumentError, InputError, RecordError
 from flywheel_mlflow.evidence.runs import Check, CheckSeverity, FieldType, Outcome
 from flywheel_mlflow.promises.interfaces import InterfaceOut
-from flywheel_mlflow.records import DataCard, Measurement, contamination, content_digest, measure
+from flywheel_mlflow.records import DataCard, Measurement, content_digest, measure
 from flywheel_mlflow.records import reading as reading_module
 
 Record = dict[str, Any]
@@ -231,14 +231,14 @@ def test_the_version_says_what_the_data_are(good: Path) -> None:
 
 
 def test_parquet_and_jsonl_of_the_same_records_measure_alike(good: Path, tmp_path: Path) -> None:
-    """Format is layout: schema, profile, fingerprints and findings do not depend on it."""
+    """Format is layout: schema, profile, records and findings do not depend on it."""
     rows = [json.loads(line) for line in good.read_text().splitlines()]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "corpus.parquet", row_group_size=7)
     lines, columns = measure(good, spec()), measure(tmp_path / "corpus.parquet", spec(format="parquet"))
     assert lines.version.schema_digest == columns.version.schema_digest
     assert lines.profile == columns.profile
     assert lines.checks == columns.checks
-    assert contamination(lines.fingerprints, columns.fingerprints).overlap == 20
+    assert lines.version.records_digest == columns.version.records_digest
 
 
 def test_a_parquet_finding_names_row_group_and_row(tmp_path: Path) -> None:
@@ -532,7 +532,7 @@ def test_types_that_only_parquet_has_are_measured(tmp_path: Path) -> None:
     price, wide = measured.profile.signal("price"), measured.profile.signal("wide")
     assert price is not None
     assert wide is not None
-    assert (price.mean, wide.maximum, len(measured.fingerprints)) == (1.8, 2.0**64, 2)
+    assert (price.mean, wide.maximum) == (1.8, 2.0**64)
 
 
 def test_a_field_in_a_list_can_be_demanded_of_every_record(tmp_path: Path) -> None:

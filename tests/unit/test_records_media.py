@@ -133,7 +133,7 @@ def test_pictures_by_reference_come_along(folder: Path, tmp_path: Path) -> None:
     _check(folder, _named())
     found = refer(folder, "jsonl", media=True)
     measured = measure(found.data, SPEC)
-    assert all(check.outcome is not Outcome.FAILED for check in measured.checks if "media" in check.name)
+    assert all(check.outcome is not Outcome.FAILED for check in measured.checks if "media_files" in check.name)
     manifest = found.manifest("shots", {file.name: file.digest for file in measured.files})
     assert (fetch(manifest, tmp_path / "out") / "pictures" / "1.png").read_bytes() == PICTURE
     (folder / "pictures" / "1.png").unlink()

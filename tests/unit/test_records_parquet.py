@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +14,7 @@ import flywheel_mlflow
 from flywheel_mlflow.base.errors import InputError, RecordError
 from flywheel_mlflow.feedback.files import INDEX_FILE, read_index
 from flywheel_mlflow.promises.interfaces import InterfaceOut
-from flywheel_mlflow.records import fingerprints_from_parquet, fingerprints_to_parquet, measure
+from flywheel_mlflow.records import measure
 from flywheel_mlflow.records.parquet import damaged_row_group
 
 ROWS = [f"text number {row:05d}" for row in range(3000)]
@@ -81,15 +80,6 @@ def test_feedback_in_damaged_parquet_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="CRC") as caught:
         read(path)
     assert caught.value.where == f"{path}, row group 2"
-
-
-def test_damaged_fingerprints_are_refused() -> None:
-    """Fingerprints are written with checksums: a changed one is no other content."""
-    hashes = np.arange(1, 5000, dtype=np.uint64) << np.uint64(40)
-    data = bytearray(fingerprints_to_parquet(hashes))
-    data[len(data) // 3] ^= 1
-    with pytest.raises(RecordError, match="fingerprints"):
-        fingerprints_from_parquet(bytes(data))
 
 
 def test_damaged_feedback_files_are_refused(tmp_path: Path) -> None:

@@ -248,19 +248,6 @@ def test_a_text_is_found_whatever_parts_it(tmp_path: Path) -> None:
     assert compare(tmp_path, [*OTHERS, "call me (x, y) [now]"], ["Call me (x, z) [then]", SHORT]).contained == 0
 
 
-def test_ids_of_training_records_are_counted(tmp_path: Path) -> None:
-    """Evaluation records with the id of a training record are told apart from contents; numbers name nothing."""
-    sides = []
-    for role, ids in (("training", ["doc-17", "doc-18", "7", "ab"]), ("evaluation", ["doc-18", "doc-19", "7", "ab"])):
-        rows = [{"id": name, "content": f"{role} text {name} of quite some words"} for name in ids]
-        sides.append(measure(write(tmp_path / f"{role}.jsonl", rows), promise(role)).words)
-    one, two = sides
-    assert one is not None
-    assert two is not None
-    (found,) = compare_words({"t": lambda: one}, {"e": lambda: two})
-    assert (found.same_ids, found.contained, found.compared) == (1, 0, 4)
-
-
 def test_large_data_are_sampled_alike_on_both_sides(tmp_path: Path) -> None:
     """With room for a part, sketches stay within their bounds, and the share found stays near the share there is."""
     draw = random.Random(7)  # noqa: S311 - data, no secret

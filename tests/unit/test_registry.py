@@ -15,6 +15,7 @@ from flywheel_mlflow.evidence.registry import EvidenceState, RegistryEntry, atta
 from flywheel_mlflow.evidence.runs import (
     Check,
     CheckSeverity,
+    CommonIds,
     ConsumedInterface,
     FieldType,
     KpiValue,
@@ -122,12 +123,12 @@ def test_without_evidence_everything_is_unknown() -> None:
 def test_evaluation_rows_in_training_data_bar_the_project() -> None:
     """Shared rows are a reason with their number, an unknown overlap is a note, none is nothing."""
     (reason,) = reasons(
-        overlaps=(Overlap("text", "exam", 1), Overlap("other", "exam", 9), Overlap("text", "quiz", 0, 9))
+        overlaps=(Overlap("text", "exam", 1, 9), Overlap("other", "exam", 9, 9), Overlap("text", "quiz", 0, 9))
     )
-    assert reason == "text contains 1 record of the evaluation set exam"
+    assert reason == "text contains 1 of 9 records of the evaluation set exam"
     found = entry(evidence_of(PROMISE, *GOOD), overlaps=(Overlap("text", "exam", None), Overlap("x", "exam", None)))
     assert found.consumable
-    assert found.notes == ("whether text contains records of exam is unknown: no fingerprints",)
+    assert found.notes == ("whether text contains records of exam is unknown: a run logged no words",)
 
 
 def test_what_an_evaluation_set_allows_is_a_note() -> None:
@@ -145,13 +146,15 @@ def test_what_an_evaluation_set_allows_is_a_note() -> None:
     assert told(0, 0.0) == ((), ())
 
 
-def test_old_comparisons_and_equal_ids_are_notes() -> None:
-    """What was compared by equal contents alone says so, and ids on both sides are told."""
-    found = entry(evidence_of(PROMISE, *GOOD), overlaps=(Overlap("text", "exam", 0),)).notes
-    (note,) = found
-    assert note.startswith("text holds no record of exam word by word; records inside others were not looked for")
-    found = entry(evidence_of(PROMISE, *GOOD), overlaps=(Overlap("text", "exam", 0, 9, same_ids=2),)).notes
-    assert found == ("text has ids of 2 records of exam: the same thing, or named alike?",)
+def test_ids_in_common_are_notes() -> None:
+    """Ids that another interface has are told of both, and that they are not known."""
+    shared = (CommonIds("exam", "text", 1, 9, 4), CommonIds("exam", "quiz", 3, 9, 9), CommonIds("text", "", None))
+    evidence = {PROMISE.id: evidence_of(PROMISE, *GOOD)}
+    registry = register({PROMISE.id: PROMISE}, evidence, {}, (), iteration=5, common_ids=shared)
+    assert registry[PROMISE.id].notes == (
+        "exam and text have 1 id in common (of 9 and 4): the same records, or named alike?",
+        "which ids text has in common with others is unknown: its run logged none",
+    )
 
 
 @pytest.mark.parametrize(("carried", "words"), [(4, "carried from iteration 4, 1 iteration old"), (2, "3 iterations")])

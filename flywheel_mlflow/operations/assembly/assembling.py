@@ -22,10 +22,11 @@ from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.decisions.ledger import Event
 from flywheel_mlflow.drift import DriftReport, causes_of
 from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER, Flywheel
-from flywheel_mlflow.evidence.runs import Check, Collected, Outcome, Overlap, ProjectEvidence
+from flywheel_mlflow.evidence.runs import Check, Collected, CommonIds, Outcome, Overlap, ProjectEvidence
 from flywheel_mlflow.feedback.absorption import NO_REFLUX, Reflux, effects_known
 from flywheel_mlflow.feedback.tasks import fold_tasks
 from flywheel_mlflow.operations.assembly.collecting import collect_iteration
+from flywheel_mlflow.operations.assembly.common_ids import find_common_ids
 from flywheel_mlflow.operations.assembly.contamination import find_overlaps
 from flywheel_mlflow.operations.assembly.drifting import compare_evidence
 from flywheel_mlflow.operations.assembly.validating import refuse_faulty
@@ -54,6 +55,7 @@ class IterationInputs:
     before: Collected | None
     previous: RecordedAssembly | None
     overlaps: tuple[Overlap, ...] = ()
+    common_ids: tuple[CommonIds, ...] = ()
     drift: DriftReport | None = None
     record: TrackRecord = NO_RECORD
     reflux: Reflux = NO_REFLUX
@@ -104,6 +106,7 @@ def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: 
         before,
         previous,
         find_overlaps(flywheel, tracking, collected),
+        find_common_ids(flywheel, tracking, collected),
         drift,
         track_record(decided),
         reflux,
@@ -149,6 +152,7 @@ def settle(flywheel: Flywheel, gathered: IterationInputs, sources: Mapping[str, 
             previous=gathered.previous,
             self_evidence=own,
             overlaps=gathered.overlaps,
+            common_ids=gathered.common_ids,
             drift=gathered.drift,
             record=gathered.record,
             reflux=gathered.reflux,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from flywheel_mlflow.operations.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records import WordSketch
-    from flywheel_mlflow.records.fingerprints import Hashes
     from flywheel_mlflow.tracking import Tracking
 
 Sketches = Mapping[str, "Callable[[], WordSketch]"]
@@ -23,8 +21,7 @@ def find_overlaps(flywheel: Flywheel, tracking: Tracking, collected: Collected) 
     """What stands of each evaluation interface in each training interface that has a version.
 
     Fetches one file of content sketches for each run that made such an interface, and nothing at all when no
-    evaluation interface has a version. Where an earlier version logged one side, fingerprints of equal contents are
-    fetched and compared instead.
+    evaluation interface has a version. Where a run logged none, what it holds is unknown.
     """
     training = _runs(flywheel, collected, "training")
     evaluation = _runs(flywheel, collected, "evaluation")
@@ -38,18 +35,8 @@ def find_overlaps(flywheel: Flywheel, tracking: Tracking, collected: Collected) 
     with scratch_folder() as folder:
         sketches = _sketches(tracking, training | evaluation, folder)
         found = {(item.training, item.evaluation): item for item in _compared(training, evaluation, sketches, allowed)}
-
-        @cache
-        def fingerprints(name: str) -> Hashes | None:
-            return _fingerprints(tracking, (training | evaluation)[name], name, folder)
-
-        for train in training:
-            for test in evaluation:
-                if (train, test) not in found:
-                    found[train, test] = Overlap(
-                        train, test, _shared(fingerprints(train), fingerprints(test)), allowed=allowed[test]
-                    )
-    return tuple(found[pair] for pair in sorted(found))
+    pairs = sorted((train, test) for train in training for test in evaluation)
+    return tuple(found.get(pair, Overlap(*pair, None, allowed=allowed[pair[1]])) for pair in pairs)
 
 
 def _runs(flywheel: Flywheel, collected: Collected, role: str) -> dict[str, str]:
@@ -91,20 +78,4 @@ def _compared(
             item.compared,
             tuple(f"{one.evaluation} in {one.training}" for one in item.examples),
             allowed[item.evaluation],
-            item.same_ids,
         )
-
-
-def _fingerprints(tracking: Tracking, run_id: str, name: str, folder: Path) -> Hashes | None:
-    from flywheel_mlflow.records import fingerprints_from_parquet
-
-    data = tracking.data.fingerprints(run_id, name, folder / run_id)
-    return None if data is None else fingerprints_from_parquet(data)
-
-
-def _shared(training: Hashes | None, evaluation: Hashes | None) -> int | None:
-    from flywheel_mlflow.records import contamination
-
-    if training is None or evaluation is None:
-        return None
-    return contamination(training, evaluation).overlap

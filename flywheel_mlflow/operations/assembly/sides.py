@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,6 @@ from flywheel_mlflow.promises.interfaces import InterfaceOut
 if TYPE_CHECKING:
     from flywheel_mlflow.records.content.profile import ContentProfile
     from flywheel_mlflow.records.profiles import Profile
-    from flywheel_mlflow.records.sources import OpenedFile
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -216,23 +215,30 @@ def _whole(
 def _profiles(
     tracking: Tracking, promise: InterfaceOut, version: VersionRef, folder: Path, engine: Engine
 ) -> tuple[Profile, ContentProfile | None]:
-    from flywheel_mlflow import records
+    from flywheel_mlflow.records.content.media import MediaFile
     from flywheel_mlflow.records.resampling import profile_of_files
-    from flywheel_mlflow.records.sources import record_files
+    from flywheel_mlflow.records.sources import data_at, file_digest, is_records, joint_digest
 
     # The local engine reads a copy; the workers of another read what stays elsewhere from where it lies.
     manifest = tracking.data.manifest(version.uri, folder) if engine != "local" else None
+    known: dict[str, str] = {}
     if manifest is not None:
         tracking.data.check_reach(manifest)
-        files: Sequence[OpenedFile] = manifest.record_files(promise.format)
+        data = manifest.data()
         known = {file.name: file.sha256 for file in manifest.files}
-        profile, content, digests = profile_of_files(files, promise, engine=engine)
-        same = short_digest(manifest.digest) == version.digest and list(digests) == [known[item.name] for item in files]
     else:
-        path = tracking.data.fetch_uri(promise.name, version.uri, folder)
-        files = record_files(path, promise.format)
-        profile, content, _ = profile_of_files(files, promise, engine=engine)
-        same = short_digest(records.content_digest(path)) == version.digest
+        data = data_at(tracking.data.fetch_uri(promise.name, version.uri, folder), promise.format, media=True)
+    files = [file for file in data.files if data.single or is_records(file.name, promise.format)]
+    media = {
+        file.name: MediaFile(file, known.get(file.name) or file_digest(file))
+        for file in data.files
+        if file not in files
+    }
+    profile, content, read = profile_of_files(files, promise, media=media, engine=engine)
+    digests = {name: item.digest for name, item in media.items()}
+    digests |= {file.name: digest for file, digest in zip(files, read, strict=True)}
+    digest = joint_digest(data.files, [digests[file.name] for file in data.files], single=data.single)
+    same = short_digest(digest) == version.digest
     if not same:
         raise InputError(
             f"the data of {promise.name} are not those of the version with the digest {version.digest}",

@@ -34,6 +34,7 @@ from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
 from flywheel_mlflow.operations.projects.interface_data import given_data
 from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
 from flywheel_mlflow.operations.projects.run_inputs import find_input
+from flywheel_mlflow.operations.projects.suites import suite_checks
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.contract import Contract
 
@@ -251,7 +252,10 @@ class ProjectRun(MlflowNames):
         files = records.find_files(given, promise.format, media=bool(promise.media)) if isinstance(given, Path) else ()
         lying = None if isinstance(given, Path) else given.card
         self._scratch.enter_context(connected(engine))  # started by the first data, used by all
-        measured = records.measure(data, promise, card=card or lying, progress=self._progress, engine=engine)
+        folder = self.flywheel.folders[self.contract.id]
+        measured = records.measure(
+            data, promise, card=card or lying, progress=self._progress, engine=engine, folder=folder
+        )
         if isinstance(given, Path):
             self._data[name], self._files[name] = given, files
             place = f"{DATA_FOLDER}/{name}" if given.is_dir() else f"{DATA_FOLDER}/{name}/{given.name}"
@@ -261,6 +265,7 @@ class ProjectRun(MlflowNames):
         version = measured.interface_version(f"runs:/{self.run_id}/{place}")
         self._gathering.add_interface(version)
         required = self.contract.checks.required
+        self._gathering.add_checks(suite_checks(promise, folder, data))
         self._gathering.add_checks((*measured.checks, *(item for item in measured.quiet if item.name in required)))
         self._measured[name] = measured
         return version
@@ -405,15 +410,14 @@ class ProjectRun(MlflowNames):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(document_json(document), encoding="utf-8")
         for name, measured in self._measured.items():
-            if measured.profile is not None:
-                target = folder / f"fingerprints/{name}.parquet"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(records.fingerprints_to_parquet(measured.fingerprints))
             if measured.content is not None:
                 target = folder / f"content/{name}.parquet"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(records.content_to_parquet(measured.content))
         words = {name: measured.words for name, measured in self._measured.items() if measured.words}
+        ids = {name: measured.ids for name, measured in self._measured.items() if measured.ids}
+        if ids:
+            (folder / "ids.parquet").write_bytes(records.id_sketches_to_parquet(ids))
         if words:
             (folder / "words.parquet").write_bytes(records.word_sketches_to_parquet(words))
 

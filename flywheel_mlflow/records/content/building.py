@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -11,15 +10,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from flywheel_mlflow.records.content.descriptors import describe, shape_of
-from flywheel_mlflow.records.content.labels import MAX_LABEL, hashed_label
+from flywheel_mlflow.records.content.labels import repeated, shared_labels
 from flywheel_mlflow.records.content.leaves import IN_LIST, Scalar, leaves_of
+from flywheel_mlflow.records.content.media import NO_MEDIA, MediaContent
 from flywheel_mlflow.records.content.pairs import number_pairs, text_pairs, vector_pairs
 from flywheel_mlflow.records.content.profile import ColumnKind, ContentColumn, ContentProfile, VectorSketch, Wording
 from flywheel_mlflow.records.content.times import seconds_of
 from flywheel_mlflow.records.content.vectors import as_vectors, sketch
-from flywheel_mlflow.records.content.wording import LEAST_FEATURES, LEAST_ROWS, LEAST_SHARE, WordingBuilder
+from flywheel_mlflow.records.content.wording import LEAST_FEATURES, WordingBuilder
 from flywheel_mlflow.records.content.wording import MAX_ROWS as MAX_WORDED_ROWS
-from flywheel_mlflow.records.personal import withheld
 
 #: Fields looked into, those that most rows have first.
 MAX_LEAVES = 128
@@ -82,8 +81,8 @@ class _Building:
         self.columns.append(ContentColumn(name, leaf, kind, tuple(values)))
 
 
-def content_of(rows: Sequence[SampledRow], rule: ContentRule) -> ContentProfile:
-    """What is kept of the content of these rows."""
+def content_of(rows: Sequence[SampledRow], rule: ContentRule, media: MediaContent = NO_MEDIA) -> ContentProfile:
+    """What is kept of the content of these rows, and of the media they name."""
     walked = [leaves_of(row.record) for row in rows]
     scalars = _by_leaf([item[0] for item in walked], rule)
     lists = _by_leaf([item[1] for item in walked], rule)
@@ -92,7 +91,7 @@ def content_of(rows: Sequence[SampledRow], rule: ContentRule) -> ContentProfile:
         [*scalars, *lists], key=lambda leaf: (-_there(scalars[leaf] if leaf in scalars else lists[leaf]), leaf)
     )
     left_out = ranked[MAX_LEAVES:]
-    building = _Building()
+    building = _Building([*media.columns], vectors=[*media.vectors])
     for leaf in sorted(ranked[:MAX_LEAVES]):
         if leaf in scalars:
             _add_leaf(building, leaf, scalars[leaf])
@@ -113,6 +112,7 @@ def content_of(rows: Sequence[SampledRow], rule: ContentRule) -> ContentProfile:
         wordings=tuple(building.wordings),
         vectors=tuple(building.vectors),
         left_out=tuple(sorted(left_out)),
+        unseen=media.unseen,
     )
 
 
@@ -165,7 +165,7 @@ def _add_strings(building: _Building, leaf: str, texts: Sequence[str | None]) ->
     elif _are_texts(known):
         building.texts[leaf] = list(texts)
     else:
-        building.add(leaf, leaf, "label", _labels(texts))
+        building.add(leaf, leaf, "label", shared_labels(texts))
         building.add(f"{leaf}: shape", leaf, "label", _shapes(texts))
 
 
@@ -179,7 +179,7 @@ def _number(value: float | None) -> float | None:
 
 
 def _shapes(texts: Sequence[str | None]) -> list[str | None]:
-    return _labels([None if text is None else shape_of(text) for text in texts])
+    return shared_labels([None if text is None else shape_of(text) for text in texts])
 
 
 def _add_list(building: _Building, leaf: str, values: Sequence[list[Scalar] | None]) -> None:
@@ -213,23 +213,11 @@ def _add_list(building: _Building, leaf: str, values: Sequence[list[Scalar] | No
             None if not value else " > ".join(item[:_ORDERED_CHARACTERS] for item in value[:_IN_ORDER])
             for value in texts
         ]
-        building.add(f"{leaf}: order", leaf, "label", _labels(order))
+        building.add(f"{leaf}: order", leaf, "label", shared_labels(order))
         first = [None if not value else value[0][:_ORDERED_CHARACTERS] for value in texts]
-        building.add(f"{leaf}: first", leaf, "label", _labels(first))
+        building.add(f"{leaf}: first", leaf, "label", shared_labels(first))
     else:
         building.texts[leaf] = [None if not value else "\n".join(value) for value in texts]
-
-
-def _labels(values: Sequence[str | None]) -> list[str | None]:
-    """Labels that many rows share as they are, the others by a hash: comparable, and no single row's words."""
-    known = [value[:MAX_LABEL] for value in values if value is not None]
-    counts = Counter(known)
-    floor = max(LEAST_ROWS, LEAST_SHARE * len(known))
-    names = {
-        value: value if count >= floor and withheld(value) == value else hashed_label(value)
-        for value, count in counts.items()
-    }
-    return [None if value is None else names[value[:MAX_LABEL]] for value in values]
 
 
 def _add_texts(building: _Building) -> list[str]:
@@ -249,23 +237,12 @@ def _add_texts(building: _Building) -> list[str]:
     return ranked[MAX_TEXTS:]
 
 
-def _repeated(texts: Sequence[str | None]) -> list[str | None]:
-    """Whether a text stands in other rows of the sample, said of the first of them alone: each about another text."""
-    counts = Counter(text for text in texts if text)
-    seen: set[str] = set()
-    said: list[str | None] = []
-    for text in texts:
-        said.append(None if not text or text in seen else "yes" if counts[text] > 1 else "no")
-        seen.add(text or "")
-    return said
-
-
 def _add_descriptors(building: _Building, leaf: str, texts: Sequence[str | None]) -> None:
     described = [None if text is None else describe(text) for text in texts]
     names = next(item for item in described if item is not None)
     for name, example in names.items():
         values: Values = [None if item is None else item[name] for item in described]
         building.add(f"{leaf}: {name}", leaf, "label" if isinstance(example, str) else "number", values)
-    building.add(f"{leaf}: {REPEATED}", leaf, "label", _repeated(texts))
+    building.add(f"{leaf}: {REPEATED}", leaf, "label", repeated(texts))
     openings = [None if text is None else " ".join(text[:60].split()[:2]) for text in texts]
-    building.add(f"{leaf}: opening", leaf, "label", _labels(openings))
+    building.add(f"{leaf}: opening", leaf, "label", shared_labels(openings))

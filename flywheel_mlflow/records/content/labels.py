@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from flywheel_mlflow.records.fingerprints import hash_text
+from flywheel_mlflow.records.personal import withheld
 
 #: Characters of a label that count.
 MAX_LABEL = 80
+#: A label or phrase is kept as it is when this share of the rows has it, and at least so many of them: no single
+#: person's words.
+LEAST_SHARE = 0.01
+LEAST_ROWS = 5
 
 Values = Sequence[float | str | None]
 
@@ -28,3 +34,26 @@ def _named(values: Values, hashed: set[float | str | None], names: dict[str, str
     if not hashed:
         return values
     return [names[value] if value in hashed and isinstance(value, str) else value for value in values]
+
+
+def shared_labels(values: Sequence[str | None]) -> list[str | None]:
+    """Labels that many rows share as they are, the others by a hash: comparable, and no single row's words."""
+    known = [value[:MAX_LABEL] for value in values if value is not None]
+    counts = Counter(known)
+    floor = max(LEAST_ROWS, LEAST_SHARE * len(known))
+    names = {
+        value: value if count >= floor and withheld(value) == value else hashed_label(value)
+        for value, count in counts.items()
+    }
+    return [None if value is None else names[value[:MAX_LABEL]] for value in values]
+
+
+def repeated(values: Sequence[str | None]) -> list[str | None]:
+    """Whether a value stands in other rows of the sample, said of the first of them alone: each about another value."""
+    counts = Counter(value for value in values if value)
+    seen: set[str] = set()
+    said: list[str | None] = []
+    for value in values:
+        said.append(None if not value or value in seen else "yes" if counts[value] > 1 else "no")
+        seen.add(value or "")
+    return said

@@ -27,6 +27,9 @@ FORMAT = 1
 MAX_ROWS = 100_000
 MAX_COLUMNS = 1000
 
+#: What stands behind a field's name in the column that says whether the files it names could be looked at.
+STATE = "files"
+
 _META = b"flywheel"
 _AGAIN = "log the interface again"
 
@@ -88,14 +91,28 @@ class VectorSketch:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """Files that nobody looked into, why, and the digest of them all: where it is the same, nothing changed there."""
+
+    what: str
+    why: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContentProfile:
-    """The content of sampled rows. ``places`` says where each row lies; ``left_out`` names fields not looked into."""
+    """The content of sampled rows.
+
+    ``places`` says where each row lies, ``left_out`` names fields not looked into, as they are too many, and ``unseen``
+    the kinds of files that cannot be looked into.
+    """
 
     places: tuple[str, ...]
     columns: tuple[ContentColumn, ...]
     wordings: tuple[Wording, ...] = ()
     vectors: tuple[VectorSketch, ...] = ()
     left_out: tuple[str, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -129,6 +146,8 @@ def content_to_parquet(profile: ContentProfile) -> bytes:
         "vectors": [vector.dimension for vector in profile.vectors],
         "left_out": profile.left_out,
     }
+    if profile.unseen:
+        meta["unseen"] = [[item.what, item.why, item.digest] for item in profile.unseen]
     table = pa.Table.from_arrays(arrays, names=names).replace_schema_metadata({_META: canonical_json(meta)})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", compression_level=6, write_page_checksum=True)
@@ -183,6 +202,7 @@ def _profile_of(table: Any, meta: Any) -> ContentProfile:
             for key, dimension in zip(vectors, meta["vectors"], strict=True)
         ),
         left_out=tuple(str(item) for item in meta["left_out"]),
+        unseen=tuple(Unseen(str(what), str(why), str(digest)) for what, why, digest in meta.get("unseen", ())),
     )
 
 

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from flywheel_mlflow.promises.interfaces import InterfaceOut
 from flywheel_mlflow.records.checks import PlaceOf
 from flywheel_mlflow.records.content.building import ContentRule, SampledRow, content_of
+from flywheel_mlflow.records.content.media import NO_MEDIA, MediaContent, MediaFile, look_at_media
 from flywheel_mlflow.records.content.profile import ContentProfile
 from flywheel_mlflow.records.fingerprints import Hashes
 from flywheel_mlflow.records.profiles import Profile
 from flywheel_mlflow.records.profiling import SampledRecord
 
+NO_FILES: Mapping[str, MediaFile] = MappingProxyType({})
 
-def sampled_content(
-    spec: InterfaceOut, profile: Profile, records: Sequence[SampledRecord], hashes: Hashes, place_of: PlaceOf
-) -> ContentProfile | None:
-    """The content profile of an interface's sample; None where the contract wants none.
 
-    ``hashes`` are the fingerprints of all rows, 0 for one without content: they tell which content is there twice.
+def sampled_rows(records: Sequence[SampledRecord], hashes: Hashes, place_of: PlaceOf) -> list[SampledRow]:
+    """The sampled records with their places, and whether other rows have the same content.
+
+    ``hashes`` are the fingerprints of all rows, 0 for one without content.
     """
-    if not spec.content.judged:
-        return None
     ordered = np.sort(hashes)
     asked = np.array([record.fingerprint for record in records], np.uint64)
     copies = np.searchsorted(ordered, asked, side="right") - np.searchsorted(ordered, asked, side="left")
@@ -35,5 +35,18 @@ def sampled_content(
         seen.add(record.fingerprint)
         known = record.fingerprint != 0 and not again
         rows.append(SampledRow(json.loads(record.text), place_of(record.row), count > 1 if known else None))
+    return rows
+
+
+def sampled_content(
+    spec: InterfaceOut, profile: Profile, rows: Sequence[SampledRow], media: Mapping[str, MediaFile] = NO_FILES
+) -> tuple[ContentProfile | None, MediaContent]:
+    """The content profile of an interface's sample, and what was seen of its media; None where the contract wants none.
+
+    ``media`` are the files beside the records, by name.
+    """
+    if not spec.content.judged:
+        return None, NO_MEDIA
     rule = ContentRule(spec.content.fields, frozenset(signal.name for signal in profile.signals))
-    return content_of(rows, rule)
+    looked = look_at_media([row.record for row in rows], list(filter(rule.takes, spec.media)), media)
+    return content_of(rows, rule, looked), looked

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from flywheel_mlflow.records.content.labels import LEAST_ROWS, LEAST_SHARE
 from flywheel_mlflow.records.content.profile import Phrase, Wording
 from flywheel_mlflow.records.personal import withheld
 
@@ -30,9 +31,6 @@ _BUCKET_SHIFT = np.uint64(64 - 18)
 #: Rows whose wording is looked at.
 MAX_ROWS = 10_000
 
-#: A phrase is kept when this share of the rows has it, and at least so many of them: no single person's words.
-LEAST_SHARE = 0.01
-LEAST_ROWS = 5
 #: Phrases kept, by their number of words.
 MOST_PHRASES = {1: 300, 2: 300, 3: 500}
 
