@@ -35,7 +35,7 @@ TOKEN = "token"  # noqa: S105 - the name of the field
 FORM_TYPE = "application/x-www-form-urlencoded"
 NOT_DONE = "Nothing was decided"
 #: What the person typed; all else stood in the form, and stays as it is when the form is shown again.
-_TYPED = ("reason", "mitigation", "evidence", "owner", "due", "until", "likelihood", "impact")
+_TYPED = ("reason", "mitigation", "evidence", "owner", "due", "until", "likelihood", "impact", "cost", "total")
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -49,6 +49,8 @@ def shown_on(name: str, addresses: Addresses, given: Mapping[str, Any], event: i
         return addresses.risk(str(given["risk"]), event=event)
     if shows == "feedback":
         return addresses.feedback(given.get("iteration"), event=None if event is None else str(event))
+    if shows == "priorities":
+        return addresses.priorities(event=event)
     return addresses.release(int(given["version" if shows == "release" else "to"]), event=event)
 
 

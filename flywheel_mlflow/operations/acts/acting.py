@@ -27,6 +27,7 @@ from flywheel_mlflow.operations.acts.arguments import (
     CreateRelease,
     DecideTask,
     DecideTheme,
+    EstimateCost,
     ExplainDrift,
     MergeThemes,
     MoveEvents,
@@ -43,6 +44,7 @@ from flywheel_mlflow.operations.acts.arguments import (
     RunGate,
     SendNotices,
     SignHead,
+    SpendTask,
     TryChannel,
     UpdateRisk,
     WatchRisks,
@@ -63,7 +65,7 @@ class Form:
     out, and the form may not.
     """
 
-    shows: Literal["release", "target", "releases", "risk", "feedback"]
+    shows: Literal["release", "target", "releases", "risk", "feedback", "priorities"]
     needs: tuple[str, ...] = ()
 
 
@@ -320,6 +322,20 @@ def _decide_theme(kind: TaskKind, session: Session, asked: DecideTheme) -> Any:
     from flywheel_mlflow.operations.feedback.tasking import decide_theme
 
     return decide_theme(session, asked.theme, kind, asked.reason, found_in=asked.iteration, dry_run=asked.dry_run)
+
+
+@act(EstimateCost, "task-estimate", form=Form("priorities"))
+def _estimate_cost(session: Session, asked: EstimateCost) -> Any:
+    from flywheel_mlflow.operations.feedback.costing import estimate_cost
+
+    return estimate_cost(session, asked.about, asked.reason, cost=asked.cost, reuse=asked.reuse, dry_run=asked.dry_run)
+
+
+@act(SpendTask, "task-spend", form=Form("priorities"))
+def _spend_task(session: Session, asked: SpendTask) -> Any:
+    from flywheel_mlflow.operations.feedback.costing import spend
+
+    return spend(session, asked.task, asked.total, dry_run=asked.dry_run)
 
 
 @act(RenameTheme, "theme-rename")

@@ -158,6 +158,35 @@ class FeedbackMethods:
         )
         return Table(f"themes of iteration {iteration}", rows)
 
+    def priorities(self, iteration: int | None = None, *, everything: bool = False) -> Table:
+        """What could be done next, by leverage: themes, contracts to unify, gates to strengthen.
+
+        Of the iteration, the newest unasked; ``everything`` keeps what was decided already. The benefit is the product
+        of impact, reach, reuse and exposure, the leverage the benefit of an hour; None is unknown.
+
+        Raises:
+            InputError: the iteration has neither themes nor an assembly.
+        """
+        from flywheel_mlflow.operations.feedback.prioritising import read_ranking
+
+        found = read_ranking(self.session.flywheel, self.session.tracking, now=datetime.now(UTC), iteration=iteration)
+        rows = tuple(item.row() for item in found.items if everything or item.waits)
+        return Table(f"what could be done after iteration {found.iteration}", rows, found.unread)
+
+    def budget(self, quarter: str = "") -> Table:
+        """What the tasks of each class come to in a quarter, the present one unasked, beside its budget.
+
+        Raises:
+            InputError: no such quarter.
+        """
+        from flywheel_mlflow.operations.feedback.prioritising import quarter_spending
+        from flywheel_mlflow.operations.feedback.tasking import list_tasks
+
+        state, _ = list_tasks(self.session)
+        found = quarter_spending(self.session.flywheel, state, now=datetime.now(UTC), quarter=quarter)
+        names = ("category", "unit", "limit", "spent", "committed", "left", "uncosted", "untold")
+        return Table(f"budget of {found.quarter}", tuple(plain_row(item, *names) for item in found.lines))
+
     def decide_themes(
         self, file: str | Path, found_in: int, *, iteration: int | None = None, dry_run: bool = False
     ) -> Table:
