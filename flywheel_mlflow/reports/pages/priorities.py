@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.feedback.costs import BudgetLine, QuarterSpending
+from flywheel_mlflow.feedback.costs import REUSE_WORDS, BudgetLine, QuarterSpending
 from flywheel_mlflow.feedback.priority import leverage_text
 from flywheel_mlflow.feedback.ranking import Ranked
 from flywheel_mlflow.feedback.tasks import AcceptedTask
 from flywheel_mlflow.promises.budgets import Cost
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Command, Field, Form, Section, Table, code, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Command, Field, Form, Section, Table, code, number
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.dashboard_releases import moment_text
 from flywheel_mlflow.reports.numbers import UNKNOWN
@@ -24,6 +24,9 @@ from flywheel_mlflow.reports.pages.frame import Page
 MOST_CANDIDATES = 50
 #: Characters of a cost as people write it.
 LONGEST_COST = 40
+
+
+_REUSES = (Choice("", "not said here"), *(Choice(key, words) for key, words in REUSE_WORDS.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +184,7 @@ def _forms(facts: PrioritiesFacts) -> Iterator[Form]:
             (
                 choice_field("about", "What", choices),
                 Field("cost", "Cost: 3d, 12h or money", required=False, longest=LONGEST_COST),
-                choice_field(
-                    "reuse",
-                    "Is it used again",
-                    [("", "not said here"), ("asset", "a long-term asset"), ("one_time", "a one-time result")],
-                ),
+                Field("reuse", "Is it used again", "choice", choices=_REUSES, required=False),
                 reason_field(),
             ),
             refused=facts.refused,
