@@ -229,7 +229,7 @@ def test_assessments_of_traces_become_events(bench: Bench) -> None:
         "the cited page is wrong \x1b[31m",
     )
     assert (faithful["source"], faithful["suggestion"], faithful["response"]) == ("evaluation", "not in the text", None)
-    assert answer["response"] == "42 pages"
+    assert answer["correction"] == "42 pages"
     assert {item["to"] for item in rows.values()} == {"p05"}
     assert {item["trace_id"] for item in rows.values()} == {trace.trace_id}
     _, again = pull_traces(flywheel, bench.tracking, name, 1)

@@ -118,6 +118,7 @@ _OTHERWISE = {
 _WITHOUT = {
     "validate": "load_flywheel reads the files and raises every fault",
     "schema": "the JSON Schemas are files of the package",
+    "feedback mappings": "ingest(mapping=NAME) reads them; they are files of the package to start from",
     "init": "it writes the folder that there is a flywheel to open in",
     "init-project": "it writes a file for a person to edit",
     "ui": "it runs until somebody stops it",

@@ -149,7 +149,8 @@ class Intake:
 
         def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
             with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
-                readable = plain_copy(path, Path(folder), mapping.encoding if mapping else None)
+                how = (mapping.encoding, mapping.rows) if mapping else (None, None)
+                readable = plain_copy(path, Path(folder), *how)
                 reader = open_events(readable, mapping, dead)
                 yield from reader.batches()
                 read = reader.digest if readable == path else _file_digest(path)
@@ -226,6 +227,7 @@ class Intake:
         taken = Taken(new=new, repeated=repeated, conflicts=conflicts, to=to)
         taken.read = counts.get("read", new + repeated + conflicts)
         taken.misdated = counts.get("misdated", 0)
+        taken.passed_over = counts.get("passed_over", 0)
         dead = counts.get("dead_letters", 0)
         with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
             first = self._store.first_dead_letters(stored.run_id, Path(scratch)) if dead else ()
@@ -250,6 +252,7 @@ class Intake:
             "dead_letters": dead,
             "unroutable": taken.unroutable,
             "misdated": taken.misdated,
+            "passed_over": taken.passed_over,
         }
         counts |= {f"to.{to}": count for to, count in sorted(taken.to.items()) if to != UNROUTABLE}
         lines = [f"Feedback from **{markdown_text(name)}**.", "", "| what | events |", "|---|---|"]

@@ -21,12 +21,34 @@ class FeedbackMethods:
 
     session: Session
 
-    def ingest(self, files: Iterable[str | Path], iteration: int, *, dry_run: bool = False) -> Table:
-        """Take events of feedback in from files, each once, and route them; a file that fails says so in its row."""
+    def ingest(
+        self,
+        files: Iterable[str | Path],
+        iteration: int,
+        *,
+        mapping: str | Path | None = None,
+        zone: str = "",
+        observed: str = "",
+        dry_run: bool = False,
+    ) -> Table:
+        """Take events of feedback in from files, each once, and route them; a file that fails says so in its row.
+
+        ``mapping`` is a shipped one by its name (``langfuse``) or a YAML file; ``zone`` that of times which state none,
+        ``observed`` the time of events which state none.
+
+        Raises:
+            UnknownName, DocumentError, InputError: the mapping, the zone or the time is at fault.
+        """
+        from flywheel_mlflow.feedback.mapping import read_mapping, with_times
         from flywheel_mlflow.operations.feedback.feedback import ingest_files
 
         done = ingest_files(
-            self.session.flywheel, self.session.tracking, [Path(file) for file in files], iteration, dry_run=dry_run
+            self.session.flywheel,
+            self.session.tracking,
+            [Path(file) for file in files],
+            iteration,
+            mapping=with_times(read_mapping(mapping), zone=zone, observed=observed) if mapping else None,
+            dry_run=dry_run,
         )
         return _taken(done, iteration)
 
