@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused, UnknownName
 from flywheel_mlflow.console.answers import HEADERS, status_of, trouble_answer
 from flywheel_mlflow.console.callers import MAX_BODY_BYTES, authenticated, bounded_body, foreign_origin, wrong_type
-from flywheel_mlflow.console.endpoints import acting
+from flywheel_mlflow.console.endpoints import serving
 from flywheel_mlflow.console.front import NO_ACCOUNTS, Front
 from flywheel_mlflow.console.tokens import Standing
 from flywheel_mlflow.decisions.ledger import Identity
@@ -123,7 +123,7 @@ class FormRoutes:
             return not_done(_untrusted(standing), 403, now=session.now() if standing is Standing.EXPIRED else None)
         try:
             given = read_form(name, typed)
-            with acting():
+            with serving("take"):
                 result = perform(session, name, given)
         except FlywheelError as error:
             status = 400 if isinstance(error, InputError) else status_of(error)

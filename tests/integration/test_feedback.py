@@ -138,7 +138,7 @@ def test_a_half_written_ingestion_never_counts(local_bench: Bench, tmp_path: Pat
     assert store.batches() == ()
     assert store.ingested("0" * 64, "") is None
     index = IdIndex()
-    store.load_index(index, tmp_path)
+    store.load_index(index, store.batches(), tmp_path)
     assert len(index) == 0
 
 
