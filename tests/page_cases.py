@@ -19,9 +19,13 @@ from flywheel_mlflow.decisions.releases import STAGES, Explained
 from flywheel_mlflow.decisions.risk_paths import Propagation, Reached
 from flywheel_mlflow.decisions.risks import CrossProjectRisk
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Help
-from flywheel_mlflow.feedback.priority import prioritise
+from flywheel_mlflow.feedback.candidates import Candidate, theme_candidate
+from flywheel_mlflow.feedback.costs import BudgetLine, QuarterSpending
+from flywheel_mlflow.feedback.priority import Priority, prioritise
+from flywheel_mlflow.feedback.ranking import Ranked
 from flywheel_mlflow.feedback.recurring import Looked, Theme
 from flywheel_mlflow.feedback.tasks import TaskKind, fold_tasks
+from flywheel_mlflow.promises.budgets import CostRules
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.pages.drift import DriftReviewFacts, ExplainFacts, Sides
 from flywheel_mlflow.reports.pages.feedback import FeedbackBoardFacts, Ingestion, QueuesFacts
@@ -29,6 +33,7 @@ from flywheel_mlflow.reports.pages.feedback_events import EventRow, EventsFacts,
 from flywheel_mlflow.reports.pages.feedback_themes import ThemesFacts
 from flywheel_mlflow.reports.pages.frame import Framing, Page, render_framed
 from flywheel_mlflow.reports.pages.gate_verdict import GateFacts
+from flywheel_mlflow.reports.pages.priorities import PrioritiesFacts
 from flywheel_mlflow.reports.pages.release import Asking, ComparedFacts, PinnedFacts, ReleaseFacts
 from flywheel_mlflow.reports.pages.releases import ReleasesFacts
 from flywheel_mlflow.reports.pages.risk import RiskFacts
@@ -37,6 +42,7 @@ from flywheel_mlflow.tables.addresses import Addresses
 
 ADDRESSES = Addresses("/ml")
 RUN = "a" * 32
+RULES = CostRules(8.0, None, "EUR")
 #: The moment at which pages are read: an hour after the first event of any story.
 NOW = NOON + timedelta(hours=1)
 
@@ -178,11 +184,59 @@ def theme(name: str = "p01-1", **changed: Any) -> Theme:
     return replace(found, **changed)
 
 
+def ranked_priorities(story: LedgerBuilder, themes: tuple[Theme, ...]) -> tuple[Priority, ...]:
+    """The priorities of themes, with what the ledger says of their costs."""
+    state = fold_tasks(story.ledger.events)
+    return prioritise(
+        [theme_candidate(item, ()) for item in themes],
+        risks=(),
+        estimates=state.estimates,
+        earlier=[task.costed for task in state.tasks.values()],
+        rules=RULES,
+        now=NOW,
+    )
+
+
+def priorities_facts(story: LedgerBuilder, **changed: Any) -> PrioritiesFacts:
+    """What could be done after iteration 2: two themes, a gate nobody would do, a budget that is spent."""
+    themes = (theme(), theme("p01-2", events=("e3",), seen_in=(), severities={}))
+    candidates = {item.id: item for item in (theme_candidate(theme, ()) for theme in themes)}
+    gate = Candidate(
+        "gate/production", "gate", None, 2, HOSTILE, "chain", "high", 3, "times", 2, "others", risks=("R1",),
+        category="defence", lasting="it judges", evidence=(HOSTILE,),
+    )  # fmt: skip
+    state = fold_tasks(story.ledger.events)
+    priorities = prioritise(
+        [*candidates.values(), gate], risks=(), estimates=state.estimates, earlier=(), rules=RULES, now=NOW
+    )
+    items = tuple(
+        Ranked((candidates | {gate.id: gate})[item.subject], item, (state.about(item.subject) or (None,))[-1])
+        for item in priorities
+    )
+    lines = (
+        BudgetLine("growth", "h", 40.0, 50.0, 8.0, 1, 2, {"EUR": 500.0}),
+        BudgetLine("defence", "EUR", 900.0, 950.0, 0.0, 0, 1, {}),
+        BudgetLine("efficiency", "h", None, 0.0, 0.0, 0, 0, {}),
+    )
+    facts = PrioritiesFacts(
+        iteration=2,
+        items=items,
+        unread=(HOSTILE,),
+        spending=QuarterSpending("2026Q1", "2026Q1", lines),
+        tasks=tuple(state.tasks.values()),
+        ledger=ledger_of(story),
+        refused="",
+        now=NOW,
+        addresses=ADDRESSES,
+    )
+    return replace(facts, **changed)
+
+
 def board_facts(story: LedgerBuilder, **changed: Any) -> FeedbackBoardFacts:
     """The board of iteration 2 with two themes, one task that helped, one event nobody takes."""
     themes = (theme(), theme("p01-2", events=("e3",)))
     state = fold_tasks(story.ledger.events)
-    priorities = prioritise(themes, edges=(), risks=(), hours={"p01": 2.0}, now=NOW)
+    priorities = ranked_priorities(story, themes)
     facts = FeedbackBoardFacts(
         iterations=(2, 1),
         iteration=2,

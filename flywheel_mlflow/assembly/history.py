@@ -12,6 +12,7 @@ from flywheel_mlflow.decisions.experiments import ExperimentKind
 from flywheel_mlflow.decisions.ledger import CLOCK_CORRECTED, Event, Ledger
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risks import RiskKind
+from flywheel_mlflow.feedback.costs import REUSE_WORDS, cost_of
 from flywheel_mlflow.feedback.decisions import REROUTED
 from flywheel_mlflow.feedback.tasks import TaskKind
 from flywheel_mlflow.feedback.theme_corrections import CorrectionKind
@@ -93,6 +94,20 @@ def _until(get: Mapping[str, Any]) -> str:
         return text
 
 
+def _cost(value: Any) -> str:
+    """A cost as people write it; what is none stands as a question mark."""
+    try:
+        return str(cost_of(value) or "?")
+    except (KeyError, TypeError, ValueError):
+        return "?"
+
+
+def _estimated(get: Mapping[str, Any]) -> str:
+    cost = _cost(get["cost"]) if get.get("cost") is not None else ""
+    reuse = REUSE_WORDS.get(str(get.get("reuse")), "")
+    return ", ".join(part for part in (cost, reuse) if part) or "?"
+
+
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     Kind.REGISTERED: lambda get: f"{_release(get)} made from iteration {get.get('iteration', '?')}",
     Kind.GATE: lambda get: f"gate to {get['to']} says {get.get('verdict', '?')} for {_release(get)}",
@@ -148,4 +163,6 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     TaskKind.ABSORBED: lambda get: f"task {get.get('task', '?')} absorbed in iteration {get.get('iteration', '?')}",
     TaskKind.WITHDRAWN: lambda get: f"task {get.get('task', '?')} withdrawn: {get['reason']}",
     TaskKind.RESTORED: lambda get: f"task {get.get('task', '?')} restored: {get['reason']}",
+    TaskKind.ESTIMATED: lambda get: f"{get.get('about', '?')} estimated ({_estimated(get)}): {get['reason']}",
+    TaskKind.SPENT: lambda get: f"{_cost(get.get('total'))} spent on task {get.get('task', '?')} in all",
 }

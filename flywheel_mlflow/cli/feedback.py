@@ -26,18 +26,25 @@ def ingest(
     files: Annotated[list[Path], typer.Argument(help="JSONL, JSON, CSV, TSV or Parquet files.")],
     iteration: Iteration,
     mapping: Annotated[
-        Path | None, typer.Option(help="YAML that says which foreign column is which field of an event.")
-    ] = None,
+        str, typer.Option(help="A shipped mapping by name, or YAML that says which column is which field.")
+    ] = "",
+    zone: Annotated[str, typer.Option(help="Zone of times that state none: Europe/Berlin. With --mapping.")] = "",
+    observed: Annotated[
+        str, typer.Option(help="Time of events that state none: 2026-10-01T12:00:00Z. With --mapping.")
+    ] = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Take events in, each once, and route them. Lines that are no events become dead letters."""
+    from flywheel_mlflow.base.errors import InputError
     from flywheel_mlflow.cli import progress, show, show_feedback
-    from flywheel_mlflow.feedback.mapping import read_mapping
+    from flywheel_mlflow.feedback.mapping import read_mapping, with_times
     from flywheel_mlflow.operations.feedback.feedback import ingest_files
 
+    if (zone or observed) and not mapping:
+        raise InputError("--zone and --observed need a mapping", hint="--mapping NAME or FILE")
     session = open_session(context)
-    how = read_mapping(mapping) if mapping else None
+    how = with_times(read_mapping(mapping), zone=zone, observed=observed) if mapping else None
     with progress.rows_measured() as describe_events:
         done = ingest_files(
             session.flywheel, session.tracking, files, iteration, mapping=how, dry_run=dry_run, progress=describe_events
@@ -48,6 +55,16 @@ def ingest(
         show.show_error(failure, verbose=context.obj[2] > 0)
     if failures:
         raise typer.Exit(max(failure.exit_code for failure in failures))
+
+
+@feedback.command("mappings")
+def mappings_command(
+    name: Annotated[str, typer.Argument(help="Print this one; all names are listed if left out.")] = "",
+) -> None:
+    """List the shipped mappings, or print one to start your own."""
+    from flywheel_mlflow.cli import show_feedback
+
+    show_feedback.mappings(name)
 
 
 @feedback.command("pull-traces")

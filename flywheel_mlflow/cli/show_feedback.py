@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -64,6 +65,17 @@ def ingested(done: Sequence[Ingested], *, dry_run: bool, as_json: bool) -> None:
             say(console, line)
 
 
+def mappings(name: str) -> None:
+    """The names of the shipped mappings, or one of them as it is written."""
+    from flywheel_mlflow.feedback.mapping import shipped_mappings, shipped_text
+
+    if name:
+        sys.stdout.write(shipped_text(name))
+        return
+    for item in shipped_mappings():
+        say(open_console(), item)
+
+
 def noticed(found: Noticed, *, dry_run: bool, as_json: bool) -> None:
     """What became of the flywheel's own findings, and what could not be looked at."""
     if as_json:
@@ -108,6 +120,7 @@ def _ingested_document(item: Ingested) -> dict[str, Any]:
         "new": item.taken.new,
         "repeated": item.taken.repeated,
         "conflicts": item.taken.conflicts,
+        "passed_over": item.taken.passed_over,
         "misdated": item.already.counts.get("misdated") if item.already else item.taken.misdated,
         "dead_letter_count": item.dead,
         "dead_letters": [{"line": letter.line, "reason": letter.reason} for letter in _letters(item)],
@@ -128,6 +141,7 @@ def _ingested_lines(item: Ingested, *, dry_run: bool) -> Iterator[str]:
     told = (
         f"{counted(taken.new, 'new event')}, {taken.repeated} known already, {counted(item.dead, 'dead letter')}"
         + (f" ({counted(taken.conflicts, 'conflict')})" if taken.conflicts else "")
+        + (f", {taken.passed_over} that ask for nothing" if taken.passed_over else "")
     )  # fmt: skip
     if item.already is None:
         yield f"{name}: {told}"

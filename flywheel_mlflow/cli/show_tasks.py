@@ -10,16 +10,20 @@ from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.cli.show_releases import day
 from flywheel_mlflow.feedback.absorption import Help
-from flywheel_mlflow.feedback.tasks import budget
+from flywheel_mlflow.feedback.costs import REUSE_WORDS, cost_of
+from flywheel_mlflow.feedback.tasks import TaskKind, by_category
+from flywheel_mlflow.promises.budgets import Cost
 from flywheel_mlflow.reports.escaping import fit, visible
 from flywheel_mlflow.reports.tasks import run_again
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from flywheel_mlflow.assembly.assembly import Assembly
     from flywheel_mlflow.base.errors import FlywheelError
-    from flywheel_mlflow.feedback.priority import Factor, Priority
+    from flywheel_mlflow.feedback.priority import Priority
     from flywheel_mlflow.feedback.recurring import Theme
-    from flywheel_mlflow.feedback.tasks import AcceptedTask, Budget, TaskState
+    from flywheel_mlflow.feedback.tasks import AcceptedTask, CategoryCount, TaskState
     from flywheel_mlflow.operations.feedback.handing import Handed
     from flywheel_mlflow.operations.feedback.reflux import FeedbackMetrics
     from flywheel_mlflow.operations.feedback.task_dataset import CaseResult, WrittenCases
@@ -34,26 +38,23 @@ TEXT_CELLS = 60
 def themes(found: FoundThemes, *, limit: int, project: str | None, as_json: bool) -> None:
     """The themes of an iteration, the most pressing first."""
     by_id = {theme.id: theme for theme in found.themes.themes}
-    chosen = [item for item in found.priorities if project in (None, by_id[item.theme].project)]
+    chosen = [item for item in found.priorities if project in (None, by_id[item.subject].project)]
     if as_json:
         print_json(
             {
                 "iteration": found.themes.iteration,
                 "run_id": found.run_id,
                 "looked": found.themes.looked,
-                "themes": [_theme_document(by_id[item.theme], item, found.state) for item in chosen],
+                "themes": [_theme_document(by_id[item.subject], item, found.state) for item in chosen],
             }
         )
         return
     console = open_console()
-    rows = [_theme_row(by_id[item.theme], item, found.state) for item in chosen[:limit]]
-    columns = ("theme", "events", "what", "urgency", "benefit", "per hour", "seen before", "decided")
+    rows = [_theme_row(by_id[item.subject], item, found.state) for item in chosen[:limit]]
+    columns = ("theme", "events", "what", "urgency", "benefit", "leverage", "seen before", "decided")
     console.print(table(f"themes of iteration {found.themes.iteration}", columns, rows))
     for item in chosen[: min(limit, 5)]:
-        say(console, f"{item.theme}: {item.urgency}: {item.why}")
-        for name in ("impact", "reusability", "exposure", "cost"):
-            factor: Factor = getattr(item, name)
-            say(console, f"  {name} {_number(factor.value)}: {factor.origin}")
+        factors(console, item)
     for name, looked in found.themes.looked.items():
         if looked.sampled < looked.events:
             say(console, f"{name}: a sample of {looked.sampled} of {looked.events} events was looked at")
@@ -61,13 +62,21 @@ def themes(found: FoundThemes, *, limit: int, project: str | None, as_json: bool
             say(console, f"{name}: {counted(looked.alone, 'event')} beyond the clustered texts fit no theme")
     say(console, f"{min(limit, len(chosen))} of {counted(len(chosen), 'theme')}")
     if chosen:
-        say(console, f"next: flywheel task accept {chosen[0].theme} --category growth")
+        say(console, f"next: flywheel task accept {chosen[0].subject} --category growth --cost 3d")
+
+
+def factors(console: Console, item: Priority) -> None:
+    """The four parts of a benefit and the cost, each with where it comes from."""
+    say(console, f"{item.subject}: {item.urgency}: {item.why}")
+    for name, part in item.parts.items():
+        say(console, f"  {name} {number(part.value)}: {part.origin}")
+    say(console, f"  cost {hours(item.cost.value)}: {item.cost.origin}")
 
 
 def _theme_document(theme: Theme, priority: Priority, state: TaskState) -> dict[str, Any]:
     return {
         **plain(theme),
-        "priority": {**plain(priority), "benefit": priority.benefit, "product": priority.product},
+        "priority": {**plain(priority), "benefit": priority.benefit, "leverage": priority.leverage},
         "decisions": plain(state.about(theme.id)),
         "before": _before(theme, state),
     }
@@ -80,8 +89,8 @@ def _theme_row(theme: Theme, priority: Priority, state: TaskState) -> tuple[obje
         len(theme.events),
         fit(theme.title, TEXT_CELLS),
         priority.urgency,
-        _number(priority.benefit),
-        _number(priority.product),
+        number(priority.benefit),
+        number(priority.leverage),
         _before(theme, state),
         "" if stands is None else stands.kind if stands.task is None else f"{stands.kind}: {stands.task}",
     )
@@ -102,8 +111,14 @@ def _handled(theme: str, iteration: int, state: TaskState) -> str:
     return f"absorbed in {task.absorbed.iteration}" if task.absorbed else f"accepted for {task.iteration}"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A number of three digits, or that nobody knows it."""
     return "unknown" if value is None else f"{value:.3g}"
+
+
+def hours(value: float | None) -> str:
+    """Hours, or that nobody knows them."""
+    return "unknown" if value is None else f"{value:.3g} h"
 
 
 def accepted(prepared: PreparedTask, answer: Mapping[str, Any] | None, *, as_json: bool) -> None:
@@ -120,6 +135,7 @@ def accepted(prepared: PreparedTask, answer: Mapping[str, Any] | None, *, as_jso
     say(console, f"  whether it helps shows {task.project}.{task.kpi}" if task.kpi else "  names no KPI: --kpi NAME")
     if task.moves:
         say(console, f"  is meant to move {', '.join(task.moves)}")
+    say(console, f"  is expected to cost {task.cost}" if task.cost else "  costs nobody knows what: --cost 3d")
     if not task.payload:
         say(console, "  has no payload: no pipeline will read it, people do it (--file gives one)")
     if answer is not None:
@@ -131,12 +147,23 @@ def decided(answer: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    body = answer["body"]
-    about = body.get("task") or body.get("theme")
-    words = str(answer["kind"]).split("_")
-    told = f"{words[0]} {about} {' '.join(words[1:])}" + (f" to {body['into']}" if body.get("into") else "")
+    told = _told(str(answer["kind"]), answer["body"])
     event = answer["event"]
     say(open_console(), f"would write: {told}" if event is None else f"written as event {event}: {told}")
+
+
+def _told(kind: str, body: Mapping[str, Any]) -> str:
+    """A decision in a few words."""
+    if kind == TaskKind.SPENT:
+        return f"task {body['task']}: {cost_of(body['total'])} spent in all"
+    if kind == TaskKind.ESTIMATED:
+        cost, reuse = cost_of(body["cost"]), body["reuse"]
+        parts = [str(cost)] if cost else []
+        parts += [REUSE_WORDS[reuse]] if reuse else []
+        return f"{body['about']}: {', '.join(parts)}"
+    words = kind.split("_")
+    told = f"{words[0]} {body.get('task') or body.get('theme')} {' '.join(words[1:])}"
+    return f"{told} to {body['into']}" if body.get("into") else told
 
 
 def decided_themes(found: Sequence[DecidedTheme], *, dry_run: bool, as_json: bool) -> bool:
@@ -183,7 +210,7 @@ def results(found: TaskResults, *, as_json: bool) -> None:
             fit(item.task.request or item.task.task, TEXT_CELLS),
             "unknown" if item.task.events is None else item.task.events,
             item.task.kpi or "names none",
-            f"{_number(item.task.before)} → {_number(item.task.after)}",
+            f"{number(item.task.before)} → {number(item.task.after)}",
             "unknown" if item.task.after_n is None else item.task.after_n,
             "unknown" if item.low is None else f"{item.low:+.3g} to {item.high:+.3g}",
             item.task.helped.value,
@@ -206,7 +233,7 @@ def results(found: TaskResults, *, as_json: bool) -> None:
 def listed(
     state: TaskState, releases: Mapping[str, int], *, iteration: int | None, project: str | None, as_json: bool
 ) -> None:
-    """Tasks, the themes that wait, the budget."""
+    """Tasks, the themes that wait, how many there are of each class."""
     chosen = [
         task for task in state.tasks.values() if iteration in (None, task.iteration) and project in (None, task.project)
     ]
@@ -215,7 +242,7 @@ def listed(
     ]
     if as_json:
         documents = [{**plain(task), "release": releases.get(task.id)} for task in chosen]
-        print_json({"tasks": documents, "queue": waiting, "budget": budget(chosen)})
+        print_json({"tasks": documents, "queue": waiting, "by_category": by_category(chosen)})
         return
     console = open_console()
     rows = [
@@ -225,21 +252,29 @@ def listed(
             task.iteration,
             task.category or "not said",
             task.events,
+            _costs(task),
             fit(task.text, TEXT_CELLS),
             _became(task, releases.get(task.id)),
         )
         for task in chosen
     ]
-    console.print(table("tasks", ("task", "project", "iteration", "for", "events", "what", "state"), rows))
+    console.print(table("tasks", ("task", "project", "iteration", "for", "events", "cost", "what", "state"), rows))
     if waiting:
         queue = [(item.theme, item.iteration, fit(item.reason, TEXT_CELLS), item.by) for item in waiting]
         console.print(table("queued themes", ("theme", "iteration", "why", "by"), queue))
-    _budget(budget(chosen))
+    _by_category(by_category(chosen))
 
 
-def _budget(lines: tuple[Budget, ...]) -> None:
+def _by_category(lines: tuple[CategoryCount, ...]) -> None:
     rows = [(item.category, item.tasks, item.absorbed, item.events) for item in lines]
-    open_console().print(table("budget", ("for", "tasks", "absorbed", "events answered"), rows))
+    open_console().print(table("tasks by class", ("for", "tasks", "absorbed", "events answered"), rows))
+
+
+def _costs(task: AcceptedTask) -> str:
+    """What was stated of a task, and what was spent on it."""
+    stated = str(task.cost) if task.cost else "unknown"
+    spent = " and ".join(str(Cost(amount, unit)) for unit, amount in task.costed.totals.items())
+    return f"{stated}, spent {spent}" if spent else stated
 
 
 def _became(task: AcceptedTask, release: int | None) -> str:
@@ -270,6 +305,7 @@ def shown(found: ShownTask, *, as_json: bool) -> None:
             say(console, f"  {fit(event, TEXT_CELLS)}")
         if len(task.events) > 5:
             say(console, f"  and {len(task.events) - 5} more")
+    say(console, f"cost: {_costs(decision)}")
     measured = f"measured by {decision.project}.{decision.kpi}"
     say(console, measured if decision.kpi else "names no KPI: whether it helps stays unknown")
     if decision.moves:
@@ -365,7 +401,7 @@ def metrics(found: FeedbackMetrics, *, as_json: bool) -> None:
     """What became of feedback."""
     if as_json:
         items = [{**plain(item), "reflux_rate": item.reflux_rate} for item in found.iterations]
-        print_json({"iterations": items, "reflux_rate": found.reflux_rate, "budget": found.budget})
+        print_json({"iterations": items, "reflux_rate": found.reflux_rate, "by_category": found.by_category})
         return
     rows = [
         (
@@ -385,7 +421,7 @@ def metrics(found: FeedbackMetrics, *, as_json: bool) -> None:
     console = open_console()
     console.print(table("feedback", (*columns, "reflux", "tasks absorbed here"), rows))
     say(console, f"reflux over all: {_share(found.reflux_rate)}")
-    _budget(found.budget)
+    _by_category(found.by_category)
 
 
 def _share(value: float | None) -> str:

@@ -41,13 +41,16 @@ def accept_command(
     moves: Annotated[
         list[str] | None, typer.Option(help="A finding it is meant to move besides the KPI. Repeatable.")
     ] = None,
+    cost: Annotated[
+        str, typer.Option(help="What it is expected to cost: 3d, 12h, 500 EUR. As was estimated if left out.")
+    ] = "",
     file: Annotated[
         Path | None, typer.Option(help="A task file (JSON) whose payload the project's pipeline understands.")
     ] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Accept a theme as a task of the next iteration."""
+    """Accept a theme or candidate as a task."""
     from flywheel_mlflow.cli import show_tasks
     from flywheel_mlflow.operations.feedback.tasking import prepare_task
 
@@ -61,6 +64,7 @@ def accept_command(
         request=text,
         kpi=kpi,
         moves=moves or (),
+        cost=cost,
         file=file,
         dry_run=dry_run,
     )
@@ -70,12 +74,84 @@ def accept_command(
     show_tasks.accepted(prepared, answer, as_json=as_json)
 
 
+@tasks.command("priorities")
+def priorities_command(
+    context: Context,
+    iteration: Annotated[
+        int | None, typer.Option("--iteration", "-i", min=1, help="After which iteration; the newest if left out.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show also what was decided.")] = False,
+    project: Annotated[str, typer.Option(help="Only what this project would do.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many are shown.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Rank what to do next by leverage, the benefit of an hour."""
+    from flywheel_mlflow.cli import show_feedback, show_priorities
+    from flywheel_mlflow.operations.feedback.prioritising import read_ranking
+
+    session = open_session(context)
+    wanted = session.flywheel.project_of(project) if project else None
+    found = read_ranking(session.flywheel, session.tracking, now=show_feedback.now(), iteration=iteration)
+    show_priorities.ranked(found, everything=everything, project=wanted, limit=limit, as_json=as_json)
+
+
+@tasks.command("budget")
+def budget_command(
+    context: Context,
+    quarter: Annotated[str, typer.Option(help="Such as 2026Q4; the present one if left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show a quarter's budget and what is spent of it."""
+    from flywheel_mlflow.cli import show_feedback, show_priorities
+    from flywheel_mlflow.operations.feedback.prioritising import quarter_spending
+    from flywheel_mlflow.operations.feedback.tasking import list_tasks
+
+    session = open_session(context)
+    state, _ = list_tasks(session.acting)
+    found = quarter_spending(session.flywheel, state, now=show_feedback.now(), quarter=quarter)
+    show_priorities.budget(found, as_json=as_json)
+
+
+@tasks.command("estimate")
+def estimate_command(
+    context: Context,
+    about: Annotated[str, typer.Argument(help="The id of a theme, another candidate, or a task.")],
+    reason: Reason,
+    cost: Annotated[str, typer.Option(help="What it is expected to cost: 3d, 12h, 500 EUR.")] = "",
+    reuse: Annotated[str, typer.Option(help="asset: it is used again. one_time: it is a one-time result.")] = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """State what a change costs, and whether it is used again."""
+    from flywheel_mlflow.cli import show_tasks
+
+    answer = open_session(context).act(
+        "task-estimate", about=about, cost=cost or None, reuse=reuse or None, reason=reason, dry_run=dry_run
+    )
+    show_tasks.decided(answer, as_json=as_json)
+
+
+@tasks.command("spend")
+def spend_command(
+    context: Context,
+    task: TaskId,
+    total: Annotated[str, typer.Option(help="All that was spent on it so far: 12h, 2d, 500 EUR.")],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """State what was spent on a task in all."""
+    from flywheel_mlflow.cli import show_tasks
+
+    answer = open_session(context).act("task-spend", task=task, total=total, dry_run=dry_run)
+    show_tasks.decided(answer, as_json=as_json)
+
+
 @tasks.command("queue")
 def queue_command(
     context: Context, theme: ThemeId, reason: Reason, iteration: FoundIn = None, dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Queue a theme for a later iteration."""
+    """Queue a theme or candidate for a later iteration."""
     from flywheel_mlflow.cli import show_tasks
 
     answer = open_session(context).act("theme-queue", theme=theme, reason=reason, iteration=iteration, dry_run=dry_run)
@@ -87,7 +163,7 @@ def decline_command(
     context: Context, theme: ThemeId, reason: Reason, iteration: FoundIn = None, dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Decline a theme, with a reason."""
+    """Decline a theme or candidate, with a reason."""
     from flywheel_mlflow.cli import show_tasks
 
     answer = open_session(context).act(
@@ -185,7 +261,7 @@ def list_command(
     project: Annotated[str, typer.Option(help="Only tasks of this project.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List tasks, the queue, and the budget by category."""
+    """List tasks and the queue, and count them by class."""
     from flywheel_mlflow.cli import show_tasks
     from flywheel_mlflow.operations.feedback.tasking import list_tasks
 

@@ -44,6 +44,7 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     from mlflow.server.handlers import _add_static_prefix
 
     from flywheel_mlflow.console.callers import is_administrator
+    from flywheel_mlflow.console.feedback_route import FeedbackRoute
     from flywheel_mlflow.console.files import Files
     from flywheel_mlflow.console.forms import FormRoutes
     from flywheel_mlflow.console.front import Front
@@ -87,9 +88,11 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
 
     front = Front(served, authentication=authentication, open_tracking=open_for, prefix=prefix)
     acts = ActRoutes(served, authentication=authentication, open_tracking=open_for, console=front.addresses.overview())
+    feedback = FeedbackRoute(served, authentication=authentication, open_tracking=open_for)
     # Behind MLflow's mount of everything at / nothing is ever reached.
     app.router.routes[:0] = [
         *acts.routes(prefix),
+        *feedback.routes(prefix),
         *FormRoutes(front).routes(prefix),
         *PageRoutes(front).routes(prefix),
         *files.routes(),

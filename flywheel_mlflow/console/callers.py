@@ -50,13 +50,13 @@ def wrong_type(headers: Mapping[str, str], wanted: str = "application/json") -> 
     return InputError(f"the body is {told[:80] or 'of no type'}", hint=f"send {wanted}")
 
 
-async def bounded_body(request: Request) -> bytes | None:
-    """The body; None when it is longer than :data:`MAX_BODY_BYTES`, of which no more is read."""
+async def bounded_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
+    """The body; None when it is longer than ``most`` bytes, beyond which nothing is read."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > MAX_BODY_BYTES:
+        if size > most:
             return None
         parts.append(part)
     return b"".join(parts)
@@ -129,6 +129,49 @@ def reading(request: Request, model: str, experiments: Iterable[str]) -> Identit
             hint=f"ask the server's administrator for READ on {' and '.join(hidden)}",
         )
     return Identity(str(user.username), AUTHENTICATED)
+
+
+def writing(request: Request, experiment: str) -> Identity | Response | FlywheelError:
+    """Whom MLflow's basic-auth knows, and lets make runs in an experiment, by name.
+
+    One that does not exist yet is made for an administrator alone, as everywhere else.
+    """
+    user = _user(request)
+    if user is None:
+        return ServerRefused(
+            "you are not authenticated", code="UNAUTHENTICATED", hint="send the name and password of an account"
+        )
+    if not hasattr(user, "username"):
+        return user  # type: ignore[no-any-return]  # a response of the custom function
+    with translated("this server"):
+        if _makes_runs_in(user, experiment):
+            return Identity(str(user.username), AUTHENTICATED)
+    return Refused(
+        f"{user.username} may not write into the experiment {experiment}",
+        rule="whoever sends feedback may make runs in the experiment that holds it",
+        value=user.username,
+        hint=f"ask the server's administrator for EDIT on {experiment}; the first event must be an administrator's",
+    )
+
+
+def _makes_runs_in(user: Any, experiment: str) -> bool:
+    from mlflow.server import auth
+
+    found = tuple(_experiments_of(experiment))
+    if user.is_admin or not found:
+        return bool(user.is_admin)
+    if not hasattr(auth, "authorize"):
+        # Before MLflow 3.17 runs have no permissions but those of their experiment.
+        return all(auth._graphql_get_permission_for_experiment(item, user.username).can_update for item in found)  # noqa: SLF001
+    from mlflow.server.auth.permissions import RESOURCE_TYPE_EXPERIMENT, RESOURCE_TYPE_RUN
+    from mlflow.server.auth.requirements import ACTION_NOT_DENIED, Requirement
+
+    for experiment_id in found:
+        itself = (RESOURCE_TYPE_EXPERIMENT, experiment_id)
+        needs = [Requirement(*itself, "update"), Requirement(RESOURCE_TYPE_RUN, "*", ACTION_NOT_DENIED)]
+        if not auth.authorize(user.username, itself, needs):
+            return False
+    return True
 
 
 def is_administrator() -> bool:

@@ -114,6 +114,17 @@ NATIVE: Mapping[str, Effect] = _table(
     {Effect.READS: _NATIVE_READS, Effect.FILES: "upload_artifact", Effect.ASIDE: _NATIVE_ASIDE}
 )
 
+#: The plugin's own routes, by the name of their function. Events of feedback are written as any client writes them:
+#: what an application sends is no decision, and nothing governed can be reached through it.
+OWN_ROUTES: Mapping[str, Effect] = _table(
+    {
+        Effect.READS: "about entrance serve",
+        Effect.FILES: "upload",
+        Effect.ASIDE: "take_feedback",
+        Effect.OWN: "act take",
+    }
+)
+
 _effect: ContextVar[Effect] = ContextVar("effect", default=Effect.ASIDE)
 
 
@@ -130,9 +141,22 @@ def classify(endpoint: str) -> Effect:
 
 
 @contextmanager
+def serving(route: str) -> Iterator[None]:
+    """Within this block a route of the plugin writes, as far as :data:`OWN_ROUTES` lets it."""
+    with _within(OWN_ROUTES[route]):
+        yield
+
+
+@contextmanager
 def acting() -> Iterator[None]:
     """Within this block the server itself writes."""
-    token = _effect.set(Effect.OWN)
+    with _within(Effect.OWN):
+        yield
+
+
+@contextmanager
+def _within(effect: Effect) -> Iterator[None]:
+    token = _effect.set(effect)
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from flywheel_mlflow.base.errors import FlywheelError, InputError, Refused, UnknownName
 from flywheel_mlflow.console.answers import HEADERS, status_of, trouble_answer
 from flywheel_mlflow.console.callers import MAX_BODY_BYTES, authenticated, bounded_body, foreign_origin, wrong_type
-from flywheel_mlflow.console.endpoints import acting
+from flywheel_mlflow.console.endpoints import serving
 from flywheel_mlflow.console.front import NO_ACCOUNTS, Front
 from flywheel_mlflow.console.tokens import Standing
 from flywheel_mlflow.decisions.ledger import Identity
@@ -36,7 +36,7 @@ TOKEN = "token"  # noqa: S105 - the name of the field
 FORM_TYPE = "application/x-www-form-urlencoded"
 NOT_DONE = "Nothing was decided"
 #: What the person typed; all else stood in the form, and stays as it is when the form is shown again.
-_TYPED = ("reason", "mitigation", "evidence", "owner", "due", "until", "likelihood", "impact")
+_TYPED = ("reason", "mitigation", "evidence", "owner", "due", "until", "likelihood", "impact", "cost", "total")
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -50,6 +50,8 @@ def shown_on(name: str, addresses: Addresses, given: Mapping[str, Any], event: i
         return addresses.risk(str(given["risk"]), event=event)
     if shows == "feedback":
         return addresses.feedback(given.get("iteration"), event=None if event is None else str(event))
+    if shows == "priorities":
+        return addresses.priorities(event=event)
     return addresses.release(int(given["version" if shows == "release" else "to"]), event=event)
 
 
@@ -122,7 +124,7 @@ class FormRoutes:
             return not_done(_untrusted(standing), 403, now=session.now() if standing is Standing.EXPIRED else None)
         try:
             given = read_form(name, typed)
-            with acting():
+            with serving("take"):
                 result = perform(session, name, given)
         except FlywheelError as error:
             status = 400 if isinstance(error, InputError) else status_of(error)

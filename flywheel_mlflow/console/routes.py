@@ -17,7 +17,7 @@ from flywheel_mlflow.console.callers import (
     foreign_origin,
     wrong_type,
 )
-from flywheel_mlflow.console.endpoints import acting
+from flywheel_mlflow.console.endpoints import serving
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.acts.act_errors import error_document
 from flywheel_mlflow.operations.acts.acting import perform
@@ -129,7 +129,7 @@ class ActRoutes:
         arguments = _arguments(body)
         flywheel = served.flywheel()
         tracking = self._open(flywheel.name, caller.name)
-        with acting():
+        with serving("act"):
             return perform(Session(flywheel, tracking, caller, seal=served.key), name, arguments)
 
 

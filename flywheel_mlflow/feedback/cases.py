@@ -51,8 +51,9 @@ class MergedCases:
 def cases_of(task: Task, events: Iterable[Mapping[str, Any]], questions: Mapping[str, TracedQuestion]) -> Cases:
     """One record for each different question of a task's events.
 
-    ``events`` are rows with ``id``, ``trace_id`` and ``response``. What people expect stands on the trace; a correction
-    of an event that came another way is the expected response. The same inputs are one record.
+    ``events`` are rows with ``id``, ``trace_id``, ``correction`` and ``response``. What people expect stands on the
+    trace; the correction, else the response, of an event that came another way is the expected response. The same
+    inputs are one record.
     """
     rows = {str(row["id"]): row for row in events}
     left_out: dict[str, str] = {}
@@ -66,8 +67,9 @@ def cases_of(task: Task, events: Iterable[Mapping[str, Any]], questions: Mapping
             left_out[event] = why
             continue
         expected = dict(question.expectations)
-        if row.get("response") and not event.startswith(f"{trace}/"):
-            expected.setdefault(EXPECTED, row["response"])
+        corrected = row.get("correction") or row.get("response")
+        if corrected and not event.startswith(f"{trace}/"):
+            expected.setdefault(EXPECTED, corrected)
         tags = {TASKS: task.id, THEMES: task.theme, EVENTS: event}
         record = EvaluationRecord(question.inputs, expected, tags, trace)
         try:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from flywheel_mlflow.base.names import IDENTIFIER_PATTERN, MAX_LABEL_LENGTH
 from flywheel_mlflow.feedback.events import (
+    COLUMNS,
     FREE_TEXTS,
     MAX_EVENT_BYTES,
     MAX_RECORD_IDS,
@@ -71,6 +72,8 @@ def sort_rows(table: pa.Table, lines: npt.NDArray[np.int64]) -> tuple[pa.RecordB
         if column.null_count < rows:
             sure &= _sure(field.name, column)
         arrays.append(column)
+    both = [valid(arrays[COLUMNS.index(name)]) for name in ("chosen", "rejected")]
+    sure &= both[0] == both[1]
     arrays.append(pa.array(lines, pa.int64()))
     # Rows that are not sure may have nulls where an event has none: the caller drops them.
     nullable = pa.schema([pa.field(field.name, field.type) for field in read_schema()])

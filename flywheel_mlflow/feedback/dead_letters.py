@@ -52,6 +52,8 @@ class DeadLetters:
         self._path = path
         self._stream: IO[str] | None = None
         self.count = 0
+        #: Lines that a mapping does not take: they ask for nothing, and are only counted.
+        self.passed_over = 0
         #: The first ones to come, at most :data:`MAX_FIRST`.
         self.first: list[DeadLetter] = []
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError, model_validator
 
 from flywheel_mlflow.base.names import Identifier, Label
 from flywheel_mlflow.promises.contract import GapType
@@ -91,7 +91,8 @@ FreeText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EVENT_B
 class FeedbackEvent(Strict):
     """One observation that somebody or something made; what is not known is left out.
 
-    A machine's ``suggestion`` and a person's ``response`` are kept apart, so that nobody mistakes one for the other.
+    A machine's ``suggestion`` and a person's ``response`` are kept apart, so that nobody mistakes one for the other. A
+    ``correction`` and a pair of answers, of which one was preferred, are there to be learned from as they are.
     """
 
     id: Label = Field(description="Names the event for ever; the same id with the same content is the same event.")
@@ -103,7 +104,7 @@ class FeedbackEvent(Strict):
     type: GapType | None = Field(default=None, description="What is missing.")
     scope: Scope | None = Field(default=None, description="How far it reaches.")
     severity: Severity | None = None
-    trace_id: Label | None = Field(default=None, description="Evidence: an MLflow trace.")
+    trace_id: Label | None = Field(default=None, description="Evidence: a trace of MLflow, or of the tool that tells.")
     run_id: Label | None = Field(default=None, description="Evidence: an MLflow run.")
     record_ids: tuple[Label, ...] = Field(
         default=(), max_length=MAX_RECORD_IDS, description="Evidence: records, as INTERFACE/ID where it is known."
@@ -111,17 +112,33 @@ class FeedbackEvent(Strict):
     interface: Identifier | None = Field(default=None, description="Evidence: the interface it was seen in.")
     interface_version: Label | None = Field(default=None, description="Evidence: the digest of that version.")
     suggestion: FreeText | None = Field(default=None, description="What a machine proposed.")
-    response: FreeText | None = Field(default=None, description="What a person answered or corrected.")
+    response: FreeText | None = Field(default=None, description="What a person answered.")
     recommended_action: FreeText | None = None
     reporter: Label | None = Field(default=None, description="Who or what reported it.")
     # New fields stand last: which are there is part of an event's identity, by their places.
     span_id: Label | None = Field(default=None, description="Evidence: a step of that trace.")
+    prompt: FreeText | None = Field(default=None, description="What was asked.")
+    correction: FreeText | None = Field(
+        default=None, description="What should have been answered, as a person wrote it."
+    )
+    chosen: FreeText | None = Field(
+        default=None, description="Of two answers to the prompt the one that was preferred."
+    )
+    rejected: FreeText | None = Field(default=None, description="The other one.")
+
+    @model_validator(mode="after")
+    def _prefers_one_of_two(self) -> Self:
+        if (self.chosen is None) != (self.rejected is None):
+            raise ValueError("chosen and rejected: a preference is between two answers")
+        return self
 
 
 #: The event's fields in the order of its columns.
 COLUMNS: tuple[str, ...] = tuple(FeedbackEvent.model_fields)
 REQUIRED = ("id", "time", "source", "text")
-FREE_TEXTS = ("text", "suggestion", "response", "recommended_action")
+FREE_TEXTS = (
+    "text", "suggestion", "response", "recommended_action", "prompt", "correction", "chosen", "rejected",
+)  # fmt: skip
 
 #: What ingesting adds to an event: line or row of its file (from 1).
 LINE = "line"

@@ -20,7 +20,7 @@ EVENTS_FILE = "events.parquet"
 INDEX_FILE = "index.parquet"
 
 #: Fields that files of earlier versions lack.
-LATER_FIELDS = frozenset({"span_id"})
+LATER_FIELDS = frozenset({"span_id", "prompt", "correction", "chosen", "rejected"})
 
 #: Columns with few distinct values; a dictionary of texts would only be built to be thrown away.
 _FEW_VALUES = ["source", "project", "stage", "type", "scope", "severity", "interface", "reporter", TO, RULE, REASON]

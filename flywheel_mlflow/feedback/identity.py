@@ -51,8 +51,9 @@ def content_hashes(events: pa.RecordBatch) -> Hashes:
     rows = events.num_rows
     present = np.zeros(rows, dtype="<u4")
     columns = []
+    kept = _as_kept_before(events)
     for number, name in enumerate(COLUMNS):
-        column = events.column(name)
+        column = kept.get(name, events.column(name))
         if name in ("id", "time") or column.null_count == rows:
             continue
         present |= valid(column).astype("<u4") << np.uint32(number)
@@ -65,6 +66,20 @@ def content_hashes(events: pa.RecordBatch) -> Hashes:
     first = pa.FixedSizeBinaryArray.from_buffers(pa.binary(12), rows, [None, pa.py_buffer(head)])
     # Which values are there stands in front, so leaving nulls out makes no two rows alike.
     return _hashes(pc.binary_join_element_wise(pc.cast(first, pa.binary()), *columns, _BETWEEN, null_handling="skip"))
+
+
+def _as_kept_before(events: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Earlier versions kept a correction as the response: an event that has one alone is still the same event."""
+    import pyarrow.compute as pc
+
+    response, correction = events.column("response"), events.column("correction")
+    if correction.null_count == events.num_rows:
+        return {}
+    alone = pc.and_(response.is_null(), correction.is_valid())
+    return {
+        "response": pc.if_else(alone, correction, response),
+        "correction": pc.if_else(alone, None, correction),
+    }
 
 
 def _hashes(column: pa.Array) -> Hashes:

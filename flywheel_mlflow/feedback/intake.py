@@ -36,8 +36,9 @@ class Taken:
     """What became of the events of one file.
 
     ``read`` are lines that are events: ``new``, ``repeated`` (known already, the same), ``conflicts`` (known already,
-    but saying something else; these are dead letters). ``to`` and ``rules`` count the new ones. ``misdated`` are new
-    ones of a time before :data:`EARLIEST` or more than a day ahead, as a wrong unit of time makes them.
+    but saying something else; these are dead letters). ``passed_over`` are lines a mapping does not take. ``to`` and
+    ``rules`` count the new ones. ``misdated`` are new ones of a time before :data:`EARLIEST` or more than a day ahead,
+    as a wrong unit of time makes them.
     """
 
     read: int = 0
@@ -47,6 +48,7 @@ class Taken:
     to: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
     misdated: int = 0
+    passed_over: int = 0
 
     @property
     def unroutable(self) -> int:
@@ -92,6 +94,7 @@ def take_in(
             taken.misdated += _misdated(routed)
         if progress is not None:
             progress(taken.read)
+    taken.passed_over = dead.passed_over
     return taken
 
 

@@ -23,7 +23,7 @@ from flywheel_mlflow.feedback.events import (
     events_table,
     parse_event,
 )
-from flywheel_mlflow.feedback.mapping import ColumnMapping
+from flywheel_mlflow.feedback.mapping import ColumnMapping, PassedOver
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,6 +122,8 @@ class JsonLines:
         """The events of some consecutive lines, the first of which has the number ``line``."""
         import pyarrow as pa
 
+        if self._mapping is not None and not self._mapping.is_columnar:
+            return self._by_lines(block, starts, ends, np.arange(line, line + len(starts)))
         try:
             return self._by_columns(block, starts, ends, line)
         except pa.ArrowException:
@@ -195,14 +197,16 @@ class JsonLines:
             if not raw.strip():
                 continue
             event = self._event(raw)
-            if isinstance(event, str):
+            if isinstance(event, PassedOver):
+                self._dead.passed_over += 1
+            elif isinstance(event, str):
                 self._dead.add(line, event, raw)
             else:
                 events.append(event)
                 numbers.append(line)
         return events_table(events, numbers) if events else None
 
-    def _event(self, raw: bytes) -> FeedbackEvent | str:
+    def _event(self, raw: bytes) -> FeedbackEvent | str | PassedOver:
         """The event of one line, or why it is none."""
         if len(raw) > MAX_EVENT_BYTES:
             return f"a line of {len(raw)} bytes, at most {MAX_EVENT_BYTES} are read"
@@ -214,7 +218,8 @@ class JsonLines:
             return error.faults[0].message
         if not isinstance(value, dict):
             return "not a JSON object"
-        return parse_event(value if self._mapping is None else self._mapping.row(value, nested=True))
+        row = value if self._mapping is None else self._mapping.row(value, nested=True)
+        return row if isinstance(row, PassedOver) else parse_event(row)
 
 
 def _named(block: bytes) -> frozenset[str]:
@@ -272,7 +277,7 @@ def _foreign_schema(mapping: ColumnMapping) -> pa.Schema:
     import pyarrow as pa
 
     tree: dict[str, Any] = {}
-    for name, path in mapping.columns.items():
+    for name, path in mapping.plain_columns.items():
         *parents, last = path.split(".")
         place = tree
         for part in parents:
@@ -297,7 +302,7 @@ def _foreign_columns(table: pa.Table, mapping: ColumnMapping) -> pa.Table:
     import pyarrow.compute as pc
 
     found = {}
-    for name, path in mapping.columns.items():
+    for name, path in mapping.plain_columns.items():
         first, *parts = path.split(".")
         column = table.column(first)
         for part in parts:

@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from flywheel_mlflow.base.errors import InputError, StorageError
+from flywheel_mlflow.base.documents import parse_json, value_at
+from flywheel_mlflow.base.errors import DocumentError, InputError, StorageError
 from flywheel_mlflow.feedback.events import MAX_EVENT_BYTES
 
 #: Read at once.
 CHUNK = 1024 * 1024
+#: A document whose rows are inside is held in memory: pages of answers are small.
+MAX_DOCUMENT_BYTES = 256 * CHUNK
 #: The longest mark first: that of UTF-32 begins like that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -26,13 +29,15 @@ _AFTER = tuple(f",]{_BLANK}")
 _BLANKS = re.compile(f"[{_BLANK}]*")
 
 
-def plain_copy(path: Path, folder: Path, encoding: str | None = None) -> Path:
+def plain_copy(path: Path, folder: Path, encoding: str | None = None, rows: str | None = None) -> Path:
     """The file itself where it can be read as it is, else a copy below ``folder``.
 
-    Elements of an array become lines, so that what is said about a line is about the element of that number.
+    Elements of an array become lines, so that what is said about a line is about the element of that number. ``rows``
+    is where the array is in a file .json that is one object, such as ``issues``.
 
     Raises:
-        InputError: it is not of its encoding, or an array that is broken, or has an element that is too long.
+        InputError: it is not of its encoding, or an array that is broken, or has an element that is too long, or there
+            is no array at ``rows``.
         StorageError: it cannot be read, or there is no room for the copy.
     """
     text = path.suffix.lower() != ".parquet"
@@ -41,6 +46,8 @@ def plain_copy(path: Path, folder: Path, encoding: str | None = None) -> Path:
             start = stream.read(4096)
         marked = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
         array = text and path.suffix.lower() not in (".csv", ".tsv") and _is_array(start, marked or encoding)
+        if rows is not None and path.suffix.lower() == ".json" and not array:
+            return _rows_of(path, marked or encoding or "utf-8-sig", rows, folder / "plain.jsonl")
         if not text or not (marked or encoding or array):
             return path
         copy = folder / f"plain{'.jsonl' if array else path.suffix.lower()}"
@@ -55,6 +62,26 @@ def plain_copy(path: Path, folder: Path, encoding: str | None = None) -> Path:
         ) from error
     except OSError as error:
         raise StorageError(f"cannot read the file: {error.strerror or error}", where=str(path)) from error
+    return copy
+
+
+def _rows_of(path: Path, encoding: str, rows: str, copy: Path) -> Path:
+    """A copy with one line for each element of the array inside a document."""
+    if path.stat().st_size > MAX_DOCUMENT_BYTES:
+        raise InputError(
+            f"a document of more than {MAX_DOCUMENT_BYTES:,} bytes",
+            where=str(path),
+            hint="write its rows as JSON lines",
+        )
+    text = "".join(_decoded(path, encoding))
+    try:
+        found = value_at(parse_json(text, name=path.name), rows)
+    except DocumentError as error:
+        raise InputError(error.faults[0].message, where=str(path), hint="write its rows as JSON lines") from error
+    if not isinstance(found, list):
+        raise InputError(f"no list of rows at {rows!r}", where=str(path), hint="correct `rows` in the mapping")
+    with copy.open("w", encoding="utf-8", newline="") as out:
+        out.writelines(json.dumps(item, ensure_ascii=True) + "\n" for item in found)
     return copy
 
 

@@ -1,4 +1,4 @@
-"""What speaks for doing a theme first: four factors, each with where it comes from, and their product."""
+"""What speaks for doing something first: four parts of its benefit and its cost, each with where it comes from."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from datetime import datetime
 from typing import Literal
 
 from flywheel_mlflow.decisions.risks import HIGH_FROM, Risk
-from flywheel_mlflow.evidence.lineage import Edge, reach
-from flywheel_mlflow.feedback.recurring import Theme
+from flywheel_mlflow.feedback.candidates import Candidate
+from flywheel_mlflow.feedback.costs import REUSE_WORDS, CostedTask, CostEstimate, Estimate, expected_cost
+from flywheel_mlflow.promises.budgets import CostRules
 from flywheel_mlflow.promises.routes import SCOPES, SEVERITIES
 
 Urgency = Literal["block now", "schedule"]
 
 #: What likelihood times impact can be at most: the risk exposure counts in shares of it.
 WORST_RISK = 25
+#: What a long-term asset counts for beside a one-time result: it is used at least once more.
+ASSET, ONE_TIME = 2.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,96 +32,141 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Priority:
-    """Why a theme comes before another.
+    """Why a candidate comes before another.
 
-    ``impact`` grows with scope, severity and number of events, ``reusability`` with the projects that profit,
-    ``exposure`` with open risks, ``cost`` is effort in hours. ``benefit`` is the product of the first three,
-    ``product`` the same per hour; both are None as soon as a part is unknown.
+    The benefit has four parts: ``impact`` grows with scope, severity and how often it was seen, ``reach`` with the
+    projects that gain, ``reuse`` tells a long-term asset from a one-time result, ``exposure`` grows with open risks.
+    ``benefit`` is their product, ``leverage`` the benefit an hour of ``cost``; both are None as soon as a part is
+    unknown.
     """
 
-    theme: str
+    subject: str
     impact: Factor
-    reusability: Factor
+    reach: Factor
+    reuse: Factor
     exposure: Factor
-    cost: Factor
+    cost: CostEstimate
     urgency: Urgency
     why: str
 
     @property
-    def benefit(self) -> float | None:
-        """Impact times reusability times exposure."""
-        parts = (self.impact.value, self.reusability.value, self.exposure.value)
-        return None if None in parts else math.prod(part for part in parts if part is not None)
+    def parts(self) -> Mapping[str, Factor]:
+        """The four parts of the benefit, by name."""
+        return {name: getattr(self, name) for name in ("impact", "reach", "reuse", "exposure")}
 
     @property
-    def product(self) -> float | None:
-        """The benefit per hour of effort."""
-        benefit, hours = self.benefit, self.cost.value
-        return None if benefit is None or not hours else benefit / hours
+    def benefit(self) -> float | None:
+        """The product of the four parts."""
+        values = [part.value for part in self.parts.values()]
+        return None if None in values else math.prod(value for value in values if value is not None)
+
+    @property
+    def leverage(self) -> float | None:
+        """The benefit of an hour."""
+        return _per(self.benefit, self.cost.value)
+
+    @property
+    def leverage_range(self) -> tuple[float, float] | None:
+        """The leverage at the dearest and the cheapest it may get, None where the cost has no spread."""
+        low, high = _per(self.benefit, self.cost.high), _per(self.benefit, self.cost.low)
+        return None if low is None or high is None else (low, high)
+
+
+def leverage_text(item: Priority) -> str:
+    """The leverage with its range where the cost has a spread."""
+    if item.leverage is None:
+        return "unknown"
+    spread = item.leverage_range
+    told = f" ({spread[0]:.3g} to {spread[1]:.3g})" if spread and spread[0] != spread[1] else ""
+    return f"{item.leverage:.3g}{told}"
+
+
+def _per(benefit: float | None, hours: float | None) -> float | None:
+    return None if benefit is None or not hours else benefit / hours
 
 
 def prioritise(
-    themes: Iterable[Theme],
+    candidates: Iterable[Candidate],
     *,
-    edges: Iterable[Edge],
     risks: Iterable[Risk],
-    hours: Mapping[str, float | None],
+    estimates: Mapping[str, Estimate],
+    earlier: Iterable[CostedTask],
+    rules: CostRules,
     now: datetime,
 ) -> tuple[Priority, ...]:
-    """The priorities of themes: what must stop at once first, then by benefit, what is unknown last.
+    """The priorities of candidates: what must stop at once first, then by leverage.
 
-    ``edges`` are the interfaces between the projects, ``hours`` the manual review each project states.
+    Those whose cost nobody knows come behind the others, by benefit; those whose benefit nobody knows last.
+
+    Args:
+        candidates: what could be done.
+        risks: all of the risk ledger; the open ones count.
+        estimates: what people said about costs and reuse, by what it is about.
+        earlier: the tasks there are, from whose costs others are estimated.
+        rules: how costs are read.
+        now: when that is, in UTC.
     """
-    declared, open_risks = tuple(edges), [risk for risk in risks if risk.closed_at is None]
-    chosen = tuple(themes)
-    downstream = {project: reach(declared, {project}) for project in {theme.project for theme in chosen}}
+    chosen, tasks = tuple(candidates), tuple(earlier)
+    open_risks = [risk for risk in risks if risk.closed_at is None]
     found = []
-    for theme in chosen:
-        mine = [risk for risk in open_risks if theme.project in risk.projects]
-        urgency, why = _urgency(theme, mine, now)
+    for item in chosen:
+        mine = [risk for risk in open_risks if risk.id in item.risks or set(risk.projects) & set(item.projects)]
+        urgency, why = _urgency(item, mine, now)
+        stated = estimates.get(item.id)
         found.append(
             Priority(
-                theme=theme.id,
-                impact=_impact(theme),
-                reusability=_reusability(theme, downstream[theme.project]),
-                exposure=_exposure(theme, mine),
-                cost=_cost(theme, hours.get(theme.project)),
+                subject=item.id,
+                impact=_impact(item),
+                reach=Factor(1.0 + item.reach, f"1 + {item.reach} {item.reached}"),
+                reuse=_reuse(item, stated),
+                exposure=_exposure(item, mine),
+                cost=expected_cost(stated, item.project, item.category, tasks, rules),
                 urgency=urgency,
                 why=why,
             )
         )
-    sizes = {theme.id: len(theme.events) for theme in chosen}
-    return tuple(sorted(found, key=lambda item: (*_order(item), -sizes[item.theme], item.theme)))
+    counts = {item.id: item.count for item in chosen}
+    return tuple(sorted(found, key=lambda item: (*_order(item), -counts[item.subject], item.subject)))
 
 
-def _order(item: Priority) -> tuple[bool, bool, float]:
-    return item.urgency != "block now", item.benefit is None, -(item.benefit or 0.0)
+def _order(item: Priority) -> tuple[bool, bool, float, bool, float]:
+    leverage, benefit = item.leverage, item.benefit
+    return (
+        item.urgency != "block now",
+        leverage is None,
+        -(leverage or 0.0),
+        benefit is None,
+        -(benefit or 0.0),
+    )
 
 
-def _worst(counts: Mapping[str, int], order: tuple[str, ...]) -> str | None:
-    return next((word for word in reversed(order) if counts.get(word)), None)
+def _impact(item: Candidate) -> Factor:
+    if item.scope is None or item.severity is None:
+        said = (("scope", item.scope), ("severity", item.severity))
+        missing = " or ".join(f"a {word}" for word, found in said if found is None)
+        return Factor(None, f"nothing states {missing}")
+    scope, severity = SCOPES.index(item.scope) + 1, SEVERITIES.index(item.severity) + 1
+    return Factor(
+        scope * severity * (1 + math.log10(item.count)),
+        f"widest scope {item.scope} ({scope}) x worst severity {item.severity} ({severity}) "
+        f"x (1 + lg {item.count} {item.counted})",
+    )
 
 
-def _impact(theme: Theme) -> Factor:
-    scope, severity = _worst(theme.scopes, SCOPES), _worst(theme.severities, SEVERITIES)
-    count = len(theme.events)
-    if scope is None or severity is None:
-        missing = " or ".join(
-            f"a {word}" for word, found in (("scope", scope), ("severity", severity)) if found is None
-        )
-        return Factor(None, f"no event states {missing}")
-    value = (SCOPES.index(scope) + 1) * (SEVERITIES.index(severity) + 1) * (1 + math.log10(count))
-    first = f"widest scope {scope} ({SCOPES.index(scope) + 1})"
-    return Factor(value, f"{first} x worst severity {severity} ({SEVERITIES.index(severity) + 1}) x (1 + lg {count})")
+def _reuse(item: Candidate, stated: Estimate | None) -> Factor:
+    if stated is not None and stated.reuse is not None:
+        value = ASSET if stated.reuse == "asset" else ONE_TIME
+        return Factor(value, f"{REUSE_WORDS[stated.reuse]}, says {stated.by}: {stated.reason}")
+    if item.lasting:
+        return Factor(ASSET, f"{REUSE_WORDS['asset']}: {item.lasting}")
+    if item.scope == "single_sample":
+        return Factor(ONE_TIME, f"{REUSE_WORDS['one_time']}: it is about single samples")
+    return Factor(ONE_TIME, "at least a one-time result: nothing shows yet that it is used again")
 
 
-def _reusability(theme: Theme, downstream: int) -> Factor:
-    return Factor(1.0 + downstream, f"1 + {downstream} projects that build on {theme.project} in the same iteration")
-
-
-def _exposure(theme: Theme, mine: list[Risk]) -> Factor:
+def _exposure(item: Candidate, mine: list[Risk]) -> Factor:
     if not mine:
-        return Factor(1.0, f"no open risk names {theme.project}")
+        return Factor(1.0, f"no open risk names {', '.join(item.projects) or 'what it is about'}")
     worst = max(mine, key=lambda risk: (risk.likelihood * risk.impact, risk.id))
     return Factor(
         1.0 + worst.likelihood * worst.impact / WORST_RISK,
@@ -126,18 +174,12 @@ def _exposure(theme: Theme, mine: list[Risk]) -> Factor:
     )
 
 
-def _cost(theme: Theme, hours: float | None) -> Factor:
-    if hours is None:
-        return Factor(None, f"{theme.project} states no review hours")
-    return Factor(hours, f"review hours {theme.project} states for one iteration")
-
-
-def _urgency(theme: Theme, mine: list[Risk], now: datetime) -> tuple[Urgency, str]:
+def _urgency(item: Candidate, mine: list[Risk], now: datetime) -> tuple[Urgency, str]:
     """What cannot wait for the next iteration: a boundary, a whole chain in trouble, a high risk nobody answered."""
-    if theme.severities.get("high"):
-        if theme.sources.get("governance"):
+    if item.kind == "theme" and item.severity == "high":
+        if item.boundary:
             return "block now", "governance reports it, with high severity"
-        if theme.scopes.get("chain"):
+        if item.scope == "chain":
             return "block now", "it reaches a whole chain, with high severity"
     overdue = [risk.id for risk in mine if risk.is_overdue(now) and risk.likelihood * risk.impact >= HIGH_FROM]
     if overdue:

@@ -18,7 +18,7 @@ from flywheel_mlflow.feedback.columns import keep, sort_rows
 from flywheel_mlflow.feedback.dead_letters import DeadLetters
 from flywheel_mlflow.feedback.events import COLUMNS, LINE, MAX_EVENT_BYTES, FeedbackEvent, events_table, parse_event
 from flywheel_mlflow.feedback.json_lines import JsonLines, joined
-from flywheel_mlflow.feedback.mapping import ColumnMapping
+from flywheel_mlflow.feedback.mapping import ColumnMapping, PassedOver
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +108,7 @@ class CsvTable:
         first = next(lines, None)
         if first is None:
             raise InputError("an empty file", where=str(self.path), hint="the first line names the columns")
-        known = set(COLUMNS) if self._mapping is None else set(self._mapping.columns.values())
+        known = set(COLUMNS) if self._mapping is None else self._mapping.foreign_fields
         split = {separator: _split(first, separator) for separator in _SEPARATORS}
         separator = max(_SEPARATORS, key=lambda item: len(known.intersection(split[item])))
         names = split[separator]
@@ -148,14 +148,15 @@ class CsvTable:
     def _batch(self, names: list[str], rows: list[list[str]], numbers: list[int]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        def singly(position: int) -> FeedbackEvent | str:
-            return parse_event(_event_row(names, rows[position], self._mapping))
+        def singly(position: int) -> FeedbackEvent | str | PassedOver:
+            row = _event_row(names, rows[position], self._mapping)
+            return row if isinstance(row, PassedOver) else parse_event(row)
 
         def raw(position: int) -> str:
             return _as_json(rows[position])
 
         try:
-            table = self._columns(names, rows)
+            table = self._columns(names, rows) if _is_columnar(names, self._mapping) else None
         except (UnicodeEncodeError, pa.ArrowException):
             table = None  # a cell that is not UTF-8
         yield from _sorted_out(table, np.array(numbers, dtype=np.int64), singly, raw, self._dead)
@@ -165,7 +166,7 @@ class CsvTable:
         import pyarrow.compute as pc
 
         cells = dict(zip(names, zip(*rows, strict=True), strict=True))
-        wanted = {name: name for name in names} if self._mapping is None else self._mapping.columns
+        wanted = {name: name for name in names} if self._mapping is None else self._mapping.plain_columns
         found = {}
         for name, theirs in wanted.items():
             if theirs not in cells:
@@ -246,7 +247,8 @@ class ParquetTable:
             with open_parquet(self.path) as source:
                 names = source.schema_arrow.names
                 _check_names(names, self._mapping, str(self.path))
-                wanted = names if self._mapping is None else sorted({*self._mapping.columns.values()} & {*names})
+                by_columns = self._mapping is not None and self._mapping.is_columnar
+                wanted = sorted(self._mapping.foreign_fields & {*names}) if self._mapping and by_columns else names
                 for batch in source.iter_batches(BATCH_ROWS, columns=wanted, use_threads=False):
                     numbers = np.arange(row + 1, row + 1 + batch.num_rows, dtype=np.int64)
                     row += batch.num_rows
@@ -277,19 +279,20 @@ class ParquetTable:
     def _batch(self, batch: pa.RecordBatch, numbers: Lines) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        def singly(position: int) -> FeedbackEvent | str:
+        def singly(position: int) -> FeedbackEvent | str | PassedOver:
             try:
                 row = batch.slice(position, 1).to_pylist()[0]
             except (UnicodeDecodeError, ValueError, OverflowError) as error:
                 return "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"a value out of range: {error}"
-            row = {name: value for name, value in row.items() if value is not None}
-            return parse_event(_plain(row) if self._mapping is None else self._mapping.row(_plain(row), nested=False))
+            row = _plain({name: value for name, value in row.items() if value is not None})
+            mapped = row if self._mapping is None else self._mapping.row(row, nested=not self._mapping.is_columnar)
+            return mapped if isinstance(mapped, PassedOver) else parse_event(mapped)
 
         def raw(position: int) -> str:
             return str(batch.slice(position, 1).to_pydict())[:10_000] if _decodes(batch, position) else "not UTF-8"
 
         try:
-            table = self._columns(batch)
+            table = self._columns(batch) if _is_columnar(batch.schema.names, self._mapping) else None
         except pa.ArrowException:
             table = None
         yield from _sorted_out(table, numbers, singly, raw, self._dead)
@@ -298,7 +301,7 @@ class ParquetTable:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        wanted = {name: name for name in batch.schema.names} if self._mapping is None else self._mapping.columns
+        wanted = {name: name for name in batch.schema.names} if self._mapping is None else self._mapping.plain_columns
         found = {}
         for name, theirs in wanted.items():
             if theirs not in batch.schema.names:
@@ -318,7 +321,7 @@ class ParquetTable:
 def _sorted_out(
     table: pa.Table | None,
     numbers: Lines,
-    singly: Callable[[int], FeedbackEvent | str],
+    singly: Callable[[int], FeedbackEvent | str | PassedOver],
     raw: Callable[[int], str],
     dead: DeadLetters,
 ) -> Iterator[pa.RecordBatch]:
@@ -337,7 +340,9 @@ def _sorted_out(
     events, lines = [], []
     for position in np.flatnonzero(~sure).tolist():
         event = singly(position)
-        if isinstance(event, str):
+        if isinstance(event, PassedOver):
+            dead.passed_over += 1
+        elif isinstance(event, str):
             dead.add(int(numbers[position]), event, raw(position))
         else:
             events.append(event)
@@ -350,27 +355,35 @@ def _sorted_out(
 
 
 def _check_names(names: Sequence[str], mapping: ColumnMapping | None, where: str) -> None:
-    if len(set(names)) != len(names):
-        raise InputError("two columns have the same name", where=where, hint="rename one of them")
-    if mapping is None:
-        unknown = sorted(set(names) - set(COLUMNS))
-        if unknown:
-            shown = ", ".join(ascii(name[:40]) for name in unknown[:5])
-            raise InputError(
-                f"events have no column {shown}", where=where, hint="say with --mapping FILE which columns to take"
-            )
-    else:
-        missing = sorted({mapping.columns["id"]} - set(names))
-        if missing:
-            raise InputError(f"the file has no column {missing[0]!a}", where=where, hint="correct the mapping")
-
-
-def _event_row(names: list[str], cells: list[str], mapping: ColumnMapping | None) -> Row:
-    """One CSV row as the fields of an event, not yet judged."""
-    row: Row = {name: cell for name, cell in zip(names, cells, strict=True) if cell}
     if mapping is not None:
-        row = mapping.row(row, nested=False)
-    if "record_ids" in row:
+        missing = mapping.missing_for_id(names)
+        if missing:
+            raise InputError(f"the file has no column {missing!a}", where=where, hint="correct the mapping")
+        return
+    if len(set(names)) != len(names):
+        raise InputError("two columns have the same name", where=where, hint="rename one of them, or use a mapping")
+    unknown = sorted(set(names) - set(COLUMNS))
+    if unknown:
+        shown = ", ".join(ascii(name[:40]) for name in unknown[:5])
+        raise InputError(
+            f"events have no column {shown}", where=where, hint="say with --mapping FILE which columns to take"
+        )
+
+
+def _is_columnar(names: Sequence[str], mapping: ColumnMapping | None) -> bool:
+    """Whether columns can be read as wholes: not where several of one name are taken, as one fills the others' gaps."""
+    if mapping is None:
+        return True
+    twice = {name for name in mapping.foreign_fields if names.count(name) > 1}
+    return mapping.is_columnar and not twice
+
+
+def _event_row(names: list[str], cells: list[str], mapping: ColumnMapping | None) -> Row | PassedOver:
+    """One CSV row as the fields of an event, not yet judged."""
+    # Turned round, the first of several columns of one name is the last to be written.
+    told: Row = {name: cell for name, cell in reversed(list(zip(names, cells, strict=True))) if cell}
+    row = told if mapping is None else mapping.row(told, nested=False)
+    if not isinstance(row, PassedOver) and "record_ids" in row:
         row["record_ids"] = tuple(str(row["record_ids"]).split(RECORD_SEPARATOR))
     return row
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic import Field
 
 from flywheel_mlflow.base.canonical import document_json, sha256_text
 from flywheel_mlflow.base.names import Identifier, Label
-from flywheel_mlflow.decisions.event_values import whole, word
+from flywheel_mlflow.decisions.event_values import optional_word, whole, word
 from flywheel_mlflow.decisions.ledger import Event
+from flywheel_mlflow.feedback.costs import CostedTask, Estimate, Spent, cost_of, read_estimate, read_spent
+from flywheel_mlflow.promises.budgets import CATEGORIES, Category, Cost, CostText
 from flywheel_mlflow.promises.strict import Strict, Text
 
 #: Characters of a request in the ledger; the whole of it is in the task's own document.
 MAX_TOLD = 500
 #: Findings a task may name: an event of the ledger holds them all.
 MAX_MOVES = 10
-
-Category = Literal["growth", "efficiency", "defence", "organisation"]
-#: What a budget is spent on: more or better capability, less effort, protection from harm, people and processes.
-CATEGORIES: tuple[str, ...] = get_args(Category)
 
 
 class Task(Strict):
@@ -40,6 +38,7 @@ class Task(Strict):
     request: Text
     payload: dict[str, Any] = Field(default_factory=dict)
     category: Category | None = None
+    cost: CostText | None = Field(default=None, description="What the change is expected to cost: 3d, 12h, 500 EUR.")
     kpi: Identifier | None = Field(
         default=None,
         description="The project's KPI that shows whether it helped, on cases that the task does not hold.",
@@ -94,6 +93,8 @@ class TaskKind(StrEnum):
     ABSORBED = "task_absorbed"
     WITHDRAWN = "task_withdrawn"
     RESTORED = "task_restored"
+    ESTIMATED = "cost_estimated"
+    SPENT = "cost_spent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ class AcceptedTask:
     """A task as the ledger has it: a theme that was accepted, or a file that a run read.
 
     ``events`` and ``records`` count what it is made of. ``theme_iteration`` is the iteration whose feedback it answers,
-    None for a file; ``iteration`` the one to do it. The whole task is an artifact of run ``run_id`` with the sha256
+    None for a file; ``iteration`` the one to do it. ``cost`` is what was stated of it, ``spent`` what was told to be
+    spent on it in all, oldest first. The whole task is an artifact of run ``run_id`` with the sha256
     ``digest``, empty when that run kept no document.
     """
 
@@ -147,6 +149,14 @@ class AcceptedTask:
     by: str
     absorbed: Absorbed | None = None
     withdrawn: Withdrawn | None = None
+    cost: Cost | None = None
+    spent: tuple[Spent, ...] = ()
+
+    @property
+    def costed(self) -> CostedTask:
+        """What it says about costs."""
+        finished = self.absorbed.at if self.absorbed else None
+        return CostedTask(self.project, self.category, self.cost, self.spent, finished, self.withdrawn is not None)
 
     @property
     def from_file(self) -> bool:
@@ -170,10 +180,11 @@ class ThemeDecision:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """Every task by id and every decision about a theme, oldest first."""
+    """Every task by id, every decision about a theme, oldest first, and the newest estimate by what it is about."""
 
     tasks: Mapping[str, AcceptedTask] = field(default_factory=dict)
     decisions: tuple[ThemeDecision, ...] = ()
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
     def about(self, theme: str) -> tuple[ThemeDecision, ...]:
         """What was decided about a theme, over all iterations."""
@@ -203,34 +214,74 @@ class TaskState:
         )
 
 
+class _Fold:
+    """What the events so far decided; each step raises for an event that lacks what it needs."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, AcceptedTask] = {}
+        self.decisions: list[ThemeDecision] = []
+        self.estimates: dict[str, Estimate] = {}
+
+    def accept(self, event: Event) -> None:
+        task = _accepted(event)
+        if task.id not in self.tasks:
+            self.tasks[task.id] = task
+            self.decisions.append(_decision(event, whole(event.body["theme_iteration"]), task.id))
+
+    def put_off(self, event: Event) -> None:
+        self.decisions.append(_decision(event, whole(event.body["iteration"]), None))
+
+    def absorb(self, event: Event) -> None:
+        task = self.tasks.get(word(event.body["task"])) or _from_file(event)
+        if task.absorbed is None:
+            self.tasks[task.id] = replace(task, absorbed=_absorbed(event, task))
+
+    def withdraw(self, event: Event) -> None:
+        task = self.tasks[word(event.body["task"])]
+        if task.withdrawn is None:
+            self.tasks[task.id] = replace(task, withdrawn=_withdrawn(event))
+
+    def restore(self, event: Event) -> None:
+        task = self.tasks[word(event.body["task"])]
+        word(event.body["reason"])
+        self.tasks[task.id] = replace(task, withdrawn=None)
+
+    def estimate(self, event: Event) -> None:
+        about = word(event.body["about"])
+        found = read_estimate(event, self.estimates.get(about))
+        self.estimates[about] = found
+        if about in self.tasks and found.cost:
+            self.tasks[about] = replace(self.tasks[about], cost=found.cost)
+
+    def spend(self, event: Event) -> None:
+        task = self.tasks[word(event.body["task"])]
+        self.tasks[task.id] = replace(task, spent=(*task.spent, read_spent(event)))
+
+
+_STEPS: Mapping[str, Callable[[_Fold, Event], None]] = {
+    TaskKind.ACCEPTED: _Fold.accept,
+    TaskKind.QUEUED: _Fold.put_off,
+    TaskKind.DECLINED: _Fold.put_off,
+    TaskKind.ABSORBED: _Fold.absorb,
+    TaskKind.WITHDRAWN: _Fold.withdraw,
+    TaskKind.RESTORED: _Fold.restore,
+    TaskKind.ESTIMATED: _Fold.estimate,
+    TaskKind.SPENT: _Fold.spend,
+}
+
+
 def fold_tasks(events: Iterable[Event]) -> TaskState:
     """Tasks and decisions; an event that lacks what it needs, or contradicts what stands, changes nothing."""
-    tasks: dict[str, AcceptedTask] = {}
-    decisions: list[ThemeDecision] = []
+    found = _Fold()
     for event in events:
+        step = _STEPS.get(event.kind)
+        if step is None:
+            continue
         try:
-            if event.kind == TaskKind.ACCEPTED:
-                task = _accepted(event)
-                if task.id not in tasks:
-                    tasks[task.id] = task
-                    decisions.append(_decision(event, whole(event.body["theme_iteration"]), task.id))
-            elif event.kind in (TaskKind.QUEUED, TaskKind.DECLINED):
-                decisions.append(_decision(event, whole(event.body["iteration"]), None))
-            elif event.kind == TaskKind.ABSORBED:
-                task = tasks.get(word(event.body["task"])) or _from_file(event)
-                if task.absorbed is None:
-                    tasks[task.id] = replace(task, absorbed=_absorbed(event, task))
-            elif event.kind == TaskKind.WITHDRAWN:
-                task = tasks[word(event.body["task"])]
-                if task.withdrawn is None:
-                    tasks[task.id] = replace(task, withdrawn=_withdrawn(event))
-            elif event.kind == TaskKind.RESTORED:
-                task = tasks[word(event.body["task"])]
-                word(event.body["reason"])
-                tasks[task.id] = replace(task, withdrawn=None)
+            step(found, event)
         except (KeyError, TypeError, ValueError):
             continue  # the audit tells events that decide nothing
-    return TaskState(tasks, tuple(decisions))
+    return TaskState(found.tasks, tuple(found.decisions), found.estimates)
 
 
 def _accepted(event: Event) -> AcceptedTask:
@@ -246,7 +297,7 @@ def _accepted(event: Event) -> AcceptedTask:
         category=word(body["category"]),
         text=word(body["text"]),
         moves=_moves(body),
-        kpi=_word_or_none(body.get("kpi")),
+        kpi=optional_word(body.get("kpi")),
         events=whole(body["events"], least=0),
         records=whole(body["records"], least=0),
         payload=body["payload"] is True,
@@ -255,25 +306,26 @@ def _accepted(event: Event) -> AcceptedTask:
         number=event.number,
         at=event.at,
         by=event.actor.name,
+        cost=cost_of(body.get("cost")),
     )
 
 
 def _from_file(event: Event) -> AcceptedTask:
     """The task that came as a file, from the event that says that a run read it for the first time."""
     body = event.body
-    category = _word_or_none(body.get("category"))
+    category = optional_word(body.get("category"))
     if category is not None and category not in CATEGORIES:
         raise ValueError("no category of a budget")
     return AcceptedTask(
         id=word(body["task"]),
-        theme=_word_or_none(body.get("theme")),
+        theme=optional_word(body.get("theme")),
         theme_iteration=None,
         project=word(body["project"]),
         iteration=whole(body["asked_for"]),
         category=category,
         text=word(body["text"]),
         moves=_moves(body),
-        kpi=_word_or_none(body.get("kpi")),
+        kpi=optional_word(body.get("kpi")),
         events=0,
         records=whole(body["records"], least=0),
         payload=body["payload"] is True,
@@ -282,11 +334,8 @@ def _from_file(event: Event) -> AcceptedTask:
         number=event.number,
         at=event.at,
         by=event.actor.name,
+        cost=cost_of(body.get("cost")),
     )
-
-
-def _word_or_none(value: object) -> str | None:
-    return None if value is None else word(value)
 
 
 def _moves(body: Mapping[str, Any]) -> tuple[str, ...]:
@@ -326,8 +375,8 @@ def _withdrawn(event: Event) -> Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """What the tasks of one category come to: how many, how many of them absorbed, how many events they answer."""
+class CategoryCount:
+    """The tasks of one class: how many, how many of them absorbed, how many events they answer."""
 
     category: str
     tasks: int
@@ -335,13 +384,12 @@ class Budget:
     events: int
 
 
-def budget(tasks: Iterable[AcceptedTask]) -> tuple[Budget, ...]:
-    """The tasks by category, every category listed."""
+def by_category(tasks: Iterable[AcceptedTask]) -> tuple[CategoryCount, ...]:
+    """The tasks by class, every class listed."""
     found = tuple(tasks)
     lines = []
     for category in CATEGORIES:
         mine = [item for item in found if item.category == category]
-        lines.append(
-            Budget(category, len(mine), sum(item.absorbed is not None for item in mine), sum(i.events for i in mine))
-        )
+        absorbed = sum(item.absorbed is not None for item in mine)
+        lines.append(CategoryCount(category, len(mine), absorbed, sum(item.events for item in mine)))
     return tuple(lines)

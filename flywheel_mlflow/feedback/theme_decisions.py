@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from flywheel_mlflow.base.names import Identifier, Label
 from flywheel_mlflow.feedback.matching import KeywordIndex
 from flywheel_mlflow.feedback.recurring import Theme
-from flywheel_mlflow.feedback.tasks import MAX_MOVES, Category
+from flywheel_mlflow.feedback.tasks import MAX_MOVES
+from flywheel_mlflow.promises.budgets import Category, CostText
 from flywheel_mlflow.promises.contract import RelativePath
 from flywheel_mlflow.promises.routes import Keyword
 from flywheel_mlflow.promises.strict import Strict, Text
@@ -31,6 +32,7 @@ class ThemeChoice(Strict):
     queue: Text | None = Field(default=None, description="Why it waits.")
     decline: Text | None = Field(default=None, description="Why nothing is done.")
     category: Category | None = Field(default=None, description="What the work is for; the task file's if left out.")
+    cost: CostText | None = Field(default=None, description="What it is expected to cost: 3d, 12h, 500 EUR.")
     kpi: Identifier | None = Field(default=None, description="Shows whether it helped; the task file's if left out.")
     moves: tuple[Label, ...] = Field(
         default=(), max_length=MAX_MOVES, description="Findings it is meant to move; the task file's if left out."
@@ -40,8 +42,8 @@ class ThemeChoice(Strict):
     def _decides_once(self) -> Self:
         if sum(item is not None for item in (self.accept, self.queue, self.decline)) != 1:
             raise ValueError("say one of accept, queue and decline")
-        if self.accept is None and (self.category or self.kpi or self.moves):
-            raise ValueError("category, kpi and moves are said of what is accepted")
+        if self.accept is None and (self.category or self.kpi or self.moves or self.cost):
+            raise ValueError("category, cost, kpi and moves are said of what is accepted")
         if self.accept is not None and (Path(self.accept).is_absolute() or ".." in Path(self.accept).parts):
             raise ValueError("accept: the task file must lie beside or below this file")
         return self

@@ -182,7 +182,8 @@ def read_trace(
 def _said(trace: TraceFacts, item: AssessmentFacts, rules: TraceRules, counts: TraceCounts) -> dict[str, Any] | None:
     """An assessment as the fields of an event, not yet judged; None when nobody has to act.
 
-    What a judge or a program reasons is a machine's suggestion; what a person writes or expects is a response.
+    What a judge or a program reasons is a machine's suggestion; what a person writes is a response, what one expects a
+    correction.
     """
     rule = rule_for(item.name, rules)
     if item.replaced:
@@ -207,6 +208,7 @@ def _said(trace: TraceFacts, item: AssessmentFacts, rules: TraceRules, counts: T
         return None
     said = item.value if isinstance(item.value, str) else canonical_json(item.value)
     words = item.rationale or (said if item.expected else None)
+    field = "suggestion" if not item.human else "correction" if item.expected else "response"
     verb = "expected" if item.expected else "rated"
     row = {
         "id": f"{trace.id}/{item.id}",
@@ -215,7 +217,7 @@ def _said(trace: TraceFacts, item: AssessmentFacts, rules: TraceRules, counts: T
         "text": f"{verb} {item.name}: {said}" + (f". {item.rationale}" if item.rationale else ""),
         "run_id": item.run_id,
         "span_id": item.span_id,
-        "response" if item.human else "suggestion": words,
+        field: words,
         "reporter": item.by,
     }
     return _complete(row, trace, rules, rule, item.metadata)

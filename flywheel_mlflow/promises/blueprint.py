@@ -16,6 +16,7 @@ from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.base.documents import Document, load_mapping, merge, parse_model
 from flywheel_mlflow.base.errors import DocumentError, Fault
 from flywheel_mlflow.base.names import Currency, Identifier, Label, cost_name
+from flywheel_mlflow.promises.budgets import Budgets, CostRules
 from flywheel_mlflow.promises.contract import Decision, RelativePath, below_folder
 from flywheel_mlflow.promises.experiments import Experiment
 from flywheel_mlflow.promises.notify import Notify
@@ -268,6 +269,8 @@ class Blueprint(Strict):
     )
     decisions: tuple[Decision, ...] = ()
     notify: Notify = Field(default=Notify(), exclude=True)
+    # A plan of work is no evidence either: another budget voids no approval.
+    budgets: Budgets = Field(default=Budgets(), exclude=True, description="What work may cost, by class and quarter.")
 
     @model_validator(mode="after")
     def _references_resolve(self) -> Self:
@@ -309,9 +312,15 @@ class Blueprint(Strict):
             for item in self.notify.channels
             if item.contact and not any(item.contact in person.contacts for person in self.people)
         ]
+        problems += self.budgets.faults(self.currency)
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def cost_rules(self) -> CostRules:
+        """How costs of work are read."""
+        return self.budgets.rules(self.currency)
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:

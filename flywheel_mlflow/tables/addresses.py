@@ -71,6 +71,10 @@ class Addresses:
         """The feedback board."""
         return self._page("feedback", iteration=iteration, **filters)
 
+    def priorities(self, iteration: int | None = None, *, event: int | None = None) -> str:
+        """What could be done next; ``event`` is the number of the decision that was just written."""
+        return self._page("feedback", "priorities", iteration=iteration, event=event)
+
     def risks(self) -> str:
         """The risk ledger."""
         return self._page("risks")

@@ -56,6 +56,10 @@ class Artifacts:
             folder.mkdir(parents=True, exist_ok=True)
             return self._by_hand(run_id, lambda files: files.fetch(place, folder)) or self._fetch(run_id, place, folder)
 
+    def reachable(self, address: str) -> str:
+        """A run's artifact address as this process reaches it, for whoever made the run and knows it."""
+        return self._resolve(address)
+
     def texts(self, run_id: str, place: str, folder: Path) -> dict[str, str]:
         """The text files below ``place`` by their path below it; empty when there is no such folder."""
         found = self.files(run_id, place, folder)

@@ -36,6 +36,8 @@ FEEDBACK_OF = "flywheel.feedback_of"
 FILE = "flywheel.file"
 FILE_DIGEST = "flywheel.file_digest"
 MAPPING = "flywheel.mapping"
+#: sha256 of who sent it and of the key it was sent with, so that no key can be looked for by another spelling.
+IDEMPOTENCY_KEY = "flywheel.idempotency_key"
 RULES = "flywheel.rules"
 
 PAGE_SIZE = 1000
@@ -56,7 +58,8 @@ class StoredBatch:
 @dataclass(frozen=True, slots=True)
 class BatchContent:
     """What one ingestion leaves: ``file_digest`` is the sha256 of what was read, ``mapping`` that of the mapping or
-    empty, ``rules`` that of the routing rules; ``files`` are local files to keep; ``note`` is Markdown.
+    empty, ``rules`` that of the routing rules; ``files`` are local files to keep; ``note`` is Markdown; ``key`` is the
+    idempotency key it was sent with, empty where it came otherwise.
     """
 
     iteration: int
@@ -67,6 +70,7 @@ class BatchContent:
     counts: Mapping[str, int]
     files: tuple[Path, ...]
     note: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +129,14 @@ class FeedbackStore:
             RULES: content.rules,
             tags.NOTE: content.note,
         }
+        labels |= {IDEMPOTENCY_KEY: content.key} if content.key else {}
         with translated(self._uri):
             run = self._client.create_run(self.experiment(), tags=labels)
         run_id = str(run.info.run_id)
         try:
             with translated(self._uri):
                 for path in content.files:
-                    upload(run.info.artifact_uri, {"": path}, self._client.tracking_uri)
+                    upload(self._artifacts.reachable(run.info.artifact_uri), {"": path}, self._client.tracking_uri)
                 log_batch(self._client, run_id, {key: float(value) for key, value in content.counts.items()}, {}, {})
                 end_run(self._client, run_id, "FINISHED")
                 self._client.set_tag(run_id, tags.VALID, tags.TRUE)
@@ -165,13 +170,15 @@ class FeedbackStore:
                 return _stored(run.info.run_id, labels, counts, run.info.start_time)
         return None
 
-    def load_index(self, index: IdIndex, folder: Path, *, file: str | None = None) -> None:
-        """Make ``index`` know every stored event; ``folder`` takes the downloads, 16 bytes an event.
+    def sent(self, key: str) -> StoredBatch | None:
+        """The ingestion that was sent with an idempotency key, None when there was none."""
+        runs = self._search(f"tags.`{IDEMPOTENCY_KEY}` = '{key}' and tags.`{tags.KIND}` = '{KIND_FEEDBACK}'")
+        return next(iter(_batches(runs)), None)
 
-        ``file`` leaves out what ingestions of other names brought.
-        """
-        for batch in self.batches():
-            if batch.counts.get("events") and file in (None, batch.file):
+    def load_index(self, index: IdIndex, batches: Iterable[StoredBatch], folder: Path) -> None:
+        """Make ``index`` know the events of some ingestions; ``folder`` takes the downloads, 16 bytes an event."""
+        for batch in batches:
+            if batch.counts.get("events"):
                 place = folder / batch.run_id
                 place.mkdir(parents=True, exist_ok=True)
                 path = self._artifacts.fetch(batch.run_id, INDEX_FILE, place)
@@ -249,7 +256,7 @@ class FeedbackStore:
         with tempfile.TemporaryDirectory(prefix="flywheel-") as folder, translated(self._uri):
             path = Path(folder) / document.file
             path.write_text(document.text, encoding="utf-8")
-            upload(run.info.artifact_uri, {"": path}, self._client.tracking_uri)
+            upload(self._artifacts.reachable(run.info.artifact_uri), {"": path}, self._client.tracking_uri)
             end_run(self._client, run.info.run_id, "FINISHED")
             self._client.set_tag(run.info.run_id, tags.VALID, tags.TRUE)
         return str(run.info.run_id)

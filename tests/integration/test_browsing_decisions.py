@@ -28,6 +28,7 @@ from flywheel_mlflow.operations.reading.comparing import compare
 from flywheel_mlflow.operations.reading.drift import drift
 from flywheel_mlflow.operations.reading.feedback import feedback
 from flywheel_mlflow.operations.reading.overview import overview
+from flywheel_mlflow.operations.reading.priorities import priorities
 from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
 from flywheel_mlflow.operations.reading.release import release
 from flywheel_mlflow.operations.reading.release_diff import release_diff
@@ -52,6 +53,7 @@ PAGES: dict[str, tuple[Maker, dict[str, str]]] = {
     "drift": (drift, {"iteration": "2", "against": "1"}),
     "risks": (risks, {}),
     "feedback": (feedback, {"iteration": "2"}),
+    "priorities": (priorities, {}),
 }
 
 
@@ -535,3 +537,15 @@ def test_requests_do_not_grow_with_runs(sqlite_server: TrackingServerProcess, tm
             counts.append(told)
     assert counts[0] == counts[1]
     assert max(counts[1].values()) <= 16
+
+
+def test_what_the_ledger_shows_twice_is_ranked(standing: Console, fresh: Console) -> None:
+    """Two overrides ask for a stronger gate, beside the budget; where there is nothing the page says that."""
+    page = standing.page(priorities)
+    (row, *_) = section(page, "candidates").tables[0].rows
+    assert row[0].text == "Strengthen the gate to production: overridden twice"
+    assert [item[0].text for item in section(page, "budget").tables[0].rows] == [
+        "growth", "efficiency", "defence", "organisation",
+    ]  # fmt: skip
+    assert "State a cost" in forms(page)
+    assert "Nothing was assembled" in text(fresh.page(priorities))

@@ -138,7 +138,7 @@ def test_a_half_written_ingestion_never_counts(local_bench: Bench, tmp_path: Pat
     assert store.batches() == ()
     assert store.ingested("0" * 64, "") is None
     index = IdIndex()
-    store.load_index(index, tmp_path)
+    store.load_index(index, store.batches(), tmp_path)
     assert len(index) == 0
 
 
@@ -229,7 +229,7 @@ def test_assessments_of_traces_become_events(bench: Bench) -> None:
         "the cited page is wrong \x1b[31m",
     )
     assert (faithful["source"], faithful["suggestion"], faithful["response"]) == ("evaluation", "not in the text", None)
-    assert answer["response"] == "42 pages"
+    assert answer["correction"] == "42 pages"
     assert {item["to"] for item in rows.values()} == {"p05"}
     assert {item["trace_id"] for item in rows.values()} == {trace.trace_id}
     _, again = pull_traces(flywheel, bench.tracking, name, 1)

@@ -14,6 +14,7 @@ from flywheels import blueprint_document, contract_document, kpi_document, write
 from servers.embedded import EmbeddedStore
 from workbench import Commands
 
+from flywheel_mlflow import open_flywheel
 from flywheel_mlflow.base.quarters import quarter_of
 
 #: Knows a word once a task brought it; the hidden questions are no task's, and need the same words.
@@ -130,11 +131,72 @@ def test_the_whole_loop(wheel: Commands, tmp_path: Path) -> None:
     measured = wheel.json("feedback", "metrics")
     assert measured["reflux_rate"] == 3 / 5
     assert [(item["absorbed"], item["tasks_absorbed"]) for item in measured["iterations"]] == [(3, 0), (0, 1)]
-    assert {item["category"]: item["tasks"] for item in measured["budget"]} == {
+    assert {item["category"]: item["tasks"] for item in measured["by_category"]} == {
         "growth": 1, "organisation": 1, "efficiency": 0, "defence": 0,
     }  # fmt: skip
     wheel("release", "create", "-i", "2")
     assert wheel.json("task", "show", task)["release"] == 1
+
+
+def test_what_to_do_next(wheel: Commands, tmp_path: Path) -> None:
+    """Themes and a risk that came back are ranked together, by cost too; tasks spend a budget; so says Python."""
+    assert "nothing to rank yet" in wheel("task", "priorities", code=2).err
+    assert "no budget is declared" in wheel("task", "budget").out
+    quarter = str(quarter_of(datetime.now(UTC)))
+    plan = (wheel.root / "flywheel.yaml").read_text()
+    budgets = f"budgets:\n  hour_costs: 50.0\n  quarters:\n    - {{since: {quarter}, growth: 10h, defence: 1000 EUR}}\n"
+    (wheel.root / "flywheel.yaml").write_text(plan + budgets)
+
+    said = [row(n, text=text, scope="project", severity="medium") for n, text in enumerate(WORDS)]
+    said.append(row(8, text="wrong page", scope="project", severity="high"))
+    wheel("feedback", "ingest", write_lines(tmp_path / "said.jsonl", said), "-i", "1")
+    many, one = sorted(wheel.json("feedback", "themes", "-i", "1")["themes"], key=lambda item: -len(item["events"]))
+    due = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    risk = ["risk", "open", "It leaks", "--owner", "ana", "--due", due, "--likelihood", "2", "--impact", "2"]
+    first = wheel.json(*risk)["risk"]
+    wheel("run-projects", "-i", "1", "--jobs", "1")
+    run = wheel.json("assemble", "-i", "1")["run_id"]
+    wheel("risk", "close", first, "--evidence", run, "--reason", "mended")
+    wheel(*risk, "--project", "p01")
+
+    gate = f"gate/{first}"
+    ranked = wheel.json("task", "priorities")["candidates"]
+    assert {item["id"] for item in ranked} == {many["id"], one["id"], gate}
+    assert [item["leverage"] for item in ranked] == [None, None, None]
+    for about, cost, told in (
+        (gate, "long", "cannot read the cost"),
+        (gate, "5 USD", "is not this flywheel's currency"),
+        ("gate/nosuch", "1d", "gate/nosuch"),
+        ("nosuch", "1d", "nosuch"),
+    ):
+        assert told in wheel("task", "estimate", about, "--cost", cost, "--reason", "r", code=2).err
+    wheel("task", "estimate", gate, "--cost", "100 EUR", "--reason", "a check, as last time")
+    wheel("task", "estimate", many["id"], "--cost", "2d", "--reuse", "asset", "--reason", "new words")
+    ranked = wheel.json("task", "priorities")["candidates"]
+    assert [item["id"] for item in ranked] == [gate, many["id"], one["id"]]
+    assert [item["cost"]["value"] for item in ranked] == [2.0, 16.0, None]
+    assert ranked[1]["reuse"]["value"] == 2.0
+    assert "a long-term asset, says ana: new words" in wheel("task", "priorities").out
+    table = open_flywheel(wheel.root, tracking_uri=wheel.uri).priorities().as_rows()
+    assert [(item["id"], item["leverage"]) for item in table] == [(item["id"], item["leverage"]) for item in ranked]
+
+    task = wheel.json("task", "accept", gate, "--category", "defence")["task"]
+    assert (task["project"], task["cost"], task["events"]) == ("p01", "100EUR", [])
+    wheel("task", "accept", many["id"], "--category", "growth", "--cost", "6h")
+    wheel("task", "queue", one["id"], "--reason", "later")
+    assert [item["id"] for item in wheel.json("task", "priorities")["candidates"]] == [one["id"]]
+    assert len(wheel.json("task", "priorities", "--all")["candidates"]) == 3
+    wheel("task", "spend", task["id"], "--total", "1h")
+    wheel("task", "spend", task["id"], "--total", "1h", code=1)
+    wheel("task", "spend", f"{many['id']}-2", "--total", "1.5d")
+    assert "not-there" in wheel("task", "spend", "not-there", "--total", "1h", code=2).err
+    lines = {item["category"]: item for item in wheel.json("task", "budget", "--quarter", quarter)["lines"]}
+    assert (lines["growth"]["unit"], lines["growth"]["spent"], lines["growth"]["left"]) == ("h", 12.0, -2.0)
+    assert (lines["defence"]["unit"], lines["defence"]["spent"], lines["defence"]["committed"]) == ("EUR", 50.0, 50.0)
+    assert lines["efficiency"]["left"] is None
+    assert "over by 2 h" in wheel("task", "budget").out
+    wheel("task", "budget", "--quarter", "soon", code=2)
+    wheel("audit")
 
 
 def test_nothing_is_said_of_what_is_not_there(wheel: Commands, tmp_path: Path) -> None:

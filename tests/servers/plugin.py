@@ -104,10 +104,21 @@ class PluginServer:
 
     def deny(self, who: str, kind: str, resource: str) -> None:
         """Take a right from somebody."""
-        grant = {"username": who, "resource_type": kind, "resource_id": resource, "permission": "DENY"}
+        self._grant(who, kind, resource, "DENY")
+
+    def permit(self, who: str, kind: str, resource: str) -> None:
+        """Let somebody write something."""
+        self._grant(who, kind, resource, "EDIT")
+
+    def _grant(self, who: str, kind: str, resource: str, permission: str) -> None:
+        grant = {"username": who, "resource_type": kind, "resource_id": resource, "permission": permission}
         path = "/api/3.0/mlflow/users/permissions/grant"
         if numbers_of(mlflow.__version__) < (3, 13):
-            grant = {"username": who, f"{kind}_id": resource, "permission": "NO_PERMISSIONS"}
+            grant = {
+                "username": who,
+                f"{kind}_id": resource,
+                "permission": permission.replace("DENY", "NO_PERMISSIONS"),
+            }
             path = f"/api/2.0/mlflow/{kind}s/permissions/create"
         answer = self.call("POST", path, who=ADMIN, json=grant)
         assert answer.status_code == 200, answer.text

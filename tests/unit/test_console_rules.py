@@ -7,8 +7,22 @@ from typing import Any
 
 import pytest
 
-from flywheel_mlflow.console.endpoints import ENDPOINTS, Effect, acting, classify, current_effect
+from flywheel_mlflow.console.endpoints import (
+    ENDPOINTS,
+    OWN_ROUTES,
+    Effect,
+    acting,
+    classify,
+    current_effect,
+    serving,
+)
+from flywheel_mlflow.console.feedback_route import FeedbackRoute
+from flywheel_mlflow.console.files import Files
+from flywheel_mlflow.console.forms import FormRoutes
+from flywheel_mlflow.console.front import Front
 from flywheel_mlflow.console.governed import Holding
+from flywheel_mlflow.console.pages import PageRoutes
+from flywheel_mlflow.console.routes import ActRoutes
 from flywheel_mlflow.console.rules import Rules
 from flywheel_mlflow.console.watch import Change
 
@@ -114,5 +128,22 @@ def test_what_is_not_in_the_table_may_nothing() -> None:
     assert classify("_set_tag") is ENDPOINTS["_set_tag"] is Effect.DIRECT
     with acting():
         assert current_effect() is Effect.OWN
+        with serving("take_feedback"):
+            assert current_effect() is Effect.ASIDE
     assert current_effect() is Effect.DIRECT
     assert classify("") is Effect.ASIDE
+
+
+def test_every_route_of_the_plugin_is_classified() -> None:
+    """The plugin's own routes stand in the table by the names of their functions, and nothing else does."""
+    nobody: Any = None
+    front = Front(None, authentication=False, open_tracking=nobody, prefix="")
+    made: list[Any] = [
+        *ActRoutes(None, authentication=False, open_tracking=nobody, console="").routes(""),
+        *FeedbackRoute(None, authentication=False, open_tracking=nobody).routes(""),
+        *FormRoutes(front).routes(""),
+        *PageRoutes(front).routes(""),
+        *Files(nobody).routes(),
+    ]
+    assert {route.name for route in made} == set(OWN_ROUTES)
+    assert OWN_ROUTES["take_feedback"] is Effect.ASIDE

@@ -18,7 +18,8 @@ from flywheel_mlflow.base.canonical import document_json
 from flywheel_mlflow.evidence.runs import Collected, KpiValue, ProjectEvidence
 from flywheel_mlflow.feedback.absorption import Absorption, Help, KeptTask, Reflux, absorption
 from flywheel_mlflow.feedback.decisions import in_force, routing_decisions
-from flywheel_mlflow.feedback.tasks import CATEGORIES, TaskKind, budget, fold_tasks
+from flywheel_mlflow.feedback.tasks import TaskKind, by_category, fold_tasks
+from flywheel_mlflow.promises.budgets import CATEGORIES
 from flywheel_mlflow.reports.markdown import render_report
 
 WHEEL = small_flywheel()
@@ -209,11 +210,11 @@ def test_records_are_read_strictly_and_earlier_ones_too() -> None:
     assert TypeAdapter(Absorption).validate_json(document_json(told), strict=True) == told
 
 
-def test_the_budget_lists_every_category() -> None:
+def test_every_category_is_counted() -> None:
     """Sums over tasks, absorbed ones apart, nothing left out."""
     story = accepted(body(), body("p01-b-2", category="defence", events=3))
     story.write(TaskKind.ABSORBED, {"task": "p01-b-2", "iteration": 2, "run_id": "r"})
-    lines = {item.category: (item.tasks, item.absorbed, item.events) for item in budget(
+    lines = {item.category: (item.tasks, item.absorbed, item.events) for item in by_category(
         fold_tasks(story.ledger.events).tasks.values()
     )}  # fmt: skip
     assert lines == dict.fromkeys(CATEGORIES, (0, 0, 0)) | {"growth": (1, 0, 7), "defence": (1, 1, 3)}

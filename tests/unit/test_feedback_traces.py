@@ -117,7 +117,7 @@ def test_an_expectation_is_a_correction_only_where_a_person_gave_it() -> None:
     """An evaluation writes what its dataset expects on every trace, whether the answer was right or not."""
     said = replace(THUMB, name="answer", value="42 pages", expected=True)
     (event,), _, _ = events(replace(TRACE, assessments=(said,)))
-    assert event.response == "42 pages"
+    assert (event.correction, event.response) == ("42 pages", None)
     assert events(replace(TRACE, assessments=(replace(said, run_id="r1"),)))[0] == []
     assert events(replace(TRACE, assessments=(replace(said, human=False),)))[0] == []
 

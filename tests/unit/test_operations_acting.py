@@ -51,6 +51,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "review": {"quarter": "2026Q4", "run_id": "run", "digest": "0" * 64},
     "reroute": {"event": "e1", "to": "p01", "reason": "the rules are wrong"},
     "task-accept": {"run_id": "run", "digest": "0" * 64},
+    "task-estimate": {"about": "p01-0", "cost": "3d", "reuse": "asset", "reason": "as the last one"},
+    "task-spend": {"task": "p01-0-3", "total": "12h"},
     "theme-queue": {"theme": "p01-0", "reason": "next quarter", "iteration": 2},
     "theme-decline": {"theme": "p01-0", "reason": "works as meant"},
     "theme-rename": {"theme": "p01-0", "title": "Wrong page", "reason": "shorter"},
@@ -131,6 +133,9 @@ def test_nobody_smuggles_arguments(name: str, change: dict[str, Any]) -> None:
         ("risk-open", {"projects": "p01"}, "projects"),
         ("risk-update", {"likelihood": "high"}, "likelihood"),
         ("create", {"iteration": [3]}, "iteration"),
+        ("task-estimate", {"reuse": "often"}, "reuse"),
+        ("task-estimate", {"cost": 3}, "cost"),
+        ("task-spend", {"total": "x" * 41}, "total"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, change: dict[str, Any], told: str) -> None:

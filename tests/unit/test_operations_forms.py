@@ -39,6 +39,11 @@ GOOD: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {
     ),
     "override-confirm": ([("version", "3"), ("reason", "r")], {"version": 3, "reason": "r"}),
     "rollback": ([("reason", "r"), ("to", "2")], {"reason": "r", "to": 2}),
+    "task-estimate": (
+        [("about", "p01-0"), ("cost", "3d"), ("reuse", ""), ("reason", "r")],
+        {"about": "p01-0", "cost": "3d", "reason": "r"},
+    ),
+    "task-spend": ([("task", "p01-0-3"), ("total", "12h")], {"task": "p01-0-3", "total": "12h"}),
     "theme-decline": ([("theme", "t"), ("reason", "r"), ("iteration", "")], {"theme": "t", "reason": "r"}),
     "theme-queue": (
         [("theme", "t"), ("reason", "r"), ("iteration", "2")],

@@ -20,6 +20,7 @@ from page_cases import (
     framed,
     gate_facts,
     ledger_of,
+    priorities_facts,
     release_facts,
     releases_facts,
     result,
@@ -46,6 +47,7 @@ from flywheel_mlflow.reports.pages.feedback import feedback_page
 from flywheel_mlflow.reports.pages.feedback_events import Wanted, event_section
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.gate_verdict import gate_section
+from flywheel_mlflow.reports.pages.priorities import priorities_page
 from flywheel_mlflow.reports.pages.release import Asking, ComparedFacts, PinnedFacts, release_page
 from flywheel_mlflow.reports.pages.release_diff import ReleaseDiffFacts, release_diff_page
 from flywheel_mlflow.reports.pages.releases import Mending, WayBack, releases_page
@@ -94,6 +96,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "risks": lambda: risks_page(risks_facts(full_story())),
     "risk": lambda: risk_page(risk_facts(full_story(), f"R{full_story().ledger.events[-3].number}")),
     "feedback": lambda: feedback_page(board_facts(full_story())),
+    "priorities": lambda: priorities_page(priorities_facts(full_story())),
 }
 
 
@@ -543,17 +546,13 @@ def test_the_board_tells_what_nobody_takes() -> None:
     assert found[2] == (Tone.ATTENTION, "2 of 2 themes wait for a decision.")
 
 
-def test_a_theme_shows_its_factors() -> None:
-    """Scope and severity, reuse, risk and cost stand below their product, with where each comes from."""
+def test_a_theme_leads_to_its_priority() -> None:
+    """The board says urgency and leverage, and links to the page that says where these come from."""
     page = feedback_page(board_facts(LedgerBuilder()))
     (section,) = [section for section in page.sections if section.id == "themes"]
-    row, factors = section.tables[0].rows[0], section.tables[1].rows[0]
-    impact, reuse, risk, cost = (float(cell.text) for cell in factors[1:5])
-    assert float(row[6].text) == pytest.approx(impact * reuse * risk, rel=0.01)
-    assert float(row[7].text) == pytest.approx(impact * reuse * risk / cost, rel=0.01)
-    assert factors[0] == row[0]
-    assert "worst severity high" in factors[5].text
-    assert row[8].text == "iteration 1: nobody decided"
+    told = dict(zip(section.tables[0].columns, section.tables[0].rows[0], strict=True))
+    assert (told["urgency"].text, told["leverage"].tone) == ("schedule", Tone.UNKNOWN)
+    assert [cell.href for cell in section.links] == ["/ml/flywheel/feedback/priorities?iteration=2"]
 
 
 def test_the_words_of_an_event_come_first() -> None:
@@ -632,3 +631,37 @@ def test_verdicts_of_a_gate_are_counted() -> None:
     facts = gate_facts(story, 1, "staging", result=result(verdict=Verdict.INCONCLUSIVE))
     first = gate_section(facts, 1, release_facts(story).addresses).notes[0]
     assert first.text == "INCONCLUSIVE: 1 of 3 PASS, 2 of 3 INCONCLUSIVE."
+
+
+def test_priorities_say_what_they_rest_on() -> None:
+    """The page ranks by leverage, tells the four parts and their origins, and what a budget leaves out."""
+    story = LedgerBuilder()
+    accept(story)
+    story.write(
+        "cost_estimated",
+        {"about": "p01-2", "cost": {"amount": 16.0, "unit": "h"}, "reuse": "asset", "reason": "as the last one"},
+    )
+    page = priorities_page(priorities_facts(story))
+    text = PageReader(framed(page)).text
+    for words in (
+        "nobody named",
+        "1 open without a cost",
+        "2 finished, nobody told what was spent",
+        "over by",
+        "unknown",
+    ):
+        assert words in text
+    assert "a long-term asset, says ana: as the last one" in text
+    assert {form.action.rpartition("/")[2] for form in forms(page)} == {
+        "task-estimate", "task-spend", "theme-queue", "theme-decline",
+    }  # fmt: skip
+    assert [tone for tone, _ in lead(page)] == [Tone.ATTENTION]
+
+
+def test_nothing_to_rank_says_so() -> None:
+    """Before the first assembly the page says that nothing is known, and offers no form about a candidate."""
+    empty = priorities_facts(LedgerBuilder(), iteration=None, items=(), unread=(), tasks=())
+    page = priorities_page(empty)
+    assert lead(page)[-1][0] is Tone.UNKNOWN
+    assert not list(forms(page))
+    assert lead(priorities_page(priorities_facts(LedgerBuilder(), items=())))[-1][0] is Tone.GOOD

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from flywheel_mlflow.base.names import unshowable
 from flywheel_mlflow.feedback.theme_corrections import MAX_MOVED
+from flywheel_mlflow.promises.budgets import CostText
 from flywheel_mlflow.promises.strict import Strict
 
 Version = Annotated[int, Field(ge=1, le=999_999_999)]
@@ -189,6 +190,22 @@ class DecideTheme(Act):
     theme: Name
     reason: Words
     iteration: Annotated[int, Field(ge=1, le=999_999)] | None = None
+
+
+class EstimateCost(Act):
+    """Say what a theme, a candidate or a task costs, and whether it is used again."""
+
+    about: Name
+    cost: CostText | None = None
+    reuse: Literal["asset", "one_time"] | None = None
+    reason: Words
+
+
+class SpendTask(Act):
+    """Say what was spent on a task in all."""
+
+    task: Name
+    total: CostText
 
 
 class RenameTheme(Act):

@@ -11,7 +11,8 @@ from pydantic import AwareDatetime, ValidationError
 from pydantic.fields import FieldInfo
 
 from flywheel_mlflow.base.errors import InputError, UnknownName
-from flywheel_mlflow.operations.acts.acting import ACTS, Form, read_act
+from flywheel_mlflow.operations.acts.acting import ACTS, read_act
+from flywheel_mlflow.operations.acts.kinds import Form
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

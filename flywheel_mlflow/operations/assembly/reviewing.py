@@ -16,8 +16,8 @@ from flywheel_mlflow.base.errors import DocumentError, InputError, Refused
 from flywheel_mlflow.base.quarters import REVIEWED, Quarter, read_quarter
 from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.drift import drift_report_from_json
-from flywheel_mlflow.evidence.lineage import edges
-from flywheel_mlflow.feedback.priority import prioritise
+from flywheel_mlflow.feedback.candidates import LOOKED_BACK
+from flywheel_mlflow.feedback.priority import leverage_text
 from flywheel_mlflow.operations.deciding import (
     LedgerSnapshot,
     NewEvent,
@@ -27,7 +27,8 @@ from flywheel_mlflow.operations.deciding import (
     persistently,
     read_snapshot,
 )
-from flywheel_mlflow.operations.feedback.theming import known_themes, task_state
+from flywheel_mlflow.operations.feedback.prioritising import rank, read_seen
+from flywheel_mlflow.operations.feedback.theming import known_themes
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.review import render_review
 
@@ -128,29 +129,24 @@ def _turn(session: Session, recorded: RecordedAssembly) -> Turn:
 
 
 def _leverage(session: Session, snapshot: LedgerSnapshot | None, quarter: Quarter) -> Statement | None:
-    """The most pressing theme of the newest feedback that nobody accepted or declined.
+    """The candidate of the highest leverage that waits for a decision, after the newest iteration.
 
     Urgency is judged at the quarter's end, or now while the quarter runs: nothing is overdue ahead of time.
     """
-    known = known_themes(session.tracking)
-    if not known:
+    tracking = session.tracking
+    known = known_themes(tracking)
+    iteration = max([*known, *([latest] if (latest := tracking.assemblies.latest_iteration()) else [])], default=None)
+    if iteration is None:
         return None
-    themes, state = known[max(known)], task_state(snapshot)
-    waiting = [
-        theme
-        for theme in themes.themes
-        if (stands := state.latest(theme.id, theme.iteration)) is None or stands.kind == "queued"
-    ]
-    ordered = prioritise(
-        waiting,
-        edges=edges(session.flywheel.contracts, {}, {}),
-        risks=snapshot.risks.values() if snapshot else (),
-        hours={},
-        now=min(quarter.end, session.now()),
-    )
-    if not ordered:
+    seen, _ = read_seen(tracking, tracking.assemblies.earlier(iteration + 1, most=LOOKED_BACK))
+    themes = known[max(known)].themes if known else ()
+    now = min(quarter.end, session.now())
+    items = rank(session.flywheel, iteration, themes, seen, snapshot, now)
+    first = next((item for item in items if item.waits), None)
+    if first is None:
         return None
-    first = next(theme for theme in waiting if theme.id == ordered[0].theme)
-    benefit = "unknown" if ordered[0].benefit is None else f"{ordered[0].benefit:.3g}"
-    told = f"theme {first.id}, {len(first.events)} events, benefit {benefit}, {ordered[0].urgency}: {first.title}"
-    return Statement(told, f"themes of iteration {themes.iteration}")
+    candidate, priority = first.candidate, first.priority
+    benefit = "unknown" if priority.benefit is None else f"{priority.benefit:.3g}"
+    told = f"{candidate.kind} {candidate.id}, seen {candidate.count} times, benefit {benefit}"
+    told += f", leverage {leverage_text(priority)}, {priority.urgency}: {candidate.title}"
+    return Statement(told, f"priorities after iteration {iteration}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -127,36 +128,97 @@ def pull_traces(
     return counts, intake.events(f"traces of {experiment}", events, progress=progress)
 
 
-class Intake:
-    """Takes files into one iteration; what one brought is known to the next."""
+class KnownEvents:
+    """Every stored event by its hashes, kept between requests: only ingestions that came since are read.
 
-    def __init__(self, flywheel: Flywheel, store: FeedbackStore, iteration: int, *, dry_run: bool) -> None:
+    Whoever uses it holds ``lock`` meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.index = IdIndex()
+        self._runs: frozenset[str] = frozenset()
+
+    def refresh(self, store: FeedbackStore, folder: Path) -> IdIndex:
+        """The index of all that is stored now; anew where something that was known is gone."""
+        batches = store.batches()
+        runs = frozenset(batch.run_id for batch in batches)
+        if not self._runs <= runs:
+            self.index, self._runs = IdIndex(), frozenset()
+        store.load_index(self.index, [batch for batch in batches if batch.run_id not in self._runs], folder)
+        self._runs = runs
+        return self.index
+
+
+class Intake:
+    """Takes files into one iteration; what one brought is known to the next.
+
+    ``known`` is kept from one request to the next, where one process answers many; ``key`` is an idempotency key.
+    """
+
+    def __init__(
+        self,
+        flywheel: Flywheel,
+        store: FeedbackStore,
+        iteration: int,
+        *,
+        dry_run: bool,
+        known: KnownEvents | None = None,
+        key: str = "",
+    ) -> None:
         self._router = router_of(flywheel)
         self._store = store
         self._iteration = iteration
         self._dry_run = dry_run
+        self._key = key
+        self._shared = known
         self._index: IdIndex | None = None
 
-    def file(self, path: Path, mapping: ColumnMapping | None, progress: Callable[[int], None] | None) -> Ingested:
-        """One file, unless it is empty, or the very same bytes are in already."""
-        digest = _file_digest(path)
+    def file(
+        self,
+        path: Path,
+        mapping: ColumnMapping | None,
+        progress: Callable[[int], None] | None = None,
+        *,
+        name: str = "",
+        idle: bool = True,
+    ) -> Ingested:
+        """One file, unless it is empty, or the very same bytes are in already.
+
+        ``name`` is told in place of the file's own. Without ``idle`` nothing is written when every event is known.
+        """
+        digest, name = file_digest(path), name or path.name
         if not path.stat().st_size:
-            return Ingested(path.name, self._iteration, Taken(), 0, (), None)
+            return Ingested(name, self._iteration, Taken(), 0, (), None)
         known_as = mapping.digest if mapping else ""
         already = self._store.ingested(digest, known_as)
         if already is not None:
-            return self._earlier(path.name, already)
+            return self.earlier(name, already)
 
         def batches(dead: DeadLetters) -> Iterator[pa.RecordBatch]:
             with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
-                readable = plain_copy(path, Path(folder), mapping.encoding if mapping else None)
+                how = (mapping.encoding, mapping.rows) if mapping else (None, None)
+                readable = plain_copy(path, Path(folder), *how)
                 reader = open_events(readable, mapping, dead)
                 yield from reader.batches()
-                read = reader.digest if readable == path else _file_digest(path)
+                read = reader.digest if readable == path else file_digest(path)
             if read != digest:
                 raise InputError("the file changed while it was read", where=str(path), hint="ingest it again")
 
-        return self._take(path.name, lambda: digest, known_as, batches, progress, always=True)
+        always = self._always if idle else self._anything
+        return self._take(name, lambda: digest, known_as, batches, progress, keeps=always)
+
+    @staticmethod
+    def _always(_taken: Taken, _dead: int) -> bool:
+        return True
+
+    @staticmethod
+    def _anything(taken: Taken, dead: int) -> bool:
+        return bool(taken.new or dead)
+
+    @staticmethod
+    def _something_new(taken: Taken, _dead: int) -> bool:
+        return bool(taken.new or taken.conflicts)
 
     def events(
         self,
@@ -189,7 +251,7 @@ class Intake:
             if waiting:
                 yield events_table(waiting, lines)
 
-        return self._take(name, digest.hexdigest, "", batches, progress, always=False, own=own)
+        return self._take(name, digest.hexdigest, "", batches, progress, keeps=self._something_new, own=own)
 
     def _take(
         self,
@@ -199,7 +261,7 @@ class Intake:
         batches: Callable[[DeadLetters], Iterator[pa.RecordBatch]],
         progress: Callable[[int], None] | None,
         *,
-        always: bool,
+        keeps: Callable[[Taken, int], bool],
         own: bool = False,
     ) -> Ingested:
         with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
@@ -210,13 +272,15 @@ class Intake:
             with DeadLetters(letters) as dead, EventFiles(folder) as files:
                 taken = take_in(batches(dead), index, self._router, files, dead, own=own, progress=progress)
             run_id = None
-            if not self._dry_run and (always or taken.new or taken.conflicts):
+            if not self._dry_run and keeps(taken, dead.count):
                 kept = tuple(path for path in (files.events, files.index, letters) if path.exists())
                 run_id = self._store.write(self._content(name, digest(), mapping, taken, dead.count, kept)).run_id
         self._index = index
+        if self._shared is not None:
+            self._shared.index = index
         return Ingested(name, self._iteration, taken, dead.count, tuple(dead.first), run_id)
 
-    def _earlier(self, name: str, stored: StoredBatch) -> Ingested:
+    def earlier(self, name: str, stored: StoredBatch) -> Ingested:
         """What became of a file that is in already, by its run."""
         counts = stored.counts
         to = Counter({key.removeprefix("to."): count for key, count in counts.items() if key.startswith("to.")})
@@ -226,6 +290,7 @@ class Intake:
         taken = Taken(new=new, repeated=repeated, conflicts=conflicts, to=to)
         taken.read = counts.get("read", new + repeated + conflicts)
         taken.misdated = counts.get("misdated", 0)
+        taken.passed_over = counts.get("passed_over", 0)
         dead = counts.get("dead_letters", 0)
         with tempfile.TemporaryDirectory(prefix="flywheel-") as scratch:
             first = self._store.first_dead_letters(stored.run_id, Path(scratch)) if dead else ()
@@ -233,9 +298,12 @@ class Intake:
 
     def _known(self, folder: Path, file: str | None) -> IdIndex:
         """What is stored: all of it, or what ingestions of this name brought."""
+        if self._shared is not None:
+            return self._shared.refresh(self._store, folder)
         if self._index is None:
             index = IdIndex()
-            self._store.load_index(index, folder, file=file)
+            stored = [batch for batch in self._store.batches() if file in (None, batch.file)]
+            self._store.load_index(index, stored, folder)
             self._index = index
         return self._index
 
@@ -250,6 +318,7 @@ class Intake:
             "dead_letters": dead,
             "unroutable": taken.unroutable,
             "misdated": taken.misdated,
+            "passed_over": taken.passed_over,
         }
         counts |= {f"to.{to}": count for to, count in sorted(taken.to.items()) if to != UNROUTABLE}
         lines = [f"Feedback from **{markdown_text(name)}**.", "", "| what | events |", "|---|---|"]
@@ -263,10 +332,16 @@ class Intake:
             counts=counts,
             files=files,
             note="\n".join(lines),
+            key=self._key,
         )
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """sha256 of a file, 64 hex digits.
+
+    Raises:
+        InputError: there is no such file. StorageError: it cannot be read.
+    """
     if not path.is_file():
         what = "no such file" if not path.exists() else "not a file"
         raise InputError(what, where=str(path), hint="name files of events: JSONL, JSON, CSV or Parquet")

@@ -15,6 +15,7 @@ from flywheel_mlflow.base.errors import DocumentError, InputError, UnknownName
 from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import ProjectEvidence
+from flywheel_mlflow.feedback.costs import cost_body
 from flywheel_mlflow.feedback.tasks import (
     MAX_TOLD,
     AcceptedTask,
@@ -30,6 +31,7 @@ from flywheel_mlflow.operations.projects.mlflow_names import OWN_FOLDER
 from flywheel_mlflow.operations.projects.pipeline import all_tasks
 from flywheel_mlflow.operations.projects.project_run import TASKS_FILE
 from flywheel_mlflow.operations.scratch import scratch_folder
+from flywheel_mlflow.promises.budgets import HOW, Cost
 from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def write_tasks(session: Session, iteration: int, folder: Path, *, given: Path |
 
     Raises:
         InputError: a given task differs from the one of its id that the ledger holds, its KPI or findings do not exist,
-            or there is no such folder.
+            its cost cannot be read, or there is no such folder.
         DocumentError: a given file is no task.
         StorageError: the folder cannot be written.
     """
@@ -79,6 +81,7 @@ def write_tasks(session: Session, iteration: int, folder: Path, *, given: Path |
             continue
         check_kpi(session.flywheel.contract(offered.project), offered.kpi)
         check_moves(session.flywheel, offered.moves)
+        check_cost(session.flywheel, offered.cost)
         files[offered.id] = offered
         waiting.pop(offered.id, None)
     write_files({f"{number:04d}.json": task_file(files[name]) for number, name in enumerate(sorted(files))}, folder)
@@ -198,7 +201,7 @@ def _tasks_of_run(tracking: Tracking, run_id: str, digest: str) -> Mapping[str, 
     return {task.id: task for task in found}
 
 
-def file_task(tracking: Tracking, run: ProjectEvidence, task_id: str) -> dict[str, object]:
+def file_task(flywheel: Flywheel, tracking: Tracking, run: ProjectEvidence, task_id: str) -> dict[str, object]:
     """What the ledger keeps of a task that came as a file, as far as the run that read it kept its document."""
     task = unknown_documents(tracking, [run], TaskState()).get(task_id)
     return {
@@ -212,6 +215,7 @@ def file_task(tracking: Tracking, run: ProjectEvidence, task_id: str) -> dict[st
         "records": len(task.records) if task else 0,
         "payload": bool(task and task.payload),
         "digest": task_digest(task) if task else "",
+        "cost": cost_body(read_cost(flywheel, task.cost)) if task and task.cost else None,
     }
 
 
@@ -224,6 +228,29 @@ def check_kpi(contract: Contract, kpi: str | None) -> None:
     names = [item.name for item in contract.kpis]
     if kpi is not None and kpi not in names:
         raise UnknownName("KPI", kpi, names, where=f"kpis of {contract.id}")
+
+
+def read_cost(flywheel: Flywheel, text: str, *, least: float = 0.01) -> Cost:
+    """The cost that people wrote, at least ``least`` of its unit.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return flywheel.blueprint.cost_rules.read(text, least=least)
+    except ValueError as error:
+        what, _, how = str(error).partition(": ")
+        raise InputError(what, hint=how or HOW) from error
+
+
+def check_cost(flywheel: Flywheel, cost: str | None) -> None:
+    """Refuse a cost that cannot be read.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    if cost is not None:
+        read_cost(flywheel, cost)
 
 
 def check_moves(flywheel: Flywheel, moves: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.feedback.measures import Age
-from flywheel_mlflow.feedback.tasks import AcceptedTask, Budget, budget
+from flywheel_mlflow.feedback.tasks import AcceptedTask, CategoryCount, by_category
 from flywheel_mlflow.operations.deciding import read_snapshot
 from flywheel_mlflow.operations.feedback.routing import Routed, route_iteration
 from flywheel_mlflow.operations.feedback.theming import task_state
@@ -43,7 +43,7 @@ class FeedbackMetrics:
     """The feedback of every iteration, oldest first, and the tasks by what they are for."""
 
     iterations: tuple[IterationFeedback, ...]
-    budget: tuple[Budget, ...]
+    by_category: tuple[CategoryCount, ...]
 
     @property
     def reflux_rate(self) -> float | None:
@@ -62,7 +62,7 @@ def feedback_metrics(
     }
     chosen = sorted(turn for turn in turns if iteration in (None, turn))
     measured = (measure(route_iteration(flywheel, tracking, turn, now=now), tasks) for turn in chosen)
-    return FeedbackMetrics(tuple(measured), budget(tasks))
+    return FeedbackMetrics(tuple(measured), by_category(tasks))
 
 
 def measure(routed: Routed, tasks: Iterable[AcceptedTask]) -> IterationFeedback:

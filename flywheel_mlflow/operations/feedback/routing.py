@@ -35,7 +35,7 @@ MAX_LISTED = 10_000
 
 _LABELS = ("id", "time", "source", "project", "stage", "type", "scope", "severity", "text")
 _EVIDENCE = ("interface", "record_ids", "trace_id", "run_id")
-_WORDS = ("suggestion", "response", "recommended_action", "reporter")
+_WORDS = ("suggestion", "response", "correction", "prompt", "chosen", "rejected", "recommended_action", "reporter")
 EXPORTED = (*_LABELS, *_EVIDENCE, *_WORDS, TO, RULE, REASON)
 
 

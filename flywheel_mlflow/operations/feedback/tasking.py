@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.canonical import document_json, sha256_text
 from flywheel_mlflow.base.errors import InputError, Refused, UnknownName
+from flywheel_mlflow.feedback.candidates import Candidate
+from flywheel_mlflow.feedback.costs import cost_body
 from flywheel_mlflow.feedback.recurring import Theme
 from flywheel_mlflow.feedback.tasks import (
-    CATEGORIES,
     MAX_TOLD,
     AcceptedTask,
     Task,
@@ -32,15 +33,19 @@ from flywheel_mlflow.operations.deciding import (
 )
 from flywheel_mlflow.operations.feedback.handing import (
     accepted_document,
+    check_cost,
     check_kpi,
     check_moves,
     file_task,
+    read_cost,
     task_document,
 )
 from flywheel_mlflow.operations.feedback.pinned_tasks import releases_of
-from flywheel_mlflow.operations.feedback.theming import task_state, theme_of
+from flywheel_mlflow.operations.feedback.prioritising import work_of
+from flywheel_mlflow.operations.feedback.theming import task_state
 from flywheel_mlflow.operations.projects.pipeline import read_task
 from flywheel_mlflow.operations.projects.project_run import check_iteration_number
+from flywheel_mlflow.promises.budgets import CATEGORIES
 from flywheel_mlflow.promises.contract import Contract
 
 if TYPE_CHECKING:
@@ -78,52 +83,70 @@ def prepare_task(
     request: str = "",
     kpi: str = "",
     moves: Sequence[str] = (),
+    cost: str = "",
     file: Path | None = None,
     dry_run: bool = False,
 ) -> PreparedTask:
-    """Make a theme a task for its project, and keep its document; nothing is decided yet.
+    """Make a theme, or another candidate, a task for its project, and keep its document; nothing is decided yet.
 
     Args:
         session: who acts, where.
-        theme_id: the theme.
+        theme_id: the theme, or the candidate.
         category: what the work is for: growth, efficiency, defence or organisation.
         found_in: the iteration whose feedback is meant; the newest the theme was found in if left out.
         iteration: the iteration that shall do it; the one after ``found_in`` if left out.
         request: what is asked, in words; the theme's title if left out.
         kpi: the project's KPI that shows whether it helped, on cases that the task does not hold.
         moves: findings that it is meant to move besides the KPI; those of the file if left out.
+        cost: what it is expected to cost, such as 3d; what the file says, or what was said of the theme, if left out.
         file: a task file of the project's, whose payload and request are taken.
         dry_run: keep nothing.
 
     Raises:
         UnknownName: no such theme, category, KPI or finding.
-        InputError: too many findings, the iteration is not after the feedback's, or the file is another project's.
+        InputError: too many findings, the iteration is not after the feedback's, the file is another project's, no
+            project can be named, or a cost that cannot be read.
     """
-    theme = theme_of(session.tracking, theme_id, found_in)
-    given = given_task(file, session.flywheel.contract(theme.project)) if file else None
+    theme = work_of(session.flywheel, session.tracking, theme_id, found_in, now=session.now())
+    given = given_task(file, session.flywheel.contract(theme.project)) if file and theme.project else None
     task = task_of_theme(
-        session, theme, category=category, iteration=iteration, request=request, kpi=kpi, moves=moves, given=given
+        session,
+        theme,
+        category=category,
+        iteration=iteration,
+        request=request,
+        kpi=kpi,
+        moves=moves,
+        cost=cost or _stated(session, theme_id),
+        given=given,
     )
     return keep_task(session, task, dry_run=dry_run)
 
 
 def task_of_theme(
     session: Session,
-    theme: Theme,
+    theme: Theme | Candidate,
     *,
     category: str,
     iteration: int | None = None,
     request: str = "",
     kpi: str = "",
     moves: Sequence[str] = (),
+    cost: str = "",
     given: Task | None = None,
 ) -> Task:
-    """The task that a theme would become, with all of its events; ``given`` is the task of a file.
+    """The task that a theme or candidate would become, with all of its events; ``given`` is the task of a file.
 
     Raises:
         UnknownName: no such category, KPI or finding.
-        InputError: too many findings, or the iteration is not after the feedback's.
+        InputError: too many findings, the iteration is not after the feedback's, no project can be named, or a cost
+            that cannot be read.
     """
+    if theme.project is None:
+        raise InputError(
+            f"no project can be named that would do {theme.id}",
+            hint="declare the assembly layer as a project: registry_role: assembly_layer",
+        )
     if category not in CATEGORIES:
         raise UnknownName("category", category, CATEGORIES)
     turn = theme.iteration + 1 if iteration is None else check_iteration_number(iteration)
@@ -136,6 +159,8 @@ def task_of_theme(
     check_kpi(session.flywheel.contract(theme.project), chosen)
     meant = tuple(dict.fromkeys(moves)) or (given.moves if given else ())
     check_moves(session.flywheel, meant)
+    expected = cost or (given.cost if given else None)
+    check_cost(session.flywheel, expected)
     told = " ".join(request.split()) or (given.request if given else "")
     return Task(
         id=f"{theme.id}-{turn}",
@@ -145,12 +170,19 @@ def task_of_theme(
         request=(told or theme.title)[:MAX_REASON],
         payload=given.payload if given else {},
         category=category,  # type: ignore[arg-type]
+        cost=expected,
         kpi=chosen,
         moves=meant,
         feedback_iteration=theme.iteration,
         events=theme.events,
         records=theme.records,
     )
+
+
+def _stated(session: Session, theme_id: str) -> str:
+    """What people said a theme would cost, as they could have written it; empty while nobody did."""
+    found = task_state(persistently(session, lambda: read_snapshot(session.tracking))).estimates.get(theme_id)
+    return found.cost.written if found and found.cost else ""
 
 
 def keep_task(session: Session, task: Task, *, dry_run: bool = False) -> PreparedTask:
@@ -220,6 +252,7 @@ def accept_task(session: Session, run_id: str, digest: str, *, dry_run: bool = F
         "payload": bool(task.payload),
         "run_id": run_id,
         "digest": digest,
+        "cost": cost_body(read_cost(session.flywheel, task.cost)) if task.cost else None,
     }
 
     def choose(snapshot: LedgerSnapshot) -> NewEvent:
@@ -232,7 +265,7 @@ def accept_task(session: Session, run_id: str, digest: str, *, dry_run: bool = F
             )
         return NewEvent(TaskKind.ACCEPTED, body)
 
-    return _written(session, TaskKind.ACCEPTED, body, choose, dry_run=dry_run)
+    return write_down(session, TaskKind.ACCEPTED, body, choose, dry_run=dry_run)
 
 
 def decide_theme(
@@ -244,7 +277,7 @@ def decide_theme(
         UnknownName: no such theme. InputError: no reason. Refused: a task was made of it already.
     """
     told = given_reason(reason)
-    theme = theme_of(session.tracking, theme_id, found_in)
+    theme = work_of(session.flywheel, session.tracking, theme_id, found_in, now=session.now())
     body: dict[str, object] = {
         "theme": theme.id,
         "iteration": theme.iteration,
@@ -263,7 +296,7 @@ def decide_theme(
             )
         return NewEvent(kind, body)
 
-    return _written(session, kind, body, choose, dry_run=dry_run)
+    return write_down(session, kind, body, choose, dry_run=dry_run)
 
 
 def absorb_task(session: Session, task_id: str, *, iteration: int, evidence: str, dry_run: bool = False) -> TaskDecided:
@@ -281,7 +314,7 @@ def absorb_task(session: Session, task_id: str, *, iteration: int, evidence: str
     snapshot = persistently(session, lambda: read_snapshot(session.tracking))
     from_file = run is not None and read and task_id not in task_state(snapshot).tasks
     if run is not None and from_file:
-        body |= file_task(session.tracking, run, task_id)
+        body |= file_task(session.flywheel, session.tracking, run, task_id)
     elif snapshot is None:
         raise UnknownName("task", task_id, ())
 
@@ -309,7 +342,7 @@ def absorb_task(session: Session, task_id: str, *, iteration: int, evidence: str
             )
         return NewEvent(TaskKind.ABSORBED, body)
 
-    return _written(session, TaskKind.ABSORBED, body, choose, dry_run=dry_run)
+    return write_down(session, TaskKind.ABSORBED, body, choose, dry_run=dry_run)
 
 
 def decide_task(session: Session, task_id: str, kind: TaskKind, reason: str, *, dry_run: bool = False) -> TaskDecided:
@@ -338,7 +371,7 @@ def decide_task(session: Session, task_id: str, kind: TaskKind, reason: str, *, 
             )
         return NewEvent(kind, body)
 
-    return _written(session, kind, body, choose, dry_run=dry_run)
+    return write_down(session, kind, body, choose, dry_run=dry_run)
 
 
 def given_reason(text: str) -> str:
@@ -372,7 +405,7 @@ def known_task(state: TaskState, task_id: str) -> AcceptedTask:
     return state.tasks[task_id]
 
 
-def _written(
+def write_down(
     session: Session,
     kind: TaskKind,
     body: Mapping[str, object],
@@ -380,6 +413,7 @@ def _written(
     *,
     dry_run: bool,
 ) -> TaskDecided:
+    """Write a decision about a theme or a task that ``choose`` permits; on a dry run only ask it."""
     if dry_run:
         snapshot = persistently(session, lambda: read_snapshot(session.tracking))
         if snapshot is not None:

@@ -16,7 +16,7 @@ from flywheel_mlflow.feedback.recurring import Theme
 from flywheel_mlflow.feedback.tasks import Task, TaskState
 from flywheel_mlflow.feedback.theme_decisions import ThemeChoice, ThemeChoices, matching_themes
 from flywheel_mlflow.operations.deciding import Session, persistently, read_snapshot
-from flywheel_mlflow.operations.feedback.handing import check_kpi, check_moves, task_document
+from flywheel_mlflow.operations.feedback.handing import check_cost, check_kpi, check_moves, task_document
 from flywheel_mlflow.operations.feedback.tasking import given_task, keep_task, task_of_theme
 from flywheel_mlflow.operations.feedback.theming import find_themes, task_state
 
@@ -144,6 +144,7 @@ class _Ledger:
             iteration=self.iteration,
             kpi=choice.kpi or "",
             moves=choice.moves,
+            cost=choice.cost or (given and given.cost) or self._stated(theme),
             given=given,
         )
         known = replace(known, task=task.id)
@@ -157,6 +158,11 @@ class _Ledger:
         if prepared.run_id is None:
             return known
         return replace(known, event=self.act("task-accept", run_id=prepared.run_id, digest=prepared.digest)["event"])
+
+    def _stated(self, theme: Theme) -> str:
+        """What people said the theme would cost; empty while nobody did."""
+        found = self.state.estimates.get(theme.id)
+        return found.cost.written if found and found.cost else ""
 
 
 def _read(path: Path, flywheel: Flywheel) -> tuple[_Choice, ...]:
@@ -207,6 +213,7 @@ def _given(
     kpi, moves = choice.kpi or (task and task.kpi) or None, choice.moves or (task.moves if task else ())
     checked("kpi", lambda: check_kpi(contract, kpi))
     checked("moves", lambda: check_moves(flywheel, moves))
+    checked("cost", lambda: check_cost(flywheel, choice.cost or (task.cost if task else None)))
     if task is not None and (choice.category or task.category) is None:
         faults.append(document.fault(where, "no category, neither here nor in the task file"))
     return task

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.lineage import edges
+from flywheel_mlflow.feedback.candidates import Candidate, theme_candidate
 from flywheel_mlflow.feedback.priority import Priority, prioritise
 from flywheel_mlflow.feedback.recurring import Theme, Themes, name_themes, themes_from_json
 from flywheel_mlflow.feedback.tasks import TaskState, fold_tasks
@@ -67,9 +68,7 @@ def find_themes(
     corrections = fold_corrections(snapshot.ledger.counted) if snapshot else ()
     themes = name_themes(iteration, grouped, known_themes(tracking, until=iteration).values(), corrections)
     run_id = None if dry_run else _keep(tracking, themes)
-    recorded = tracking.assemblies.earlier(iteration + 1, most=1)
-    priorities = priorities_of(flywheel, themes, snapshot, recorded[-1] if recorded else None, now)
-    return FoundThemes(themes, priorities, task_state(snapshot), run_id)
+    return FoundThemes(themes, theme_priorities(flywheel, themes, snapshot, now), task_state(snapshot), run_id)
 
 
 def task_state(snapshot: LedgerSnapshot | None) -> TaskState:
@@ -130,23 +129,24 @@ def _keep(tracking: Tracking, themes: Themes) -> str:
     return tracking.feedback.keep(document)
 
 
-def priorities_of(
-    flywheel: Flywheel,
-    themes: Themes,
-    snapshot: LedgerSnapshot | None,
-    recorded: RecordedAssembly | None,
-    now: datetime,
+def theme_priorities(
+    flywheel: Flywheel, themes: Themes, snapshot: LedgerSnapshot | None, now: datetime
 ) -> tuple[Priority, ...]:
-    """The priorities of themes, the most pressing first.
+    """The priorities of themes alone, the first to do first."""
+    declared = edges(flywheel.contracts, {}, {})
+    return prioritised(flywheel, [theme_candidate(theme, declared) for theme in themes.themes], snapshot, now)
 
-    They rest on declared interfaces, the open risks, and the effort that ``recorded`` shows, the newest valid assembly
-    up to the themes' iteration.
-    """
-    metrics = recorded.metrics if recorded else {}
+
+def prioritised(
+    flywheel: Flywheel, candidates: Iterable[Candidate], snapshot: LedgerSnapshot | None, now: datetime
+) -> tuple[Priority, ...]:
+    """The priorities of candidates by what the ledger says, the first to do first."""
+    state = task_state(snapshot)
     return prioritise(
-        themes.themes,
-        edges=edges(flywheel.contracts, {}, {}),
+        candidates,
         risks=snapshot.risks.values() if snapshot else (),
-        hours={name: metrics.get(f"{name}.cost.review_hours") for name in flywheel.contracts},
+        estimates=state.estimates,
+        earlier=[task.costed for task in state.tasks.values()],
+        rules=flywheel.blueprint.cost_rules,
         now=now,
     )

@@ -148,17 +148,14 @@ def _themes(
         themes=found.themes,
         looked=found.looked,
         unknown="",
-        priorities=_priorities(reader, found, snapshot, listed),
+        priorities=_priorities(reader, found, snapshot),
     )
 
 
-def _priorities(
-    reader: Reader, found: Themes, snapshot: LedgerSnapshot | None, listed: tuple[RecordedAssembly, ...]
-) -> tuple[Priority, ...]:
-    from flywheel_mlflow.operations.feedback.theming import priorities_of
+def _priorities(reader: Reader, found: Themes, snapshot: LedgerSnapshot | None) -> tuple[Priority, ...]:
+    from flywheel_mlflow.operations.feedback.theming import theme_priorities
 
-    newest = next((item for item in listed if item.sound and item.iteration <= found.iteration), None)
-    return priorities_of(reader.session.flywheel, found, snapshot, newest, reader.session.now())
+    return theme_priorities(reader.session.flywheel, found, snapshot, reader.session.now())
 
 
 def _concerned(tasks: Iterable[AcceptedTask], iteration: int | None) -> tuple[AcceptedTask, ...]:

@@ -11,6 +11,7 @@ from flywheel_mlflow.operations.reading.feedback import feedback
 from flywheel_mlflow.operations.reading.interfaces import interface, interfaces
 from flywheel_mlflow.operations.reading.iterations import iteration, iterations
 from flywheel_mlflow.operations.reading.overview import overview
+from flywheel_mlflow.operations.reading.priorities import priorities
 from flywheel_mlflow.operations.reading.projects import project, projects
 from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.release import release
@@ -49,4 +50,5 @@ PAGES: tuple[PageKind, ...] = (
     PageKind("/release-diff", release_diff),
     PageKind("/drift", drift),
     PageKind("/feedback", feedback),
+    PageKind("/feedback/priorities", priorities),
 )

@@ -295,10 +295,14 @@ class Acts:
         request: str = "",
         kpi: str = "",
         moves: Iterable[str] = (),
+        cost: str = "",
         file: str | Path | None = None,
         dry_run: bool = False,
     ) -> Decision:
-        """Accept a theme: it becomes a task of its project for ``iteration``, the next one unasked."""
+        """Accept a theme or another candidate as a task of its project for ``iteration``, the next one unasked.
+
+        ``cost`` is what it is expected to cost: ``3d``, ``12h``, ``500 EUR``.
+        """
         from flywheel_mlflow.operations.feedback.tasking import prepare_task
 
         prepared = prepare_task(
@@ -310,6 +314,7 @@ class Acts:
             request=request,
             kpi=kpi,
             moves=tuple(moves),
+            cost=cost,
             file=Path(file) if file else None,
             dry_run=dry_run,
         )
@@ -329,6 +334,19 @@ class Acts:
     ) -> Decision:
         """Decline a theme."""
         return self._decide("theme-decline", theme=theme, reason=reason, iteration=iteration, dry_run=dry_run)
+
+    def estimate_cost(
+        self, about: str, reason: str, *, cost: str | None = None, reuse: str | None = None, dry_run: bool = False
+    ) -> Decision:
+        """Say what a theme, a candidate or a task is expected to cost, and whether what it makes is used again.
+
+        ``cost`` is such as ``3d``, ``12h`` or ``500 EUR``, ``reuse`` is ``asset`` or ``one_time``.
+        """
+        return self._decide("task-estimate", about=about, cost=cost, reuse=reuse, reason=reason, dry_run=dry_run)
+
+    def spend(self, task: str, total: str, *, dry_run: bool = False) -> Decision:
+        """Say what was spent on a task in all, such as ``12h``; a later word replaces an earlier one."""
+        return self._decide("task-spend", task=task, total=total, dry_run=dry_run)
 
     def rename_theme(self, theme: str, title: str, *, reason: str, dry_run: bool = False) -> Decision:
         """Give a theme another title."""

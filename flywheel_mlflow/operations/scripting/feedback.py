@@ -21,12 +21,34 @@ class FeedbackMethods:
 
     session: Session
 
-    def ingest(self, files: Iterable[str | Path], iteration: int, *, dry_run: bool = False) -> Table:
-        """Take events of feedback in from files, each once, and route them; a file that fails says so in its row."""
+    def ingest(
+        self,
+        files: Iterable[str | Path],
+        iteration: int,
+        *,
+        mapping: str | Path | None = None,
+        zone: str = "",
+        observed: str = "",
+        dry_run: bool = False,
+    ) -> Table:
+        """Take events of feedback in from files, each once, and route them; a file that fails says so in its row.
+
+        ``mapping`` is a shipped one by its name (``langfuse``) or a YAML file; ``zone`` that of times which state none,
+        ``observed`` the time of events which state none.
+
+        Raises:
+            UnknownName, DocumentError, InputError: the mapping, the zone or the time is at fault.
+        """
+        from flywheel_mlflow.feedback.mapping import read_mapping, with_times
         from flywheel_mlflow.operations.feedback.feedback import ingest_files
 
         done = ingest_files(
-            self.session.flywheel, self.session.tracking, [Path(file) for file in files], iteration, dry_run=dry_run
+            self.session.flywheel,
+            self.session.tracking,
+            [Path(file) for file in files],
+            iteration,
+            mapping=with_times(read_mapping(mapping), zone=zone, observed=observed) if mapping else None,
+            dry_run=dry_run,
         )
         return _taken(done, iteration)
 
@@ -157,6 +179,35 @@ class FeedbackMethods:
             for item in found.themes.themes
         )
         return Table(f"themes of iteration {iteration}", rows)
+
+    def priorities(self, iteration: int | None = None, *, everything: bool = False) -> Table:
+        """What could be done next, by leverage: themes, contracts to unify, gates to strengthen.
+
+        Of the iteration, the newest unasked; ``everything`` keeps what was decided already. The benefit is the product
+        of impact, reach, reuse and exposure, the leverage the benefit of an hour; None is unknown.
+
+        Raises:
+            InputError: the iteration has neither themes nor an assembly.
+        """
+        from flywheel_mlflow.operations.feedback.prioritising import read_ranking
+
+        found = read_ranking(self.session.flywheel, self.session.tracking, now=datetime.now(UTC), iteration=iteration)
+        rows = tuple(item.row() for item in found.items if everything or item.waits)
+        return Table(f"what could be done after iteration {found.iteration}", rows, found.unread)
+
+    def budget(self, quarter: str = "") -> Table:
+        """What the tasks of each class come to in a quarter, the present one unasked, beside its budget.
+
+        Raises:
+            InputError: no such quarter.
+        """
+        from flywheel_mlflow.operations.feedback.prioritising import quarter_spending
+        from flywheel_mlflow.operations.feedback.tasking import list_tasks
+
+        state, _ = list_tasks(self.session)
+        found = quarter_spending(self.session.flywheel, state, now=datetime.now(UTC), quarter=quarter)
+        names = ("category", "unit", "limit", "spent", "committed", "left", "uncosted", "untold")
+        return Table(f"budget of {found.quarter}", tuple(plain_row(item, *names) for item in found.lines))
 
     def decide_themes(
         self, file: str | Path, found_in: int, *, iteration: int | None = None, dry_run: bool = False

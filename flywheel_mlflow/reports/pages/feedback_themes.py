@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Help
-from flywheel_mlflow.feedback.priority import Factor, Priority
+from flywheel_mlflow.feedback.priority import Priority, leverage_text
 from flywheel_mlflow.feedback.recurring import Looked, Theme
 from flywheel_mlflow.feedback.tasks import AcceptedTask, TaskState
 from flywheel_mlflow.reports.dashboard_blocks import Command, Form, Section
@@ -49,21 +49,11 @@ class ThemesFacts:
 
 
 def theme_section(facts: ThemesFacts, iteration: int) -> Section:
-    """The themes, the most pressing first, with the four factors of their priority."""
+    """The themes, the most pressing first; the page of priorities says why."""
     by_id = {theme.id: theme for theme in facts.themes}
-    ranked = [(by_id[item.theme], item) for item in facts.priorities if item.theme in by_id]
+    ranked = [(by_id[item.subject], item) for item in facts.priorities if item.subject in by_id]
     more = f"; {len(ranked) - MOST_THEMES} more in `flywheel feedback themes`" if len(ranked) > MOST_THEMES else ""
-    columns = (
-        "theme",
-        "what",
-        "for",
-        "events",
-        "decided",
-        "urgency",
-        "benefit",
-        "benefit each hour",
-        "seen before in",
-    )
+    columns = ("theme", "what", "for", "events", "decided", "urgency", "leverage", "seen before in")
     shown = ranked[:MOST_THEMES]
     empty = "nobody looked for any yet." if facts.unknown else "there is none."
     return Section(
@@ -72,14 +62,13 @@ def theme_section(facts: ThemesFacts, iteration: int) -> Section:
         notes=tuple(_notes(facts)),
         tables=(
             Table(
-                f"Themes, the most pressing first: benefit = scope and severity \N{MULTIPLICATION SIGN} reuse "
-                f"\N{MULTIPLICATION SIGN} risk{more}",
+                f"Themes, the most pressing first{more}",
                 columns,
                 tuple(_theme(theme, item, facts) for theme, item in shown),
                 empty,
             ),
-            *((_factor_table(shown),) if shown else ()),
         ),
+        links=(Cell("What to do next, contracts and gates too", href=facts.addresses.priorities(iteration)),),
         commands=tuple(_commands(facts, ranked, iteration)),
         forms=_decide(facts, [theme for theme, _ in ranked], iteration),
     )
@@ -103,35 +92,11 @@ def _theme(theme: Theme, item: Priority, facts: ThemesFacts) -> tuple[Cell, ...]
         number(f"{len(theme.events):,}"),
         _decided(theme, facts),
         Cell(f"{item.urgency}: {item.why}", Tone.BAD) if item.urgency == "block now" else Cell(item.urgency),
-        _value(item.benefit),
-        _value(item.product),
+        number(leverage_text(item), Tone.UNKNOWN if item.leverage is None else Tone.NONE),
         Cell(
             "; ".join(f"iteration {turn}: {_handled(theme.id, turn, facts.state)}" for turn in theme.seen_in) or "never"
         ),
     )
-
-
-def _factor_table(shown: list[tuple[Theme, Priority]]) -> Table:
-    """What the benefit and its hours come from, for whoever doubts the order."""
-    columns = ("theme", "scope and severity", "reuse", "risk", "cost (hours)", "where these four come from")
-    rows = tuple(
-        (code(theme.id), *(_value(factor.value) for factor in _factors(item)), Cell(_origins(item)))
-        for theme, item in shown
-    )
-    return Table("Where the benefit of each theme comes from", columns, rows, "there is none.", folded=True)
-
-
-def _value(value: float | None) -> Cell:
-    return number(UNKNOWN, Tone.UNKNOWN) if value is None else number(f"{value:.3g}")
-
-
-def _factors(item: Priority) -> tuple[Factor, ...]:
-    return item.impact, item.reusability, item.exposure, item.cost
-
-
-def _origins(item: Priority) -> str:
-    """Where the four factors come from, in the order of their columns."""
-    return "; ".join(factor.origin for factor in _factors(item))
 
 
 def _decided(theme: Theme, facts: ThemesFacts) -> Cell:
@@ -157,7 +122,7 @@ def _commands(facts: ThemesFacts, ranked: list[tuple[Theme, Priority]], iteratio
         yield Command(f"flywheel feedback themes --iteration {iteration}", "groups the events, and keeps the themes")
     fit = [theme for theme, _ in ranked if facts.state.task_of(theme.id, theme.iteration) is None]
     if fit:
-        line = f"flywheel task accept {fit[0].id} --category growth --iteration {iteration}"
+        line = f"flywheel task accept {fit[0].id} --category growth --cost 3d --iteration {iteration}"
         yield Command(line, "makes the most pressing open theme a task; it needs what the project's pipeline reads")
 
 
