@@ -285,6 +285,7 @@ def assemble(
         bool, typer.Option("--findings/--no-findings", help="Take failed checks, drift and rollbacks in as feedback.")
     ] = True,
     openlineage: OpenLineage = None,
+    engine: EngineOption = "local",
     as_json: AsJson = False,
 ) -> None:
     """Assemble an iteration. Writes the registry, stage runs, metrics, report and checks."""
@@ -310,6 +311,7 @@ def assemble(
             force=force,
             resume=session.settings.run_id,
             resume_experiment=session.settings.experiment_id,
+            engine=engine,
         )
         followed = follow_up(session.acting, assembled, drift=drift, findings=findings, step=step)
         sent = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flywheel_mlflow.cli.session import Context, open_session
+from flywheel_mlflow.cli.session import Context, EngineOption, open_session
 
 feedback = typer.Typer(name="feedback", help="Feedback events and which project they go to.", no_args_is_help=True)
 
@@ -116,6 +116,7 @@ def route(
     out: Annotated[
         str, typer.Option(help="Write all events with their routes as CSV and JSONL into this folder.")
     ] = "",
+    engine: EngineOption = "local",
     as_json: AsJson = False,
 ) -> None:
     """Show where an iteration's feedback goes."""
@@ -124,7 +125,12 @@ def route(
 
     session = open_session(context)
     found = route_iteration(
-        session.flywheel, session.tracking, iteration, now=show_feedback.now(), out=Path(out) if out else None
+        session.flywheel,
+        session.tracking,
+        iteration,
+        now=show_feedback.now(),
+        out=Path(out) if out else None,
+        engine=engine,
     )
     show_feedback.routed(found, as_json=as_json)
 

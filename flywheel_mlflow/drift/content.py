@@ -171,6 +171,6 @@ def unseen_media(
     for what in sorted(sides[0].keys() | sides[1].keys()):
         kinds = [side[what] for side in sides if what in side]
         if len({item.digest for item in kinds}) > 1 or len(kinds) == 1:
-            change = "changed" if len(kinds) == 2 else "are there now" if what in sides[1] else "are gone"
-            text = f"they {change} and were not looked into: {kinds[-1].why}"
+            change = "changed" if len(kinds) == 2 else "are new" if what in sides[1] else "are gone"
+            text = f"these files {change} and were not looked into: {kinds[-1].why}"
             yield replace(whole, subject=f"{interface}/{what}", text=text, decides=True)

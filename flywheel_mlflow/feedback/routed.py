@@ -14,6 +14,8 @@ from flywheel_mlflow.feedback.routing import REASON, RULE, TO, Router
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from flywheel_mlflow.records.ray_engine import RayCluster
+
 #: The rule's name where a person decided.
 BY_PERSON = "decided"
 #: What the rules of today say, and what they said when the event came in.
@@ -21,22 +23,33 @@ RULES_TO, FIRST_TO, FIRST_RULE = "rules_to", "first_to", "first_rule"
 
 
 def routed_now(
-    stored: Iterable[pa.RecordBatch], router: Router, decisions: Mapping[str, RoutingDecision]
+    stored: Iterable[pa.RecordBatch],
+    router: Router,
+    decisions: Mapping[str, RoutingDecision],
+    cluster: RayCluster | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Stored batches with ``to``, ``rule`` and ``reason`` of today.
+    """Stored batches with ``to``, ``rule`` and ``reason`` of today, routed here or by the workers of a ``cluster``.
 
     Behind them stand ``rules_to`` (without decisions), ``first_to`` and ``first_rule`` (as it came in).
+
+    Raises:
+        WorkerLost: workers of the cluster ended by themselves, again and again.
     """
+    rules = router, dict(decisions)
+    return cluster.map(_routed, rules, stored) if cluster else (_routed(rules, batch) for batch in stored)
+
+
+def _routed(rules: tuple[Router, Mapping[str, RoutingDecision]], batch: pa.RecordBatch) -> pa.RecordBatch:
     import pyarrow as pa
 
+    router, decisions = rules
     own = read_schema().names
-    for batch in stored:
-        routed = router.route(batch.select(own))
-        by_rules = routed.column(TO)
-        columns = {name: routed.column(name) for name in (*own, TO, RULE, REASON)}
-        columns |= _decided(columns, decisions) if decisions else {}
-        columns |= {RULES_TO: by_rules, FIRST_TO: batch.column(TO), FIRST_RULE: batch.column(RULE)}
-        yield pa.RecordBatch.from_pydict(columns)
+    routed = router.route(batch.select(own))
+    by_rules = routed.column(TO)
+    columns = {name: routed.column(name) for name in (*own, TO, RULE, REASON)}
+    columns |= _decided(columns, decisions) if decisions else {}
+    columns |= {RULES_TO: by_rules, FIRST_TO: batch.column(TO), FIRST_RULE: batch.column(RULE)}
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def _decided(columns: Mapping[str, pa.Array], decisions: Mapping[str, RoutingDecision]) -> dict[str, pa.Array]:

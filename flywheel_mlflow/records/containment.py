@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from flywheel_mlflow.records.arrays import Mask
 from flywheel_mlflow.records.fingerprints import Hashes
 from flywheel_mlflow.records.shingles import Counts
 from flywheel_mlflow.records.word_sketches import WHOLE_TEXT, WordSketch
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.records.ray_engine import RayCluster
 
 #: From this share of its n-grams, or of the words of its sentences, a record or a longer text of it is contained.
 CONTAINED = 0.6
@@ -156,37 +158,59 @@ def _ranges(starts: Counts, ends: Counts) -> Counts:
     return np.asarray(np.arange(int(sizes.sum())) + np.repeat(starts - before, sizes))
 
 
-def compare_words(
-    training: Mapping[str, Callable[[], WordSketch]], evaluation: Mapping[str, Callable[[], WordSketch]]
-) -> Iterator[Containment]:
-    """How many records of each evaluation interface stand in each training interface, sorted by both names.
+class EvaluationSets:
+    """Evaluation interfaces with all their hashes in one order, to be looked up at once."""
 
-    Training sketches are read one after the other; the hashes of all evaluation interfaces are looked up at once.
-    """
-    sides = {name: _Evaluation(evaluation[name]()) for name in sorted(evaluation)}
-    sizes = [len(side.hashes) for side in sides.values()]
-    bounds = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
-    together: npt.NDArray[np.uint64] = (
-        np.concatenate([side.hashes for side in sides.values()]) if sides else np.zeros(0, np.uint64)
-    )
-    order = np.argsort(together, kind="stable").astype(np.int32)
-    ordered = together[order]
-    del together
-    for name in sorted(training):
-        sketch = training[name]()
-        hashes = sketch.columns["hash"]
+    def __init__(self, evaluation: Mapping[str, Callable[[], WordSketch]]) -> None:
+        self._sides = {name: _Evaluation(evaluation[name]()) for name in sorted(evaluation)}
+        sides = self._sides.values()
+        self._bounds = np.concatenate(([0], np.cumsum([len(side.hashes) for side in sides]))).astype(np.int64)
+        together = np.concatenate([np.zeros(0, np.uint64), *(side.hashes for side in sides)])
+        self._order = np.argsort(together, kind="stable").astype(np.int32)
+        self._ordered = together[self._order]
+
+    def within(self, training: str, sketch: WordSketch) -> tuple[Containment, ...]:
+        """How many records of each evaluation interface stand in a training interface, sorted by name."""
+        hashes, ordered = sketch.columns["hash"], self._ordered
         low = np.searchsorted(ordered, hashes, side="left")
         held = np.flatnonzero(ordered[np.minimum(low, len(ordered) - 1)] == hashes) if len(ordered) else low[:0]
         high = np.searchsorted(ordered, hashes[held], side="right")
-        hits = order[_ranges(low[held], high)].astype(np.int64)
+        hits = self._order[_ranges(low[held], high)].astype(np.int64)
         at = np.repeat(held, high - low[held])
         by_place = np.argsort(hits, kind="stable")
         hits, at = hits[by_place], at[by_place]
-        cuts = np.searchsorted(hits, bounds)
-        for number, (other, side) in enumerate(sides.items()):
+        cuts = np.searchsorted(hits, self._bounds)
+        found = []
+        for number, (name, side) in enumerate(self._sides.items()):
             mine = slice(cuts[number], cuts[number + 1])
             contained, examples = (
-                side.contained(hits[mine] - bounds[number], sketch, at[mine]) if mine.start < mine.stop else (0, ())
+                side.contained(hits[mine] - self._bounds[number], sketch, at[mine])
+                if mine.start < mine.stop
+                else (0, ())
             )
             compared = side.comparable(sketch.limit)
-            yield Containment(name, other, contained, compared, side.sketch.rows, examples)
+            found.append(Containment(training, name, contained, compared, side.sketch.rows, examples))
+        return tuple(found)
+
+
+def compare_words(
+    training: Mapping[str, Callable[[], WordSketch]],
+    evaluation: Mapping[str, Callable[[], WordSketch]],
+    cluster: RayCluster | None = None,
+) -> Iterator[Containment]:
+    """How many records of each evaluation interface stand in each training interface, sorted by both names.
+
+    Training sketches are read one after the other, and compared here or by the workers of a ``cluster``.
+
+    Raises:
+        WorkerLost: workers of the cluster ended by themselves, again and again.
+    """
+    sets = EvaluationSets(evaluation)
+    sketches = ((name, training[name]()) for name in sorted(training))
+    found = cluster.map(_within, sets, sketches) if cluster else (_within(sets, item) for item in sketches)
+    for items in found:
+        yield from items
+
+
+def _within(sets: EvaluationSets, item: tuple[str, WordSketch]) -> tuple[Containment, ...]:
+    return sets.within(*item)

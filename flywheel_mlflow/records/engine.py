@@ -15,6 +15,7 @@ from flywheel_mlflow.base.errors import RecordError, StorageError
 from flywheel_mlflow.records.blocks import PART_BYTES, blocks_of, parts_of
 from flywheel_mlflow.records.checks import PlaceOf
 from flywheel_mlflow.records.partials import Begins, ResultT, places, row_in_file
+from flywheel_mlflow.records.read_once import HashedParquet
 from flywheel_mlflow.records.reading import Reader, reader_for
 from flywheel_mlflow.records.refusals import RowFault, TooManyFields
 from flywheel_mlflow.records.sharing import Progress, Stopped, Task
@@ -62,7 +63,7 @@ def measure_files(
     readers = [reader_for(file, data_format) for file in sources]
     count = cluster.workers if cluster else _workers_for(files, workers)
     tasks, broken = _tasks(readers, data_format, part_bytes, count)
-    twice = [file for file in sources if not isinstance(file, HashedFile)]
+    twice = [file for file in sources if not isinstance(file, Hashed)]
     with hashing(() if cluster else twice) as hashes:
         result, digests = None, None
         if cluster:
@@ -76,13 +77,19 @@ def measure_files(
             raise broken
         if digests is None:
             waited = iter(hashes())
-            digests = [file.digest if isinstance(file, HashedFile) else next(waited) for file in sources]
+            digests = [file.digest if isinstance(file, Hashed) else next(waited) for file in sources]
     return FilesMeasured(result, places(result.rows_of, readers), tuple(digests))
 
 
+#: Files elsewhere, whose sha256 is taken while they are read.
+Hashed = HashedFile | HashedParquet
+
+
 def _read_once(file: OpenedFile, data_format: str) -> OpenedFile:
-    """A file that lies elsewhere is read once, in order, where its format allows it."""
-    return HashedFile(file) if data_format == "jsonl" and not isinstance(file, DataFile) else file
+    """A file that lies elsewhere is read once."""
+    if isinstance(file, DataFile):
+        return file
+    return HashedParquet(file) if data_format == "parquet" else HashedFile(file)
 
 
 def _workers_for(files: Sequence[OpenedFile], workers: int | None) -> int:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from secrets import token_hex
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from flywheel_mlflow import __version__
 from flywheel_mlflow.base.errors import ClusterUnreachable, FlywheelError, InputError, StorageError, WorkerLost
@@ -24,6 +25,10 @@ from flywheel_mlflow.records.refusals import TooManyFields
 from flywheel_mlflow.records.sharing import Answer, Progress, Sharing, Task, measure_task
 from flywheel_mlflow.records.sources import DataFile, HashedFile, OpenedFile, file_digest
 from flywheel_mlflow.records.workers import KEEP_MEMORY, count_workers
+
+SharedT = TypeVar("SharedT")
+ItemT = TypeVar("ItemT")
+AnswerT = TypeVar("AnswerT")
 
 #: Ray's own setting: the cluster to use.
 ADDRESS = "RAY_ADDRESS"
@@ -35,6 +40,8 @@ IN_FLIGHT = 4096
 _AWAITED, _AWAITED_S = 64, 1.0
 #: Results merged by one task.
 FAN_IN = 8
+#: Items of a map in work for each processor.
+_AHEAD = 2
 
 #: What a Ray of our own asks for, or other users of this machine could have their programs run as this one; Ray keeps
 #: it for the life of the process.
@@ -159,6 +166,7 @@ class RayCluster:
         self._measure = ray.remote(num_returns=2)(_measured)
         self._merge = ray.remote(_merged)
         self._digest = ray.remote(_digest)
+        self._apply = ray.remote(_applied)
 
     @property
     def workers(self) -> int:
@@ -195,6 +203,38 @@ class RayCluster:
             if isinstance(digest, FlywheelError):
                 raise digest
         return result, [str(digests[number]) for number in range(len(files))]
+
+    def map(
+        self, function: Callable[[SharedT, ItemT], AnswerT], shared: SharedT, items: Iterable[ItemT]
+    ) -> Iterator[AnswerT]:
+        """What a function says of each item and of what is the same for all, in the order of the items.
+
+        Few items are in work at a time, whatever their number.
+
+        Raises:
+            WorkerLost: workers ended by themselves, again and again. ClusterUnreachable: they have another version.
+            FlywheelError: whatever the function raises.
+        """
+        held = self._ray.put((function, shared))
+        waiting: deque[Any] = deque()
+        try:
+            for item in items:
+                waiting.append(self._apply.remote(__version__, held, item))
+                if len(waiting) > _AHEAD * self.workers:
+                    yield self._answer(waiting.popleft())
+            while waiting:
+                yield self._answer(waiting.popleft())
+        finally:
+            self._cancel(waiting)
+
+    def _answer(self, waiting: Any) -> Any:
+        try:
+            answer = self._ray.get(waiting)
+        except self._ray.exceptions.RayError as error:
+            raise _translated(error) from error
+        if isinstance(answer, FlywheelError):
+            raise answer
+        return answer
 
     def _share(self, plan: Begins[Any], sharing: Sharing) -> tuple[Any, dict[int, str | FlywheelError]]:
         """Where all results are being merged, once every task is settled; the sha256 of files that were read whole."""
@@ -246,14 +286,18 @@ def _is_whole(task: Task) -> bool:
     return task.data_format == "jsonl" and task.range == (0, task.file.size)
 
 
+def _check_version(version: str) -> None:
+    if version != __version__:
+        raise InputError(
+            f"a worker of Ray has flywheel-mlflow {__version__}, this machine {version}",
+            hint="install the same version on every node of the cluster",
+        )
+
+
 def _measured(version: str, plan: Begins[Any], task: Task) -> tuple[tuple[Answer, str | None], Result | None]:
     """On a worker: the answer to a task with the sha256 of a file that is read whole, and what was measured."""
     try:
-        if version != __version__:
-            raise InputError(
-                f"a worker of Ray has flywheel-mlflow {__version__}, this machine {version}",
-                hint="install the same version on every node of the cluster",
-            )
+        _check_version(version)
         _check_same(task.file)
     except FlywheelError as error:
         return (error, None), None
@@ -263,6 +307,16 @@ def _measured(version: str, plan: Begins[Any], task: Task) -> tuple[tuple[Answer
     if isinstance(answer, StorageError):
         answer.hint = _WITHIN_REACH
     return (answer, hashed.digest if hashed else None), result
+
+
+def _applied(version: str, held: tuple[Callable[[Any, Any], Any], Any], item: Any) -> Any:
+    """On a worker: what a function says of an item, or why it says nothing."""
+    try:
+        _check_version(version)
+        function, shared = held
+        return function(shared, item)
+    except FlywheelError as error:
+        return error
 
 
 def _merged(plan: Begins[Any], *results: Any) -> Any:

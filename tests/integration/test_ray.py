@@ -8,6 +8,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,13 @@ from workbench import Bench, Commands, python_process, records, write_records
 from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.base.errors import ClusterUnreachable, InputError, RecordError, StorageError, WorkerLost
 from flywheel_mlflow.base.settings import Engine
-from flywheel_mlflow.operations.assembly.assembling import assemble_iteration
+from flywheel_mlflow.feedback.decisions import RoutingDecision
+from flywheel_mlflow.feedback.events import read_schema
+from flywheel_mlflow.feedback.routed import routed_now
+from flywheel_mlflow.operations.assembly.assembling import assemble_iteration, gather
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration
 from flywheel_mlflow.promises.interfaces import InterfaceOut
-from flywheel_mlflow.records import Measurement, find_files, measure
+from flywheel_mlflow.records import Measurement, compare_words, find_files, measure
 from flywheel_mlflow.records.engine import FilesMeasured, measure_files
 from flywheel_mlflow.records.partials import PartialResult, Plan
 from flywheel_mlflow.records.ray_engine import RayCluster, connected
@@ -86,6 +91,7 @@ def everything(measured: Measurement) -> str:
     return canonical_json(said) + profile
 
 
+ENGINES: tuple[Engine, Engine] = ("local", "ray")
 PLAN = Plan("corpus", "record", ("content",), "metadata.page")
 
 
@@ -320,7 +326,6 @@ def test_a_cluster_is_joined_and_left_as_it_was(cluster: RayCluster, tmp_path: P
 
 def test_commands_measure_by_ray(local_bench: Bench, tmp_path: Path) -> None:
     """`log`, `log_interface` and `drift --full` write and find by Ray what they do by the local engine."""
-    engines: tuple[Engine, Engine] = ("local", "ray")
     versions = []
     for iteration, length in ((1, 60), (2, 75), (3, 75)):
         rows = records(60)
@@ -336,7 +341,7 @@ def test_commands_measure_by_ray(local_bench: Bench, tmp_path: Path) -> None:
         drift_iteration(
             local_bench.flywheel, local_bench.tracking, 2, against=1, full=True, engine=engine, dry_run=True
         ).report
-        for engine in engines
+        for engine in ENGINES
     ]
     assert reports[0].to_json() == reports[1].to_json()
     assert any(item.subject.startswith("teaching_corpus") for item in reports[0].findings)
@@ -384,3 +389,72 @@ def test_ray_routes_as_the_local_engine_does(tmp_path: Path) -> None:
         (item["id"], item["to"], item["rule"], item["reason"]) for item in here
     ]
     assert {item["rule"] for item in here} == {"chart", "law", "corpus", "maker", None}
+
+
+def test_stored_events_are_routed_by_ray_as_here(cluster: RayCluster) -> None:
+    """Batches come back in their order, with what people decided and what the rules said before."""
+    read = read_schema()
+    decided = {"e5": RoutingDecision("e5", "p02", "they own it", "ana", datetime(2026, 11, 30, tzinfo=UTC))}
+    stored = []
+    for events in table(3000).to_batches(max_chunksize=256):
+        nothing = pa.nulls(len(events), pa.string())
+        columns = {
+            name: events.column(name) if name in events.schema.names else pa.nulls(len(events), read.field(name).type)
+            for name in read.names
+        }
+        stored.append(pa.RecordBatch.from_pydict(columns | {"to": nothing, "rule": nothing}))
+    here = list(routed_now(stored, RULES, decided))
+    assert list(routed_now(stored, RULES, decided, cluster)) == here
+    assert len(here) == 12
+
+
+def test_evaluation_data_are_found_by_ray_as_here(cluster: RayCluster, tmp_path: Path) -> None:
+    """Every pair of interfaces has the same numbers and places, in the same order."""
+    rows = records(400)
+    sketches: dict[str, dict[str, Any]] = {"training": {}, "evaluation": {}}
+    for number in range(5):
+        parts = {"training": rows[40 * number :][:80], "evaluation": rows[60 * number :][:9]}
+        for role, part in parts.items():
+            measured = measure(lines(tmp_path / f"{role}{number}" / "data.jsonl", part), spec(role=role)).words
+            assert measured is not None
+            sketches[role][f"{role}{number}"] = partial(lambda item: item, measured)
+    here = list(compare_words(sketches["training"], sketches["evaluation"]))
+    assert list(compare_words(sketches["training"], sketches["evaluation"], cluster)) == here
+    assert sum(item.contained > 0 for item in here) > 3
+
+
+def test_commands_assemble_and_route_by_ray(local_bench: Bench, tmp_path: Path) -> None:
+    """`assemble` and `feedback route` by Ray give what they give here."""
+    data = {
+        "teaching_corpus": lines(tmp_path / "teaching_corpus.jsonl", records(5)),
+        "verified_code_examples": lines(tmp_path / "code.jsonl", records(5, start=900)),
+    }
+    local_bench.log("p04", interfaces=data)
+    tested = lines(tmp_path / "retrieval_metrics.jsonl", records(2) + records(3, start=500))
+    local_bench.log("p05", interfaces={"retrieval_metrics": tested})
+    gathered = [gather(local_bench.flywheel, local_bench.tracking, 1, engine=engine) for engine in ENGINES]
+    assert gathered[0].overlaps == gathered[1].overlaps
+    assert any(item.shared for item in gathered[0].overlaps)
+    command = Commands(local_bench.flywheel.root, local_bench.uri)
+    command.json("log", "p01", "--iteration", "1", "--published")
+    written = [command.json("assemble", "--iteration", "1", "--engine", engine)["run_id"] for engine in ENGINES]
+    assert written[0] == written[1]
+    event = '{"id": "e%d", "time": "2026-11-30T12:00:00Z", "source": "app", "text": "%s"}\n'
+    (tmp_path / "events.jsonl").write_text("".join(event % (number, TEXTS[number % 6]) for number in range(50)))
+    command.json("feedback", "ingest", str(tmp_path / "events.jsonl"), "--iteration", "1")
+    routed = [command.json("feedback", "route", "--iteration", "1", "--engine", engine) for engine in ENGINES]
+    assert routed[0]["to"] == routed[1]["to"]
+
+
+def test_what_a_worker_refuses_is_refused_here(cluster: RayCluster) -> None:
+    """Answers come in order until the one that is an error of ours."""
+
+    def refuses(_: None, item: int) -> int:
+        if item == 3:
+            raise InputError("three is refused")
+        return item
+
+    answers_so_far = cluster.map(refuses, None, range(5))
+    assert [next(answers_so_far) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(InputError, match="three is refused"):
+        next(answers_so_far)

@@ -118,6 +118,18 @@ def test_parquet_is_read_where_it_lies(s3: ObjectStore, file_server: FileServer,
         assert (found.version, found.profile) == (expected.version, expected.profile)
 
 
+def test_parquet_on_a_web_server_is_read_once(file_server: FileServer, tmp_path: Path) -> None:
+    """One request for the whole file gives its records and its sha256; what stands at its end is asked for before."""
+    texts = [f"text {number} {hashlib.sha256(str(number).encode()).hexdigest()}" for number in range(20_000)]
+    pq.write_table(pa.table({"id": texts, "n": range(20_000)}), tmp_path / "t.parquet", row_group_size=5000)
+    file_server.files["/t.parquet"] = (tmp_path / "t.parquet").read_bytes()
+    data = refer(f"{file_server.uri}/t.parquet", "parquet").data
+    file_server.asked.clear()
+    found = records.measure(data, _promise("parquet"))
+    assert found.version.digest == hashlib.sha256(file_server.files["/t.parquet"]).hexdigest()
+    assert file_server.asked.count("GET /t.parquet") == 2
+
+
 def test_bucket_that_does_not_answer_proves_nothing(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """No server, or no permission, is neither gone nor the same."""
     manifest = _manifest(f"{s3.put(one__jsonl=LINES)}/one.jsonl")

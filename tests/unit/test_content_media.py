@@ -368,11 +368,14 @@ def test_what_cannot_be_looked_into_is_inconclusive_once_it_changed(tmp_path: Pa
     found = report(before, now)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert [(item.subject, item.text) for item in found.distributions if item.decides] == [
-        ("corpus/.mp3 files", "they changed and were not looked into: only pictures and WAV sounds are looked into")
+        (
+            "corpus/.mp3 files",
+            "these files changed and were not looked into: only pictures and WAV sounds are looked into",
+        )
     ]
     moved = measured(tmp_path / "moved", {"a.mp3": b"one"})
     assert [item.text.split(" and")[0] for item in report(before, moved).distributions if item.decides] == [
-        "they are gone"
+        "these files are gone"
     ]
 
 

@@ -18,6 +18,7 @@ from flywheel_mlflow.base.canonical import digest_of, sha256_text
 from flywheel_mlflow.base.documents import parse_json, read_text, value_at
 from flywheel_mlflow.base.errors import AssemblyError, InputError
 from flywheel_mlflow.base.names import REVIEW_COST
+from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.decisions.ledger import Event
 from flywheel_mlflow.drift import DriftReport, causes_of
@@ -87,10 +88,13 @@ class Assembled:
         return tuple(check for check in self.checks if check.outcome is not Outcome.PASSED)
 
 
-def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: bool = True) -> IterationInputs:
+def gather(
+    flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: bool = True, engine: Engine = "local"
+) -> IterationInputs:
     """Everything on the server that an assembly of ``iteration`` rests on.
 
-    ``compared`` False leaves the comparison with the iteration before out, for answers that do not need it.
+    ``compared`` False leaves the comparison with the iteration before out, for answers that do not need it. The
+    ``engine`` looks for evaluation data in training data.
     """
     before = collect_iteration(flywheel, tracking, iteration - 1) if iteration > 1 else None
     collected = collect_iteration(flywheel, tracking, iteration)
@@ -105,7 +109,7 @@ def gather(flywheel: Flywheel, tracking: Tracking, iteration: int, *, compared: 
         collected,
         before,
         previous,
-        find_overlaps(flywheel, tracking, collected),
+        find_overlaps(flywheel, tracking, collected, engine=engine),
         find_common_ids(flywheel, tracking, collected),
         drift,
         track_record(decided),
@@ -202,6 +206,7 @@ def assemble_iteration(
     force: bool = False,
     resume: str | None = None,
     resume_experiment: str | None = None,
+    engine: Engine = "local",
 ) -> Assembled:
     """Assemble an iteration and write it on the server, unless the same is there already.
 
@@ -215,13 +220,14 @@ def assemble_iteration(
         resume: the run ``mlflow run`` made; used as the parent when ``resume_experiment`` is
             the assembly's experiment.
         resume_experiment: the experiment that run lies in.
+        engine: what looks for evaluation data in training data, this machine or Ray.
 
     Raises:
         DocumentError: a fault of the files that `flywheel validate` tells too.
         InputError: the iteration has no evidence.
     """
     refuse_faulty(flywheel)
-    gathered = gather(flywheel, tracking, iteration)
+    gathered = gather(flywheel, tracking, iteration, engine=engine)
     if not gathered.collected.evidence:
         raise InputError(
             f"iteration {iteration} has no evidence to assemble",

@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.runs import Collected, Overlap
 from flywheel_mlflow.operations.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from flywheel_mlflow.records import WordSketch
+    from flywheel_mlflow.records.ray_engine import RayCluster
     from flywheel_mlflow.tracking import Tracking
 
 Sketches = Mapping[str, "Callable[[], WordSketch]"]
 
 
-def find_overlaps(flywheel: Flywheel, tracking: Tracking, collected: Collected) -> tuple[Overlap, ...]:
+def find_overlaps(
+    flywheel: Flywheel, tracking: Tracking, collected: Collected, *, engine: Engine = "local"
+) -> tuple[Overlap, ...]:
     """What stands of each evaluation interface in each training interface that has a version.
 
     Fetches one file of content sketches for each run that made such an interface, and nothing at all when no
@@ -32,9 +36,14 @@ def find_overlaps(flywheel: Flywheel, tracking: Tracking, collected: Collected) 
         for contract in flywheel.contracts.values()
         for promise in contract.interfaces_out
     }
-    with scratch_folder() as folder:
+    from flywheel_mlflow.records.ray_engine import connected
+
+    with scratch_folder() as folder, connected(engine) as cluster:
         sketches = _sketches(tracking, training | evaluation, folder)
-        found = {(item.training, item.evaluation): item for item in _compared(training, evaluation, sketches, allowed)}
+        found = {
+            (item.training, item.evaluation): item
+            for item in _compared(training, evaluation, sketches, allowed, cluster)
+        }
     pairs = sorted((train, test) for train in training for test in evaluation)
     return tuple(found.get(pair, Overlap(*pair, None, allowed=allowed[pair[1]])) for pair in pairs)
 
@@ -62,13 +71,18 @@ def _sketches(tracking: Tracking, runs: Mapping[str, str], folder: Path) -> Sket
 
 
 def _compared(
-    training: Mapping[str, str], evaluation: Mapping[str, str], sketches: Sketches, allowed: Mapping[str, float]
+    training: Mapping[str, str],
+    evaluation: Mapping[str, str],
+    sketches: Sketches,
+    allowed: Mapping[str, float],
+    cluster: RayCluster | None,
 ) -> Iterator[Overlap]:
     from flywheel_mlflow.records import compare_words
 
     for item in compare_words(
         {name: sketches[name] for name in training if name in sketches},
         {name: sketches[name] for name in evaluation if name in sketches},
+        cluster,
     ):
         # Nothing comparable at all is unknown, not clean.
         yield Overlap(

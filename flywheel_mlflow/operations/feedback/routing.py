@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from flywheel_mlflow.base.errors import InputError, StorageError, UnknownName
+from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.feedback.decisions import REROUTED, RoutingDecision, in_force, routing_decisions
 from flywheel_mlflow.feedback.events import read_schema
@@ -26,6 +27,8 @@ from flywheel_mlflow.tracking import StoredBatch, Tracking
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from flywheel_mlflow.records.ray_engine import RayCluster
 
 #: Where labelled examples lie below a flywheel's folder; those whose name begins so were not used to write rules.
 EXAMPLES_FOLDER = "tests/routing"
@@ -60,22 +63,34 @@ class Routed:
 
 
 def route_iteration(
-    flywheel: Flywheel, tracking: Tracking, iteration: int, *, now: datetime, out: Path | None = None
+    flywheel: Flywheel,
+    tracking: Tracking,
+    iteration: int,
+    *,
+    now: datetime,
+    out: Path | None = None,
+    engine: Engine = "local",
 ) -> Routed:
     """Route the stored events of an iteration; ``out`` is a folder for one CSV and one JSONL file of all of them.
 
     Raises:
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written. ClusterUnreachable: Ray cannot be used.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
+
+    from flywheel_mlflow.records.ray_engine import connected
 
     decisions = decided_routes(tracking)
     to, rules = Counter[str](), Counter[str]()
     columns: dict[str, list[pa.Array]] = {name: [] for name in ("time", TO, RULES_TO, "id")}
     elsewhere = 0
-    with tempfile.TemporaryDirectory(prefix="flywheel-") as folder, _Export(out, iteration) as export:
-        for batch in routed_events(flywheel, tracking, iteration, decisions, Path(folder)):
+    with (
+        tempfile.TemporaryDirectory(prefix="flywheel-") as folder,
+        _Export(out, iteration) as export,
+        connected(engine) as cluster,
+    ):
+        for batch in routed_events(flywheel, tracking, iteration, decisions, Path(folder), cluster):
             to.update(column_counts(batch.column(TO)))
             rules.update(column_counts(batch.column(RULE)))
             elsewhere += changed(batch)
@@ -133,10 +148,11 @@ def routed_events(
     iteration: int | None,
     decisions: Mapping[str, RoutingDecision],
     folder: Path,
+    cluster: RayCluster | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The stored events of an iteration, or all, as they are routed now; ``folder`` takes the downloads."""
     stored = tracking.feedback.events(tracking.feedback.batches(iteration), folder)
-    return routed_now(stored, router_of(flywheel), decisions)
+    return routed_now(stored, router_of(flywheel), decisions, cluster)
 
 
 class _Export:

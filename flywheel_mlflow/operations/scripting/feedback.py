@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.operations.acts.acting import act_somewhere
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.printable import plain_cell, plain_row
@@ -104,8 +105,10 @@ class FeedbackMethods:
         total, rows = list_events(self.session.flywheel, self.session.tracking, iteration, to=to, limit=most)
         return Table(f"{total} events, {len(rows)} shown", tuple(rows))
 
-    def route(self, iteration: int, *, out: str | Path | None = None) -> Table:
+    def route(self, iteration: int, *, out: str | Path | None = None, engine: Engine = "local") -> Table:
         """Where an iteration's feedback goes by the rules of today, by project; ``out`` gets all events as files.
+
+        The ``engine`` that routes is ``local`` or ``ray``.
 
         Raises:
             StorageError: the folder cannot be written.
@@ -118,6 +121,7 @@ class FeedbackMethods:
             iteration,
             now=datetime.now(UTC),
             out=Path(out) if out else None,
+            engine=engine,
         )
         rows = tuple({"project": name, "events": count} for name, count in found.to.items())
         return Table(f"{found.total} events of iteration {iteration}, {found.rerouted} sent elsewhere by people", rows)

@@ -178,10 +178,12 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods, ExperimentMethods):
         drift: bool = True,
         findings: bool = True,
         openlineage: str | None = None,
+        engine: Engine = "local",
     ) -> AssembledIteration:
         """Assemble an iteration, and do what follows: compare it, take its findings in, write absorbed tasks and risks.
 
-        ``openlineage`` is a file for events, ``on`` or ``off``; else ``FLYWHEEL_OPENLINEAGE``.
+        ``openlineage`` is a file for events, ``on`` or ``off``; else ``FLYWHEEL_OPENLINEAGE``. The ``engine`` looks for
+        evaluation data in training data.
 
         Raises:
             InputError, ServerError, StorageError, AssemblyError: as the command of that name.
@@ -197,6 +199,7 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods, ExperimentMethods):
             sources=read_sources(self.session.flywheel),
             out=Path(out) if out else None,
             force=force,
+            engine=engine,
         )
         self.__dict__.pop("assembled", None)  # what was read before is out of date
         followed = follow_up(self.session, done, drift=drift, findings=findings, step=lambda _: None)
