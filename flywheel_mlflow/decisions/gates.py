@@ -18,7 +18,8 @@ from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import Basis, Release
 from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.evidence.provenance import Direction
-from flywheel_mlflow.promises.blueprint import Blueprint, Criterion, Gate
+from flywheel_mlflow.promises.blueprint import Blueprint, Gate
+from flywheel_mlflow.promises.criteria import Criterion
 from flywheel_mlflow.promises.units import share_scale
 
 
@@ -115,6 +116,7 @@ class GateFacts:
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     explainers: tuple[str, ...] = ()
     personal_data: Answer = Answer(None, "nobody asked the interfaces")
+    human_review: Callable[[Criterion], Answer] = lambda _: Answer(None, "nobody looked for answers of people")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,8 @@ def _judge(criterion: Criterion, facts: GateFacts) -> CriterionResult:
         case "personal_data":
             command = f"flywheel collect --iteration {facts.release.iteration}"
             return _answer(criterion, facts.personal_data, next_command=command)
+        case "human_review":
+            return _answer(criterion, facts.human_review(criterion), next_command="flywheel human-review status")
         case "approval":
             return _approval(criterion, facts)
         case _:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.project_runs import LoggedValues, ProjectRunWriter, RunContent, StartedRun
     from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
     from flywheel_mlflow.tracking.rest.transport import HttpTransport
+    from flywheel_mlflow.tracking.review_queues import ReviewQueues
+    from flywheel_mlflow.tracking.review_traces import ReviewTraces
     from flywheel_mlflow.tracking.run_files import RunFiles
     from flywheel_mlflow.tracking.server_facts import ServerFacts
     from flywheel_mlflow.tracking.traces import TraceReader
@@ -72,6 +74,8 @@ __all__ = [
     "NotificationStore",
     "ProjectRunWriter",
     "ReleaseStore",
+    "ReviewQueues",
+    "ReviewTraces",
     "RunContent",
     "RunFiles",
     "ServerFacts",
@@ -111,6 +115,8 @@ _HOMES = {
     "NotificationStore": "notifications",
     "ProjectRunWriter": "project_runs",
     "ReleaseStore": "releases",
+    "ReviewQueues": "review_queues",
+    "ReviewTraces": "review_traces",
     "RunContent": "project_runs",
     "RunFiles": "run_files",
     "ServerFacts": "server_facts",
@@ -322,6 +328,20 @@ class Tracking:
         from flywheel_mlflow.tracking.evaluations import EvaluationReader
 
         return EvaluationReader(self._client, uri=self._uri)
+
+    @cached_property
+    def review_queues(self) -> ReviewQueues:
+        """Opens review queues."""
+        from flywheel_mlflow.tracking.review_queues import ReviewQueues
+
+        return ReviewQueues(self._client, uri=self._uri)
+
+    @cached_property
+    def review_traces(self) -> ReviewTraces:
+        """Reads what people answered about traces."""
+        from flywheel_mlflow.tracking.review_traces import ReviewTraces
+
+        return ReviewTraces(self._client, uri=self._uri, flywheel=self._flywheel)
 
     @cached_property
     def traces(self) -> TraceReader:

@@ -59,6 +59,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "task-absorb": {"task": "p01-0-3", "iteration": 3, "evidence": "run"},
     "task-withdraw": {"task": "p01-0-3", "reason": "no longer wanted"},
     "task-restore": {"task": "p01-0-3", "reason": "wanted after all"},
+    "human-review-submit": {"run_id": "run", "digest": "0" * 64},
     "notify-send": {"audit": False},
     "notify-test": {"channel": "room"},
 }

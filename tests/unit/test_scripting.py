@@ -47,6 +47,7 @@ METHODS = {
     "task-absorb": "absorb_task",
     "task-withdraw": "withdraw_task",
     "task-restore": "restore_task",
+    "human-review-submit": "submit_human_review",
     "notify-send": "notify",
     "notify-test": "notify_test",
 }
@@ -57,6 +58,7 @@ _MADE_BY_THE_METHOD = {
     "review": {"run_id", "digest"},
     "rollback": {"looked_at"},
     "task-accept": {"run_id", "digest", "dry_run"},
+    "human-review-submit": {"run_id", "digest", "signature"},
     "sign-head": {"dry_run"},
 }
 
@@ -103,6 +105,10 @@ _OTHERWISE = {
     "feedback themes": "themes",
     "feedback metrics": "feedback_metrics",
     "feedback test-rules": "try_rules",
+    "human-review open": "open_human_review",
+    "human-review status": "human_reviews",
+    "human-review export": "export_human_review",
+    "human-review submit": "submit_human_review",
     "task decide": "decide_themes",
     "task results": "task_results",
     "task list": "tasks",

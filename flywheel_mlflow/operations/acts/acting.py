@@ -43,6 +43,7 @@ from flywheel_mlflow.operations.acts.arguments import (
     RunGate,
     SendNotices,
     SignHead,
+    SubmitReview,
     TryChannel,
     UpdateRisk,
     WatchRisks,
@@ -344,6 +345,14 @@ def _correct_theme(
     from flywheel_mlflow.operations.feedback.correcting import correct_theme
 
     return correct_theme(session, kind, asked.theme, asked.reason, dry_run=asked.dry_run, **change)
+
+
+@act(SubmitReview, "human-review-submit")
+def _submit_review(session: Session, asked: SubmitReview) -> Any:
+    from flywheel_mlflow.operations.releases.human_review import submit_answers
+
+    signed = Signature(asked.signature.public_key, asked.signature.value) if asked.signature else None
+    return submit_answers(session, asked.run_id, asked.digest, signature=signed, dry_run=asked.dry_run)
 
 
 @act(SendNotices, "notify-send", working="looking for what is to be told")
