@@ -26,11 +26,11 @@ def open_command(
     user: Annotated[
         list[str] | None, typer.Option(help="A reviewer; by the gates' roles if left out. Repeatable.")
     ] = None,
-    queue: Annotated[bool, typer.Option("--queue/--no-queue", help="Open a review queue of MLflow.")] = True,
+    queue: Annotated[bool, typer.Option("--queue/--no-queue", help="Open review queues of MLflow.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be opened.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw records or traces, and open a queue. Safe to run again."""
+    """Draw records or traces, and open queues. Safe to run again."""
     from flywheel_mlflow.cli import progress, show_human_review
     from flywheel_mlflow.operations.releases.human_review import open_review
 

@@ -26,13 +26,14 @@ def opened(found: OpenedReview, *, dry_run: bool, as_json: bool) -> None:
         say(console, f"  {question.name}: {visible(question.ask)} ({', '.join(question.answers)})")
     if dry_run:
         say(console, "nothing was written")
-    elif found.queue is None:
-        say(console, "no queue of MLflow: reviewers fill in a table")
-        say(console, f"next: flywheel human-review export {found.review}")
+    elif not found.queues:
+        say(console, "no queue of MLflow: reviewers fill in tables")
+        say(console, f"next: each reviewer: flywheel human-review export {found.review}")
     else:
-        people = f" for {', '.join(found.people)}" if found.people else ""
-        say(console, f"queue {found.review} in MLflow{people}, {counted(found.new_traces, 'new trace')}")
-        say(console, f"next: answer there, then each reviewer: flywheel human-review submit {found.review}")
+        people = f" for {', '.join(found.queues)}" if any(found.queues) else ""
+        queues = counted(len(found.queues), "queue")
+        say(console, f"{queues} in MLflow{people}, {counted(found.new_traces, 'new trace')}")
+        say(console, f"next: each reviewer answers there, then: flywheel human-review submit {found.review}")
 
 
 def statuses(found: Sequence[ReviewStatus], missing: Sequence[str], *, as_json: bool) -> None:
@@ -42,7 +43,7 @@ def statuses(found: Sequence[ReviewStatus], missing: Sequence[str], *, as_json: 
         return
     console = open_console()
     if found:
-        columns = ("review", "iteration", "what", "finished", "nothing wrong", "agreement", "MLflow's queue")
+        columns = ("review", "iteration", "what", "finished", "nothing wrong", "agreement", "done in MLflow")
         console.print(table("reviews", columns, [_row(item) for item in found]))
     for status in found:
         for name, value in status.outcome.by_question.items():
@@ -58,6 +59,9 @@ def statuses(found: Sequence[ReviewStatus], missing: Sequence[str], *, as_json: 
         say(console, "no review was opened")
     if missing or not found:
         say(console, f"next: flywheel human-review open {missing[0] if missing else 'PROJECT'} --iteration N")
+    elif waiting := [item.plan.id for item in found if item.outcome.finished < len(item.plan.items)]:
+        say(console, f"next: each reviewer answers in MLflow, then flywheel human-review submit {waiting[-1]};")
+        say(console, f"      or fills in the table of flywheel human-review export {waiting[-1]}")
 
 
 def _row(status: ReviewStatus) -> tuple[object, ...]:
@@ -69,7 +73,7 @@ def _row(status: ReviewStatus) -> tuple[object, ...]:
         f"{outcome.finished}/{len(plan.items)}",
         "unknown" if outcome.share is None else f"{outcome.share:.1%}",
         "unknown" if outcome.agreement is None else f"{outcome.agreement:.2f}",
-        ", ".join(f"{count} {name}" for name, count in sorted(status.queue.items())),
+        ", ".join(f"{name} {queue.get('complete', 0)}".strip() for name, queue in status.queues.items()),
     )
 
 

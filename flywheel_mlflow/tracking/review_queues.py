@@ -15,8 +15,8 @@ from flywheel_mlflow.tracking.review_traces import is_pass_fail
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: People that MLflow assigns to one queue (3.17.2), and items it takes with one request of ours.
-MAX_PEOPLE, _BATCH = 10, 100
+#: Items that one request of ours adds.
+_BATCH = 100
 _GONE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 
 
@@ -43,20 +43,34 @@ class ReviewQueues:
         return True
 
     def open(
-        self, experiment_id: str, name: str, questions: Sequence[Question], people: Iterable[str], traces: Sequence[str]
-    ) -> str:
-        """The queue of this name with all of the traces, made where it is missing; its id.
+        self,
+        experiment_id: str,
+        review: str,
+        questions: Sequence[Question],
+        people: Iterable[str],
+        traces: Sequence[str],
+    ) -> dict[str, str]:
+        """A queue for each person with all of the traces, made where it is missing: ids by person.
+
+        In one queue for all an item is done when the first of them answered. Without people there is one queue, by the
+        empty name, that nobody is assigned to.
 
         Raises:
             InputError: the experiment has another question of the same name.
         """
         schemas = [self._schema(experiment_id, question) for question in questions]
+        return {
+            person: self._open(experiment_id, f"{review} {person}".strip(), schemas, person, traces)
+            for person in tuple(dict.fromkeys(people)) or ("",)
+        }
+
+    def _open(self, experiment_id: str, name: str, schemas: Sequence[str], person: str, traces: Sequence[str]) -> str:
         found = self._find(experiment_id, name)
         if found is None:
-            users = list(dict.fromkeys(people))[:MAX_PEOPLE]
+            users = [person] if person else []
             found = self._ask(
                 lambda tracing: tracing._create_review_queue(  # noqa: SLF001
-                    experiment_id, name=name, queue_type="custom", users=users, schema_ids=schemas
+                    experiment_id, name=name, queue_type="custom", users=users, schema_ids=list(schemas)
                 )
             )
         for start in range(0, len(traces), _BATCH):
@@ -65,18 +79,30 @@ class ReviewQueues:
                 self._tracing()._add_items_to_review_queue(found.queue_id, item_ids=traces[start : start + _BATCH])  # noqa: SLF001
         return str(found.queue_id)
 
-    def progress(self, experiment_id: str, name: str) -> Mapping[str, int]:
-        """How many items of a queue are pending, complete and declined; empty where there is no such queue."""
-        found = self._find(experiment_id, name) if self.are_offered(experiment_id) else None
-        if found is None:
+    def progress(self, experiment_id: str, review: str) -> Mapping[str, Mapping[str, int]]:
+        """How many items of each person's queue are pending, complete and declined; empty where there is no queue."""
+        if not self.are_offered(experiment_id):
             return {}
 
-        def page_after(token: str | None) -> Any:
+        def queues_after(token: str | None) -> Any:
             return self._ask(
-                lambda tracing: tracing._list_review_queue_items(found.queue_id, page_token=token)  # noqa: SLF001
+                lambda tracing: tracing._list_review_queues(experiment_id, page_token=token)  # noqa: SLF001
             )
 
-        return Counter(str(item.status) for item in pages(page_after))
+        found = {
+            queue.name.removeprefix(review).strip(): queue.queue_id
+            for queue in pages(queues_after)
+            if queue.name.partition(" ")[0] == review
+        }
+        return {person: self._statuses(queue_id) for person, queue_id in sorted(found.items())}
+
+    def _statuses(self, queue_id: str) -> Mapping[str, int]:
+        def items_after(token: str | None) -> Any:
+            return self._ask(
+                lambda tracing: tracing._list_review_queue_items(queue_id, page_token=token)  # noqa: SLF001
+            )
+
+        return Counter(str(item.status) for item in pages(items_after))
 
     def _find(self, experiment_id: str, name: str) -> Any:
         try:

@@ -35,16 +35,16 @@ from flywheel_mlflow.promises.review import MAX_ITEMS
 
 @dataclass(frozen=True, slots=True)
 class OpenedReview:
-    """A review that was opened; ``queue`` is MLflow's queue, None where the server has none or nobody wanted one.
+    """A review that was opened; ``queues`` are MLflow's by person, empty where the server has none or nobody wants any.
 
-    ``people`` are those whom MLflow assigned; ``new_traces`` counts records that are shown as traces from now on.
+    ``people`` are those who are asked; ``new_traces`` counts records that are shown as traces from now on.
     """
 
     review: str
     plan: ReviewPlan
     run_id: str | None
-    queue: str | None
     people: tuple[str, ...]
+    queues: Mapping[str, str] = field(default_factory=dict)
     new_traces: int = 0
 
 
@@ -89,15 +89,15 @@ def open_review(
     queue: bool = True,
     dry_run: bool = False,
 ) -> OpenedReview:
-    """Draw records or traces of a project for people to look at, and open a queue for them; safe to run again.
+    """Draw records or traces of a project for people to look at, and open their queues; safe to run again.
 
     Args:
         session: who acts, where.
         project: whose data; its contract says which, and what is asked.
         iteration: the iteration whose data is meant.
         items: how many; a larger draw begins with the smaller one, and keeps its answers in MLflow.
-        people: to whom MLflow assigns the queue; those who hold the role that gates ask for, if left out.
-        queue: open a queue of MLflow where the server has them.
+        people: who is asked; those who hold the role that gates ask for, if left out.
+        queue: open a queue of MLflow for each of them, where the server has queues.
         dry_run: write nothing.
 
     Raises:
@@ -118,17 +118,17 @@ def open_review(
     plan = ReviewPlan(contract.id, iteration, drawn.subject, drawn.pool, contract.review.questions, drawn.items)
     chosen = tuple(dict.fromkeys(people)) or _reviewers(session)
     if dry_run:
-        return OpenedReview(plan.id, plan, None, None, chosen)
+        return OpenedReview(plan.id, plan, None, chosen)
     run_id = keep_plan(session, plan)
     experiment = session.tracking.runs.experiment(contract)
     if not queue or not session.tracking.review_queues.are_offered(experiment):
-        return OpenedReview(plan.id, plan, run_id, None, ())
+        return OpenedReview(plan.id, plan, run_id, chosen)
     new, traces = 0, [item.id for item in plan.items]
     if contract.review.records_of:
         new = session.tracking.review_traces.show_records(experiment, plan.subject, drawn.shown)
         traces = [session.tracking.review_traces.id_of(plan.subject, item.id) for item in plan.items]
     opened = session.tracking.review_queues.open(experiment, plan.id, plan.questions, chosen, traces)
-    return OpenedReview(plan.id, plan, run_id, opened, chosen, new)
+    return OpenedReview(plan.id, plan, run_id, chosen, opened, new)
 
 
 def _reviewers(session: Session) -> tuple[str, ...]:

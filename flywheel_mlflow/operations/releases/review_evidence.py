@@ -145,7 +145,7 @@ def _reviewed(
             counting.append(read)
     if not counting:
         told = "; ".join(left_out) or "nobody has submitted answers yet"
-        return ReviewedProject(item.contract.id, f"{item.subject}: {told}")
+        return ReviewedProject(item.contract.id, told)
     # A larger draw begins with the smaller one.
     plan = max((read.plan for read in counting), key=lambda plan: len(plan.items))
     return ReviewedProject(
@@ -184,8 +184,9 @@ class Reviewer:
 
 @dataclass(frozen=True, slots=True)
 class ReviewStatus:
-    """How far a review is: its reviewers, what their answers amount to, and MLflow's queue by status.
+    """How far a review is: its reviewers, and what their answers amount to.
 
+    ``queues`` are MLflow's, items by person and status.
     ``counts`` says whether the answers are judged as a gate does, by the role it names; without such a gate all count.
     """
 
@@ -193,7 +194,7 @@ class ReviewStatus:
     reviewers: tuple[Reviewer, ...]
     outcome: ReviewOutcome
     counts: bool
-    queue: Mapping[str, int]
+    queues: Mapping[str, Mapping[str, int]]
 
 
 def review_statuses(
@@ -246,5 +247,5 @@ def _status(session: Session, snapshot: LedgerSnapshot | None, plan: ReviewPlan)
     )
     outcome = outcome_of(reviewed, reviewers=demand.reviewers, coefficient=demand.coefficient)
     experiment = session.tracking.collector.experiments().get(plan.project)
-    queue = session.tracking.review_queues.progress(experiment, plan.id) if experiment else {}
-    return ReviewStatus(plan, reviewers, outcome, criterion is not None, queue)
+    queues = session.tracking.review_queues.progress(experiment, plan.id) if experiment else {}
+    return ReviewStatus(plan, reviewers, outcome, criterion is not None, queues)

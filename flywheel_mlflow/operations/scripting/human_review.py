@@ -24,7 +24,7 @@ class HumanReviewMethods:
         queue: bool = True,
         dry_run: bool = False,
     ) -> Table:
-        """Draw records or traces of a project, and open a queue of MLflow for them where the server has queues.
+        """Draw records or traces of a project, and open queues of MLflow for reviewers where the server has some.
 
         Raises:
             UnknownName: no such project. MissingVersion, InputError, RecordError: there is nothing to draw.
@@ -37,7 +37,7 @@ class HumanReviewMethods:
             "subject": found.plan.subject,
             "items": len(found.plan.items),
             "pool": found.plan.pool,
-            "queue": found.queue,
+            "queues": len(found.queues),
             "people": ", ".join(found.people),
         }
         return Table(f"review {found.review} {'would be ' if dry_run else ''}opened", (row,))
