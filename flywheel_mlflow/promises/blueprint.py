@@ -22,6 +22,7 @@ from flywheel_mlflow.promises.criteria import Criterion
 from flywheel_mlflow.promises.notify import Notify
 from flywheel_mlflow.promises.routes import Route
 from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
+from flywheel_mlflow.promises.theme_rules import ThemeRules
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.promises.trace_rules import TraceRules
 
@@ -270,6 +271,8 @@ class Blueprint(Strict):
     risks: tuple[KnownRisk, ...] = ()
     decisions: tuple[Decision, ...] = ()
     notify: Notify = Field(default=Notify(), exclude=True)
+    # How feedback is grouped is no evidence: it stands in no document and changes no digest.
+    themes: ThemeRules = Field(default=ThemeRules(), exclude=True)
 
     @model_validator(mode="after")
     def _references_resolve(self) -> Self:

@@ -21,6 +21,7 @@ from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.escaping import markdown_text
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.feedback.embedding import Embedder
     from flywheel_mlflow.tracking import Tracking
 
 #: What themes are made from; everything else of an event stays where it is.
@@ -43,7 +44,7 @@ def find_themes(
     """Group the routed events of an iteration, name the groups, and keep them; the same events give the same themes.
 
     Raises:
-        InputError: no event of the iteration goes to any project.
+        InputError: no event of the iteration goes to any project, or the model that flywheel.yaml names is not there.
     """
     import pyarrow.compute as pc
 
@@ -62,14 +63,29 @@ def find_themes(
             f"no feedback of iteration {iteration} goes to any project",
             hint=f"flywheel feedback ingest FILE --iteration {iteration}; flywheel feedback route -i {iteration}",
         )
-    grouped = {project: group_events(sample) for project, sample in sorted(samples.items())}
+    embedder = named_embedder(flywheel)
+    grouped = {project: group_events(sample, embedder=embedder) for project, sample in sorted(samples.items())}
     snapshot = read_snapshot(tracking)
     corrections = fold_corrections(snapshot.ledger.counted) if snapshot else ()
-    themes = name_themes(iteration, grouped, known_themes(tracking, until=iteration).values(), corrections)
+    themes = name_themes(iteration, grouped, known_themes(tracking, until=iteration).values(), corrections, embedder)
     run_id = None if dry_run else _keep(tracking, themes)
     recorded = tracking.assemblies.earlier(iteration + 1, most=1)
     priorities = priorities_of(flywheel, themes, snapshot, recorded[-1] if recorded else None, now)
     return FoundThemes(themes, priorities, task_state(snapshot), run_id)
+
+
+def named_embedder(flywheel: Flywheel) -> Embedder | None:
+    """The model that flywheel.yaml names, loaded; None where it names none.
+
+    Raises:
+        InputError: it is not there, is another one, or cannot be loaded.
+    """
+    rule = flywheel.blueprint.themes.embedder
+    if rule is None:
+        return None
+    from flywheel_mlflow.feedback.embedding import load_embedder
+
+    return load_embedder(flywheel.root / rule.path, distance=rule.distance, digest=rule.digest)
 
 
 def task_state(snapshot: LedgerSnapshot | None) -> TaskState:
