@@ -13,8 +13,9 @@ from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.evidence.lineage import producers
 from flywheel_mlflow.evidence.runs import Outcome
 from flywheel_mlflow.feedback.findings import project_of
-from flywheel_mlflow.promises.blueprint import Blueprint, Criterion
+from flywheel_mlflow.promises.blueprint import Blueprint
 from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.promises.criteria import Criterion
 
 _BAD = (Outcome.FAILED.value, Outcome.ERROR.value)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from flywheel_mlflow.base.quarters import NOTIFICATIONS_OPENED, REVIEWED
 from flywheel_mlflow.decisions.experiments import ExperimentKind
+from flywheel_mlflow.decisions.human_review import SUBMITTED
 from flywheel_mlflow.decisions.ledger import CLOCK_CORRECTED, Event, Ledger
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risks import RiskKind
@@ -159,6 +160,9 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     CorrectionKind.MERGED: lambda get: f"theme {get['theme']} merged into {get.get('into', '?')}: {get['reason']}",
     CorrectionKind.MOVED: lambda get: (
         f"{len(get.get('events', ()))} events of theme {get['theme']} moved to {get.get('into', '?')}: {get['reason']}"
+    ),
+    SUBMITTED: lambda get: (
+        f"{get.get('items', '?')} items of {get.get('subject', '?')} ({get.get('project', '?')}) looked at"
     ),
     TaskKind.ABSORBED: lambda get: f"task {get.get('task', '?')} absorbed in iteration {get.get('iteration', '?')}",
     TaskKind.WITHDRAWN: lambda get: f"task {get.get('task', '?')} withdrawn: {get['reason']}",

@@ -15,6 +15,7 @@ from flywheel_mlflow.cli.drift import drift as drift_command
 from flywheel_mlflow.cli.experiments import experiments
 from flywheel_mlflow.cli.feedback import feedback
 from flywheel_mlflow.cli.groups import GroupedCommands
+from flywheel_mlflow.cli.human_review import human_review
 from flywheel_mlflow.cli.logs import show_logs
 from flywheel_mlflow.cli.notify import notifications
 from flywheel_mlflow.cli.releases import add_to
@@ -469,6 +470,7 @@ add_to(app)
 app.add_typer(notifications)
 app.add_typer(experiments)
 app.add_typer(risks)
+app.add_typer(human_review)
 app.add_typer(feedback)
 app.add_typer(tasks_commands)
 

@@ -19,6 +19,7 @@ GROUPS = {
         "release",
         "gate",
         "explain-drift",
+        "human-review",
         "approve",
         "reject",
         "promote",

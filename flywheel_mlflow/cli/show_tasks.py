@@ -45,6 +45,7 @@ def themes(found: FoundThemes, *, limit: int, project: str | None, as_json: bool
                 "iteration": found.themes.iteration,
                 "run_id": found.run_id,
                 "looked": found.themes.looked,
+                "embedder": found.themes.embedder,
                 "themes": [_theme_document(by_id[item.subject], item, found.state) for item in chosen],
             }
         )
@@ -60,6 +61,8 @@ def themes(found: FoundThemes, *, limit: int, project: str | None, as_json: bool
             say(console, f"{name}: a sample of {looked.sampled} of {looked.events} events was looked at")
         if looked.alone:
             say(console, f"{name}: {counted(looked.alone, 'event')} beyond the clustered texts fit no theme")
+    if used := found.themes.embedder:
+        say(console, f"compared by letters and by the model {used.name}, digest {used.digest}")
     say(console, f"{min(limit, len(chosen))} of {counted(len(chosen), 'theme')}")
     if chosen:
         say(console, f"next: flywheel task accept {chosen[0].subject} --category growth --cost 3d")

@@ -11,7 +11,7 @@ from flywheel_mlflow.decisions.approvals import JudgedApproval
 from flywheel_mlflow.decisions.releases import Basis, Release
 from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.evidence.provenance import Direction
-from flywheel_mlflow.promises.blueprint import Criterion
+from flywheel_mlflow.promises.criteria import Criterion
 
 
 class Verdict(StrEnum):
@@ -108,3 +108,4 @@ class GateFacts:
     explainers: tuple[str, ...] = ()
     personal_data: Answer = Answer(None, "nobody asked the interfaces")
     experiments: Mapping[str, Answer] = field(default_factory=dict)
+    human_review: Callable[[Criterion], Answer] = lambda _: Answer(None, "nobody looked for answers of people")

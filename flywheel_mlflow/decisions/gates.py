@@ -16,7 +16,8 @@ from flywheel_mlflow.decisions.approvals import may_move
 from flywheel_mlflow.decisions.gate_facts import Answer, GateFacts, Measured, Verdict, worst
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import Basis
-from flywheel_mlflow.promises.blueprint import Blueprint, Criterion, Gate
+from flywheel_mlflow.promises.blueprint import Blueprint, Gate
+from flywheel_mlflow.promises.criteria import Criterion
 from flywheel_mlflow.promises.units import share_scale
 
 
@@ -157,6 +158,8 @@ def _judge(criterion: Criterion, facts: GateFacts) -> CriterionResult:
             name = criterion.experiment or ""
             found = facts.experiments.get(name, Answer(None, f"nobody asked about {name}"))
             return _answer(criterion, found, next_command=f"flywheel experiment status {name}")
+        case "human_review":
+            return _answer(criterion, facts.human_review(criterion), next_command="flywheel human-review status")
         case "approval":
             return _approval(criterion, facts)
         case _:

@@ -11,7 +11,8 @@ from flywheel_mlflow.decisions.explanations import Answered
 from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import STAGES, Basis, GateRecord, Release, ReleaseStage, ReleaseState
-from flywheel_mlflow.promises.blueprint import Blueprint, Criterion, Gate
+from flywheel_mlflow.promises.blueprint import Blueprint, Gate
+from flywheel_mlflow.promises.criteria import Criterion
 
 
 class StepName(StrEnum):

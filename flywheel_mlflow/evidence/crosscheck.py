@@ -12,8 +12,9 @@ from flywheel_mlflow.evidence.lineage import circle_of, producers
 from flywheel_mlflow.evidence.provenance import own_direction
 from flywheel_mlflow.evidence.schema_paths import need_path
 from flywheel_mlflow.evidence.schemas import serves
-from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, Blueprint, Criterion
+from flywheel_mlflow.promises.blueprint import BLUEPRINT_FILE, Blueprint, needs_human_review
 from flywheel_mlflow.promises.contract import COMPUTED_NAMES, RESERVED_IDS, Contract
+from flywheel_mlflow.promises.criteria import Criterion
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.routes import KNOWN_FROM_EVENT
 from flywheel_mlflow.promises.units import share_scale
@@ -133,7 +134,7 @@ def blueprint_faults(blueprint: ReadBlueprint, contracts: Sequence[ReadContract]
 def blueprint_notes(plan: Blueprint, document: Document, contracts: Sequence[ReadContract]) -> Iterator[Fault]:
     """What the blueprint names and nobody has written yet: it may be there before its projects.
 
-    Projects, interfaces, and stages and layers to which no project belongs.
+    Projects, interfaces, stages and layers to which no project belongs, and questions to the people a gate asks.
     """
     ids = {contract.id for contract, _ in contracts}
     made = set(producers(contract for contract, _ in contracts))
@@ -148,6 +149,10 @@ def blueprint_notes(plan: Blueprint, document: Document, contracts: Sequence[Rea
     for key, index, name, used in declared:
         if name not in used:
             yield document.fault((key, index, "id"), f"no project belongs to {name} yet")
+    if any(item.kind == "human_review" for item in plan.criteria):
+        for contract, source in contracts:
+            if needs_human_review(plan, contract) and not contract.review.questions:
+                yield source.fault(("review",), "a gate asks people about it, and it asks them no questions yet")
 
 
 def _named_by_blueprint(plan: Blueprint, ids: set[str], made: set[str]) -> Iterator[Reference]:

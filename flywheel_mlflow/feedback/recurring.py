@@ -12,13 +12,12 @@ from pydantic import ConfigDict, TypeAdapter
 from flywheel_mlflow.base.canonical import document_json, sha256_text
 from flywheel_mlflow.base.documents import read_json
 from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.feedback.embedding import Embedder, UsedEmbedder
+from flywheel_mlflow.feedback.text_vectors import TextVectors
 from flywheel_mlflow.feedback.theme_corrections import Correction, corrected
 from flywheel_mlflow.feedback.themes import MAX_TITLE, Group, Grouped, Saying, contrary, similarities, spelled
 
 FORMAT_VERSION = 1
-#: From which likeness of their typical texts two themes are one that came back (cosine, 0 to 1). Tried on seven
-#: complaints said in other words: 0.49 and more for the same, 0.22 and less for others.
-ALIKE = 0.35
 #: Records of one theme that are kept by name; a theme with more has a systematic cause.
 MAX_RECORDS = 2_000
 
@@ -65,11 +64,15 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Themes:
-    """The themes of an iteration, and what was looked at by project."""
+    """The themes of an iteration, and what was looked at by project.
+
+    ``embedder`` is the model by which texts were compared beside their letters, None for letters alone.
+    """
 
     iteration: int
     themes: tuple[Theme, ...]
     looked: Mapping[str, Looked]
+    embedder: UsedEmbedder | None = None
     format_version: int = FORMAT_VERSION
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -103,8 +106,11 @@ def name_themes(
     grouped: Mapping[str, Grouped],
     known: Iterable[Themes],
     corrections: Sequence[Correction] = (),
+    embedder: Embedder | None = None,
 ) -> Themes:
     """The groups of an iteration as themes, known ones under the ids they have.
+
+    Typical texts are compared, not what a model made of them: ids stay when another model is named.
 
     ``known`` are the themes found before, in this iteration too when it was looked at already; ``corrections`` what
     people changed about themes.
@@ -113,7 +119,7 @@ def name_themes(
     themes: list[Theme] = []
     for project, found in sorted(grouped.items()):
         earlier = _newest(before, project)
-        ids = _matched(found.groups, earlier)
+        ids = _matched(found.groups, earlier, TextVectors(embedder))
         taken = set(ids.values()) | set(earlier)
         named = []
         for place, group in enumerate(found.groups):
@@ -124,7 +130,7 @@ def name_themes(
             seen = {item.iteration for item in before if item.theme(name) and item.iteration < iteration}
             themes.append(replace(_theme(name, project, iteration, group), seen_in=tuple(sorted(seen))))
     looked = {name: Looked(item.events, item.sampled, item.alone) for name, item in sorted(grouped.items())}
-    return Themes(iteration, tuple(themes), looked)
+    return Themes(iteration, tuple(themes), looked, embedder.used if embedder else None)
 
 
 def _newest(known: Iterable[Themes], project: str) -> dict[str, Theme]:
@@ -135,17 +141,17 @@ def _newest(known: Iterable[Themes], project: str) -> dict[str, Theme]:
     return found
 
 
-def _matched(groups: Sequence[Group], earlier: Mapping[str, Theme]) -> dict[int, str]:
+def _matched(groups: Sequence[Group], earlier: Mapping[str, Theme], vectorizer: TextVectors) -> dict[int, str]:
     """Which group is which earlier theme: the likest pair first, each once."""
     if not groups or not earlier:
         return {}
     names = sorted(earlier)
-    alike = similarities([group.texts for group in groups], [earlier[name].texts for name in names])
+    alike = similarities([group.texts for group in groups], [earlier[name].texts for name in names], vectorizer)
     pairs = [
         (-round(float(alike[place, column]), 9), name, place)
         for place, group in enumerate(groups)
         for column, name in enumerate(names)
-        if alike[place, column] >= ALIKE and not _contrary(group, earlier[name])
+        if alike[place, column] >= vectorizer.limits.alike and not _contrary(group, earlier[name])
     ]
     found: dict[int, str] = {}
     for _, name, place in sorted(pairs):

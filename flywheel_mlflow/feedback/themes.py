@@ -13,12 +13,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flywheel_mlflow.feedback.polarity import AXES, NEGATIONS, poles
+from flywheel_mlflow.feedback.text_vectors import TextVectors
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Vectors = Any
+    from flywheel_mlflow.feedback.embedding import Embedder
+    from flywheel_mlflow.feedback.text_vectors import Vectors
+
     Labels = npt.NDArray[np.int64]
 
 #: Events of one project that are looked at, and different texts among them that are clustered; of more, a sample that
@@ -26,12 +29,7 @@ if TYPE_CHECKING:
 MAX_EVENTS, MAX_TEXTS = 20_000, 2_000
 #: A text is compared by its beginning: users paste whole logs.
 MAX_COMPARED = 1_000
-#: Letters compared together. Characters instead of words: Chinese has no spaces, and word endings do not matter.
-NGRAMS = (2, 5)
-#: Mean cosine distance up to which groups of texts are one theme (average linkage). Chosen on labelled
-#: complaints: beyond it, groups begin to hold unlike things. docs/feedback.md shows the table.
-DISTANCE = 0.8
-#: The distance of what must never be one theme: no mean over texts comes below :data:`DISTANCE` with one of it.
+#: The distance of what must never be one theme: no mean over texts comes below any limit with one of it.
 NEVER = 1e9
 #: Two texts say the same but for a "not" if they share so many words, and this part of all their words.
 LEAST_WORDS, SAME_WORDS = 3, 0.8
@@ -133,18 +131,21 @@ def spelled(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
-def group_events(sample: Sample, *, most_texts: int = MAX_TEXTS, distance: float = DISTANCE) -> Grouped:
+def group_events(
+    sample: Sample, *, most_texts: int = MAX_TEXTS, distance: float | None = None, embedder: Embedder | None = None
+) -> Grouped:
     """The groups of a project's events; the same for the same events in any order.
 
     Equal texts are one text. Texts beyond ``most_texts`` join the group they are nearest to, if one is near enough.
+    ``distance`` replaces the limit of :class:`TextVectors`, which compares by the ``embedder`` too, if there is one.
     """
     by_text: dict[Saying, list[Observation]] = defaultdict(list)
     for event in sample.observations:
         by_text[Saying(spelled(event.text), event.type or "", _class(event.severity))].append(event)
     ordered = sorted(by_text, key=lambda item: (hashlib.sha256(item.text.encode("utf-8", "replace")).digest(), item))
     clustered, rest = sorted(ordered[:most_texts]), sorted(ordered[most_texts:])
-    vectorizer = _vectorizer()
-    groups, alone = _clusters(vectorizer, clustered, rest, distance)
+    vectorizer = TextVectors(embedder)
+    groups, alone = _clusters(vectorizer, clustered, rest, distance or vectorizer.limits.distance)
     found = [_group(vectorizer, items, vectors, by_text) for items, vectors in groups]
     found.sort(key=lambda item: (-len(item.events), item.texts))
     missing = sum(len(by_text[text]) for text in alone)
@@ -152,7 +153,7 @@ def group_events(sample: Sample, *, most_texts: int = MAX_TEXTS, distance: float
 
 
 def _clusters(
-    vectorizer: Any, sayings: Sequence[Saying], rest: Sequence[Saying], distance: float
+    vectorizer: TextVectors, sayings: Sequence[Saying], rest: Sequence[Saying], distance: float
 ) -> tuple[list[tuple[list[Saying], Vectors]], list[Saying]]:
     """Groups of sayings with their vectors, and those of ``rest`` that fit none."""
     import numpy as np
@@ -160,7 +161,7 @@ def _clusters(
 
     if not sayings:
         return [], list(rest)
-    vectors = _fitted(vectorizer, [saying.text for saying in sayings])
+    vectors = vectorizer.fit([saying.text for saying in sayings])
     labels: Labels = np.zeros(len(sayings), dtype=np.int64)
     if len(sayings) > 1:
         apart = np.clip(1.0 - (vectors @ vectors.T).toarray(), 0.0, 1.0)
@@ -174,7 +175,7 @@ def _clusters(
     for place, label in enumerate(labels.tolist()):
         members[label].append(place)
     groups = [([sayings[place] for place in places], vectors[places]) for places in members.values()]
-    alone = _join(groups, vectorizer.transform([saying.text for saying in rest]), rest, distance) if rest else []
+    alone = _join(groups, vectorizer.of([saying.text for saying in rest]), rest, distance) if rest else []
     return groups, alone
 
 
@@ -234,7 +235,7 @@ def _negated(left: Sequence[Saying], right: Sequence[Saying]) -> npt.NDArray[np.
 
 
 def _group(
-    vectorizer: Any,
+    vectorizer: TextVectors,
     sayings: Sequence[Saying],
     vectors: Vectors,
     by_text: Mapping[Saying, Sequence[Observation]],
@@ -249,7 +250,7 @@ def _group(
     order = sorted(range(len(clustered)), key=lambda place: (-near[place], clustered[place]))
     typical = tuple(_as_said(by_text[clustered[place]]) for place in order[:REPRESENTATIVES])
     sentences = list(dict.fromkeys(part for text in typical for part in _sentences(text))) or [typical[0]]
-    telling = np.round(np.asarray(vectorizer.transform([spelled(part) for part in sentences]) @ centre).ravel(), 9)
+    telling = np.round(np.asarray(vectorizer.of([spelled(part) for part in sentences]) @ centre).ravel(), 9)
     title = sentences[min(range(len(sentences)), key=lambda place: (-telling[place], place))]
     events = sorted((event for saying in sayings for event in by_text[saying]), key=lambda event: event.id)
     return Group(title, typical, tuple(events))
@@ -273,25 +274,15 @@ def _as_said(events: Sequence[Observation]) -> str:
     return " ".join(first.text[: 2 * MAX_SHOWN].split())[:MAX_SHOWN]
 
 
-def _vectorizer() -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(analyzer="char_wb", ngram_range=NGRAMS, lowercase=False, sublinear_tf=True)
-
-
-def _fitted(vectorizer: Any, texts: Sequence[str]) -> Vectors:
-    """Vectors of texts; a text without a letter or digit is nearest to itself."""
-    return vectorizer.fit_transform([text or "\N{REPLACEMENT CHARACTER}" for text in texts])
-
-
-def similarities(left: Sequence[Sequence[str]], right: Sequence[Sequence[str]]) -> npt.NDArray[np.float64]:
+def similarities(
+    left: Sequence[Sequence[str]], right: Sequence[Sequence[str]], vectorizer: TextVectors
+) -> npt.NDArray[np.float64]:
     """How alike groups of texts are, 0 to 1: the cosine between the means of their texts, ``left`` by ``right``."""
     import numpy as np
 
     groups = [[spelled(text) for text in texts] for texts in (*left, *right)]
-    vectorizer = _vectorizer()
-    _fitted(vectorizer, sorted({text for texts in groups for text in texts}))
-    centres = np.vstack([np.asarray(vectorizer.transform(texts).mean(axis=0)) for texts in groups])
+    vectorizer.fit(sorted({text for texts in groups for text in texts}))
+    centres = np.vstack([np.asarray(vectorizer.of(texts).mean(axis=0)) for texts in groups])
     lengths = np.linalg.norm(centres, axis=1, keepdims=True)
     centres = np.divide(centres, lengths, out=np.zeros_like(centres), where=lengths > 0)
     found: npt.NDArray[np.float64] = centres[: len(left)] @ centres[len(left) :].T

@@ -17,12 +17,14 @@ from flywheel_mlflow.base.documents import Document, load_mapping, merge, parse_
 from flywheel_mlflow.base.errors import DocumentError, Fault
 from flywheel_mlflow.base.names import Currency, Identifier, Label, cost_name
 from flywheel_mlflow.promises.budgets import Budgets, CostRules
-from flywheel_mlflow.promises.contract import Decision, RelativePath, below_folder
+from flywheel_mlflow.promises.contract import Contract, Decision, RelativePath, below_folder
+from flywheel_mlflow.promises.criteria import Criterion
 from flywheel_mlflow.promises.experiments import Experiment
 from flywheel_mlflow.promises.notify import Notify
 from flywheel_mlflow.promises.routes import Route
 from flywheel_mlflow.promises.scoring import BottleneckRule, Scoring
-from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
+from flywheel_mlflow.promises.strict import Flag, Strict, Text
+from flywheel_mlflow.promises.theme_rules import ThemeRules
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.promises.trace_rules import TraceRules
 
@@ -101,58 +103,6 @@ class Mechanism(Strict):
     title: Label
     owner: Identifier
     cadence: Label
-
-
-class Criterion(Strict):
-    """One demand of a gate."""
-
-    id: Identifier
-    kind: Literal[
-        "coverage",
-        "checks",
-        "floor",
-        "ceiling",
-        "max_drop",
-        "drift",
-        "consistency",
-        "reproducible",
-        "personal_data",
-        "approval",
-        "risks",
-        "boundary",
-        "experiment",
-    ]
-    demand: Text = Field(description="The demand as a sentence.")
-    metric: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")] | None = None
-    limit: Finite | None = Field(
-        default=None, description="Of drift: how many changes are allowed that nobody can judge; 0 if left out."
-    )
-    role: Identifier | None = None
-    experiment: Identifier | None = Field(default=None, description="Of experiment: the one that must be decided.")
-    confidence: Annotated[Finite, Field(gt=0.5, lt=1)] | None = Field(
-        default=None,
-        description="max_drop of a share with sample size or a value with standard error: demand non-inferiority.",
-    )
-    verified: Flag = Field(
-        default=False,
-        description="approval: only a name the tracking server vouches for, or the person's own signature, counts.",
-    )
-
-    @model_validator(mode="after")
-    def _has_what_its_kind_needs(self) -> Self:
-        if self.kind in ("floor", "ceiling", "max_drop", "coverage") and (self.metric is None or self.limit is None):
-            raise ValueError(f"a {self.kind} criterion needs a metric and a limit")
-        if self.kind == "drift" and self.limit is not None and (self.metric or self.limit != int(max(0, self.limit))):
-            raise ValueError("a drift criterion's limit counts changes that are allowed: 0, 1, 2 ..., and no metric")
-        if self.kind == "approval" and self.role is None:
-            raise ValueError("an approval criterion needs a role")
-        if (self.kind == "experiment") != (self.experiment is not None):
-            raise ValueError("an experiment criterion names its experiment, and no other criterion does")
-        if self.kind != "approval" and self.verified:
-            raise ValueError("only an approval criterion can demand a verified name")
-        if self.kind != "max_drop" and self.confidence is not None:
-            raise ValueError("only a max_drop criterion has a confidence")
-        return self
 
 
 class Gate(Strict):
@@ -264,13 +214,16 @@ class Blueprint(Strict):
     releases: ReleaseRules = ReleaseRules()
     drift: DriftSettings = DriftSettings()
     risks: tuple[KnownRisk, ...] = ()
+    # What is tried is no evidence before it was decided: a plan stands in no document and voids no approval.
     experiments: tuple[Experiment, ...] = Field(
-        default=(), description="Variants of projects that are tried side by side."
+        default=(), exclude=True, description="Variants of projects that are tried side by side."
     )
     decisions: tuple[Decision, ...] = ()
     notify: Notify = Field(default=Notify(), exclude=True)
     # A plan of work is no evidence either: another budget voids no approval.
     budgets: Budgets = Field(default=Budgets(), exclude=True, description="What work may cost, by class and quarter.")
+    # How feedback is grouped is no evidence: it stands in no document and changes no digest.
+    themes: ThemeRules = Field(default=ThemeRules(), exclude=True)
 
     @model_validator(mode="after")
     def _references_resolve(self) -> Self:
@@ -351,6 +304,13 @@ class Blueprint(Strict):
     def digest(self) -> str:
         """sha256 of the blueprint's content, 64 hex digits."""
         return digest_of(self)
+
+
+def needs_human_review(blueprint: Blueprint, contract: Contract) -> bool:
+    """Whether people must look at a project's data: its contract says so, or a control point it names demands it."""
+    asking = {item.id for item in blueprint.criteria if item.kind == "human_review"}
+    points = {item.id for item in blueprint.control_points if asking & set(item.criteria)}
+    return contract.review.human or bool(points & set(contract.review.controls))
 
 
 def _dangling(blueprint: Blueprint) -> list[str]:

@@ -33,6 +33,7 @@ from flywheel_mlflow.base.names import REVIEW_COST, Identifier, Label, cost_name
 from flywheel_mlflow.base.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
 from flywheel_mlflow.promises.interfaces import InterfaceIn, InterfaceOut
 from flywheel_mlflow.promises.personal_data import PERSONAL_DATA_CHECK
+from flywheel_mlflow.promises.review import Review
 from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 
 CONTRACT_FILE = "project.yaml"
@@ -219,13 +220,6 @@ class CheckPolicy(Strict):
     min_pass_rate: Finite = Field(default=1.0, gt=0, le=1)
 
 
-class Review(Strict):
-    """What must happen besides automatic checks."""
-
-    human: Flag
-    controls: tuple[Identifier, ...] = Field(default=(), description="Control points and boundaries of flywheel.yaml.")
-
-
 class Carry(Strict):
     """Whether an iteration without a run of this project may use its last valid one."""
 
@@ -338,6 +332,9 @@ class Contract(Strict):
         strangers = sorted(set(self.results.interfaces) - outputs)
         if strangers:
             raise ValueError(f"results.interfaces: not among interfaces_out: {', '.join(strangers)}")
+        reviewed = self.interface(self.review.records_of) if self.review.records_of else None
+        if self.review.records_of and (reviewed is None or reviewed.format == "opaque"):
+            raise ValueError(f"review.records_of: {self.review.records_of} is no interface_out with records")
         strangers = sorted(set(self.results.samples) - {kpi.name for kpi in self.kpis})
         if strangers:
             raise ValueError(f"results.samples: not among kpis: {', '.join(strangers)}")

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.project_runs import LoggedValues, ProjectRunWriter, RunContent, StartedRun
     from flywheel_mlflow.tracking.releases import ModelView, ReleaseStore, VersionView
     from flywheel_mlflow.tracking.rest.transport import HttpTransport
+    from flywheel_mlflow.tracking.review_queues import ReviewQueues
+    from flywheel_mlflow.tracking.review_traces import ReviewTraces
     from flywheel_mlflow.tracking.run_files import RunFiles
     from flywheel_mlflow.tracking.server_facts import ServerFacts
     from flywheel_mlflow.tracking.traces import TraceReader
@@ -74,6 +76,8 @@ __all__ = [
     "OutcomeStore",
     "ProjectRunWriter",
     "ReleaseStore",
+    "ReviewQueues",
+    "ReviewTraces",
     "RunContent",
     "RunFiles",
     "ServerFacts",
@@ -114,6 +118,8 @@ _HOMES = {
     "OutcomeStore": "outcomes",
     "ProjectRunWriter": "project_runs",
     "ReleaseStore": "releases",
+    "ReviewQueues": "review_queues",
+    "ReviewTraces": "review_traces",
     "RunContent": "project_runs",
     "RunFiles": "run_files",
     "ServerFacts": "server_facts",
@@ -334,6 +340,20 @@ class Tracking:
         return OutcomeStore(
             self._client, self.artifacts, uri=self._uri, flywheel=self._flywheel, actor=self.settings.actor
         )
+
+    @cached_property
+    def review_queues(self) -> ReviewQueues:
+        """Opens review queues."""
+        from flywheel_mlflow.tracking.review_queues import ReviewQueues
+
+        return ReviewQueues(self._client, uri=self._uri)
+
+    @cached_property
+    def review_traces(self) -> ReviewTraces:
+        """Reads what people answered about traces."""
+        from flywheel_mlflow.tracking.review_traces import ReviewTraces
+
+        return ReviewTraces(self._client, uri=self._uri, flywheel=self._flywheel)
 
     @cached_property
     def traces(self) -> TraceReader:

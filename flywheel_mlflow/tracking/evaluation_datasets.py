@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 #: Records read or written with one request.
 PAGE_SIZE = 1000
-#: How stores say that they keep no evaluation datasets: files, and a server without a database.
-_WITHOUT = frozenset({"FEATURE_DISABLED", "NOT_IMPLEMENTED", "ENDPOINT_NOT_FOUND"})
+#: How stores say that they lack evaluation datasets or review queues: files, a server without a database, an older one.
+WITHOUT_FEATURE = frozenset({"FEATURE_DISABLED", "NOT_IMPLEMENTED", "ENDPOINT_NOT_FOUND"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class EvaluationDatasets:
                 return question()
         except (NotImplementedError, ServerRefused) as error:
             code = error.code if isinstance(error, ServerRefused) else "NOT_IMPLEMENTED"
-            if code in _WITHOUT:
+            if code in WITHOUT_FEATURE:
                 raise InputError(
                     "this store keeps no evaluation datasets",
                     where=self._uri,

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 KIND_FEEDBACK = "feedback"
 KIND_THEMES = "themes"
 KIND_TASK = "task"
-THEMES_FILE, TASK_FILE = "themes.json", "task.json"
+KIND_REVIEW, KIND_ANSWERS = "human_review", "human_review_answers"
+THEMES_FILE, TASK_FILE, REVIEW_FILE, ANSWERS_FILE = "themes.json", "task.json", "review.json", "answers.json"
 #: The flywheel whose feedback an experiment holds. Not ``flywheel.name``: by that the collector finds the experiments
 #: of projects, and feedback is no project's evidence.
 FEEDBACK_OF = "flywheel.feedback_of"
@@ -261,9 +262,10 @@ class FeedbackStore:
             self._client.set_tag(run.info.run_id, tags.VALID, tags.TRUE)
         return str(run.info.run_id)
 
-    def kept(self, kind: str, iteration: int | None = None) -> tuple[KeptDocument, ...]:
-        """The documents of a kind, of one iteration or all, oldest first; their texts are fetched when asked for."""
+    def kept(self, kind: str, iteration: int | None = None, *, name: str = "") -> tuple[KeptDocument, ...]:
+        """The documents of a kind, of one iteration or name or all, oldest first; texts are fetched when asked for."""
         wanted = f" and tags.`{tags.ITERATION}` = '{iteration}'" if iteration is not None else ""
+        wanted += f" and tags.`{tags.RUN_NAME}` = '{name}'" if name else ""
         return _documents(self._search(f"tags.`{tags.KIND}` = '{kind}'{wanted}"))
 
     def text(self, run_id: str, file: str, digest: str, folder: Path) -> str:

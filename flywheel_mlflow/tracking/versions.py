@@ -57,6 +57,7 @@ LIMITS = (
         "permissions are granted for experiments and models by calls of their own",
         "accounts.create_experiment_permission(id, who, 'EDIT'), accounts.create_registered_model_permission",
     ),
+    Limit("3.14.0", "there are no review queues", "review by tables: flywheel human-review export", accounts=False),
     Limit(
         "3.15.0",
         "an authorization_function of one's own is not asked for what the plugin answers",

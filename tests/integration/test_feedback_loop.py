@@ -199,6 +199,29 @@ def test_what_to_do_next(wheel: Commands, tmp_path: Path) -> None:
     wheel("audit")
 
 
+def test_themes_by_meaning(wheel: Commands, tmp_path: Path) -> None:
+    """A model that flywheel.yaml names joins what shares no word; its digest is shown and kept, and holds the model."""
+    from tiny_model import save_model
+
+    said = ("no answer: headcount", "answer lacks staff", "wrong: personnel")
+    events = [row(n, text=text) for n, text in enumerate(said)]
+    wheel("feedback", "ingest", write_lines(tmp_path / "said.jsonl", events), "-i", "1")
+    alone = wheel.json("feedback", "themes", "-i", "1", "--dry-run")
+    assert (len(alone["themes"]) > 1, alone["embedder"]) == (True, None)
+    save_model(wheel.root / "models" / "tiny")
+    plan = wheel.root / "flywheel.yaml"
+    text = plan.read_text(encoding="utf-8")
+    plan.write_text(f"{text}themes: {{embedder: {{path: models/tiny, distance: 0.9}}}}\n", encoding="utf-8")
+    found = wheel.json("feedback", "themes", "-i", "1")
+    (theme,) = found["themes"]
+    assert sorted(theme["events"]) == ["e0", "e1", "e2"]
+    digest = found["embedder"]["digest"]
+    assert f"by the model tiny, digest {digest}" in wheel("feedback", "themes", "-i", "1").out
+    rule = f"{{path: models/tiny, distance: 0.9, digest: {'a' * 64}}}"
+    plan.write_text(f"{text}themes: {{embedder: {rule}}}\n", encoding="utf-8")
+    assert f"its digest is {digest}" in wheel("feedback", "themes", "-i", "1", code=2).err
+
+
 def test_nothing_is_said_of_what_is_not_there(wheel: Commands, tmp_path: Path) -> None:
     """Before the first decision no risk and no task is known; an iteration nobody made is not looked at."""
     ask: tuple[tuple[str, ...], ...] = (

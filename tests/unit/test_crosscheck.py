@@ -132,6 +132,20 @@ def test_what_nobody_has_written_yet_is_a_note(tmp_path: Path, change: Change, p
     assert message in note.message
 
 
+def test_a_project_that_people_are_asked_about_asks_them_something(tmp_path: Path) -> None:
+    """A gate that wants people's answers names each project that it concerns and that has no questions for them."""
+    plan, contracts = blueprint_document(), contract_documents()
+    plan["gates"][0]["criteria"].append(
+        {"id": "seen", "kind": "human_review", "demand": "People look.", "role": "reviewer", "limit": 0.9}
+        | {"review": {"reviewers": 1}}
+    )
+    contracts["p01"]["review"]["human"] = contracts["p02"]["review"]["human"] = True
+    contracts["p02"]["review"]["questions"] = [{"name": "right", "ask": "Is it right?"}]
+    (note,) = load_flywheel(write_flywheel(tmp_path, blueprint=plan, contracts=contracts)).warnings
+    assert (note.file, note.path) == ("projects/p01/project.yaml", "review")
+    assert "asks them no questions yet" in note.message
+
+
 def test_a_taken_id_is_found(tmp_path: Path) -> None:
     """Two projects of one id are named with each other's file, and so are their interfaces."""
     faults = found(tmp_path, lambda _, it: it.update(p04=contract_documents()["p01"]))

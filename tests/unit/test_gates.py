@@ -19,7 +19,8 @@ from flywheel_mlflow.decisions.gates import CriterionResult, GateResult, compare
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.evidence.provenance import Direction, own_direction
-from flywheel_mlflow.promises.blueprint import Blueprint, Criterion
+from flywheel_mlflow.promises.blueprint import Blueprint
+from flywheel_mlflow.promises.criteria import Criterion
 
 PASS, BLOCK, INCONCLUSIVE = Verdict.PASS, Verdict.BLOCK, Verdict.INCONCLUSIVE
 HOUR = timedelta(hours=1)
@@ -49,6 +50,7 @@ def plan() -> dict[str, Any]:
         demand("same_bytes", "reproducible"),
         demand("calm", "risks"),
         demand("discreet", "personal_data"),
+        demand("seen", "human_review", role="reviewer", limit=0.9, review={"reviewers": 1}),
         demand("bounds", "boundary"),
     ]
     document["boundaries"] = [
@@ -75,6 +77,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "same_bytes": ("reproducible",),
     "calm": (),
     "discreet": ("personal_data",),
+    "seen": ("human_review",),
     "bounds": ("checks", "reproducible", "approvals"),
 }
 
@@ -117,6 +120,7 @@ def facts_of(told: LedgerBuilder = TOLD, **more: Any) -> GateFacts:
         consistency=good,
         reproducible=good,
         personal_data=good,
+        human_review=lambda _: good,
         drift=DriftAnswer.always(good),
         approvals=judge_all(release, told.ledger.events, blueprint=told.blueprint, basis=basis, now=now),
         risks=tuple(told.risks.values()),
@@ -168,7 +172,7 @@ def test_nothing_is_not_a_pass() -> None:
 
 def test_both_gates_pass_on_good_facts() -> None:
     """The starting point of all that follows: each criterion passes, and says so without advice."""
-    for to, count in (("staging", 8), ("production", 7)):
+    for to, count in (("staging", 8), ("production", 8)):
         result = judged(facts_of(), to)
         assert [item.id for item in result.criteria if item.verdict is not PASS] == []
         assert result.verdict is PASS
@@ -183,6 +187,7 @@ REMOVALS: dict[str, Callable[[GateFacts], GateFacts]] = {
     "consistency": lambda facts: replace(facts, consistency=Answer(None, "unknown")),
     "reproducible": lambda facts: replace(facts, reproducible=Answer(None, "unknown")),
     "personal_data": lambda facts: replace(facts, personal_data=Answer(None, "unknown")),
+    "human_review": lambda facts: replace(facts, human_review=lambda _: Answer(None, "unknown")),
     "drift": lambda facts: replace(facts, drift=DriftAnswer.always(Answer(None, "unknown"))),
     "approvals": lambda facts: replace(facts, approvals=()),
     "reference": lambda facts: replace(facts, reference=""),

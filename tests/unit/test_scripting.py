@@ -51,6 +51,7 @@ METHODS = {
     "task-restore": "restore_task",
     "experiment-start": "start_experiment",
     "experiment-decide": "decide_experiment",
+    "human-review-submit": "submit_human_review",
     "notify-send": "notify",
     "notify-test": "notify_test",
 }
@@ -61,6 +62,7 @@ _MADE_BY_THE_METHOD = {
     "review": {"run_id", "digest"},
     "rollback": {"looked_at"},
     "task-accept": {"run_id", "digest", "dry_run"},
+    "human-review-submit": {"run_id", "digest", "signature"},
     "sign-head": {"dry_run"},
 }
 
@@ -107,6 +109,10 @@ _OTHERWISE = {
     "feedback themes": "themes",
     "feedback metrics": "feedback_metrics",
     "feedback test-rules": "try_rules",
+    "human-review open": "open_human_review",
+    "human-review status": "human_reviews",
+    "human-review export": "export_human_review",
+    "human-review submit": "submit_human_review",
     "task decide": "decide_themes",
     "task results": "task_results",
     "task list": "tasks",

@@ -234,6 +234,14 @@ class MoveEvents(Act):
     reason: Words
 
 
+class SubmitReview(Act):
+    """Stand by answers about data whose document is kept."""
+
+    run_id: Name
+    digest: Name
+    signature: SignatureInput | None = None
+
+
 class AbsorbTask(Act):
     """Write down that a task was absorbed."""
 

@@ -25,6 +25,7 @@ from flywheel_mlflow.operations.acts.arguments import (
     RunGate,
     SignHead,
     StartExperiment,
+    SubmitReview,
     UpdateRisk,
     WatchRisks,
 )
@@ -94,6 +95,14 @@ def _gate(session: Session, asked: RunGate) -> dict[str, Any]:
 
     ran = run_gate(session, asked.version, asked.to, dry_run=asked.dry_run)
     return {**plain(ran), "rows": plain(criterion_rows(ran.result))}
+
+
+@act(SubmitReview, "human-review-submit")
+def _submit_review(session: Session, asked: SubmitReview) -> Any:
+    from flywheel_mlflow.operations.releases.human_review import submit_answers
+
+    signed = Signature(asked.signature.public_key, asked.signature.value) if asked.signature else None
+    return submit_answers(session, asked.run_id, asked.digest, signature=signed, dry_run=asked.dry_run)
 
 
 @act(Promote, "promote", form=Form("release"), working="checking and moving the release")

@@ -22,6 +22,7 @@ from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.reports.escaping import markdown_text
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.feedback.embedding import Embedder
     from flywheel_mlflow.tracking import Tracking
 
 #: What themes are made from; everything else of an event stays where it is.
@@ -44,7 +45,7 @@ def find_themes(
     """Group the routed events of an iteration, name the groups, and keep them; the same events give the same themes.
 
     Raises:
-        InputError: no event of the iteration goes to any project.
+        InputError: no event of the iteration goes to any project, or the model that flywheel.yaml names is not there.
     """
     import pyarrow.compute as pc
 
@@ -63,12 +64,27 @@ def find_themes(
             f"no feedback of iteration {iteration} goes to any project",
             hint=f"flywheel feedback ingest FILE --iteration {iteration}; flywheel feedback route -i {iteration}",
         )
-    grouped = {project: group_events(sample) for project, sample in sorted(samples.items())}
+    embedder = named_embedder(flywheel)
+    grouped = {project: group_events(sample, embedder=embedder) for project, sample in sorted(samples.items())}
     snapshot = read_snapshot(tracking)
     corrections = fold_corrections(snapshot.ledger.counted) if snapshot else ()
-    themes = name_themes(iteration, grouped, known_themes(tracking, until=iteration).values(), corrections)
+    themes = name_themes(iteration, grouped, known_themes(tracking, until=iteration).values(), corrections, embedder)
     run_id = None if dry_run else _keep(tracking, themes)
     return FoundThemes(themes, theme_priorities(flywheel, themes, snapshot, now), task_state(snapshot), run_id)
+
+
+def named_embedder(flywheel: Flywheel) -> Embedder | None:
+    """The model that flywheel.yaml names, loaded; None where it names none.
+
+    Raises:
+        InputError: it is not there, is another one, or cannot be loaded.
+    """
+    rule = flywheel.blueprint.themes.embedder
+    if rule is None:
+        return None
+    from flywheel_mlflow.feedback.embedding import load_embedder
+
+    return load_embedder(flywheel.root / rule.path, distance=rule.distance, digest=rule.digest)
 
 
 def task_state(snapshot: LedgerSnapshot | None) -> TaskState:

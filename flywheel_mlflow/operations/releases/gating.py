@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -39,6 +39,7 @@ from flywheel_mlflow.operations.deciding import (
     read_consistent_snapshot,
 )
 from flywheel_mlflow.operations.experiments.answering import experiment_answers
+from flywheel_mlflow.operations.releases.review_evidence import reviews_of_release
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.blueprint import Gate
 from flywheel_mlflow.reports.gate import gate_report
@@ -190,8 +191,9 @@ def collect_facts(session: Session, snapshot: LedgerSnapshot, weighed: DecisionB
     """The evidence of a release as it is now: what cannot be had is an answer without a verdict."""
     bundle = fetch_bundle(session.tracking, weighed.release)
     consistent, reproducible = _assembled_again(session, weighed.release, bundle)
+    reviews = reviews_of_release(session, snapshot, weighed.release, bundle)
     now = session.now()
-    return GateFacts(
+    facts = GateFacts(
         release=weighed.release,
         basis=weighed.basis,
         metrics=measured(bundle),
@@ -209,6 +211,10 @@ def collect_facts(session: Session, snapshot: LedgerSnapshot, weighed: DecisionB
         personal_data=of_interfaces(bundle, session.flywheel.contracts),
         experiments=experiment_answers(session, snapshot),
     )
+    if reviews is None:
+        return facts
+    named = {**facts.named, "human_review": reviews.unsettled}
+    return replace(facts, human_review=reviews.answer, named=named)
 
 
 def _named(session: Session, weighed: DecisionBasis, bundle: Bundle) -> Mapping[str, tuple[str, ...]]:

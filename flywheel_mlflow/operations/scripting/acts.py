@@ -393,6 +393,38 @@ class Acts:
         """Take a withdrawn task up again."""
         return self._decide("task-restore", task=task, reason=reason, dry_run=dry_run)
 
+    def submit_human_review(
+        self,
+        review: str,
+        *,
+        table: str | Path | None = None,
+        known_as: str = "",
+        key: str | Path | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Stand by your answers: those of a table, else those that MLflow has; with a ``key`` they are signed.
+
+        Raises:
+            UnknownName: no such review. DocumentError: every fault of the table. InputError: there is no answer.
+            Refused: items that nobody drew, or no signature where one is due.
+        """
+        from flywheel_mlflow.operations.releases.human_review import prepare_answers, sign_answers
+
+        path = Path(table) if table else None
+        prepared = prepare_answers(self.session, review, table=path, known_as=known_as, dry_run=dry_run)
+        details = {
+            name: plain_cell(getattr(prepared, name)) for name in ("review", "reviewer", "subject", "items", "missing")
+        }
+        if prepared.run_id is None:
+            return Decision("human-review-submit", None, details)
+        signature = None
+        if key is not None:
+            from flywheel_mlflow.base.signing import read_key
+
+            signature = sign_answers(self.session, prepared, read_key(Path(key)))
+        answer = self._act("human-review-submit", run_id=prepared.run_id, digest=prepared.digest, signature=signature)
+        return Decision("human-review-submit", answer["event"], details)
+
 
 def warn_unsent(lines: Iterable[str]) -> None:
     """Log what people could not be told: it fails no act."""

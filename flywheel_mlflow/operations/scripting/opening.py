@@ -13,6 +13,7 @@ from flywheel_mlflow.operations.reading.opening import ReadFlywheel, open_sessio
 from flywheel_mlflow.operations.scripting.acts import Acts, warn_of_unsent_events, warn_unsent
 from flywheel_mlflow.operations.scripting.experiments import ExperimentMethods
 from flywheel_mlflow.operations.scripting.feedback import FeedbackMethods
+from flywheel_mlflow.operations.scripting.human_review import HumanReviewMethods
 from flywheel_mlflow.operations.scripting.results import (
     AdoptedRuns,
     AssembledIteration,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.releases.verifying import Verification
 
 
-class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods, ExperimentMethods):
+class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods, ExperimentMethods, HumanReviewMethods):
     """A flywheel on its server: what the command line does, as methods whose results print and have ``to_frame()``."""
 
     def project_run(self, project: str | Path, iteration: int) -> ProjectRun:

@@ -16,10 +16,12 @@ from releases_bench import INTERFACE, MANAGER, REVIEWER, ReleasesBench
 from servers.plugin import ACTS, ADMIN, PluginServer, signed_in
 from workbench import fresh_name
 
+from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.errors import Refused, ServerError
 from flywheel_mlflow.base.settings import read_settings
 from flywheel_mlflow.base.signing import new_key
 from flywheel_mlflow.decisions.approvals import judge_all
+from flywheel_mlflow.decisions.human_review import SUBMITTED, ReviewAnswers, ReviewItem, ReviewPlan
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity, unwitnessed
 from flywheel_mlflow.evidence.flywheel import load_flywheel
 from flywheel_mlflow.operations.acts.acting import act_somewhere
@@ -27,6 +29,8 @@ from flywheel_mlflow.operations.deciding import LedgerSnapshot, Session
 from flywheel_mlflow.operations.projects.resolving import resolve_interface
 from flywheel_mlflow.operations.projects.starting import init_flywheel
 from flywheel_mlflow.operations.releases.gating import read_decision_basis
+from flywheel_mlflow.operations.releases.review_documents import keep_answers, keep_plan
+from flywheel_mlflow.promises.review import Question
 from flywheel_mlflow.tracking import connect
 
 STRANGER = "eve"
@@ -387,3 +391,23 @@ def test_rollback_by_the_server(accounts: PluginServer, walked: ReleasesBench) -
             2: "Staging",
         }
         assert walked.findings() == {}
+
+
+def test_answers_about_data_are_of_who_signed_in(walked: ReleasesBench, accounts: PluginServer, admin: None) -> None:
+    """Whoever may write runs can keep answers in any name; the server lets only that person stand by them."""
+    asked = Question(name="right", ask="Is it right?")
+    plan = ReviewPlan("p01", 1, f"{INTERFACE}@00", 2, (asked,), (ReviewItem("r0", "0"), ReviewItem("r1", "0")))
+    session = walked.session(ADMIN)
+    keep_plan(session, plan)
+    digest = sha256_text(plan.text)
+    document = ReviewAnswers(plan.id, digest, REVIEWER, {"r0": {"right": "yes"}})
+    given = {"run_id": keep_answers(session, plan, document), "digest": sha256_text(document.text)}
+    for who in (STRANGER, MANAGER):
+        assert "these are the answers of ben" in accounts.act(who, "human-review-submit", **given).text
+    done = accounts.done(REVIEWER, "human-review-submit", **given)
+    event = walked.snapshot().ledger.events[done["event"]]
+    assert (event.kind, event.actor) == (SUBMITTED, Identity(REVIEWER, AUTHENTICATED))
+    assert (event.body["subject"], event.body["items"], event.body["plan"]) == (plan.subject, 1, digest)
+    foreign = replace(document, answers={"r0": {"right": "perhaps"}})
+    wrong = {"run_id": keep_answers(session, plan, foreign), "digest": sha256_text(foreign.text)}
+    assert "not about the items and questions" in accounts.act(REVIEWER, "human-review-submit", **wrong).text
