@@ -6,14 +6,13 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from yaml.constructor import SafeConstructor
 
 from flywheel_mlflow.base.errors import DocumentError, Fault, StorageError
 from flywheel_mlflow.base.names import IN_WORDS, meant
@@ -31,7 +30,9 @@ MAX_DEPTH = 100
 #: PyYAML's safe loader on libyaml, which takes a tenth of the time; its wheels have it, a build without gets the other.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
-_COLLECTION_TAGS = frozenset({f"{_TAG}map", f"{_TAG}seq"})
+_TEXT_TAG = f"{_TAG}str"
+#: No tag, or the one that says so, is the collection's own.
+_COLLECTION_TAGS = frozenset({None, "!", f"{_TAG}map", f"{_TAG}seq"})
 #: A plain key such as ``2026-01-01`` or ``on`` resolves to one of these, and is read as its text.
 _KEY_TAGS = frozenset(_TAG + name for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value"))
 #: Half a character: JSON and YAML can escape one, UTF-8 cannot write it.
@@ -208,92 +209,133 @@ def parse_yaml(text: str, *, name: str) -> Document:
     if half := _SURROGATE.search(text):  # libyaml reads UTF-8
         raise DocumentError([Fault(name, text.count("\n", 0, half.start()) + 1, "", _HALF_CHARACTER)])
     try:
-        _refuse_tricks(text, name)
-        loader = _LOADER(text)
-        try:
-            node = loader.get_single_node()
-            lines: dict[Location, int] = {}
-            faults: list[Fault] = []
-            value = _construct(loader, node, (), name, lines, faults) if node is not None else None
-        finally:
-            loader.dispose()
+        reading = _Reading(_LOADER(text), name)
+        value = reading.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise DocumentError([Fault(name, mark.line + 1 if mark else 0, "", f"not YAML: {error.problem}")]) from error
     except yaml.YAMLError as error:
         raise DocumentError([Fault(name, 0, "", f"not YAML: {str(error).splitlines()[0]}")]) from error
-    if faults:
-        raise DocumentError(faults)
-    return Document(name, value, lines)
+    if reading.faults:
+        raise DocumentError(reading.faults)
+    return Document(name, value, reading.lines)
 
 
-def _refuse_tricks(text: str, name: str) -> None:
-    """Look through the events, which cost little, before anything is built from them."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        line = event.start_mark.line + 1 if event.start_mark else 0
+@dataclass(slots=True)
+class _Reading:
+    """Builds the value of a YAML text event by event: PyYAML's nodes, whose aliases and depth have no bound, are never
+    made, and would double the time.
+    """
+
+    loader: Any
+    name: str
+    lines: dict[Location, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def document(self) -> Any:
+        """The value of the one document; None where there is none.
+
+        Raises:
+            DocumentError: what ends the reading; all that does not is among the ``faults``.
+            yaml.YAMLError: it is no YAML.
+        """
+        self._next()
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            return None
+        value = self._value(self._next(), (), 0)
+        self._next()
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            raise DocumentError([Fault(self.name, _line(after), "", "not YAML: another document follows")])
+        return value
+
+    def _next(self) -> yaml.Event:
+        event: yaml.Event = self.loader.get_event()
         if isinstance(event, yaml.AliasEvent):
             # An alias lets a small file expand without bound; contracts need none.
-            raise DocumentError([Fault(name, line, "", "aliases (*name) are not allowed")])
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            # PyYAML takes time with the square of the depth, and then exhausts Python's stack.
-            raise DocumentError([Fault(name, line, "", "nested too deeply")])
+            raise DocumentError([Fault(self.name, _line(event), "", "aliases (*name) are not allowed")])
+        return event
+
+    def _value(self, event: yaml.Event, location: Location, depth: int) -> Any:
+        line = self.lines[location] = _line(event)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, self._tag(event), location)
+        if depth == MAX_DEPTH:
+            # PyYAML takes time with the square of the depth.
+            raise DocumentError([Fault(self.name, line, "", "nested too deeply")])
+        tag = getattr(event, "tag", None)
+        if tag not in _COLLECTION_TAGS:
+            self._refuse(line, location, f"the tag {tag} is not allowed")
+            return self._pass_over(event, depth)
+        return (self._list if isinstance(event, yaml.SequenceStartEvent) else self._mapping)(location, depth)
+
+    def _list(self, location: Location, depth: int) -> list[Any]:
+        result: list[Any] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            result.append(self._value(event, (*location, len(result)), depth + 1))
+        return result
+
+    def _mapping(self, location: Location, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            line = _line(event)
+            if not isinstance(event, yaml.ScalarEvent) or self._tag(event) not in _KEY_TAGS:
+                self._refuse(line, location, "a key must be plain text")
+                self._pass_over(event, depth + 1)
+                self._pass_over(self._next(), depth + 1)
+                continue
+            key = event.value
+            place = (*location, key)
+            if key in result:
+                self._refuse(line, place, "this key is written twice")
+            result[key] = self._value(self._next(), place, depth + 1)
+            self.lines[place] = line
+        return result
+
+    def _pass_over(self, event: yaml.Event, depth: int) -> None:
+        """Read what begins with an event, and keep nothing of it but a depth beyond the limit."""
+        begun = int(isinstance(event, yaml.CollectionStartEvent))
+        while begun:
+            if depth + begun > MAX_DEPTH:
+                raise DocumentError([Fault(self.name, _line(event), "", "nested too deeply")])
+            event = self._next()
+            begun += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+
+    def _tag(self, event: yaml.ScalarEvent) -> str:
+        if event.tag not in (None, "!"):
+            return str(event.tag)
+        # Most scalars begin like nothing else than text.
+        if not event.implicit[0] or event.value[:1] not in self.loader.yaml_implicit_resolvers:
+            return _TEXT_TAG
+        return str(self.loader.resolve(yaml.ScalarNode, event.value, event.implicit))
+
+    def _scalar(self, event: yaml.ScalarEvent, tag: str, location: Location) -> Any:
+        """The text, number, truth value or None that stands there; anything else is refused."""
+        value: Any = event.value
+        if tag != _TEXT_TAG:
+            try:
+                value = self.loader.construct_object(yaml.ScalarNode(tag, value))
+            except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
+                # The last two are how PyYAML's own constructors fail on `!!bool x`, `!!int ""` and `!!timestamp x`.
+                reason = str(error).splitlines()[0] if isinstance(error, yaml.YAMLError | ValueError) else ""
+                message = f"not YAML: {reason or f'{event.value!r} does not fit its tag {tag}'}"
+                self._refuse(_line(event), location, message)
+                return None
+        if isinstance(value, str) and _SURROGATE.search(value):
+            self._refuse(_line(event), location, _HALF_CHARACTER)
+        elif isinstance(value, float) and not math.isfinite(value):
+            self._refuse(_line(event), location, "a number must be finite")
+        elif value is not None and not isinstance(value, str | bool | int | float):
+            message = f"a {type(value).__name__} cannot be read here; put the text in quotes"
+            self._refuse(_line(event), location, message)
+        return value
+
+    def _refuse(self, line: int, location: Location, message: str) -> None:
+        self.faults.append(Fault(self.name, line, dotted(location), message))
 
 
-def _construct(
-    loader: SafeConstructor,
-    node: yaml.Node,
-    location: Location,
-    name: str,
-    lines: dict[Location, int],
-    faults: list[Fault],
-) -> Any:
-    line = lines[location] = node.start_mark.line + 1
-
-    def refuse(message: str) -> None:
-        faults.append(Fault(name, line, dotted(location), message))
-
-    if isinstance(node, yaml.ScalarNode):
-        return _scalar(loader, node, refuse)
-    if node.tag not in _COLLECTION_TAGS:
-        refuse(f"the tag {node.tag} is not allowed")
-        return None
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _construct(loader, item, (*location, index), name, lines, faults) for index, item in enumerate(node.value)
-        ]
-    result: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag not in _KEY_TAGS:
-            faults.append(Fault(name, key_node.start_mark.line + 1, dotted(location), "a key must be plain text"))
-            continue
-        key = key_node.value
-        if key in result:
-            faults.append(
-                Fault(name, key_node.start_mark.line + 1, dotted((*location, key)), "this key is written twice")
-            )
-        result[key] = _construct(loader, value_node, (*location, key), name, lines, faults)
-        lines[(*location, key)] = key_node.start_mark.line + 1
-    return result
-
-
-def _scalar(loader: SafeConstructor, node: yaml.ScalarNode, refuse: Callable[[str], None]) -> Any:
-    """The text, number, truth value or None a node says; anything else is refused."""
-    try:
-        value = loader.construct_object(node)
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
-        # The last two are how PyYAML's own constructors fail on `!!bool x`, `!!int ""` and `!!timestamp x`.
-        reason = str(error).splitlines()[0] if isinstance(error, yaml.YAMLError | ValueError) else ""
-        refuse(f"not YAML: {reason or f'{node.value!r} does not fit its tag {node.tag}'}")
-        return None
-    if isinstance(value, str) and _SURROGATE.search(value):
-        refuse(_HALF_CHARACTER)
-    elif isinstance(value, float) and not math.isfinite(value):
-        refuse("a number must be finite")
-    elif value is not None and not isinstance(value, str | bool | int | float):
-        refuse(f"a {type(value).__name__} cannot be read here; put the text in quotes")
-    return value
+def _line(event: yaml.Event) -> int:
+    return int(event.start_mark.line) + 1 if event.start_mark else 0
 
 
 #: What pydantic's findings mean in a file that people write.
