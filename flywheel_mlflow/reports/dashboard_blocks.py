@@ -101,6 +101,24 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawing under its name and value; ``change`` is what moved, in words, empty where nothing is to be said."""
+
+    title: Cell
+    value: Cell
+    change: Cell
+    drawing: Drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """Charts beside each other under one heading; a single one takes the whole width."""
+
+    caption: str
+    items: tuple[Chart, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Embedded:
     """A report of its own inside a page, where it can do nothing to the page: ``address`` is on this server."""
 
@@ -212,6 +230,7 @@ class Section:
     pairs: tuple[Pair, ...] = ()
     image: Image | None = None
     drawing: Drawing | None = None
+    charts: tuple[Charts, ...] = ()
     tables: tuple[Table, ...] = ()
     commands: tuple[Command, ...] = field(default=())
     embedded: Embedded | None = None

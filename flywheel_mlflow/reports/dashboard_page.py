@@ -9,8 +9,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from flywheel_mlflow.base.text import fit
 from flywheel_mlflow.reports.dashboard_blocks import Drawing
-from flywheel_mlflow.reports.escaping import fit
 
 STYLE = "dashboard.css"
 #: Columns of text that one place of a page may take; more is cut, and the cut is shown.
