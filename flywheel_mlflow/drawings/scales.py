@@ -26,7 +26,8 @@ class Scale:
 
     def at(self, value: float) -> float:
         """The pixel of a value; what lies outside is drawn at the edge."""
-        share = (value - self.low) / (self.high - self.low)
+        # Halved, since the difference of two of the largest floats is infinite.
+        share = (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
         return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
 
     @property

@@ -95,14 +95,15 @@ class DashboardView:
     format_version: int = FORMAT_VERSION
 
     def document(self) -> dict[str, Any]:
-        """The view as plain values, the drawings left out."""
-        found: dict[str, Any] = plain(self)
-        for section in found["sections"]:
-            for drawn in ("image", "drawing", "charts"):
-                section.pop(drawn)
-        for stage in found["executive"]["stages"]:
-            stage.pop("bar")
+        """The view as plain values; of drawings only what they show in words."""
+        found: dict[str, Any] = _without_svg(plain(self))
         return found
+
+
+def _without_svg(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_svg(item) for name, item in value.items() if name != "svg"}
+    return [_without_svg(item) for item in value] if isinstance(value, list) else value
 
 
 def build_dashboard(facts: DashboardFacts) -> DashboardView:

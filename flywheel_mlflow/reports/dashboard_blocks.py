@@ -23,19 +23,14 @@ _MARKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Spark:
-    """A small line over iterations, in pixels from the top left.
+class Drawing:
+    """An SVG that this package drew itself, every text in it escaped; ``label`` names it.
 
-    ``lines`` are the stretches without a gap as SVG point lists, ``dots`` the values that stand alone, ``end`` the last
-    known value; ``label`` says it all in words.
+    It stands in the page, not in an image, so that it follows the theme and its parts can be links.
     """
 
+    svg: str
     label: str
-    width: str
-    height: str
-    lines: tuple[str, ...]
-    dots: tuple[tuple[str, str], ...]
-    end: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +39,13 @@ class Cell:
 
     ``href`` is where a click leads, an address that :class:`~flywheel_mlflow.reports.pages.addresses.Addresses` made;
     pages that leave the server have none. ``also`` are more of the same in this place, each with its own address.
+    A ``drawing`` stands in place of the text.
     """
 
     text: str
     tone: Tone = Tone.NONE
     kind: str = "text"
-    spark: Spark | None = None
+    drawing: Drawing | None = None
     href: str = ""
     also: tuple[Cell, ...] = ()
 
@@ -87,17 +83,6 @@ class Image:
 
     svg: str
     alt: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """An SVG that this package drew itself, every text in it escaped; ``label`` names it.
-
-    It stands in the page, not in an image, so that it follows the theme and its parts can be links.
-    """
-
-    svg: str
-    label: str
 
 
 @dataclass(frozen=True, slots=True)

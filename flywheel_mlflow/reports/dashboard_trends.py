@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 
 from flywheel_mlflow.assembly.deliverables import ACCEPTANCE_METRICS
 from flywheel_mlflow.assembly.documents import Kpi, MetricLine
+from flywheel_mlflow.drawings.sparks import spark_svg
 from flywheel_mlflow.drift.wording import Tone, number_word, tone_of, word_of
 from flywheel_mlflow.evidence.provenance import Direction
-from flywheel_mlflow.reports.dashboard_blocks import Cell, Charts, Section, Spark, Table, number
+from flywheel_mlflow.reports.dashboard_blocks import Cell, Charts, Drawing, Section, Table, number
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.numbers import UNKNOWN, format_change, format_value, with_unit
 
@@ -30,37 +30,12 @@ HOW_TO_READ = "A gap in a line is an unknown value. R2: release 2 went into prod
 #: What every number over the iterations is told with.
 COLUMNS = ("number", "now", "change", "over iterations", "before")
 
-_WIDTH, _HEIGHT, _EDGE = 96.0, 24.0, 3.0
 
-
-def spark(name: str, unit: str, values: Mapping[int, float | None]) -> Spark:
+def spark(name: str, unit: str, values: Mapping[int, float | None]) -> Cell:
     """A line over iterations, oldest first; an unknown value is a gap, never a zero."""
-    known = [value for value in values.values() if value is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 0.0)
-    places = [
-        None if value is None else (_x(index, len(values)), _y(value, low, high))
-        for index, value in enumerate(values.values())
-    ]
-    stretches = [[p for p in run if p is not None] for there, run in groupby(places, lambda p: p is not None) if there]
     told = ", ".join(f"{turn}: {format_value(value, unit)}" for turn, value in values.items())
-    return Spark(
-        label=f"{name} by iteration: {told}",
-        width=f"{_WIDTH:g}",
-        height=f"{_HEIGHT:g}",
-        lines=tuple(" ".join(f"{x},{y}" for x, y in run) for run in stretches if len(run) > 1),
-        dots=tuple(run[0] for run in stretches if len(run) == 1),
-        end=next((place for place in reversed(places) if place is not None), None),
-    )
-
-
-def _x(index: int, count: int) -> str:
-    step = (_WIDTH - 2 * _EDGE) / max(1, count - 1)
-    return f"{_EDGE + index * step:.1f}"
-
-
-def _y(value: float, low: float, high: float) -> str:
-    share = 0.5 if high == low else (value - low) / (high - low)
-    return f"{_HEIGHT - _EDGE - share * (_HEIGHT - 2 * _EDGE):.1f}"
+    label = f"{name} by iteration: {told}"
+    return Cell("", drawing=Drawing(spark_svg(tuple(values.values()), label), label))
 
 
 def kpi_section(facts: DashboardFacts, charts: tuple[Charts, ...] = ()) -> Section:
@@ -156,7 +131,7 @@ def _moved(name: str, unit: str, values: Mapping[int, float | None], direction: 
     """The value now, the change with whether it is for the better, the line, the value before."""
     *_, before, now = (None, *values.values())
     now_cell = number(with_unit(now, unit), Tone.UNKNOWN if now is None else Tone.NONE)
-    line = Cell("", spark=spark(name, unit, values))
+    line = spark(name, unit, values)
     if len(values) < 2:
         return now_cell, number("none"), line, number("none")
     before_cell = number(with_unit(before, unit), Tone.UNKNOWN if before is None else Tone.NONE)

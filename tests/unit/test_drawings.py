@@ -15,6 +15,7 @@ from flywheel_mlflow.drawings import change_svg
 from flywheel_mlflow.drawings.lines import LARGE, SMALL, Frame, Mark, Point, line_svg
 from flywheel_mlflow.drawings.scales import round_scale
 from flywheel_mlflow.drawings.shares import share_svg
+from flywheel_mlflow.drawings.sparks import spark_svg
 from flywheel_mlflow.drawings.svg import element
 from flywheel_mlflow.drift.pictures import Bar, Picture
 
@@ -95,6 +96,22 @@ def test_any_number_is_drawn_inside_its_frame(frame: Frame, values: list[float |
     for dot in root.iter(f"{SVG}circle"):
         assert 0 <= float(dot.attrib["cx"]) <= frame.width
         assert 0 <= float(dot.attrib["cy"]) <= frame.height
+
+
+def test_a_small_line_has_gaps_too() -> None:
+    """Stretches are lines, a value between gaps is a dot, and the newest known value is marked."""
+    root = fromstring(spark_svg([0.5, 0.75, None, 1.0], "rate"))
+    (stretch,) = root.findall(f"{SVG}polyline")
+    assert len(stretch.attrib["points"].split()) == 2
+    alone, newest = root.findall(f"{SVG}circle")
+    assert (alone.attrib["cx"], alone.attrib["cy"]) == (newest.attrib["cx"], newest.attrib["cy"])
+    assert len(fromstring(spark_svg([None], "rate"))) == 0
+
+
+@given(st.lists(st.none() | NUMBERS, min_size=1, max_size=12))
+def test_any_numbers_are_a_small_line(values: list[float | None]) -> None:
+    """No finite number breaks it."""
+    fromstring(spark_svg(values, "any"))
 
 
 def test_an_unknown_share_has_no_bar() -> None:

@@ -129,7 +129,7 @@ def test_versions_are_told_over_the_iterations() -> None:
     assert [row[0].text for row in rows] == ["4", "3", "2", "1"]
     assert [row[2].text for row in rows] == ["the same data", "MAJOR", "", "first version"]
     assert rows[0][5].href == AT.ui_run("2", "run-4")
-    line = found.tables[1].rows[0][2].spark
+    line = found.tables[1].rows[0][2].drawing
     assert line is not None
     assert "2: unknown" in line.label
 

@@ -127,8 +127,8 @@ def test_a_line_over_iterations_has_a_gap() -> None:
     """The line of a number says what it was in every iteration, and that it was unknown in one."""
     found = section(iterations_page(listed(), LINKS, AT), "numbers")
     row = next(row for row in found.tables[0].rows if row[0].text == "mean stage score")
-    assert row[2].spark is not None
-    assert row[2].spark.label == "mean stage score by iteration: 1: unknown, 2: 0.5000, 3: 0.5000"
+    assert row[2].drawing is not None
+    assert row[2].drawing.label == "mean stage score by iteration: 1: unknown, 2: 0.5000, 3: 0.5000"
 
 
 def test_iterations_lead_to_mlflows_own_pages() -> None:

@@ -257,7 +257,7 @@ def _trend(item: Trend, unit: str) -> tuple[Cell, ...]:
     return (
         Cell(item.subject),
         number(with_unit(last, unit)),
-        Cell("", spark=spark(item.subject, unit, values)),
+        spark(item.subject, unit, values),
         number(UNKNOWN if item.slope is None else f"{item.slope:+.3g}"),
         number("none" if item.worst_step is None else f"{item.worst_step:+.3g}"),
         number("none" if item.worst_at is None else str(item.worst_at)),

@@ -366,7 +366,7 @@ def _versions(facts: InterfaceFacts) -> Section:
     )
     columns = ("iteration", "version", "against the iteration before", "rows", "schema", "logged by run")
     now = number(format_value(history.get(facts.page.iteration), "count"))
-    line = (Cell("rows"), now, Cell("", spark=spark("rows", "count", history)))
+    line = (Cell("rows"), now, spark("rows", "count", history))
     over = (Table("Rows over the iterations", ("number", "now", "over the iterations"), (line,), ""),)
     return Section(
         "versions",

@@ -130,7 +130,7 @@ def _numbers(facts: IterationsFacts) -> Section:
             (
                 Cell(label),
                 number(with_unit(now, metric.unit), Tone.UNKNOWN if now is None else Tone.NONE),
-                Cell("", spark=spark(label, metric.unit, values)),
+                spark(label, metric.unit, values),
                 Cell(metric.note or metric.rule),
             )
         )

@@ -365,7 +365,7 @@ def _bottlenecks(facts: ProjectFacts) -> Section:
 
 def _score(facts: ProjectFacts, found: Entry) -> Section:
     name = f"{facts.project_id}.score"
-    over = Cell("", spark=spark(name, "score 0..1", score_history(found, facts.page)))
+    over = spark(name, "score 0..1", score_history(found, facts.page))
     row = (
         Cell(name),
         number(format_value(found.score, "score 0..1"), Tone.UNKNOWN if found.score is None else Tone.NONE),

@@ -85,7 +85,7 @@ def _row(item: Entry, facts: DashboardFacts) -> tuple[Cell, ...]:
         number(UNKNOWN, Tone.UNKNOWN) if total is None else number(f"{item.passed_checks} of {total}"),
         attained(item),
         number(format_value(item.score, "score 0..1"), Tone.UNKNOWN if item.score is None else Tone.NONE),
-        Cell("", spark=spark(f"{item.project_id} score", "score 0..1", score_history(item, facts))),
+        spark(f"{item.project_id} score", "score 0..1", score_history(item, facts)),
         consumable(item),
         number(f"{versions} of {len(item.interfaces_out)}"),
     )
