@@ -124,15 +124,18 @@ class PageRoutes:
         if front.served is None:
             who = front.visitor(request)
             return trouble_answer(front.no_flywheel(), front.framing(), 404) if isinstance(who, Identity) else who
-        return front.visitor(request, shown_experiments(front.served.flywheel(), path, request.path_params))
+        samples = asked(request).get("samples", "")
+        return front.visitor(request, shown_experiments(front.served.flywheel(), path, request.path_params, samples))
 
 
-def shown_experiments(flywheel: Flywheel, path: str, parts: Mapping[str, str]) -> tuple[str, ...]:
-    """The experiments, by name, of which a page shows more than the assembly recorded, and the assembly's own."""
+def shown_experiments(flywheel: Flywheel, path: str, parts: Mapping[str, str], samples: str = "") -> tuple[str, ...]:
+    """The experiments, by name, of which a page shows more than the assembly recorded, and the assembly's own.
+
+    ``samples`` is the KPI whose single samples are asked for.
+    """
     shown = [flywheel.name]
-    project = parts.get("project")
-    if project in flywheel.contracts:
-        shown.append(f"{flywheel.name}/{project}")
+    asked_for = dict.fromkeys((parts.get("project"), samples.partition(".")[0]))
+    shown += [f"{flywheel.name}/{project}" for project in asked_for if project in flywheel.contracts]
     shown += [
         f"{flywheel.name}/{contract.id}"
         for contract in flywheel.contracts.values()

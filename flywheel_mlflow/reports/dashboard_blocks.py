@@ -59,11 +59,11 @@ class Cell:
 class Table:
     """A table; the first cell of a row is its head. ``empty`` is said in place of a table without rows.
 
-    ``folded`` ones are shown when the reader opens them.
+    ``folded`` ones are shown when the reader opens them. The head of a column of drawings may hold their axis.
     """
 
     caption: str
-    columns: tuple[str, ...]
+    columns: tuple[str | Drawing, ...]
     rows: tuple[tuple[Cell, ...], ...]
     empty: str
     folded: bool = False

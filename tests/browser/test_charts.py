@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 from servers.browser import NARROW, WIDE, SignedIn
 from servers.console import VIEWER
@@ -38,3 +40,23 @@ def test_charts_follow_theme_screen_and_paper(signed_in: SignedIn) -> None:
             assert box["x"] + box["width"] <= width
     page.emulate_media(media="print")
     assert colours(page, "#kpis .series", "stroke") == {"rgb(0, 0, 0)"}
+
+
+def test_two_releases_are_compared(signed_in: SignedIn) -> None:
+    """From one page two iterations or releases are chosen, each change is drawn, and its samples are a click away."""
+    page = signed_in(VIEWER)
+    page.goto("/flywheel/compare")
+    choice = page.get_by_role("form", name="Compare two iterations")
+    choice.get_by_label("Before").select_option("r1")
+    choice.get_by_label("After").select_option("3")
+    choice.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Release 1, iteration 1 and iteration 3")
+    row = page.get_by_role("row", name="p01.quality")
+    expect(row.get_by_role("img")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="change, and how sure").get_by_role("img")).to_be_visible()
+    samples = page.get_by_role("form", name="Samples of a KPI")
+    samples.get_by_label("KPI").select_option("p01.quality")
+    samples.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(re.compile("#samples$"))
+    expect(page.locator("#samples")).to_contain_text("p01.quality: 0 lost, 2 won, 98 the same.")
+    expect(page.get_by_role("row", name="q81")).to_contain_text("q81 was wrong")

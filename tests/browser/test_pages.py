@@ -15,7 +15,7 @@ PATHS = (
     "/",
     "/iterations",
     "/iterations/3",
-    "/compare?first=2&second=3",
+    "/compare?first=r2&second=3&samples=p01.quality",
     "/projects",
     "/projects/p01",
     "/interfaces",

@@ -151,6 +151,42 @@ def test_the_kept_comparison_judges(standing: ReleasesBench) -> None:
     assert "Nobody has compared them by `flywheel drift` yet" in links(section(computed, "origin"))
 
 
+def test_samples_that_flipped_are_named(home: ReleasesBench, tmp_path: Path) -> None:
+    """Asked for the samples of a KPI, the comparison names those that were lost and won, with what failed."""
+    before = {f"q{number}": 1.0 for number in range(30)} | {"q30": 0.0}
+    for turn, samples in ((1, before), (2, before | {"q7": 0.0, "q8": 0.0, "q30": 1.0})):
+        home.log(tmp_path, turn, quality=sum(samples.values()) / len(samples), samples=samples)
+        home.assemble(turn)
+    reader = reader_of(home)
+    assert not section(ask(reader, compare), "samples").tables
+    lost, won = section(ask(reader, compare, samples="p01.quality"), "samples").tables
+    assert [[cell.text for cell in row] for row in lost.rows] == [
+        ["q7", "1", "0", "q7 was wrong"],
+        ["q8", "1", "0", "q8 was wrong"],
+    ]
+    assert [row[0].text for row in won.rows] == ["q30"]
+    for name in ("p01.nothing", "p99.quality", "quality", "p01"):
+        with pytest.raises(UnknownName):
+            ask(reader, compare, samples=name)
+
+
+def test_releases_are_compared_as_they_were_made(home: ReleasesBench, tmp_path: Path) -> None:
+    """A release stands for the assembly that it was made of, also when its iteration was assembled again."""
+    first, second = (home.release(tmp_path, turn, quality=quality) for turn, quality in ((1, 0.9), (2, 0.6)))
+    home.log(tmp_path, 1, quality=0.7)
+    home.assemble(1)
+    reader = reader_of(home)
+    page = ask(reader, compare, first=f"r{first}", second=f"r{second}")
+    assert page.title == f"Release {first}, iteration 1 and release {second}, iteration 2"
+    (row,) = section(page, "kpis").tables[0].rows
+    assert [row[0].text, row[3].text, row[4].text] == ["p01.quality", "0.9000", "0.6000"]
+    again = ask(reader, compare, first=f"r{first}", second="1")
+    assert section(again, "kpis").tables[0].rows[0][4].text == "0.7000"
+    for value in ("r9", "r", "rr1", "r0", "r1x"):
+        with pytest.raises((InputError, UnknownName)):
+            ask(reader, compare, first=value, second="2")
+
+
 def test_a_version_has_its_past(standing: ReleasesBench) -> None:
     """The page of an interface has its versions of both iterations, its profile, and says that there is no card."""
     found = ask(reader_of(standing), interface, interface=INTERFACE)

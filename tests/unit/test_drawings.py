@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.drawings import change_svg
+from flywheel_mlflow.drawings.intervals import Interval, interval_axis_svg, interval_scale, interval_svg
 from flywheel_mlflow.drawings.lines import LARGE, SMALL, Frame, Mark, Point, line_svg
 from flywheel_mlflow.drawings.scales import round_scale
 from flywheel_mlflow.drawings.shares import share_svg
@@ -112,6 +113,25 @@ def test_a_small_line_has_gaps_too() -> None:
 def test_any_numbers_are_a_small_line(values: list[float | None]) -> None:
     """No finite number breaks it."""
     fromstring(spark_svg(values, "any"))
+
+
+@given(NUMBERS, NUMBERS, NUMBERS, NUMBERS)
+def test_any_interval_is_drawn(gain: float, low: float, high: float, limit: float) -> None:
+    """Whatever a change is, its row and the axis above it are well-formed, and no change lies on the scale."""
+    item = Interval("worse", gain, low, high, limit)
+    scale = interval_scale([item])
+    assert scale.low <= 0 <= scale.high
+    for drawn in (interval_svg(item, scale), interval_axis_svg(scale)):
+        assert fromstring(drawn).attrib["aria-label"]
+
+
+def test_what_may_be_lost_is_drawn_where_it_lies() -> None:
+    """A tolerance within the scale is a line left of no change; an unknown interval is no line."""
+    item = Interval("better", 0.2, None, None, -0.1)
+    root = fromstring(interval_svg(item, interval_scale([item, Interval("worse", -0.5, None, None, None)])))
+    places = {line.attrib["class"]: float(line.attrib["x1"]) for line in root.iter(f"{SVG}line")}
+    assert places["limit"] < places["zero"]
+    assert "interval" not in places
 
 
 def test_an_unknown_share_has_no_bar() -> None:

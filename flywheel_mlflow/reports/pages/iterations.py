@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from flywheel_mlflow.assembly.documents import MetricLine
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
+from flywheel_mlflow.decisions.releases import Release
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard import build_executive, build_sections
 from flywheel_mlflow.reports.dashboard_blocks import Cell, Choice, Field, Form, Pair, Section, Table, code, number
@@ -144,11 +145,19 @@ def _numbers(facts: IterationsFacts) -> Section:
 
 
 def compare_section(
-    listed: Iterable[RecordedAssembly], addresses: Addresses, *, first: int | None = None, second: int | None = None
+    listed: Iterable[RecordedAssembly],
+    addresses: Addresses,
+    releases: Iterable[Release] = (),
+    *,
+    first: str = "",
+    second: str = "",
 ) -> Section:
-    """Asks which two iterations are compared; the newest with the one before unless told otherwise."""
-    turns = sorted({item.iteration for item in listed} | {turn for turn in (first, second) if turn}, reverse=True)
-    choices = tuple(Choice(str(turn), f"iteration {turn}") for turn in turns)
+    """Asks which two iterations or releases are compared; the newest with the one before unless told otherwise."""
+    turns = sorted({str(item.iteration) for item in listed}, key=int, reverse=True)
+    choices = (
+        *(Choice(turn, f"iteration {turn}") for turn in turns),
+        *(Choice(f"r{item.version}", f"release {item.version}, iteration {item.iteration}") for item in releases),
+    )
     chosen = (first or turns[min(1, len(turns) - 1)], second or turns[0])
     form = Form(
         action=addresses.compare(),
@@ -156,8 +165,8 @@ def compare_section(
         button="Compare",
         why="",
         fields=(
-            Field("first", "Before", "choice", str(chosen[0]), choices),
-            Field("second", "After", "choice", str(chosen[1]), choices),
+            Field("first", "Before", "choice", chosen[0], choices),
+            Field("second", "After", "choice", chosen[1], choices),
         ),
     )
     return Section("compare", "Compare two iterations", filters=(form,))
