@@ -98,7 +98,8 @@ def _scores(facts: DashboardFacts) -> Iterator[Chart]:
     values = {name: over(name, value, facts) for name, (_, value) in scores.items()}
     around = [value for found in values.values() for value in found.values() if value is not None]
     for name, (title, _) in scores.items():
-        yield number_chart(name, Cell(title), "score 0..1", values[name], facts, direction="higher", around=around)
+        cell = Cell(title, href=facts.links.number(name))
+        yield number_chart(name, cell, "score 0..1", values[name], facts, direction="higher", around=around)
 
 
 def _headlines(facts: DashboardFacts) -> Iterator[Chart]:
@@ -107,7 +108,8 @@ def _headlines(facts: DashboardFacts) -> Iterator[Chart]:
             metric = facts.record.metrics[name]
             values = over(name, metric.value, facts)
             direction = facts.record.direction(name)
-            yield number_chart(name, Cell(number_label(name)), metric.unit, values, facts, direction=direction)
+            cell = Cell(number_label(name), href=facts.links.number(name))
+            yield number_chart(name, cell, metric.unit, values, facts, direction=direction)
 
 
 def _kpi_caption(facts: DashboardFacts) -> str:
@@ -119,16 +121,14 @@ def _kpi_caption(facts: DashboardFacts) -> str:
 
 def _kpis(facts: DashboardFacts) -> Iterator[Chart]:
     found = {
-        f"{project.project_id}.{name}": (project.project_id, kpi)
-        for project in facts.record.projects
-        for name, kpi in project.kpis.items()
+        f"{project.project_id}.{name}": kpi for project in facts.record.projects for name, kpi in project.kpis.items()
     }
     for name in _first_kpis(facts, list(found))[:MOST_KPIS]:
-        project_id, kpi = found[name]
+        kpi = found[name]
         target = None if kpi.target is None else Point(facts.iteration, kpi.target, kpi_target(kpi))
         yield number_chart(
             name,
-            Cell(name, href=facts.links.project(project_id)),
+            Cell(name, href=facts.links.number(name)),
             kpi.unit,
             over(name, kpi.value, facts),
             facts,

@@ -82,7 +82,7 @@ def _metric(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
     metric: MetricLine = facts.record.metrics[name]
     label = number_label(name)
     return (
-        Cell(label),
+        Cell(label, href=facts.links.number(name)),
         *_moved(label, metric.unit, over(name, metric.value, facts), facts.record.direction(name)),
         Cell(metric.note or metric.rule),
     )
@@ -93,7 +93,7 @@ def _kpis(facts: DashboardFacts) -> Iterator[tuple[Cell, ...]]:
         for kpi_name, kpi in project.kpis.items():
             name = f"{project.project_id}.{kpi_name}"
             yield (
-                Cell(name, href=facts.links.project(project.project_id)),
+                Cell(name, href=facts.links.number(name)),
                 *kpi_over_iterations(name, kpi, facts),
                 number(format_value(kpi.n, "count")),
                 number(kpi_target(kpi)),

@@ -60,3 +60,17 @@ def test_two_releases_are_compared(signed_in: SignedIn) -> None:
     expect(page).to_have_url(re.compile("#samples$"))
     expect(page.locator("#samples")).to_contain_text("p01.quality: 0 lost, 2 won, 98 the same.")
     expect(page.get_by_role("row", name="q81")).to_contain_text("q81 was wrong")
+
+
+def test_a_number_leads_to_who_changed_it(signed_in: SignedIn) -> None:
+    """From a chart on the overview one click leads to the number, one to its suspects, and one to their project."""
+    page = signed_in(VIEWER)
+    page.goto("/flywheel/")
+    page.locator("#kpis figcaption").get_by_role("link", name="p01.quality").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("p01.quality")
+    page.get_by_role("button", name="Find suspects").click()
+    expect(page).to_have_url(re.compile("#suspects$"))
+    suspect = page.locator("#suspects .finding").first
+    expect(suspect).to_contain_text("of the suspicion")
+    suspect.get_by_role("link", name="p01").click()
+    expect(page).to_have_url(re.compile("/flywheel/projects/p01"))

@@ -18,6 +18,7 @@ PATHS = (
     "/compare?first=r2&second=3&samples=p01.quality",
     "/projects",
     "/projects/p01",
+    "/numbers/p01.quality?first=2&second=3",
     "/interfaces",
     "/interfaces/p01_data",
     "/drift?iteration=3&against=2",

@@ -19,9 +19,11 @@ from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration
 from flywheel_mlflow.operations.assembly.iterations import MOST_ASSEMBLIES, newest_assemblies
+from flywheel_mlflow.operations.assembly.localising import localise
 from flywheel_mlflow.operations.reading.comparing import compare
 from flywheel_mlflow.operations.reading.interfaces import interface, interfaces
 from flywheel_mlflow.operations.reading.iterations import iteration, iterations
+from flywheel_mlflow.operations.reading.numbers import one_number
 from flywheel_mlflow.operations.reading.overview import overview
 from flywheel_mlflow.operations.reading.projects import project, projects
 from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
@@ -41,6 +43,8 @@ EVERY: tuple[tuple[Making, dict[str, str]], ...] = (
     (project, {"project": "p10"}),
     (interfaces, {}),
     (interface, {"interface": INTERFACE}),
+    (one_number, {"name": "p01.quality"}),
+    (one_number, {"name": "mean_stage_score"}),
 )
 
 
@@ -114,7 +118,8 @@ def test_every_page_is_made(standing: ReleasesBench, make: Making, asked: dict[s
 def test_what_is_not_there_is_unknown(standing: ReleasesBench) -> None:
     """Names and numbers nobody knows are refused with the ones that exist; no number is no number."""
     reader = reader_of(standing)
-    for make, asked in ((iteration, "iteration"), (project, "project"), (interface, "interface")):
+    parts = ((iteration, "iteration"), (project, "project"), (interface, "interface"), (one_number, "name"))
+    for make, asked in parts:
         with pytest.raises(UnknownName, match="99"):
             ask(reader, make, **{asked: "99"})
     with pytest.raises(UnknownName):
@@ -185,6 +190,17 @@ def test_releases_are_compared_as_they_were_made(home: ReleasesBench, tmp_path: 
     for value in ("r9", "r", "rr1", "r0", "r1x"):
         with pytest.raises((InputError, UnknownName)):
             ask(reader, compare, first=value, second="2")
+
+
+def test_a_number_names_who_changed_it(standing: ReleasesBench) -> None:
+    """Between two iterations the page finds the suspects of `flywheel explain --between`; of one iteration none."""
+    reader = reader_of(standing)
+    asked = {"name": "p01.quality", "first": "1", "second": "2"}
+    (cards,) = section(ask(reader, one_number, **asked), "suspects").cards
+    found = localise(reader.session.flywheel, reader.session.tracking, "p01.quality", 1, 2)
+    assert [card.title.text for card in cards.items] == [item.project for item in found.suspects] == ["p01"]
+    same = section(ask(reader, one_number, **(asked | {"first": "2"})), "suspects")
+    assert "cannot be compared with itself" in same.notes[0].text
 
 
 def test_a_version_has_its_past(standing: ReleasesBench) -> None:

@@ -96,7 +96,7 @@ def test_a_kpi_is_judged_as_drift_judges_it(verdict: KpiVerdict, word: str, tone
     rows = section(page(kpis=(found("retention", verdict),)), "kpis").tables[0].rows
     assert (rows[0][1].text, rows[0][1].tone) == (word, tone)
     assert [cell.text for cell in rows[0][3:7]] == ["0.9000", "0.8000", "0.0200", "40 \N{RIGHTWARDS ARROW} 50"]
-    assert rows[0][0].href == AT.project("p01")
+    assert rows[0][0].href == AT.number("p01.retention")
 
 
 def test_a_kpi_that_did_not_move_is_not_shown() -> None:

@@ -47,6 +47,10 @@ class Addresses:
         """One project."""
         return self._page("projects", project_id, iteration=iteration)
 
+    def number(self, name: str, iteration: int | None = None) -> str:
+        """One number: a KPI, a score, one of the flywheel's own."""
+        return self._page("numbers", name, iteration=iteration)
+
     def interfaces(self, iteration: int | None = None) -> str:
         """Every interface."""
         return self._page("interfaces", iteration=iteration)

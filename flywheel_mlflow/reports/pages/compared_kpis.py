@@ -63,7 +63,7 @@ def _row(item: KpiFound, member: bool, interval: Interval | None, scale: Scale, 
     suite = f" (suite of {item.members})" if item.members else ""
     indent = "\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS} " if member else ""
     return (
-        Cell(f"{indent}{item.subject}{suite}", href=links.project(item.subject.partition(".")[0])),
+        Cell(f"{indent}{item.subject}{suite}", href="" if item.members else links.number(item.subject)),
         Cell(word_of(item), tone_of(item)),
         Cell("", drawing=Drawing(interval_svg(interval, scale), interval.label))
         if interval

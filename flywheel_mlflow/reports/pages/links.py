@@ -25,6 +25,10 @@ class Links:
         """The page of a project."""
         return self.addresses.project(project_id, self.iteration) if self.addresses else ""
 
+    def number(self, name: str) -> str:
+        """The page of a number."""
+        return self.addresses.number(name, self.iteration) if self.addresses else ""
+
     def interface(self, name: str, record: str | None = None) -> str:
         """The page of an interface; ``record`` is the id of one to show."""
         return self.addresses.interface(name, self.iteration, record=record) if self.addresses else ""

@@ -171,7 +171,7 @@ def _kpi(name: str, kpi: Kpi, facts: ProjectFacts) -> tuple[Cell, ...]:
     tone = Tone.UNKNOWN if reached is None else Tone.GOOD if reached == 1 else Tone.ATTENTION
     said = "no target" if kpi.target is None else format_value(reached, "ratio")
     return (
-        Cell(f"{name}: {titles[name]}" if titles.get(name) else name),
+        Cell(f"{name}: {titles[name]}" if titles.get(name) else name, href=facts.page.links.number(full)),
         *kpi_over_iterations(full, kpi, facts.page),
         number("not stated" if kpi.n is None else format_value(kpi.n, "count")),
         number(kpi_target(kpi)),
@@ -377,7 +377,7 @@ def _score(facts: ProjectFacts, found: Entry) -> Section:
         "Score, explained",
         tables=(
             Table("Score", ("number", "now", "over iterations", "consumable"), (row,), ""),
-            explanation_table(facts.page.record, name, facts.page.links, facts.project_id),
+            explanation_table(facts.page.record, name, facts.page.links),
         ),
     )
 
