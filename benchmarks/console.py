@@ -68,6 +68,7 @@ SAMPLES = {
     "/compare": ("/compare", "/compare?first=100&second={newest}"),
     "/projects": ("/projects",),
     "/projects/{project}": ("/projects/p05",),
+    "/numbers/{name:path}": ("/numbers/p05.hidden_hit_rate", "/numbers/p05.hidden_hit_rate?first=100&second={newest}"),
     "/interfaces": ("/interfaces",),
     "/interfaces/{interface:path}": ("/interfaces/foundation_corpus",),
     "/drift": ("/drift",),

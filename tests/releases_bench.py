@@ -125,14 +125,28 @@ class ReleasesBench:
         with named(who):
             return flywheel_command(*arguments, root=self.bench.flywheel.root, uri=self.bench.uri)
 
-    def log(self, folder: Path, iteration: int, *, quality: float = 0.9, rows: int = 0) -> str:
-        """One iteration's run of the producer; its data differ from those of every other iteration."""
+    def log(
+        self,
+        folder: Path,
+        iteration: int,
+        *,
+        quality: float = 0.9,
+        rows: int = 0,
+        samples: Mapping[str, float] | None = None,
+    ) -> str:
+        """One iteration's run of the producer; its data differ from those of every other iteration.
+
+        ``samples`` are outcomes behind its KPI, by sample; what failed is said of those judged 0.
+        """
         path = write_records(folder / f"data-{iteration}" / "data.jsonl", records(rows or 5 + iteration))
         run = ProjectRun(self.bench.flywheel, "p01", iteration, self.bench.tracking)
         with run:
             run.log_document({"quality": quality})
             run.log_checks([Check("ready", Outcome.PASSED)])
             run.log_interface(INTERFACE, path)
+            if samples:
+                run.log_samples("quality", samples)
+                run.log_failures("quality", {name: f"{name} was wrong" for name, value in samples.items() if not value})
         return run.run_id
 
     def assemble(self, iteration: int) -> str | None:

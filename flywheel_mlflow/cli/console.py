@@ -99,14 +99,14 @@ def draw(found: shown.Table) -> None:
     if not narrow.rows:
         say(console, f"{found.caption}: {found.empty}")
         return
-    drawn = table(narrow.caption, narrow.columns, [[_text_of(cell) for cell in row] for row in narrow.rows])
+    drawn = table(narrow.caption, narrow.headings, [[_text_of(cell) for cell in row] for row in narrow.rows])
     console.print(drawn)
 
 
 def draw_list(found: shown.Table) -> None:
     """The same for tables that can have thousands of rows."""
     narrow = found.narrow()
-    listing(narrow.caption, narrow.columns, [[cell.words for cell in row] for row in narrow.rows])
+    listing(narrow.caption, narrow.headings, [[cell.words for cell in row] for row in narrow.rows])
 
 
 def _text_of(cell: shown.Cell) -> Text:

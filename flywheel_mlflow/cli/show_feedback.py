@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.base.text import fit, visible
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE
 from flywheel_mlflow.feedback.intake import EARLIEST
 from flywheel_mlflow.feedback.routing import REASON, RULE, TO, UNROUTABLE
-from flywheel_mlflow.reports.escaping import fit, visible
 
 if TYPE_CHECKING:
     from flywheel_mlflow.feedback.dead_letters import DeadLetter

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.canonical import plain
+from flywheel_mlflow.base.text import visible
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
-from flywheel_mlflow.reports.escaping import visible
 
 if TYPE_CHECKING:
     from flywheel_mlflow.operations.releases.human_review import OpenedReview, PreparedAnswers

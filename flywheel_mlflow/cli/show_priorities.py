@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flywheel_mlflow.base.text import fit, visible
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.cli.show_tasks import TEXT_CELLS, factors, hours, number
 from flywheel_mlflow.feedback.priority import leverage_text
 from flywheel_mlflow.promises.budgets import Cost
-from flywheel_mlflow.reports.escaping import fit, visible
 
 if TYPE_CHECKING:
     from flywheel_mlflow.feedback.costs import BudgetLine, QuarterSpending

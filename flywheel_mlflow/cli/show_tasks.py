@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.canonical import plain
+from flywheel_mlflow.base.text import fit, visible
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.cli.show_releases import day
 from flywheel_mlflow.feedback.absorption import Help
 from flywheel_mlflow.feedback.costs import REUSE_WORDS, cost_of
 from flywheel_mlflow.feedback.tasks import TaskKind, by_category
 from flywheel_mlflow.promises.budgets import Cost
-from flywheel_mlflow.reports.escaping import fit, visible
 from flywheel_mlflow.reports.tasks import run_again
 
 if TYPE_CHECKING:

@@ -124,15 +124,24 @@ class PageRoutes:
         if front.served is None:
             who = front.visitor(request)
             return trouble_answer(front.no_flywheel(), front.framing(), 404) if isinstance(who, Identity) else who
-        return front.visitor(request, shown_experiments(front.served.flywheel(), path, request.path_params))
+        flywheel = front.served.flywheel()
+        return front.visitor(request, shown_experiments(flywheel, path, request.path_params, asked(request)))
 
 
-def shown_experiments(flywheel: Flywheel, path: str, parts: Mapping[str, str]) -> tuple[str, ...]:
-    """The experiments, by name, of which a page shows more than the assembly recorded, and the assembly's own."""
+def shown_experiments(
+    flywheel: Flywheel, path: str, parts: Mapping[str, str], asked_for: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """The experiments, by name, of which a page shows more than the assembly recorded, and the assembly's own.
+
+    ``parts`` are those of its path, ``asked_for`` what stands in the query: the KPI whose single samples are wanted,
+    or the two iterations between which a number changed, which is looked for in the runs of every project.
+    """
+    wanted = asked_for or {}
     shown = [flywheel.name]
-    project = parts.get("project")
-    if project in flywheel.contracts:
-        shown.append(f"{flywheel.name}/{project}")
+    named = dict.fromkeys((parts.get("project"), wanted.get("samples", "").partition(".")[0]))
+    if path.startswith("/numbers") and "second" in wanted:
+        named = dict.fromkeys(flywheel.contracts)
+    shown += [f"{flywheel.name}/{project}" for project in named if project in flywheel.contracts]
     shown += [
         f"{flywheel.name}/{contract.id}"
         for contract in flywheel.contracts.values()

@@ -115,6 +115,14 @@ class KpiFound:
         """Whether it keeps a release from moving: worse or gone; of a suite's member only its absence counts."""
         return self.outcome is ChangeOutcome.WORSE and (not self.suite or self.verdict is KpiVerdict.VANISHED)
 
+    def gain(self, loss: float | None) -> float | None:
+        """An amount it got worse by as what it gained, a share of the larger of both values.
+
+        Of the larger one, so that growth from nothing hides no other; None where the amount is unknown.
+        """
+        size = max(abs(self.reference or 0.0), abs(self.value or 0.0)) or 1.0
+        return None if loss is None else -loss / size
+
     @property
     def severity(self) -> float:
         """How bad it is, to put findings in order: what it got worse by, in tolerances."""

@@ -46,10 +46,14 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class JudgedAnswer:
-    """One answer of an evaluation: the record it answers, as :func:`record_id` names it, and what scorers said."""
+    """One answer of an evaluation: the record it answers, as :func:`record_id` names it, and what scorers said.
+
+    ``trace_id`` is where MLflow shows it, empty where nobody knows.
+    """
 
     record: SampleId
     judgements: tuple[Judgement, ...] = ()
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Evaluation:
     """All evaluations that one run holds, by scorer; ``failed`` are scorers without any outcome, by failures.
 
     ``answers`` are those MLflow kept, ``rows`` those it noted for the one data set; None for several, or for none.
+    ``traces`` are by record, the last answer where there were several.
     """
 
     datasets: tuple[EvaluatedDataset, ...]
@@ -89,6 +94,7 @@ class Evaluation:
     rows: int | None
     scorers: Mapping[str, ScorerOutcomes]
     failed: Mapping[str, int] = field(default_factory=dict)
+    traces: Mapping[SampleId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,7 @@ def evaluation_of(answers: Iterable[JudgedAnswer], datasets: Iterable[EvaluatedD
         rows,
         {name: _outcomes(found, failures[name], rows) for name, found in sorted(values.items())},
         {name: count for name, count in sorted(failures.items()) if name not in values},
+        {answer.record: answer.trace_id for answer in kept if answer.trace_id},
     )
 
 
@@ -209,7 +216,8 @@ def evaluated_kpis(evaluation: Evaluation, contract: Contract, metrics: Mapping[
         missing += "; MLflow lost answers, so the sample size is unknown" if lost else ""
         remarks.append(f"{kpi.name}: {found.answered} answers to {judged.records} records of {judged.name}{missing}")
         if len(found.outcomes) <= MAX_SAMPLES:
-            samples[kpi.name] = KpiSamples(kpi.name, dict(found.outcomes), judged)
+            traces = {name: evaluation.traces[name] for name in found.outcomes if name in evaluation.traces}
+            samples[kpi.name] = KpiSamples(kpi.name, dict(found.outcomes), judged, traces)
         else:
             remarks.append(f"{kpi.name}: {len(found.outcomes):,} samples are not kept, at most {MAX_SAMPLES:,} are")
     return EvaluatedKpis(values, samples, tuple(remarks))

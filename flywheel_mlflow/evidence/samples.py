@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -28,12 +28,14 @@ class JudgedRecords:
 class KpiSamples:
     """The samples of one KPI: a number for each sample id, 0 and 1 where it is right or wrong.
 
-    ``judged`` says which records they were asked of, where an evaluation of MLflow's knows that.
+    ``judged`` says which records they were asked of, and ``traces`` by which traces they were answered, where an
+    evaluation of MLflow's knows that.
     """
 
     kpi: str
     samples: dict[SampleId, float]
     judged: JudgedRecords | None = None
+    traces: dict[SampleId, SampleId] = field(default_factory=dict)
     format_version: Literal[1] = 1
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)

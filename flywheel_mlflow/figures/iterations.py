@@ -119,11 +119,11 @@ def kpi_changes(found: Iterable[KpiFound], *, iteration: int, against: int) -> g
 
 
 def _points(items: Sequence[KpiFound], word: str, colour: str) -> go.Scatter:
-    ends = [(_scaled(item, item.low), _scaled(item, item.high)) for item in items]
     centres = [_better(item) for item in items]
-    # `worse` has the opposite sign of what is drawn: its upper end is the lower one here.
-    below = [0.0 if high is None else max(0.0, centre + high) for centre, (_, high) in zip(centres, ends, strict=True)]
-    above = [0.0 if low is None else max(0.0, -low - centre) for centre, (low, _) in zip(centres, ends, strict=True)]
+    # What it lost at most is what it gained at least.
+    ends = [(item.gain(item.high), item.gain(item.low)) for item in items]
+    below = [0.0 if low is None else max(0.0, centre - low) for centre, (low, _) in zip(centres, ends, strict=True)]
+    above = [0.0 if high is None else max(0.0, high - centre) for centre, (_, high) in zip(centres, ends, strict=True)]
     return go.Scatter(
         x=centres,
         y=[style.shown(item.subject) for item in items],
@@ -141,13 +141,7 @@ def _told(item: KpiFound) -> str:
 
 
 def _better(item: KpiFound) -> float:
-    return -(_scaled(item, item.worse) or 0.0)
-
-
-def _scaled(item: KpiFound, difference: float | None) -> float | None:
-    """A difference as a share of the larger of both values, so that growth from nothing hides no other."""
-    size = max(abs(item.reference or 0.0), abs(item.value or 0.0)) or 1.0
-    return None if difference is None else difference / size
+    return item.gain(item.worse) or 0.0
 
 
 def _untold(items: Sequence[KpiFound]) -> str:

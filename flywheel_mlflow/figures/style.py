@@ -7,8 +7,8 @@ from textwrap import wrap
 
 import plotly.graph_objects as go
 
+from flywheel_mlflow.base.text import fit
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.reports.escaping import fit
 
 #: Okabe and Ito's colours, which people with any colour vision tell apart (jfly.uni-koeln.de/color, 2008).
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, BLACK = (

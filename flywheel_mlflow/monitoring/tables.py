@@ -69,7 +69,7 @@ def tables_of(report: DriftReport) -> list[ComparedTable]:
 def _table(title: str, items: list[Judged], table_of: Callable[[list[Judged], str], Table]) -> ComparedTable:
     shown = table_of(items, title).narrow()
     rows = tuple(_row(item, title, cells) for item, cells in zip(items, shown.rows, strict=True))
-    return ComparedTable(title, _counts(items), shown.columns, rows)
+    return ComparedTable(title, _counts(items), shown.headings, rows)
 
 
 def _row(item: Found, kind: str, cells: tuple[Cell, ...]) -> Row:

@@ -9,6 +9,7 @@ from typing import Any
 
 from flywheel_mlflow.base.canonical import SHORT_DIGEST_LENGTH, digest_of, plain
 from flywheel_mlflow.base.quarters import quarter_of
+from flywheel_mlflow.base.text import fit, visible
 from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.releases import STAGES, GateRecord, Release, ReleaseState
 from flywheel_mlflow.decisions.risks import Risk
@@ -19,7 +20,6 @@ from flywheel_mlflow.feedback.findings import project_of
 from flywheel_mlflow.promises.blueprint import Blueprint
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.notify import EventName
-from flywheel_mlflow.reports.escaping import fit, visible
 from flywheel_mlflow.tables.addresses import Addresses
 
 #: Lines of a notice, and columns of a line; lines that are left out are counted.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from flywheel_mlflow.assembly.assembly import Assembly
+from flywheel_mlflow.base.text import fit
 from flywheel_mlflow.evidence.lineage import EdgeState
 from flywheel_mlflow.evidence.stages import StageRun, StageStatus
-from flywheel_mlflow.reports.escaping import fit
 from flywheel_mlflow.reports.layout import Grid, Line, Placement, Point, place
 from flywheel_mlflow.reports.rendering import render_svg
 from flywheel_mlflow.tables.texts import UNKNOWN, format_value

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from flywheel_mlflow.base.text import visible
 from flywheel_mlflow.evidence.runs import Check, Outcome
-from flywheel_mlflow.reports.escaping import markdown_code, markdown_text, visible
+from flywheel_mlflow.reports.escaping import markdown_code, markdown_text
 
 FORMAT_VERSION = 1
 

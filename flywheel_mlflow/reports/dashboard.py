@@ -9,8 +9,10 @@ from typing import Any
 from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.releases import Release, ReleaseStage, ReleaseState
+from flywheel_mlflow.drawings.shares import share_svg
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_blocks import Command, Pair, Section
+from flywheel_mlflow.reports.dashboard_charts import iteration_charts
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, Health, Reason, health, regression
 from flywheel_mlflow.reports.dashboard_page import render_page
@@ -26,7 +28,7 @@ from flywheel_mlflow.reports.dashboard_sections import (
 )
 from flywheel_mlflow.reports.dashboard_trends import kpi_section
 from flywheel_mlflow.reports.pages.inbox import Inbox
-from flywheel_mlflow.tables.cells import Cell, sentence
+from flywheel_mlflow.tables.cells import Cell, Drawing, sentence
 from flywheel_mlflow.tables.texts import format_value, moment_text
 
 FORMAT_VERSION = 1
@@ -53,6 +55,17 @@ class Lines:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowStep:
+    """One stage in the order of the flywheel: its status, its score in words and as a bar, its milestone."""
+
+    title: str
+    status: Cell
+    score: str
+    bar: Drawing
+    milestone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Executive:
     """The first screen: the verdict, what to do next, the reasons; then stages, bottlenecks, drift, governance.
 
@@ -65,7 +78,7 @@ class Executive:
     next: Command | None
     inbox: Inbox | None
     reasons: tuple[ReasonLine, ...]
-    stages: Lines
+    stages: tuple[FlowStep, ...]
     bottlenecks: Lines
     regression: Lines
     governance: tuple[Pair, ...]
@@ -83,12 +96,15 @@ class DashboardView:
     format_version: int = FORMAT_VERSION
 
     def document(self) -> dict[str, Any]:
-        """The view as plain values, the drawings left out."""
-        found: dict[str, Any] = plain(self)
-        for section in found["sections"]:
-            section.pop("image")
-            section.pop("drawing")
+        """The view as plain values; of drawings only what they show in words."""
+        found: dict[str, Any] = _without_svg(plain(self))
         return found
+
+
+def _without_svg(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_svg(item) for name, item in value.items() if name != "svg"}
+    return [_without_svg(item) for item in value] if isinstance(value, list) else value
 
 
 def build_dashboard(facts: DashboardFacts) -> DashboardView:
@@ -111,7 +127,7 @@ def build_sections(facts: DashboardFacts, found: Health) -> tuple[Section, ...]:
     return (
         stage_section(facts),
         bottleneck_section(facts),
-        kpi_section(facts),
+        kpi_section(facts, iteration_charts(facts)),
         registry_section(facts),
         lineage_section(facts),
         drift_section(facts),
@@ -141,7 +157,7 @@ def build_executive(facts: DashboardFacts, found: Health, inbox: Inbox | None = 
         next=next(iter(_commands(facts, found)), None),
         inbox=inbox,
         reasons=tuple(ReasonLine(Cell(sentence(item.text), item.tone), item.section) for item in found.reasons),
-        stages=Lines("Stages", "stages", tuple(_stages(facts))),
+        stages=tuple(_stages(facts)),
         bottlenecks=Lines(
             "First bottlenecks",
             "bottlenecks",
@@ -157,11 +173,17 @@ def build_executive(facts: DashboardFacts, found: Health, inbox: Inbox | None = 
     )
 
 
-def _stages(facts: DashboardFacts) -> Iterator[Cell]:
+def _stages(facts: DashboardFacts) -> Iterator[FlowStep]:
     for stage in facts.record.stages:
-        score = format_value(stage.score, "score 0..1")
-        title = facts.record.title(stage.stage_id)
-        yield Cell(f"{title}: {stage.status}, score {score}", STATUS_TONES.get(stage.status, Tone.UNKNOWN))
+        title, score = facts.record.title(stage.stage_id), format_value(stage.score, "score 0..1")
+        milestone = facts.record.milestones.get(stage.stage_id)
+        yield FlowStep(
+            title,
+            Cell(stage.status, STATUS_TONES.get(stage.status, Tone.UNKNOWN)),
+            score,
+            Drawing(share_svg(stage.score, f"score {score}"), f"Score of {title}"),
+            f"{milestone.title}: {milestone.status}" if milestone else "",
+        )
 
 
 def _regression(facts: DashboardFacts) -> Lines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flywheel_mlflow.tables.cells import Cell, Table
+from flywheel_mlflow.tables.cells import Cell, Drawing, Table
 
 #: Who a page is for; a section names the readers it serves.
 READERS = ("business", "governance", "engineering")
@@ -27,14 +27,21 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """An SVG that this package drew itself, every text in it escaped; ``label`` names it.
+class Chart:
+    """A drawing under its name and value; ``change`` is what moved, in words, empty where nothing is to be said."""
 
-    It stands in the page, not in an image, so that it follows the theme and its parts can be links.
-    """
+    title: Cell
+    value: Cell
+    change: Cell
+    drawing: Drawing
 
-    svg: str
-    label: str
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """Charts beside each other under one heading; a single one takes the whole width."""
+
+    caption: str
+    items: tuple[Chart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,7 @@ class Section:
     pairs: tuple[Pair, ...] = ()
     image: Image | None = None
     drawing: Drawing | None = None
+    charts: tuple[Charts, ...] = ()
     tables: tuple[Table, ...] = ()
     commands: tuple[Command, ...] = field(default=())
     embedded: Embedded | None = None

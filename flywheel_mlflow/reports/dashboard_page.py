@@ -9,9 +9,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from flywheel_mlflow.reports.dashboard_blocks import Drawing
-from flywheel_mlflow.reports.escaping import fit
-from flywheel_mlflow.reports.sparks import draw_spark
+from flywheel_mlflow.base.text import fit
+from flywheel_mlflow.drawings.sparks import spark_svg
+from flywheel_mlflow.tables.cells import Drawing, Series
 
 STYLE = "dashboard.css"
 #: Columns of text that one place of a page may take; more is cut, and the cut is shown.
@@ -56,7 +56,7 @@ def _pages() -> Environment:
     environment.filters["drawing"] = _drawing
     environment.filters["coded"] = _coded
     environment.filters["drawn"] = _drawn
-    environment.filters["spark"] = draw_spark
+    environment.filters["spark"] = _spark
     environment.filters["whole"] = escape
     return environment
 
@@ -79,6 +79,11 @@ def _coded(text: str) -> str | Markup:
 def _drawn(drawing: Drawing) -> Markup:
     """A drawing of ours as a part of the page: its template escaped what stands in it."""
     return Markup(drawing.svg)  # noqa: S704 - made by render_svg alone
+
+
+def _spark(series: Series) -> Markup:
+    """A series as a small line of the page."""
+    return Markup(spark_svg(series.values, series.label))  # noqa: S704 - drawn here, its texts escaped
 
 
 def _drawing(svg: str) -> Markup:

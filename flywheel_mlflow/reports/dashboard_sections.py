@@ -10,12 +10,12 @@ from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.drift.wording import VERDICT_TONES, Tone, tone_of, word_of
 from flywheel_mlflow.evidence.lineage import EdgeState
 from flywheel_mlflow.reports.charts import GraphEdge, GraphProject, InterfaceGraph, graph_svg
-from flywheel_mlflow.reports.dashboard_blocks import Drawing, Pair, Section
+from flywheel_mlflow.reports.dashboard_blocks import Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES, regression
 from flywheel_mlflow.reports.tasks import tasks_view
 from flywheel_mlflow.reports.view import text_bar
-from flywheel_mlflow.tables.cells import Cell, Table, code, number, sentence
+from flywheel_mlflow.tables.cells import Cell, Drawing, Table, code, number, sentence
 from flywheel_mlflow.tables.links import Links
 from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_value
 

@@ -8,9 +8,9 @@ from flywheel_mlflow.assembly.deliverables import ACCEPTANCE_METRICS
 from flywheel_mlflow.assembly.documents import Kpi, MetricLine
 from flywheel_mlflow.drift.wording import Tone, number_word, tone_of, word_of
 from flywheel_mlflow.evidence.provenance import Direction
-from flywheel_mlflow.reports.dashboard_blocks import Section
+from flywheel_mlflow.reports.dashboard_blocks import Charts, Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.tables.cells import Cell, Table, number, series
+from flywheel_mlflow.tables.cells import Cell, Table, number, spark
 from flywheel_mlflow.tables.texts import UNKNOWN, format_change, format_value, with_unit
 
 #: The flywheel's own numbers over the iterations, before those it is accepted by.
@@ -24,11 +24,14 @@ HEADLINE_METRICS = (
     "review_hours",
 )
 
+#: How charts and small lines are read.
+HOW_TO_READ = "A gap in a line is an unknown value. R2: release 2 went into production; bold: it is there now."
+
 #: What every number over the iterations is told with.
 COLUMNS = ("number", "now", "change", "over iterations", "before")
 
 
-def kpi_section(facts: DashboardFacts) -> Section:
+def kpi_section(facts: DashboardFacts, charts: tuple[Charts, ...] = ()) -> Section:
     """The numbers over the iterations: the flywheel's own, then those of every project."""
     turns = list(facts.history)
     shown = f"Iterations {turns[0]} to {turns[-1]}" if len(turns) > 1 else f"Iteration {turns[0]} alone"
@@ -36,7 +39,8 @@ def kpi_section(facts: DashboardFacts) -> Section:
         id="kpis",
         title="Numbers over the iterations",
         readers=("business", "engineering"),
-        notes=(Cell(f"{shown}, each with its newest valid assembly. A gap in a line is an unknown value."),),
+        notes=(Cell(f"{shown}, each with its newest valid assembly. {HOW_TO_READ}"),),
+        charts=charts,
         tables=(
             own_numbers(facts),
             Table(
@@ -50,7 +54,7 @@ def kpi_section(facts: DashboardFacts) -> Section:
     )
 
 
-def own_numbers(facts: DashboardFacts) -> Table:
+def own_numbers(facts: DashboardFacts, *, folded: bool = False) -> Table:
     """The flywheel's own numbers: those people look at first, then those it is accepted by."""
     own = [f"flywheel.{name}" for name in dict.fromkeys((*HEADLINE_METRICS, *ACCEPTANCE_METRICS))]
     return Table(
@@ -58,15 +62,21 @@ def own_numbers(facts: DashboardFacts) -> Table:
         (*COLUMNS, "how it is computed"),
         tuple(_metric(name, facts) for name in own if name in facts.record.metrics),
         "No number was computed.",
+        folded=folded,
     )
+
+
+def number_label(name: str) -> str:
+    """One of the flywheel's own numbers as people read it."""
+    return name.removeprefix("flywheel.").replace("_", " ")
 
 
 def _metric(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
     metric: MetricLine = facts.record.metrics[name]
-    label = name.removeprefix("flywheel.").replace("_", " ")
+    label = number_label(name)
     return (
-        Cell(label),
-        *_moved(label, metric.unit, _over(name, metric.value, facts), facts.record.direction(name)),
+        Cell(label, href=facts.links.number(name)),
+        *_moved(label, metric.unit, over(name, metric.value, facts), facts.record.direction(name)),
         Cell(metric.note or metric.rule),
     )
 
@@ -76,7 +86,7 @@ def _kpis(facts: DashboardFacts) -> Iterator[tuple[Cell, ...]]:
         for kpi_name, kpi in project.kpis.items():
             name = f"{project.project_id}.{kpi_name}"
             yield (
-                Cell(name, href=facts.links.project(project.project_id)),
+                Cell(name, href=facts.links.number(name)),
                 *kpi_over_iterations(name, kpi, facts),
                 number(format_value(kpi.n, "count")),
                 number(kpi_target(kpi)),
@@ -86,7 +96,7 @@ def _kpis(facts: DashboardFacts) -> Iterator[tuple[Cell, ...]]:
 
 def kpi_over_iterations(name: str, kpi: Kpi, facts: DashboardFacts) -> Sequence[Cell]:
     """A KPI's value now, the change, the line over the iterations, the value before."""
-    return _moved(name, kpi.unit, _over(name, kpi.value, facts), kpi.direction)
+    return _moved(name, kpi.unit, over(name, kpi.value, facts), kpi.direction)
 
 
 def drift_says(name: str, facts: DashboardFacts) -> Cell:
@@ -104,7 +114,8 @@ def kpi_target(kpi: Kpi) -> str:
     return f"{sign} {with_unit(kpi.target, kpi.unit)}"
 
 
-def _over(name: str, now: float | None, facts: DashboardFacts) -> dict[int, float | None]:
+def over(name: str, now: float | None, facts: DashboardFacts) -> dict[int, float | None]:
+    """A number by iteration, oldest first; ``now`` is that of the page's own iteration."""
     found = {turn: metrics.get(name) for turn, metrics in facts.history.items()}
     return found | {facts.iteration: now}
 
@@ -113,7 +124,7 @@ def _moved(name: str, unit: str, values: Mapping[int, float | None], direction: 
     """The value now, the change with whether it is for the better, the line, the value before."""
     *_, before, now = (None, *values.values())
     now_cell = number(with_unit(now, unit), Tone.UNKNOWN if now is None else Tone.NONE)
-    line = Cell("", series=series(name, unit, values))
+    line = spark(name, unit, values)
     if len(values) < 2:
         return now_cell, number("none"), line, number("none")
     before_cell = number(with_unit(before, unit), Tone.UNKNOWN if before is None else Tone.NONE)

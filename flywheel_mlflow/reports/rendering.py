@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.reports.escaping import Markdown, markdown_code, markdown_text, visible
+from flywheel_mlflow.base.text import visible
+from flywheel_mlflow.reports.escaping import Markdown, markdown_code, markdown_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment, PackageLoader

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flywheel_mlflow.base.text import fit
 from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges
-from flywheel_mlflow.reports.escaping import fit
 from flywheel_mlflow.reports.rendering import render_svg
 from flywheel_mlflow.tables.texts import UNKNOWN, format_value
 

@@ -35,8 +35,8 @@ class Addresses:
         """One iteration."""
         return self._page("iterations", str(iteration))
 
-    def compare(self, first: int | None = None, second: int | None = None) -> str:
-        """What differs between two iterations."""
+    def compare(self, first: int | str | None = None, second: int | str | None = None) -> str:
+        """What differs between two iterations; a release stands for the assembly it was made of: ``r2``."""
         return self._page("compare", first=first, second=second)
 
     def projects(self, iteration: int | None = None) -> str:
@@ -47,13 +47,17 @@ class Addresses:
         """One project."""
         return self._page("projects", project_id, iteration=iteration)
 
+    def number(self, name: str, iteration: int | None = None) -> str:
+        """One number: a KPI, a score, one of the flywheel's own."""
+        return self._page("numbers", name, iteration=iteration)
+
     def interfaces(self, iteration: int | None = None) -> str:
         """Every interface."""
         return self._page("interfaces", iteration=iteration)
 
-    def interface(self, name: str, iteration: int | None = None) -> str:
-        """One interface."""
-        return self._page("interfaces", name, iteration=iteration)
+    def interface(self, name: str, iteration: int | None = None, *, record: str | None = None) -> str:
+        """One interface; ``record`` is the id of one to show."""
+        return self._page("interfaces", name, iteration=iteration, record=record)
 
     def croissant(self, name: str, iteration: int | None = None) -> str:
         """One interface as a Croissant document."""
@@ -123,6 +127,11 @@ class Addresses:
         """The page of a run, or one of its artifacts."""
         inside = f"/artifacts/{quote(artifact)}" if artifact else ""
         return f"{self.prefix}/#/experiments/{_part(experiment_id)}/runs/{_part(run_id)}{inside}?{_MODE}"
+
+    def ui_trace(self, experiment_id: str, trace_id: str) -> str:
+        """The page of a trace."""
+        asked = urlencode({"selectedEvaluationId": trace_id, "traceId": trace_id})
+        return f"{self.prefix}/#/experiments/{_part(experiment_id)}/traces?{asked}"
 
     def ui_run_by_id(self, run_id: str) -> str:
         """The page of a run whose experiment is not known here; MLflow's UI finds it."""

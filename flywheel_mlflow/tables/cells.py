@@ -36,10 +36,15 @@ class Series:
         return tuple(None if value is None else (value - low) / span if span else 0.5 for value in self.values)
 
 
-def series(name: str, unit: str, values: Mapping[int, float | None]) -> Series:
-    """The values of a number by iteration, oldest first."""
-    told = ", ".join(f"{turn}: {format_value(value, unit)}" for turn, value in values.items())
-    return Series(f"{name} by iteration: {told}", tuple(values.values()))
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """An SVG that this package drew itself, every text in it escaped; ``label`` names it.
+
+    It stands in the page, not in an image, so that it follows the theme and its parts can be links.
+    """
+
+    svg: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,14 @@ class Cell:
 
     ``href`` is where a click leads, an address that :class:`~flywheel_mlflow.tables.addresses.Addresses` made;
     pages that leave the server have none. ``also`` are more of the same in this place, each with its own address.
+    A ``series`` or a ``drawing`` stands in place of the text.
     """
 
     text: str
     tone: Tone = Tone.NONE
     kind: str = "text"
     series: Series | None = None
+    drawing: Drawing | None = None
     href: str = ""
     also: tuple[Cell, ...] = ()
 
@@ -72,16 +79,22 @@ class Cell:
 class Table:
     """A table; the first cell of a row is its head. ``empty`` is said in place of a table without rows.
 
-    ``folded`` ones are shown when the reader opens them. ``brief`` names the columns that are shown where room is
-    short: in a terminal, in Evidently's page; all of them when it is empty.
+    ``folded`` ones are shown when the reader opens them. The head of a column may hold the axis of its drawings.
+    ``brief`` names the columns that are shown where room is short: in a terminal, in Evidently's page; all of them when
+    it is empty.
     """
 
     caption: str
-    columns: tuple[str, ...]
+    columns: tuple[str | Drawing, ...]
     rows: tuple[tuple[Cell, ...], ...]
     empty: str
     folded: bool = False
     brief: tuple[str, ...] = ()
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """The columns in words."""
+        return tuple(column.label if isinstance(column, Drawing) else column for column in self.columns)
 
     def narrow(self) -> Table:
         """The same with the columns of ``brief`` alone."""
@@ -96,6 +109,12 @@ def counted_cells(words: Iterable[str]) -> tuple[Cell, ...]:
     """How many there are of each word of ``WORDS``, the worst first, each in its own tone."""
     counts = Counter(words)
     return tuple(Cell(f"{counts[word]} {word}", WORDS[word]) for word in sorted(counts, key=word_order))
+
+
+def spark(name: str, unit: str, values: Mapping[int, float | None]) -> Cell:
+    """The values of a number by iteration, oldest first, as a small line; an unknown value is a gap, never a zero."""
+    told = ", ".join(f"{turn}: {format_value(value, unit)}" for turn, value in values.items())
+    return Cell("", series=Series(f"{name} by iteration: {told}", tuple(values.values())))
 
 
 def listed(cells: Sequence[Cell]) -> Cell:

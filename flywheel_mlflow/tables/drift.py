@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from flywheel_mlflow.drift import FilterFound, KpiFound, SchemaFound, SignalFound, Trend
 from flywheel_mlflow.drift.wording import Compared, Tone, compared_order, tone_of, word_of
-from flywheel_mlflow.tables.cells import Cell, Table, number, series
+from flywheel_mlflow.tables.cells import Cell, Table, number, spark
 from flywheel_mlflow.tables.links import NO_LINKS, Links
 from flywheel_mlflow.tables.texts import UNKNOWN, format_value, with_unit
 
@@ -171,7 +171,7 @@ def _verdict(item: Compared) -> Cell:
 
 def _line(trend: Trend | None, unit: str) -> Cell:
     values = {} if trend is None else dict(zip(trend.iterations, trend.values, strict=False))
-    return Cell("", series=series(trend.subject, unit, values)) if trend is not None and values else Cell("")
+    return spark(trend.subject, unit, values) if trend is not None and values else Cell("")
 
 
 def _count(value: int | None) -> Cell:

@@ -25,9 +25,13 @@ class Links:
         """The page of a project."""
         return self.addresses.project(project_id, self.iteration) if self.addresses else ""
 
-    def interface(self, name: str) -> str:
-        """The page of an interface."""
-        return self.addresses.interface(name, self.iteration) if self.addresses else ""
+    def number(self, name: str) -> str:
+        """The page of a number."""
+        return self.addresses.number(name, self.iteration) if self.addresses else ""
+
+    def interface(self, name: str, record: str | None = None) -> str:
+        """The page of an interface; ``record`` is the id of one to show."""
+        return self.addresses.interface(name, self.iteration, record=record) if self.addresses else ""
 
     def turn(self, iteration: int) -> str:
         """The page of an iteration."""
@@ -41,12 +45,19 @@ class Links:
         """The page of a risk."""
         return self.addresses.risk(risk_id) if self.addresses else ""
 
-    def run(self, run_id: str | None, project_id: str = "") -> str:
-        """MLflow's page of a run of a project, of the assembly's without one."""
+    def run(self, run_id: str | None, project_id: str = "", artifact: str = "") -> str:
+        """MLflow's page of a run of a project, of the assembly's without one; or of one of its artifacts."""
         experiment = self.experiments.get(project_id)
         if self.addresses is None or not run_id or experiment is None:
             return ""
-        return self.addresses.ui_run(experiment, run_id)
+        return self.addresses.ui_run(experiment, run_id, artifact)
+
+    def trace(self, trace_id: str, project_id: str) -> str:
+        """MLflow's page of a trace of a project."""
+        experiment = self.experiments.get(project_id)
+        if self.addresses is None or not trace_id or experiment is None:
+            return ""
+        return self.addresses.ui_trace(experiment, trace_id)
 
     def any_run(self, run_id: str) -> str:
         """MLflow's page of a run whose experiment is not known here."""

@@ -88,7 +88,7 @@ def _answer(info: TraceInfo, spans: Sequence[Span] | None, run_id: str) -> Judge
             expectations[item.name] = item.expectation.value
         elif item.feedback is not None and _made_by(item, run_id):
             judgements.append(Judgement(item.name, item.feedback.value, failed=item.error is not None))
-    return JudgedAnswer(_record(info, spans, expectations), tuple(judgements))
+    return JudgedAnswer(_record(info, spans, expectations), tuple(judgements), str(info.trace_id))
 
 
 def _record(info: TraceInfo, spans: Sequence[Span] | None, expectations: dict[str, object]) -> str:

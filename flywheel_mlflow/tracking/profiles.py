@@ -90,6 +90,24 @@ class LoggedProfiles:
                 found[name] = error
         return found
 
+    def kpi_samples(self, run_id: str, kpi: str, folder: Path) -> KpiSamples | None:
+        """The samples of one KPI; None when the run logged none.
+
+        Raises:
+            DocumentError: they cannot be read.
+        """
+        text = self._artifacts.text(run_id, f"{SAMPLES}/{kpi}.json", folder)
+        return None if text is None else samples_from_json(text, name=f"{SAMPLES}/{kpi}.json")
+
+    def kpi_failures(self, run_id: str, kpi: str, folder: Path) -> KpiFailures | None:
+        """What failed among them, in words; None when the run said nothing.
+
+        Raises:
+            DocumentError: it cannot be read.
+        """
+        text = self._artifacts.text(run_id, f"{FAILURES}/{kpi}.json", folder)
+        return None if text is None else failures_from_json(text, name=f"{FAILURES}/{kpi}.json")
+
     def failures(self, run_id: str, folder: Path) -> dict[str, KpiFailures | FlywheelError]:
         """The failures of each KPI the run logged any of, or why they cannot be read."""
         found: dict[str, KpiFailures | FlywheelError] = {}

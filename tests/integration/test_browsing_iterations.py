@@ -19,9 +19,11 @@ from flywheel_mlflow.base.errors import InputError, UnknownName
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration
 from flywheel_mlflow.operations.assembly.iterations import MOST_ASSEMBLIES, newest_assemblies
+from flywheel_mlflow.operations.assembly.localising import localise
 from flywheel_mlflow.operations.reading.comparing import compare
 from flywheel_mlflow.operations.reading.interfaces import interface, interfaces
 from flywheel_mlflow.operations.reading.iterations import iteration, iterations
+from flywheel_mlflow.operations.reading.numbers import one_number
 from flywheel_mlflow.operations.reading.overview import overview
 from flywheel_mlflow.operations.reading.projects import project, projects
 from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
@@ -41,6 +43,8 @@ EVERY: tuple[tuple[Making, dict[str, str]], ...] = (
     (project, {"project": "p10"}),
     (interfaces, {}),
     (interface, {"interface": INTERFACE}),
+    (one_number, {"name": "p01.quality"}),
+    (one_number, {"name": "mean_stage_score"}),
 )
 
 
@@ -114,7 +118,8 @@ def test_every_page_is_made(standing: ReleasesBench, make: Making, asked: dict[s
 def test_what_is_not_there_is_unknown(standing: ReleasesBench) -> None:
     """Names and numbers nobody knows are refused with the ones that exist; no number is no number."""
     reader = reader_of(standing)
-    for make, asked in ((iteration, "iteration"), (project, "project"), (interface, "interface")):
+    parts = ((iteration, "iteration"), (project, "project"), (interface, "interface"), (one_number, "name"))
+    for make, asked in parts:
         with pytest.raises(UnknownName, match="99"):
             ask(reader, make, **{asked: "99"})
     with pytest.raises(UnknownName):
@@ -149,6 +154,53 @@ def test_the_kept_comparison_judges(standing: ReleasesBench) -> None:
     assert ["p01.quality", "better"] in [row[:2] for row in texts(section(computed, "kpis"))]
     assert "computed here" in section(computed, "kpis").notes[0].text
     assert "Nobody has compared them by `flywheel drift` yet" in links(section(computed, "origin"))
+
+
+def test_samples_that_flipped_are_named(home: ReleasesBench, tmp_path: Path) -> None:
+    """Asked for the samples of a KPI, the comparison names those that were lost and won, with what failed."""
+    before = {f"q{number}": 1.0 for number in range(30)} | {"q30": 0.0}
+    for turn, samples in ((1, before), (2, before | {"q7": 0.0, "q8": 0.0, "q30": 1.0})):
+        home.log(tmp_path, turn, quality=sum(samples.values()) / len(samples), samples=samples)
+        home.assemble(turn)
+    reader = reader_of(home)
+    assert not section(ask(reader, compare), "samples").tables
+    lost, won = section(ask(reader, compare, samples="p01.quality"), "samples").tables
+    assert [[cell.text for cell in row] for row in lost.rows] == [
+        ["q7", "1", "0", "q7 was wrong"],
+        ["q8", "1", "0", "q8 was wrong"],
+    ]
+    assert [row[0].text for row in won.rows] == ["q30"]
+    for name in ("p01.nothing", "p99.quality", "quality", "p01"):
+        with pytest.raises(UnknownName):
+            ask(reader, compare, samples=name)
+
+
+def test_releases_are_compared_as_they_were_made(home: ReleasesBench, tmp_path: Path) -> None:
+    """A release stands for the assembly that it was made of, also when its iteration was assembled again."""
+    first, second = (home.release(tmp_path, turn, quality=quality) for turn, quality in ((1, 0.9), (2, 0.6)))
+    home.log(tmp_path, 1, quality=0.7)
+    home.assemble(1)
+    reader = reader_of(home)
+    page = ask(reader, compare, first=f"r{first}", second=f"r{second}")
+    assert page.title == f"Release {first}, iteration 1 and release {second}, iteration 2"
+    (row,) = section(page, "kpis").tables[0].rows
+    assert [row[0].text, row[3].text, row[4].text] == ["p01.quality", "0.9000", "0.6000"]
+    again = ask(reader, compare, first=f"r{first}", second="1")
+    assert section(again, "kpis").tables[0].rows[0][4].text == "0.7000"
+    for value in ("r9", "r", "rr1", "r0", "r1x"):
+        with pytest.raises((InputError, UnknownName)):
+            ask(reader, compare, first=value, second="2")
+
+
+def test_a_number_names_who_changed_it(standing: ReleasesBench) -> None:
+    """Between two iterations the page finds the suspects of `flywheel explain --between`; of one iteration none."""
+    reader = reader_of(standing)
+    asked = {"name": "p01.quality", "first": "1", "second": "2"}
+    (cards,) = section(ask(reader, one_number, **asked), "suspects").cards
+    found = localise(reader.session.flywheel, reader.session.tracking, "p01.quality", 1, 2)
+    assert [card.title.text for card in cards.items] == [item.project for item in found.suspects] == ["p01"]
+    same = section(ask(reader, one_number, **(asked | {"first": "2"})), "suspects")
+    assert "cannot be compared with itself" in same.notes[0].text
 
 
 def test_a_version_has_its_past(standing: ReleasesBench) -> None:

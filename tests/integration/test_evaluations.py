@@ -201,6 +201,9 @@ def test_an_evaluation_inside_a_run_is_its_evidence(commands: Commands) -> None:
     kept = json.loads(Path(bench.client.download_artifacts(run.run_id, "flywheel/samples/right.json")).read_text())
     assert sum(kept["samples"].values()) == 27
     assert len(kept["samples"]) == kept["judged"]["records"] == 30
+    assert kept["traces"].keys() == kept["samples"].keys()
+    trace = bench.client.get_trace(next(iter(kept["traces"].values())))
+    assert trace.info.experiment_id == bench.client.get_run(run.run_id).info.experiment_id
 
 
 def test_two_evaluations_on_one_run_are_not_mixed(commands: Commands) -> None:

@@ -285,6 +285,12 @@ def test_pages_are_for_those_who_may_read_what_they_show() -> None:
     produced = flywheel.contracts["p02"].interfaces_out[0].name
     assert shown_experiments(flywheel, "/interfaces/{interface:path}", {"interface": produced}) == (name, f"{name}/p02")
     assert shown_experiments(flywheel, "/feedback", {}) == (name, f"{name}/feedback")
+    assert shown_experiments(flywheel, "/compare", {}, {"samples": "p02.quality"}) == (name, f"{name}/p02")
+    assert shown_experiments(flywheel, "/compare", {}, {"samples": "p99.quality", "project": "p02"}) == (name,)
+    number = {"name": "p02.quality"}
+    assert shown_experiments(flywheel, "/numbers/{name:path}", number) == (name,)
+    suspects = shown_experiments(flywheel, "/numbers/{name:path}", number, {"first": "1", "second": "2"})
+    assert set(suspects) == {name, *(f"{name}/{project}" for project in flywheel.contracts)}
 
 
 def test_why_nothing_can_be_decided_is_said_in_words() -> None:

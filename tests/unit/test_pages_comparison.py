@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 from console_cases import AT, LINKS, cells, compared_side, links, pairs, recorded, section, shown, texts
-from dashboard_cases import HOSTILE
+from dashboard_cases import ANA, HOSTILE, NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports_flywheel import evidence_of, healthy_assembly, small_assembly, version
 
+from flywheel_mlflow.decisions.releases import Release
 from flywheel_mlflow.drift import KpiFound, KpiVerdict
+from flywheel_mlflow.drift.flips import flips_of
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.evidence.runs import Check, FieldType, KpiValue, Outcome
 from flywheel_mlflow.reports.pages.comparison import ComparisonFacts, comparison_page
+from flywheel_mlflow.reports.pages.flipped import FlippedSamples
 from flywheel_mlflow.reports.pages.frame import Page
 
 
@@ -92,14 +95,84 @@ def test_a_kpi_is_judged_as_drift_judges_it(verdict: KpiVerdict, word: str, tone
     """Every verdict of drift has its word, with values, tolerance and both sample sizes beside it."""
     rows = section(page(kpis=(found("retention", verdict),)), "kpis").tables[0].rows
     assert (rows[0][1].text, rows[0][1].tone) == (word, tone)
-    assert [cell.text for cell in rows[0][2:6]] == ["0.9000", "0.8000", "0.0200", "40 \N{RIGHTWARDS ARROW} 50"]
-    assert rows[0][0].href == AT.project("p01")
+    assert [cell.text for cell in rows[0][3:7]] == ["0.9000", "0.8000", "0.0200", "40 \N{RIGHTWARDS ARROW} 50"]
+    assert rows[0][0].href == AT.number("p01.retention")
 
 
 def test_a_kpi_that_did_not_move_is_not_shown() -> None:
     """The same value from as many samples is no difference, whatever its verdict."""
     still = found("retention", KpiVerdict.WITHIN, 0.9, 0.9, n=40)
     assert "kpis" not in [item.id for item in page(kpis=(still,)).sections]
+
+
+def test_a_change_is_drawn_with_its_interval() -> None:
+    """Every KPI has its change on one scale, in words too; without a value on both sides it says so instead."""
+    kpis = (
+        found("a", KpiVerdict.REGRESSED, worse=0.1, low=0.05, high=0.15),
+        found("b", KpiVerdict.VANISHED, now=None),
+    )
+    table = section(page(kpis=kpis), "kpis").tables[0]
+    drawn = {row[0].text: row[2] for row in table.rows}
+    assert drawn["p01.a"].drawing is not None
+    assert drawn["p01.a"].drawing.label == "worse: -11.1 %, between -16.7 % and -5.6 %; may lose 2.2 %"
+    assert drawn["p01.b"].text == "a value is unknown"
+    shown(page(kpis=kpis))
+
+
+def test_members_stand_below_their_suite() -> None:
+    """A suite comes with those of its members that differ, wherever these would stand alone."""
+    kpis = (
+        found("all", KpiVerdict.WITHIN, members=2),
+        found("law", KpiVerdict.REGRESSED, suite="p01.all"),
+        found("art", KpiVerdict.WITHIN, 0.9, 0.9, n=40, suite="p01.all"),
+        found("alone", KpiVerdict.IMPROVED),
+    )
+    names = [row[0] for row in texts(section(page(kpis=kpis), "kpis"))]
+    assert names == ["p01.alone", "p01.all (suite of 2)", "\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS} p01.law"]
+
+
+def test_samples_are_shown_when_asked_for() -> None:
+    """Unasked there is the choice alone; asked, what was lost and won, with words, records and traces as links."""
+    kpi = found("retention", KpiVerdict.REGRESSED)
+    (form,) = section(page(kpis=(kpi,)), "samples").filters
+    assert [item.name for item in form.fields] == ["first", "second", "samples"]
+    assert not section(page(kpis=(kpi,)), "samples").tables
+    flipped = FlippedSamples(
+        kpi,
+        flips_of({"q1": 1.0, "q2": 0.0, "q3": 1.0, "q4": 1.0}, {"q1": 0.0, "q2": 1.0, "q3": 1.0}, higher=True),
+        texts={"q1": "no answer"},
+        interface="corpus",
+        traces=({}, {"q1": "tr-1"}),
+        runs=("a" * 32, "b" * 32),
+    )
+    whole = page(kpis=(kpi,), flipped=flipped)
+    samples = section(whole, "samples")
+    assert samples.notes[0].text == "p01.retention: 1 lost, 1 won, 1 the same, 1 only before, 0 only now."
+    lost, won = samples.tables
+    assert [cell.text for cell in lost.rows[0]] == ["q1", "1", "0", "no answer", "iteration 2"]
+    assert lost.rows[0][0].href == AT.interface("corpus", record="q1")
+    assert lost.rows[0][4].href == AT.ui_trace("2", "tr-1")
+    assert [cell.text for cell in won.rows[0]] == ["q2", "0", "1", "", "no trace"]
+    assert links(samples)["All outcomes of iteration 1"] == AT.ui_run("2", "a" * 32, "flywheel/samples/retention.json")
+    shown(whole)
+
+
+def test_unknown_samples_are_said() -> None:
+    """Where nobody logged outcomes there is no table of none."""
+    flipped = FlippedSamples(found("retention", KpiVerdict.REGRESSED), unknown="no outcomes of single samples")
+    samples = section(page(kpis=(flipped.kpi,), flipped=flipped), "samples")
+    assert samples.notes[0].tone is Tone.UNKNOWN
+    assert not samples.tables
+
+
+def test_a_release_can_be_compared() -> None:
+    """A side that a release stands for has its name, and the choice offers releases beside iterations."""
+    release = Release(7, 2, "c" * 32, "d" * 64, "release/d", ANA, NOW, 0)
+    whole = page(second=replace(compared_side(2), release=7), releases=(release,))
+    assert whole.title == "Iteration 1 and release 7, iteration 2"
+    fields = {item.name: item for item in section(whole, "compare").filters[0].fields}
+    assert fields["second"].value == "r7"
+    assert [item.value for item in fields["second"].choices] == ["2", "1", "r7"]
 
 
 def test_the_worst_kpi_comes_first() -> None:

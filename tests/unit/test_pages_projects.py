@@ -173,12 +173,12 @@ def test_bottlenecks_and_risks_are_its_own() -> None:
 
 def test_the_score_is_explained_to_the_run() -> None:
     """The tree behind the score ends in the run its numbers were read from."""
-    table = explanation_table(linked().record, "p01.score", LINKS, "p01")
+    table = explanation_table(linked().record, "p01.score", LINKS)
     names = [row[0].text for row in table.rows]
     assert names[0] == "p01.score"
     assert any(name.endswith("p01.retention") for name in names)
     assert AT.ui_run("2", "run-p01") in {row[3].href for row in table.rows}
-    assert explanation_table(linked().record, "p01.nothing", LINKS, "p01").rows == ()
+    assert explanation_table(linked().record, "p01.nothing", LINKS).rows == ()
 
 
 def test_an_explanation_ends() -> None:
@@ -187,7 +187,7 @@ def test_an_explanation_ends() -> None:
     circle = dict(record.metrics)
     circle["p01.score"] = circle["p01.score"].model_copy(update={"inputs": ("p01.kpi_attainment",)})
     circle["p01.kpi_attainment"] = circle["p01.kpi_attainment"].model_copy(update={"inputs": ("p01.score",)})
-    assert len(explanation_table(replace(record, metrics=circle), "p01.score", LINKS, "p01").rows) == 3
+    assert len(explanation_table(replace(record, metrics=circle), "p01.score", LINKS).rows) == 3
 
 
 @settings(max_examples=20)

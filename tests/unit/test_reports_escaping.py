@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from flywheel_mlflow.reports.escaping import fit, markdown_code, markdown_text, visible
+from flywheel_mlflow.base.text import visible
+from flywheel_mlflow.reports.escaping import markdown_code, markdown_text
 
 SPECIALS = r"\`*_[]|~#$!{}^"
 
@@ -77,15 +77,3 @@ def test_code_spans_end_where_they_should(text: str) -> None:
     span = markdown_code(text)
     assert span == "" or (span[0] == span[-1] == "`" and "`" not in span[1:-1])
     assert not re.search(r"[|\n\r\x00]|<!--|-->", span)
-
-
-@given(st.text(), st.integers(min_value=1, max_value=40))
-def test_fitted_text_fits(text: str, cells: int) -> None:
-    """Cut text takes no more columns than it was given, wide characters counted as two."""
-    width = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in fit(text, cells))
-    assert width <= cells
-
-
-def test_cut_text_says_so() -> None:
-    """A cut is visible."""
-    assert fit("数据飞轮的装配层", 9) == "数据飞轮…"

@@ -10,6 +10,7 @@ from flywheel_mlflow.operations.reading.drift import drift
 from flywheel_mlflow.operations.reading.feedback import feedback
 from flywheel_mlflow.operations.reading.interfaces import interface, interfaces
 from flywheel_mlflow.operations.reading.iterations import iteration, iterations
+from flywheel_mlflow.operations.reading.numbers import one_number
 from flywheel_mlflow.operations.reading.overview import overview
 from flywheel_mlflow.operations.reading.priorities import priorities
 from flywheel_mlflow.operations.reading.projects import project, projects
@@ -41,6 +42,7 @@ PAGES: tuple[PageKind, ...] = (
     PageKind("/compare", compare),
     PageKind("/projects", projects),
     PageKind("/projects/{project}", project),
+    PageKind("/numbers/{name:path}", one_number),
     PageKind("/interfaces", interfaces),
     PageKind("/interfaces/{interface:path}", interface),
     PageKind("/releases", releases),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flywheel_mlflow.assembly.documents import Entry, Output
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
+from flywheel_mlflow.decisions.releases import Release
 from flywheel_mlflow.drift import KpiFound
 from flywheel_mlflow.drift.wording import (
     WORDS,
@@ -15,7 +16,6 @@ from flywheel_mlflow.drift.wording import (
     kpi_differs,
     number_word,
     same_number,
-    tone_of,
     word_of,
     word_order,
 )
@@ -24,10 +24,12 @@ from flywheel_mlflow.evidence.schemas import schema_change
 from flywheel_mlflow.reports.dashboard_blocks import Pair, Section
 from flywheel_mlflow.reports.dashboard_health import STATUS_TONES
 from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
+from flywheel_mlflow.reports.pages.compared_kpis import kpi_section
+from flywheel_mlflow.reports.pages.flipped import FlippedSamples, flipped_section
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.iterations import compare_section
 from flywheel_mlflow.tables.addresses import Addresses
-from flywheel_mlflow.tables.cells import Cell, Table, code, counted_cells, number
+from flywheel_mlflow.tables.cells import Cell, Table, code, counted_cells, number, sentence
 from flywheel_mlflow.tables.links import Links
 from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_change, format_value, with_unit
 
@@ -36,21 +38,41 @@ VERSION_RULE = (
     "MAJOR: a field that every row had is gone or no longer in every row, or one has another type. "
     "MINOR: one was added, or an optional one dropped. PATCH: none."
 )
+#: Before the number of a release in the address of the page.
+RELEASE = "r"
 CLASS_TONES = {"MAJOR": Tone.BAD, "MINOR": Tone.ATTENTION, "PATCH": Tone.NONE, "UNKNOWN": Tone.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One of the two: the assembly that counts, and what it recorded."""
+    """One of the two: an assembly and what it recorded.
+
+    It is the one that counts of its iteration, or the one that ``release`` was made of.
+    """
 
     recorded: RecordedAssembly
     record: AssemblyRecord
     genuine: bool
+    release: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        iteration = f"iteration {self.recorded.iteration}"
+        return iteration if self.release is None else f"release {self.release}, {iteration}"
+
+    @property
+    def key(self) -> str:
+        """What the page's address calls it."""
+        return str(self.recorded.iteration) if self.release is None else f"{RELEASE}{self.release}"
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonFacts:
-    """Two iterations; ``kpis`` are drift's verdicts on all KPIs, ``judged`` says where they come from."""
+    """Two assemblies; ``kpis`` are drift's verdicts on all KPIs, ``judged`` says where they come from.
+
+    ``flipped`` are the samples of one KPI, None where none differs; ``listed`` and ``releases`` can be chosen instead.
+    """
 
     first: Compared
     second: Compared
@@ -58,13 +80,17 @@ class ComparisonFacts:
     judged: str
     kept: bool
     listed: tuple[RecordedAssembly, ...]
+    flipped: FlippedSamples | None = None
+    releases: tuple[Release, ...] = ()
 
 
 def comparison_page(facts: ComparisonFacts, links: Links, addresses: Addresses) -> Page:
     """What differs from the first to the second, each part left out when nothing does."""
-    before, after = facts.first.recorded, facts.second.recorded
+    before, after = facts.first, facts.second
+    titles = (before.title, after.title)
     parts = [
-        _kpis(facts, links),
+        kpi_section(facts.kpis, facts.judged, titles, links),
+        flipped_section(facts.flipped, moved(facts.kpis), (before.key, after.key), titles, links, addresses),
         _numbers(facts),
         _stages(facts),
         _projects(facts, links),
@@ -73,16 +99,17 @@ def comparison_page(facts: ComparisonFacts, links: Links, addresses: Addresses) 
         _versions(facts, links),
         _bottlenecks(facts),
     ]
-    found = tuple(section for section in parts if section.tables)
+    found = tuple(section for section in parts if section.tables or section.filters)
     return Page(
-        title=f"Iteration {before.iteration} and iteration {after.iteration}",
+        title=sentence(f"{before.title} and {after.title}"),
         part="iterations",
-        subtitle=f"What differs from iteration {before.iteration} to iteration {after.iteration}, and nothing else",
+        wide=True,
+        subtitle=f"What differs from {before.title} to {after.title}, and nothing else",
         trail=(Cell("Iterations", href=addresses.iterations()), Cell("Two compared")),
         lead=tuple(_lead(facts, found)),
         sections=(
             *found,
-            compare_section(facts.listed, addresses, first=before.iteration, second=after.iteration),
+            compare_section(facts.listed, addresses, facts.releases, first=before.key, second=after.key),
             _origin(facts, links, addresses),
         ),
     )
@@ -99,38 +126,19 @@ def _lead(facts: ComparisonFacts, found: Iterable[Section]) -> Iterator[Cell]:
         yield Cell("KPIs that differ", also=counts) if counts else Cell("No KPI differs.")
     for side in (facts.first, facts.second):
         if not side.recorded.sound:
-            yield Cell(f"The assembly of iteration {side.recorded.iteration} contradicts itself.", Tone.BAD)
+            yield Cell(f"The assembly of {side.title} contradicts itself.", Tone.BAD)
         if not side.genuine:
-            told = f"The files of iteration {side.recorded.iteration} are not those that were assembled."
+            told = f"The files of {side.title} are not those that were assembled."
             yield Cell(told, Tone.BAD)
 
 
-def _kpis(facts: ComparisonFacts, links: Links) -> Section:
-    rows = []
-    for item in sorted(filter(kpi_differs, facts.kpis), key=compared_order):
-        n = " \N{RIGHTWARDS ARROW} ".join(format_value(size, "count") for size in (item.reference_n, item.n))
-        rows.append(
-            (
-                Cell(item.subject, href=links.project(item.subject.partition(".")[0])),
-                Cell(word_of(item), tone_of(item)),
-                _amount(item.reference, item.unit),
-                _amount(item.value, item.unit),
-                number(with_unit(item.tolerance, item.unit)) if item.tolerance is not None else Cell("none"),
-                number(n) if item.n is not None or item.reference_n is not None else _unstated(item),
-                Cell(item.text),
-            )
-        )
-    columns = ("KPI", "verdict", *_turns(facts), "may get worse by", "n", "why")
-    return _section("kpis", "KPIs", "KPIs, the worst first", columns, rows, note=facts.judged)
+def _sides(facts: ComparisonFacts) -> tuple[str, str]:
+    return facts.first.title, facts.second.title
 
 
-def _unstated(item: KpiFound) -> Cell:
-    """In place of a sample size: a KPI tested on samples of both runs says in its reason how many."""
-    return Cell("not stated" if item.p is None else "of pairs: see why")
-
-
-def _turns(facts: ComparisonFacts) -> tuple[str, str]:
-    return f"iteration {facts.first.recorded.iteration}", f"iteration {facts.second.recorded.iteration}"
+def moved(kpis: Iterable[KpiFound]) -> list[KpiFound]:
+    """The KPIs, suites left out, whose values differ, the worst first: samples can have flipped."""
+    return sorted((item for item in kpis if not item.members and item.value != item.reference), key=compared_order)
 
 
 def _amount(value: float | None, unit: str) -> Cell:
@@ -167,7 +175,7 @@ def _numbers(facts: ComparisonFacts) -> Section:
         )
         rows.append((not name.startswith("flywheel."), word_order(word), row))
     rows.sort(key=lambda item: item[:2])
-    columns = ("number", "direction", *_turns(facts), "change")
+    columns = ("number", "direction", *_sides(facts), "change")
     note = "Better and worse here are only the direction of the change; these numbers have no sample size."
     caption = "The flywheel's own, then those of stages and projects"
     return _section("numbers", "Computed numbers", caption, columns, (row for *_, row in rows), note=note)
@@ -190,7 +198,7 @@ def _stages(facts: ComparisonFacts) -> Section:
                 *(_amount(score, "score 0..1") for score in scores),
             )
         )
-    first, second = _turns(facts)
+    first, second = _sides(facts)
     columns = ("stage", f"status, {first}", f"status, {second}", f"score, {first}", f"score, {second}")
     return _section("stages", "Stages", "Stages with another status or score", columns, rows)
 
@@ -206,7 +214,7 @@ def _projects(facts: ComparisonFacts, links: Links) -> Section:
             (Cell(item.project_id, href=links.project(item.project_id)), Cell(what), Cell(before), Cell(after, tone))
             for what, before, after, tone in changes
         ]
-    columns = ("project", "what", *_turns(facts))
+    columns = ("project", "what", *_sides(facts))
     return _section("projects", "Projects", "Projects that came, went, or stand otherwise", columns, rows)
 
 
@@ -250,7 +258,7 @@ def _interfaces(facts: ComparisonFacts, links: Links) -> Section:
             cells = _version_change(old.get(name), new.get(name))
             if cells:
                 rows.append((Cell(name, href=links.interface(name)), *cells))
-    columns = ("interface", "change", *(f"version, {turn}" for turn in _turns(facts)), "rows", "schema")
+    columns = ("interface", "change", *(f"version, {side}" for side in _sides(facts)), "rows", "schema")
     note = f"{VERSION_RULE} Against each other, whatever lies between the two."
     return _section("interfaces", "Interface versions", "Interfaces with another version", columns, rows, note=note)
 
@@ -294,7 +302,7 @@ def _readers(facts: ComparisonFacts, links: Links) -> Section:
             interface, consumer = key
             names = [Cell(interface, href=links.interface(interface)), Cell(consumer, href=links.project(consumer))]
             rows.append((*names, *map(Cell, states)))
-    columns = ("interface", "read by", *_turns(facts))
+    columns = ("interface", "read by", *_sides(facts))
     return _section("lineage", "Who reads what", "Edges in another state", columns, rows)
 
 
@@ -309,7 +317,7 @@ def _versions(facts: ComparisonFacts, links: Links) -> Section:
         versions = [item.evidence.code_version if item.evidence else "" for item in (was, now)]
         if versions[0] != versions[1]:
             rows.append((name, Cell("code"), *(code(version[:SHORT] or UNKNOWN) for version in versions)))
-    columns = ("project", "what", *_turns(facts))
+    columns = ("project", "what", *_sides(facts))
     return _section("versions", "Contracts and code", "Projects with another contract or other code", columns, rows)
 
 
@@ -333,8 +341,8 @@ def _bottlenecks(facts: ComparisonFacts) -> Section:
 def _origin(facts: ComparisonFacts, links: Links, addresses: Addresses) -> Section:
     sides = (facts.first.recorded, facts.second.recorded)
     pairs = [
-        Pair(f"Iteration {side.iteration}", Cell(f"run {side.run_id[:SHORT]}", href=links.run(side.run_id)))
-        for side in sides
+        Pair(sentence(side.title), Cell(f"run {side.recorded.run_id[:SHORT]}", href=links.run(side.recorded.run_id)))
+        for side in (facts.first, facts.second)
     ]
     experiments = sorted({side.experiment_id for side in sides if side.experiment_id})
     in_mlflow = addresses.ui_compare([side.run_id for side in sides], experiments)
@@ -342,5 +350,8 @@ def _origin(facts: ComparisonFacts, links: Links, addresses: Addresses) -> Secti
     if sides[0].run_id != sides[1].run_id:
         told = "The review of the comparison" if facts.kept else "Nobody has compared them by `flywheel drift` yet"
         more.append(Cell(told, href=addresses.drift(sides[1].iteration, sides[0].iteration)))
+    versions = (facts.first.release, facts.second.release)
+    if None not in versions:
+        more.append(Cell("What the two bundles differ in", href=addresses.release_diff(*versions)))
     more += [Cell(f"All of iteration {side.iteration}", href=links.turn(side.iteration)) for side in sides]
     return Section("origin", "Where this comes from", pairs=tuple(pairs), links=tuple(dict.fromkeys(more)))

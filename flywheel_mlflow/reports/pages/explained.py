@@ -17,17 +17,17 @@ MOST_LINES = 60
 MOST_DEPTH = 12
 
 
-def explanation_table(record: AssemblyRecord, name: str, links: Links, project_id: str) -> Table:
+def explanation_table(record: AssemblyRecord, name: str, links: Links, *, folded: bool = True) -> Table:
     """The numbers behind a number, each below the one that rests on it, as the assembly recorded them."""
-    lines = list(_lines(record, name, links, project_id, depth=0, shown=set()))
+    lines = list(_lines(record, name, links, depth=0, shown=set()))
     more = len(lines) - MOST_LINES
     told = f"What {name} rests on" + (f"; {more} more lines in `flywheel explain {name}`" if more > 0 else "")
     columns = ("number", "value", "how it is computed", "read from")
-    return Table(told, columns, tuple(lines[:MOST_LINES]), "It was not computed in this iteration.", folded=True)
+    return Table(told, columns, tuple(lines[:MOST_LINES]), "It was not computed in this iteration.", folded)
 
 
 def _lines(
-    record: AssemblyRecord, name: str, links: Links, project_id: str, *, depth: int, shown: set[str]
+    record: AssemblyRecord, name: str, links: Links, *, depth: int, shown: set[str]
 ) -> Iterator[tuple[Cell, ...]]:
     metric = record.metrics.get(name)
     if metric is None or depth > MOST_DEPTH:
@@ -35,13 +35,13 @@ def _lines(
     again = name in shown and bool(metric.inputs)
     shown.add(name)
     yield (
-        Cell("\N{RIGHTWARDS ARROW} " * depth + name),
+        Cell("\N{RIGHTWARDS ARROW} " * depth + name, href=links.number(name) if depth else ""),
         number(with_unit(metric.value, metric.unit), Tone.UNKNOWN if metric.value is None else Tone.NONE),
         Cell("as above" if again else _rule(metric)),
-        _source(metric.source, links, project_id),
+        _source(metric.source, links, name.partition(".")[0]),
     )
     for item in () if again else metric.inputs:
-        yield from _lines(record, item, links, project_id, depth=depth + 1, shown=shown)
+        yield from _lines(record, item, links, depth=depth + 1, shown=shown)
 
 
 def _rule(metric: MetricLine) -> str:

@@ -25,7 +25,7 @@ from flywheel_mlflow.reports.pages.interfaces import change_cell, reading
 from flywheel_mlflow.reports.signals import MOST_DRAWN, signals_svg, told
 from flywheel_mlflow.reports.view import text_bar
 from flywheel_mlflow.tables.addresses import Addresses
-from flywheel_mlflow.tables.cells import Cell, Table, code, number, series
+from flywheel_mlflow.tables.cells import Cell, Table, code, number, spark
 from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_value, moment_text
 
 #: Fields of a schema shown; a record has a dozen, a free row may have thousands.
@@ -365,7 +365,7 @@ def _versions(facts: InterfaceFacts) -> Section:
     )
     columns = ("iteration", "version", "against the iteration before", "rows", "schema", "logged by run")
     now = number(format_value(history.get(facts.page.iteration), "count"))
-    line = (Cell("rows"), now, Cell("", series=series("rows", "count", history)))
+    line = (Cell("rows"), now, spark("rows", "count", history))
     over = (Table("Rows over the iterations", ("number", "now", "over the iterations"), (line,), ""),)
     return Section(
         "versions",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from flywheel_mlflow.assembly.documents import MetricLine
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
+from flywheel_mlflow.decisions.releases import Release
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard import build_executive, build_sections
 from flywheel_mlflow.reports.dashboard_blocks import Choice, Field, Form, Pair, Section
@@ -15,7 +16,7 @@ from flywheel_mlflow.reports.dashboard_health import health
 from flywheel_mlflow.reports.dashboard_trends import HEADLINE_METRICS
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.tables.addresses import Addresses
-from flywheel_mlflow.tables.cells import Cell, Table, code, number, series
+from flywheel_mlflow.tables.cells import Cell, Table, code, number, spark
 from flywheel_mlflow.tables.links import Links
 from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_value, moment_text, with_unit
 
@@ -129,7 +130,7 @@ def _numbers(facts: IterationsFacts) -> Section:
             (
                 Cell(label),
                 number(with_unit(now, metric.unit), Tone.UNKNOWN if now is None else Tone.NONE),
-                Cell("", series=series(label, metric.unit, values)),
+                spark(label, metric.unit, values),
                 Cell(metric.note or metric.rule),
             )
         )
@@ -143,11 +144,19 @@ def _numbers(facts: IterationsFacts) -> Section:
 
 
 def compare_section(
-    listed: Iterable[RecordedAssembly], addresses: Addresses, *, first: int | None = None, second: int | None = None
+    listed: Iterable[RecordedAssembly],
+    addresses: Addresses,
+    releases: Iterable[Release] = (),
+    *,
+    first: str = "",
+    second: str = "",
 ) -> Section:
-    """Asks which two iterations are compared; the newest with the one before unless told otherwise."""
-    turns = sorted({item.iteration for item in listed} | {turn for turn in (first, second) if turn}, reverse=True)
-    choices = tuple(Choice(str(turn), f"iteration {turn}") for turn in turns)
+    """Asks which two iterations or releases are compared; the newest with the one before unless told otherwise."""
+    turns = sorted({str(item.iteration) for item in listed}, key=int, reverse=True)
+    choices = (
+        *(Choice(turn, f"iteration {turn}") for turn in turns),
+        *(Choice(f"r{item.version}", f"release {item.version}, iteration {item.iteration}") for item in releases),
+    )
     chosen = (first or turns[min(1, len(turns) - 1)], second or turns[0])
     form = Form(
         action=addresses.compare(),
@@ -155,8 +164,8 @@ def compare_section(
         button="Compare",
         why="",
         fields=(
-            Field("first", "Before", "choice", str(chosen[0]), choices),
-            Field("second", "After", "choice", str(chosen[1]), choices),
+            Field("first", "Before", "choice", chosen[0], choices),
+            Field("second", "After", "choice", chosen[1], choices),
         ),
     )
     return Section("compare", "Compare two iterations", filters=(form,))

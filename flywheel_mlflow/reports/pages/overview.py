@@ -8,11 +8,12 @@ from flywheel_mlflow.decisions.releases import STAGES, ReleaseState
 from flywheel_mlflow.drift.wording import Tone, tone_of, word_of
 from flywheel_mlflow.reports.dashboard import FIRST, build_executive, command_section
 from flywheel_mlflow.reports.dashboard_blocks import Pair, Section
+from flywheel_mlflow.reports.dashboard_charts import iteration_charts
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import health, named, open_overrides, regression
 from flywheel_mlflow.reports.dashboard_releases import pointed
 from flywheel_mlflow.reports.dashboard_sections import bottleneck_section, lineage_drawing, stage_section
-from flywheel_mlflow.reports.dashboard_trends import own_numbers
+from flywheel_mlflow.reports.dashboard_trends import HOW_TO_READ, own_numbers
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.inbox import Inbox
 from flywheel_mlflow.tables.addresses import Addresses
@@ -33,9 +34,9 @@ def overview_page(facts: DashboardFacts, addresses: Addresses, inbox: Inbox | No
         subtitle=f"Iteration {facts.iteration}, the newest assembled one, as of {moment_text(facts.now)}",
         executive=build_executive(facts, found, inbox),
         sections=(
+            _numbers(facts, addresses),
             stage_section(facts),
             bottleneck_section(facts),
-            _numbers(facts, addresses),
             _projects(facts, addresses),
             _drift(facts, addresses),
             _feedback(facts, addresses),
@@ -51,7 +52,15 @@ def _numbers(facts: DashboardFacts, addresses: Addresses) -> Section:
         Cell(f"Everything about iteration {facts.iteration}", href=addresses.iteration(facts.iteration)),
         Cell("All iterations, and what differs between two of them", href=addresses.iterations()),
     )
-    return Section("kpis", "Numbers", ("business", "engineering"), links=links, tables=(own_numbers(facts),))
+    return Section(
+        "kpis",
+        "Over the iterations",
+        ("business", "engineering"),
+        (Cell(HOW_TO_READ),),
+        links=links,
+        charts=iteration_charts(facts),
+        tables=(own_numbers(facts, folded=True),),
+    )
 
 
 def _projects(facts: DashboardFacts, addresses: Addresses) -> Section:

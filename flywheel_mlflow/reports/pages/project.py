@@ -31,7 +31,7 @@ from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.projects import attained, consumable, score_history
 from flywheel_mlflow.tables.addresses import Addresses
-from flywheel_mlflow.tables.cells import Cell, Table, code, number, series
+from flywheel_mlflow.tables.cells import Cell, Table, code, number, spark
 from flywheel_mlflow.tables.links import Links
 from flywheel_mlflow.tables.risks import newest_closed, pressing_first, risks_table
 from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_value, moment_text, with_unit
@@ -171,7 +171,7 @@ def _kpi(name: str, kpi: Kpi, facts: ProjectFacts) -> tuple[Cell, ...]:
     tone = Tone.UNKNOWN if reached is None else Tone.GOOD if reached == 1 else Tone.ATTENTION
     said = "no target" if kpi.target is None else format_value(reached, "ratio")
     return (
-        Cell(f"{name}: {titles[name]}" if titles.get(name) else name),
+        Cell(f"{name}: {titles[name]}" if titles.get(name) else name, href=facts.page.links.number(full)),
         *kpi_over_iterations(full, kpi, facts.page),
         number("not stated" if kpi.n is None else format_value(kpi.n, "count")),
         number(kpi_target(kpi)),
@@ -365,7 +365,7 @@ def _bottlenecks(facts: ProjectFacts) -> Section:
 
 def _score(facts: ProjectFacts, found: Entry) -> Section:
     name = f"{facts.project_id}.score"
-    over = Cell("", series=series(name, "score 0..1", score_history(found, facts.page)))
+    over = spark(name, "score 0..1", score_history(found, facts.page))
     row = (
         Cell(name),
         number(format_value(found.score, "score 0..1"), Tone.UNKNOWN if found.score is None else Tone.NONE),
@@ -377,7 +377,7 @@ def _score(facts: ProjectFacts, found: Entry) -> Section:
         "Score, explained",
         tables=(
             Table("Score", ("number", "now", "over iterations", "consumable"), (row,), ""),
-            explanation_table(facts.page.record, name, facts.page.links, facts.project_id),
+            explanation_table(facts.page.record, name, facts.page.links),
         ),
     )
 

@@ -12,7 +12,7 @@ from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.tables.addresses import Addresses
-from flywheel_mlflow.tables.cells import Cell, Table, number, series
+from flywheel_mlflow.tables.cells import Cell, Table, number, spark
 from flywheel_mlflow.tables.links import Links
 from flywheel_mlflow.tables.texts import UNKNOWN, format_value
 
@@ -85,7 +85,7 @@ def _row(item: Entry, facts: DashboardFacts) -> tuple[Cell, ...]:
         number(UNKNOWN, Tone.UNKNOWN) if total is None else number(f"{item.passed_checks} of {total}"),
         attained(item),
         number(format_value(item.score, "score 0..1"), Tone.UNKNOWN if item.score is None else Tone.NONE),
-        Cell("", series=series(f"{item.project_id} score", "score 0..1", score_history(item, facts))),
+        spark(f"{item.project_id} score", "score 0..1", score_history(item, facts)),
         consumable(item),
         number(f"{versions} of {len(item.interfaces_out)}"),
     )

@@ -93,7 +93,9 @@ def test_whoever_may_not_read_the_model_sees_nothing(console: ConsoleServer) -> 
 def test_a_project_is_shown_to_whoever_may_read_it(console: ConsoleServer) -> None:
     """A person shut out of one project's experiment sees what the assembly says of it, and not the project's page."""
     assert console.page(HALF_IN, "/").status_code == 200
-    for path in ("/projects/p01", "/interfaces/p01_data", "/croissant/p01_data"):
+    suspects = "/numbers/p02.score?first=1&second=3"
+    samples = "/compare?first=1&second=3&samples=p01.quality"
+    for path in ("/projects/p01", "/interfaces/p01_data", "/croissant/p01_data", samples, suspects):
         assert console.page(VIEWER, path).status_code in (200, 404)  # 404 while there is no such page
         answer = console.page(HALF_IN, path)
         if console.page(VIEWER, path).status_code == 200:

@@ -1,0 +1,54 @@
+"""Gathers the page of one number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flywheel_mlflow.base.errors import FlywheelError, UnknownName
+from flywheel_mlflow.operations.assembly.localising import localise
+from flywheel_mlflow.operations.deciding import is_trouble
+from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
+from flywheel_mlflow.operations.reading.turns import facts_at, find_turn
+from flywheel_mlflow.reports.dashboard_record import AssemblyRecord
+from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
+from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.reports.pages.number import Localisation, NumberFacts, number_page
+
+
+def one_number(reader: Reader, asked: PageQuery) -> Page:
+    """A number in an iteration, the newest unasked; ``first`` and ``second`` ask who changed it between these.
+
+    Raises:
+        UnknownName: that iteration computed no such number.
+    """
+    name = asked.word("name") or ""
+    turn = find_turn(reader, asked.whole("iteration"))
+    if turn is None:
+        return nothing_assembled(name, "iterations")
+    facts = facts_at(reader, turn)
+    full = _full(name, facts.record)
+    found = NumberFacts(full, facts)
+    first, second = asked.whole("first"), asked.whole("second")
+    if first is not None and second is not None:
+        found = replace(found, between=_between(reader, full, first, second))
+    return number_page(found, reader.addresses)
+
+
+def _full(name: str, record: AssemblyRecord) -> str:
+    """The full name of a number; the flywheel's own need no prefix."""
+    full = next((item for item in (name, f"flywheel.{name}") if item in record.metrics), None)
+    if full is None:
+        raise UnknownName("number", name, record.metrics)
+    return full
+
+
+def _between(reader: Reader, name: str, first: int, second: int) -> Localisation:
+    """What `flywheel explain --between` finds, or why it finds nothing."""
+    session = reader.session
+    try:
+        found = localise(session.flywheel, session.tracking, name, first, second)
+    except FlywheelError as error:
+        if is_trouble(error):
+            raise
+        return Localisation(first, second, unknown=error.what)
+    return Localisation(first, second, found.suspects, found.notes)
