@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flywheel_mlflow.cli.session import Context, EngineOption, open_session
+from flywheel_mlflow.cli.session import CommandSession, Context, EngineOption, open_session
 
 feedback = typer.Typer(name="feedback", help="Feedback events and which project they go to.", no_args_is_help=True)
 
@@ -50,6 +50,7 @@ def ingest(
             session.flywheel, session.tracking, files, iteration, mapping=how, dry_run=dry_run, progress=describe_events
         )
     show_feedback.ingested(done, dry_run=dry_run, as_json=as_json)
+    _tell(session, sum(item.taken.new for item in done), dry_run=dry_run)
     failures = list(dict.fromkeys(item.failure for item in done if item.failure is not None))
     for failure in failures:
         show.show_error(failure, verbose=context.obj[2] > 0)
@@ -93,6 +94,7 @@ def pull_traces_command(
             dry_run=dry_run,
         )
     show_feedback.pulled(counts, done, dry_run=dry_run, as_json=as_json)
+    _tell(session, done.taken.new, dry_run=dry_run)
 
 
 @feedback.command("pull-findings")
@@ -107,6 +109,18 @@ def pull_findings_command(
     with progress.working(f"looking for findings of iteration {iteration}"):
         noticed = pull_findings(session.flywheel, session.tracking, iteration, dry_run=dry_run)
     show_feedback.noticed(noticed, dry_run=dry_run, as_json=as_json)
+    _tell(session, noticed.ingested.taken.new, dry_run=dry_run)
+
+
+def _tell(session: CommandSession, new: int, *, dry_run: bool) -> None:
+    """Tell the teams that answer for what came in."""
+    from flywheel_mlflow.cli import progress, show_notifications
+    from flywheel_mlflow.operations.acts.acting import tell_people
+
+    if new and not dry_run:
+        with progress.steps() as step:
+            unsent = tell_people(session.acting, step)
+        show_notifications.unsent(unsent)
 
 
 @feedback.command()

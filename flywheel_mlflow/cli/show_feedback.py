@@ -15,7 +15,8 @@ from flywheel_mlflow.base.text import fit, visible
 from flywheel_mlflow.cli.console import counted, open_console, print_json, say, table
 from flywheel_mlflow.feedback.dead_letters import DEAD_LETTERS_FILE
 from flywheel_mlflow.feedback.intake import EARLIEST
-from flywheel_mlflow.feedback.routing import REASON, RULE, TO, UNROUTABLE
+from flywheel_mlflow.feedback.routing import REASON, RULE, TO
+from flywheel_mlflow.promises.routes import UNROUTABLE
 
 if TYPE_CHECKING:
     from flywheel_mlflow.feedback.dead_letters import DeadLetter
@@ -206,8 +207,11 @@ def routed(found: Routed, *, as_json: bool) -> None:
         say(console, f"no feedback of iteration {found.iteration} yet")
         say(console, f"next: flywheel feedback ingest FILE --iteration {found.iteration}")
         return
-    rows = [(to, count, f"{count / found.total:.1%}") for to, count in found.to.items()]
-    console.print(table(f"feedback of iteration {found.iteration}", ("to", "events", "share"), rows))
+    rows = [
+        (to, count, f"{count / found.total:.1%}", found.owners.get(to, "no rule takes it"))
+        for to, count in found.to.items()
+    ]
+    console.print(table(f"feedback of iteration {found.iteration}", ("to", "events", "share", "who answers"), rows))
     rules = [(rule, count) for rule, count in found.rules.items() if rule != UNROUTABLE]
     console.print(table("by rule", ("rule", "events"), rules))
     say(
@@ -242,6 +246,7 @@ def listed(total: int, rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> N
         (
             fit(row["id"], ID_CELLS),
             row[TO] or UNROUTABLE,
+            row["owner"].title if row["owner"] else "",
             row[RULE] or "",
             row["source"],
             row["severity"] or "unknown",
@@ -253,7 +258,7 @@ def listed(total: int, rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> N
     if not total:
         say(console, "no such feedback: 0 events")
         return
-    console.print(table("feedback", ("event", "to", "rule", "source", "severity", "text"), cells))
+    console.print(table("feedback", ("event", "to", "team", "rule", "source", "severity", "text"), cells))
     say(console, f"{len(rows)} of {counted(total, 'event')}")
 
 
@@ -277,6 +282,7 @@ def explained(found: Explained, *, as_json: bool) -> None:
                 "would_match_too": [item.route.id for item in others],
                 "first_to": event["first_to"],
                 "first_rule": event["first_rule"],
+                "owner": found.owner,
                 "decision": found.decision,
                 "iteration": found.batch.iteration,
                 "run_id": found.batch.run_id,
@@ -295,6 +301,8 @@ def explained(found: Explained, *, as_json: bool) -> None:
 def _explained_lines(found: Explained, winner: RouteAnswer | None, others: Sequence[RouteAnswer]) -> Iterator[str]:
     event = found.event
     yield f"text: {fit(event['text'], 2 * TEXT_CELLS)}"
+    if found.owner:
+        yield f"who answers: {visible(str(found.owner))}"
     if found.decision:
         decision = found.decision
         yield f"decided by {visible(decision.actor)} on {decision.at:%Y-%m-%d}: {visible(decision.reason)}"

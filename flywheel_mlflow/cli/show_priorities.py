@@ -38,6 +38,8 @@ def ranked(found: Ranking, *, everything: bool, project: str | None, limit: int,
     )
     for item in shown[:EXPLAINED]:
         factors(console, item.priority)
+        if item.owner:
+            say(console, f"  who answers: {visible(str(item.owner))}")
         for line in item.candidate.evidence:
             say(console, f"  {visible(line)}")
     for line in found.unread:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,22 @@ from flywheel_mlflow.console.endpoints import acting, serving
 from flywheel_mlflow.console.served import ROOT_VARIABLE
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.acts.act_errors import error_document
+from flywheel_mlflow.operations.acts.acting import perform
+from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.feedback.feedback import KnownEvents
 from flywheel_mlflow.operations.feedback.receiving import JSON, JSON_LINES, MAX_BYTES, Received, receive
 from flywheel_mlflow.tracking.connection import ROUTES
 
 if TYPE_CHECKING:
+    from starlette.background import BackgroundTask
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
     from flywheel_mlflow.console.routes import Opener
     from flywheel_mlflow.console.served import ServedFlywheel
+
+_log = logging.getLogger(__name__)
 
 #: Requests of one worker that wait for the one that is being taken in; more are told to come again.
 MOST_WAITING = 16
@@ -80,6 +86,8 @@ class FeedbackRoute:
                 hint="run `flywheel feedback ingest` against it",
             )
             return _answer(error_document(told), 404)
+        from starlette.background import BackgroundTask
+
         try:
             caller = self._caller(request, served.name)
             if not isinstance(caller, Identity):
@@ -87,8 +95,21 @@ class FeedbackRoute:
             received = self._receive(served, caller, request, kind, body)
         except FlywheelError as error:
             return _answer(error_document(error), _status(error))
+        # Applications do not wait for mail: people are told when the answer has left.
+        telling = BackgroundTask(self._tell, served, caller) if received.ingested.taken.new else None
         # A request of which nothing is an event is the sender's mistake; one with some good lines is not.
-        return _answer(received.document(), 422 if received.error_rate == 1.0 else 200)
+        return _answer(received.document(), 422 if received.error_rate == 1.0 else 200, then=telling)
+
+    def _tell(self, served: ServedFlywheel, caller: Identity) -> None:
+        """Tell the teams that answer for what came in; what fails is tried again by the next act, and is logged."""
+        try:
+            flywheel = served.flywheel()
+            if any("feedback_routed" in channel.events for channel in flywheel.blueprint.notify.channels):
+                session = Session(flywheel, self._open(flywheel.name, caller.name), caller, seal=served.key)
+                with acting():
+                    perform(session, "notify-send", {"audit": False, "patient": False})
+        except FlywheelError as error:
+            _log.warning("nobody was told of feedback: %s", error.what)
 
     def _receive(self, served: ServedFlywheel, caller: Identity, request: Request, kind: str, body: bytes) -> Received:
         flywheel = served.flywheel()
@@ -132,7 +153,9 @@ def _status(error: FlywheelError) -> int:
     return 400 if isinstance(error, InputError) else 503
 
 
-def _answer(document: dict[str, Any], status: int, headers: dict[str, str] | None = None) -> Response:
+def _answer(
+    document: dict[str, Any], status: int, headers: dict[str, str] | None = None, *, then: BackgroundTask | None = None
+) -> Response:
     from starlette.responses import Response
 
-    return Response(canonical_json(document), status, headers, media_type="application/json")
+    return Response(canonical_json(document), status, headers, media_type="application/json", background=then)

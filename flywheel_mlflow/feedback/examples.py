@@ -13,7 +13,8 @@ from flywheel_mlflow.base.documents import Document, faults_of, parse_json, read
 from flywheel_mlflow.base.errors import DocumentError, Fault, InputError
 from flywheel_mlflow.base.names import Identifier
 from flywheel_mlflow.feedback.events import FeedbackEvent, events_table, parse_event
-from flywheel_mlflow.feedback.routing import RULE, TO, UNROUTABLE, Router
+from flywheel_mlflow.feedback.routing import RULE, TO, Router
+from flywheel_mlflow.promises.routes import UNROUTABLE
 from flywheel_mlflow.promises.strict import Strict, Text
 
 #: An example needs no time and no place of its own; these stand in.

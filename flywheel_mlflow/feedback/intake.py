@@ -17,7 +17,8 @@ from flywheel_mlflow.feedback.events import COLUMNS, LINE
 from flywheel_mlflow.feedback.files import EventFiles
 from flywheel_mlflow.feedback.findings import OWN_ID, REPORTER
 from flywheel_mlflow.feedback.identity import CONFLICT, NEW, REPEATED, IdIndex, content_hashes, id_hashes
-from flywheel_mlflow.feedback.routing import RULE, TO, UNROUTABLE, Router
+from flywheel_mlflow.feedback.routing import RULE, TO, Router
+from flywheel_mlflow.promises.routes import UNROUTABLE
 
 if TYPE_CHECKING:
     import pyarrow as pa

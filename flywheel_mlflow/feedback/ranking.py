@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel_mlflow.base.canonical import plain
+from flywheel_mlflow.evidence.owners import Owner
 from flywheel_mlflow.feedback.candidates import Candidate
 from flywheel_mlflow.feedback.priority import Priority
 from flywheel_mlflow.feedback.tasks import AcceptedTask, ThemeDecision
@@ -13,12 +14,16 @@ from flywheel_mlflow.feedback.tasks import AcceptedTask, ThemeDecision
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One candidate, what speaks for it, the newest decision about it in any iteration, and the task it became."""
+    """One candidate, what speaks for it, the newest decision about it in any iteration, and the task it became.
+
+    ``owner`` answers for the project that would do it, None where none is named.
+    """
 
     candidate: Candidate
     priority: Priority
     decision: ThemeDecision | None = None
     task: AcceptedTask | None = None
+    owner: Owner | None = None
 
     @property
     def waits(self) -> bool:
@@ -39,6 +44,7 @@ class Ranked:
             "id": item.id,
             "kind": item.kind,
             "project": item.project,
+            "owner": plain(self.owner),
             "category": item.category,
             "iteration": item.iteration,
             "title": item.title,
@@ -60,4 +66,5 @@ class Ranked:
         found = self.document()
         parts = {name: part.value for name, part in self.priority.parts.items()}
         names = ("id", "kind", "project", "title", "urgency", "benefit", "leverage", "waits", "task")
-        return {name: found[name] for name in names} | parts | {"cost (h)": self.priority.cost.value}
+        who = {"owner": str(self.owner) if self.owner else None}
+        return {name: found[name] for name in names} | who | parts | {"cost (h)": self.priority.cost.value}

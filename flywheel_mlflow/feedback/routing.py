@@ -13,7 +13,7 @@ import numpy.typing as npt
 from flywheel_mlflow.base.canonical import digest_of
 from flywheel_mlflow.feedback.matching import KeywordIndex
 from flywheel_mlflow.feedback.origins import Origins, named_interface
-from flywheel_mlflow.promises.routes import FIELDS, KNOWN_FROM_EVENT, PRODUCER, SUBJECT, Condition, Route
+from flywheel_mlflow.promises.routes import FIELDS, KNOWN_FROM_EVENT, PRODUCER, SUBJECT, UNROUTABLE, Condition, Route
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,8 +24,7 @@ Columns = TypeVar("Columns", "pa.Table", "pa.RecordBatch")
 
 #: The columns that routing adds: the project (null: nobody), the rule's id (null: none) and the rule's reason.
 TO, RULE, REASON = "to", "rule", "reason"
-#: The queue of events that no rule takes, and the reason they show.
-UNROUTABLE = "unroutable"
+#: The reason that events show which no rule takes.
 NO_RULE = "no rule takes it"
 
 _WORDS = ("any_words", "all_words", "no_words")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from flywheel_mlflow.base.canonical import SHORT_DIGEST_LENGTH, digest_of, plain
@@ -16,14 +16,18 @@ from flywheel_mlflow.decisions.risks import Risk
 from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.drift.findings import ChangeOutcome, Finding
 from flywheel_mlflow.evidence.lineage import producers
+from flywheel_mlflow.feedback.decisions import RoutingDecision
 from flywheel_mlflow.feedback.findings import project_of
 from flywheel_mlflow.promises.blueprint import Blueprint
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.notify import EventName
+from flywheel_mlflow.promises.routes import UNROUTABLE
 from flywheel_mlflow.tables.addresses import Addresses
 
 #: Lines of a notice, and columns of a line; lines that are left out are counted.
 MOST_LINES, MOST_COLUMNS = 8, 400
+#: Days after which feedback that came in is no news.
+FRESH_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,26 @@ class AuditFact:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedFact:
+    """The events of one ingestion that its rules sent to a project; ``project`` is None for those that no rule takes.
+
+    ``at`` is UTC; ``origin`` is a file's name, or whatever else the events came from.
+    """
+
+    project: str | None
+    iteration: int
+    at: datetime
+    events: int
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeFacts:
     """The state notices are decided on.
 
     ``state`` and ``risks`` are folded from the ledger; ``comparison`` is the one of the newest iteration, whose
-    assembly ended at ``compared_at``; ``audited`` is what an audit found.
+    assembly ended at ``compared_at``; ``audited`` is what an audit found. ``routed`` are ingestions of feedback,
+    ``rerouted`` what people sent elsewhere; of both only what is not older than :data:`FRESH_DAYS` is told.
     """
 
     blueprint: Blueprint
@@ -51,6 +70,8 @@ class NoticeFacts:
     comparison: DriftReport | None = None
     compared_at: datetime | None = None
     audited: tuple[AuditFact, ...] = ()
+    routed: tuple[RoutedFact, ...] = ()
+    rerouted: tuple[RoutingDecision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,8 @@ def notices_of(facts: NoticeFacts) -> tuple[Notice, ...]:
         *_regressions(facts),
         *_risks(facts),
         *_audit(facts),
+        *_feedback(facts),
+        *_rerouted(facts),
     )
     return tuple(sorted(found, key=lambda item: (item.since, item.id)))
 
@@ -294,6 +317,56 @@ def _audit(facts: NoticeFacts) -> Iterator[Notice]:
             people=_people(facts, facts.blueprint.releases.may_move),
             following="flywheel audit",
             page=_PAGES.releases(),
+        )
+
+
+def _feedback(facts: NoticeFacts) -> Iterator[Notice]:
+    """What came in for a project on a day, once; what no rule takes is the assembly layer's."""
+    assembly = next((item.id for item in facts.contracts.values() if item.is_assembly), None)
+    days: dict[tuple[str | None, int, date], list[RoutedFact]] = {}
+    for item in facts.routed:
+        if item.at > facts.now - timedelta(days=FRESH_DAYS):
+            days.setdefault((item.project, item.iteration, item.at.date()), []).append(item)
+    for (project, iteration, day), items in days.items():
+        contract = facts.contracts.get(project or assembly or "")
+        if contract is None:
+            continue
+        count = sum(item.events for item in items)
+        events = "1 event" if count == 1 else f"{count} events"
+        wanted = f"--to {project}" if project else "--unroutable"
+        yield _notice(
+            facts,
+            "feedback_routed",
+            (project, iteration, day.isoformat()),
+            f"Feedback for {project}: {events} of iteration {iteration} on {day}"
+            if project
+            else f"Feedback that no rule takes: {events} of iteration {iteration} on {day}",
+            min(item.at for item in items),
+            lines=[f"{item.events} from {item.origin}" for item in items],
+            details={"project": project, "iteration": iteration, "day": day.isoformat(), "events": count},
+            people=_people(facts, (contract.owner,)),
+            following=f"flywheel feedback list --iteration {iteration} {wanted}",
+            page=_PAGES.feedback(iteration, project=project or UNROUTABLE),
+        )
+
+
+def _rerouted(facts: NoticeFacts) -> Iterator[Notice]:
+    """What people sent to a project, against the rules."""
+    for item in facts.rerouted:
+        contract = facts.contracts.get(item.to)
+        if contract is None or item.at <= facts.now - timedelta(days=FRESH_DAYS):
+            continue
+        yield _notice(
+            facts,
+            "feedback_routed",
+            ("rerouted", item.event_id, item.to, item.at.isoformat()),
+            f"Feedback was sent to {item.to} by hand",
+            item.at,
+            lines=[f"{item.actor}: {item.reason}", f"event {item.event_id}"],
+            details={"project": item.to, "event": visible(item.event_id), "by": item.actor},
+            people=_people(facts, (contract.owner,)),
+            following=f"flywheel feedback list --to {item.to}",
+            page=_PAGES.feedback(),
         )
 
 

@@ -15,8 +15,9 @@ from flywheel_mlflow.base.canonical import SHORT_DIGEST_LENGTH, digest_of
 from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.base.quarters import NOTIFICATIONS_OPENED, quarter_of
 from flywheel_mlflow.drift import drift_report_from_json
+from flywheel_mlflow.feedback.decisions import in_force, routing_decisions
 from flywheel_mlflow.notifications.memory import Delivery, Progress, claim, outcome, progress_of, runs_of
-from flywheel_mlflow.notifications.notices import AuditFact, Notice, NoticeFacts, notices_of
+from flywheel_mlflow.notifications.notices import AuditFact, Notice, NoticeFacts, RoutedFact, notices_of
 from flywheel_mlflow.notifications.sending import OpenChannel, contact_of, open_channel, send_all
 from flywheel_mlflow.operations.assembly.drifting import default_reference
 from flywheel_mlflow.operations.deciding import (
@@ -102,7 +103,10 @@ def send_notices(
     wanted = {event for channel in session.flywheel.blueprint.notify.channels for event in channel.events}
     snapshot, notes = read_snapshot(session.tracking), list[str]()
     facts = _ledger_facts(session, snapshot)
-    looks: dict[str, Callable[[Session, NoticeFacts], NoticeFacts]] = {"regression": _with_comparison}
+    looks: dict[str, Callable[[Session, NoticeFacts], NoticeFacts]] = {
+        "regression": _with_comparison,
+        "feedback_routed": _with_feedback,
+    }
     if audit:
         looks["audit_finding"] = partial(_with_audit, full=full)
     for event, look in looks.items():
@@ -181,7 +185,8 @@ def _ledger_facts(session: Session, snapshot: LedgerSnapshot | None) -> NoticeFa
     facts = NoticeFacts(session.flywheel.blueprint, session.flywheel.contracts, session.now())
     if snapshot is None:
         return facts
-    return replace(facts, state=snapshot.state, risks=tuple(snapshot.risks.values()))
+    rerouted = tuple(in_force(routing_decisions(snapshot.ledger.counted)).values())
+    return replace(facts, state=snapshot.state, risks=tuple(snapshot.risks.values()), rerouted=rerouted)
 
 
 def _with_comparison(session: Session, facts: NoticeFacts) -> NoticeFacts:
@@ -196,6 +201,17 @@ def _with_comparison(session: Session, facts: NoticeFacts) -> NoticeFacts:
         text = tracking.comparisons.text(recorded.run_id, reference.run_id, folder)
     report = drift_report_from_json(text) if text is not None else None
     return replace(facts, comparison=report, compared_at=recorded.ended)
+
+
+def _with_feedback(session: Session, facts: NoticeFacts) -> NoticeFacts:
+    """The facts with where the events of each ingestion went."""
+    routed = [
+        RoutedFact(project, batch.iteration, batch.at, batch.counts[key], batch.file)
+        for batch in session.tracking.feedback.batches()
+        for key in batch.counts
+        if (project := None if key == "unroutable" else key.removeprefix("to.")) != key and batch.counts[key]
+    ]
+    return replace(facts, routed=tuple(routed))
 
 
 def _with_audit(session: Session, facts: NoticeFacts, *, full: bool) -> NoticeFacts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -12,8 +12,10 @@ from pydantic import AfterValidator, Field, model_validator
 from flywheel_mlflow.base.names import Identifier
 from flywheel_mlflow.promises.strict import Finite, Strict
 
-EventName = Literal["gate_verdict", "regression", "approval_waiting", "risk_overdue", "audit_finding"]
-EVENTS: tuple[EventName, ...] = ("gate_verdict", "regression", "approval_waiting", "risk_overdue", "audit_finding")
+EventName = Literal[
+    "gate_verdict", "regression", "approval_waiting", "risk_overdue", "audit_finding", "feedback_routed"
+]
+EVENTS: tuple[EventName, ...] = get_args(EventName)
 #: The longest that acts may be told to wait for all channels together, in seconds.
 MAX_WAIT_S = 10.0
 

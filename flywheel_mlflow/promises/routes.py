@@ -25,6 +25,8 @@ SEVERITIES: tuple[str, ...] = get_args(Severity)
 PRODUCER = "producer"
 SUBJECT = "project"
 KNOWN_FROM_EVENT = frozenset({PRODUCER, SUBJECT})
+#: The queue of events that no rule takes.
+UNROUTABLE = "unroutable"
 
 #: The conditions on columns of an event, each a list of allowed values.
 FIELDS = ("source", "type", "scope", "severity", "project", "stage", "interface", "reporter")

@@ -360,6 +360,10 @@ def test_the_commands_tell_what_happened(
     assert run("reroute", "e1", "--to", "p15", "--reason", "so", "--json").json["decision"]["to"] == "p15"
     assert "decided by" in run("explain", "e1").out
     assert run("route", "-i", "1", "--json").json["to"] == {"p15": 2, "unroutable": 1}
+    assert "who answers: Application engineering: ben (email ben@example.org), chen" in run("explain", "e1").out
+    assert "email ben@example.org" in run("route", "-i", "1").out
+    people = run("list", "--to", "p15", "--json").json["events"][0]["owner"]["people"]
+    assert [item["contacts"]["email"] for item in people] == ["ben@example.org", "chen@example.org"]
     assert "misrouted 50.0%" in run("route", "-i", "1").out
     assert run("pull-findings", "-i", "1", "--dry-run").code == 0
     assert run("pull-traces", "--experiment", "none", "-i", "1", "--since", "soon").code == 2

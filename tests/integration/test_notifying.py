@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from feedback_columns import row
 from flywheels import write_flywheel
 from releases_bench import (
+    INTERFACE,
     MANAGER,
     OTHER,
     REVIEWER,
@@ -111,6 +113,24 @@ def test_each_fact_is_told_once(make: Make, receiver: Receiver) -> None:
     assert receiver.titles()[2:] == ["Gate to staging: PASS for release 1"]
     bench.act(MANAGER, "gate", version=1, to="staging", dry_run=True)
     assert len(receiver.posts) == 3
+
+
+def test_a_team_hears_of_its_feedback_once_a_day(make: Make, receiver: Receiver, tmp_path: Path) -> None:
+    """From the command and from Python, with the people behind the team; a second file of the day is no more news."""
+    teams = [{"id": "builders", "title": "Builders", "responsibilities": ["build"], "people": [OTHER]}]
+    rule = {"id": "makers", "match": "its data", "to": "producer", "why": "Who makes it can mend it."}
+    bench = make(OPS | {"events": ["feedback_routed"]}, teams=teams, routing=[rule])
+    first, second = (tmp_path / f"{number}.jsonl" for number in (1, 2))
+    for number, path in enumerate((first, second)):
+        path.write_text(json.dumps(row(number, interface=INTERFACE, text="wrong")) + "\n")
+    ended = bench.command("feedback", "ingest", first, "--iteration", "1")
+    assert (ended.code, ended.err) == (0, "")
+    (post,) = receiver.posts
+    assert post.document["event"] == "feedback_routed"
+    assert post.document["title"].startswith("Feedback for p01: 1 event of iteration 1 on 20")
+    assert (post.document["people"], post.document["lines"]) == ([OTHER], ["1 from 1.jsonl"])
+    flywheel_mlflow.open_flywheel(bench.bench.flywheel.root, bench.bench.uri).ingest([second], 1)
+    assert len(receiver.posts) == 1
 
 
 def test_a_dead_service_fails_no_act_and_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

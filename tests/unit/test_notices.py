@@ -12,11 +12,14 @@ from drift_cases import compared, kpi, promise, side
 from flywheels import contract
 from releases_ledger import MAKER, NOON, LedgerBuilder, release_plan
 
+from flywheel_mlflow.feedback.decisions import RoutingDecision
 from flywheel_mlflow.notifications.notices import (
+    FRESH_DAYS,
     MOST_LINES,
     AuditFact,
     Notice,
     NoticeFacts,
+    RoutedFact,
     notices_of,
 )
 from flywheel_mlflow.promises.blueprint import Blueprint
@@ -235,3 +238,49 @@ def test_links_lead_to_the_console() -> None:
     linked = blueprint(notify={"console": "https://mlflow.example.org"})
     found = notices_of(facts(story, blueprint=linked))
     assert {item.link for item in found} == {"https://mlflow.example.org/flywheel/releases/1"}
+
+
+def routed(
+    project: str | None, events: int, hours: int = 0, origin: str = "said.csv", iteration: int = 2
+) -> RoutedFact:
+    return RoutedFact(project, iteration, NOON + hours * HOUR, events, origin)
+
+
+def test_feedback_is_told_to_the_team_once_a_day() -> None:
+    """However many files come, a project hears of a day's feedback once; the next day is another notice."""
+    story = LedgerBuilder()
+    first = (routed("p01", 3), routed("p01", 2, 1, origin="x\ny"), routed("p09", 9))
+    (notice,) = told(notices_of(facts(story, routed=first)), "feedback_routed")
+    assert notice.title == "Feedback for p01: 5 events of iteration 2 on 2026-03-01"
+    assert notice.people == ("bo",)
+    assert notice.lines == ("3 from said.csv", "2 from x y")
+    assert notice.next == "flywheel feedback list --iteration 2 --to p01"
+    later = NOON + 2 * HOUR
+    (again,) = told(notices_of(facts(story, routed=(*first, routed("p01", 1, 2)), now=later)), "feedback_routed")
+    assert again.id == notice.id
+    others = (*first, routed("p01", 1, 20), routed("p01", 1, iteration=3))
+    found = told(notices_of(facts(story, routed=others, now=NOON + 21 * HOUR)), "feedback_routed")
+    assert len({item.id for item in found}) == 3
+
+
+def test_what_no_rule_takes_is_the_assembly_layers() -> None:
+    """Its team is told of it; where there is no such project nobody is, and after a week it is no news."""
+    story = LedgerBuilder()
+    lost = (routed(None, 4),)
+    assert not told(notices_of(facts(story, routed=lost)), "feedback_routed")
+    contracts = {"p10": contract("p10", registry_role="assembly_layer")}
+    (notice,) = told(notices_of(facts(story, routed=lost, contracts=contracts)), "feedback_routed")
+    assert notice.title.startswith("Feedback that no rule takes: 4 events")
+    assert notice.next.endswith("--unroutable")
+    old = facts(story, routed=lost, contracts=contracts, now=NOON + timedelta(days=FRESH_DAYS))
+    assert not told(notices_of(old), "feedback_routed")
+
+
+def test_what_people_send_elsewhere_is_told_there() -> None:
+    """The team that gets it hears who sent it and why; what goes to nobody we know is told nobody."""
+    decided = RoutingDecision("e\x1b[31m", "p01", "it is\nabout pages", "ana", NOON)
+    given = (decided, replace(decided, to="p99"), replace(decided, at=NOON - timedelta(days=30)))
+    (notice,) = told(notices_of(facts(LedgerBuilder(), rerouted=given)), "feedback_routed")
+    assert (notice.title, notice.people) == ("Feedback was sent to p01 by hand", ("bo",))
+    assert notice.lines[0] == "ana: it is about pages"
+    assert "\x1b" not in "".join(notice.lines)

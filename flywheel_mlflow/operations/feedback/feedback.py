@@ -24,9 +24,10 @@ from flywheel_mlflow.feedback.intake import Taken, take_in
 from flywheel_mlflow.feedback.mapping import ColumnMapping
 from flywheel_mlflow.feedback.origins import origins_of
 from flywheel_mlflow.feedback.plain_copies import plain_copy
-from flywheel_mlflow.feedback.routing import UNROUTABLE, Router
+from flywheel_mlflow.feedback.routing import Router
 from flywheel_mlflow.feedback.tables import BATCH_ROWS, open_events
 from flywheel_mlflow.feedback.traces import TraceCounts, read_trace
+from flywheel_mlflow.promises.routes import UNROUTABLE
 from flywheel_mlflow.reports.escaping import markdown_text
 from flywheel_mlflow.tracking import BatchContent, FeedbackStore, StoredBatch, Tracking
 

@@ -13,6 +13,7 @@ from flywheel_mlflow.base.errors import DocumentError, InputError, UnknownName
 from flywheel_mlflow.base.quarters import Quarter, quarter_of, read_quarter
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.lineage import edges
+from flywheel_mlflow.evidence.owners import owners_of
 from flywheel_mlflow.feedback.candidates import (
     CONTRACT,
     GATE,
@@ -68,11 +69,13 @@ def rank(
             *gate_candidates(risks, contracts, declared, iteration, answered=_answered(state)),
         )
     }
+    owners = owners_of(flywheel.blueprint, contracts, (item.project for item in candidates.values()))
     found = []
     for item in prioritised(flywheel, candidates.values(), snapshot, now):
         decision = (state.about(item.subject) or (None,))[-1]
         task = state.tasks.get(decision.task) if decision and decision.task else None
-        found.append(Ranked(candidates[item.subject], item, decision, task))
+        candidate = candidates[item.subject]
+        found.append(Ranked(candidate, item, decision, task, owners.get(candidate.project or "")))
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from flywheel_mlflow.base.errors import InputError, StorageError, UnknownName
 from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.owners import Owner, owners_of
 from flywheel_mlflow.feedback.decisions import REROUTED, RoutingDecision, in_force, routing_decisions
 from flywheel_mlflow.feedback.events import read_schema
 from flywheel_mlflow.feedback.examples import Score, Tried, by_language, pooled, read_examples, scores, try_examples
@@ -20,9 +21,10 @@ from flywheel_mlflow.feedback.exporting import to_csv, to_json_lines
 from flywheel_mlflow.feedback.intake import column_counts
 from flywheel_mlflow.feedback.measures import Age, age, misroute_rate, unroutable_rate
 from flywheel_mlflow.feedback.routed import RULES_TO, changed, routed_now
-from flywheel_mlflow.feedback.routing import REASON, RULE, TO, UNROUTABLE, RouteAnswer, explain
+from flywheel_mlflow.feedback.routing import REASON, RULE, TO, RouteAnswer, explain
 from flywheel_mlflow.operations.deciding import NewEvent, Session, append_decision, begin, read_snapshot
 from flywheel_mlflow.operations.feedback.feedback import router_of
+from flywheel_mlflow.promises.routes import UNROUTABLE
 from flywheel_mlflow.tracking import StoredBatch, Tracking
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ class Routed:
     """Where the feedback of an iteration goes by the rules of today and by decisions.
 
     ``to`` and ``rules`` count events; ``changed`` those that the rules sent elsewhere when they came in. Rates are
-    shares (0..1), None where nothing could be counted. ``files`` were written, when a folder was asked for.
+    shares (0..1), None where nothing could be counted. ``files`` were written, when a folder was asked for. ``owners``
+    answer for the projects that got any.
     """
 
     iteration: int
@@ -60,6 +63,7 @@ class Routed:
     misroute_rate: float | None
     age: Age | None
     files: tuple[str, ...]
+    owners: Mapping[str, Owner]
 
 
 def route_iteration(
@@ -111,6 +115,7 @@ def route_iteration(
         misroute_rate=misroute_rate(joined["id"], joined[RULES_TO], decisions) if decisions else _none_moved(joined),
         age=age(joined["time"], now),
         files=export.names,
+        owners=owners_of(flywheel.blueprint, flywheel.contracts, to),
     )
 
 
@@ -202,7 +207,7 @@ def _no_room(path: Path, error: OSError) -> StorageError:
 def list_events(
     flywheel: Flywheel, tracking: Tracking, iteration: int | None, *, to: str | None, limit: int
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many stored events go to a project, and the first of them.
+    """How many stored events go to a project, and the first of them, each with its :class:`Owner` under ``owner``.
 
     ``to`` None asks for the queue ``unroutable``, "" for all.
 
@@ -223,17 +228,19 @@ def list_events(
             wanted = batch if mask is None else batch.filter(mask)
             total += wanted.num_rows
             rows += wanted.slice(0, max(min(limit, MAX_LISTED) - len(rows), 0)).to_pylist()
-    return total, rows
+    owners = owners_of(flywheel.blueprint, flywheel.contracts, {row[TO] for row in rows})
+    return total, [{**row, "owner": owners.get(row[TO] or "")} for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One event, what every rule says to it, where it came from, and who sent it elsewhere."""
+    """One event, what every rule says to it, where it came from, who sent it elsewhere, who answers for it now."""
 
     event: Mapping[str, Any]
     batch: StoredBatch
     asked: tuple[RouteAnswer, ...]
     decision: RoutingDecision | None
+    owner: Owner | None
 
 
 def explain_event(flywheel: Flywheel, tracking: Tracking, event_id: str) -> Explained:
@@ -255,7 +262,8 @@ def explain_event(flywheel: Flywheel, tracking: Tracking, event_id: str) -> Expl
     decision = decided_routes(tracking).get(event_id)
     decisions = {} if decision is None else {event_id: decision}
     row = next(routed_now([stored], router, decisions)).to_pylist()[0]
-    return Explained(row, batch, explain(router, stored.select(read_schema().names)), decision)
+    owner = owners_of(flywheel.blueprint, flywheel.contracts, [row[TO]]).get(row[TO] or "")
+    return Explained(row, batch, explain(router, stored.select(read_schema().names)), decision, owner)
 
 
 def reroute_event(session: Session, event_id: str, *, to: str, reason: str, dry_run: bool = False) -> RoutingDecision:

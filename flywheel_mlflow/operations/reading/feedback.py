@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.errors import FlywheelError
+from flywheel_mlflow.evidence.owners import Owner, owners_of
 from flywheel_mlflow.feedback.absorption import AbsorbedTask
 from flywheel_mlflow.feedback.decisions import REROUTED
 from flywheel_mlflow.feedback.tasks import AcceptedTask, TaskKind
@@ -73,6 +74,7 @@ def feedback(reader: Reader, asked: PageQuery) -> Page:
             ledger=ledger,
             now=reader.session.now(),
             addresses=reader.addresses,
+            owners=_owners(reader),
             said=said(
                 ledger.story,
                 asked.whole("event", least=0),
@@ -108,8 +110,14 @@ def _events(
         projects=tuple(reader.session.flywheel.contracts),
         refused=_closed(snapshot),
         addresses=reader.addresses,
+        owners=_owners(reader),
     )
     return queues, events, ""
+
+
+def _owners(reader: Reader) -> Mapping[str, Owner]:
+    flywheel = reader.session.flywheel
+    return owners_of(flywheel.blueprint, flywheel.contracts, flywheel.contracts)
 
 
 def _themes(

@@ -16,12 +16,11 @@ from flywheel_mlflow.feedback.tasks import AcceptedTask
 from flywheel_mlflow.operations.deciding import LedgerSnapshot
 from flywheel_mlflow.operations.reading.reader import Reader
 from flywheel_mlflow.operations.scratch import scratch_folder
-from flywheel_mlflow.promises.routes import SEVERITIES
+from flywheel_mlflow.promises.routes import SEVERITIES, UNROUTABLE
 from flywheel_mlflow.reports.pages.feedback import QueuesFacts
 from flywheel_mlflow.reports.pages.feedback_events import (
     PAGE_SIZE,
     UNKNOWN_SEVERITY,
-    UNROUTABLE,
     EventRow,
     EventState,
     Wanted,

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.settings import Engine
-from flywheel_mlflow.operations.acts.acting import act_somewhere
+from flywheel_mlflow.operations.acts.acting import act_somewhere, tell_people
 from flywheel_mlflow.operations.deciding import Session
 from flywheel_mlflow.operations.printable import plain_cell, plain_row
+from flywheel_mlflow.operations.scripting.acts import warn_unsent
 from flywheel_mlflow.operations.scripting.results import Table
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class FeedbackMethods:
             mapping=with_times(read_mapping(mapping), zone=zone, observed=observed) if mapping else None,
             dry_run=dry_run,
         )
-        return _taken(done, iteration)
+        return self._taken(done, iteration, dry_run=dry_run)
 
     def pull_traces(
         self,
@@ -85,14 +86,14 @@ class FeedbackMethods:
             *(f"judge {name} gave no value {count} times" for name, count in sorted(counts.failed_judges.items())),
             *(f"{name}: {count} values without a meaning" for name, count in sorted(counts.undeclared.items())),
         )
-        return _taken((done,), iteration, notes)
+        return self._taken((done,), iteration, notes, dry_run=dry_run)
 
     def pull_findings(self, iteration: int, *, dry_run: bool = False) -> Table:
         """Take in the flywheel's own findings of an iteration; `assemble` does it too."""
         from flywheel_mlflow.operations.assembly.noticing import pull_findings
 
         found = pull_findings(self.session.flywheel, self.session.tracking, iteration, dry_run=dry_run)
-        return _taken((found.ingested,), iteration, found.unread)
+        return self._taken((found.ingested,), iteration, found.unread, dry_run=dry_run)
 
     def feedback(self, iteration: int | None = None, *, to: str | None = "", most: int = 1000) -> Table:
         """Events of feedback with where they go; ``to`` names a project, None the queue of those that go nowhere.
@@ -102,8 +103,9 @@ class FeedbackMethods:
         """
         from flywheel_mlflow.operations.feedback.routing import list_events
 
-        total, rows = list_events(self.session.flywheel, self.session.tracking, iteration, to=to, limit=most)
-        return Table(f"{total} events, {len(rows)} shown", tuple(rows))
+        total, found = list_events(self.session.flywheel, self.session.tracking, iteration, to=to, limit=most)
+        rows = tuple({**row, "owner": str(row["owner"]) if row["owner"] else None} for row in found)
+        return Table(f"{total} events, {len(rows)} shown", rows)
 
     def route(self, iteration: int, *, out: str | Path | None = None, engine: Engine = "local") -> Table:
         """Where an iteration's feedback goes by the rules of today, by project; ``out`` gets all events as files.
@@ -123,7 +125,10 @@ class FeedbackMethods:
             out=Path(out) if out else None,
             engine=engine,
         )
-        rows = tuple({"project": name, "events": count} for name, count in found.to.items())
+        rows = tuple(
+            {"project": name, "events": count, "owner": str(found.owners[name]) if name in found.owners else None}
+            for name, count in found.to.items()
+        )
         return Table(f"{found.total} events of iteration {iteration}, {found.rerouted} sent elsewhere by people", rows)
 
     def explain_event(self, event: str) -> Table:
@@ -136,8 +141,9 @@ class FeedbackMethods:
 
         found = explain_event(self.session.flywheel, self.session.tracking, event)
         rows = tuple({"rule": item.route.id, **plain_row(item, "taken", "words", "missing")} for item in found.asked)
-        moved = (f"sent to {found.decision.to} by {found.decision.actor}",) if found.decision else ()
-        return Table(f"{event} goes to {found.event['to'] or 'nobody'}", rows, moved)
+        notes = [f"sent to {found.decision.to} by {found.decision.actor}"] if found.decision else []
+        notes += [f"who answers: {found.owner}"] if found.owner else []
+        return Table(f"{event} goes to {found.event['to'] or 'nobody'}", rows, tuple(notes))
 
     def feedback_metrics(self, iteration: int | None = None) -> Table:
         """What became of the feedback of an iteration, or of all: routed, answered by tasks, absorbed."""
@@ -306,16 +312,18 @@ class FeedbackMethods:
         names = ("kpi", "records", "judged_before", "before", "judged", "mean")
         return Table(f"the cases of {task} in iteration {iteration}", tuple(plain_row(item, *names) for item in found))
 
-
-def _taken(done: Iterable[Ingested], iteration: int, notes: Iterable[str] = ()) -> Table:
-    rows = tuple(
-        {
-            "file": item.file,
-            "new": item.taken.new,
-            "repeated": item.taken.repeated,
-            "dead": item.dead,
-            "failure": item.failure.what if item.failure else None,
-        }
-        for item in done
-    )
-    return Table(f"feedback of iteration {iteration}", rows, tuple(notes))
+    def _taken(self, done: Iterable[Ingested], iteration: int, notes: Iterable[str] = (), *, dry_run: bool) -> Table:
+        """What became of what was taken in; the teams that answer for it are told."""
+        rows = tuple(
+            {
+                "file": item.file,
+                "new": item.taken.new,
+                "repeated": item.taken.repeated,
+                "dead": item.dead,
+                "failure": item.failure.what if item.failure else None,
+            }
+            for item in done
+        )
+        if not dry_run and any(row["new"] for row in rows):
+            warn_unsent(tell_people(self.session, lambda _: None))
+        return Table(f"feedback of iteration {iteration}", rows, tuple(notes))

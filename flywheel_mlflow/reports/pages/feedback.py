@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.evidence.owners import Owner
 from flywheel_mlflow.feedback.measures import Age
+from flywheel_mlflow.promises.routes import UNROUTABLE
 from flywheel_mlflow.reports.dashboard_blocks import Command, Form, Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import LedgerFacts
 from flywheel_mlflow.reports.pages.deciding import choice_field, ledger_notes
-from flywheel_mlflow.reports.pages.feedback_events import UNROUTABLE, EventsFacts, event_section
+from flywheel_mlflow.reports.pages.feedback_events import EventsFacts, event_section
 from flywheel_mlflow.reports.pages.feedback_themes import ThemesFacts, task_section, theme_section
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.tables.addresses import Addresses
@@ -60,7 +62,7 @@ class FeedbackBoardFacts:
     """Everything the page says at ``now`` (UTC).
 
     ``iterations`` are those with feedback, newest first; ``queues`` and ``events`` are None where ``unknown`` says why
-    the stored events cannot be read.
+    the stored events cannot be read. ``owners`` answer for the projects, by project.
     """
 
     iterations: tuple[int, ...]
@@ -74,6 +76,7 @@ class FeedbackBoardFacts:
     now: datetime
     addresses: Addresses
     said: tuple[Cell, ...] = ()
+    owners: Mapping[str, Owner] = field(default_factory=dict)
 
 
 def feedback_page(facts: FeedbackBoardFacts) -> Page:
@@ -211,7 +214,9 @@ def _queues(facts: FeedbackBoardFacts, queues: QueuesFacts) -> Section:
         "queues",
         "Queues",
         tables=(
-            Table("Where the events go", ("to", "events", "share", "project"), rows, "there is no event."),
+            Table(
+                "Where the events go", ("to", "events", "share", "who answers", "project"), rows, "there is no event."
+            ),
             Table("By which rule", ("rule", "events"), rules, "no rule takes any.", folded=True),
         ),
     )
@@ -224,6 +229,7 @@ def _queue(facts: FeedbackBoardFacts, queues: QueuesFacts, to: str, count: int) 
         Cell("nobody: no rule takes it" if lost else to, Tone.ATTENTION if lost else Tone.NONE, href=shown),
         number(f"{count:,}"),
         number(_share(count / queues.total if queues.total else None)),
+        Cell(str(facts.owners.get(to, ""))),
         Cell("none") if lost else Cell("its page", href=facts.addresses.project(to)),
     )
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.feedback.routing import UNROUTABLE
-from flywheel_mlflow.promises.routes import SEVERITIES
+from flywheel_mlflow.evidence.owners import Owner
+from flywheel_mlflow.promises.routes import SEVERITIES, UNROUTABLE
 from flywheel_mlflow.reports.dashboard_blocks import Field, Form, Section
 from flywheel_mlflow.reports.pages.deciding import choice_field, hidden, reason_field
 from flywheel_mlflow.tables.addresses import Addresses
 from flywheel_mlflow.tables.cells import Cell, Table, code
 from flywheel_mlflow.tables.texts import moment_text
-
-__all__ = ["UNROUTABLE", "EventRow", "EventState", "EventsFacts", "Wanted", "event_section"]
 
 #: Events on one page.
 PAGE_SIZE = 50
@@ -75,7 +73,7 @@ class EventRow:
 class EventsFacts:
     """One page of the events asked for; ``total`` counts all of them, ``projects`` can be sent an event.
 
-    ``refused`` says why nobody can send one elsewhere now.
+    ``owners`` answer for projects, by project. ``refused`` says why nobody can send one elsewhere now.
     """
 
     iteration: int
@@ -85,6 +83,7 @@ class EventsFacts:
     projects: tuple[str, ...]
     refused: str
     addresses: Addresses
+    owners: Mapping[str, Owner] = field(default_factory=dict)
 
 
 def event_section(facts: EventsFacts) -> Section:
@@ -104,7 +103,11 @@ def event_section(facts: EventsFacts) -> Section:
 
 
 def _row(item: EventRow, facts: EventsFacts) -> tuple[Cell, ...]:
-    goes = Cell(item.to, href=facts.addresses.project(item.to)) if item.to else Cell("nobody", Tone.ATTENTION)
+    who = facts.owners.get(item.to or "")
+    also = (Cell(str(who)),) if who else ()
+    goes = (
+        Cell(item.to, href=facts.addresses.project(item.to), also=also) if item.to else Cell("nobody", Tone.ATTENTION)
+    )
     return (
         code(item.id),
         Cell(item.text),
@@ -149,8 +152,8 @@ def _filter(facts: EventsFacts) -> Form:
     )
 
 
-def _optional(field: Field) -> Field:
-    return Field(field.name, field.label, field.kind, field.value, field.choices, required=False)
+def _optional(asked: Field) -> Field:
+    return Field(asked.name, asked.label, asked.kind, asked.value, asked.choices, required=False)
 
 
 def _reroute(facts: EventsFacts) -> tuple[Form, ...]:

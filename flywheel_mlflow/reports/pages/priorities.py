@@ -117,10 +117,9 @@ def _candidates(facts: PrioritiesFacts) -> Section:
 
 def _candidate(item: Ranked, facts: PrioritiesFacts) -> tuple[Cell, ...]:
     candidate, priority = item.candidate, item.priority
-    project = candidate.project
     return (
         Cell(candidate.title, also=(code(candidate.id),)),
-        Cell(project, href=facts.addresses.project(project)) if project else Cell("nobody named", Tone.UNKNOWN),
+        _whose(item, facts),
         Cell(f"{priority.urgency}: {priority.why}", Tone.BAD)
         if priority.urgency == "block now"
         else Cell(priority.urgency),
@@ -130,6 +129,14 @@ def _candidate(item: Ranked, facts: PrioritiesFacts) -> tuple[Cell, ...]:
         number(leverage_text(priority), Tone.UNKNOWN if priority.leverage is None else Tone.NONE),
         _decided(item),
     )
+
+
+def _whose(item: Ranked, facts: PrioritiesFacts) -> Cell:
+    project = item.candidate.project
+    if project is None:
+        return Cell("nobody named", Tone.UNKNOWN)
+    who = (Cell(str(item.owner)),) if item.owner else ()
+    return Cell(project, href=facts.addresses.project(project), also=who)
 
 
 def _value(value: float | None) -> Cell:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
-from releases_bench import MANAGER, REVIEWER
+from releases_bench import INTERFACE, MANAGER, REVIEWER
 from servers.plugin import ADMIN, PluginServer, signed_in
 from servers.receiving import Receiver
 
 from flywheel_mlflow.operations.acts.acting import act_somewhere
 
+ROUTE = "/ajax-api/2.0/flywheel/feedback"
 #: An iteration no other test of this folder uses.
 ITERATION = 7
 KEY = "a-key-that-nobody-guesses-easily"
@@ -57,3 +60,31 @@ def test_the_server_tells_each_fact_once(accounts: PluginServer, receiver: Recei
     assert sorted(post.document["event"] for post in of_release) == ["approval_waiting", "gate_verdict"]
     assert all(post.is_signed_with(KEY) for post in receiver.posts)
     assert receiver.posts[-1].document["lines"] == ["ben tries the channel ops. It works when you read this."]
+
+
+def test_a_team_hears_of_what_an_application_sends(accounts: PluginServer, receiver: Receiver) -> None:
+    """The server tells it when the answer has left, and a second request of the day is no more news."""
+    file = accounts.root / "flywheel.yaml"
+    before = file.read_text(encoding="utf-8")
+    channel = {"id": "ops", "kind": "webhook", "url": "${OPS_URL}", "key": "${OPS_KEY}", "events": ["feedback_routed"]}
+    rule = {"id": "makers", "match": "its data", "to": "producer", "why": "Who makes it can mend it."}
+    added = {"notify": {"channels": [channel]}, "routing": [rule]}
+    file.write_text(yaml.safe_dump(yaml.safe_load(before) | added), encoding="utf-8")
+    receiver.posts.clear()
+    try:
+        for number in (1, 2):
+            event = {"id": f"told-{number}", "time": "2026-11-04T10:00:00Z", "source": "application", "text": "wrong"}
+            body = json.dumps(event | {"interface": INTERFACE}).encode()
+            sent = accounts.call("POST", ROUTE, who=ADMIN, data=body, headers={"Content-Type": "application/json"})
+            assert sent.json()["to"] == {"p01": 1}, sent.text
+        # What others of this folder sent is told too, to the assembly layer: no rule took it.
+        while not any("p01" in post.document["title"] for post in receiver.posts):
+            time.sleep(0.05)
+        with signed_in(ADMIN):
+            told = act_somewhere(accounts.bench().session(ADMIN), "notify-send", {"audit": False})
+        assert (told["notices"], told["unsent"]) == ([], [])
+    finally:
+        file.write_text(before, encoding="utf-8")
+    (post,) = [post for post in receiver.posts if "p01" in post.document["title"]]
+    assert post.document["title"].startswith("Feedback for p01: ")
+    assert post.is_signed_with(KEY)
