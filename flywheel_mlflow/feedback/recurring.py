@@ -15,7 +15,8 @@ from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.feedback.embedding import Embedder, UsedEmbedder
 from flywheel_mlflow.feedback.text_vectors import TextVectors
 from flywheel_mlflow.feedback.theme_corrections import Correction, corrected
-from flywheel_mlflow.feedback.themes import MAX_TITLE, Group, Grouped, Saying, contrary, similarities, spelled
+from flywheel_mlflow.feedback.theme_guidance import guided, is_contrary
+from flywheel_mlflow.feedback.themes import MAX_TITLE, Group, Grouped, similarities, spelled
 
 FORMAT_VERSION = 1
 #: Records of one theme that are kept by name; a theme with more has a systematic cause.
@@ -119,14 +120,18 @@ def name_themes(
     themes: list[Theme] = []
     for project, found in sorted(grouped.items()):
         earlier = _newest(before, project)
-        ids = _matched(found.groups, earlier, TextVectors(embedder))
+        vectorizer = TextVectors(embedder)
+        ids = _matched(found.groups, earlier, vectorizer)
         taken = set(ids.values()) | set(earlier)
         named = []
         for place, group in enumerate(found.groups):
             name = ids.get(place) or _fresh(project, iteration, group, taken)
             taken.add(name)
             named.append((name, group))
-        for name, group in corrected(named, corrections):
+        # What people decided about this very iteration names its events.
+        past = _newest((item for item in before if item.iteration < iteration), project)
+        fresh = frozenset(name for name, _ in named) - earlier.keys()
+        for name, group in corrected(guided(named, fresh, past, corrections, vectorizer), corrections):
             seen = {item.iteration for item in before if item.theme(name) and item.iteration < iteration}
             themes.append(replace(_theme(name, project, iteration, group), seen_in=tuple(sorted(seen))))
     looked = {name: Looked(item.events, item.sampled, item.alone) for name, item in sorted(grouped.items())}
@@ -151,23 +156,13 @@ def _matched(groups: Sequence[Group], earlier: Mapping[str, Theme], vectorizer: 
         (-round(float(alike[place, column]), 9), name, place)
         for place, group in enumerate(groups)
         for column, name in enumerate(names)
-        if alike[place, column] >= vectorizer.limits.alike and not _contrary(group, earlier[name])
+        if alike[place, column] >= vectorizer.limits.alike and not is_contrary(group, earlier[name])
     ]
     found: dict[int, str] = {}
     for _, name, place in sorted(pairs):
         if place not in found and name not in found.values():
             found[place] = name
     return found
-
-
-def _contrary(group: Group, theme: Theme) -> bool:
-    """Whether a group asks for the contrary of a theme, for another type of thing, or has another class of severity."""
-    types = set(group.counted("type")), set(theme.types)
-    high = [{severity == "high" for severity in counts} for counts in (group.counted("severity"), theme.severities)]
-    if any(one and two and not one & two for one, two in (types, high)):
-        return True
-    texts = [[Saying(spelled(text), "", "") for text in side] for side in (group.texts, theme.texts)]
-    return bool(contrary(*texts).any())
 
 
 def _fresh(project: str, iteration: int, group: Group, taken: set[str]) -> str:

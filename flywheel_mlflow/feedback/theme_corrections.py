@@ -88,11 +88,14 @@ def _move(known: dict[str, Group], change: Correction) -> None:
         taken += mine
         left = [event for event in group.events if event.id not in moved]
         if left:
-            known[name] = _remade(group.title, group.texts, left)
+            known[name] = remade(group.title, group.texts, left)
         else:
             del known[name]
     if taken:
         _give(known, change.into, taken, change.title)
+    elif change.title and change.into in known:
+        # A later iteration has none of these events, and the theme they became all the same.
+        known[change.into] = replace(known[change.into], title=change.title)
 
 
 def _give(known: dict[str, Group], name: str, events: Iterable[Observation], title: str) -> None:
@@ -101,10 +104,10 @@ def _give(known: dict[str, Group], name: str, events: Iterable[Observation], tit
     every = {event.id: event for event in (*(into.events if into else ()), *events)}
     ordered = [every[key] for key in sorted(every)]
     texts = into.texts if into else ()
-    known[name] = _remade(title or (into.title if into else ""), texts, ordered)
+    known[name] = remade(title or (into.title if into else ""), texts, ordered)
 
 
-def _remade(title: str, texts: Sequence[str], events: Sequence[Observation]) -> Group:
+def remade(title: str, texts: Sequence[str], events: Sequence[Observation]) -> Group:
     """A group of these events that keeps those of its typical texts which somebody in it said."""
     typical = typical_texts(events, texts)
     return Group(title or typical[0], typical, tuple(events))

@@ -289,6 +289,14 @@ def similarities(
     return found
 
 
+def text_similarities(left: Sequence[str], right: Sequence[str], vectorizer: TextVectors) -> npt.NDArray[np.float64]:
+    """The cosine of single texts, ``left`` by ``right``."""
+    one, two = ([spelled(text) for text in side] for side in (left, right))
+    vectorizer.fit(sorted({*one, *two}))
+    found: npt.NDArray[np.float64] = (vectorizer.of(one) @ vectorizer.of(two).T).toarray()
+    return found
+
+
 def observations_of(rows: Iterable[Mapping[str, Any]]) -> Iterable[Observation]:
     """The observations in rows of events."""
     for row in rows:

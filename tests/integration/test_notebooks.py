@@ -9,10 +9,12 @@ from typing import Any
 
 import nbformat
 import pytest
+from mlflow import MlflowClient
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from releases_bench import MANAGER, REVIEWER, ReleasesBench, releases_on
 from servers.embedded import EmbeddedStore, copy_store
+from servers.tracking import TrackingServerProcess
 from workbench import records, write_records
 
 from flywheel_mlflow import OpenFlywheel, open_flywheel
@@ -20,7 +22,7 @@ from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.evidence.runs import Check, Outcome
 from flywheel_mlflow.operations.projects.project_run import ProjectRun
 
-NOTEBOOKS = ("compare_iterations", "drift_review", "release_review")
+NOTEBOOKS = ("compare_iterations", "drift_review", "feedback_loop", "release_review")
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<a href='http://evil.example'>$x$ %{x}"
 
@@ -188,6 +190,44 @@ def test_a_release_is_that_of_the_ledger(
     differing = found["What differs from release 1 to release 2"]["data"][0]["cells"]["values"]
     place = differing[1].index("p01.quality")
     assert (differing[2][place], differing[3][place]) == ("0.7", "0.9")
+
+
+@pytest.mark.slow
+def test_the_loop_from_a_wrong_answer_to_a_better_iteration(
+    repository: Path, sqlite_server: TrackingServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a real server a living project goes once around: complaints on traces become records of an evaluation dataset
+    and a task, the pipeline absorbs it, and both the complaints and the questions that no task holds come out better.
+    """
+    notebook = read(repository, "feedback_loop")
+    folder = tmp_path / "loop"
+    folder.mkdir()
+    notebook.cells[1].source = f"server = {sqlite_server.uri!r}\nfolder = {str(folder)!r}"
+    told = printed(executed(notebook, repository, sqlite_server.uri, monkeypatch))
+    assert "complaints answered right: 0% before, 100% now" in told
+    found = open_flywheel(folder, sqlite_server.uri)
+    assert found.name != "llm-data-flywheel"
+    assert found.iterations == (1, 2)
+    (task,) = found.tasks().items
+    assert (task["project"], task["absorbed in"]) == ("p05", 2)
+    (result,) = found.task_results(2).items
+    assert result["helped"] == "helped"
+    assert result["before"] < result["after"]
+    client = MlflowClient(sqlite_server.uri)
+    application = client.get_experiment_by_name(f"{found.name}-assistant")
+    assert application is not None
+    rates = {
+        run.info.start_time: run.data.metrics["right_page/mean"]
+        for run in client.search_runs([application.experiment_id])
+    }
+    assert [rates[moment] for moment in sorted(rates)] == [0, 1]
+    again = found.write_dataset(task["id"])
+    assert again.items[0]["same"] == 3
+    events = {event["id"]: event for event in found.feedback(1, to="p05").items}
+    traces = client.search_traces(locations=[application.experiment_id], include_spans=False)
+    complained = {trace.info.trace_id for trace in traces if trace.info.tags.get("flywheel.project") == "p05"}
+    assert len(complained) == 3
+    assert complained <= {name.partition("/")[0] for name in events}
 
 
 def test_an_empty_store_is_told_to_people(
