@@ -14,6 +14,7 @@ from typing import Any
 # MLflow refuses dataset digests over 36 characters (tried on 3.17.2), so that
 # much of a sha256 names an interface version: 32 hex digits, 128 bits.
 SHORT_DIGEST_LENGTH = 32
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 
 def plain(value: Any) -> Any:
@@ -23,9 +24,21 @@ def plain(value: Any) -> Any:
         ValueError: a number that is NaN or infinite, which JSON cannot hold.
         TypeError: a type with no agreed spelling.
     """
+    # Whole documents are written again and again, and most of what is in them is of these very types.
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return {str(key): item if type(item) in _PLAIN else plain(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [item if type(item) in _PLAIN else plain(item) for item in value]
+    return _plain_of_another(value)
+
+
+def _plain_of_another(value: Any) -> Any:
     if isinstance(value, Enum):  # before str: a StrEnum member is both
         return plain(value.value)
-    if value is None or isinstance(value, str | bool):
+    if isinstance(value, str):
         return value
     if isinstance(value, int):
         return int(value)

@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from flywheel_mlflow.base.addresses import MAX_ADDRESS_LENGTH, checked_address, is_address
-from flywheel_mlflow.base.canonical import digest_of
+from flywheel_mlflow.base.canonical import parsed_json, sha256_text
 from flywheel_mlflow.base.documents import Document, load_model
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.names import REVIEW_COST, Identifier, Label, cost_name, label_fault, without_currency
@@ -350,7 +350,7 @@ class Contract(Strict):
 
         So a later version with more to say about interfaces leaves the digests of today's contracts as they are.
         """
-        return digest_of(self.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+        return sha256_text(parsed_json(self.model_dump(mode="json", by_alias=True, exclude_defaults=True)))
 
     @property
     def currency(self) -> str | None:
