@@ -194,7 +194,7 @@ class ProjectRunWriter:
         reason = error.diagnostics() if isinstance(error, FlywheelError) else f"{type(error).__name__}: {error}"
         text = storable(" ".join(redacted(reason).split())[:2000])
         with translated(self._uri):
-            note = f"**Failed.** {_code_span(text)}"
+            note = "**Failed.** `" + text.replace("`", "'") + "`"
             self._log(run.run_id, {}, {}, {tags.ERROR: text, tags.VALID: tags.FALSE, tags.NOTE: note})
             end_run(self._client, run.run_id, "FAILED")
 
@@ -495,7 +495,3 @@ def schema_json(fields: tuple[FieldType, ...]) -> str:
 def storable(text: str) -> str:
     """The text without what a database cannot keep: PostgreSQL refuses NUL, UTF-8 lone surrogates."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
-def _code_span(text: str) -> str:
-    return "`" + text.replace("`", "'") + "`"

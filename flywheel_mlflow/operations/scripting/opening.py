@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.settings import Engine, openlineage_target
-from flywheel_mlflow.operations.printable import plain_cell, plain_row
-from flywheel_mlflow.operations.reading.opening import ReadFlywheel, open_session
+from flywheel_mlflow.operations.printable import plain_row
+from flywheel_mlflow.operations.reading.opening import open_session
 from flywheel_mlflow.operations.scripting.acts import Acts, warn_of_unsent_events, warn_unsent
+from flywheel_mlflow.operations.scripting.consuming import ConsumerMethods
 from flywheel_mlflow.operations.scripting.experiments import ExperimentMethods
 from flywheel_mlflow.operations.scripting.feedback import FeedbackMethods
 from flywheel_mlflow.operations.scripting.human_review import HumanReviewMethods
+from flywheel_mlflow.operations.scripting.questions import QuestionMethods
 from flywheel_mlflow.operations.scripting.results import (
     AdoptedRuns,
     AssembledIteration,
     AuditResult,
     Comparison,
-    ExplainedNumber,
     Table,
     time_text,
 )
 
 if TYPE_CHECKING:
-    from flywheel_mlflow.evidence.provenance import Explanation
     from flywheel_mlflow.operations.assembly.assembling import Assembled
-    from flywheel_mlflow.operations.projects.loading import Consumable, LoadedInterface
     from flywheel_mlflow.operations.projects.project_run import LoggedRun, ProjectRun
-    from flywheel_mlflow.operations.projects.resolving import Resolved
     from flywheel_mlflow.operations.releases.verifying import Verification
 
 
-class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods, ExperimentMethods, HumanReviewMethods):
+class OpenFlywheel(QuestionMethods, Acts, ConsumerMethods, FeedbackMethods, ExperimentMethods, HumanReviewMethods):
     """A flywheel on its server: what the command line does, as methods whose results print and have ``to_frame()``."""
 
     def project_run(self, project: str | Path, iteration: int) -> ProjectRun:
@@ -250,60 +248,6 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods, ExperimentMethods, Human
             self._tell_people()
         return Comparison.of(found.report)
 
-    def explain(self, name: str, iteration: int | None = None) -> ExplainedNumber:
-        """The tree behind a number such as ``p05.retrieval_hit_rate``, of the newest iteration unasked.
-
-        Raises:
-            UnknownName: no such number. InputError: nothing was assembled.
-        """
-        from flywheel_mlflow.operations.assembly.explaining import explain_metric
-
-        turn = iteration if iteration is not None else self.iterations[-1]
-        found = explain_metric(self.session.flywheel, self.session.tracking, turn, name)
-        return ExplainedNumber(name, turn, tuple(_tree(found, 0)))
-
-    def suspects(self, name: str, before: int, after: int) -> Table:
-        """Who may have changed a number between two iterations, most suspected first.
-
-        Raises:
-            UnknownName: no such number. InputError: one of the two was never assembled.
-        """
-        from flywheel_mlflow.operations.assembly.localising import localise
-
-        found = localise(self.session.flywheel, self.session.tracking, name, before, after)
-        names = ("project", "iteration", "suspicion", "distance", "through", "why", "next")
-        title = f"{name}: {plain_cell(found.before)} in {before}, {plain_cell(found.value)} in {after} {found.verdict}"
-        return Table(title.rstrip(), tuple(plain_row(item, *names) for item in found.suspects), found.notes)
-
-    def impact(self, changed: str, iteration: int | None = None) -> Table:
-        """Everything downstream of an interface or a project.
-
-        Raises:
-            UnknownName: nobody declared it.
-        """
-        from flywheel_mlflow.operations.assembly.explaining import impact_of
-
-        found = impact_of(
-            self.session.flywheel, self.session.tracking if iteration is not None else None, iteration, changed
-        )
-        rows = tuple(_cells(item) for item in found.reached)
-        return Table(f"{changed}, made by {found.producer}, reaches {len(rows)}", rows)
-
-    def changed_records(self, interface: str, iteration: int, since: int) -> Table:
-        """How many records of an interface are new, gone or other than in another iteration, with the first ids.
-
-        Raises:
-            UnknownName: no such interface. MissingVersion: it has no version there. InputError, RecordError: the data.
-        """
-        from flywheel_mlflow.operations.projects.record_changes import changed_records
-
-        found = changed_records(self.session.flywheel, self.session.tracking, interface, iteration, since)
-        rows = tuple(
-            {"records": kind, "count": getattr(found.changes, kind), "ids": ", ".join(names)}
-            for kind, names in found.changes.named.items()
-        )
-        return Table(f"{interface}, iteration {iteration} against {since}: {found.changes}", rows)
-
     def check(self, iteration: int) -> Table:
         """The checks of the newest assembly of an iteration, made anew.
 
@@ -410,49 +354,6 @@ class OpenFlywheel(ReadFlywheel, Acts, FeedbackMethods, ExperimentMethods, Human
         places = {"run": found.run_id, "artifact": found.artifact or None, "file": str(found.file or "") or None}
         return Table(f"page of iteration {iteration}", (places,))
 
-    def interfaces(self, *, release: str | int | None = None, iteration: int | None = None) -> Consumable:
-        """What can be consumed of a release (``production`` unasked) or an iteration."""
-        from flywheel_mlflow.operations.projects.loading import consumable
-
-        return consumable(self.session.tracking, release=release, iteration=iteration)
-
-    def resolve(self, interface: str, release: str | int = "production") -> Resolved:
-        """The exact data behind an interface of a release: URI, digest, schema, licence.
-
-        Raises:
-            Refused, UnknownName: nothing is released there, or no such interface.
-        """
-        from flywheel_mlflow.operations.projects.resolving import resolve_interface
-
-        return resolve_interface(self.session.tracking, interface, str(release))
-
-    def pull(
-        self,
-        interface: str,
-        out: str | Path,
-        *,
-        release: str | int = "production",
-        format: str = "files",  # noqa: A002 - what the command calls it
-    ) -> Path:
-        """Download the data of an interface below ``out``, compared with their digest; where they are.
-
-        ``format="hf"`` makes them a folder that ``datasets.load_dataset`` opens, with its card.
-
-        Raises:
-            Refused: nothing is released there, or the data are not what was. InputError: the folder is not empty.
-        """
-        from flywheel_mlflow.operations.projects.sharing import pull_released
-
-        return pull_released(self.session.tracking, interface, Path(out), str(release), format).path
-
-    def load(
-        self, interface: str, *, release: str | int | None = None, iteration: int | None = None
-    ) -> LoadedInterface:
-        """The data of an interface, as :func:`flywheel_mlflow.load`."""
-        from flywheel_mlflow.operations.projects.loading import load_interface
-
-        return load_interface(self.session.tracking, interface, release=release, iteration=iteration)
-
 
 def open_flywheel(root: str | Path | None = None, tracking_uri: str | None = None) -> OpenFlywheel:
     """The flywheel of a folder on its server.
@@ -495,23 +396,3 @@ def _assembled(done: Assembled, notes: tuple[str, ...]) -> AssembledIteration:
 def _verified(what: str, found: Verification) -> Table:
     rows = tuple(plain_row(item, "name", "holds", "text") for item in found.checks)
     return Table(f"{what}: {found.verdict.value}", rows, (f"believed: {found.trust}",))
-
-
-def _tree(found: Explanation, depth: int) -> Iterator[dict[str, Any]]:
-    metric, source = found.metric, found.metric.source
-    yield {
-        "depth": depth,
-        "name": metric.name,
-        "value": metric.value,
-        "unit": metric.unit,
-        "rule": metric.rule,
-        "source": f"{source.kind} {source.ref}" + (f", {source.place}" if source.place else "") if source else "",
-        "note": metric.note,
-    }
-    for item in found.inputs:
-        yield from _tree(item, depth + 1)
-
-
-def _cells(item: Any) -> dict[str, Any]:
-    """All public values of a small record as a row."""
-    return plain_row(item, *(name for name in type(item).__dataclass_fields__))
