@@ -13,9 +13,11 @@ from flywheel_mlflow.console.callers import foreign_origin
 from flywheel_mlflow.console.embedding import report_answer
 from flywheel_mlflow.console.front import Front, asked
 from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.operations.reading.gauges import gauges
 from flywheel_mlflow.operations.reading.interfaces import croissant
 from flywheel_mlflow.operations.reading.kinds import PAGES, PageKind
 from flywheel_mlflow.operations.reading.reader import PageQuery
+from flywheel_mlflow.reports.gauges import MEDIA_TYPE
 from flywheel_mlflow.tables.addresses import PAGES as PLACE
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class PageRoutes:
             Route(place, self.entrance, methods=["GET"]),
             Route(f"{place}/drift/report", self._serving("", self._report), methods=["GET"]),
             Route(f"{place}/croissant/{{interface}}", self._serving("", self._croissant), methods=["GET"]),
+            Route(f"{place}/metrics", self._serving("", self._metrics), methods=["GET"]),
             *shown,
             # Without these MLflow would answer, in its own way, for what is below our own address.
             Route(rest, self._serving("", self._nothing), methods=["GET"]),
@@ -98,6 +101,11 @@ class PageRoutes:
         server = f"{request.url.scheme}://{request.url.netloc}{reader.addresses.prefix}"
         document = croissant(reader, PageQuery(asked(request)), server)
         return Response(document_json(document), headers=HEADERS, media_type="application/ld+json")
+
+    def _metrics(self, request: Request, who: Identity) -> Response:  # noqa: ARG002 - as all of these
+        from starlette.responses import Response
+
+        return Response(gauges(self._front.reader(self._front.session(who))), headers=HEADERS, media_type=MEDIA_TYPE)
 
     def _nothing(self, request: Request, who: Identity) -> Response:  # noqa: ARG002 - as all of these
         told = InputError("the console has no page at this address", hint="start from the overview")

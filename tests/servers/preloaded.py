@@ -29,6 +29,8 @@ from typing import Any, NoReturn
 
 #: Modules that read settings while they are imported, with all below them.
 _READ_SETTINGS = ("mlflow.server", "flywheel_mlflow.console")
+#: Reads none, and a process can register the names of its metrics once.
+_ONCE = "mlflow.server.otlp_metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ def _import_all() -> None:
 
 def _forget() -> None:
     for name in list(sys.modules):
-        if any(name == module or name.startswith(f"{module}.") for module in _READ_SETTINGS):
+        if name != _ONCE and any(name == module or name.startswith(f"{module}.") for module in _READ_SETTINGS):
             del sys.modules[name]
 
 

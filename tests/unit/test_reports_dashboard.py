@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from dashboard_cases import BEN, HOSTILE, LOST, NOW, PageReader, answered, facts, in_production, override, risk
+from dashboard_cases import BEN, HOSTILE, LOST, NOW, PageReader, answered, facts, healthy, in_production, override, risk
 from drift_cases import compared, kpi, logged, normal, profile, promise, side
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,15 +39,6 @@ def page(view_facts: DashboardFacts) -> PageReader:
 def reasons(found: Health, tone: Tone) -> str:
     """The reasons of one tone as one text."""
     return "; ".join(reason.text for reason in found.reasons if reason.tone is tone)
-
-
-def healthy(**changed: Any) -> DashboardFacts:
-    """Facts of which every single one is known and good, with some of them changed."""
-    good = facts()
-    stages = tuple(stage.model_copy(update={"status": "completed", "reasons": ()}) for stage in good.record.stages)
-    projects = tuple(item.model_copy(update={"consumable": True, "reasons": ()}) for item in good.record.projects)
-    rules = good.record.bottlenecks.model_copy(update={"bottlenecks": (), "rules_not_decidable": ()})
-    return replace(good, record=replace(good.record, stages=stages, projects=projects, bottlenecks=rules), **changed)
 
 
 def test_what_is_known_and_good_is_healthy() -> None:

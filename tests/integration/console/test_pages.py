@@ -10,6 +10,7 @@ import pytest
 import requests
 from croissant_reading import read_croissant
 from mlcroissant._src.core import constants
+from prometheus_client.parser import text_string_to_metric_families
 from releases_bench import MANAGER, OTHER, REVIEWER
 from servers.console import HALF_IN, SHUT_OUT, VIEWER, ConsoleServer
 from servers.plugin import ADMIN, password, signed_in
@@ -282,3 +283,18 @@ def test_the_log_holds_no_secret(console: ConsoleServer) -> None:
     log = console.plugin.log.read_text(errors="replace")
     assert token not in log
     assert "password-of" not in log
+
+
+def test_monitors_scrape_what_the_overview_says(console: ConsoleServer) -> None:
+    """Behind an account the state is a page of numbers that Prometheus reads; without one it is refused."""
+    answer = console.page(VIEWER, "/metrics")
+    assert answer.status_code == 200, answer.text[-2000:]
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    found = {family.name: family.samples for family in text_string_to_metric_families(answer.text)}
+    assert found["flywheel_iteration"][0].value == 3
+    assert {sample.labels["stage"]: sample.value for sample in found["flywheel_release"]} == {
+        "staging": 2,
+        "production": 2,
+    }
+    assert console.page(None, "/metrics").status_code == 401
+    assert console.page(SHUT_OUT, "/metrics").status_code == 403
