@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Mask = npt.NDArray[np.bool_]
+Kind = TypeVar("Kind", bound=np.generic)
 
 #: Arrow's floats by NumPy's names; whole numbers have the same in both.
 _FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}
@@ -43,6 +44,14 @@ def as_numpy(array: Any, missing: Any = 0) -> npt.NDArray[Any]:
 def _bits(array: Any) -> Mask:
     bits = np.unpackbits(np.frombuffer(array.buffers()[1] or b"", np.uint8), bitorder="little")
     return bits[array.offset : array.offset + len(array)].view(bool)
+
+
+def distinct(values: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
+    """The different values, sorted. NumPy 2.4 hashes them in `unique`, which takes ten to a hundred times as long."""
+    ordered = np.sort(values)
+    new = np.ones(len(ordered), dtype=bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    return np.asarray(ordered[new])
 
 
 def from_numpy(values: npt.NDArray[Any], there: Mask | None = None) -> Any:

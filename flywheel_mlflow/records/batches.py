@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flywheel_mlflow.records.arrays import Mask, as_numpy, join, texts_array, valid
+from flywheel_mlflow.records.arrays import Mask, as_numpy, texts_array, valid
 from flywheel_mlflow.records.columns import (
     Field,
     fields_of,
@@ -112,8 +112,8 @@ class Batch:
         return next((found for path in paths if (found := values_at(self.array, path))), [])
 
 
-def make_batch(interface: str, schema: RecordSchema, part: Part, block: Block) -> Batch:
-    """The batch of a block of the interface's records.
+def make_batch(schema: RecordSchema, part: Part, block: Block) -> Batch:
+    """The batch of a block of records.
 
     ``record`` demands an id of every record; ``free`` takes any row.
 
@@ -122,7 +122,7 @@ def make_batch(interface: str, schema: RecordSchema, part: Part, block: Block) -
     """
     needs_id = schema == "record"
     suspects = _suspects(block)
-    ids = _ids(block, f"{interface}/", needs_id=needs_id)
+    ids = _ids(block, needs_id=needs_id)
     fingerprints, lengths = _contents(block, needs_id=needs_id)
     return Batch(part, block, ids, np.where(ids != 0, ids, fingerprints), fingerprints, lengths, suspects)
 
@@ -147,7 +147,7 @@ def _is_personal(key: str) -> bool:
     return bool(kinds_in(key))
 
 
-def _ids(block: Block, namespace: str, *, needs_id: bool) -> Hashes:
+def _ids(block: Block, *, needs_id: bool) -> Hashes:
     given = [(kind, values) for kind, values in values_at(block.array, ("id",)) if kind in _ID_KINDS]
     texts = [pc.cast(values, pa.string()) for _, values in given]
     text = pc.coalesce(*texts) if texts else pa.nulls(len(block.array), pa.string())
@@ -157,7 +157,7 @@ def _ids(block: Block, namespace: str, *, needs_id: bool) -> Hashes:
         raise RowFault(
             _why_no_id(block.record(row).get("id")), block.row + row, hint='give every record an "id" of its own'
         )
-    hashes = hash_texts(join(namespace, text))
+    hashes = hash_texts(text)
     return hashes if usable.all() else np.where(usable, hashes, 0)
 
 

@@ -295,7 +295,7 @@ def _escaped(array: Any) -> Any:
     raw = np.frombuffer(data, np.uint8)[starts[0] : starts[-1]]
     if not (raw.min(initial=255) < 32 or (raw == 34).any() or (raw == 92).any()):
         return array
-    found = {chr(code) for code in np.unique(raw[(raw < 32) | (raw == 34) | (raw == 92)]).tolist()}
+    found = {chr(code) for code in np.flatnonzero(np.bincount(raw[(raw < 32) | (raw == 34) | (raw == 92)])).tolist()}
     return reduce(
         lambda texts, char: pc.replace_substring(texts, char, _ESCAPES[char]),
         (char for char in _ESCAPES if char in found),

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from flywheel_mlflow.base.errors import RecordError
 from flywheel_mlflow.evidence.runs import CommonIds
-from flywheel_mlflow.records.arrays import as_numpy, from_numpy
+from flywheel_mlflow.records.arrays import as_numpy, distinct, from_numpy
 from flywheel_mlflow.records.batches import Batch
-from flywheel_mlflow.records.fingerprints import Hashes, hash_texts
+from flywheel_mlflow.records.fingerprints import Hashes
 from flywheel_mlflow.records.parquet import open_parquet
 
 #: Hashes kept of an interface, 8 bytes each: ids of as many records are kept all, and of a million every thirtieth.
@@ -67,12 +67,12 @@ class IdSketchBuilder:
             if kind == "string":
                 long = as_numpy(pc.utf8_length(values)) >= LEAST_ID
                 telling = long & as_numpy(pc.match_substring_regex(values, TELLING_ID), missing=False)
-                self._add(hash_texts(values.filter(from_numpy(telling))))
+                self._add(batch.ids[telling])
 
     def _add(self, hashes: Hashes) -> None:
         if self._limit is not None:
             hashes = hashes[hashes < np.uint64(self._limit)]
-        self._hashes = np.unique(np.concatenate((self._hashes, hashes)))
+        self._hashes = distinct(np.concatenate((self._hashes, hashes)))
         if len(self._hashes) > self._most:
             self._limit = int(self._hashes[self._most])
             self._hashes = self._hashes[: self._most]

@@ -128,7 +128,7 @@ class PartialResult:
         Raises:
             RowFault: a record without a usable id, one that is too long, or more fields than a schema may have.
         """
-        batch = make_batch(self.plan.interface, self.plan.schema, part, block)
+        batch = make_batch(self.plan.schema, part, block)
         self._observe_schema(batch)
         self.digest.observe(batch.texts)
         self.profile.observe(batch)

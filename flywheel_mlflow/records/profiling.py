@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from flywheel_mlflow.base.canonical import canonical_json
 from flywheel_mlflow.records import profiles
-from flywheel_mlflow.records.arrays import as_numpy, from_numpy, only_where, valid
+from flywheel_mlflow.records.arrays import as_numpy, distinct, from_numpy, only_where, valid
 from flywheel_mlflow.records.arrow_values import decimal_floats
 from flywheel_mlflow.records.batches import Batch, Part, RecordSchema
 from flywheel_mlflow.records.checks import Row
@@ -79,7 +79,7 @@ def _exact_sum(values: npt.NDArray[np.float64]) -> int:
     whole = np.ldexp(mantissas, 53).astype(np.int64)
     high, low = whole >> _LOW_BITS, whole & ((1 << _LOW_BITS) - 1)
     total = 0
-    for exponent in np.unique(exponents).tolist():
+    for exponent in distinct(exponents).tolist():
         inside = exponents == exponent
         part = (int(high[inside].sum()) << _LOW_BITS) + int(low[inside].sum())
         shift = exponent - 53 + _STEPS

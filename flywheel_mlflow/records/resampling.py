@@ -29,7 +29,6 @@ FULL_SAMPLE = 100_000
 class ProfilePlan:
     """Profiles are to be made, and nothing else."""
 
-    interface: str
     schema: RecordSchema
     sample_size: int
 
@@ -53,7 +52,7 @@ class ProfileResult:
         Raises:
             RowFault: a record without a usable id, or one that is too long.
         """
-        batch = make_batch(self._plan.interface, self._plan.schema, part, block)
+        batch = make_batch(self._plan.schema, part, block)
         self.profile.observe(batch)
         self.fingerprints.append(batch.fingerprints)
         self.rows_of[part] = self.rows_of.get(part, 0) + batch.rows
@@ -81,7 +80,7 @@ def profile_of_files(
     Raises:
         InputError, RecordError, StorageError, WorkerLost, ClusterUnreachable: as for ``measure``.
     """
-    plan = ProfilePlan(spec.name, "record" if spec.record_schema == "record" else "free", sample_size)
+    plan = ProfilePlan("record" if spec.record_schema == "record" else "free", sample_size)
     with connected(engine) as cluster:
         measured = measure_files(plan, files, spec.format, cluster=cluster)
         for file in files:

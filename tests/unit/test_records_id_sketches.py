@@ -33,7 +33,7 @@ def seen(ids: Iterable[Any], most: int = 100) -> IdSketchBuilder:
     builder = IdSketchBuilder(most)
     if rows:
         block = Block(objects_array(rows), 0, rows.__getitem__, keeps_nulls=False, keeps_numbers=True)
-        builder.observe(make_batch("corpus", "free", (0, 0), block))
+        builder.observe(make_batch("free", (0, 0), block))
     return builder
 
 

@@ -33,7 +33,7 @@ def build(records: list[dict[str, Any]], *, sample_size: int = 5, start: int = 0
     for row in range(0, len(records), 4):
         some = records[row : row + 4]
         block = Block(objects_array(some), start + row, some.__getitem__, keeps_nulls=False, keeps_numbers=True)
-        builder.observe(make_batch("corpus", "record", (0, 0), block))
+        builder.observe(make_batch("record", (0, 0), block))
     return builder
 
 

@@ -158,7 +158,7 @@ def test_any_cut_and_any_order_of_merging_give_the_same_sketch(
     for part in parts_of(reader, part_bytes):
         partials.append(kind(most))
         for block in blocks_of(reader, part):
-            batch = make_batch("data", "free", (0, part[0]), block)
+            batch = make_batch("free", (0, part[0]), block)
             partials[-1].observe(batch)
             whole.observe(batch)
             rows_of[0, part[0]] = rows_of.get((0, part[0]), 0) + batch.rows
@@ -261,7 +261,7 @@ def test_large_data_are_sampled_alike_on_both_sides(tmp_path: Path) -> None:
         (file,) = find_files(path, "jsonl")
         (part,) = parts_of(reader_for(file, "jsonl"), 1 << 30)
         for block in blocks_of(reader_for(file, "jsonl"), part):
-            kind.observe(make_batch("data", "free", (0, 0), block))
+            kind.observe(make_batch("free", (0, 0), block))
         sides.append(kind.sketch({(0, 0): len(contents)}, (f"{name}.jsonl",)))
     training, evaluation = sides
     assert (len(training.columns["hash"]), len(evaluation.columns["hash"]) <= 8_000) == (20_000, True)

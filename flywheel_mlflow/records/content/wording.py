@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from flywheel_mlflow.records.arrays import distinct
 from flywheel_mlflow.records.content.labels import LEAST_ROWS, LEAST_SHARE
 from flywheel_mlflow.records.content.profile import Phrase, Wording
 from flywheel_mlflow.records.personal import withheld
@@ -26,7 +27,8 @@ TAIL_CHARACTERS = 1000
 #: Hashed words and word pairs are numbers below this; of a row with many at least so many are kept.
 BUCKETS = 2**18
 LEAST_FEATURES = 40
-_BUCKET_SHIFT = np.uint64(64 - 18)
+_BUCKET_BITS = np.uint64(18)
+_BUCKET_SHIFT = np.uint64(64) - _BUCKET_BITS
 
 #: Rows whose wording is looked at.
 MAX_ROWS = 10_000
@@ -39,64 +41,67 @@ _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(
 Ints = npt.NDArray[np.uint64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A text's tokens and the hashes of its n-grams, by n: the one that begins at each token."""
-
-    tokens: list[str]
-    grams: dict[int, Ints]
-
-
 class WordingBuilder:
     """Collects the wording of one text field."""
 
     def __init__(self, field: str, features: int) -> None:
         self._field = field
         self._features = features
-        self._known: dict[str, int] = {}
-        self._texts: list[_Text | None] = []
+        self._texts: list[list[str] | None] = []
 
     def observe(self, text: str | None) -> None:
         """Adds the text of the next row, None where it has none."""
-        self._texts.append(None if text is None else self._hashed(text))
-
-    def _hashed(self, text: str) -> _Text:
-        if len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:
-            tokens = _TOKEN.findall(text[:HEAD_CHARACTERS]) + _TOKEN.findall(text[-TAIL_CHARACTERS:])
+        if text is not None and len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:
+            self._texts.append(_TOKEN.findall(text[:HEAD_CHARACTERS]) + _TOKEN.findall(text[-TAIL_CHARACTERS:]))
         else:
-            tokens = _TOKEN.findall(text)
-        words = np.array([self._hash(token) for token in tokens], np.uint64)
-        return _Text(tokens, {size: _grams(words, size) for size in MOST_PHRASES})
-
-    def _hash(self, token: str) -> int:
-        found = self._known.get(token)
-        if found is None:
-            found = self._known[token] = _token_hash(token)
-        return found
+            self._texts.append(None if text is None else _TOKEN.findall(text))
 
     def result(self) -> Wording:
         """The wording of all rows seen."""
-        rows = [np.zeros(0, np.int32) if item is None else self._row(item) for item in self._texts]
-        there = [item for item in self._texts if item is not None]
-        floor = max(LEAST_ROWS, -(-len(there) // round(1 / LEAST_SHARE)))
+        there = np.array([tokens is not None for tokens in self._texts], dtype=bool)
+        lengths = np.array([len(tokens or ()) for tokens in self._texts], np.int64)
+        tokens = [token for text in self._texts for token in text or ()]
+        known = {token: _token_hash(token) for token in set(tokens)}
+        words = np.array([known[token] for token in tokens], np.uint64)
+        rows = np.repeat(np.arange(len(lengths)), lengths)
+        grams = {size: _grams_within(words, rows, size) for size in MOST_PHRASES}
+        features, starts = self._lowest(grams, len(lengths))
+        floor = max(LEAST_ROWS, -(-int(there.sum()) // round(1 / LEAST_SHARE)))
         phrases: list[Phrase] = []
         least: dict[int, int] = {}
         for size, most in MOST_PHRASES.items():
-            kept, least[size] = _frequent(there, size, floor, most)
+            kept, least[size] = _frequent(tokens, grams[size], size, floor, most)
             phrases += kept
-        return Wording(
-            field=self._field,
-            features=np.concatenate([np.zeros(0, np.int32), *rows]),
-            starts=np.concatenate(([0], np.cumsum([len(row) for row in rows]))).astype(np.int64),
-            there=np.array([item is not None for item in self._texts], dtype=bool),
-            phrases=tuple(phrases),
-            least=tuple(sorted(least.items())),
-        )
+        return Wording(self._field, features, starts, there, tuple(phrases), tuple(sorted(least.items())))
 
-    def _row(self, text: _Text) -> npt.NDArray[np.int32]:
-        """The lowest of a text's hashed words and word pairs: the same ones of every text that has them."""
-        found = np.unique(np.concatenate([text.grams[1], text.grams[2]]) >> _BUCKET_SHIFT)
-        return found[: self._features].astype(np.int32)
+    def _lowest(self, grams: Mapping[int, _Grams], rows: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The lowest of each row's hashed words and word pairs, the same ones of every text that has them; where each
+        row begins.
+        """
+        buckets = np.concatenate([grams[size].hashes >> _BUCKET_SHIFT for size in (1, 2)])
+        owners = np.concatenate([grams[size].rows for size in (1, 2)])
+        both = distinct(owners.astype(np.uint64) << _BUCKET_BITS | buckets)
+        owners = (both >> _BUCKET_BITS).astype(np.int64)
+        first = np.searchsorted(owners, np.arange(rows + 1))
+        kept = np.arange(len(both)) - first[owners] < self._features
+        starts = np.concatenate(([0], np.cumsum(np.minimum(np.diff(first), self._features)))).astype(np.int64)
+        return (both[kept] & np.uint64(BUCKETS - 1)).astype(np.int32), starts
+
+
+@dataclass(frozen=True, slots=True)
+class _Grams:
+    """All n-grams of all texts: their hashes, the rows they stand in, which ascend, and the token each begins with."""
+
+    hashes: Ints
+    rows: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+
+
+def _grams_within(words: Ints, rows: npt.NDArray[np.int64], size: int) -> _Grams:
+    """The n-grams of texts whose words stand one after the other: none reaches from one text into the next."""
+    count = max(0, len(words) - size + 1)
+    places = np.flatnonzero(rows[:count] == rows[size - 1 :])
+    return _Grams(_grams(words, size)[places], rows[places], places)
 
 
 def _token_hash(token: str) -> int:
@@ -142,23 +147,23 @@ def _mixed(values: Ints) -> Ints:
     return np.asarray(values ^ (values >> np.uint64(33)))
 
 
-def _frequent(texts: Sequence[_Text], size: int, floor: int, most: int) -> tuple[list[Phrase], int]:
+def _frequent(tokens: Sequence[str], grams: _Grams, size: int, floor: int, most: int) -> tuple[list[Phrase], int]:
     """The phrases of so many words in at least ``floor`` texts, the most frequent ones, and the fewest rows that count.
 
     A phrase that is not among them is in no more rows than that number.
     """
-    distinct = [np.unique(text.grams[size], return_index=True) for text in texts]
-    if not distinct:
-        return [], floor - 1
-    hashes = np.concatenate([item[0] for item in distinct])
-    owners = np.repeat(np.arange(len(distinct)), [len(item[0]) for item in distinct])
-    places = np.concatenate([item[1] for item in distinct])
-    _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
-    chosen = np.flatnonzero(counts >= floor)
+    order = np.argsort(grams.hashes, kind="stable")
+    hashes, rows = grams.hashes[order], grams.rows[order]
+    new_hash = np.ones(len(order), dtype=bool)
+    new_hash[1:] = hashes[1:] != hashes[:-1]
+    new_row = new_hash.copy()
+    new_row[1:] |= rows[1:] != rows[:-1]
+    starts = np.flatnonzero(new_hash)
+    counts = np.add.reduceat(new_row.astype(np.int64), starts) if len(starts) else np.zeros(0, np.int64)
     named = []
-    for index in chosen.tolist():
-        row, place = int(owners[first[index]]), int(places[first[index]])
-        words = texts[row].tokens[place : place + size]
+    for index in np.flatnonzero(counts >= floor).tolist():
+        place = int(grams.places[order[starts[index]]])
+        words = tokens[place : place + size]
         named.append((int(counts[index]), " ".join("\u23ce" if word == "\n" else word for word in words)))
     named.sort(key=lambda item: (-item[0], item[1]))
     kept = [Phrase(withheld(text[:120]), size, count) for count, text in named[:most]]
