@@ -156,6 +156,9 @@ def test_answers_in_the_queue_of_mlflow_pass_a_gate(bench: ReleasesBench, tmp_pa
     done(bench.command(*submit, who=OTHER))
     found = looked(bench)
     assert (found["verdict"], found["value"], found["n"]) == ("PASS", 5 / 6, 6)
+    submitted = [item for item in bench.snapshot().ledger.events if item.kind == SUBMITTED]
+    counted = [item.body["run_id"] for item in submitted if item.actor.name in (REVIEWER, OTHER)]
+    assert sorted(found["evidence"]) == sorted(counted)
     listed = done(bench.command("human-review", "status", "--json")).json
     (status,) = listed["reviews"]
     assert status["queues"] == {REVIEWER: {"complete": 6}, OTHER: {"pending": 6}}
