@@ -50,7 +50,7 @@ class Measured:
 class Answer:
     """A verdict another part of the product gave, None when it could not be given; ``text`` says it in words.
 
-    ``next`` is what to do about it, where the criterion has no better command.
+    ``next`` is what to do about it, where the criterion has no better command; ``more`` are runs beside ``run_id``.
     """
 
     verdict: Verdict | None
@@ -59,6 +59,7 @@ class Answer:
     value: float | None = None
     n: int | None = None
     next: str = ""
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

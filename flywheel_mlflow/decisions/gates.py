@@ -308,7 +308,7 @@ def _answer(criterion: Criterion, answer: Answer, *, next_command: str) -> Crite
         answer.text,
         value=answer.value,
         n=answer.n,
-        evidence=_runs(answer.run_id),
+        evidence=_runs(answer.run_id, *answer.more),
         next=answer.next or next_command,
     )
 

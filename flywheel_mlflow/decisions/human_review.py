@@ -212,7 +212,7 @@ class ReviewedProject:
     """What people answered about the data of one project of a release.
 
     ``unknown`` says why nothing can be known of it, empty where something can. ``answers`` are those of each person, by
-    item and question; ``left_out`` says whose do not count and why.
+    item and question, kept by ``runs``; ``left_out`` says whose do not count and why.
     """
 
     project: str
@@ -222,6 +222,7 @@ class ReviewedProject:
     items: tuple[str, ...] = ()
     answers: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +283,8 @@ def judge_reviews(criterion: Criterion, reviews: Iterable[ReviewedProject]) -> A
 
     BLOCK where enough people looked, agree, and find too much wrong in one project.
     """
-    judged = [_judged(criterion, review) for review in reviews]
+    looked = list(reviews)
+    judged = [_judged(criterion, review) for review in looked]
     if not judged:
         return Answer(None, "no project of this release needs human review")
     told = sorted(judged, key=lambda item: (item.verdict is Verdict.PASS, item.verdict is None))
@@ -296,6 +298,7 @@ def judge_reviews(criterion: Criterion, reviews: Iterable[ReviewedProject]) -> A
         value=min(shares) if len(shares) == len(judged) else None,
         n=min(item.n or 0 for item in judged),
         next=told[0].next,
+        more=tuple(run for review in looked for run in review.runs),
     )
 
 

@@ -62,16 +62,29 @@ class ReviewTraces:
         """The id of the trace that shows a record: the same record of the same version has one trace."""
         return f"tr-{short_digest(digest_of([self._flywheel, subject, item]))}"
 
-    def show_records(self, experiment_id: str, subject: str, shown: Mapping[str, Mapping[str, Any]]) -> int:
-        """Log a trace for each record that has none yet, by its id; how many are new."""
+    def show_records(
+        self, experiment_id: str, project: str, subject: str, shown: Mapping[str, Mapping[str, Any]]
+    ) -> int:
+        """Log a trace for each record that has none yet, by its id; how many are new.
+
+        A trace says whose record it shows, so that what is said about it can be taken in as feedback.
+        """
         there = {trace.id for trace in self.of_records(experiment_id, subject, ())}
         missing = {item: value for item, value in shown.items() if self.id_of(subject, item) not in there}
         with translated(self._uri):
             for item, value in missing.items():
-                self._log(experiment_id, self.id_of(subject, item), subject, item, value)
+                interface = subject.partition("@")[0]
+                labels = {
+                    SUBJECT: subject,
+                    "mlflow.traceName": item[:250],
+                    "flywheel.project": project,
+                    "flywheel.interface": interface,
+                    "flywheel.record": f"{interface}/{item}"[:250],
+                }
+                self._log(experiment_id, self.id_of(subject, item), labels, value)
         return len(missing)
 
-    def _log(self, experiment_id: str, trace_id: str, subject: str, item: str, shown: Mapping[str, Any]) -> None:
+    def _log(self, experiment_id: str, trace_id: str, labels: Mapping[str, str], shown: Mapping[str, Any]) -> None:
         # MLflow's own functions write on the server that the process has set, not on this client's.
         from mlflow.entities import Span, TraceInfo, TraceLocation, TraceState
         from mlflow.tracing.client import TracingClient
@@ -87,7 +100,7 @@ class ReviewTraces:
                 execution_duration=0,
                 request_preview=json.dumps(shown, ensure_ascii=False)[:_PREVIEW],
                 trace_metadata={"mlflow.trace_schema.version": "3"},
-                tags={SUBJECT: subject, "mlflow.traceName": item[:250]},
+                tags=dict(labels),
             )
         )
         span = {

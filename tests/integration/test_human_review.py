@@ -22,6 +22,7 @@ from releases_bench import (
     ReleasesBench,
     releases_blueprint,
     releases_contracts,
+    write_directly,
 )
 from servers.embedded import EmbeddedStore
 from servers.tracking import TrackingServerProcess
@@ -29,10 +30,13 @@ from workbench import Ended, bench_on, fresh_name, records, write_records
 
 from flywheel_mlflow import InputError, project_run
 from flywheel_mlflow.base.errors import Refused
+from flywheel_mlflow.base.signing import new_key
 from flywheel_mlflow.decisions.human_review import SUBMITTED
+from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.evidence.flywheel import load_flywheel
 from flywheel_mlflow.operations.releases.review_documents import find_plan, keep_plan
 from flywheel_mlflow.operations.releases.review_drawing import MAX_SHOWN
+from flywheel_mlflow.tracking.review_traces import SUBJECT
 from flywheel_mlflow.tracking.versions import numbers_of
 
 QUESTIONS: list[dict[str, Any]] = [
@@ -49,9 +53,9 @@ SEEN = {
 }
 
 
-def reviewed_flywheel(root: Path, uri: str) -> ReleasesBench:
+def reviewed_flywheel(root: Path, uri: str, **more: Any) -> ReleasesBench:
     """The small flywheel of releases, whose gate to staging asks people about the producer's records."""
-    blueprint = releases_blueprint() | {"name": fresh_name()}
+    blueprint = releases_blueprint(**more) | {"name": fresh_name()}
     blueprint["gates"][0]["criteria"].append(SEEN)
     contracts = releases_contracts()
     contracts["p01"]["review"] = {"human": True, "records_of": INTERFACE, "questions": QUESTIONS}
@@ -138,8 +142,8 @@ def test_answers_in_the_queue_of_mlflow_pass_a_gate(bench: ReleasesBench, tmp_pa
         for who in (REVIEWER, OTHER):
             answer(bench, trace, who.upper(), right=place != 2, tone="plain")
         tracing._set_review_queue_item_status(queue.queue_id, item_id=trace, status="complete", completed_by=REVIEWER)
-    answer(bench, traces[0], REVIEWER, right=False)
-    answer(bench, traces[0], REVIEWER, right=True)  # the newest counts
+    answer(bench, traces[0], REVIEWER, tone="rude")
+    answer(bench, traces[0], REVIEWER, tone="plain")  # the newest counts
     answer(bench, traces[0], MANAGER, right=True, tone="plain")
     assert "nobody has submitted" in looked(bench)["reason"]  # whoever may write traces may write these
     submit = ("human-review", "submit", review["review"])
@@ -152,11 +156,19 @@ def test_answers_in_the_queue_of_mlflow_pass_a_gate(bench: ReleasesBench, tmp_pa
     done(bench.command(*submit, who=OTHER))
     found = looked(bench)
     assert (found["verdict"], found["value"], found["n"]) == ("PASS", 5 / 6, 6)
+    submitted = [item for item in bench.snapshot().ledger.events if item.kind == SUBMITTED]
+    counted = [item.body["run_id"] for item in submitted if item.actor.name in (REVIEWER, OTHER)]
+    assert sorted(found["evidence"]) == sorted(counted)
     listed = done(bench.command("human-review", "status", "--json")).json
     (status,) = listed["reviews"]
     assert status["queues"] == {REVIEWER: {"complete": 6}, OTHER: {"pending": 6}}
     assert (status["outcome"]["finished"], listed["without_review"]) == (6, [])
     assert [item["name"] for item in status["reviewers"] if not item["against"]] == [REVIEWER, OTHER]
+    told = done(bench.command("feedback", "pull-traces", "--experiment", f"{bench.name}/p01", "-i", "1", "--json")).json
+    assert told["new"] == 2, told  # what each of the two found wrong is feedback about the record
+    events = done(bench.command("feedback", "list", "-i", "1", "--json")).json["events"]
+    wrong = f"{INTERFACE}/{review['plan']['items'][2]['id']}"
+    assert {(item["project"], tuple(item["record_ids"])) for item in events} == {("p01", (wrong,))}
     story = done(bench.command("release", "history", "--json")).out
     assert f"6 items of {review['plan']['subject']} (p01) looked at" in story
 
@@ -224,7 +236,7 @@ def test_nobody_picks_what_is_looked_at(stored: ReleasesBench, tmp_path: Path) -
     for given in traces_of(stored, review):
         answer(stored, given, REVIEWER, right=True, tone="plain")
     stored.bench.tracking.review_traces._log(
-        stored.bench.experiment("p01"), trace, plan.subject, plan.items[0].id, {"id": "something nice"}
+        stored.bench.experiment("p01"), trace, {SUBJECT: plan.subject}, {"id": "something nice"}
     )
     ended = stored.command("human-review", "submit", review["review"], who=REVIEWER)
     assert (ended.code, f"the trace {trace} does not show" in ended.err) == (1, True), ended.err
@@ -257,6 +269,29 @@ def test_answers_that_were_changed_count_for_nothing(stored: ReleasesBench, tmp_
     (tmp_path / "answers.json").write_text("{}", encoding="utf-8")
     client.log_artifact(event.body["run_id"], str(tmp_path / "answers.json"))
     assert "the answers of ben cannot be read: answers.json was changed" in looked(stored)["reason"]
+
+
+def test_who_has_a_key_signs(tmp_path: Path, embedded_store: Callable[[], EmbeddedStore]) -> None:
+    """Without their own signature answers are refused, and those that went past the refusal count for nothing."""
+    path = tmp_path / "ben.pem"
+    people = [{"id": MANAGER}, {"id": REVIEWER, "public_key": new_key(path).public_key}, {"id": OTHER}]
+    bench = reviewed_flywheel(tmp_path / "flywheel", embedded_store().uri, people=people)
+    bench.log(tmp_path, 1, rows=30)
+    bench.assemble(1)
+    bench.act(MANAGER, "create", iteration=1)
+    name = opened(bench, "--items", "6", "--no-queue")["review"]
+    table = tmp_path / "t.csv"
+    done(bench.command("human-review", "export", name, "--out", table, who=REVIEWER))
+    fill(table, {2})
+    submit = ("human-review", "submit", name, "--table", table)
+    refused = bench.command(*submit, who=REVIEWER)
+    assert (refused.code, "add --sign KEYFILE" in refused.err) == (1, True)
+    done(bench.command(*submit, "--sign", path, who=REVIEWER))
+    assert "finished by ben" in looked(bench)["reason"]
+    event = bench.snapshot().ledger.events[-1]
+    body = {key: value for key, value in event.body.items() if key != "signature"}
+    write_directly(bench.bench, bench.snapshot(), [(SUBMITTED, body)], who=Identity(REVIEWER))
+    assert "ben signs decisions, and these answers are not signed" in looked(bench)["reason"]
 
 
 @pytest.mark.filterwarnings("ignore")  # MLflow's tracing warns of what it uses itself, and then drops the trace

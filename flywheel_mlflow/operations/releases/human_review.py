@@ -125,7 +125,7 @@ def open_review(
         return OpenedReview(plan.id, plan, run_id, chosen)
     new, traces = 0, [item.id for item in plan.items]
     if contract.review.records_of:
-        new = session.tracking.review_traces.show_records(experiment, plan.subject, drawn.shown)
+        new = session.tracking.review_traces.show_records(experiment, plan.project, plan.subject, drawn.shown)
         traces = [session.tracking.review_traces.id_of(plan.subject, item.id) for item in plan.items]
     opened = session.tracking.review_queues.open(experiment, plan.id, plan.questions, chosen, traces)
     return OpenedReview(plan.id, plan, run_id, chosen, opened, new)

@@ -155,6 +155,7 @@ def _reviewed(
         items=tuple(each.id for each in plan.items),
         answers={read.submission.actor.name: read.answers.answers for read in counting},
         left_out=tuple(left_out),
+        runs=tuple(read.submission.run_id for read in counting),
     )
 
 
