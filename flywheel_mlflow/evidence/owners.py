@@ -34,6 +34,11 @@ class Owner:
     def __str__(self) -> str:
         return f"{self.title}: {', '.join(map(str, self.people)) or 'nobody is named'}"
 
+    @property
+    def names(self) -> str:
+        """Team and people without their contacts, for a narrow place beside which these stand."""
+        return f"{self.title}: {', '.join(person.id for person in self.people) or 'nobody is named'}"
+
 
 def owner_of(blueprint: Blueprint, contract: Contract) -> Owner:
     """The owner of a project."""

@@ -63,7 +63,7 @@ def test_a_terminal_shows_it_and_does_nothing(text: str, capsys: pytest.CaptureF
     """Listings, reasons, decisions and dead letters hold nothing but printable characters, and stay short."""
     letter = DeadLetter(1, text[:500], text[:4000], len(text))
     ingested = Ingested(text, 1, Taken(read=1, new=1, to=Counter({"p01": 1})), 1, (letter,), "run")
-    show_feedback.listed(1, [stored(text)], as_json=False)
+    show_feedback.listed(1, [{**stored(text), "owner": None}], as_json=False)
     show_feedback.ingested([ingested], dry_run=False, as_json=False)
     show_feedback.rerouted({"event_id": "e1", "to": "p01", "reason": text[:2000]}, dry_run=False, as_json=False)
     shown = capsys.readouterr().out

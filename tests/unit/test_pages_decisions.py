@@ -36,6 +36,7 @@ from flywheel_mlflow.decisions.release_path import PathFacts, ReleasePath, relea
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risk_paths import Propagation
 from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.evidence.owners import Owner, OwnerPerson
 from flywheel_mlflow.feedback.absorption import Help
 from flywheel_mlflow.operations.acts.forms import FORMS, fields_of
 from flywheel_mlflow.reports.dashboard_blocks import Form, PathStep, Section
@@ -665,3 +666,15 @@ def test_nothing_to_rank_says_so() -> None:
     assert lead(page)[-1][0] is Tone.UNKNOWN
     assert not list(forms(page))
     assert lead(priorities_page(priorities_facts(LedgerBuilder(), items=())))[-1][0] is Tone.GOOD
+
+
+def test_the_board_names_who_answers() -> None:
+    """Queues have the people with their contacts, events the people; what no rule takes has nobody."""
+    owner = Owner("builders", "Builders", (OwnerPerson("bo", None, {"email": "bo@example.org", "chat": None}),))
+    events = events_facts(owners={"p01": owner})
+    page = feedback_page(board_facts(LedgerBuilder(), owners={"p01": owner}, events=events))
+    sections = {section.id: section for section in page.sections}
+    told = [row[3].text for row in sections["queues"].tables[0].rows]
+    assert told == ["Builders: bo (email bo@example.org, chat kept in the environment)", ""]
+    goes = [row[2] for row in sections["events"].tables[0].rows]
+    assert [[cell.text for cell in item.also] for item in goes] == [["Builders: bo"], []]

@@ -104,7 +104,7 @@ def event_section(facts: EventsFacts) -> Section:
 
 def _row(item: EventRow, facts: EventsFacts) -> tuple[Cell, ...]:
     who = facts.owners.get(item.to or "")
-    also = (Cell(str(who)),) if who else ()
+    also = (Cell(who.names),) if who else ()
     goes = (
         Cell(item.to, href=facts.addresses.project(item.to), also=also) if item.to else Cell("nobody", Tone.ATTENTION)
     )

@@ -135,7 +135,7 @@ def _whose(item: Ranked, facts: PrioritiesFacts) -> Cell:
     project = item.candidate.project
     if project is None:
         return Cell("nobody named", Tone.UNKNOWN)
-    who = (Cell(str(item.owner)),) if item.owner else ()
+    who = (Cell(item.owner.names),) if item.owner else ()
     return Cell(project, href=facts.addresses.project(project), also=who)
 
 
@@ -154,13 +154,14 @@ def _decided(item: Ranked) -> Cell:
 
 def _origins(shown: tuple[Ranked, ...]) -> Table:
     """Where every part comes from, for whoever doubts the order."""
-    columns = ("candidate", "impact", "reach", "reuse", "exposure", "cost", "evidence")
+    columns = ("candidate", "impact", "reach", "reuse", "exposure", "cost", "evidence", "who answers")
     rows = tuple(
         (
             code(item.candidate.id),
             *(Cell(part.origin) for part in item.priority.parts.values()),
             Cell(item.priority.cost.origin),
             Cell("; ".join(item.candidate.evidence) or f"{item.candidate.count} {item.candidate.counted}"),
+            Cell(str(item.owner)) if item.owner else Cell("nobody named", Tone.UNKNOWN),
         )
         for item in shown
     )
