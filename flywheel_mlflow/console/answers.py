@@ -51,7 +51,7 @@ _TITLES = {
     503: "The server is in trouble",
 }
 #: A name with its port, as a Host header has it and a policy can hold it; it can hold no IPv6 address.
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?", re.ASCII)
+HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?", re.ASCII)
 
 
 def page_answer(
@@ -107,6 +107,6 @@ def _reports(framing: Framing, host: str) -> str:
 
     A report may send its own frame elsewhere, which no sandbox forbids; the page around it decides where to.
     """
-    if not _HOST.fullmatch(host):
+    if not HOST.fullmatch(host):
         return "'self'"
     return f"{host}{framing.addresses.prefix}{PAGES_ADDRESS}/drift/report"

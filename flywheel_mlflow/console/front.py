@@ -107,9 +107,9 @@ class Front:
         flywheel = served.flywheel()
         return Session(flywheel, self._open(flywheel.name, who.name), who, seal=served.key if sealed else None)
 
-    def reader(self, session: Session) -> Reader:
-        """What pages are made from, for whoever is signed in."""
-        return Reader(session, self.addresses, self.acts_off, self._memory)
+    def reader(self, session: Session, server: str = "") -> Reader:
+        """What pages are made from, for whoever is signed in; ``server`` is its address as they reached it."""
+        return Reader(session, self.addresses, self.acts_off, self._memory, server)
 
     def guarded(self, step: Callable[[], Found], who: Identity | None = None) -> Found | Response:
         """What the step finds, or the page that says why it does not; of a defect only that there is one."""

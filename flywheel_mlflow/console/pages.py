@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from flywheel_mlflow.base.canonical import document_json
 from flywheel_mlflow.base.errors import InputError
-from flywheel_mlflow.console.answers import HEADERS, page_answer, trouble_answer
+from flywheel_mlflow.console.answers import HEADERS, HOST, page_answer, trouble_answer
 from flywheel_mlflow.console.callers import foreign_origin
 from flywheel_mlflow.console.embedding import report_answer
 from flywheel_mlflow.console.front import Front, asked
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.reading.gauges import gauges
-from flywheel_mlflow.operations.reading.interfaces import croissant
+from flywheel_mlflow.operations.reading.interfaces import croissant, dataset_card_text
 from flywheel_mlflow.operations.reading.kinds import PAGES, PageKind
 from flywheel_mlflow.operations.reading.reader import PageQuery
 from flywheel_mlflow.reports.gauges import MEDIA_TYPE
@@ -59,6 +60,7 @@ class PageRoutes:
             Route(f"{place}/drift/report", self._serving("", self._report), methods=["GET"]),
             Route(f"{place}/croissant/{{interface}}", self._serving("", self._croissant), methods=["GET"]),
             Route(f"{place}/metrics", self._serving("", self._metrics), methods=["GET"]),
+            Route(f"{place}/dataset-card/{{interface}}", self._serving("", self._dataset_card), methods=["GET"]),
             *shown,
             # Without these MLflow would answer, in its own way, for what is below our own address.
             Route(rest, self._serving("", self._nothing), methods=["GET"]),
@@ -88,8 +90,14 @@ class PageRoutes:
 
     def _page(self, kind: PageKind, request: Request, who: Identity) -> Response:
         session = self._front.session(who)
-        page = kind.make(self._front.reader(session), PageQuery(asked(request)))
+        page = kind.make(self._front.reader(session, self._reached(request)), PageQuery(asked(request)))
         return page_answer(page, self._front.framing(who, session.now()), host=request.headers.get("host", ""))
+
+    def _reached(self, request: Request) -> str:
+        """The server's address as the reader reached it; a placeholder for a host that is no name with a port."""
+        host = request.headers.get("host", "")
+        named = f"{request.url.scheme}://{host}" if HOST.fullmatch(host) else "https://your-server"
+        return f"{named}{self._front.addresses.prefix}"
 
     def _report(self, request: Request, who: Identity) -> Response:
         return report_answer(self._front.session(who), PageQuery(asked(request)), request.headers)
@@ -100,7 +108,14 @@ class PageRoutes:
         reader = self._front.reader(self._front.session(who))
         server = f"{request.url.scheme}://{request.url.netloc}{reader.addresses.prefix}"
         document = croissant(reader, PageQuery(asked(request)), server)
-        return Response(document_json(document), headers=HEADERS, media_type="application/ld+json")
+        headers = HEADERS | _saved_as(f"{request.path_params['interface']}.croissant.json")
+        return Response(document_json(document), headers=headers, media_type="application/ld+json")
+
+    def _dataset_card(self, request: Request, who: Identity) -> Response:
+        from starlette.responses import Response
+
+        text = dataset_card_text(self._front.reader(self._front.session(who)), PageQuery(asked(request)))
+        return Response(text, headers=HEADERS | _saved_as("README.md"), media_type="text/markdown")
 
     def _metrics(self, request: Request, who: Identity) -> Response:  # noqa: ARG002 - as all of these
         from starlette.responses import Response
@@ -134,6 +149,11 @@ class PageRoutes:
             return trouble_answer(front.no_flywheel(), front.framing(), 404) if isinstance(who, Identity) else who
         flywheel = front.served.flywheel()
         return front.visitor(request, shown_experiments(flywheel, path, request.path_params, asked(request)))
+
+
+def _saved_as(name: str) -> dict[str, str]:
+    """Browsers save the answer as a file of that name."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
 
 
 def shown_experiments(

@@ -34,6 +34,7 @@ class DataCard(Strict):
     licence: Label = Field(description="SPDX identifier or URL.")
     filters: tuple[FilterNote, ...] = ()
     hazards: tuple[Text, ...] = Field(default=(), description="What may hurt: bias, leakage, missing groups.")
+    preview: bool = Field(default=True, description="Whether pages show first rows to whoever may read the data.")
 
 
 def card_path(data: Path) -> Path | None:

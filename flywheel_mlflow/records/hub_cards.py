@@ -24,7 +24,7 @@ LICENCES = {
 }
 #: Our own part of the YAML: what a data card says and the Hub has no key for.
 OWN_KEY = "flywheel"
-_OWN = ("description", "filters", "hazards")
+_OWN = ("description", "filters", "hazards", "preview")
 _MARK = "---"
 
 

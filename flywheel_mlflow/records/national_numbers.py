@@ -154,8 +154,8 @@ _DIGITS = re.compile(rf"{START}\d(?:[ .\-/]?\d){{8,24}}{END}", re.ASCII)
 _NO_DIGIT = re.compile(r"\D")
 
 
-def take_national_numbers(text: str, name: str, found: set[str]) -> str:
-    """The text without the national numbers in it, whose kinds are added to those found.
+def take_national_numbers(text: str, name: str, found: set[str], mark: str) -> str:
+    """The text with ``mark`` in place of the national numbers in it, whose kinds are added to those found.
 
     ``name`` is that of the field the text lies in.
     """
@@ -165,7 +165,7 @@ def take_national_numbers(text: str, name: str, found: set[str]) -> str:
         if kind is None:
             return match[0]
         found.add(kind)
-        return "x"
+        return mark
 
     text = _ALONE.sub(taken, text)
     if says(_words(f"{_HUMP.sub(' ', name)} 0 {text}"), _ALL_PHRASES):

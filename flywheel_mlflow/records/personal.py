@@ -205,31 +205,37 @@ def kinds_in(text: str, name: str = "") -> frozenset[str]:
 
     ``name`` is the path of the field the text lies in: ``author.ssn`` says what nine digits are.
     """
+    return _taken(text, name, "x")[1]
+
+
+def _taken(text: str, name: str, mark: str) -> tuple[str, frozenset[str]]:
+    """The text with ``mark`` in place of every hit, and their kinds.
+
+    A hit that is taken is none of another kind as well: a card number would be a phone number.
+    """
     if len(text) < _SHORTEST:
-        return frozenset()
+        return text, frozenset()
     if not text.isascii() and _WIDE_FORMS.search(text):
         text = unicodedata.normalize("NFKC", text)
     found: set[str] = set()
     if "@" in text:
-        text = _take(_EMAIL, text, name, found)
-    text = take_secrets(text, found)
+        text = _take(_EMAIL, text, name, found, mark)
+    text = take_secrets(text, found, mark)
     if _NUMBER_LIKE.search(text) or _CODE_LIKE.search(text):
         for kind in _BEFORE_NATIONAL:
-            text = _take(kind, text, name, found)
-        text = take_national_numbers(text, name, found)
+            text = _take(kind, text, name, found, mark)
+        text = take_national_numbers(text, name, found, mark)
         for kind in _AFTER_NATIONAL:
-            text = _take(kind, text, name, found)
-    return frozenset(found)
+            text = _take(kind, text, name, found, mark)
+    return text, frozenset(found)
 
 
-def _take(kind: _Kind, text: str, name: str, found: set[str]) -> str:
-    """Notes hits, and replaces them so that a card number is not a phone number as well."""
-
+def _take(kind: _Kind, text: str, name: str, found: set[str], mark: str) -> str:
     def taken(match: re.Match[str]) -> str:
         if not kind.valid(match, name):
             return match[0]
         found.add(kind.name)
-        return "x"
+        return mark
 
     return kind.form.sub(taken, text)
 
@@ -259,6 +265,30 @@ def find_personal_data(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield from ((path, kind) for kind in sorted(kinds_in(value.decode("utf-8", "replace"), name)))
     elif value is not None and not isinstance(value, bool | float):
         yield from ((path, kind) for kind in sorted(kinds_in(str(value), name)))
+
+
+#: In place of what is masked, as people know it from forms.
+MASK = "\N{FULL BLOCK}" * 4
+
+
+def mask_personal_data(value: Any, masked: set[str], path: str = "") -> Any:
+    """A record, or a part of one, with :data:`MASK` in place of every hit; their kinds are added to ``masked``."""
+    name = path[-_NAME_LENGTH:]
+    if isinstance(value, dict):
+        found: dict[str, Any] = {}
+        for key, item in value.items():
+            shown, kinds = _taken(str(key), "", MASK)
+            masked |= kinds
+            found[shown] = mask_personal_data(item, masked, f"{path}.{shown}" if path else shown)
+        return found
+    if isinstance(value, list | tuple):
+        return [mask_personal_data(item, masked, f"{path}[{index}]") for index, item in enumerate(value)]
+    if value is None or isinstance(value, bool | float):
+        return value
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    shown, kinds = _taken(text, name, MASK)
+    masked |= kinds
+    return shown if kinds or not isinstance(value, int) else value
 
 
 def withheld(value: str) -> str:

@@ -84,21 +84,21 @@ def _library_forms() -> Iterator[_Form]:
             yield kind, form, valid
 
 
-def take_secrets(text: str, found: set[str]) -> str:
-    """The text without the secrets in it, whose kinds are added to those found."""
+def take_secrets(text: str, found: set[str], mark: str) -> str:
+    """The text with ``mark`` in place of the secrets in it, whose kinds are added to those found."""
     if not _KEY_LIKE.search(text):
         return text
     for kind, form, valid in _forms():
-        text = form.sub(lambda match, kind=kind, valid=valid: _taken(match, kind, valid, found), text)  # type: ignore[misc]
+        text = form.sub(lambda match, kind=kind, valid=valid: _taken(match, kind, valid, found, mark), text)  # type: ignore[misc]
     return text
 
 
-def _taken(match: re.Match[str], kind: str, valid: Callable[[str], bool], found: set[str]) -> str:
+def _taken(match: re.Match[str], kind: str, valid: Callable[[str], bool], found: set[str], mark: str) -> str:
     before, after = match.string[max(0, match.start() - 1) : match.start()], match.string[match.end() : match.end() + 1]
     if _continues(before) or (_continues(after) and _continues(match[0][-1:])) or not valid(match[0]):
         return match[0]
     found.add(kind)
-    return "x"
+    return mark
 
 
 def _continues(char: str) -> bool:

@@ -45,6 +45,14 @@ class Charts:
 
 
 @dataclass(frozen=True, slots=True)
+class Snippet:
+    """Lines to copy, and where they are run."""
+
+    title: str
+    lines: str
+
+
+@dataclass(frozen=True, slots=True)
 class Embedded:
     """A report of its own inside a page, where it can do nothing to the page: ``address`` is on this server."""
 
@@ -165,6 +173,7 @@ class Section:
     links: tuple[Cell, ...] = ()
     cards: tuple[Cards, ...] = ()
     steps: tuple[PathStep, ...] = ()
+    snippets: tuple[Snippet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

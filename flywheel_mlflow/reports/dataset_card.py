@@ -77,6 +77,7 @@ def _front(about: DatasetFacts) -> dict[str, Any]:
     own = {name: plain(value) for name, value in about.facts}
     if card:
         own |= {"description": card.description, "filters": plain(card.filters), "hazards": plain(card.hazards)}
+        own |= {} if card.preview else {"preview": False}
     found[OWN_KEY] = {name: value for name, value in own.items() if value not in (None, [])}
     return found
 

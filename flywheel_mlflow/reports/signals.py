@@ -3,77 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from flywheel_mlflow.base.text import fit
+from flywheel_mlflow.drawings.histograms import histogram_svg
 from flywheel_mlflow.records.profiles import Profile, Signal, bin_edges
-from flywheel_mlflow.reports.rendering import render_svg
+from flywheel_mlflow.reports.dashboard_blocks import Chart
+from flywheel_mlflow.tables.cells import Cell, Drawing, number
 from flywheel_mlflow.tables.texts import UNKNOWN, format_value
 
-#: Signals drawn; a table beside the drawing has more of them.
+#: Signals drawn; a table beside the drawings has more of them.
 MOST_DRAWN = 24
 #: Bars of one histogram: enough to see a shape, wide enough to be seen.
 BARS = 24
 
-_COLUMNS, _INNER, _BASE, _TOP, _GAP, _STEP = 4, 200, 86, 24, 28, 124
-_NAME_CELLS = 30
+_NAME_CELLS, _END_CELLS = 40, 15
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar in pixels from the top left of its plot."""
-
-    x: str
-    y: str
-    width: str
-    height: str
+def signal_charts(profile: Profile) -> tuple[Chart, ...]:
+    """The first signals as small histograms, each over its own range; none where no signal has values."""
+    return tuple(_charts(profile))[:MOST_DRAWN]
 
 
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """One signal as drawn; ``full`` says it in words."""
-
-    x: int
-    y: int
-    name: str
-    full: str
-    bars: tuple[Bar, ...]
-    low: str
-    high: str
-
-
-def signals_svg(profile: Profile, title: str) -> str | None:
-    """The signals as small histograms side by side, each over its own range; None when there is none to draw."""
-    drawn = [signal for signal in profile.signals if signal.bins or signal.categories][:MOST_DRAWN]
-    if not drawn:
-        return None
-    rows = math.ceil(len(drawn) / _COLUMNS)
-    columns = min(_COLUMNS, len(drawn))
-    return render_svg(
-        "signals.svg.j2",
-        title=title,
-        plots=tuple(_plot(number, signal) for number, signal in enumerate(drawn)),
-        inner=_INNER,
-        base=_BASE,
-        width=columns * (_INNER + _GAP) + _GAP,
-        height=rows * _STEP + 12,
-    )
-
-
-def _plot(number: int, signal: Signal) -> Plot:
-    row, column = divmod(number, _COLUMNS)
-    heights = histogram(signal) if signal.bins else [count for _, count in signal.categories[:BARS]]
-    low, high = _ends(signal)
-    return Plot(
-        x=_GAP // 2 + column * (_INNER + _GAP),
-        y=8 + row * _STEP,
-        name=fit(signal.name, _NAME_CELLS),
-        full=f"{signal.name}: {signal.count} values from {low} to {high}",
-        bars=_bars(heights),
-        low=fit(low, _NAME_CELLS // 2),
-        high=fit(high, _NAME_CELLS // 2),
-    )
+def _charts(profile: Profile) -> Iterator[Chart]:
+    for signal in profile.signals:
+        if signal.bins or signal.categories:
+            heights = histogram(signal) if signal.bins else [count for _, count in signal.categories[:BARS]]
+            low, high = _ends(signal)
+            label = f"{signal.name}: {signal.count} values from {low} to {high}"
+            svg = histogram_svg(heights, fit(low, _END_CELLS), fit(high, _END_CELLS), label)
+            count = number(format_value(signal.count, "count"))
+            yield Chart(Cell(fit(signal.name, _NAME_CELLS)), count, Cell("values"), Drawing(svg, signal.name))
 
 
 def _ends(signal: Signal) -> tuple[str, str]:
@@ -105,20 +65,3 @@ def histogram(signal: Signal) -> list[int]:
         middle = sum(min(max(edge, signal.minimum), signal.maximum) for edge in bin_edges(index)) / 2
         counts[min(BARS - 1, int((middle - low) / width * BARS))] += count
     return counts
-
-
-def _bars(heights: Sequence[int]) -> tuple[Bar, ...]:
-    if not heights or max(heights) <= 0:
-        return ()
-    width = min(_INNER / len(heights), _INNER / 6)
-    room = _BASE - _TOP
-    return tuple(
-        Bar(
-            x=f"{place * width + 0.5:.1f}",
-            y=f"{_BASE - max(1.0, height / max(heights) * room):.1f}",
-            width=f"{width - 1:.1f}",
-            height=f"{max(1.0, height / max(heights) * room):.1f}",
-        )
-        for place, height in enumerate(heights)
-        if height
-    )

@@ -57,11 +57,15 @@ class Addresses:
 
     def interface(self, name: str, iteration: int | None = None, *, record: str | None = None) -> str:
         """One interface; ``record`` is the id of one to show."""
-        return self._page("interfaces", name, iteration=iteration, record=record)
+        return self._page("interfaces", name, iteration=iteration, record=record) + ("#rows" if record else "")
 
     def croissant(self, name: str, iteration: int | None = None) -> str:
         """One interface as a Croissant document."""
         return self._page("croissant", name, iteration=iteration)
+
+    def dataset_card(self, name: str, iteration: int | None = None) -> str:
+        """One interface as a dataset card of the Hugging Face Hub."""
+        return self._page("dataset-card", name, iteration=iteration)
 
     def drift(self, iteration: int | None = None, against: str | int | None = None) -> str:
         """The review of a comparison."""

@@ -74,3 +74,17 @@ def test_a_number_leads_to_who_changed_it(signed_in: SignedIn) -> None:
     expect(suspect).to_contain_text("of the suspicion")
     suspect.get_by_role("link", name="p01").click()
     expect(page).to_have_url(re.compile("/flywheel/projects/p01"))
+
+
+def test_histograms_follow_the_theme(signed_in: SignedIn) -> None:
+    """Signals and versions of an interface are drawn on the page's own background, light and dark."""
+    page = signed_in(VIEWER, dark=True)
+    page.goto("/flywheel/interfaces/p01_data")
+    for selector, name in ((".histogram .bar", "fill"), (".timeline path", "fill")):
+        page.emulate_media(color_scheme="dark")
+        dark = colours(page, selector, name)
+        page.emulate_media(color_scheme="light")
+        light = colours(page, selector, name)
+        assert dark
+        assert dark.isdisjoint(light)
+    assert page.locator("#profile img, #versions img").count() == 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,7 @@ from playwright.sync_api import Dialog, Locator, Page, expect
 from releases_bench import MANAGER, REVIEWER
 from servers.browser import NARROW, SignedIn
 from servers.console import SHUT_OUT, VIEWER, ConsoleServer
-from servers.plugin import ADMIN
+from servers.plugin import ADMIN, password
 from servers.plugin import signed_in as acting_as
 
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration
@@ -106,6 +109,32 @@ def test_a_reviewer_decides(signed_in: SignedIn, console: ConsoleServer) -> None
     sent(manager, "Roll production back to release 2", reason="wrong answers were reported")
     expect(manager.get_by_role("status")).to_contain_text("by ana")
     assert aliases(console)["production"] == 2
+
+
+def test_a_consumer_finds_previews_and_loads(signed_in: SignedIn, console: ConsoleServer, tmp_path: Path) -> None:
+    """From the list to the data: the interface, its first rows, a file for dataset tools, and lines that load it."""
+    page = signed_in(VIEWER)
+    page.goto("/flywheel/")
+    page.get_by_role("navigation", name="Console").get_by_role("link", name="Interfaces").click()
+    page.get_by_role("link", name="p01_data", exact=True).first.click()
+    rows = page.locator("#rows tbody tr")
+    expect(rows).to_have_count(5)
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="dataset card for the Hugging Face Hub").click()
+    assert saved.value.suggested_filename == "README.md"
+    lines = page.locator("#load pre").first.inner_text()
+    assert console.plugin.uri in lines
+    # As a program would: with the reader's own account.
+    environ = os.environ | {
+        "MLFLOW_TRACKING_USERNAME": VIEWER,
+        "MLFLOW_TRACKING_PASSWORD": password(VIEWER),
+        "XDG_CACHE_HOME": str(tmp_path),
+    }
+    program = f"{lines}\nprint(*data.to_pandas()['id'])"
+    run = [sys.executable, "-c", program]
+    done = subprocess.run(run, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [row.locator("th").inner_text() for row in rows.all()] == done.stdout.split()[:5]
 
 
 def test_a_person_without_rights_is_refused(signed_in: SignedIn) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -209,10 +210,46 @@ def test_a_version_has_its_past(standing: ReleasesBench) -> None:
     rows = section(found, "versions").tables[0].rows
     assert [row[0].text for row in rows] == ["2", "1"]
     assert rows[0][1].text != rows[1][1].text
-    assert section(found, "profile").image is not None
+    assert section(found, "profile").charts
     assert section(found, "card").notes[0].tone is Tone.UNKNOWN
     earlier = ask(reader_of(standing), interface, interface=INTERFACE, iteration="1")
     assert [row[0].text for row in section(earlier, "versions").tables[0].rows] == ["1"]
+
+
+def test_first_rows_are_shown_where_nothing_forbids_it(home: ReleasesBench, tmp_path: Path) -> None:
+    """Rows come from the very data that were logged, one by its id; a card can forbid it, an unreadable one does."""
+    home.log(tmp_path, 1)
+    home.assemble(1)
+    reader = reader_of(home)
+    rows = texts(section(ask(reader, interface, interface=INTERFACE), "rows"))
+    assert len(rows) == 5
+    one = section(ask(reader, interface, interface=INTERFACE, record=rows[3][0]), "rows")
+    assert texts(one) == [rows[3]]
+    run_id = pairs(section(ask(reader, project, project="p01"), "evidence"))["Run"].text
+    artifacts = Path(home.bench.tracking.artifacts.address(run_id).removeprefix("file://"))
+    cards = artifacts / "flywheel" / "cards"
+    cards.mkdir(exist_ok=True)
+    for card, why in (
+        ({"source": "made", "licence": "CC0-1.0", "preview": False}, "its data card forbids it"),
+        ({"source": 1}, "cannot be read"),
+    ):
+        (cards / f"{INTERFACE}.json").write_text(json.dumps(card))
+        found = section(ask(reader, interface, interface=INTERFACE), "rows")
+        assert not found.tables
+        assert why in found.notes[0].text
+
+
+def test_changed_data_are_not_shown(home: ReleasesBench, tmp_path: Path) -> None:
+    """A file whose digest is another than the logged one has no preview, and it is told in red."""
+    home.log(tmp_path, 1)
+    home.assemble(1)
+    run_id = pairs(section(ask(reader_of(home), project, project="p01"), "evidence"))["Run"].text
+    artifacts = Path(home.bench.tracking.artifacts.address(run_id).removeprefix("file://"))
+    (data,) = (artifacts / "interfaces" / INTERFACE).glob("*.jsonl")
+    data.write_text(data.read_text() + data.read_text())
+    found = section(ask(reader_of(home), interface, interface=INTERFACE), "rows")
+    assert not found.tables
+    assert found.notes[0].tone is Tone.BAD
 
 
 def test_a_new_assembly_is_seen_at_once(home: ReleasesBench, tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.drawings import change_svg
+from flywheel_mlflow.drawings.histograms import histogram_svg
 from flywheel_mlflow.drawings.intervals import Interval, interval_axis_svg, interval_scale, interval_svg
 from flywheel_mlflow.drawings.lines import LARGE, SMALL, Frame, Mark, Point, line_svg
 from flywheel_mlflow.drawings.scales import round_scale
 from flywheel_mlflow.drawings.shares import share_svg
 from flywheel_mlflow.drawings.sparks import spark_svg
 from flywheel_mlflow.drawings.svg import element
+from flywheel_mlflow.drawings.timelines import Step, timeline_svg
 from flywheel_mlflow.drift.pictures import Bar, Picture
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -141,12 +143,35 @@ def test_an_unknown_share_has_no_bar() -> None:
     assert 'aria-label="score unknown"' in share_svg(None, "score unknown")
 
 
+def test_no_label_is_invisible() -> None:
+    """A bar that is tiny beside the largest is one pixel high; an empty one is none, and two labels are no halves."""
+    root = fromstring(histogram_svg([10_000, 0, 1], "1", "9", "x"))
+    bars = list(root.iter(f"{SVG}rect"))
+    assert [float(item.attrib["height"]) for item in bars] == [84, 1]
+    assert float(bars[0].attrib["width"]) < 320 / 3
+    assert not list(fromstring(histogram_svg([], "", "", "x")).iter(f"{SVG}rect"))
+
+
+def test_a_version_that_is_missing_breaks_the_line() -> None:
+    """Between versions stands a line, around an iteration without one there is none; kinds have marks and words."""
+    steps = [Step(1, "first", "5 rows", "1"), Step(2, None, "", "2"), Step(3, "major", "6 rows", "3", "R2")]
+    root = fromstring(timeline_svg("corpus", [*steps, Step(4, "same", "6 rows", "4")]))
+    assert len(list(root.iter(f"{SVG}line"))) == 1
+    marks = [item.attrib["d"] for item in root.iter(f"{SVG}path")]
+    assert len(set(marks)) == 2
+    words = [item.text for item in root.iter(f"{SVG}text")]
+    assert {"FIRST", "MAJOR", "none", "R2", "6 rows"} <= set(words)
+    assert root.attrib["aria-label"] == "corpus: 1; 2; 3; 4"
+
+
 def test_hostile_text_stays_text() -> None:
     """Markup in names becomes neither an element nor an attribute."""
     drawings = (
         line_svg(HOSTILE, [Point(1, 0.5, HOSTILE)], marks=[Mark(1, HOSTILE, HOSTILE, now=True)]),
         change_svg(Picture("labels", (Bar(HOSTILE, 0.1, 0.2),)), HOSTILE),
         element("text", HOSTILE, kind=HOSTILE),
+        histogram_svg([1], HOSTILE, HOSTILE, HOSTILE),
+        timeline_svg(HOSTILE, [Step(1, HOSTILE, HOSTILE, HOSTILE, HOSTILE)]),
     )
     for drawn in drawings:
         root = fromstring(drawn)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from typing import Any
-from xml.etree import ElementTree as ET
 
-from console_cases import AT, LINKS, pairs, section, shown, texts
+from console_cases import AT, LINKS, links, pairs, section, shown, texts
 from dashboard_cases import HOSTILE, facts
 from drift_cases import card
 from hypothesis import given, settings
@@ -21,12 +20,12 @@ from flywheel_mlflow.records.profiles import Profile, Signal
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.pages.interface import (
     InterfaceFacts,
-    PastVersion,
     interface_page,
     promised_interface_page,
 )
+from flywheel_mlflow.reports.pages.interface_data import PastVersion, ShownRows
 from flywheel_mlflow.reports.pages.interfaces import interfaces_page, promised_interfaces_page
-from flywheel_mlflow.reports.signals import BARS, MOST_DRAWN, histogram, signals_svg
+from flywheel_mlflow.reports.signals import BARS, MOST_DRAWN, histogram, signal_charts
 
 
 def linked(**changed: Any) -> DashboardFacts:
@@ -79,10 +78,10 @@ def test_before_the_first_assembly_contracts_alone_speak() -> None:
 
 
 def test_an_interface_is_told_whole() -> None:
-    """Version, schema with who needs each field, readers, impact, card, signals, versions, commands."""
+    """Version, first rows, how to load it, versions, schema with who needs each field, signals, card, readers."""
     page = interface_page(about("corpus"), AT)
     shown(page)
-    names = ["version", "schema", "consumers", "impact", "card", "profile", "versions", "commands"]
+    names = ["version", "rows", "load", "versions", "schema", "profile", "card", "consumers", "impact", "commands"]
     assert [item.id for item in page.sections] == names
     told = pairs(section(page, "version"))
     assert told["Made by"].href == AT.project("p01")
@@ -129,9 +128,9 @@ def test_versions_are_told_over_the_iterations() -> None:
     assert [row[0].text for row in rows] == ["4", "3", "2", "1"]
     assert [row[2].text for row in rows] == ["the same data", "MAJOR", "", "first version"]
     assert rows[0][5].href == AT.ui_run("2", "run-4")
-    line = found.tables[1].rows[0][2].series
-    assert line is not None
-    assert "2: unknown" in line.label
+    assert found.drawing is not None
+    assert "iteration 2: no version; iteration 3: MAJOR" in found.drawing.svg
+    assert "iteration 4: the same data" in found.drawing.svg
 
 
 def test_an_interface_of_another_time_is_said() -> None:
@@ -155,14 +154,50 @@ def signal(name: str, **more: Any) -> Signal:
     return replace(plain, **more)
 
 
+def test_first_rows_are_shown_as_they_were_masked() -> None:
+    """Fields are columns, values that are no text are JSON, long ones are cut, and what was masked is said."""
+    row = {"id": "a1", "content": "x" * 400, "metadata": {"lang": "en"}, "score": 0.5}
+    page = interface_page(about("corpus", rows=ShownRows((row,), ("email", "iban"))), AT)
+    found = section(page, "rows")
+    assert found.notes[0].text == "Masked, as the check of personal data found it: email, iban."
+    assert found.tables[0].columns == ("id", "content", "metadata", "score")
+    (cells,) = texts(found)
+    assert [cells[0], *cells[2:]] == ["a1", '{"lang": "en"}', "0.5"]
+    assert len(cells[1]) == 300
+    shown(page)
+
+
+def test_rows_that_are_not_shown_say_why() -> None:
+    """Neither a card that forbids it nor a changed file is silent; a record that is not there is said too."""
+    forbidden = section(interface_page(about("corpus", rows=ShownRows(why="its data card forbids it")), AT), "rows")
+    assert (forbidden.notes[0].text, forbidden.tables) == ("Not shown: its data card forbids it.", ())
+    changed = section(interface_page(about("corpus", rows=ShownRows(why="changed", changed=True)), AT), "rows")
+    assert changed.notes[0].tone is Tone.BAD
+    missing = section(interface_page(about("corpus", rows=ShownRows(), record="q9"), AT), "rows")
+    assert missing.title == "Record q9"
+    assert missing.tables[0].empty == "its first file has no record with the id q9."
+    assert links(missing)["The first rows"] == AT.interface("corpus")
+
+
+def test_a_version_is_loaded_by_lines_to_copy() -> None:
+    """The lines name the interface, the flywheel, the server and the iteration; they are Python."""
+    page = interface_page(about("corpus", server="http://ml.example:5000/ml"), AT)
+    python, shell = section(page, "load").snippets
+    compile(python.lines, "snippet", "exec")
+    assert '"corpus", flywheel="small-flywheel", tracking_uri="http://ml.example:5000/ml", iteration=2' in python.lines
+    assert "flywheel pull corpus --out data" in shell.lines
+    assert not section(interface_page(about("answers"), AT), "load").snippets
+    assert "import flywheel_mlflow\n" in shown(page).text
+
+
 def test_signals_are_drawn_with_their_numbers() -> None:
     """Every signal has a histogram in the drawing and a row in the table; texts are counted."""
     words = signal("kind", minimum=None, maximum=None, mean=None, bins=(), categories=(("good", 2), ("bad", 1)))
     page = interface_page(about("corpus", profile=Profile(4, (words, signal("length")))), AT)
     found = section(page, "profile")
-    assert found.image is not None
-    drawing = ET.fromstring(found.image.svg)  # noqa: S314 - made here
-    assert len(drawing.findall(".//{http://www.w3.org/2000/svg}g")) == 2
+    (charts,) = found.charts
+    assert [chart.title.text for chart in charts.items] == ["kind", "length"]
+    assert charts.items[1].drawing.svg.startswith("<svg")
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in found.tables[0].rows}
     assert rows["kind"][-1] == "good (2), bad (1)"
     assert (rows["length"][0], rows["length"][2], rows["length"][5]) == ("3", "1", "3")
@@ -172,11 +207,9 @@ def test_signals_are_drawn_with_their_numbers() -> None:
 def test_a_profile_without_signals_is_not_drawn() -> None:
     """Rows that state no signal have no drawing, and the page says so; many signals are cut to what can be seen."""
     empty = section(interface_page(about("corpus", profile=Profile(4, ())), AT), "profile")
-    assert empty.image is None
-    assert signals_svg(Profile(4, ()), "none") is None
-    many = signals_svg(Profile(4, tuple(signal(f"s{number}") for number in range(MOST_DRAWN + 9))), "many")
-    assert many is not None
-    assert many.count("<g ") == MOST_DRAWN
+    assert not empty.charts
+    many = signal_charts(Profile(4, tuple(signal(f"s{number}") for number in range(MOST_DRAWN + 9))))
+    assert len(many) == MOST_DRAWN
 
 
 @given(
@@ -196,7 +229,7 @@ def test_extremes_of_a_float_are_drawn() -> None:
     wide = signal("x", minimum=-1.7e308, maximum=1.7e308)
     assert math.isinf(1.7e308 + 1.7e308)
     assert histogram(wide) == [3]
-    assert signals_svg(Profile(4, (wide,)), "wide") is not None
+    assert len(signal_charts(Profile(4, (wide,)))) == 1
 
 
 @settings(max_examples=20)
@@ -212,6 +245,4 @@ def test_hostile_cards_are_text() -> None:
     hostile = card().model_copy(update={"source": HOSTILE, "hazards": (HOSTILE,), "licence": HOSTILE})
     page = interface_page(about("corpus", card=hostile, profile=Profile(1, (signal(HOSTILE),))), AT)
     assert shown(page).text.count("<script>alert(1)") >= 3
-    image = section(page, "profile").image
-    assert image is not None
-    assert "<script" not in image.svg
+    assert "<script" not in section(page, "profile").charts[0].items[0].drawing.svg

@@ -14,8 +14,10 @@ from labelled_personal_data import CHECK_DIGITS, MAKERS, both, personal_texts, s
 
 from flywheel_mlflow.records.personal import (
     KINDS,
+    MASK,
     find_personal_data,
     kinds_in,
+    mask_personal_data,
     withheld,
 )
 from flywheel_mlflow.records.personal_columns import rows_with_personal_data
@@ -177,6 +179,35 @@ def test_a_shown_value_is_withheld_when_personal() -> None:
     """What reports print about a record passes through here."""
     assert withheld("doc-1") == "doc-1"
     assert withheld("me@mail.example") == "(withheld: email)"
+
+
+def test_a_masked_record_holds_no_hit() -> None:
+    """Every hit in values, keys and lists is masked, with its kinds told; what is no hit stays as it is."""
+    record = {
+        "id": "r1",
+        "text": "write to me@mail.example, or me@mail.example, not to doc-13812345678",
+        "me@mail.example": [4111111111111111, 7, 0.5, None, True],
+        "client": {"bsn": 111222333, "raw": b"me@mail.example"},
+    }
+    masked: set[str] = set()
+    found = mask_personal_data(record, masked)
+    assert found == {
+        "id": "r1",
+        "text": f"write to {MASK}, or {MASK}, not to doc-13812345678",
+        MASK: [MASK, 7, 0.5, None, True],
+        "client": {"bsn": MASK, "raw": MASK},
+    }
+    assert masked == {"email", "credit_card", "nl_bsn"}
+    assert list(find_personal_data(found)) == []
+
+
+def test_labelled_texts_are_masked() -> None:
+    """Whatever kind a text holds, none is found in it once it is masked."""
+    for item in personal_texts(each=4):
+        masked: set[str] = set()
+        found = mask_personal_data(item.text, masked)
+        assert bool(masked) == bool(kinds_in(item.text))
+        assert kinds_in(found) == frozenset(), item.text
 
 
 def test_every_kind_has_labelled_texts() -> None:

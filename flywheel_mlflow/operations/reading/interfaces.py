@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -15,23 +16,28 @@ from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.evidence.lineage import producers
 from flywheel_mlflow.operations.assembly.iterations import MOST_ITERATIONS
 from flywheel_mlflow.operations.deciding import is_trouble
+from flywheel_mlflow.operations.reading.previewing import read_preview
 from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
+from flywheel_mlflow.operations.reading.reporting import read_ledger
 from flywheel_mlflow.operations.reading.turns import Turn, find_turn, record_facts_at
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.records.cards import card_from_json
 from flywheel_mlflow.records.croissant import Provenance, measured_files, to_croissant
 from flywheel_mlflow.records.data_fields import recorded_fields
 from flywheel_mlflow.records.profiles import Profile, profile_from_json
+from flywheel_mlflow.reports.dataset_card import DatasetFacts, SplitFiles, dataset_card
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.interface import (
     InterfaceFacts,
-    PastVersion,
     interface_page,
     promised_interface_page,
 )
+from flywheel_mlflow.reports.pages.interface_data import PastVersion
 from flywheel_mlflow.reports.pages.interfaces import interfaces_page, promised_interfaces_page
 
 Found = TypeVar("Found")
+
+NO_CARD = "its run logged no data card"
 
 
 def interfaces(reader: Reader, asked: PageQuery) -> Page:
@@ -52,7 +58,15 @@ def interface(reader: Reader, asked: PageQuery) -> Page:
         if name not in makers:
             raise UnknownName("interface", name, makers)
         return promised_interface_page(name, contracts[makers[name]], contracts, reader.addresses)
-    return interface_page(_with_logged(reader, turn, _facts(reader, turn, name)), reader.addresses)
+    facts = _with_logged(reader, turn, _facts(reader, turn, name))
+    record = asked.word("record")
+    # A card that is there and cannot be read might forbid it.
+    fault = facts.card_unknown if facts.card is None and facts.card_unknown != NO_CARD else ""
+    rows = read_preview(reader, facts.recorded, facts.card, fault, record) if facts.recorded else None
+    ledger, _ = read_ledger(reader.session, reader.memory)
+    page = replace(facts.page, ledger=ledger)
+    facts = replace(facts, page=page, rows=rows, record=record or "", server=reader.server)
+    return interface_page(facts, reader.addresses)
 
 
 def croissant(reader: Reader, asked: PageQuery, server: str) -> dict[str, Any]:
@@ -106,6 +120,42 @@ def croissant(reader: Reader, asked: PageQuery, server: str) -> dict[str, Any]:
     )
 
 
+def dataset_card_text(reader: Reader, asked: PageQuery) -> str:
+    """One interface in an iteration, the newest unasked, as the ``README.md`` of a data set on the Hugging Face Hub.
+
+    Raises:
+        UnknownName: no such interface, or no version of it.
+    """
+    name = asked.word("interface") or ""
+    turn = find_turn(reader, asked.whole("iteration"))
+    if turn is None:
+        raise UnknownName("interface", name, ())
+    facts = _with_logged(reader, turn, _facts(reader, turn, name))
+    producer, recorded = facts.producer, facts.recorded
+    if producer is None or recorded is None or recorded.version is None:
+        raise UnknownName("version of the interface", name, ())
+    version = recorded.version
+    return dataset_card(
+        DatasetFacts(
+            interface=name,
+            title=recorded.title,
+            role=recorded.role,
+            card=facts.card,
+            licence=None,
+            profile=facts.profile,
+            fields=version.fields,
+            splits=() if version.rows is None else (SplitFiles("train", f"*.{recorded.format}", version.rows),),
+            facts=(
+                ("interface", name),
+                ("made by", producer.project_id),
+                ("iteration", turn.recorded.iteration),
+                ("digest", version.digest),
+                ("schema digest", version.schema_digest),
+            ),
+        )
+    )
+
+
 def _facts(reader: Reader, turn: Turn, name: str) -> InterfaceFacts:
     """What the assembly recorded of an interface.
 
@@ -134,7 +184,7 @@ def _with_logged(reader: Reader, turn: Turn, facts: InterfaceFacts) -> Interface
             card, card_unknown = _read(
                 lambda: _text(partial(logged.card, run_id, facts.name)),
                 lambda text: card_from_json(text, name=f"the card of {facts.name}"),
-                "its run logged no data card",
+                NO_CARD,
             )
             profile, profile_unknown = _read(
                 lambda: _text(partial(logged.profile, run_id, facts.name)),

@@ -94,10 +94,12 @@ class Reader:
     """Everything a page is made from.
 
     ``session`` holds the flywheel, the server's stores and the clock, with the reader as its actor; ``acts_off`` says
-    why nothing can be decided on this server, and is empty when it can; ``memory`` belongs to the process.
+    why nothing can be decided on this server, and is empty when it can; ``memory`` belongs to the process;
+    ``server`` is the server's address as the reader reached it, for what they copy, empty where it is not known.
     """
 
     session: Session
     addresses: Addresses
     acts_off: str
     memory: Memory
+    server: str = ""

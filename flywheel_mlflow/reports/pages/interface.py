@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from flywheel_mlflow.assembly.documents import EdgeLine, Entry, Output, Version
+from flywheel_mlflow.assembly.documents import EdgeLine, Entry, Output
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, Impact, impact
 from flywheel_mlflow.evidence.runs import FieldType
@@ -14,32 +14,28 @@ from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.interfaces import InterfaceIn, InterfaceOut
 from flywheel_mlflow.records.cards import DataCard
-from flywheel_mlflow.records.profiles import Profile, Signal
-from flywheel_mlflow.reports.dashboard_blocks import Command, Image, Pair, Section
+from flywheel_mlflow.records.profiles import Profile
+from flywheel_mlflow.reports.dashboard_blocks import Command, Pair, Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_sections import EDGE_TONES, MOST_ROWS
-from flywheel_mlflow.reports.pages.comparison import VERSION_RULE
+from flywheel_mlflow.reports.dashboard_sections import EDGE_TONES
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.frame import Page
+from flywheel_mlflow.reports.pages.interface_data import (
+    PastVersion,
+    ShownRows,
+    load_section,
+    profile_section,
+    rows_section,
+    versions_section,
+)
 from flywheel_mlflow.reports.pages.interfaces import change_cell, reading
-from flywheel_mlflow.reports.signals import MOST_DRAWN, signals_svg, told
 from flywheel_mlflow.reports.view import text_bar
 from flywheel_mlflow.tables.addresses import Addresses
-from flywheel_mlflow.tables.cells import Cell, Table, code, number, spark
+from flywheel_mlflow.tables.cells import Cell, Table, code, number
 from flywheel_mlflow.tables.texts import SHORT, UNKNOWN, format_value, moment_text
 
 #: Fields of a schema shown; a record has a dozen, a free row may have thousands.
 MOST_FIELDS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class PastVersion:
-    """The version of an interface in one iteration; ``version`` None: nothing was logged, or it was not promised."""
-
-    iteration: int
-    version: Version | None
-    change: str | None
-    run_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +44,7 @@ class InterfaceFacts:
 
     ``contracts`` are those of today; ``versions`` those of the iterations up to this one, oldest first. ``card`` and
     ``profile`` are what its run logged beside the data; None with a reason in ``card_unknown`` and ``profile_unknown``.
+    ``rows`` are the first ones, or the one whose id is ``record``; ``server`` is its own address, for programs.
     """
 
     name: str
@@ -58,6 +55,9 @@ class InterfaceFacts:
     card_unknown: str = ""
     profile: Profile | None = None
     profile_unknown: str = ""
+    rows: ShownRows | None = None
+    record: str = ""
+    server: str = ""
 
     @property
     def producer(self) -> Entry | None:
@@ -95,12 +95,14 @@ def interface_page(facts: InterfaceFacts, addresses: Addresses) -> Page:
         lead=tuple(_lead(facts)),
         sections=(
             _version(facts, producer, addresses),
+            rows_section(facts.rows, facts.record, addresses.interface(facts.name, links.iteration)),
+            load_section(facts.name, facts.page, facts.server, loadable=_is_loadable(recorded)),
+            versions_section(facts.name, facts.versions, facts.page, producer.project_id if producer else ""),
             _schema(facts),
+            profile_section(facts.profile, facts.profile_unknown),
+            _card(facts),
             _consumers(facts),
             _impact(facts),
-            _card(facts),
-            _profile(facts),
-            _versions(facts),
             _commands(facts),
         ),
     )
@@ -182,8 +184,15 @@ def _version(facts: InterfaceFacts, producer: Entry | None, addresses: Addresses
     if run_id and producer:
         pairs.append(Pair("Logged by run", Cell(run_id, kind="code", href=links.run(run_id, producer.project_id))))
         document = addresses.croissant(facts.name, facts.page.iteration)
-        pairs.append(Pair("For dataset tools", Cell("Croissant document", href=document)))
+        card = Cell(
+            "dataset card for the Hugging Face Hub", href=addresses.dataset_card(facts.name, facts.page.iteration)
+        )
+        pairs.append(Pair("For dataset tools", Cell("Croissant document", href=document, also=(card,))))
     return Section("version", "Version", pairs=tuple(pairs))
+
+
+def _is_loadable(recorded: Output | None) -> bool:
+    return recorded is not None and recorded.version is not None
 
 
 def _count(value: int | None) -> Cell:
@@ -323,79 +332,6 @@ def _card(facts: InterfaceFacts) -> Section:
     table = Table("Filters, in the order they were applied", columns, rows, "the card names none.")
     hazards = () if card.hazards else (Cell("The card names no hazard."),)
     return Section("card", "Data card", notes=hazards, pairs=tuple(pairs), tables=(table,))
-
-
-def _profile(facts: InterfaceFacts) -> Section:
-    profile = facts.profile
-    if profile is None:
-        return Section("profile", "Quality signals", notes=(Cell(f"Unknown: {facts.profile_unknown}.", Tone.UNKNOWN),))
-    svg = signals_svg(profile, f"Quality signals of {facts.name}")
-    drawn = min(MOST_DRAWN, sum(bool(item.bins or item.categories) for item in profile.signals))
-    columns = ("signal", "values", "missing", "least", "median", "mean", "most", "most frequent texts")
-    rows = tuple(map(_signal, profile.signals[:MOST_ROWS]))
-    caption = f"Quality signals of {format_value(profile.rows, 'count')} rows"
-    return Section(
-        "profile",
-        "Quality signals",
-        image=Image(svg, f"Histograms of {drawn} quality signals; the table below has their numbers.") if svg else None,
-        tables=(Table(caption, columns, rows, "its rows state none."),),
-    )
-
-
-def _signal(item: Signal) -> tuple[Cell, ...]:
-    numbers = (
-        told(value) if item.bins else "" for value in (item.minimum, item.quantile(0.5), item.mean, item.maximum)
-    )
-    texts = ", ".join(f"{name} ({count:,})" for name, count in item.categories[:3])
-    return (
-        Cell(item.name),
-        number(format_value(item.count, "count")),
-        number(format_value(item.missing, "count")),
-        *map(number, numbers),
-        Cell(texts or "none"),
-    )
-
-
-def _versions(facts: InterfaceFacts) -> Section:
-    links, producer = facts.page.links, facts.producer
-    history: dict[int, float | None] = {item.iteration: _rows(item) for item in facts.versions}
-    rows = tuple(
-        _past(item, before, links.run(item.run_id, producer.project_id if producer else ""), links.turn(item.iteration))
-        for before, item in zip((None, *facts.versions), facts.versions, strict=False)
-    )
-    columns = ("iteration", "version", "against the iteration before", "rows", "schema", "logged by run")
-    now = number(format_value(history.get(facts.page.iteration), "count"))
-    line = (Cell("rows"), now, spark("rows", "count", history))
-    over = (Table("Rows over the iterations", ("number", "now", "over the iterations"), (line,), ""),)
-    return Section(
-        "versions",
-        "Versions over the iterations",
-        notes=(Cell(VERSION_RULE),),
-        tables=(
-            Table("Newest first", columns, tuple(reversed(rows)), "None was logged."),
-            *(over if any(value is not None for value in history.values()) else ()),
-        ),
-    )
-
-
-def _rows(item: PastVersion) -> float | None:
-    return item.version.rows if item.version else None
-
-
-def _past(item: PastVersion, before: PastVersion | None, run: str, turn: str) -> tuple[Cell, ...]:
-    version, old = item.version, before.version if before else None
-    name = Cell(str(item.iteration), href=turn)
-    if version is None:
-        return (name, Cell("no version", Tone.UNKNOWN), Cell(""), number(UNKNOWN, Tone.UNKNOWN), Cell(""), Cell(""))
-    same = old is not None and old.digest == version.digest
-    return (
-        name,
-        code(version.digest[:SHORT]),
-        Cell("the same data") if same else change_cell(item.change),
-        number(format_value(version.rows, "count")),
-        code(version.schema_digest[:SHORT] or "none"),
-        Cell((item.run_id or "")[:SHORT] or "none", kind="code", href=run),
-    )
 
 
 def _commands(facts: InterfaceFacts) -> Section:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 from croissant_reading import read_croissant
 from mlcroissant._src.core import constants
 from prometheus_client.parser import text_string_to_metric_families
@@ -94,14 +95,25 @@ def test_whoever_may_not_read_the_model_sees_nothing(console: ConsoleServer) -> 
 def test_a_project_is_shown_to_whoever_may_read_it(console: ConsoleServer) -> None:
     """A person shut out of one project's experiment sees what the assembly says of it, and not the project's page."""
     assert console.page(HALF_IN, "/").status_code == 200
+    card = "/dataset-card/p01_data"
     suspects = "/numbers/p02.score?first=1&second=3"
     samples = "/compare?first=1&second=3&samples=p01.quality"
-    for path in ("/projects/p01", "/interfaces/p01_data", "/croissant/p01_data", samples, suspects):
+    for path in ("/projects/p01", "/interfaces/p01_data", "/croissant/p01_data", card, samples, suspects):
         assert console.page(VIEWER, path).status_code in (200, 404)  # 404 while there is no such page
         answer = console.page(HALF_IN, path)
         if console.page(VIEWER, path).status_code == 200:
             assert answer.status_code == 403
             assert f"the experiment {console.name}/p01" in answer.text
+
+
+def test_a_dataset_card_is_saved(console: ConsoleServer) -> None:
+    """The page of an interface leads to its dataset card, which its own reader takes, as a file to save."""
+    link = f'href="{console.prefix}/flywheel/dataset-card/p01_data?iteration='
+    assert link in console.page(VIEWER, "/interfaces/p01_data").text
+    answer = console.page(VIEWER, "/dataset-card/p01_data?iteration=3")
+    assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''README.md"
+    assert "digest" in yaml.safe_load(answer.text.split("---")[1])["flywheel"]
+    assert console.page(VIEWER, "/dataset-card/nothing").status_code == 404
 
 
 def test_a_croissant_document_leads_to_the_data(
