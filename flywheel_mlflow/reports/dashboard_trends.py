@@ -25,10 +25,17 @@ HEADLINE_METRICS = (
 )
 
 #: How charts and small lines are read.
-HOW_TO_READ = "A gap in a line is an unknown value. R2: release 2 went into production; bold: it is there now."
 
 #: What every number over the iterations is told with.
 COLUMNS = ("number", "now", "change", "over iterations", "before")
+
+
+def how_to_read(facts: DashboardFacts) -> str:
+    """What the marks in lines over the iterations mean, as far as there are any."""
+    moves = facts.ledger.state.moves if facts.ledger.state else ()
+    released = any(move.done and move.to == "production" for move in moves)
+    marks = " R2: release 2 went into production; bold: it is there now." if released else ""
+    return f"A gap in a line is an unknown value.{marks}"
 
 
 def kpi_section(facts: DashboardFacts, charts: tuple[Charts, ...] = ()) -> Section:
@@ -39,7 +46,7 @@ def kpi_section(facts: DashboardFacts, charts: tuple[Charts, ...] = ()) -> Secti
         id="kpis",
         title="Numbers over the iterations",
         readers=("business", "engineering"),
-        notes=(Cell(f"{shown}, each with its newest valid assembly. {HOW_TO_READ}"),),
+        notes=(Cell(f"{shown}, each with its newest valid assembly. {how_to_read(facts)}"),),
         charts=charts,
         tables=(
             own_numbers(facts),

@@ -14,7 +14,7 @@ from flywheel_mlflow.evidence.provenance import Direction
 from flywheel_mlflow.reports.dashboard_blocks import Card, Cards, Chart, Charts, Choice, Command, Field, Form, Section
 from flywheel_mlflow.reports.dashboard_charts import number_chart, production_marks
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.dashboard_trends import HOW_TO_READ, kpi_target, over
+from flywheel_mlflow.reports.dashboard_trends import how_to_read, kpi_target, over
 from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.tables.addresses import Addresses
@@ -151,7 +151,7 @@ def _history(facts: NumberFacts) -> Section:
     return Section(
         "history",
         "Over the iterations",
-        notes=(Cell(HOW_TO_READ),),
+        notes=(Cell(how_to_read(facts.page)),),
         charts=(Charts("", (chart,)),),
         tables=(Table("The same in numbers, newest first", columns, tuple(reversed(rows)), "", folded=True),),
     )
