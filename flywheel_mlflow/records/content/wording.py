@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,9 @@ MOST_PHRASES = {1: 300, 2: 300, 3: 500}
 
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
 
+#: How line ends are written in phrases.
+_LINE_END = {"\n": "\u23ce"}
+
 Ints = npt.NDArray[np.uint64]
 
 
@@ -47,45 +50,59 @@ class WordingBuilder:
     def __init__(self, field: str, features: int) -> None:
         self._field = field
         self._features = features
-        self._texts: list[list[str] | None] = []
+        #: Every token with its number, and the numbers of each text's tokens.
+        self._known: dict[str, int] = {}
+        self._texts: list[npt.NDArray[np.int32] | None] = []
 
     def observe(self, text: str | None) -> None:
         """Adds the text of the next row, None where it has none."""
-        if text is not None and len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:
-            self._texts.append(_TOKEN.findall(text[:HEAD_CHARACTERS]) + _TOKEN.findall(text[-TAIL_CHARACTERS:]))
-        else:
-            self._texts.append(None if text is None else _TOKEN.findall(text))
+        self._texts.append(None if text is None else self._numbered(text))
+
+    def _numbered(self, text: str) -> npt.NDArray[np.int32]:
+        tokens = _TOKEN.findall(text[:HEAD_CHARACTERS] if len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS else text)
+        if len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:
+            tokens += _TOKEN.findall(text[-TAIL_CHARACTERS:])
+        known = self._known
+        return np.array([known.setdefault(token, len(known)) for token in tokens], np.int32)
 
     def result(self) -> Wording:
         """The wording of all rows seen."""
-        there = np.array([tokens is not None for tokens in self._texts], dtype=bool)
-        lengths = np.array([len(tokens or ()) for tokens in self._texts], np.int64)
-        tokens = [token for text in self._texts for token in text or ()]
-        known = {token: _token_hash(token) for token in set(tokens)}
-        words = np.array([known[token] for token in tokens], np.uint64)
-        rows = np.repeat(np.arange(len(lengths)), lengths)
-        grams = {size: _grams_within(words, rows, size) for size in MOST_PHRASES}
-        features, starts = self._lowest(grams, len(lengths))
+        there = np.array([text is not None for text in self._texts], dtype=bool)
+        lengths = [0 if text is None else len(text) for text in self._texts]
+        numbers = np.concatenate([np.zeros(0, np.int32), *(text for text in self._texts if text is not None)])
+        tokens = list(self._known)
+        words = np.array([_token_hash(token) for token in tokens], np.uint64)[numbers]
+        rows = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         floor = max(LEAST_ROWS, -(-int(there.sum()) // round(1 / LEAST_SHARE)))
+        buckets = np.zeros(0, np.uint64)
         phrases: list[Phrase] = []
         least: dict[int, int] = {}
         for size, most in MOST_PHRASES.items():
-            kept, least[size] = _frequent(tokens, grams[size], size, floor, most)
-            phrases += kept
+            grams = _grams_within(words, rows, size)
+            if size <= 2:
+                own = grams.rows.astype(np.uint64) << _BUCKET_BITS | grams.hashes >> _BUCKET_SHIFT
+                buckets = distinct(np.concatenate((buckets, own)))
+            named = [
+                (count, " ".join(_LINE_END.get(tokens[number], tokens[number]) for number in numbers[place:][:size]))
+                for count, place in _frequent(grams, floor)
+            ]
+            named.sort(key=lambda item: (-item[0], item[1]))
+            phrases += [Phrase(withheld(text[:120]), size, count) for count, text in named[:most]]
+            # What is not among them is in no more rows than this.
+            least[size] = named[most][0] if len(named) > most else floor - 1
+        features, starts = self._lowest(buckets, len(lengths))
         return Wording(self._field, features, starts, there, tuple(phrases), tuple(sorted(least.items())))
 
-    def _lowest(self, grams: Mapping[int, _Grams], rows: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """The lowest of each row's hashed words and word pairs, the same ones of every text that has them; where each
-        row begins.
+    def _lowest(self, buckets: Ints, rows: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The lowest of each row's hashed words and word pairs: the same ones of every text that has them.
+
+        ``buckets`` hold row and hash, sorted; given are the hashes, and where those of each row begin.
         """
-        buckets = np.concatenate([grams[size].hashes >> _BUCKET_SHIFT for size in (1, 2)])
-        owners = np.concatenate([grams[size].rows for size in (1, 2)])
-        both = distinct(owners.astype(np.uint64) << _BUCKET_BITS | buckets)
-        owners = (both >> _BUCKET_BITS).astype(np.int64)
+        owners = (buckets >> _BUCKET_BITS).astype(np.int64)
         first = np.searchsorted(owners, np.arange(rows + 1))
-        kept = np.arange(len(both)) - first[owners] < self._features
+        kept = np.arange(len(buckets)) - first[owners] < self._features
         starts = np.concatenate(([0], np.cumsum(np.minimum(np.diff(first), self._features)))).astype(np.int64)
-        return (both[kept] & np.uint64(BUCKETS - 1)).astype(np.int32), starts
+        return (buckets[kept] & np.uint64(BUCKETS - 1)).astype(np.int32), starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +110,11 @@ class _Grams:
     """All n-grams of all texts: their hashes, the rows they stand in, which ascend, and the token each begins with."""
 
     hashes: Ints
-    rows: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int32]
     places: npt.NDArray[np.int64]
 
 
-def _grams_within(words: Ints, rows: npt.NDArray[np.int64], size: int) -> _Grams:
+def _grams_within(words: Ints, rows: npt.NDArray[np.int32], size: int) -> _Grams:
     """The n-grams of texts whose words stand one after the other: none reaches from one text into the next."""
     count = max(0, len(words) - size + 1)
     places = np.flatnonzero(rows[:count] == rows[size - 1 :])
@@ -147,11 +164,8 @@ def _mixed(values: Ints) -> Ints:
     return np.asarray(values ^ (values >> np.uint64(33)))
 
 
-def _frequent(tokens: Sequence[str], grams: _Grams, size: int, floor: int, most: int) -> tuple[list[Phrase], int]:
-    """The phrases of so many words in at least ``floor`` texts, the most frequent ones, and the fewest rows that count.
-
-    A phrase that is not among them is in no more rows than that number.
-    """
+def _frequent(grams: _Grams, floor: int) -> list[tuple[int, int]]:
+    """How many texts have each n-gram that at least ``floor`` have, and the token that the first one begins with."""
     order = np.argsort(grams.hashes, kind="stable")
     hashes, rows = grams.hashes[order], grams.rows[order]
     new_hash = np.ones(len(order), dtype=bool)
@@ -160,11 +174,5 @@ def _frequent(tokens: Sequence[str], grams: _Grams, size: int, floor: int, most:
     new_row[1:] |= rows[1:] != rows[:-1]
     starts = np.flatnonzero(new_hash)
     counts = np.add.reduceat(new_row.astype(np.int64), starts) if len(starts) else np.zeros(0, np.int64)
-    named = []
-    for index in np.flatnonzero(counts >= floor).tolist():
-        place = int(grams.places[order[starts[index]]])
-        words = tokens[place : place + size]
-        named.append((int(counts[index]), " ".join("\u23ce" if word == "\n" else word for word in words)))
-    named.sort(key=lambda item: (-item[0], item[1]))
-    kept = [Phrase(withheld(text[:120]), size, count) for count, text in named[:most]]
-    return kept, named[most][0] if len(named) > most else floor - 1
+    chosen = counts >= floor
+    return list(zip(counts[chosen].tolist(), grams.places[order[starts[chosen]]].tolist(), strict=True))
