@@ -43,6 +43,7 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR
     from mlflow.server.handlers import _add_static_prefix
 
+    from flywheel_mlflow.console import banner
     from flywheel_mlflow.console.callers import is_administrator
     from flywheel_mlflow.console.feedback_route import FeedbackRoute
     from flywheel_mlflow.console.files import Files
@@ -89,6 +90,8 @@ def _extended(app: object, *, authentication: bool) -> FastAPI:
     front = Front(served, authentication=authentication, open_tracking=open_for, prefix=prefix)
     acts = ActRoutes(served, authentication=authentication, open_tracking=open_for, console=front.addresses.overview())
     feedback = FeedbackRoute(served, authentication=authentication, open_tracking=open_for)
+    if served and banner.shows_banner(os.environ):
+        banner.install(flask_app, prefix, front.addresses.overview(), front.addresses.banner_script())
     # Behind MLflow's mount of everything at / nothing is ever reached.
     app.router.routes[:0] = [
         *acts.routes(prefix),
@@ -123,9 +126,11 @@ def __getattr__(name: str) -> Callable[[], FastAPI]:
 
 
 def _prepare(*, authentication: bool) -> None:
+    from flywheel_mlflow.console.banner import shows_banner
     from flywheel_mlflow.console.served import gives_addresses, read_served
 
     gives_addresses(os.environ)
+    shows_banner(os.environ)
     read_served(os.environ, authentication=authentication)
     if authentication:
         prepare_accounts(os.environ)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from flywheel_mlflow.base.canonical import document_json
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.console.answers import HEADERS, HOST, page_answer, trouble_answer
+from flywheel_mlflow.console.banner import SCRIPT
 from flywheel_mlflow.console.callers import foreign_origin
 from flywheel_mlflow.console.embedding import report_answer
 from flywheel_mlflow.console.front import Front, asked
 from flywheel_mlflow.decisions.ledger import Identity
+from flywheel_mlflow.operations.reading.arriving import arrive
 from flywheel_mlflow.operations.reading.gauges import gauges
 from flywheel_mlflow.operations.reading.interfaces import croissant, dataset_card_text
 from flywheel_mlflow.operations.reading.kinds import PAGES, PageKind
@@ -57,6 +60,8 @@ class PageRoutes:
         rest = f"{place}/{{rest:path}}"
         return [
             Route(place, self.entrance, methods=["GET"]),
+            Route(f"{place}/{SCRIPT}", self.script, methods=["GET"]),
+            Route(f"{place}/at", self._serving("", self._arrive), methods=["GET"]),
             Route(f"{place}/drift/report", self._serving("", self._report), methods=["GET"]),
             Route(f"{place}/croissant/{{interface}}", self._serving("", self._croissant), methods=["GET"]),
             Route(f"{place}/metrics", self._serving("", self._metrics), methods=["GET"]),
@@ -72,6 +77,12 @@ class PageRoutes:
         from starlette.responses import RedirectResponse
 
         return RedirectResponse(self._front.addresses.overview(), 307, HEADERS)
+
+    async def script(self, request: Request) -> Response:  # noqa: ARG002 - Starlette hands it over
+        """The script of the link on MLflow's pages, which says nothing of any flywheel."""
+        from starlette.responses import FileResponse
+
+        return FileResponse(Path(__file__).with_name(SCRIPT), headers={"Cache-Control": "no-cache"})
 
     def _serving(self, path: str, answer: Answering) -> Callable[[Request], object]:
         """An endpoint whose blocking work waits in a thread of its own."""
@@ -110,6 +121,12 @@ class PageRoutes:
         document = croissant(reader, PageQuery(asked(request)), server)
         headers = HEADERS | _saved_as(f"{request.path_params['interface']}.croissant.json")
         return Response(document_json(document), headers=headers, media_type="application/ld+json")
+
+    def _arrive(self, request: Request, who: Identity) -> Response:
+        from starlette.responses import RedirectResponse
+
+        reader = self._front.reader(self._front.session(who))
+        return RedirectResponse(arrive(reader, PageQuery(asked(request))), 303, HEADERS)
 
     def _dataset_card(self, request: Request, who: Identity) -> Response:
         from starlette.responses import Response

@@ -107,6 +107,10 @@ class Addresses:
         """Where the form of an act is sent."""
         return f"{self.prefix}{FORMS}/{_part(name)}"
 
+    def banner_script(self) -> str:
+        """The script of the link on MLflow's pages."""
+        return self._page("banner.js")
+
     def ui(self) -> str:
         """MLflow's own UI."""
         return f"{self.prefix}/#/experiments?{_MODE}"

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.review_queues import ReviewQueues
     from flywheel_mlflow.tracking.review_traces import ReviewTraces
     from flywheel_mlflow.tracking.run_files import RunFiles
+    from flywheel_mlflow.tracking.run_places import RunPlaces
     from flywheel_mlflow.tracking.server_facts import ServerFacts
     from flywheel_mlflow.tracking.traces import TraceReader
 
@@ -289,6 +290,13 @@ class Tracking:
         from flywheel_mlflow.tracking.server_facts import ServerFacts
 
         return ServerFacts(self._client, self._transport, self.settings, flywheel=self._flywheel, about=self._about)
+
+    @cached_property
+    def run_places(self) -> RunPlaces:
+        """Says what runs are."""
+        from flywheel_mlflow.tracking.run_places import RunPlaces
+
+        return RunPlaces(self._client, uri=self._uri, flywheel=self._flywheel)
 
     @cached_property
     def profiles(self) -> LoggedProfiles:

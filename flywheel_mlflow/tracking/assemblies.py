@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 STATUS_PREFIX = tags.STATUS + "."
+
+_LOG = logging.getLogger(__name__)
 
 #: Where an assembly's own files lie; other folders of its run hold release bundles and drift comparisons.
 ASSEMBLY_FOLDERS = ("console", "interfaces", "processed", "reports")
@@ -133,6 +136,12 @@ class AssemblyStore:
                 self._client, self._flywheel, None, ASSEMBLY_TITLE, self._artifact_root, views=ASSEMBLY_VIEWS
             )
 
+    def experiment_id(self) -> str | None:
+        """The id of the assembly's experiment; None before the first assembly."""
+        with translated(self._uri):
+            found = self._client.get_experiment_by_name(self._flywheel)
+        return None if found is None else str(found.experiment_id)
+
     @staticmethod
     def table_address(experiment_id: str) -> str:
         """The table of iterations with our columns, below the address of the server's user interface."""
@@ -162,21 +171,24 @@ class AssemblyStore:
         return run.info.status != "RUNNING" and (run.info.end_time or 0) <= latest
 
     def _newest(self, iteration: int, marks: set[str]) -> Run | None:
+        # The mark of validity, written last, says that the assembly is whole. FINISHED is not asked for:
+        # under `mlflow run` the status follows the exit code, which is not 0 when a pipeline failed.
         with translated(self._uri):
-            experiment = self._client.get_experiment_by_name(self._flywheel)
-            if experiment is None:
-                return None
-            # The mark of validity, written last, says that the assembly is whole. FINISHED is not asked for:
-            # under `mlflow run` the status follows the exit code, which is not 0 when a pipeline failed.
-            runs = self._client.search_runs(
-                [experiment.experiment_id],
-                filter_string=(
-                    f"tags.`{tags.ITERATION}` = '{iteration}' and tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}'"
-                ),
-                order_by=["attributes.end_time DESC"],
-                max_results=MAX_ATTEMPTS,
-            )
+            runs = self._of(iteration)
         return next((run for run in runs if run.data.tags.get(tags.VALID) in marks and self._has_ended(run)), None)
+
+    def _of(self, iteration: int) -> list[Run]:
+        """The runs of the assemblies of an iteration, whole or not, newest first."""
+        experiment = self._client.get_experiment_by_name(self._flywheel)
+        if experiment is None:
+            return []
+        found = self._client.search_runs(
+            [experiment.experiment_id],
+            filter_string=f"tags.`{tags.ITERATION}` = '{iteration}' and tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}'",
+            order_by=["attributes.end_time DESC"],
+            max_results=MAX_ATTEMPTS,
+        )
+        return list(found)
 
     def earlier(
         self, iteration: int, *, most: int, ended_before: datetime | None = None
@@ -358,6 +370,28 @@ class AssemblyStore:
         with suppress(FlywheelError), translated(self._uri):
             log_batch(self._client, run_id, {}, {}, {tags.ERROR: text})
             end_run(self._client, run_id, "FAILED")
+
+    def mark_current(self, iteration: int) -> None:
+        """Tell MLflow's tables which assembly of an iteration counts: the newest valid one, else the newest.
+
+        The others are called superseded. That is for the eye: where it cannot be written, nothing else fails.
+        """
+        try:
+            with translated(self._uri):
+                runs = [run for run in self._of(iteration) if run.data.tags.get(tags.VALID) in (tags.TRUE, tags.FALSE)]
+                valid = (run for run in runs if run.data.tags[tags.VALID] == tags.TRUE and self._has_ended(run))
+                current = next(valid, next(iter(runs), None))
+                for run in runs:
+                    self._mark(run, iteration, counts=run is current)
+        except FlywheelError as error:
+            _LOG.info("the assemblies of iteration %s could not be marked: %s", iteration, error)
+
+    def _mark(self, run: Run, iteration: int, *, counts: bool) -> None:
+        name = f"iteration-{iteration:03d}" + ("" if counts else " superseded")
+        labels = {tags.CURRENT: tags.TRUE if counts else tags.FALSE, tags.RUN_NAME: name}
+        for key, value in labels.items():
+            if run.data.tags.get(key) != value:
+                self._client.set_tag(run.info.run_id, key, value)
 
     def mark_unchanged(self, run_id: str, iteration: int, same_as: str) -> None:
         """Say on a run that ``mlflow run`` made that it found nothing new to assemble."""

@@ -32,6 +32,8 @@ ERROR = "flywheel.error"
 STAGE = "flywheel.stage"
 STATUS = "flywheel.status"
 ASSEMBLY_DIGEST = "flywheel.assembly_digest"
+#: Whether an assembly is the one that counts of its iteration, for MLflow's tables; readers judge for themselves.
+CURRENT = "flywheel.current"
 #: What each project's numbers rest on, by project id (:func:`write_pairs`).
 CAUSES = "flywheel.causes"
 SAME_AS = "flywheel.same_as"

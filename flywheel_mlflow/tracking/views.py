@@ -89,7 +89,7 @@ ASSEMBLY_VIEWS = (
         "Iterations",
         _FLYWHEEL_METRICS,
         (tags.ITERATION, tags.VALID),
-        f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}'",
+        f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' and tags.`{tags.CURRENT}` = '{tags.TRUE}'",
     ),
     View(
         GATES,

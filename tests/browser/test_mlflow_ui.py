@@ -12,7 +12,10 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from releases_bench import MANAGER, ReleasesBench, releases_on
-from servers.browser import PATIENCE_MS
+from servers.browser import PATIENCE_MS, SignedIn
+from servers.console import VIEWER, ConsoleServer
+from servers.plugin import ADMIN
+from servers.plugin import signed_in as acting_as
 from servers.tracking import running_tracking_server
 
 from flywheel_mlflow.tracking import tags
@@ -190,3 +193,63 @@ def test_a_view_that_a_person_changed_stays(shown: Shown, tmp_path: Path) -> Non
     found = client.get_experiment(shown.experiment).tags
     assert json.loads(found[key])["state"] == ASSEMBLY_VIEWS[1].state()
     assert found[tags.NOTE] == "what we are up to"
+
+
+def test_mlflows_pages_lead_to_the_console(signed_in: SignedIn, console: ConsoleServer) -> None:
+    """On every page of MLflow one link leads to the page of ours that belongs to it: overview, iteration, project,
+    release, two compared; and an unknown one to the overview.
+    """
+    with acting_as(ADMIN):
+        bench = console.plugin.bench().bench
+        runs = [found.run_id for turn in (2, 3) if (found := bench.tracking.assemblies.recorded(turn))]
+        of = {item.name: item.experiment_id for item in bench.client.search_experiments()}
+        gate = console.plugin.bench().snapshot().state.release(2).gates[-1].run_id
+        evidence = bench.collect(3).evidence["p01"].run_id
+    assembly, project = of[console.name], of[f"{console.name}/p01"]
+    mode = "?workflowType=machine_learning"
+    expected = {
+        "#/": "/flywheel/",
+        f"#/experiments/{assembly}/runs{mode}": "/flywheel/iterations",
+        f"#/experiments/{project}/runs{mode}": "/flywheel/projects/p01",
+        f"#/experiments/{assembly}/runs/{runs[1]}{mode}": "/flywheel/iterations/3",
+        f"#/experiments/{project}/runs/{evidence}{mode}": "/flywheel/projects/p01",
+        f"#/experiments/{assembly}/runs/{gate}{mode}": "/flywheel/releases/2",
+        f"#/models/{console.name}{mode}": "/flywheel/releases",
+        f"#/models/{console.name}/versions/2{mode}": "/flywheel/releases/2",
+        f"#/compare-runs?runs={json.dumps(runs[::-1])}&experiments=[]": "/flywheel/compare?first=2&second=3",
+        "#/experiments/99/runs/0000": "/flywheel/",
+        "#/prompts": "/flywheel/",
+    }
+    page = signed_in(VIEWER)
+    for place, leads_to in expected.items():
+        opened(page, f"{console.plugin.uri}/{place}")
+        link = page.get_by_role("link", name="Flywheel console")
+        expect(link).to_be_visible()
+        link.click()
+        expect(page).to_have_url(f"{console.plugin.uri}{leads_to}")
+
+
+def test_the_link_follows_mlflows_own_navigation(signed_in: SignedIn, console: ConsoleServer) -> None:
+    """MLflow changes its address without loading a page: the link knows the page that is shown now."""
+    page = signed_in(VIEWER)
+    page.goto("/#/experiments?workflowType=machine_learning")
+    page.get_by_role("link", name=f"{console.name}/p01", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/experiments/\d+"))
+    page.get_by_role("link", name="Flywheel console").click()
+    expect(page).to_have_url(f"{console.plugin.uri}/flywheel/projects/p01")
+
+
+def test_an_iteration_assembled_again_stands_once(tmp_path: Path, window: Page) -> None:
+    """The view of iterations shows the assembly that counts; elsewhere the other one is called superseded."""
+    with running_tracking_server(tmp_path, backend=f"sqlite:///{tmp_path / 'mlflow.db'}") as server:
+        home = releases_on(tmp_path / "flywheel", server.uri)
+        for quality in (0.7, 0.9):
+            home.log(tmp_path, 1, quality=quality)
+            home.assemble(1)
+        experiment = home.bench.client.get_experiment_by_name(home.name)
+        assert experiment is not None
+        page = opened(window, f"{server.uri}/{view_address(experiment.experiment_id).removeprefix('./')}")
+        names = page.locator('.ag-row [col-id="attributes.`Run Name`"]')
+        expect(names).to_have_text([re.compile("iteration-001$")])
+        opened(page, f"{server.uri}/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning")
+        expect(names).to_contain_text(["iteration-001", "iteration-001 superseded"])

@@ -106,6 +106,38 @@ def test_a_project_is_shown_to_whoever_may_read_it(console: ConsoleServer) -> No
             assert f"the experiment {console.name}/p01" in answer.text
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "",
+        "/",
+        "//evil.example/",
+        "https://evil.example",
+        "/models/..%2f..%2fevil",
+        "/experiments/'; DROP TABLE runs",
+        "/experiments/1/runs/" + "a" * 300,
+        "/runs/%00",
+        "/compare-runs?runs=[",
+        "/compare-runs?runs=[1,{}]",
+        "/compare-runs?runs=[[[[",
+        "\r\nLocation: https://evil.example",
+    ],
+)
+def test_a_place_of_nobodys_leads_to_the_overview(console: ConsoleServer, place: str) -> None:
+    """Whatever somebody writes as a place in MLflow, the answer leads to a page of this console."""
+    answer = console.page(VIEWER, "/at", params={"place": place}, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{console.prefix}/flywheel/")
+
+
+def test_nobody_is_led_anywhere_without_signing_in(console: ConsoleServer) -> None:
+    """What a run is is not told to who may not read it; the script of the link is the same for everybody."""
+    assert console.page(None, "/at", params={"place": "/"}, allow_redirects=False).status_code == 401
+    assert console.page(SHUT_OUT, "/at", params={"place": "/"}, allow_redirects=False).status_code == 403
+    script = console.page(None, "/banner.js")
+    assert script.status_code == 200
+    assert console.name not in script.text
+
+
 def test_a_dataset_card_is_saved(console: ConsoleServer) -> None:
     """The page of an interface leads to its dataset card, which its own reader takes, as a file to save."""
     link = f'href="{console.prefix}/flywheel/dataset-card/p01_data?iteration='
