@@ -76,7 +76,8 @@ def same_words(before: Assembly, after: Assembly) -> ReleaseDiff:
     page = compared(before, after, found)
     for name, kpi in (("kpis", True), ("numbers", False)):
         rows = texts(page[name]) if name in page else []
-        told = {row[0]: (row[1], row[2], row[3]) for row in rows}
+        # The KPIs have their drawing between verdict and values.
+        told = {row[0]: (row[1], *(row[3:5] if kpi else row[2:4])) for row in rows}
         mine = [item for item in found.numbers if item.kpi is kpi]
         shown = {row[0].removeprefix("flywheel."): (row[1], row[2], row[3]) for row in _rows(found) if row[-1] is kpi}
         assert {item.name.removeprefix("flywheel."): item.word for item in mine} == {k: v[0] for k, v in told.items()}
