@@ -16,10 +16,11 @@ BANNER_VARIABLE = "FLYWHEEL_BANNER"
 SCRIPT = "banner.js"
 
 #: MLflow 3.17 has its navigation on the left, with nothing between its entries and the two at the bottom. Its own texts
-#: have no class that would stay, so the link brings its look along.
+#: have no class that would stay, so the link brings its look along. While one of its menus or dialogs is open, MLflow
+#: takes clicks from the whole page; not from a link that asks for them.
 _STYLE = (
     "#flywheel-console{position:fixed;left:10px;bottom:92px;z-index:10;padding:4px 12px;border-radius:14px;"
-    "background:#0b5394;color:#fff;font:600 13px/20px system-ui,sans-serif;text-decoration:none}"
+    "background:#0b5394;color:#fff;font:600 13px/20px system-ui,sans-serif;text-decoration:none;pointer-events:auto}"
     "#flywheel-console:focus-visible{outline:3px solid #8ec5ff}@media print{#flywheel-console{display:none}}"
 )
 
