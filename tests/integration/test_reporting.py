@@ -105,7 +105,7 @@ def test_what_nobody_knows_is_unknown(standing: ReleasesBench) -> None:
     assert "no iteration before" in text(first)
     assert "nobody has compared it with iteration 1 yet" in text(second)
     assert "flywheel drift --iteration 2" in text(second)
-    assert "No release was made yet" in text(second)
+    assert "no release was made yet" in text(second)
     assert "No feedback of this iteration was taken in" in text(second)
 
 

@@ -248,7 +248,7 @@ def assemble_iteration(
         linked = partial(_linked, tracking, iteration, gathered.previous, _report(settled))
         written = tracking.assemblies.write(_content(settled, digest), resume=parent, linked=linked)
         run_id, unchanged = written.run_id, False
-    tracking.assemblies.mark_current(iteration)
+        tracking.assemblies.mark_current(iteration)
     if resume is not None and parent is None:
         tracking.assemblies.link(resume, run_id)
     return Assembled(
