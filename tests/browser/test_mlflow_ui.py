@@ -211,6 +211,7 @@ def test_mlflows_pages_lead_to_the_console(signed_in: SignedIn, console: Console
         "#/": "/flywheel/",
         f"#/experiments/{assembly}/runs{mode}": "/flywheel/iterations",
         f"#/experiments/{project}/runs{mode}": "/flywheel/projects/p01",
+        f"#/experiments/{project}/overview/usage{mode}": "/flywheel/projects/p01",
         f"#/experiments/{assembly}/runs/{runs[1]}{mode}": "/flywheel/iterations/3",
         f"#/experiments/{project}/runs/{evidence}{mode}": "/flywheel/projects/p01",
         f"#/experiments/{assembly}/runs/{gate}{mode}": "/flywheel/releases/2",

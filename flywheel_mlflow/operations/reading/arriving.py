@@ -29,10 +29,10 @@ def arrive(reader: Reader, asked: PageQuery) -> str:
     match parts:
         case ["models", name, *rest] if name == reader.session.flywheel.name:
             return _release(reader, rest[1] if len(rest) == 2 and rest[0] == "versions" else "")
-        case ["experiments", experiment] | ["experiments", experiment, _]:
-            return _experiment(reader, experiment)
         case ["experiments", _, "runs", run_id, *_] | ["runs", run_id, *_]:
             return _run(reader, run_id)
+        case ["experiments", experiment, *_]:
+            return _experiment(reader, experiment)
         case ["compare-runs"]:
             return _compared(reader, query)
     return reader.addresses.overview()
