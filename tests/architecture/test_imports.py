@@ -59,7 +59,9 @@ def test_measuring_data_does_not_import_pandas(tmp_path: Path, role: str, lines:
         "print('pandas' in sys.modules)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "data.jsonl"), role]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+    # Not its exit code: on a busy machine Arrow aborts once in some hundred exits, with all said and done.
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_heavy_import_is_seen() -> None:
