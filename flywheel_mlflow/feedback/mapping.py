@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -233,7 +234,7 @@ class ColumnMapping(Strict):
         if name == "record_ids":
             return value
         if isinstance(value, dict | list):
-            value = canonical_json(value)  # corrections and answers are often objects
+            value = _json(value)  # corrections and answers are often objects
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)  # ids are often numbers elsewhere
         if isinstance(value, str):
@@ -368,7 +369,15 @@ def _as_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return value if isinstance(value, str) else canonical_json(value) if isinstance(value, dict | list) else str(value)
+    return value if isinstance(value, str) else _json(value) if isinstance(value, dict | list) else str(value)
+
+
+def _json(value: Any) -> str:
+    """A list or object as JSON; what JSON cannot hold, an infinite number say, by its word: the text is for people."""
+    try:
+        return canonical_json(value)
+    except (TypeError, ValueError):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def _preferred(rule: Preference, foreign: Mapping[str, Any], *, nested: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flywheel_mlflow.base.errors import DocumentError, InputError, UnknownName
@@ -183,6 +183,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.booleans())
+@example({"c": [float("inf")]}, False)
 def test_no_row_breaks_a_mapping(value: Any, nested: bool) -> None:
     """Whatever a tool writes becomes an event, a reason, or is passed over; nothing is raised."""
     mapping = mapping_of(
