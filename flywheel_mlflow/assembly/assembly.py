@@ -88,7 +88,14 @@ def assemble(
             evidence[own.id] = self_evidence
     found = edges(contracts, evidence, earlier)
     registry = register(
-        contracts, evidence, earlier, found, iteration=collected.iteration, overlaps=overlaps, common_ids=common_ids
+        contracts,
+        evidence,
+        earlier,
+        found,
+        iteration=collected.iteration,
+        overlaps=overlaps,
+        common_ids=common_ids,
+        variants=collected.variants,
     )
     metrics = Metrics()
     score_projects(registry, blueprint, metrics)

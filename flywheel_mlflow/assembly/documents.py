@@ -121,6 +121,25 @@ class EdgeLine(Part):
         return self.from_iteration == "previous"
 
 
+class VariantKpi(Part):
+    """A KPI of one variant."""
+
+    value: Number
+    n: int | None
+    stderr: Number
+
+
+class VariantLine(Part):
+    """The run of one variant of a project; ``counts``: the project's numbers are those of this run."""
+
+    variant: str
+    counts: bool
+    run_id: str | None
+    passed_checks: int
+    total_checks: int
+    kpis: dict[str, VariantKpi]
+
+
 class Entry(Part):
     """One project of the registry."""
 
@@ -152,6 +171,7 @@ class Entry(Part):
     governance_controls: tuple[str, ...]
     estimated_manual_review_hours: Number
     estimated_manual_review_cost: Number
+    variants: tuple[VariantLine, ...] = ()
 
     @property
     def upstream(self) -> bool:

@@ -29,7 +29,7 @@ GROUPS = {
     ),
     "Trust": ("audit", "reconcile", "verify", "doctor", "keys"),
     "Data for consumers": ("interfaces", "resolve", "pull"),
-    "Experiments": ("experiment",),
+    "Experiments": ("experiment", "variant"),
     "Feedback and risks": ("feedback", "task", "risk", "notify"),
 }
 

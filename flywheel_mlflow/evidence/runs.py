@@ -203,7 +203,8 @@ class ProjectEvidence:
     ``ended`` comes from the run, never from the reader's clock. ``carried_from`` is the
     iteration the run belongs to when it is not the one being assembled. ``tasks`` are the ids of
     the tasks the run read, ``task_documents`` the sha256 of the file that holds them, empty when it kept none.
-    ``evidence_digest`` covers all of this; it is empty where a run keeps none, as those that earlier versions logged.
+    ``variant`` is empty where the project has none. ``evidence_digest`` covers all of this; it is empty where a run
+    keeps none, as those that earlier versions logged.
     """
 
     project_id: str
@@ -222,6 +223,7 @@ class ProjectEvidence:
     code_version: str = ""
     tasks: tuple[str, ...] = ()
     task_documents: str = ""
+    variant: str = ""
 
     @property
     def is_verified(self) -> bool:
@@ -293,8 +295,13 @@ class SkippedRun:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What one iteration's search found: at most one evidence for each project."""
+    """What one iteration's search found: the evidence that counts, at most one for each project.
+
+    ``variants`` are the newest runs of each variant by project and variant, the one that counts among them; it holds
+    the projects whose contract declares variants.
+    """
 
     iteration: int
     evidence: Mapping[str, ProjectEvidence]
     skipped: tuple[SkippedRun, ...] = ()
+    variants: Mapping[str, Mapping[str, ProjectEvidence]] = field(default_factory=dict)

@@ -17,6 +17,8 @@ CONTRACT = "flywheel.contract"
 INTERFACES_OUT = "flywheel.interfaces_out"
 VALID = "flywheel.valid"
 EVIDENCE = "flywheel.evidence"
+#: Which variant of its project a run is of; a run without it is of the control.
+VARIANT = "flywheel.variant"
 #: A parameter, which MLflow never lets anybody change; earlier versions wrote a tag of this name, which proves nothing.
 EVIDENCE_DIGEST = "flywheel.evidence_digest"
 #: The values under the digest, as JSON.

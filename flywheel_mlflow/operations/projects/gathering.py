@@ -244,7 +244,9 @@ class Gathering:
         if kpi not in names:
             raise UnknownName("KPI", kpi, names, where=f"kpis of {self.contract.id}")
 
-    def evidence(self, *, iteration: int, kind: EvidenceKind, run_id: str | None, code_version: str) -> ProjectEvidence:
+    def evidence(
+        self, *, iteration: int, kind: EvidenceKind, run_id: str | None, code_version: str, variant: str = ""
+    ) -> ProjectEvidence:
         """The evidence as the contract asks for it; its digest is made of what the server keeps, when that is written.
 
         Raises:
@@ -271,6 +273,7 @@ class Gathering:
             code_version=code_version,
             tasks=tuple(sorted(self.tasks)),
             task_documents=sha256_text(self.tasks_file()) if self.task_documents else "",
+            variant=variant,
         )
 
     def tasks_file(self) -> str:

@@ -30,6 +30,7 @@ from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.projects import attained, consumable, score_history
+from flywheel_mlflow.reports.pages.variants import ComparedVariant, variants_section
 from flywheel_mlflow.tables.addresses import Addresses
 from flywheel_mlflow.tables.cells import Cell, Table, code, number, spark
 from flywheel_mlflow.tables.links import Links
@@ -55,7 +56,7 @@ class ProjectFacts:
 
     ``contract`` is today's, None when no file promises it any more; ``checks`` are those its run logged, empty with
     ``checks_unknown`` where they cannot be told. ``teams`` maps owners to their titles; ``drift`` are the rules of
-    comparisons.
+    comparisons; ``variant`` is the one that was asked for.
     """
 
     project_id: str
@@ -65,6 +66,7 @@ class ProjectFacts:
     checks_unknown: str
     teams: Mapping[str, str]
     drift: DriftSettings
+    variant: ComparedVariant | None = None
 
     @property
     def recorded(self) -> Entry | None:
@@ -78,6 +80,8 @@ def project_page(facts: ProjectFacts, addresses: Addresses) -> Page:
     title = contract.title if contract else found.title if found else ""
     sections = [_promise(facts)]
     if found is not None:
+        variants = variants_section(contract, found, facts.variant, facts.page.links)
+        sections += [variants] if variants else []
         sections += [_kpis(facts, found), _checks(facts, found), _interfaces(facts, found), _evidence(facts, found)]
     sections += [_stages(facts), _bottlenecks(facts)]
     if found is not None:
