@@ -14,6 +14,7 @@ from flywheel_mlflow.assembly.metrics import (
     add_counts,
     add_drift,
     add_reflux,
+    add_resources,
     add_track_record,
     find_bottlenecks,
     reused_interfaces,
@@ -104,6 +105,7 @@ def assemble(
     add_acceptance(registry, runs, found, metrics, previous_ended=_last_end(earlier))
     fired, undecided = find_bottlenecks(blueprint, metrics, found)
     add_costs(registry, flywheel.blueprint.currency, metrics)
+    add_resources(registry, metrics)
     add_drift(drift, found, metrics)
     add_track_record(record, metrics)
     done = absorption(collected.iteration, evidence, earlier, reflux, contracts, drift)

@@ -32,7 +32,10 @@ class Part(BaseModel):
 
 
 class Evidence(Part):
-    """The run behind a project's values; ``carried_from`` is its iteration when it is not this one."""
+    """The run behind a project's values; ``carried_from`` is its iteration when it is not this one.
+
+    ``machine`` is where it measured what it took, empty where it did not.
+    """
 
     kind: str
     run_id: str | None
@@ -43,6 +46,7 @@ class Evidence(Part):
     evidence_digest: str
     code_version: str
     tasks: tuple[str, ...] = ()
+    machine: str = ""
 
     @property
     def ended_at(self) -> datetime | None:

@@ -198,6 +198,7 @@ def _evidence(evidence: ProjectEvidence | None) -> Evidence | None:
         evidence_digest=evidence.evidence_digest,
         code_version=evidence.code_version,
         tasks=evidence.tasks,
+        machine=evidence.machine,
     )
 
 

@@ -21,6 +21,8 @@ _LOWER: Direction = "lower"
 DIRECTIONS: Mapping[str, Direction | None] = {
     **dict.fromkeys((".score", ".check_pass_rate", ".kpi_attainment", ".contract_conformity"), _HIGHER),
     **dict.fromkeys((".cost.review_hours", ".cost.review_cost"), _LOWER),
+    **dict.fromkeys((".resource.wall_seconds", ".resource.cpu_seconds", ".resource.peak_memory_mb"), _LOWER),
+    ".resource.rows_per_second": _HIGHER,
     **{
         f"flywheel.{name}": _HIGHER
         for name in (

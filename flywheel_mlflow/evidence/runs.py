@@ -197,6 +197,33 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """What a run took, None where it was not measured; a ``machine`` is described without its name, empty if unknown.
+
+    The memory is the highest of the process during the run; rows are the records of the interfaces it made.
+    """
+
+    wall_seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    rows_per_second: float | None = None
+    machine: str = ""
+
+    def numbers(self) -> dict[str, float]:
+        """Those that were measured, by name."""
+        found = {name: getattr(self, name) for name in RESOURCE_UNITS}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+#: Nothing was measured.
+NO_RESOURCES = Resources()
+#: The resources of a run, with their units.
+RESOURCE_UNITS = {"wall_seconds": "s", "cpu_seconds": "s", "peak_memory_mb": "MB", "rows_per_second": "rows/s"}
+#: Where they stand in a run's metrics document: a KPI's path begins with it to have one judged.
+RESOURCE = "resource"
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectEvidence:
     """All that one valid run of a project showed.
 
@@ -224,6 +251,12 @@ class ProjectEvidence:
     tasks: tuple[str, ...] = ()
     task_documents: str = ""
     variant: str = ""
+    resources: Resources = NO_RESOURCES
+
+    @property
+    def machine(self) -> str:
+        """On which machine it measured what it took; empty where it did not."""
+        return self.resources.machine
 
     @property
     def is_verified(self) -> bool:

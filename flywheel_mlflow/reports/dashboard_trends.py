@@ -67,18 +67,19 @@ def own_numbers(facts: DashboardFacts, *, folded: bool = False) -> Table:
     return Table(
         "The flywheel's own numbers",
         (*COLUMNS, "how it is computed"),
-        tuple(_metric(name, facts) for name in own if name in facts.record.metrics),
+        tuple(number_row(name, facts) for name in own if name in facts.record.metrics),
         "No number was computed.",
         folded=folded,
     )
 
 
 def number_label(name: str) -> str:
-    """One of the flywheel's own numbers as people read it."""
-    return name.removeprefix("flywheel.").replace("_", " ")
+    """A number as people read it: one of the flywheel's own in words, one of a project by its name."""
+    return name.removeprefix("flywheel.").replace("_", " ") if name.startswith("flywheel.") else name
 
 
-def _metric(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
+def number_row(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
+    """A number of the iteration: its name, the cells of ``COLUMNS``, and how it came about."""
     metric: MetricLine = facts.record.metrics[name]
     label = number_label(name)
     return (

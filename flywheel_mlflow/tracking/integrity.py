@@ -35,7 +35,7 @@ COVERED_TAGS = (
     tags.TASK_DOCUMENTS,
 )
 #: The same, covered where a run has them.
-COVERED_IF_THERE = (tags.VARIANT,)
+COVERED_IF_THERE = (tags.VARIANT, tags.MACHINE)
 #: Characters of one tag; MLflow keeps 8,000.
 _CHUNK = 7500
 #: Changes that a reason names; more are counted.

@@ -163,6 +163,8 @@ class ProjectRunWriter:
         labels = {**content.tags, tags.CHECKS: checks_tag(evidence.checks, content.passed_checks)}
         if evidence.tasks:
             labels[tags.TASKS] = canonical_json(evidence.tasks)
+        if evidence.resources.machine:
+            labels[tags.MACHINE] = evidence.resources.machine
         if evidence.task_documents:
             labels[tags.TASK_DOCUMENTS] = evidence.task_documents
         metrics = {**content.metrics, **summary_metrics(contract, evidence)}
@@ -383,6 +385,7 @@ def summary_metrics(contract: Contract, evidence: ProjectEvidence) -> dict[str, 
         tags.REVIEW_HOURS: evidence.costs.review_hours,
         tags.COST_PREFIX + contract.cost_name: evidence.costs.review_cost,
     }
+    found |= {tags.RESOURCE_PREFIX + name: value for name, value in evidence.resources.numbers().items()}
     for name, kpi in evidence.kpis.items():
         found[name] = kpi.value
         found[name + tags.SAMPLE_SIZE_SUFFIX] = kpi.n

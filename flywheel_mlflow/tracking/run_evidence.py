@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flywheel_mlflow.base.paths import metric_names
 from flywheel_mlflow.base.storable import is_finite
 from flywheel_mlflow.evidence.runs import (
+    RESOURCE_UNITS,
     CheckSummary,
     ConsumedInterface,
     Costs,
@@ -19,6 +20,7 @@ from flywheel_mlflow.evidence.runs import (
     KpiValue,
     Outcome,
     ProjectEvidence,
+    Resources,
 )
 from flywheel_mlflow.promises.contract import Contract, Kpi
 from flywheel_mlflow.tracking import tags
@@ -69,6 +71,10 @@ def read_evidence(run: Run, contract: Contract, iteration: int, *, digest: str) 
         tasks=_tasks(labels.get(tags.TASKS)),
         task_documents=labels.get(tags.TASK_DOCUMENTS, ""),
         variant=contract.variant(labels.get(tags.VARIANT, "")),
+        resources=Resources(
+            **{name: _finite(metrics.get(tags.RESOURCE_PREFIX + name)) for name in RESOURCE_UNITS},
+            machine=labels.get(tags.MACHINE, ""),
+        ),
     )
 
 
@@ -76,7 +82,8 @@ def _metrics_read(contract: Contract, *, adopted: bool) -> set[str]:
     """The keys of the metrics that evidence of this contract is read from."""
     ours = {kpi.name + suffix for kpi in contract.kpis for suffix in tags.KPI_SUFFIXES.values()}
     theirs = {name for use in contract.metric_paths() for name in metric_names(use.path)} if adopted else set()
-    return ours | theirs | tags.SUMMARY_METRICS | {tags.COST_PREFIX + contract.cost_name}
+    resources = {tags.RESOURCE_PREFIX + name for name in RESOURCE_UNITS}
+    return ours | theirs | resources | tags.SUMMARY_METRICS | {tags.COST_PREFIX + contract.cost_name}
 
 
 def _tasks(text: str | None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ USERS = 1_500
 
 def answers(tracking: Tracking, run_id: str, kpis: tuple[str, ...], folder: Path) -> list[float]:
     """Whether the variant of a run answered each question right, those that no task holds among them."""
-    found = []
+    found: list[float] = []
     for kpi in kpis:
         logged = tracking.profiles.kpi_samples(run_id, kpi, folder / f"{run_id}-{kpi}")
         assert logged is not None

@@ -17,6 +17,7 @@ from flywheel_mlflow.base.settings import Engine, read_settings
 from flywheel_mlflow.evidence.flywheel import Flywheel, find_root, load_flywheel
 from flywheel_mlflow.evidence.registry import RegistryEntry, register
 from flywheel_mlflow.evidence.runs import (
+    NO_RESOURCES,
     Check,
     CheckSeverity,
     Collected,
@@ -25,6 +26,7 @@ from flywheel_mlflow.evidence.runs import (
     InterfaceVersion,
     Outcome,
     ProjectEvidence,
+    Resources,
 )
 from flywheel_mlflow.feedback.tasks import Task
 from flywheel_mlflow.operations.printable import Printable
@@ -34,6 +36,7 @@ from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
 from flywheel_mlflow.operations.projects.interface_data import given_data
 from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
 from flywheel_mlflow.operations.projects.own_files import write_own_files
+from flywheel_mlflow.operations.projects.resources import ResourceMeter
 from flywheel_mlflow.operations.projects.run_inputs import find_input
 from flywheel_mlflow.operations.projects.suites import suite_checks
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -125,6 +128,7 @@ class ProjectRun(MlflowNames):
         self._activates = activates
         self._active: ActiveRun | None = None
         self._scratch = contextlib.ExitStack()
+        self._meter: ResourceMeter | None = None
 
     @property
     def run_id(self) -> str:
@@ -141,6 +145,7 @@ class ProjectRun(MlflowNames):
             resume=self._resume,
         )
         if self._activates:
+            self._meter = ResourceMeter()
             self._active = self._tracking.runs.active(self._started)
             try:
                 self._active.begin()
@@ -340,12 +345,14 @@ class ProjectRun(MlflowNames):
         gathering.add_logged(there.metrics)
         if self._activates:
             take_evaluation(self.flywheel, self._tracking, gathering, self.iteration, started.run_id, self._places)
+        taken = self._taken()
         evidence = gathering.evidence(
             iteration=self.iteration,
             kind=self.kind,
             run_id=started.run_id,
             code_version=self._code,
             variant=self.variant,
+            resources=taken,
         )
         self._refuse_changed_data()
         pages = self._tracking.server.about is not None
@@ -371,6 +378,15 @@ class ProjectRun(MlflowNames):
         )
         for line in self.logged.missing if self._warns else ():
             _LOG.warning("%s: %s", self.contract.id, line)
+
+    def _taken(self) -> Resources:
+        """What the block took, if the work was done in it."""
+        if self._meter is None:
+            return NO_RESOURCES
+        counts = [item.version.rows for item in self._measured.values() if item.version.rows is not None]
+        taken = self._meter.read(sum(counts) if counts else None)
+        self._gathering.add_resources(taken)
+        return taken
 
     def _refuse_changed_data(self) -> None:
         """Refuse data rewritten after they were measured: what is uploaded would have another digest."""

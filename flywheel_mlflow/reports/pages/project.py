@@ -9,7 +9,7 @@ from flywheel_mlflow.assembly.documents import EdgeLine, Entry, Kpi
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.drift import allowance_of
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.evidence.runs import CheckSeverity, Outcome
+from flywheel_mlflow.evidence.runs import RESOURCE, CheckSeverity, Outcome
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.interfaces import InterfaceIn
@@ -25,7 +25,7 @@ from flywheel_mlflow.reports.dashboard_sections import (
     task_table,
     theme_table,
 )
-from flywheel_mlflow.reports.dashboard_trends import COLUMNS, drift_says, kpi_over_iterations, kpi_target
+from flywheel_mlflow.reports.dashboard_trends import COLUMNS, drift_says, kpi_over_iterations, kpi_target, number_row
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.frame import Page
@@ -318,7 +318,11 @@ def _evidence(facts: ProjectFacts, found: Entry) -> Section:
     ]
     if evidence.carried_from is not None:
         pairs.append(Pair("Carried from", Cell(f"iteration {evidence.carried_from}", Tone.ATTENTION)))
-    return Section("evidence", "Evidence", pairs=tuple(pairs), links=more)
+    prefix = f"{facts.project_id}.{RESOURCE}."
+    taken = tuple(number_row(name, facts.page) for name in facts.page.record.metrics if name.startswith(prefix))
+    columns = (*COLUMNS, "how it was measured")
+    tables = (Table("What its run took", columns, taken, ""),) if taken else ()
+    return Section("evidence", "Evidence", pairs=tuple(pairs), tables=tables, links=more)
 
 
 def _stages(facts: ProjectFacts) -> Section:
