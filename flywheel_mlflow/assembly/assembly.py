@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.assembly.budgets import add_budgets, runs_of_iteration
 from flywheel_mlflow.assembly.metrics import (
     Bottleneck,
     ReusedInterface,
@@ -63,6 +64,7 @@ def assemble(
     drift: DriftReport | None = None,
     record: TrackRecord = NO_RECORD,
     reflux: Reflux = NO_REFLUX,
+    earlier_runs: Sequence[ProjectEvidence] = (),
 ) -> Assembly:
     """The assembly of an iteration.
 
@@ -77,6 +79,7 @@ def assemble(
         common_ids: ids that two interfaces have in common and nothing explains.
         drift: the comparison with the iteration before; None when there is nothing to compare with.
         record: what the ledger says about releases and risks up to the end of this iteration's evidence.
+        earlier_runs: the runs of iterations before, as far as budgets of a quarter ask for them.
         reflux: the feedback up to then: tasks of the ledger, events taken in.
     """
     blueprint, contracts = flywheel.blueprint, flywheel.contracts
@@ -106,6 +109,10 @@ def assemble(
     fired, undecided = find_bottlenecks(blueprint, metrics, found)
     add_costs(registry, flywheel.blueprint.currency, metrics)
     add_resources(registry, metrics)
+    made = runs_of_iteration(collected.evidence.values(), collected.variants)
+    add_budgets(
+        blueprint.budgets.runs, blueprint.budgets.prices, made, earlier_runs, metrics, declared=blueprint.digest
+    )
     add_drift(drift, found, metrics)
     add_track_record(record, metrics)
     done = absorption(collected.iteration, evidence, earlier, reflux, contracts, drift)

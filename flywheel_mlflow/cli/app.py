@@ -471,6 +471,17 @@ def impact(
     show.impacted(found, turn, changed, as_json=as_json)
 
 
+@app.command()
+def budget(context: Context, iteration: MaybeIteration = None, as_json: AsJson = False) -> None:
+    """Show what the runs spent of their budgets, and where the quarter is likely to end."""
+    from flywheel_mlflow.cli import show_budgets
+    from flywheel_mlflow.operations.assembly.budgeting import budget_state
+
+    session = _session(context)
+    state = budget_state(session.flywheel, session.tracking, session.iteration(iteration))
+    show_budgets.budgets(state, as_json=as_json)
+
+
 app.command("drift")(drift_command)
 app.command("review")(review_command)
 app.command("report")(report_command)

@@ -200,13 +200,15 @@ class Costs:
 class Resources:
     """What a run took, None where it was not measured; a ``machine`` is described without its name, empty if unknown.
 
-    The memory is the highest of the process during the run; rows are the records of the interfaces it made.
+    The memory is the highest of the process during the run; rows are the records of the interfaces it made; tokens
+    those that its traces state.
     """
 
     wall_seconds: float | None = None
     cpu_seconds: float | None = None
     peak_memory_mb: float | None = None
     rows_per_second: float | None = None
+    tokens: float | None = None
     machine: str = ""
 
     def numbers(self) -> dict[str, float]:
@@ -218,7 +220,13 @@ class Resources:
 #: Nothing was measured.
 NO_RESOURCES = Resources()
 #: The resources of a run, with their units.
-RESOURCE_UNITS = {"wall_seconds": "s", "cpu_seconds": "s", "peak_memory_mb": "MB", "rows_per_second": "rows/s"}
+RESOURCE_UNITS = {
+    "wall_seconds": "s",
+    "cpu_seconds": "s",
+    "peak_memory_mb": "MB",
+    "rows_per_second": "rows/s",
+    "tokens": "tokens",
+}
 #: Where they stand in a run's metrics document: a KPI's path begins with it to have one judged.
 RESOURCE = "resource"
 
@@ -252,6 +260,26 @@ class ProjectEvidence:
     task_documents: str = ""
     variant: str = ""
     resources: Resources = NO_RESOURCES
+
+    @property
+    def review_hours(self) -> float | None:
+        """Hours of people that its project states."""
+        return self.costs.review_hours
+
+    @property
+    def review_cost(self) -> float | None:
+        """What these cost."""
+        return self.costs.review_cost
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Seconds of processors that the run took."""
+        return self.resources.cpu_seconds
+
+    @property
+    def tokens(self) -> float | None:
+        """Tokens that its traces state."""
+        return self.resources.tokens
 
     @property
     def machine(self) -> str:

@@ -70,7 +70,7 @@ GapType = Literal["data_gap", "retrieval_gap", "model_gap", "process_gap"]
 COMPUTED_NAMES = frozenset({"score", "check_pass_rate", "kpi_attainment", "contract_conformity"})
 #: These stand before the numbers of the whole (``flywheel.review_hours``, ``stage.x.score``), or name
 #: experiments of the flywheel's own.
-RESERVED_IDS = frozenset({"flywheel", "stage", "ledger", "feedback", "notifications"})
+RESERVED_IDS = frozenset({"flywheel", "stage", "budget", "ledger", "feedback", "notifications"})
 #: Numbers of the whole that contain the assembly layer's own evidence: as its KPIs they would
 #: make it grade itself, and the assembly could not settle.
 SELF_GRADING = frozenset(

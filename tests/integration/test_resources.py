@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import pytest
 from console_cases import section
 from flywheels import kpi_document, write_flywheel
-from releases_bench import INTERFACE, ReleasesBench, releases_blueprint, releases_contracts
+from releases_bench import INTERFACE, MANAGER, ReleasesBench, releases_blueprint, releases_contracts
 from workbench import bench_on, fresh_name, records, write_records
 
 from flywheel_mlflow.drift.comparing import judge_kpis
@@ -19,11 +21,17 @@ from flywheel_mlflow.evidence.flywheel import load_flywheel
 from flywheel_mlflow.evidence.runs import Check, Outcome, ProjectEvidence
 from flywheel_mlflow.operations.projects.project_run import ProjectRun
 from flywheel_mlflow.operations.projects.resources import ResourceMeter
+from flywheel_mlflow.operations.reading.gauges import gauges
 from flywheel_mlflow.operations.reading.projects import project
 from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
 from flywheel_mlflow.tables.addresses import Addresses
 
 ROWS = 30
+BUDGETS = [
+    {"id": "models", "of": "tokens", "per": "quarter", "most": 1_000},
+    {"id": "people", "project": "p01", "of": "review_hours", "per": "iteration", "most": 1},
+]
+WITHIN = {"id": "within_budget", "kind": "ceiling", "metric": "budget.models.share", "limit": 1, "demand": "In budget."}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> ReleasesBench:
     contracts = releases_contracts()
     asked = kpi_document("seconds", path="resource.wall_seconds", direction="lower", unit="s", tolerance=0.05, target=9)
     contracts["p01"]["kpis"] = [*contracts["p01"]["kpis"], asked]
-    blueprint = releases_blueprint() | {"name": fresh_name()}
+    blueprint = releases_blueprint() | {"name": fresh_name(), "budgets": {"runs": BUDGETS}}
+    blueprint["gates"][0]["criteria"].append(WITHIN)
     flywheel = load_flywheel(write_flywheel(folder / "flywheel", blueprint=blueprint, contracts=contracts))
     found = ReleasesBench(bench_on(flywheel, f"sqlite:///{folder}/mlflow.db"))
     run(found, folder, 1, pause=0.0)
@@ -43,12 +52,17 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> ReleasesBench:
     return found
 
 
-def run(bench: ReleasesBench, folder: Path, iteration: int, *, pause: float) -> None:
+def run(bench: ReleasesBench, folder: Path, iteration: int, *, pause: float, tokens: int = 0) -> None:
     """A run that does its work inside the block, and waits meanwhile."""
     path = write_records(folder / str(iteration) / "data.jsonl", records(ROWS, start=iteration))
     done = ProjectRun(bench.bench.flywheel, "p01", iteration, bench.bench.tracking, activates=True)
     with done:
         time.sleep(pause)
+        if tokens:
+            with mlflow.start_span("answer") as span:
+                span.set_attribute(
+                    "mlflow.chat.tokenUsage", {"input_tokens": 1, "output_tokens": 1, "total_tokens": tokens}
+                )
         done.log_document({"quality": 0.9})
         done.log_checks([Check("ready", Outcome.PASSED)])
         done.log_interface(INTERFACE, path)
@@ -86,7 +100,8 @@ def test_they_are_shown_over_iterations(bench: ReleasesBench) -> None:
     }
     explained = bench.command("explain", "p01.resource.wall_seconds", "--iteration", "2")
     assert "measured by the run, on" in explained.out
-    assert bench.command("check", "--iteration", "2").code == 0
+    told = bench.command("check", "--iteration", "2")
+    assert told.code == 0, told.out
 
 
 def test_a_slower_run_regresses_on_the_same_machine_alone(bench: ReleasesBench) -> None:
@@ -143,3 +158,26 @@ def test_system_metrics_of_mlflow_come_along(
     run(bench, tmp_path, 4, pause=1.0)
     metrics = bench.bench.run(evidence(bench, 4).run_id or "").data.metrics
     assert any(name.startswith("system/") for name in metrics)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:mlflow.types")  # of MLflow's own types, when it is first traced
+def test_over_budget_is_told_everywhere(bench: ReleasesBench, tmp_path: Path) -> None:
+    """Tokens of traces count; a budget that is over shows in the table, as a risk, as a gauge and at the gate."""
+    run(bench, tmp_path, 5, pause=0.0, tokens=1_500)
+    bench.assemble(5)
+    told = bench.command("budget", "--iteration", "5")
+    assert "over budget" in told.out, told.out + told.err
+    numbers = json.loads(bench.command("budget", "-i", "5", "--json").out)["numbers"]
+    assert numbers["budget.models.spent"]["value"] == 1_500
+    assert numbers["budget.models.share"]["value"] == 1.5
+    assert numbers["budget.people.spent"]["value"] is None
+    assert "p01 in iteration 5: 1500" in bench.command("explain", "budget.models.spent", "--iteration", "5").out
+    watched = bench.act(MANAGER, "risk-watch", iteration=5, dry_run=True)
+    titles = [item["title"] for item in watched["found"]]
+    assert "The budget models is spent to 150% (tokens each quarter)" in titles
+    gauge = f'flywheel_budget_share{{flywheel="{bench.name}",budget="models"}} 1.5'
+    assert gauge in gauges(Reader(bench.session(), Addresses(), "", Memory()))
+    bench.act(MANAGER, "create", iteration=5)
+    answer = bench.act(MANAGER, "gate", version=1, to="staging", dry_run=True)
+    found = next(item for item in answer["result"]["criteria"] if item["id"] == "within_budget")
+    assert found["verdict"] == "BLOCK"

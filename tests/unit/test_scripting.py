@@ -94,6 +94,7 @@ _OTHERWISE = {
     "feedback merge-themes": "merge_themes",
     "feedback move-events": "move_events",
     "variant show": "variants",
+    "budget": "run_budgets",
     "task queue": "queue_theme",
     "task decline": "decline_theme",
     "run-projects": "run_projects",

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -384,7 +384,9 @@ class ProjectRun(MlflowNames):
         if self._meter is None:
             return NO_RESOURCES
         counts = [item.version.rows for item in self._measured.values() if item.version.rows is not None]
-        taken = self._meter.read(sum(counts) if counts else None)
+        started = self._open()
+        tokens = self._tracking.traces.tokens_of_run(started.experiment_id, started.run_id)
+        taken = replace(self._meter.read(sum(counts) if counts else None), tokens=tokens)
         self._gathering.add_resources(taken)
         return taken
 
