@@ -18,7 +18,7 @@ from packaging.version import Version
 from flywheel_mlflow.tracking.versions import NEWEST, OLDEST, SCHEMAS, is_tried, numbers_of
 
 MINORS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
-LOCKED_EXTRAS = ("auth", "dev", "postgresql", "projects", "s3")
+LOCKED_EXTRAS = ("auth", "dev", "docs", "postgresql", "projects", "s3")
 PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[a-z0-9,_-]+\])?==(?P<version>[^\s;]+)(?: ; [^\\]+)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
 
