@@ -193,7 +193,7 @@ def test_the_citation_names_this_version(repository: Path) -> None:
 
 
 def test_readme_works_where_it_is_shown(repository: Path, project: dict[str, Any]) -> None:
-    """Its links lead to files that are there; once the project has an address, they are absolute for package indexes."""
+    """Its links lead to files that are there; once the project has an address, they are absolute."""
     text = (repository / "README.md").read_text(encoding="utf-8")
     assert text.count("\n") <= 150
     for link in re.findall(r"\]\(([^)#]+)", text):
