@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.decisions.release_path import ReleasePath, StepName, next_stage
+from flywheel_mlflow.decisions.rollback_conditions import PROPOSED, proposals
 from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
 from flywheel_mlflow.operations.reading.reader import Reader
 from flywheel_mlflow.operations.reading.release_path import drift_facts, read_path
@@ -46,10 +47,15 @@ def _decisions(reader: Reader, snapshot: LedgerSnapshot) -> Iterator[Waiting]:
         if item in waiting_overrides(session, snapshot, item.version):
             told = f"Release {item.version}: confirm the override to {item.to}"
             yield Waiting(told, item.reason, addresses.release(item.version), (item.second,))
+    for risk in proposals(snapshot.risks.values(), snapshot.state.current["production"]):
+        version = snapshot.state.current["production"] or 0
+        roles = session.flywheel.blueprint.releases.may_move
+        movers = tuple(dict.fromkeys(who for role in roles for who in session.flywheel.blueprint.people_of(role)))
+        yield Waiting(f"Release {version}: a rollback is proposed", risk.title, addresses.release(version), movers)
     known = {person.id for person in session.flywheel.blueprint.people}
     now = session.now()
     for risk in sorted(snapshot.risks.values(), key=lambda risk: risk.due):
-        if risk.is_overdue(now):
+        if risk.is_overdue(now) and risk.cause != PROPOSED:
             owner = (risk.owner,) if risk.owner in known else ()
             yield Waiting(f"Risk {risk.id} is overdue", risk.title, addresses.risk(risk.id), owner)
     yield from _releases(reader, snapshot)
