@@ -25,6 +25,7 @@ from flywheel_mlflow.cli.risks import risks
 from flywheel_mlflow.cli.session import EngineOption, OpenLineage
 from flywheel_mlflow.cli.session import open_session as _session
 from flywheel_mlflow.cli.tasks import tasks as tasks_commands
+from flywheel_mlflow.cli.variants import variants
 
 app = typer.Typer(
     name="flywheel",
@@ -184,6 +185,7 @@ def log(
     iteration: Iteration,
     results: Annotated[str, typer.Option(help="Folder with the result files; the contract's if left out.")] = "",
     published: Annotated[bool, typer.Option("--published", help="Log the project's published figures.")] = False,
+    variant: Annotated[str, typer.Option(help="A variant of the contract; the control if left out.")] = "",
     engine: EngineOption = "local",
     as_json: AsJson = False,
 ) -> None:
@@ -201,6 +203,7 @@ def log(
             session.tracking,
             results=Path(results) if results else None,
             published=published,
+            variant=variant,
             resume=session.prepared_run(project_id),
             progress=describe_events,
             engine=engine,
@@ -343,6 +346,9 @@ def run_projects_command(
     fault: Annotated[
         list[str] | None, typer.Option(help="PROJECT=FAULT: a fault to inject; may be given several times.")
     ] = None,
+    variant: Annotated[
+        str, typer.Option(help="Run this variant of the projects that have it; the one that counts if left out.")
+    ] = "",
     tasks: Annotated[str, typer.Option(help="Folder of task files for this iteration.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -351,11 +357,14 @@ def run_projects_command(
     from flywheel_mlflow.cli import progress, show, show_tasks
     from flywheel_mlflow.cli.session import handed_tasks, pairs
     from flywheel_mlflow.operations.assembly.collecting import collect_iteration
-    from flywheel_mlflow.operations.projects.running import run_projects, with_producers
+    from flywheel_mlflow.operations.projects.running import run_projects, variants_to_run, with_producers
 
     session = _session(context)
     session.tracking.assemblies.experiment()  # the store must exist before several processes open it
     named = [session.flywheel.project_of(name) for name in only.split(",") if name]
+    variants = variants_to_run(session.flywheel, session.tracking, iteration, named, variant)
+    if variant:
+        named = sorted(variants)
     chosen = named and with_producers(
         session.flywheel, collect_iteration(session.flywheel, session.tracking, iteration), named
     )
@@ -371,6 +380,7 @@ def run_projects_command(
             only=chosen,
             jobs=jobs,
             faults=pairs(fault or []),
+            variants=variants,
             tasks=folder,
             progress=describe_events,
         )
@@ -461,6 +471,17 @@ def impact(
     show.impacted(found, turn, changed, as_json=as_json)
 
 
+@app.command()
+def budget(context: Context, iteration: MaybeIteration = None, as_json: AsJson = False) -> None:
+    """Show what the runs spent of their budgets, and where the quarter is likely to end."""
+    from flywheel_mlflow.cli import show_budgets
+    from flywheel_mlflow.operations.assembly.budgeting import budget_state
+
+    session = _session(context)
+    state = budget_state(session.flywheel, session.tracking, session.iteration(iteration))
+    show_budgets.budgets(state, as_json=as_json)
+
+
 app.command("drift")(drift_command)
 app.command("review")(review_command)
 app.command("report")(report_command)
@@ -469,6 +490,7 @@ app.command("report")(report_command)
 add_to(app)
 app.add_typer(notifications)
 app.add_typer(experiments)
+app.add_typer(variants)
 app.add_typer(risks)
 app.add_typer(human_review)
 app.add_typer(feedback)

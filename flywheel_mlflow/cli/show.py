@@ -215,7 +215,9 @@ def suggested(found: SuggestedContract, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print(f"wrote {found.path} from run {found.run_id}")
+    here = Path.cwd()
+    place = found.path.relative_to(here) if found.path.is_relative_to(here) else found.path
+    print(f"wrote {place} from run {found.run_id}")
     for name, metric in found.kpis.items():
         say(open_console(), f"  {name} <- {metric}")
     print("next: look at each direction and unit, then run `flywheel validate`, and `flywheel adopt` with --dry-run")

@@ -21,6 +21,10 @@ _LOWER: Direction = "lower"
 DIRECTIONS: Mapping[str, Direction | None] = {
     **dict.fromkeys((".score", ".check_pass_rate", ".kpi_attainment", ".contract_conformity"), _HIGHER),
     **dict.fromkeys((".cost.review_hours", ".cost.review_cost"), _LOWER),
+    **dict.fromkeys((".resource.wall_seconds", ".resource.cpu_seconds", ".resource.peak_memory_mb"), _LOWER),
+    ".resource.rows_per_second": _HIGHER,
+    **dict.fromkeys((".resource.tokens", ".spent", ".share", ".forecast"), _LOWER),
+    ".limit": None,
     **{
         f"flywheel.{name}": _HIGHER
         for name in (
@@ -88,12 +92,15 @@ def own_direction(name: str) -> Direction | None:
 
 
 def _declared_as(name: str) -> str:
-    """The key of a number in :data:`DIRECTIONS`: ``flywheel.x`` as it is, ``p05.score``, ``stage.x.score`` without."""
+    """The key of a number in :data:`DIRECTIONS`: ``flywheel.x`` as it is, others from their last dots on.
+
+    Those of projects after the project, as in ``p05.score``; those of stages and budgets the last word alone.
+    """
     name = without_currency(name)
     first, _, rest = name.partition(".")
     if first == "flywheel":
         return name
-    return "." + (rest.rpartition(".")[2] if first == "stage" else rest)
+    return "." + (rest.rpartition(".")[2] if first in ("stage", "budget") else rest)
 
 
 @dataclass(frozen=True, slots=True)
