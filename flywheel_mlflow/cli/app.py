@@ -487,7 +487,7 @@ def impact(
 
 @app.command()
 def budget(context: Context, iteration: MaybeIteration = None, as_json: AsJson = False) -> None:
-    """Show what the runs spent of their budgets, and where the quarter is likely to end."""
+    """Show what runs spent of their budgets, with a forecast."""
     from flywheel_mlflow.cli import show_budgets
     from flywheel_mlflow.operations.assembly.budgeting import budget_state
 
