@@ -28,12 +28,16 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing under its name and value; ``change`` is what moved, in words, empty where nothing is to be said."""
+    """A drawing under its name and value; ``change`` is what moved, in words, empty where nothing is to be said.
+
+    ``narrow`` is the same for a phone, where it would be too small to be read.
+    """
 
     title: Cell
     value: Cell
     change: Cell
     drawing: Drawing
+    narrow: Drawing | None = None
 
 
 @dataclass(frozen=True, slots=True)

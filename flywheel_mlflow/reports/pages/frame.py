@@ -19,7 +19,6 @@ class Page:
     """One page: ``part`` is the entry of the navigation it belongs to.
 
     ``trail`` are the pages above it, ``lead`` what a reader learns first, ``said`` what their last act did.
-    ``wide`` ones hold tables that need the whole window.
     """
 
     title: str
@@ -30,7 +29,6 @@ class Page:
     said: tuple[Cell, ...] = ()
     executive: Executive | None = None
     sections: tuple[Section, ...] = ()
-    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,11 @@ class Framing:
 def render_framed(page: Page, framing: Framing) -> str:
     """The page as HTML; forms are left out where ``acts_off`` says why."""
     entries = tuple((part.capitalize(), getattr(framing.addresses, part)(), part == page.part) for part in PARTS)
-    return render_page("console.html.j2", page=page, framing=framing, entries=entries)
+    # Once, and not beside every form that is left out.
+    told_off = bool(framing.acts_off) and any(
+        section.forms or any(step.forms for step in section.steps) for section in page.sections
+    )
+    return render_page("console.html.j2", page=page, framing=framing, entries=entries, told_off=told_off)
 
 
 def framed_policy(frames: str = "'none'") -> str:
