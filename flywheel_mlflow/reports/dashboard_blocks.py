@@ -119,12 +119,16 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One thing to look at: what it is, a word about it, the rest as lines, its picture, a box, a command."""
+    """One thing to look at: what it is, a word about it, the rest as lines, its picture, a box, a command.
+
+    The picture is an ``image`` with colours of its own, or a ``drawing`` in those of the page.
+    """
 
     title: Cell
     badge: Cell
     notes: tuple[Cell, ...]
     image: Image | None = None
+    drawing: Drawing | None = None
     tick: Tick | None = None
     command: str = ""
 

@@ -51,6 +51,10 @@ class Addresses:
         """One number: a KPI, a score, one of the flywheel's own."""
         return self._page("numbers", name, iteration=iteration)
 
+    def suspects(self, name: str, first: int, second: int) -> str:
+        """Who changed a number between two iterations."""
+        return self._page("numbers", name, first=first, second=second) + "#suspects"
+
     def interfaces(self, iteration: int | None = None) -> str:
         """Every interface."""
         return self._page("interfaces", iteration=iteration)
