@@ -115,6 +115,14 @@ class Addresses:
         """The script of the link on MLflow's pages."""
         return self._page("banner.js")
 
+    def live_script(self) -> str:
+        """The script that shows a page anew when something changed."""
+        return self._page("live.js")
+
+    def state(self) -> str:
+        """What that script asks whether something changed."""
+        return self._page("state")
+
     def ui(self) -> str:
         """MLflow's own UI."""
         return f"{self.prefix}/#/experiments?{_MODE}"

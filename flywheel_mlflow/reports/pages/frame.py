@@ -45,19 +45,29 @@ class Framing:
     token: str
 
 
-def render_framed(page: Page, framing: Framing) -> str:
-    """The page as HTML; forms are left out where ``acts_off`` says why."""
+#: Seconds after which a page asks whether something changed.
+LOOK_AGAIN_S = 20
+
+
+def render_framed(page: Page, framing: Framing, *, live: bool = False) -> str:
+    """The page as HTML; forms are left out where ``acts_off`` says why. ``live`` ones look for changes."""
     entries = tuple((part.capitalize(), getattr(framing.addresses, part)(), part == page.part) for part in PARTS)
     # Once, and not beside every form that is left out.
     told_off = bool(framing.acts_off) and any(
         section.forms or any(step.forms for step in section.steps) for section in page.sections
     )
-    return render_page("console.html.j2", page=page, framing=framing, entries=entries, told_off=told_off)
+    seconds = LOOK_AGAIN_S if live else 0
+    return render_page(
+        "console.html.j2", page=page, framing=framing, entries=entries, told_off=told_off, seconds=seconds
+    )
 
 
-def framed_policy(frames: str = "'none'") -> str:
-    """The Content-Security-Policy of these pages as a header; ``frames`` is where what they embed may come from.
+def framed_policy(*, frames: str, scripts: str, asked: str) -> str:
+    """The Content-Security-Policy of these pages as a header.
+
+    ``frames`` is where what they embed may come from, ``scripts`` the one that runs, ``asked`` what it may ask.
 
     No page may embed them, so that nobody is led to press a button they do not see.
     """
-    return page_policy(forms="'self'", frames=frames) + "; frame-ancestors 'none'"
+    own = page_policy(forms="'self'", frames=frames)
+    return f"{own}; script-src {scripts}; connect-src {asked}; frame-ancestors 'none'"
