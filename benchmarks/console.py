@@ -66,7 +66,8 @@ YARDSTICKS = (RUNS_SEARCH, "/ajax-api/2.0/mlflow/experiments/search?max_results=
 SEARCHED = 100
 #: Not pages, and asked for more often than any: by monitors, and by every page that is open.
 BESIDE = ("/metrics", "/state")
-#: What each page is asked for; ``{newest}`` is the newest iteration, ``{risk}`` a risk of the ledger.
+#: What each page is asked for; ``{newest}`` is the newest iteration, ``{before}`` the one before,
+#: ``{risk}`` a risk of the ledger.
 SAMPLES = {
     "/": ("/",),
     "/iterations": ("/iterations",),
@@ -74,7 +75,10 @@ SAMPLES = {
     "/compare": ("/compare", "/compare?first=100&second={newest}", "/compare?first=r2&second=r3"),
     "/projects": ("/projects",),
     "/projects/{project}": ("/projects/p05",),
-    "/numbers/{name:path}": ("/numbers/p05.hidden_hit_rate", "/numbers/p05.hidden_hit_rate?first=100&second={newest}"),
+    "/numbers/{name:path}": (
+        "/numbers/p05.hidden_hit_rate",
+        "/numbers/p05.hidden_hit_rate?first={before}&second={newest}",
+    ),
     "/interfaces": ("/interfaces",),
     "/interfaces/{interface:path}": ("/interfaces/foundation_corpus",),
     "/drift": ("/drift",),
@@ -140,7 +144,8 @@ def prepare(folder: Path, database: str, runs: int) -> Prepared:
         _log_profiles(found, store)
         _assemble(found, 1)
         _tell(f"multiplying it to {runs:,} runs")
-        history = grow(store, History(history.runs + 1, 1, history.runs_per_iteration + 1), runs)
+        # Who is suspected depends on one iteration more than is compared.
+        history = grow(store, History(history.runs + 1, 1, history.runs_per_iteration + 1), runs, read=NEWEST + 1)
         _age(database, history)
         for turn in range(history.iterations - NEWEST + 1, history.iterations + 1):
             _tell(f"assembling iteration {turn}")
@@ -231,7 +236,9 @@ def _feedback(found: ReleasesBench, newest: int, folder: Path) -> None:
 def measure(server: TrackingServerProcess, ready: Prepared, rounds: int, only: Sequence[str]) -> list[Asked]:
     """Every page, cold and then in turn; the first two lines are a request of MLflow's own, and its cheapest."""
     pages = [
-        f"/flywheel{sample}".replace("{newest}", str(ready.newest)).replace("{risk}", ready.risk)
+        f"/flywheel{sample}".replace("{newest}", str(ready.newest))
+        .replace("{before}", str(ready.newest - 1))
+        .replace("{risk}", ready.risk)
         for kind in PAGES
         for sample in SAMPLES.get(kind.path, ())
     ]

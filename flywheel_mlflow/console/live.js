@@ -60,6 +60,14 @@
   document.addEventListener("visibilitychange", look);
   look();
 
+  // Whoever goes to a report wants to see it, not the fold it is in.
+  const unfold = () => {
+    const fold = document.getElementById(location.hash.slice(1))?.querySelector(".embedding");
+    if (fold) fold.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+
   // What a reader asked to see stays when the page is shown anew, and the entry of a page is in view on a phone.
   for (const choice of document.querySelectorAll("input[name=reader]")) {
     choice.checked = choice.id === (kept("flywheel-reader") ?? "reader-all");

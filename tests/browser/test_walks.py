@@ -103,7 +103,7 @@ def test_a_reviewer_decides(signed_in: SignedIn, console: ConsoleServer) -> None
     reviewer.on("dialog", refuse)
     reviewer.goto("/flywheel/drift?iteration=3&against=2")
     expect(reviewer.locator("main")).to_contain_text("iteration 2")
-    reviewer.get_by_text("Evidently's report of iteration 3 against iteration 2").click()
+    reviewer.get_by_role("link", name="Evidently's own report").click()
     report = reviewer.frame_locator("iframe.embedded").locator("body")
     expect(report).to_contain_text("iteration 3")
     reviewer.goto("/flywheel/releases/3")

@@ -307,12 +307,15 @@ def test_pages_are_for_those_who_may_read_what_they_show() -> None:
 
 
 def test_why_nothing_can_be_decided_is_said_in_words() -> None:
-    """A page whose acts are off says why, and has no form."""
+    """A page whose acts are off says why, once, and has no form, nor a heading above none."""
     off = Framing("fw", Addresses(), "", NO_ACCOUNTS, "")
     form = Form("/x", "Approve", "Approve", "why", (Field("reason", "Reason"),))
-    page = Page("Release 1", "releases", sections=(Section("acts", "Decide", forms=(form,)),))
+    told = Section("more", "More", notes=(Cell("a note"),), forms=(form,))
+    page = Page("Release 1", "releases", sections=(Section("acts", "Decide", forms=(form,)), told))
     text = bytes(page_answer(page, off).body).decode()
-    assert NO_ACCOUNTS in text
+    assert text.count(NO_ACCOUNTS) == 1
+    assert "a note" in text
+    assert "Decide" not in text
     assert "<form" not in text
     assert NOT_DONE not in text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flywheel_mlflow.reports.dashboard import Executive
 from flywheel_mlflow.reports.dashboard_blocks import Section
@@ -56,10 +56,17 @@ def render_framed(page: Page, framing: Framing, *, live: bool = False) -> str:
     told_off = bool(framing.acts_off) and any(
         section.forms or any(step.forms for step in section.steps) for section in page.sections
     )
+    if framing.acts_off:
+        page = replace(page, sections=tuple(section for section in page.sections if not _is_form_alone(section)))
     seconds = LOOK_AGAIN_S if live else 0
     return render_page(
         "console.html.j2", page=page, framing=framing, entries=entries, told_off=told_off, seconds=seconds
     )
+
+
+def _is_form_alone(section: Section) -> bool:
+    """Whether nothing stays of a section where nothing can be decided."""
+    return bool(section.forms) and replace(section, forms=()) == Section(section.id, section.title, section.readers)
 
 
 def framed_policy(*, frames: str, scripts: str, asked: str) -> str:
