@@ -63,6 +63,8 @@ CASES = (
     Case("a rate of 50 %", rate_of(0.5), is_rate=True),
     Case("a rate of 10 %", rate_of(0.1), is_rate=True),
     Case("a rate of 1 %", rate_of(0.01), is_rate=True),
+    Case("a rate of 0.2 %", rate_of(0.002), is_rate=True),
+    Case("a rate of 1 %, 1 row of 10 treated", rate_of(0.01), is_rate=True, share=0.1, batches=200),
     Case("a rate of 10 %, 1 row of 10 treated", rate_of(0.1), is_rate=True, share=0.1, batches=200),
 )
 
@@ -80,7 +82,7 @@ def simulate(case: Case, random: np.random.Generator, effect: float) -> tuple[in
         other += moments_of(case.draw(random, treated, effect))
         if lacking(one, other, is_rate=case.is_rate):
             continue
-        found = difference(one, other, planned=case.planned, alpha=0.05)
+        found = difference(one, other, planned=case.planned, alpha=0.05, is_rate=case.is_rate)
         missed |= not found.low <= effect <= found.high
         if first is None and not found.low <= 0 <= found.high:
             first = one.n + other.n

@@ -254,8 +254,8 @@ def _cover(store: Store, engine: sa.Engine, iterations: tuple[int, ...]) -> None
     """Give the runs of the iterations that are measured the digests their own values have; the rest is never read."""
     from mlflow import MlflowClient
 
-    from flywheel_mlflow.tracking.collector import read_interfaces
     from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags
+    from flywheel_mlflow.tracking.run_evidence import read_interfaces
 
     client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
     experiments = list(store.connect().collector.experiments().values())

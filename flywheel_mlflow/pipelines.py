@@ -65,7 +65,7 @@ def check_held_out(work: Workspace, cases: Sequence[HeldOutCase]) -> None:
 
 
 def main(file: str, build: Build, faults: Mapping[str, str]) -> None:
-    """The command line of a ``pipeline.py``: ``--iteration N [--fault NAME] [--tasks DIR]``."""
+    """The command line of a ``pipeline.py``: ``--iteration N [--variant NAME] [--fault NAME] [--tasks DIR]``."""
     import argparse
     import sys
 
@@ -75,6 +75,7 @@ def main(file: str, build: Build, faults: Mapping[str, str]) -> None:
     parser = argparse.ArgumentParser(description=f"Run the pipeline in {Path(file).parent.name} and log its run.")
     parser.add_argument("--iteration", type=int, required=True, help="Number of the iteration, from 1")
     parser.add_argument("--fault", default="", help=f"a fault to inject: {', '.join(faults) or 'this one has none'}")
+    parser.add_argument("--variant", default="", help="one of the contract's variants; the control if left out")
     parser.add_argument("--tasks", default="", help="a folder of task files (JSON)")
     chosen = parser.parse_args()
     try:
@@ -83,6 +84,7 @@ def main(file: str, build: Build, faults: Mapping[str, str]) -> None:
             build,
             faults,
             iteration=chosen.iteration,
+            variant=chosen.variant,
             fault=chosen.fault,
             tasks=Path(chosen.tasks) if chosen.tasks else None,
         )

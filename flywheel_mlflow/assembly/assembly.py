@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel_mlflow.assembly.budgets import add_budgets, runs_of_iteration
+from flywheel_mlflow.assembly.memory import add_benefit, add_memory
 from flywheel_mlflow.assembly.metrics import (
     Bottleneck,
     ReusedInterface,
@@ -14,6 +16,7 @@ from flywheel_mlflow.assembly.metrics import (
     add_counts,
     add_drift,
     add_reflux,
+    add_resources,
     add_track_record,
     find_bottlenecks,
     reused_interfaces,
@@ -62,6 +65,7 @@ def assemble(
     drift: DriftReport | None = None,
     record: TrackRecord = NO_RECORD,
     reflux: Reflux = NO_REFLUX,
+    earlier_runs: Sequence[ProjectEvidence] = (),
 ) -> Assembly:
     """The assembly of an iteration.
 
@@ -76,6 +80,7 @@ def assemble(
         common_ids: ids that two interfaces have in common and nothing explains.
         drift: the comparison with the iteration before; None when there is nothing to compare with.
         record: what the ledger says about releases and risks up to the end of this iteration's evidence.
+        earlier_runs: the runs of iterations before, as far as budgets of a quarter ask for them.
         reflux: the feedback up to then: tasks of the ledger, events taken in.
     """
     blueprint, contracts = flywheel.blueprint, flywheel.contracts
@@ -88,7 +93,14 @@ def assemble(
             evidence[own.id] = self_evidence
     found = edges(contracts, evidence, earlier)
     registry = register(
-        contracts, evidence, earlier, found, iteration=collected.iteration, overlaps=overlaps, common_ids=common_ids
+        contracts,
+        evidence,
+        earlier,
+        found,
+        iteration=collected.iteration,
+        overlaps=overlaps,
+        common_ids=common_ids,
+        variants=collected.variants,
     )
     metrics = Metrics()
     score_projects(registry, blueprint, metrics)
@@ -97,8 +109,17 @@ def assemble(
     add_acceptance(registry, runs, found, metrics, previous_ended=_last_end(earlier))
     fired, undecided = find_bottlenecks(blueprint, metrics, found)
     add_costs(registry, flywheel.blueprint.currency, metrics)
+    add_resources(registry, metrics)
+    reused = reused_interfaces(registry, found)
+    readers = [(item.name, item.producer, len(item.readers)) for item in reused]
+    add_benefit(registry, readers, blueprint.currency, metrics)
+    made = runs_of_iteration(collected.evidence.values(), collected.variants)
+    add_budgets(
+        blueprint.budgets.runs, blueprint.budgets.prices, made, earlier_runs, metrics, declared=blueprint.digest
+    )
     add_drift(drift, found, metrics)
     add_track_record(record, metrics)
+    add_memory(registry, blueprint, record, metrics)
     done = absorption(collected.iteration, evidence, earlier, reflux, contracts, drift)
     add_reflux(reflux, done.absorbed, metrics)
     return Assembly(
@@ -111,7 +132,7 @@ def assemble(
         metrics=metrics,
         bottlenecks=fired,
         undecided=undecided,
-        reused=reused_interfaces(registry, found),
+        reused=reused,
         previous=previous,
         drift=drift,
         absorption=done,

@@ -32,7 +32,10 @@ class Part(BaseModel):
 
 
 class Evidence(Part):
-    """The run behind a project's values; ``carried_from`` is its iteration when it is not this one."""
+    """The run behind a project's values; ``carried_from`` is its iteration when it is not this one.
+
+    ``machine`` is where it measured what it took, empty where it did not.
+    """
 
     kind: str
     run_id: str | None
@@ -43,6 +46,7 @@ class Evidence(Part):
     evidence_digest: str
     code_version: str
     tasks: tuple[str, ...] = ()
+    machine: str = ""
 
     @property
     def ended_at(self) -> datetime | None:
@@ -121,6 +125,25 @@ class EdgeLine(Part):
         return self.from_iteration == "previous"
 
 
+class VariantKpi(Part):
+    """A KPI of one variant."""
+
+    value: Number
+    n: int | None
+    stderr: Number
+
+
+class VariantLine(Part):
+    """The run of one variant of a project; ``counts``: the project's numbers are those of this run."""
+
+    variant: str
+    counts: bool
+    run_id: str | None
+    passed_checks: int
+    total_checks: int
+    kpis: dict[str, VariantKpi]
+
+
 class Entry(Part):
     """One project of the registry."""
 
@@ -152,6 +175,7 @@ class Entry(Part):
     governance_controls: tuple[str, ...]
     estimated_manual_review_hours: Number
     estimated_manual_review_cost: Number
+    variants: tuple[VariantLine, ...] = ()
 
     @property
     def upstream(self) -> bool:

@@ -64,6 +64,8 @@ from flywheel_mlflow.assembly.documents import (
     Silent,
     SourceLine,
     TeamLine,
+    VariantKpi,
+    VariantLine,
     Version,
 )
 from flywheel_mlflow.base.canonical import canonical_json, document_json, plain
@@ -163,6 +165,19 @@ def _entry(entry: RegistryEntry, assembly: Assembly) -> Entry:
         governance_controls=contract.review.controls,
         estimated_manual_review_hours=evidence.costs.review_hours if evidence else None,
         estimated_manual_review_cost=evidence.costs.review_cost if evidence else None,
+        variants=tuple(variant_line(item, entry) for item in entry.variants.values()),
+    )
+
+
+def variant_line(run: ProjectEvidence, entry: RegistryEntry) -> VariantLine:
+    """One variant of a project's entry."""
+    return VariantLine(
+        variant=run.variant,
+        counts=entry.evidence is not None and entry.evidence.run_id == run.run_id,
+        run_id=run.run_id,
+        passed_checks=run.checks.passed,
+        total_checks=run.checks.total,
+        kpis={name: VariantKpi(value=kpi.value, n=kpi.n, stderr=kpi.stderr) for name, kpi in run.kpis.items()},
     )
 
 
@@ -183,6 +198,7 @@ def _evidence(evidence: ProjectEvidence | None) -> Evidence | None:
         evidence_digest=evidence.evidence_digest,
         code_version=evidence.code_version,
         tasks=evidence.tasks,
+        machine=evidence.machine,
     )
 
 

@@ -13,6 +13,7 @@ from flywheel_mlflow.decisions.human_review import SUBMITTED
 from flywheel_mlflow.decisions.ledger import CLOCK_CORRECTED, Event, Ledger
 from flywheel_mlflow.decisions.releases import Kind
 from flywheel_mlflow.decisions.risks import RiskKind
+from flywheel_mlflow.decisions.variants import VariantKind
 from flywheel_mlflow.feedback.costs import REUSE_WORDS, cost_of
 from flywheel_mlflow.feedback.decisions import REROUTED
 from flywheel_mlflow.feedback.tasks import TaskKind
@@ -149,6 +150,10 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     ExperimentKind.DECIDED: lambda get: (
         f"experiment {get.get('experiment', '?')} decided: {get['decision']} {get.get('variant') or ''}".rstrip()
         + f" (the outcomes advised {get.get('advice', '?')}): {get['reason']}"
+    ),
+    VariantKind.CHOSEN: lambda get: (
+        f"{get.get('variant', '?')} of {get.get('project', '?')} counts from iteration {get.get('iteration', '?')} on: "
+        f"{get['reason']}"
     ),
     TaskKind.ACCEPTED: lambda get: (
         f"task {get.get('task', '?')} accepted for {get.get('project', '?')} in iteration {get.get('iteration', '?')} "

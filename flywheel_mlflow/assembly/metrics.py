@@ -13,6 +13,7 @@ from flywheel_mlflow.drift import DataVerdict, DriftReport
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, reach
 from flywheel_mlflow.evidence.provenance import Metrics, Source, computed, share
 from flywheel_mlflow.evidence.registry import EvidenceState, RegistryEntry
+from flywheel_mlflow.evidence.runs import RESOURCE, RESOURCE_UNITS
 from flywheel_mlflow.evidence.stages import MilestoneStatus, StageRun, StageStatus, evidence_source, obligations
 from flywheel_mlflow.feedback.absorption import AbsorbedTask, Reflux, absorbed_events
 from flywheel_mlflow.promises.blueprint import Blueprint
@@ -338,6 +339,25 @@ def add_costs(registry: Mapping[str, RegistryEntry], currency: str | None, metri
                 ),
             )
         )
+
+
+def add_resources(registry: Mapping[str, RegistryEntry], metrics: Metrics) -> None:
+    """Add what each project's run took, as far as it measured that."""
+    for entry in registry.values():
+        if entry.evidence is None:
+            continue
+        taken = entry.evidence.resources
+        for name, value in taken.numbers().items():
+            path = f"{RESOURCE}.{name}"
+            metrics.add(
+                computed(
+                    f"{entry.project_id}.{path}",
+                    value,
+                    RESOURCE_UNITS[name],
+                    f"measured by the run, on {taken.machine}",
+                    source=evidence_source(entry, path),
+                )
+            )
 
 
 def add_drift(drift: DriftReport | None, found: Iterable[Edge], metrics: Metrics) -> None:

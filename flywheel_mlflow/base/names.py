@@ -53,14 +53,20 @@ Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)]
 #: Three letters, as ISO 4217 spells currencies.
 CURRENCY_PATTERN = r"^[A-Za-z]{3}$"
 Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]
+#: Ids of variants of a project; they become part of run names.
+VARIANT_PATTERN = r"^[a-z0-9][a-z0-9_\-]{0,39}$"
+VariantName = Annotated[str, StringConstraints(pattern=VARIANT_PATTERN)]
 #: What the patterns demand, for people.
 IN_WORDS = {
+    VARIANT_PATTERN: "must be lower-case letters, digits, hyphens and underscores, at most 40",
     IDENTIFIER_PATTERN: "must be lower-case letters, digits and underscores, a letter first, at most 63",
     CURRENCY_PATTERN: "must be three letters, such as EUR",
 }
 #: The cost of people's review, without its currency.
 REVIEW_COST = "review_cost"
-_IN_CURRENCY = re.compile(rf"({REVIEW_COST})_[a-z]{{3}}$")
+#: What reuse saved of it.
+REUSE_COST = "reuse_cost_saved"
+_IN_CURRENCY = re.compile(rf"({REVIEW_COST}|{REUSE_COST})_[a-z]{{3}}$")
 Label = Annotated[str, AfterValidator(_label)]
 
 

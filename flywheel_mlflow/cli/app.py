@@ -18,6 +18,7 @@ from flywheel_mlflow.cli.groups import GroupedCommands
 from flywheel_mlflow.cli.human_review import human_review
 from flywheel_mlflow.cli.logs import show_logs
 from flywheel_mlflow.cli.notify import notifications
+from flywheel_mlflow.cli.questions import budget, explain, impact
 from flywheel_mlflow.cli.releases import add_to
 from flywheel_mlflow.cli.reporting import report as report_command
 from flywheel_mlflow.cli.review import review as review_command
@@ -27,6 +28,7 @@ from flywheel_mlflow.cli.schedule import schedule as schedule_command
 from flywheel_mlflow.cli.session import EngineOption, OpenLineage
 from flywheel_mlflow.cli.session import open_session as _session
 from flywheel_mlflow.cli.tasks import tasks as tasks_commands
+from flywheel_mlflow.cli.variants import variants
 
 app = typer.Typer(
     name="flywheel",
@@ -186,6 +188,7 @@ def log(
     iteration: Iteration,
     results: Annotated[str, typer.Option(help="Folder with the result files; the contract's if left out.")] = "",
     published: Annotated[bool, typer.Option("--published", help="Log the project's published figures.")] = False,
+    variant: Annotated[str, typer.Option(help="A variant of the contract; the control if left out.")] = "",
     engine: EngineOption = "local",
     as_json: AsJson = False,
 ) -> None:
@@ -203,6 +206,7 @@ def log(
             session.tracking,
             results=Path(results) if results else None,
             published=published,
+            variant=variant,
             resume=session.prepared_run(project_id),
             progress=describe_events,
             engine=engine,
@@ -354,6 +358,9 @@ def run_projects_command(
     fault: Annotated[
         list[str] | None, typer.Option(help="PROJECT=FAULT: a fault to inject; may be given several times.")
     ] = None,
+    variant: Annotated[
+        str, typer.Option(help="Run this variant of the projects that have it; the one that counts if left out.")
+    ] = "",
     tasks: Annotated[str, typer.Option(help="Folder of task files for this iteration.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -362,11 +369,14 @@ def run_projects_command(
     from flywheel_mlflow.cli import progress, show, show_tasks
     from flywheel_mlflow.cli.session import handed_tasks, pairs
     from flywheel_mlflow.operations.assembly.collecting import collect_iteration
-    from flywheel_mlflow.operations.projects.running import run_projects, with_producers
+    from flywheel_mlflow.operations.projects.running import run_projects, variants_to_run, with_producers
 
     session = _session(context)
     session.tracking.assemblies.experiment()  # the store must exist before several processes open it
     named = [session.flywheel.project_of(name) for name in only.split(",") if name]
+    variants = variants_to_run(session.flywheel, session.tracking, iteration, named, variant)
+    if variant:
+        named = sorted(variants)
     chosen = named and with_producers(
         session.flywheel, collect_iteration(session.flywheel, session.tracking, iteration), named
     )
@@ -382,6 +392,7 @@ def run_projects_command(
             only=chosen,
             jobs=jobs,
             faults=pairs(fault or []),
+            variants=variants,
             tasks=folder,
             progress=describe_events,
         )
@@ -423,58 +434,9 @@ def check(
         raise typer.Exit(ExitCode.BLOCK)
 
 
-@app.command()
-def explain(
-    context: Context,
-    name: Annotated[str, typer.Argument(help="A number, such as p05.retrieval_hit_rate or mean_stage_score.")],
-    iteration: MaybeIteration = None,
-    between: Annotated[
-        tuple[int, int] | None,
-        typer.Option(help="Two iterations: say what made the number change from the first to the second."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show where a number comes from, down to run ids. With --between: what may have changed it."""
-    from flywheel_mlflow.cli import show
-    from flywheel_mlflow.operations.assembly.explaining import explain_metric
-
-    session = _session(context)
-    if between is not None:
-        from flywheel_mlflow.cli import show_suspects
-        from flywheel_mlflow.operations.assembly.localising import localise
-
-        if iteration is not None:
-            raise InputError("--between names both iterations", hint="leave --iteration out")
-        show_suspects.localised(localise(session.flywheel, session.tracking, name, *between), as_json=as_json)
-        return
-    turn = session.iteration(iteration)
-    show.explanation(explain_metric(session.flywheel, session.tracking, turn, name), as_json=as_json)
-
-
-@app.command()
-def impact(
-    context: Context,
-    name: Annotated[str, typer.Argument(help="An interface or a project.")],
-    iteration: MaybeIteration = None,
-    records_since: Annotated[
-        int | None, typer.Option(min=1, help="Count an interface's records that changed since this iteration.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show who depends on an interface or a project."""
-    from flywheel_mlflow.cli import show
-    from flywheel_mlflow.operations.assembly.explaining import impact_of
-    from flywheel_mlflow.operations.projects.record_changes import changed_records
-
-    session = _session(context)
-    turn = session.iteration(iteration) if records_since else session.iteration_or_none(iteration)
-    found = impact_of(session.flywheel, session.tracking if turn else None, turn, name)
-    changed = None
-    if records_since and turn:
-        changed = changed_records(session.flywheel, session.tracking, name, turn, records_since)
-    show.impacted(found, turn, changed, as_json=as_json)
-
-
+app.command("explain")(explain)
+app.command("impact")(impact)
+app.command("budget")(budget)
 app.command("run")(run_command)
 app.command("schedule")(schedule_command)
 app.command("drift")(drift_command)
@@ -485,6 +447,7 @@ app.command("report")(report_command)
 add_to(app)
 app.add_typer(notifications)
 app.add_typer(experiments)
+app.add_typer(variants)
 app.add_typer(risks)
 app.add_typer(human_review)
 app.add_typer(feedback)

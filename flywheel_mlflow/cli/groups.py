@@ -14,7 +14,7 @@ GROUPS = {
     "Start": ("init", "init-project", "validate", "schema", "ui"),
     "Runs of projects": ("log", "adopt", "run-projects"),
     "Iterations": ("run", "schedule", "collect", "assemble", "check", "report", "review"),
-    "Questions": ("explain", "impact", "drift"),
+    "Questions": ("explain", "impact", "drift", "budget"),
     "Releases": (
         "release",
         "gate",
@@ -29,7 +29,7 @@ GROUPS = {
     ),
     "Trust": ("audit", "reconcile", "verify", "doctor", "keys"),
     "Data for consumers": ("interfaces", "resolve", "pull"),
-    "Experiments": ("experiment",),
+    "Experiments": ("experiment", "variant"),
     "Feedback and risks": ("feedback", "task", "risk", "notify"),
 }
 

@@ -188,7 +188,7 @@ def run_pipelines(
     session: CommandSession, iteration: int, step: Callable[[str], None], *, tasks: Path | None
 ) -> tuple[Ran, ...]:
     """Run every project's pipeline for an iteration, on a store that is ready, with the iteration's tasks."""
-    from flywheel_mlflow.operations.projects.running import run_projects
+    from flywheel_mlflow.operations.projects.running import run_projects, variants_to_run
 
     def describe_events(name: str, ran: Ran | None) -> None:
         step(f"running {name}" if ran is None else f"{name} took {ran.duration_s:.1f} s")
@@ -196,7 +196,14 @@ def run_pipelines(
     session.tracking.assemblies.experiment()  # the store must exist before several processes open it
     uri = session.settings.tracking_uri
     with handed_tasks(session, iteration, tasks) as (folder, _):
-        return run_projects(session.flywheel, iteration, tracking_uri=uri, tasks=folder, progress=describe_events)
+        return run_projects(
+            session.flywheel,
+            iteration,
+            tracking_uri=uri,
+            variants=variants_to_run(session.flywheel, session.tracking, iteration),
+            tasks=folder,
+            progress=describe_events,
+        )
 
 
 @contextmanager

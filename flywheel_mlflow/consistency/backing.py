@@ -10,6 +10,7 @@ from typing import Any
 
 from flywheel_mlflow.assembly import deliverables as names
 from flywheel_mlflow.assembly.documents import Entry, Evidence
+from flywheel_mlflow.assembly.filling import variant_line
 from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.base.documents import is_there, value_at
 from flywheel_mlflow.base.paths import parse_path
@@ -78,6 +79,9 @@ def _entry(entry: Entry, live: RegistryEntry) -> Iterator[str]:
             expected_kpi,
         )
     yield from _versions(entry, live)
+    yield from unequal(
+        "variants", plain(entry.variants), plain([variant_line(run, live) for run in live.variants.values()])
+    )
 
 
 def _outcomes(outcomes: Any) -> list[tuple[str, str]]:

@@ -107,7 +107,7 @@ def _known_sources(view: AssemblyView) -> dict[str, dict[str, str]]:
     return {
         "run": {item.run_id: item.evidence_digest for item in evidence if item.run_id is not None},
         "self-evidence": {} if own is None else {"this assembly": own},
-        "runs": {"this iteration": ""},
+        "runs": {"this iteration": "", "this quarter": ""},
         "comparison": {"the iteration before": ""},
         "ledger": {"the decisions by then": ""},
         "contracts": {f"{PROJECTS_FOLDER}/*/{CONTRACT_FILE}": ""},

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from flywheel_mlflow.decisions.event_values import word
+from flywheel_mlflow.decisions.event_values import whole, word
 from flywheel_mlflow.decisions.ledger import Event
 
 
@@ -29,10 +29,14 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DecidedExperiment:
-    """A decision: ``advice`` is what the outcomes said then, ``evidence`` their digest, ``variant`` the winner."""
+    """A decision: ``advice`` is what the outcomes said then, ``evidence`` their digest, ``variant`` the winner.
+
+    The winner counts from ``iteration`` on; None where nothing ships, and in events of before variants.
+    """
 
     decision: Decision
     variant: str
+    iteration: int | None
     reason: str
     advice: str
     evidence: str
@@ -55,21 +59,27 @@ class StartedExperiment:
 
 def fold_experiments(events: Iterable[Event]) -> dict[str, StartedExperiment]:
     """The newest round of every experiment by id; an event that lacks what it needs changes nothing."""
-    found: dict[str, StartedExperiment] = {}
+    return {item.id: item for item in fold_rounds(events)}
+
+
+def fold_rounds(events: Iterable[Event]) -> tuple[StartedExperiment, ...]:
+    """Every round of every experiment, in the order they started."""
+    rounds: dict[int, StartedExperiment] = {}
+    newest: dict[str, int] = {}
     for event in events:
         try:
             if event.kind == ExperimentKind.STARTED:
                 started = _started(event)
-                running = found.get(started.id)
-                if running is None or running.decided is not None:
-                    found[started.id] = started
+                if started.id not in newest or rounds[newest[started.id]].decided is not None:
+                    newest[started.id] = started.number
+                    rounds[started.number] = started
             elif event.kind == ExperimentKind.DECIDED:
-                name = word(event.body["experiment"])
-                if found[name].decided is None:
-                    found[name] = replace(found[name], decided=_decided(event))
+                number = newest[word(event.body["experiment"])]
+                if rounds[number].decided is None:
+                    rounds[number] = replace(rounds[number], decided=_decided(event))
         except (KeyError, TypeError, ValueError):
             continue
-    return found
+    return tuple(rounds.values())
 
 
 def _started(event: Event) -> StartedExperiment:
@@ -88,6 +98,7 @@ def _decided(event: Event) -> DecidedExperiment:
     return DecidedExperiment(
         decision,
         word(variant) if variant else "",
+        None if body.get("iteration") is None else whole(body["iteration"]),
         word(body["reason"]),
         word(body["advice"]),
         word(body["evidence"]),

@@ -13,11 +13,12 @@ from flywheel_mlflow.drift.losses import KpiCase
 from flywheel_mlflow.drift.promises import lost_fields
 from flywheel_mlflow.drift.report import DriftReport, Reference, error_finding, findings_of, verdict_of
 from flywheel_mlflow.drift.schemas import compare_schemas
-from flywheel_mlflow.drift.sides import Side
+from flywheel_mlflow.drift.sides import ProjectSide, Side
 from flywheel_mlflow.drift.signals import compare_data
 from flywheel_mlflow.drift.suites import suites_of
 from flywheel_mlflow.drift.trend import trend_of
-from flywheel_mlflow.promises.contract import Contract
+from flywheel_mlflow.evidence.runs import RESOURCE
+from flywheel_mlflow.promises.contract import Contract, Kpi
 from flywheel_mlflow.promises.thresholds import DriftSettings
 
 
@@ -142,7 +143,18 @@ def _cases(contracts: Sequence[Contract], current: Side, reference: Side, known:
                 reference_samples=reference.samples.get(name),
                 judged=current.judged.get(name),
                 reference_judged=reference.judged.get(name),
+                unlike=_unlike(kpi, current.projects[contract.id], reference.projects.get(contract.id)),
             )
+
+
+def _unlike(kpi: Kpi, current: ProjectSide, reference: ProjectSide | None) -> str:
+    """Why two values of a KPI are not alike enough to be judged: resources, of another machine; empty otherwise."""
+    if not kpi.path.startswith(f"{RESOURCE}.") or reference is None:
+        return ""
+    here, there = current.machine, reference.machine
+    if not here or not there:
+        return "on which machine it was measured is unknown"
+    return "" if here == there else f"measured on another machine: {there}, now {here}"
 
 
 def _trends(contracts: Sequence[Contract], current: Side, earlier: History, settings: DriftSettings) -> Iterator[Trend]:

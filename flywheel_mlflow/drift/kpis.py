@@ -37,7 +37,7 @@ def compare_kpis(
         *pooled,
     ]
     rows = [row for row in rows if row[0].value is not None or row[0].reference is not None]
-    tested = [_tested(item, loss, settings) for item, loss, _ in rows]
+    tested = [_tested(item, loss, case, settings) for item, loss, case in rows]
     worse = _adjusted([loss.p_worse if loss else None for loss in tested])
     better = _adjusted([loss.p_better if loss else None for loss in tested])
     return tuple(
@@ -63,8 +63,10 @@ def _described(case: KpiCase, loss: Loss | None) -> KpiFound:
     )
 
 
-def _tested(item: KpiFound, loss: Loss | None, settings: DriftSettings) -> Loss | None:
+def _tested(item: KpiFound, loss: Loss | None, case: KpiCase | None, settings: DriftSettings) -> Loss | None:
     """The loss if it belongs to the family of tests: what nobody judges takes nothing from the others."""
+    if case is not None and case.unlike:
+        return None
     return loss if allowance_of(item.subject, None, settings).judged else None
 
 
@@ -90,6 +92,8 @@ def _judge(
     rule = settings.kpi_rule(item.subject)
     if rule is not None and not rule.judged and verdict in (KpiVerdict.REGRESSED, KpiVerdict.INCONCLUSIVE):
         verdict, why, decides = KpiVerdict.WITHIN, f"shown, not judged: {rule.why}", False
+    if case is not None and case.unlike:
+        verdict, why, decides = KpiVerdict.INCONCLUSIVE, f"shown, not judged: {case.unlike}", False
     needed = _needed(case, loss, settings) if case is not None and verdict is KpiVerdict.INCONCLUSIVE else None
     if needed is not None:
         have, had = (f"{count or 0:,}" for count in (item.n, item.reference_n))

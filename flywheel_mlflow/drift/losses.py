@@ -24,6 +24,7 @@ class KpiCase:
     ``samples`` and ``reference_samples`` hold the outcome of each sample by its id, where both runs logged them;
     ``judged`` and ``reference_judged`` the records these were asked of, where evaluations know them.
     ``quiet`` are differences between earlier iterations in which nothing upstream changed, in the KPI's unit.
+    ``unlike`` says why the two values are shown and not judged; empty where they are.
     """
 
     subject: str
@@ -35,6 +36,7 @@ class KpiCase:
     reference_samples: Mapping[str, float] | None = None
     judged: JudgedRecords | None = None
     reference_judged: JudgedRecords | None = None
+    unlike: str = ""
 
     @property
     def higher(self) -> bool:

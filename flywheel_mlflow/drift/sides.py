@@ -45,6 +45,7 @@ class ProjectSide:
     kpis: Mapping[str, KpiValue]
     versions: Mapping[str, VersionRef]
     tasks: tuple[str, ...] = ()
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def project_side(evidence: ProjectEvidence) -> ProjectSide:
             for name, version in evidence.interfaces_out.items()
         },
         tasks=evidence.tasks,
+        machine=evidence.machine,
     )
 
 

@@ -21,6 +21,10 @@ _LOWER: Direction = "lower"
 DIRECTIONS: Mapping[str, Direction | None] = {
     **dict.fromkeys((".score", ".check_pass_rate", ".kpi_attainment", ".contract_conformity"), _HIGHER),
     **dict.fromkeys((".cost.review_hours", ".cost.review_cost"), _LOWER),
+    **dict.fromkeys((".resource.wall_seconds", ".resource.cpu_seconds", ".resource.peak_memory_mb"), _LOWER),
+    ".resource.rows_per_second": _HIGHER,
+    **dict.fromkeys((".resource.tokens", ".spent", ".share", ".forecast"), _LOWER),
+    ".limit": None,
     **{
         f"flywheel.{name}": _HIGHER
         for name in (
@@ -34,7 +38,12 @@ DIRECTIONS: Mapping[str, Direction | None] = {
             "mean_stage_score",
             "milestone_completion_rate",
             "milestone_done_count",
+            "control_points_in_boundaries",
             "registry_completeness",
+            "reuse_cost_saved",
+            "reuse_hours_saved",
+            "rhythms_kept",
+            "self_recognised_failures",
             "regression_localisation_rate",
             "release_pass_rate",
             "risk_closure_rate",
@@ -55,6 +64,7 @@ DIRECTIONS: Mapping[str, Direction | None] = {
             "drifted_signal_count",
             "inconclusive_kpi_count",
             "iteration_cycle_days",
+            "localisation_hours",
             "regressed_kpi_count",
             "review_cost",
             "review_hours",
@@ -71,6 +81,7 @@ DIRECTIONS: Mapping[str, Direction | None] = {
             "mechanism_count",
             "milestone_count",
             "phase_count",
+            "problems_exposed",
             "project_count",
             "stage_count",
             "team_count",
@@ -88,12 +99,15 @@ def own_direction(name: str) -> Direction | None:
 
 
 def _declared_as(name: str) -> str:
-    """The key of a number in :data:`DIRECTIONS`: ``flywheel.x`` as it is, ``p05.score``, ``stage.x.score`` without."""
+    """The key of a number in :data:`DIRECTIONS`: ``flywheel.x`` as it is, others from their last dots on.
+
+    Those of projects after the project, as in ``p05.score``; those of stages and budgets the last word alone.
+    """
     name = without_currency(name)
     first, _, rest = name.partition(".")
     if first == "flywheel":
         return name
-    return "." + (rest.rpartition(".")[2] if first == "stage" else rest)
+    return "." + (rest.rpartition(".")[2] if first in ("stage", "budget") else rest)
 
 
 @dataclass(frozen=True, slots=True)

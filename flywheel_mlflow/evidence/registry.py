@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isclose
+from types import MappingProxyType
 
 from flywheel_mlflow.evidence.lineage import Edge, EdgeState, version_of
 from flywheel_mlflow.evidence.runs import (
@@ -62,6 +63,7 @@ class RegisteredInterface:
 class RegistryEntry:
     """One project of one iteration.
 
+    ``variants`` are the runs of the variants its contract declares, the counting one's among them.
     ``reasons`` says why it is not consumable (empty when it is); ``barred`` maps a consumer to
     why this project is not consumable for it; ``notes`` are things a reader should know.
     """
@@ -74,6 +76,7 @@ class RegistryEntry:
     reasons: tuple[str, ...]
     barred: Mapping[str, str]
     notes: tuple[str, ...]
+    variants: Mapping[str, ProjectEvidence] = field(default_factory=dict)
 
     @property
     def project_id(self) -> str:
@@ -95,11 +98,12 @@ def register(
     iteration: int,
     overlaps: Iterable[Overlap] = (),
     common_ids: Iterable[CommonIds] = (),
+    variants: Mapping[str, Mapping[str, ProjectEvidence]] = MappingProxyType({}),
 ) -> dict[str, RegistryEntry]:
     """The registry of an iteration: one entry per contract, sorted by id.
 
     ``overlaps`` are the comparisons of training with evaluation interfaces, ``common_ids`` the ids that any two
-    interfaces have in common, both across projects.
+    interfaces have in common, both across projects. ``variants`` are runs by project and variant.
     """
     everything, compared, shared = tuple(found), tuple(overlaps), tuple(common_ids)
     return {
@@ -110,6 +114,7 @@ def register(
             everything,
             compared,
             shared,
+            variants.get(contract.id, {}),
             iteration=iteration,
         )
         for contract in sorted(contracts.values(), key=lambda item: item.id)
@@ -123,6 +128,7 @@ def _entry(
     found: tuple[Edge, ...],
     compared: tuple[Overlap, ...],
     shared: tuple[CommonIds, ...],
+    variants: Mapping[str, ProjectEvidence],
     *,
     iteration: int,
 ) -> RegistryEntry:
@@ -131,7 +137,9 @@ def _entry(
     kpis = tuple(register_kpi(kpi, evidence) for kpi in contract.kpis)
     if evidence is None:
         state = EvidenceState.MISSING
-        reasons: tuple[str, ...] = (f"no valid run in iteration {iteration}",)
+        what = "no valid run of the variant that counts" if variants else "no valid run"
+        others = f"; there is one of {' and of '.join(variants)}" if variants else ""
+        reasons: tuple[str, ...] = (f"{what} in iteration {iteration}{others}",)
     else:
         state = EvidenceState.CARRIED if evidence.carried_from is not None else EvidenceState.EVIDENCED
         reasons = (
@@ -154,6 +162,7 @@ def _entry(
             *_not_compared(contract, compared),
             *(str(item) for item in shared if contract.interface(item.one) or contract.interface(item.other)),
         ),
+        variants=variants,
     )
 
 

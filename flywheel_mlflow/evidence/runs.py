@@ -197,13 +197,49 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """What a run took, None where it was not measured; a ``machine`` is described without its name, empty if unknown.
+
+    The memory is the highest of the process during the run; rows are the records of the interfaces it made; tokens
+    those that its traces state.
+    """
+
+    wall_seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    rows_per_second: float | None = None
+    tokens: float | None = None
+    machine: str = ""
+
+    def numbers(self) -> dict[str, float]:
+        """Those that were measured, by name."""
+        found = {name: getattr(self, name) for name in RESOURCE_UNITS}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+#: Nothing was measured.
+NO_RESOURCES = Resources()
+#: The resources of a run, with their units.
+RESOURCE_UNITS = {
+    "wall_seconds": "s",
+    "cpu_seconds": "s",
+    "peak_memory_mb": "MB",
+    "rows_per_second": "rows/s",
+    "tokens": "tokens",
+}
+#: Where they stand in a run's metrics document: a KPI's path begins with it to have one judged.
+RESOURCE = "resource"
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectEvidence:
     """All that one valid run of a project showed.
 
     ``ended`` comes from the run, never from the reader's clock. ``carried_from`` is the
     iteration the run belongs to when it is not the one being assembled. ``tasks`` are the ids of
     the tasks the run read, ``task_documents`` the sha256 of the file that holds them, empty when it kept none.
-    ``evidence_digest`` covers all of this; it is empty where a run keeps none, as those that earlier versions logged.
+    ``variant`` is empty where the project has none. ``evidence_digest`` covers all of this; it is empty where a run
+    keeps none, as those that earlier versions logged.
     """
 
     project_id: str
@@ -222,6 +258,33 @@ class ProjectEvidence:
     code_version: str = ""
     tasks: tuple[str, ...] = ()
     task_documents: str = ""
+    variant: str = ""
+    resources: Resources = NO_RESOURCES
+
+    @property
+    def review_hours(self) -> float | None:
+        """Hours of people that its project states."""
+        return self.costs.review_hours
+
+    @property
+    def review_cost(self) -> float | None:
+        """What these cost."""
+        return self.costs.review_cost
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Seconds of processors that the run took."""
+        return self.resources.cpu_seconds
+
+    @property
+    def tokens(self) -> float | None:
+        """Tokens that its traces state."""
+        return self.resources.tokens
+
+    @property
+    def machine(self) -> str:
+        """On which machine it measured what it took; empty where it did not."""
+        return self.resources.machine
 
     @property
     def is_verified(self) -> bool:
@@ -293,8 +356,13 @@ class SkippedRun:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What one iteration's search found: at most one evidence for each project."""
+    """What one iteration's search found: the evidence that counts, at most one for each project.
+
+    ``variants`` are the newest runs of each variant by project and variant, the one that counts among them; it holds
+    the projects whose contract declares variants.
+    """
 
     iteration: int
     evidence: Mapping[str, ProjectEvidence]
     skipped: tuple[SkippedRun, ...] = ()
+    variants: Mapping[str, Mapping[str, ProjectEvidence]] = field(default_factory=dict)

@@ -134,7 +134,8 @@ def _judged(experiment: Experiment, total: Outcomes) -> Iterable[JudgedMetric]:
             tests = pairs if is_primary else pairs * len(experiment.guardrails)
             one, other = total.moments[metric.name][experiment.control], total.moments[metric.name][treatment]
             why = lacking(one, other, is_rate=metric.kind == "rate")
-            found = None if why else difference(one, other, planned=together, alpha=experiment.alpha / tests)
+            alpha, is_rate = experiment.alpha / tests, metric.kind == "rate"
+            found = None if why else difference(one, other, planned=together, alpha=alpha, is_rate=is_rate)
             yield JudgedMetric(
                 treatment,
                 metric.name,

@@ -2,13 +2,14 @@
 
 Asymptotic confidence sequences follow Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit
 theory and asymptotic confidence sequences" (Annals of Statistics 2024, theorem 2.2); the test of the split follows
-Lindon and Malek, "Anytime-valid inference for multinomial count data" (NeurIPS 2022).
+Lindon and Malek, "Anytime-valid inference for multinomial count data" (NeurIPS 2022). Rare events have an
+exact sequence: the mixture of Robbins, "Statistical methods related to the law of the iterated logarithm" (1970).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -17,7 +18,7 @@ from flywheel_mlflow.experiments.moments import Moments
 #: Rows that each variant needs before anything is told: the bound holds for many rows, the more the longer the tails
 #: of the values are (benchmarks/experiments.py).
 LEAST_ROWS = 500
-#: The same of a rate, with so many events, and so many rows without one.
+#: A rate has an exact sequence, which is wider, below so many rows, events, or rows without one.
 LEAST_RATE_ROWS, LEAST_EVENTS = 200, 20
 #: How strongly the test of the split believes in the declared shares: as if it had seen so many rows of them.
 SPLIT_WEIGHT = 100
@@ -44,27 +45,72 @@ def width_factor(rows: int, planned: int, alpha: float) -> float:
 
 def lacking(control: Moments, treatment: Moments, *, is_rate: bool) -> str:
     """What is missing before a difference can be told, in words; empty when nothing is."""
-    least = LEAST_RATE_ROWS if is_rate else LEAST_ROWS
+    least = 1 if is_rate else LEAST_ROWS
     if min(control.n, treatment.n) < least:
-        return f"{least} rows of each variant are needed, there are {min(control.n, treatment.n)}"
-    if is_rate:
-        events = [min(item.mean * item.n, item.n - item.mean * item.n) for item in (control, treatment)]
-        if min(events) < LEAST_EVENTS:
-            return f"{LEAST_EVENTS} rows of either answer are needed in each variant, there are {round(min(events))}"
-    return "" if control.squares + treatment.squares else "all values are the same"
+        rows = "1 row" if least == 1 else f"{least} rows"
+        return f"{rows} of each variant are needed, there are {min(control.n, treatment.n)}"
+    return "" if is_rate or control.squares + treatment.squares else "all values are the same"
 
 
-def difference(control: Moments, treatment: Moments, *, planned: int, alpha: float) -> Difference:
+def difference(
+    control: Moments, treatment: Moments, *, planned: int, alpha: float, is_rate: bool = False
+) -> Difference:
     """The treatment's mean minus the control's, where nothing is :func:`lacking`.
 
     With a covariate both means are those at the same value of it (CUPED: Deng, Xu, Kohavi and Walker 2013).
-    ``planned`` are the rows of both together near which the interval is narrowest.
+    ``planned`` are the rows of both together near which the interval is narrowest. A rate of few events has an exact
+    interval, without the covariate.
     """
+    if is_rate and min(map(_rarest, (control, treatment))) < LEAST_EVENTS:
+        return _exact_difference(control, treatment, alpha)
     slope = _slope(control, treatment)
     value = treatment.mean - control.mean - slope * (treatment.x_mean - control.x_mean)
     error = math.sqrt(sum(_variance(item, slope) / item.n for item in (control, treatment)))
     half = width_factor(control.n + treatment.n, planned, alpha) * error
     return Difference(value, value - half, value + half)
+
+
+def _rarest(item: Moments) -> int:
+    """Events, or rows without one, of a rate: the fewer; none where there are few rows at all."""
+    events = round(item.mean * item.n)
+    return min(events, item.n - events) if item.n >= LEAST_RATE_ROWS else 0
+
+
+def _exact_difference(control: Moments, treatment: Moments, alpha: float) -> Difference:
+    """From the two rates' own sequences: both hold together as often as their error rates add up to."""
+    one, other = (rate_interval(round(item.mean * item.n), item.n, alpha / 2) for item in (control, treatment))
+    return Difference(treatment.mean - control.mean, other[0] - one[1], other[1] - one[0])
+
+
+def rate_interval(events: int, rows: int, alpha: float) -> tuple[float, float]:
+    """The rates that ``events`` in ``rows`` leave possible, however often one looks; exact, for any number of rows.
+
+    A rate is ruled out once the mixture of all rates (Jeffreys' prior) explains the rows ``1 / alpha`` times as well.
+    """
+    mixture = _log_beta(events + 0.5, rows - events + 0.5) - _log_beta(0.5, 0.5)
+
+    def is_possible(rate: float) -> bool:
+        likelihood = (events * math.log(rate) if events else 0.0) + (
+            (rows - events) * math.log1p(-rate) if rows > events else 0.0
+        )
+        return mixture - likelihood < -math.log(alpha)
+
+    middle = events / rows
+    low = 0.0 if not events else _edge(is_possible, middle, 0.0)
+    high = 1.0 if events == rows else _edge(is_possible, middle, 1.0)
+    return low, high
+
+
+def _edge(is_possible: Callable[[float], bool], inside: float, outside: float) -> float:
+    """Where possible rates end between one that is and the end of the scale, on the outer side."""
+    for _ in range(60):
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if is_possible(middle) else (inside, middle)
+    return outside
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def _slope(control: Moments, treatment: Moments) -> float:

@@ -125,14 +125,9 @@ def snapshot_of(
     Raises:
         Refused: the registered model of our name does not say where its ledger is.
     """
-    if model.ledger is None:
-        raise Refused(
-            "the registered model of this flywheel's name does not point to a ledger",
-            rule="the registered model is made by `flywheel release create`, together with its ledger",
-            hint="rename or delete that model, or give the flywheel another name; `flywheel doctor` tells more",
-        )
-    ledger = tracking.ledger.read(model.ledger, deleted=deleted, known=known.ledger if known else None)
-    return LedgerSnapshot(model.ledger, model.aliases, ledger, _folded(ledger, known))
+    place = model.pointed_ledger()
+    ledger = tracking.ledger.read(place, deleted=deleted, known=known.ledger if known else None)
+    return LedgerSnapshot(place, model.aliases, ledger, _folded(ledger, known))
 
 
 def _folded(ledger: Ledger, known: LedgerSnapshot | None) -> ReleaseState:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Protocol, get_args
 
 from pydantic import Field, StringConstraints
 
+from flywheel_mlflow.base.names import Identifier
 from flywheel_mlflow.base.quarters import Quarter, read_quarter
 from flywheel_mlflow.promises.strict import Finite, Strict
 
@@ -99,6 +101,74 @@ class QuarterBudget(Strict):
         return {name: text for name in CATEGORIES if (text := getattr(self, name)) is not None}
 
 
+#: What runs spend, with its unit; money is in the flywheel's currency.
+Spendable = Literal["review_hours", "cpu_hours", "tokens", "money"]
+_UNITS = {"review_hours": "hours", "cpu_hours": "hours", "tokens": "tokens"}
+
+
+class Spending(Protocol):
+    """What a run says it spent: hours and money of people, seconds of processors, tokens; None where it does not."""
+
+    @property
+    def review_hours(self) -> float | None:
+        """Hours of people."""
+
+    @property
+    def review_cost(self) -> float | None:
+        """What these cost, in the flywheel's currency."""
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Seconds of processors."""
+
+    @property
+    def tokens(self) -> float | None:
+        """Tokens of language models."""
+
+
+class Prices(Strict):
+    """What runs are charged with, in the flywheel's currency; what has no price is in no sum of money."""
+
+    cpu_hour: Finite | None = Field(default=None, ge=0, description="An hour of one processor.")
+    million_tokens: Finite | None = Field(default=None, ge=0, description="A million tokens of language models.")
+
+    def spent(self, of: Spendable, run: Spending) -> float | None:
+        """What one run spent; None where it does not say. Money is the sum of what is known of it."""
+        cpu = None if run.cpu_seconds is None else run.cpu_seconds / 3600
+        if of == "review_hours":
+            return run.review_hours
+        if of == "cpu_hours":
+            return cpu
+        if of == "tokens":
+            return run.tokens
+        parts = [run.review_cost]
+        if cpu is not None and self.cpu_hour is not None:
+            parts.append(cpu * self.cpu_hour)
+        if run.tokens is not None and self.million_tokens is not None:
+            parts.append(run.tokens / 1e6 * self.million_tokens)
+        known = [part for part in parts if part is not None]
+        return sum(known) if known else None
+
+
+class RunBudget(Strict):
+    """What the runs of a project, or of all, may spend."""
+
+    id: Identifier
+    project: Identifier | None = Field(default=None, description="Whose runs; those of all projects if left out.")
+    of: Spendable
+    per: Literal["iteration", "quarter"]
+    most: Annotated[Finite, Field(gt=0)] = Field(description="In hours, tokens, or the flywheel's currency.")
+
+    @property
+    def unit(self) -> str:
+        """The unit of its amounts."""
+        return _UNITS.get(self.of, "money")
+
+    def covers(self, project: str) -> bool:
+        """Whether the runs of a project count."""
+        return self.project in (None, project)
+
+
 class Budgets(Strict):
     """What work may cost."""
 
@@ -107,6 +177,8 @@ class Budgets(Strict):
         default=None, gt=0, description="What an hour costs, in the flywheel's currency: time and money then compare."
     )
     quarters: tuple[QuarterBudget, ...] = Field(default=(), description="The budgets, the earliest first.")
+    prices: Prices = Prices()
+    runs: tuple[RunBudget, ...] = Field(default=(), max_length=50, description="What runs may spend.")
 
     def rules(self, currency: str | None) -> CostRules:
         """How costs are read in a flywheel of that currency."""
@@ -120,6 +192,11 @@ class Budgets(Strict):
         """What cannot be read, or contradicts itself."""
         if self.hour_costs is not None and currency is None:
             yield "budgets.hour_costs: flywheel.yaml does not say in which currency: add `currency: EUR`"
+        if currency is None and (self.prices != Prices() or any(item.of == "money" for item in self.runs)):
+            yield "budgets: prices and money need a currency: add `currency: EUR` to flywheel.yaml"
+        for name, count in Counter(item.id for item in self.runs).items():
+            if count > 1:
+                yield f"budgets.runs: {name} is declared {count} times"
         for item in self.quarters:
             for name, text in item.limits.items():
                 try:

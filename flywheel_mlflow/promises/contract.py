@@ -28,8 +28,16 @@ from pydantic import (
 from flywheel_mlflow.base.addresses import MAX_ADDRESS_LENGTH, checked_address, is_address
 from flywheel_mlflow.base.canonical import parsed_json, sha256_text
 from flywheel_mlflow.base.documents import Document, load_model
-from flywheel_mlflow.base.errors import InputError
-from flywheel_mlflow.base.names import REVIEW_COST, Identifier, Label, cost_name, label_fault, without_currency
+from flywheel_mlflow.base.errors import InputError, UnknownName
+from flywheel_mlflow.base.names import (
+    REVIEW_COST,
+    Identifier,
+    Label,
+    VariantName,
+    cost_name,
+    label_fault,
+    without_currency,
+)
 from flywheel_mlflow.base.paths import MAX_PATH_LENGTH, PATH_PATTERN, parse_path
 from flywheel_mlflow.promises.interfaces import InterfaceIn, InterfaceOut
 from flywheel_mlflow.promises.personal_data import PERSONAL_DATA_CHECK
@@ -62,7 +70,7 @@ GapType = Literal["data_gap", "retrieval_gap", "model_gap", "process_gap"]
 COMPUTED_NAMES = frozenset({"score", "check_pass_rate", "kpi_attainment", "contract_conformity"})
 #: These stand before the numbers of the whole (``flywheel.review_hours``, ``stage.x.score``), or name
 #: experiments of the flywheel's own.
-RESERVED_IDS = frozenset({"flywheel", "stage", "ledger", "feedback", "notifications"})
+RESERVED_IDS = frozenset({"flywheel", "stage", "budget", "ledger", "feedback", "notifications"})
 #: Numbers of the whole that contain the assembly layer's own evidence: as its KPIs they would
 #: make it grade itself, and the assembly could not settle.
 SELF_GRADING = frozenset(
@@ -266,6 +274,12 @@ class Contract(Strict):
     interfaces_in: tuple[InterfaceIn, ...] = ()
     kpis: tuple[Kpi, ...] = Field(min_length=1)
     suites: tuple[Suite, ...] = Field(default=(), description="Groups of KPIs with one pooled verdict each.")
+    variants: tuple[VariantName, ...] = Field(
+        default=(),
+        max_length=10,
+        description="Variants that run side by side. The first is the control: its run counts until somebody decides "
+        "otherwise, and a run that names no variant is one of it.",
+    )
     checks: CheckPolicy = CheckPolicy()
     costs: Costs = Costs()
     review: Review
@@ -283,6 +297,7 @@ class Contract(Strict):
             ("interfaces_in", [item.name for item in self.interfaces_in]),
             ("kpis", [item.name for item in self.kpis]),
             ("suites", [item.name for item in self.suites]),
+            ("variants", list(self.variants)),
             ("layers", list(self.layers)),
             ("stages", list(self.stages)),
             ("checks.required", list(self.checks.required)),
@@ -367,6 +382,23 @@ class Contract(Strict):
         contract = self.model_copy()
         contract._currency = currency  # noqa: SLF001 - of this very class
         return contract
+
+    def variant(self, name: str) -> str:
+        """The variant of that name, the control for an empty one; empty where the project has no variants.
+
+        Raises:
+            UnknownName: the contract declares others. InputError: it declares none.
+        """
+        if not name:
+            return self.variants[0] if self.variants else ""
+        if not self.variants:
+            raise InputError(
+                f"{self.id} declares no variants, so none is called {name[:80]!r}",
+                hint=f"declare them in its {CONTRACT_FILE}, the control first: variants: [plain, {name[:40]}]",
+            )
+        if name not in self.variants:
+            raise UnknownName(f"variant of {self.id}", name, self.variants)
+        return name
 
     @property
     def kept_checks(self) -> tuple[str, ...]:

@@ -7,10 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from flywheel_mlflow.base.names import Identifier
+from flywheel_mlflow.base.names import Identifier, VariantName
 from flywheel_mlflow.promises.strict import Finite, Strict, Text
-
-VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")]
 
 
 class OutcomeMetric(Strict):

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flywheel_mlflow.assembly.deliverables import ACCEPTANCE_METRICS
 from flywheel_mlflow.assembly.documents import Kpi, MetricLine
+from flywheel_mlflow.assembly.memory import MEMORY_METRICS
 from flywheel_mlflow.drift.wording import Tone, number_word, tone_of, word_of
 from flywheel_mlflow.evidence.provenance import Direction
 from flywheel_mlflow.reports.dashboard_blocks import Charts, Section
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
+from flywheel_mlflow.tables.budgets import budgets_table
 from flywheel_mlflow.tables.cells import Cell, Table, number, spark
 from flywheel_mlflow.tables.texts import UNKNOWN, format_change, format_value, with_unit
 
-#: The flywheel's own numbers over the iterations, before those it is accepted by.
+#: The flywheel's own numbers over the iterations, before those it is accepted by, and what it remembers.
 HEADLINE_METRICS = (
     "mean_stage_score",
     "consumable_share",
@@ -50,6 +52,7 @@ def kpi_section(facts: DashboardFacts, charts: tuple[Charts, ...] = ()) -> Secti
         charts=charts,
         tables=(
             own_numbers(facts),
+            *budget_tables(facts),
             Table(
                 "KPIs of the projects",
                 (*COLUMNS, "n", "target", "drift says"),
@@ -63,22 +66,29 @@ def kpi_section(facts: DashboardFacts, charts: tuple[Charts, ...] = ()) -> Secti
 
 def own_numbers(facts: DashboardFacts, *, folded: bool = False) -> Table:
     """The flywheel's own numbers: those people look at first, then those it is accepted by."""
-    own = [f"flywheel.{name}" for name in dict.fromkeys((*HEADLINE_METRICS, *ACCEPTANCE_METRICS))]
+    own = [f"flywheel.{name}" for name in dict.fromkeys((*HEADLINE_METRICS, *ACCEPTANCE_METRICS, *MEMORY_METRICS))]
     return Table(
         "The flywheel's own numbers",
         (*COLUMNS, "how it is computed"),
-        tuple(_metric(name, facts) for name in own if name in facts.record.metrics),
+        tuple(number_row(name, facts) for name in own if name in facts.record.metrics),
         "No number was computed.",
         folded=folded,
     )
 
 
+def budget_tables(facts: DashboardFacts) -> tuple[Table, ...]:
+    """The table of budgets, where the iteration has numbers of any."""
+    found = budgets_table(facts.record.metrics, links=facts.links)
+    return (found,) if found.rows else ()
+
+
 def number_label(name: str) -> str:
-    """One of the flywheel's own numbers as people read it."""
-    return name.removeprefix("flywheel.").replace("_", " ")
+    """A number as people read it: one of the flywheel's own in words, one of a project by its name."""
+    return name.removeprefix("flywheel.").replace("_", " ") if name.startswith("flywheel.") else name
 
 
-def _metric(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
+def number_row(name: str, facts: DashboardFacts) -> tuple[Cell, ...]:
+    """A number of the iteration: its name, the cells of ``COLUMNS``, and how it came about."""
     metric: MetricLine = facts.record.metrics[name]
     label = number_label(name)
     return (

@@ -55,6 +55,14 @@ def gauges_of(
             None if answered is None else float(answered.verdict == verdict),
             {"verdict": verdict.value},
         )
+    for name, line in facts.record.metrics.items():
+        if name.startswith("budget.") and name.endswith(".share"):
+            yield Gauge(
+                "flywheel_budget_share",
+                "What the runs spent of a budget; above 1 is over it, absent where it is unknown.",
+                line.value,
+                {"budget": name.split(".")[1]},
+            )
     yield from _decisions(facts)
     yield Gauge("flywheel_decisions_waiting", "Decisions that wait for somebody.", float(waiting))
     yield Gauge(

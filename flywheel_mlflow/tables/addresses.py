@@ -43,9 +43,11 @@ class Addresses:
         """Every project."""
         return self._page("projects", iteration=iteration)
 
-    def project(self, project_id: str, iteration: int | None = None) -> str:
-        """One project."""
-        return self._page("projects", project_id, iteration=iteration)
+    def project(self, project_id: str, iteration: int | None = None, *, variant: str | None = None) -> str:
+        """One project; with a variant of it compared with the one that counts."""
+        return self._page("projects", project_id, iteration=iteration, variant=variant) + (
+            "#variants" if variant else ""
+        )
 
     def number(self, name: str, iteration: int | None = None) -> str:
         """One number: a KPI, a score, one of the flywheel's own."""

@@ -27,8 +27,9 @@ def kpi_table(
     trends: Iterable[Trend] = (),
     links: Links = NO_LINKS,
     folded: bool = False,
+    sides: tuple[str, str] = ("before", "now"),
 ) -> Table:
-    """KPIs in the order given, each with its line over the iterations where there is one."""
+    """KPIs in the order given, each with its line over the iterations where there is one; ``sides`` are their names."""
     trend_of = {trend.subject: trend for trend in trends}
     rows = tuple(
         (
@@ -46,8 +47,9 @@ def kpi_table(
         )
         for item in items
     )
-    brief = ("KPI", "verdict", "over iterations", "before", "now", "worse by", "tolerance")
-    return Table(caption, (*brief, "n before", "n now", "n needed", "how"), rows, empty, folded, brief)
+    brief = ("KPI", "verdict", "over iterations", *sides, "worse by", "tolerance")
+    more = (*(f"n {side}" for side in sides), "n needed", "how")
+    return Table(caption, (*brief, *more), rows, empty, folded, brief)
 
 
 def schema_table(

@@ -21,9 +21,9 @@ class Links:
     iteration: int | None = None
     experiments: Mapping[str, str] = field(default_factory=dict)
 
-    def project(self, project_id: str) -> str:
-        """The page of a project."""
-        return self.addresses.project(project_id, self.iteration) if self.addresses else ""
+    def project(self, project_id: str, *, variant: str | None = None) -> str:
+        """The page of a project; with a variant of it compared with the one that counts."""
+        return self.addresses.project(project_id, self.iteration, variant=variant) if self.addresses else ""
 
     def number(self, name: str) -> str:
         """The page of a number."""

@@ -15,6 +15,7 @@ from flywheel_mlflow.base.settings import Settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from flywheel_mlflow.decisions.variants import VariantChoice
     from flywheel_mlflow.tracking.active_run import ActiveRun
     from flywheel_mlflow.tracking.adoption import Adopted, Adopter
     from flywheel_mlflow.tracking.artifacts import Artifacts
@@ -213,7 +214,18 @@ class Tracking:
         from flywheel_mlflow.tracking.collector import Collector
 
         note = self.artifacts.known  # what an assembly reads of a run then takes no request to find it
-        return Collector(self._client, uri=self._uri, flywheel=self._flywheel, note_address=note)
+        return Collector(
+            self._client, uri=self._uri, flywheel=self._flywheel, note_address=note, choices=self._variant_choices
+        )
+
+    def _variant_choices(self) -> tuple[VariantChoice, ...]:
+        """Which variants the ledger says count; none where nothing was decided yet."""
+        from flywheel_mlflow.decisions.variants import fold_variants
+
+        model = self.releases.look()
+        if model is None:
+            return ()
+        return fold_variants(self.ledger.read(model.pointed_ledger()).counted)
 
     @cached_property
     def assemblies(self) -> AssemblyStore:

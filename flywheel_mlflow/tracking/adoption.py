@@ -20,12 +20,14 @@ from flywheel_mlflow.evidence.evaluations import (
 from flywheel_mlflow.evidence.runs import ConsumedInterface, EvidenceKind, ProjectEvidence, SkippedRun
 from flywheel_mlflow.promises.contract import Contract, MetricUse
 from flywheel_mlflow.tracking import tags
-from flywheel_mlflow.tracking.collector import PAGE_SIZE, metric_of, read_interfaces
+from flywheel_mlflow.tracking.collector import PAGE_SIZE
 from flywheel_mlflow.tracking.connection import pages, translated
+from flywheel_mlflow.tracking.dataset_inputs import log_datasets
 from flywheel_mlflow.tracking.evaluations import EvaluationReader
 from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags
 from flywheel_mlflow.tracking.places import Adoption
-from flywheel_mlflow.tracking.project_runs import ensure_experiment, log_batch, log_datasets, project_labels, upload
+from flywheel_mlflow.tracking.project_runs import ensure_experiment, log_batch, project_labels, upload
+from flywheel_mlflow.tracking.run_evidence import metric_of, read_interfaces
 from flywheel_mlflow.tracking.views import project_views
 
 if TYPE_CHECKING:

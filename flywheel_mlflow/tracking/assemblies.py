@@ -20,12 +20,12 @@ from flywheel_mlflow.evidence.runs import ConsumedInterface, InterfaceVersion
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.artifacts import Artifacts
 from flywheel_mlflow.tracking.connection import pages, translated
+from flywheel_mlflow.tracking.dataset_inputs import log_datasets
 from flywheel_mlflow.tracking.places import MAX_AHEAD
 from flywheel_mlflow.tracking.project_runs import (
     end_run,
     ensure_experiment,
     log_batch,
-    log_datasets,
     refuse_ended,
     storable,
     upload,

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flywheel_mlflow.base.errors import ServerRefused
-from flywheel_mlflow.base.paths import metric_names
-from flywheel_mlflow.base.storable import is_finite
+from flywheel_mlflow.decisions.variants import VariantChoice, counting_variant
 from flywheel_mlflow.evidence.runs import (
-    CheckSummary,
     Collected,
-    ConsumedInterface,
-    Costs,
-    EvidenceKind,
-    FieldType,
-    InterfaceVersion,
-    KpiValue,
-    Outcome,
     ProjectEvidence,
     SkippedRun,
 )
-from flywheel_mlflow.promises.contract import Contract, Kpi
+from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
-from flywheel_mlflow.tracking.integrity import CoveredValues, changes_since
 from flywheel_mlflow.tracking.places import MAX_AHEAD, EvidencePlaces, elsewhere, places_among
+from flywheel_mlflow.tracking.run_evidence import RunChanged, read_evidence
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,9 +30,6 @@ if TYPE_CHECKING:
 #: should hold an iteration; this many runs weigh about 10 MB.
 PAGE_SIZE = 1000
 
-#: No run has more checks than this; a larger number is not a count.
-MAX_COUNT = 1_000_000_000
-
 
 #: A run that has been running for longer than this is told apart from one that is at work.
 STALE_AFTER = timedelta(hours=24)
@@ -51,7 +38,11 @@ MAX_STRANGERS = 100
 
 
 class Collector:
-    """Reads the evidence of one flywheel's projects from the tracking server; ``now`` is the clock."""
+    """Reads the evidence of one flywheel's projects from the tracking server.
+
+    ``now`` is the clock; ``choices`` reads which variants the ledger says count, and is asked where contracts
+    declare some.
+    """
 
     def __init__(
         self,
@@ -62,6 +53,7 @@ class Collector:
         page_size: int = PAGE_SIZE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         note_address: Callable[[str, str], None] = lambda _run, _address: None,
+        choices: Callable[[], tuple[VariantChoice, ...]] = tuple,
     ) -> None:
         self._client = client
         self._uri = uri
@@ -69,6 +61,7 @@ class Collector:
         self._page_size = page_size
         self._now = now
         self._note_address = note_address
+        self._choices = choices
 
     def collect(
         self, contracts: Mapping[str, Contract], iteration: int, *, only: frozenset[str] | None = None
@@ -82,7 +75,9 @@ class Collector:
         Experiments that bear the flywheel's tag and hold no evidence cost one search, to tell of their runs.
         """
         places = self.places()  # a run logged since the last call may have brought a new one
-        found = self._search(places, contracts, iteration, only)
+        asked = contracts if only is None else {name: contracts[name] for name in only}
+        choices = self.choices(asked)
+        found = self._search(places, contracts, iteration, only, choices)
         evidence = dict(found.evidence)
         skipped = [*found.skipped, *(self._strangers(places, contracts, iteration) if only is None else ())]
         wanted = {
@@ -97,12 +92,16 @@ class Collector:
             if not wanted:
                 break
             missing = {name: contracts[name] for name in wanted}
-            earlier = self._search(places, missing, iteration - age, frozenset(wanted))
+            earlier = self._search(places, missing, iteration - age, frozenset(wanted), choices)
             skipped += earlier.skipped
             for project_id, item in earlier.evidence.items():
                 evidence[project_id] = carried(item)
                 del wanted[project_id]
-        return Collected(iteration, dict(sorted(evidence.items())), tuple(sorted(skipped)))
+        return Collected(iteration, dict(sorted(evidence.items())), tuple(sorted(skipped)), found.variants)
+
+    def choices(self, contracts: Mapping[str, Contract]) -> tuple[VariantChoice, ...]:
+        """What the ledger says of the variants of these contracts; read only where some declare any."""
+        return self._choices() if any(item.variants for item in contracts.values()) else ()
 
     def evidence_of(self, run_id: str, contracts: Mapping[str, Contract]) -> ProjectEvidence | None:
         """The evidence of one run; None when there is no such run, or it does not count as evidence."""
@@ -117,7 +116,8 @@ class Collector:
         if not turn.isdecimal():
             return None
         found = fold([run], contracts, int(turn), flywheel=self._flywheel, places=self.places(), now=self._now())
-        return next(iter(found.evidence.values()), None)
+        alone = (item for variants in found.variants.values() for item in variants.values())
+        return next(iter((*found.evidence.values(), *alone)), None)
 
     def experiments(self) -> dict[str, str]:
         """The experiment of each project by project id, where a project has logged anything; one request."""
@@ -161,12 +161,22 @@ class Collector:
         contracts: Mapping[str, Contract],
         iteration: int,
         projects: frozenset[str] | None,
+        choices: tuple[VariantChoice, ...],
     ) -> Collected:
         """The evidence of one iteration, over all experiments or those of some projects."""
         experiments = places.experiments_of(projects)
         with translated(self._uri), _cycle_collector_paused():
             runs = list(self._runs(experiments, iteration)) if experiments else []
-        found = fold(runs, contracts, iteration, projects, flywheel=self._flywheel, places=places, now=self._now())
+        found = fold(
+            runs,
+            contracts,
+            iteration,
+            projects,
+            flywheel=self._flywheel,
+            places=places,
+            now=self._now(),
+            choices=choices,
+        )
         read = {evidence.run_id for evidence in found.evidence.values()}
         for run in runs:
             if run.info.run_id in read:
@@ -239,9 +249,13 @@ def fold(
     flywheel: str,
     places: EvidencePlaces,
     now: datetime,
+    choices: tuple[VariantChoice, ...] = (),
 ) -> Collected:
-    """The newest valid run of each project, and every other run with the reason it does not count."""
-    newest: dict[str, tuple[tuple[int, int, str], ProjectEvidence]] = {}
+    """The newest valid run of each project, and every other run with the reason it does not count.
+
+    Of a project with variants it is the newest of the variant that counts: the one in ``choices``, or the control.
+    """
+    newest: dict[tuple[str, str], tuple[tuple[int, int, str], ProjectEvidence]] = {}
     skipped: list[SkippedRun] = []
     for run in _unique(runs):
         labels = run.data.tags
@@ -270,14 +284,30 @@ def fold(
             skipped.append(SkippedRun(project_id, run.info.run_id, reason))
             continue
         rank = (run.info.end_time or 0, run.info.start_time or 0, run.info.run_id)
-        if project_id in newest and newest[project_id][0] > rank:
+        key = (project_id, evidence.variant)
+        if key in newest and newest[key][0] > rank:
             older = run.info.run_id
         else:
-            older = newest[project_id][1].run_id if project_id in newest else None
-            newest[project_id] = (rank, evidence)
+            older = newest[key][1].run_id if key in newest else None
+            newest[key] = (rank, evidence)
         if older:
             skipped.append(SkippedRun(project_id, older, "superseded by a newer valid run"))
-    return Collected(iteration, {key: item for key, (_, item) in sorted(newest.items())}, tuple(sorted(skipped)))
+    variants: dict[str, dict[str, ProjectEvidence]] = {}
+    for (project_id, variant), (_, evidence) in sorted(newest.items()):
+        variants.setdefault(project_id, {})[variant] = evidence
+    counted = {name: counting_variant(name, contracts[name].variants or ("",), choices, iteration) for name in variants}
+    for name, found in variants.items():
+        skipped += (
+            SkippedRun(name, item.run_id or "", f"of variant {variant}; {counted[name]} counts")
+            for variant, item in found.items()
+            if variant != counted[name]
+        )
+    return Collected(
+        iteration,
+        {name: found[counted[name]] for name, found in variants.items() if counted[name] in found},
+        tuple(sorted(skipped)),
+        {name: found for name, found in variants.items() if contracts[name].variants},
+    )
 
 
 def _unique(runs: Iterable[Run]) -> Iterator[Run]:
@@ -326,166 +356,3 @@ def _for_people(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} seconds"
-
-
-class RunChanged(ValueError):
-    """A run no longer holds what its digest was made of."""
-
-
-def read_evidence(run: Run, contract: Contract, iteration: int, *, digest: str) -> ProjectEvidence:
-    """The evidence in a run's tags, metrics and dataset inputs, held against their ``digest`` where there is one.
-
-    Raises:
-        RunChanged: a value is not the one the run ended with.
-        ValueError: a tag or dataset that this product did not write like that.
-    """
-    labels, metrics = run.data.tags, run.data.metrics
-    kind = EvidenceKind(labels.get(tags.EVIDENCE, EvidenceKind.ADOPTED.value))
-    adopted = kind is EvidenceKind.ADOPTED
-    outs, ins = read_interfaces(run)
-    if digest:
-        needed = _metrics_read(contract, adopted=adopted)
-        now = CoveredValues.of(run.info.run_id, metrics, labels, outs, ins)
-        if changes := changes_since(digest, run, now, needed):
-            raise RunChanged(f"was changed after it ended: {changes}")
-    promised = {item.name for item in contract.interfaces_out}
-    return ProjectEvidence(
-        project_id=contract.id,
-        iteration=iteration,
-        kind=kind,
-        run_id=run.info.run_id,
-        ended=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.end_time else None,
-        contract_digest=labels.get(tags.CONTRACT, ""),
-        kpis={kpi.name: _kpi(kpi, metrics, adopted=adopted) for kpi in contract.kpis},
-        checks=_checks(labels, metrics, contract.kept_checks),
-        interfaces_out={name: version for name, version in sorted(outs.items()) if name in promised},
-        interfaces_in=tuple(sorted(ins)),
-        costs=_costs(contract, metrics, adopted=adopted),
-        evidence_digest=digest,
-        code_version=labels.get(tags.GIT_COMMIT, ""),
-        tasks=_tasks(labels.get(tags.TASKS)),
-        task_documents=labels.get(tags.TASK_DOCUMENTS, ""),
-    )
-
-
-def _metrics_read(contract: Contract, *, adopted: bool) -> set[str]:
-    """The keys of the metrics that evidence of this contract is read from."""
-    ours = {kpi.name + suffix for kpi in contract.kpis for suffix in tags.KPI_SUFFIXES.values()}
-    theirs = {name for use in contract.metric_paths() for name in metric_names(use.path)} if adopted else set()
-    return ours | theirs | tags.SUMMARY_METRICS | {tags.COST_PREFIX + contract.cost_name}
-
-
-def _tasks(text: str | None) -> tuple[str, ...]:
-    found = json.loads(text) if text else []
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise ValueError(f"the tag {tags.TASKS} is no list of tasks")
-    return tuple(sorted(set(found)))
-
-
-def _finite(value: float | None) -> float | None:
-    """The number, or None: NaN and the infinities, which MLflow stores as 1.797e308, are no values."""
-    return value if value is not None and is_finite(value) else None
-
-
-def metric_of(ours: str, path: str | None, metrics: Mapping[str, float], *, adopted: bool) -> str | None:
-    """The name of the metric that holds a value; None when none does.
-
-    Runs of ours hold it under our name; one that another tool logged under the contract's path, or else under ours.
-    """
-    theirs = metric_names(path) if adopted and path is not None else ()
-    return next((name for name in (*theirs, ours) if name in metrics), None)
-
-
-def _kpi(kpi: Kpi, metrics: Mapping[str, float], *, adopted: bool) -> KpiValue:
-    def read(suffix: str, path: str | None) -> float | None:
-        name = metric_of(kpi.name + suffix, path, metrics, adopted=adopted)
-        return None if name is None else _finite(metrics[name])
-
-    value = read("", kpi.path)
-    size = read(tags.SAMPLE_SIZE_SUFFIX, kpi.n_path)
-    stderr = read(tags.STANDARD_ERROR_SUFFIX, kpi.stderr_path)
-    return KpiValue(
-        _whole(value), None if size is None or size < 0 else int(size), None if stderr is None or stderr < 0 else stderr
-    )
-
-
-def _costs(contract: Contract, metrics: Mapping[str, float], *, adopted: bool) -> Costs:
-    hours = metric_of(tags.REVIEW_HOURS, contract.costs.review_hours, metrics, adopted=adopted)
-    cost = metric_of(tags.COST_PREFIX + contract.cost_name, contract.costs.review_cost, metrics, adopted=adopted)
-    return Costs(*(None if name is None else _finite(metrics[name]) for name in (hours, cost)))
-
-
-def _whole(value: float | None) -> float | None:
-    """A whole number as int: MLflow keeps every metric as a float, and 526 documents are not 526.0."""
-    return int(value) if value is not None and value.is_integer() and abs(value) < 2**53 else value
-
-
-def _checks(labels: Mapping[str, str], metrics: Mapping[str, float], required: Iterable[str]) -> CheckSummary:
-    text = labels.get(tags.CHECKS)
-    document = json.loads(text) if text else {}
-    if not isinstance(document, dict) or not isinstance(document.get("outcomes", {}), dict):
-        raise ValueError(f"the tag {tags.CHECKS} is not a check summary")
-    outcomes = {str(name): Outcome(value) for name, value in document.get("outcomes", {}).items()}
-
-    def count(key: str) -> int:
-        value = metrics.get(key)
-        if value is not None and not 0 <= value <= MAX_COUNT:
-            raise ValueError(f"the metric {key} is {value:g}, which is no count")
-        return 0 if value is None else int(value)
-
-    return CheckSummary(
-        passed=count(tags.CHECKS_PASSED),
-        failed=count(tags.CHECKS_FAILED),
-        skipped=count(tags.CHECKS_SKIPPED),
-        error=count(tags.CHECKS_ERROR),
-        warned=count(tags.CHECKS_WARNED),
-        not_passed={name: outcome for name, outcome in outcomes.items() if outcome is not Outcome.PASSED},
-        required={name: outcomes[name] for name in required if name in outcomes},
-        digest=str(document.get("digest", "")),
-    )
-
-
-def read_interfaces(run: Run) -> tuple[dict[str, InterfaceVersion], set[ConsumedInterface]]:
-    """The interface versions a run made, by name, and those it read, from its dataset inputs.
-
-    Raises:
-        ValueError: a dataset that this product did not write like that.
-    """
-    outs: dict[str, InterfaceVersion] = {}
-    ins: set[ConsumedInterface] = set()
-    for item in run.inputs.dataset_inputs if run.inputs else []:
-        labels = {tag.key: tag.value for tag in item.tags}
-        context, dataset = labels.get(tags.CONTEXT), item.dataset
-        if context == tags.CONTEXT_IN:
-            carried_from = labels.get(tags.CARRIED_FROM)
-            ins.add(ConsumedInterface(dataset.name, dataset.digest, int(carried_from) if carried_from else None))
-        elif context == tags.CONTEXT_OUT:
-            outs[dataset.name] = _version(dataset, labels.get(tags.URI, ""))
-    return outs, ins
-
-
-def _version(dataset: Any, uri: str) -> InterfaceVersion:
-    profile = json.loads(dataset.profile) if dataset.profile else {}
-    schema = json.loads(dataset.schema) if dataset.schema else {}
-    columns = schema.get("mlflow_colspec", []) if isinstance(schema, dict) else []
-    if not isinstance(profile, dict) or not isinstance(columns, list):
-        raise ValueError(f"the dataset {dataset.name} has no profile or schema of ours")
-    try:
-        fields = tuple(FieldType(str(col["name"]), str(col["type"]), bool(col["required"])) for col in columns)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"the schema of the dataset {dataset.name} cannot be read") from error
-    return InterfaceVersion(
-        name=dataset.name,
-        uri=uri,
-        digest=dataset.digest,
-        schema_digest=str(profile.get("schema_digest", "")),
-        fields=tuple(sorted(fields)),
-        rows=_count(profile.get("rows")),
-        bytes=_count(profile.get("bytes")),
-        records_digest=str(profile.get("records_digest", "")),
-        schema_format=_count(profile.get("schema_format")) or 1,
-    )
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

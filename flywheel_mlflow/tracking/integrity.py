@@ -34,6 +34,8 @@ COVERED_TAGS = (
     tags.TASKS,
     tags.TASK_DOCUMENTS,
 )
+#: The same, covered where a run has them.
+COVERED_IF_THERE = (tags.VARIANT, tags.MACHINE)
 #: Characters of one tag; MLflow keeps 8,000.
 _CHUNK = 7500
 #: Changes that a reason names; more are counted.
@@ -76,7 +78,10 @@ class CoveredValues:
                 inputs.setdefault(item.name, []).append(item.digest)
         return cls(
             metrics={key: float(value) for key, value in metrics.items() if is_finite(value)},
-            labels={key: short_digest(sha256_text(labels.get(key, ""))) for key in COVERED_TAGS},
+            labels={
+                key: short_digest(sha256_text(labels.get(key, "")))
+                for key in (*COVERED_TAGS, *(key for key in COVERED_IF_THERE if key in labels))
+            },
             made={name: f"{item.digest} {item.uri.removeprefix(inside)}" for name, item in made.items()},
             read={name: " ".join(digests) for name, digests in inputs.items()},
         )
@@ -117,7 +122,9 @@ def _changed(kept: Mapping[str, Any], now: CoveredValues, needed: Iterable[str],
         if metrics.get(name) != now.metrics.get(name):
             yield f"metric {project_id}.{name}"
     labels: Mapping[str, str] = kept["labels"]
-    yield from (f"tag {key}" for key in sorted(labels) if labels[key] != now.labels.get(key))
+    for key in sorted({*labels, *COVERED_IF_THERE}):
+        if labels.get(key) != now.labels.get(key):
+            yield f"tag {key}"
     for noun, before, after in (("interface", kept["made"], now.made), ("input", kept["read"], now.read)):
         yield from (f"{noun} {name}" for name in sorted({*before, *after}) if before.get(name) != after.get(name))
 

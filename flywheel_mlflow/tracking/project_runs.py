@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from flywheel_mlflow.base.canonical import canonical_json
@@ -18,8 +17,6 @@ from flywheel_mlflow.evidence.runs import (
     CheckSummary,
     ConsumedInterface,
     EvidenceKind,
-    FieldType,
-    InterfaceVersion,
     Outcome,
     ProjectEvidence,
 )
@@ -27,13 +24,14 @@ from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.active_run import ActiveRun
 from flywheel_mlflow.tracking.connection import translated
+from flywheel_mlflow.tracking.dataset_inputs import log_datasets
 from flywheel_mlflow.tracking.integrity import CoveredValues, digest_of_values, value_tags
 from flywheel_mlflow.tracking.run_files import RunFiles
 from flywheel_mlflow.tracking.views import View, furnish, project_views, view_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Run
+    from mlflow.entities import Run
 
 Value = TypeVar("Value", str, float)
 
@@ -97,11 +95,12 @@ class ProjectRunWriter:
         iteration: int,
         kind: EvidenceKind,
         *,
+        variant: str = "",
         code_version: str = "",
         resume: str | None = None,
     ) -> StartedRun:
         """Create the run, visible as running from now on; ``resume`` names one that exists already."""
-        labels = self._labels(contract, iteration, kind, code_version)
+        labels = self._labels(contract, iteration, kind, variant, code_version)
         experiment = self.experiment(contract)
         with translated(self._uri):
             if resume is not None:
@@ -160,10 +159,12 @@ class ProjectRunWriter:
             InputError: a value was logged through MLflow already, and is another one.
         """
         evidence = content.evidence
-        identity = project_labels(self._flywheel, contract, evidence.iteration, evidence.kind)
+        identity = project_labels(self._flywheel, contract, evidence.iteration, evidence.kind, evidence.variant)
         labels = {**content.tags, tags.CHECKS: checks_tag(evidence.checks, content.passed_checks)}
         if evidence.tasks:
             labels[tags.TASKS] = canonical_json(evidence.tasks)
+        if evidence.resources.machine:
+            labels[tags.MACHINE] = evidence.resources.machine
         if evidence.task_documents:
             labels[tags.TASK_DOCUMENTS] = evidence.task_documents
         metrics = {**content.metrics, **summary_metrics(contract, evidence)}
@@ -198,9 +199,11 @@ class ProjectRunWriter:
             self._log(run.run_id, {}, {}, {tags.ERROR: text, tags.VALID: tags.FALSE, tags.NOTE: note})
             end_run(self._client, run.run_id, "FAILED")
 
-    def _labels(self, contract: Contract, iteration: int, kind: EvidenceKind, code_version: str) -> dict[str, str]:
-        labels = project_labels(self._flywheel, contract, iteration, kind) | {
-            tags.RUN_NAME: f"{contract.id}-iteration-{iteration:03d}",
+    def _labels(
+        self, contract: Contract, iteration: int, kind: EvidenceKind, variant: str, code_version: str
+    ) -> dict[str, str]:
+        labels = project_labels(self._flywheel, contract, iteration, kind, variant) | {
+            tags.RUN_NAME: f"{contract.id}-iteration-{iteration:03d}" + (f"-{variant}" if variant else ""),
             tags.USER: self._actor,
             tags.SOURCE_NAME: contract.id,
             tags.SOURCE_TYPE: "PROJECT",
@@ -244,9 +247,11 @@ def upload(artifact_uri: str, files: Mapping[str, Path], tracking_uri: str) -> N
             repository.log_artifact(str(path), place or None)  # type: ignore[no-untyped-call]  # MLflow's
 
 
-def project_labels(flywheel: str, contract: Contract, iteration: int, kind: EvidenceKind) -> dict[str, str]:
+def project_labels(
+    flywheel: str, contract: Contract, iteration: int, kind: EvidenceKind, variant: str = ""
+) -> dict[str, str]:
     """The tags by which a run is found as a project's evidence, all but the mark of validity."""
-    return {
+    return ({tags.VARIANT: variant} if variant else {}) | {
         tags.SCHEMA: tags.SCHEMA_VERSION,
         tags.NAME: flywheel,
         tags.KIND: tags.KIND_PROJECT,
@@ -380,6 +385,7 @@ def summary_metrics(contract: Contract, evidence: ProjectEvidence) -> dict[str, 
         tags.REVIEW_HOURS: evidence.costs.review_hours,
         tags.COST_PREFIX + contract.cost_name: evidence.costs.review_cost,
     }
+    found |= {tags.RESOURCE_PREFIX + name: value for name, value in evidence.resources.numbers().items()}
     for name, kpi in evidence.kpis.items():
         found[name] = kpi.value
         found[name + tags.SAMPLE_SIZE_SUFFIX] = kpi.n
@@ -409,87 +415,6 @@ def checks_tag(summary: CheckSummary, passed: tuple[str, ...]) -> str:
             break
         kept[name] = outcome
     return canonical_json({"digest": summary.digest, "outcomes": kept, "more": len(ordered) - len(kept)})
-
-
-def log_datasets(
-    client: MlflowClient,
-    run_id: str,
-    made: Iterable[InterfaceVersion],
-    read: tuple[ConsumedInterface, ...],
-    places: Mapping[ConsumedInterface, str] = MappingProxyType({}),
-) -> None:
-    """Log interface versions as dataset inputs, all in one request; ``places`` are the URIs of those read.
-
-    Two writers that log the same new version at once make the server answer 400 (measured: 50 of
-    200 trials); the second try finds the version there. Another version of the same request can
-    then collide with a third writer, hence one try more for each version.
-    """
-    from mlflow.exceptions import MlflowException
-
-    inputs = [_made(version) for version in made] + [_read(item, places.get(item, "")) for item in read]
-    if not inputs:
-        return
-    for _ in inputs:
-        try:
-            client.log_inputs(run_id, datasets=inputs)
-        except MlflowException as error:
-            if error.error_code != "BAD_REQUEST":
-                raise
-        else:
-            return
-    client.log_inputs(run_id, datasets=inputs)
-
-
-def _made(version: InterfaceVersion) -> DatasetInput:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    return DatasetInput(
-        Dataset(
-            name=version.name,
-            digest=version.digest,
-            source_type=tags.SOURCE_TYPE_OF_DATA,
-            source=_source(version.name, version.uri, version.digest),
-            schema=schema_json(version.fields),
-            profile=canonical_json(
-                {
-                    "rows": version.rows,
-                    "bytes": version.bytes,
-                    "schema_digest": version.schema_digest,
-                    "records_digest": version.records_digest,
-                    "schema_format": version.schema_format,
-                }
-            ),
-        ),
-        [InputTag(tags.CONTEXT, tags.CONTEXT_OUT), InputTag(tags.URI, version.uri)],
-    )
-
-
-def _source(name: str, uri: str, digest: str) -> str:
-    """Where the data are, as :class:`~flywheel_mlflow.tracking.dataset_source.FlywheelDatasetSource` reads it."""
-    return canonical_json({"name": name, "uri": uri, "digest": digest})
-
-
-def _read(item: ConsumedInterface, uri: str) -> DatasetInput:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    return DatasetInput(
-        Dataset(
-            name=item.name,
-            digest=item.digest,
-            source_type=tags.SOURCE_TYPE_OF_DATA,
-            source=_source(item.name, uri, item.digest),
-        ),
-        [
-            InputTag(tags.CONTEXT, tags.CONTEXT_IN),
-            *([InputTag(tags.CARRIED_FROM, str(item.carried_from))] if item.carried_from else []),
-        ],
-    )
-
-
-def schema_json(fields: tuple[FieldType, ...]) -> str:
-    """The schema in the layout the MLflow UI shows as columns."""
-    columns = [{"name": item.path, "type": item.type, "required": item.required} for item in fields]
-    return canonical_json({"mlflow_colspec": columns})
 
 
 def storable(text: str) -> str:

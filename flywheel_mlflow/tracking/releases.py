@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flywheel_mlflow.base.canonical import canonical_json, plain
-from flywheel_mlflow.base.errors import InputError, ServerRefused
+from flywheel_mlflow.base.errors import InputError, Refused, ServerRefused
 from flywheel_mlflow.decisions.pins import Pin
 from flywheel_mlflow.tracking import tags
 from flywheel_mlflow.tracking.connection import pages, translated
@@ -40,6 +40,20 @@ class ModelView:
     aliases: Mapping[str, int]
     ledger: LedgerPlace | None
     marks: tuple[str, ...] = ()
+
+    def pointed_ledger(self) -> LedgerPlace:
+        """Where the ledger is.
+
+        Raises:
+            Refused: the model does not say so; somebody else made it.
+        """
+        if self.ledger is None:
+            raise Refused(
+                "the registered model of this flywheel's name does not point to a ledger",
+                rule="the registered model is made by `flywheel release create`, together with its ledger",
+                hint="rename or delete that model, or give the flywheel another name; `flywheel doctor` tells more",
+            )
+        return self.ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ CONTRACT = "flywheel.contract"
 INTERFACES_OUT = "flywheel.interfaces_out"
 VALID = "flywheel.valid"
 EVIDENCE = "flywheel.evidence"
+#: Which variant of its project a run is of; a run without it is of the control.
+VARIANT = "flywheel.variant"
+#: On which machine a run measured what it takes.
+MACHINE = "flywheel.machine"
 #: A parameter, which MLflow never lets anybody change; earlier versions wrote a tag of this name, which proves nothing.
 EVIDENCE_DIGEST = "flywheel.evidence_digest"
 #: The values under the digest, as JSON.
@@ -76,6 +80,7 @@ CHECKS_ERROR = "checks.error"
 CHECKS_WARNED = "checks.warned"
 COST_PREFIX = "cost."
 REVIEW_HOURS = COST_PREFIX + "review_hours"
+RESOURCE_PREFIX = "resource."
 SAMPLE_SIZE_SUFFIX = ".n"
 STANDARD_ERROR_SUFFIX = ".stderr"
 #: What the metric of a KPI's value, sample size and standard error is called after the KPI, by the key of the contract.

@@ -35,6 +35,26 @@ class TraceReader:
         self._client = client
         self._uri = uri
 
+    def tokens_of_run(self, experiment_id: str, run_id: str) -> int | None:
+        """The tokens that the traces of a run state; None where none states any."""
+        total: int | None = None
+        token: str | None = None
+        with translated(self._uri):
+            while True:
+                page = self._client.search_traces(
+                    locations=[experiment_id],
+                    filter_string=f"attribute.run_id = '{run_id}'",
+                    max_results=PAGE_SIZE,
+                    page_token=token,
+                    include_spans=False,
+                )
+                for trace in page:
+                    stated = _tokens((trace.info.trace_metadata or {}).get(_TOKENS))
+                    total = total if stated is None else (total or 0) + stated
+                token = page.token
+                if not token:
+                    return total
+
     def traces(self, experiment: str, *, begun: datetime | None, spans: bool) -> Iterator[TraceFacts]:
         """An experiment's traces, oldest first, read a page at a time.
 
@@ -168,7 +188,7 @@ def _tokens(text: str | None) -> int | None:
     except ValueError:
         return None
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return total if isinstance(total, int) else None
+    return total if type(total) is int and total >= 0 else None
 
 
 def _span(span: Span) -> SpanFacts:

@@ -23,8 +23,8 @@ class Extension:
     pages: tuple[Mapping[str, str], ...]
 
 
-def extension_of(tasks: Iterable[Task], documents: Sequence[Mapping[str, str]]) -> Extension:
-    """What all tasks ask for together; of ``documents`` they may ask for whole kinds.
+def extension_of(tasks: Iterable[Task], documents: Sequence[Mapping[str, str]], read: Iterable[str] = ()) -> Extension:
+    """What all tasks ask for together; of ``documents`` they may ask for whole kinds, and those of ``read`` are taken.
 
     Glossaries add words, all other kinds pages.
 
@@ -34,7 +34,7 @@ def extension_of(tasks: Iterable[Task], documents: Sequence[Mapping[str, str]]) 
     """
     synonyms: dict[str, tuple[str, ...]] = {}
     pages: list[Mapping[str, str]] = []
-    kinds: set[str] = set()
+    kinds = set(read)
     for task in tasks:
         strange = sorted(set(task.payload) - {"synonyms", "pages", "kinds"})
         said, added = task.payload.get("synonyms", {}), task.payload.get("pages", [])

@@ -85,8 +85,12 @@ def read_catalogues(rows: Iterable[Mapping[str, Any]]) -> tuple[Catalogue, ...]:
     return tuple(_validated(Catalogue, row, "catalogues.jsonl") for row in rows)
 
 
-def extended(layer: Layer, tasks: Iterable[Task], catalogues: Sequence[Catalogue] = ()) -> Layer:
+def extended(
+    layer: Layer, tasks: Iterable[Task], catalogues: Sequence[Catalogue] = (), *, catalogued: bool = False
+) -> Layer:
     """The layer with what the tasks add or ask for; what is there already is never replaced.
+
+    Where it is ``catalogued``, it has every catalogue, asked for or not.
 
     Raises:
         DocumentError: a payload is not what this project understands.
@@ -94,12 +98,16 @@ def extended(layer: Layer, tasks: Iterable[Task], catalogues: Sequence[Catalogue
             catalogue nobody writes.
     """
     known = {item.kind for item in catalogues}
+    unread = set(known) if catalogued else set()
     for task in tasks:
         asked = _validated(Extension, task.payload, f"task {task.id}")
         if unknown := sorted(set(asked.catalogues) - known):
             raise InputError(f"there is no catalogue of the kind {unknown[0]!r}", where=f"task {task.id}")
         for added in (asked, *(item for item in catalogues if item.kind in asked.catalogues)):
             layer = _with(layer, added, task.id)
+        unread -= set(asked.catalogues)
+    for added in (item for item in catalogues if item.kind in unread):
+        layer = _with(layer, added, "catalogued")
     return layer
 
 

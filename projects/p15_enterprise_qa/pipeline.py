@@ -89,7 +89,7 @@ def _office(work: Workspace) -> Office:
     reference = load_warehouse(schema, tables, work.folder / "reference.db", rules)
     warehouse = load_warehouse(schema, tables, work.folder / "warehouse.db", rules, renamed)
     catalogues = read_catalogues(read_jsonl(work.data / "catalogues.jsonl"))
-    layer = extended(_layer(work.data), work.tasks, catalogues)
+    layer = extended(_layer(work.data), work.tasks, catalogues, catalogued=work.variant == "catalogued")
     vocabulary = vocabulary_of(layer, value_index(layer, warehouse))
     limit = int(read_agent(work.data / "agent.yaml")["row_limit"])
     questions = list(read_jsonl(work.data / "questions.jsonl"))

@@ -146,7 +146,7 @@ def test_nothing_is_advised_before_there_is_something() -> None:
     """No outcome, or too few, is to wait for, and no metric has a word."""
     nothing = analyse(declared(), [])
     assert (nothing.advice, nothing.split) == (Advice.WAIT, None)
-    few = {"a": rate(100, 0.1), "b": rate(100, 0.9)}
+    few = {"a": rate(100, 0.3), "b": rate(100, 0.4)}
     assert judged(analyse(declared(), [outcomes(few, few)]), "taken") is Word.OPEN
 
 

@@ -14,11 +14,11 @@ from hypothesis.extra import numpy as arrays
 from flywheel_mlflow.experiments.assignment import assign_variant, position
 from flywheel_mlflow.experiments.moments import Moments, moments_of
 from flywheel_mlflow.experiments.sequential import (
-    LEAST_RATE_ROWS,
     LEAST_ROWS,
     difference,
     lacking,
     planned_rows,
+    rate_interval,
     split_p,
     width_factor,
 )
@@ -157,8 +157,7 @@ def test_too_little_is_said() -> None:
     few = Moments(LEAST_ROWS - 1, 0.5, 10.0)
     assert f"there are {LEAST_ROWS - 1}" in lacking(enough, few, is_rate=False)
     assert lacking(enough, enough, is_rate=False) == ""
-    rare = Moments(LEAST_RATE_ROWS, 0.01, 1.98)
-    assert "rows of either answer" in lacking(rare, rare, is_rate=True)
+    assert lacking(few, Moments(), is_rate=True) == "1 row of each variant are needed, there are 0"
     flat = Moments(LEAST_ROWS, 1.0, 0.0)
     assert lacking(flat, flat, is_rate=False) == "all values are the same"
 
@@ -194,3 +193,45 @@ def test_the_assignment_never_changes() -> None:
     """Written down once: another hash would give running experiments new variants."""
     found = [assign_variant("rerank", f"user-{n}", {"a": 0.5, "b": 0.5}) for n in range(12)]
     assert "".join(found) == "baaabbabbabb"
+
+
+def _answered(events: int, rows: int) -> Moments:
+    """The moments of a rate."""
+    return moments_of(np.repeat([1.0, 0.0], [events, rows - events]))
+
+
+def test_rare_events_stop_when_they_are_no_longer_rare() -> None:
+    """Hardly any event in the control, and many in the treatment: that can be told; a few more cannot."""
+    few, many = _answered(4, 2_292), _answered(133, 2_208)
+    found = difference(few, many, planned=4_000, alpha=0.05, is_rate=True)
+    assert 0.03 < found.low < found.value < found.high < 0.09
+    assert difference(few, _answered(9, 2_208), planned=4_000, alpha=0.05, is_rate=True).low < 0
+
+
+def test_a_rate_without_exception_can_be_told() -> None:
+    """All of one variant and half of the other."""
+    found = difference(_answered(100, 200), _answered(200, 200), planned=4_000, alpha=0.05, is_rate=True)
+    assert 0.3 < found.low < 0.5 < found.high
+
+
+@given(st.integers(1, 3_000), st.floats(0, 1), st.sampled_from([0.05, 0.01]))
+def test_possible_rates_enclose_the_observed_one(rows: int, share: float, alpha: float) -> None:
+    """Whatever was counted, the interval lies within 0 and 1 around it, and is the wider the surer it must be."""
+    events = round(rows * share)
+    low, high = rate_interval(events, rows, alpha)
+    surer = rate_interval(events, rows, alpha / 10)
+    assert 0 <= surer[0] <= low <= events / rows <= high <= surer[1] <= 1
+
+
+def test_rare_events_raise_no_alarm_at_any_look() -> None:
+    """Of 200 experiments with the same rate of 1 % looked at 60 times, few ever seem to have an effect."""
+    random = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(200):
+        counts = random.binomial(100, 0.01, (60, 2)).cumsum(axis=0)
+        looks = (
+            difference(_answered(a, n), _answered(b, n), planned=4_000, alpha=0.05, is_rate=True)
+            for n, (a, b) in zip(range(100, 6_100, 100), counts.tolist(), strict=True)
+        )
+        alarms += any(not look.low <= 0 <= look.high for look in looks)
+    assert alarms <= 10

@@ -63,6 +63,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "task-restore": {"task": "p01-0-3", "reason": "wanted after all"},
     "experiment-start": {"experiment": "rerank"},
     "experiment-decide": {"experiment": "rerank", "decision": "ship", "reason": "it is better"},
+    "variant-choose": {"project": "p01", "variant": "resolved", "iteration": 2, "reason": "it is better"},
     "human-review-submit": {"run_id": "run", "digest": "0" * 64},
     "notify-send": {"audit": False},
     "notify-test": {"channel": "room"},

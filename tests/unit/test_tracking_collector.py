@@ -10,7 +10,8 @@ from flywheels import kpi_document
 
 from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.promises.contract import Kpi
-from flywheel_mlflow.tracking.collector import _cycle_collector_paused, _kpi
+from flywheel_mlflow.tracking.collector import _cycle_collector_paused
+from flywheel_mlflow.tracking.run_evidence import _kpi
 
 
 def test_the_cycle_collector_comes_back_whatever_happens() -> None:

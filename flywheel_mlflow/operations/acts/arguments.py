@@ -23,6 +23,7 @@ def _shown(text: str) -> str:
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=2_000), AfterValidator(_shown)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=250)]
+Iteration = Annotated[int, Field(ge=1, le=999_999)]
 OneToFive = Annotated[int, Field(ge=1, le=5)]
 
 
@@ -48,7 +49,7 @@ class SignHead(Act):
 class CreateRelease(Act):
     """Make a release of an assembled iteration."""
 
-    iteration: Annotated[int, Field(ge=1, le=999_999)]
+    iteration: Iteration
 
 
 class RunGate(Act):
@@ -189,7 +190,7 @@ class DecideTheme(Act):
 
     theme: Name
     reason: Words
-    iteration: Annotated[int, Field(ge=1, le=999_999)] | None = None
+    iteration: Iteration | None = None
 
 
 class EstimateCost(Act):
@@ -246,7 +247,7 @@ class AbsorbTask(Act):
     """Write down that a task was absorbed."""
 
     task: Name
-    iteration: Annotated[int, Field(ge=1, le=999_999)]
+    iteration: Iteration
     evidence: Name
 
 
@@ -260,7 +261,7 @@ class DecideTask(Act):
 class WatchRisks(Act):
     """Open the risks an iteration shows."""
 
-    iteration: Annotated[int, Field(ge=1, le=999_999)]
+    iteration: Iteration
 
 
 class RecordReview(Act):
@@ -283,6 +284,15 @@ class DecideExperiment(Act):
     experiment: Name
     decision: Name
     variant: Name | None = None
+    reason: Words
+
+
+class ChooseVariant(Act):
+    """Let a variant of a project count from an iteration on."""
+
+    project: Name
+    variant: Name
+    iteration: Iteration
     reason: Words
 
 

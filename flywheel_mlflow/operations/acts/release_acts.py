@@ -8,6 +8,7 @@ from flywheel_mlflow.base.canonical import plain
 from flywheel_mlflow.base.signing import Signature
 from flywheel_mlflow.operations.acts.arguments import (
     Approve,
+    ChooseVariant,
     CloseRisk,
     ConfirmChanges,
     ConfirmOverride,
@@ -216,3 +217,10 @@ def _decide_experiment(session: Session, asked: DecideExperiment) -> Any:
     return decide_experiment(
         session, asked.experiment, asked.decision, asked.reason, variant=asked.variant or "", dry_run=asked.dry_run
     )
+
+
+@act(ChooseVariant, "variant-choose")
+def _choose_variant(session: Session, asked: ChooseVariant) -> Any:
+    from flywheel_mlflow.operations.experiments.variants import choose_variant
+
+    return choose_variant(session, asked.project, asked.variant, asked.iteration, asked.reason, dry_run=asked.dry_run)

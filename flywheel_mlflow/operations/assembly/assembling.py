@@ -26,6 +26,7 @@ from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.evidence.runs import Check, Collected, CommonIds, Outcome, Overlap, ProjectEvidence
 from flywheel_mlflow.feedback.absorption import NO_REFLUX, Reflux, effects_known
 from flywheel_mlflow.feedback.tasks import fold_tasks
+from flywheel_mlflow.operations.assembly.budgeting import earlier_runs
 from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 from flywheel_mlflow.operations.assembly.common_ids import find_common_ids
 from flywheel_mlflow.operations.assembly.contamination import find_overlaps
@@ -60,6 +61,7 @@ class IterationInputs:
     drift: DriftReport | None = None
     record: TrackRecord = NO_RECORD
     reflux: Reflux = NO_REFLUX
+    earlier_runs: tuple[ProjectEvidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ def gather(
         drift,
         track_record(decided),
         reflux,
+        earlier_runs(flywheel, tracking, collected),
     )
 
 
@@ -160,6 +163,7 @@ def settle(flywheel: Flywheel, gathered: IterationInputs, sources: Mapping[str, 
             drift=gathered.drift,
             record=gathered.record,
             reflux=gathered.reflux,
+            earlier_runs=gathered.earlier_runs,
         )
         draft = render_deliverables(current, published=published)
         view = consistency.AssemblyView(

@@ -75,6 +75,7 @@ def sides_of_registry(text: str, *, name: str) -> dict[str, ProjectSide]:
                 if item.version is not None
             },
             tasks=entry.evidence.tasks,
+            machine=entry.evidence.machine,
         )
         for entry in entries
         if entry.evidence is not None

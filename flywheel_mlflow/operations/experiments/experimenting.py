@@ -213,6 +213,7 @@ def decide_experiment(
         "decision": decision,
         "variant": chosen,
         "reason": reason,
+        "iteration": (session.tracking.assemblies.latest_iteration() or 0) + 1 if chosen else None,
         "advice": status.analysis.advice.value,
         "evidence": status.evidence,
         "rows": status.analysis.rows,

@@ -28,8 +28,8 @@ from flywheel_mlflow.feedback.tasks import (
 from flywheel_mlflow.operations.deciding import Session, persistently, read_snapshot
 from flywheel_mlflow.operations.feedback.theming import task_state
 from flywheel_mlflow.operations.projects.mlflow_names import OWN_FOLDER
+from flywheel_mlflow.operations.projects.own_files import TASKS_FILE
 from flywheel_mlflow.operations.projects.pipeline import all_tasks
-from flywheel_mlflow.operations.projects.project_run import TASKS_FILE
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.budgets import HOW, Cost
 from flywheel_mlflow.promises.contract import Contract

@@ -22,6 +22,8 @@ from flywheel_mlflow.base.storable import (
     number,
 )
 from flywheel_mlflow.evidence.runs import (
+    NO_RESOURCES,
+    RESOURCE,
     Check,
     CheckSeverity,
     ConsumedInterface,
@@ -31,6 +33,7 @@ from flywheel_mlflow.evidence.runs import (
     KpiValue,
     Outcome,
     ProjectEvidence,
+    Resources,
     summarize_checks,
 )
 from flywheel_mlflow.evidence.samples import MAX_SAMPLES, KpiSamples
@@ -133,6 +136,10 @@ class Gathering:
                     f"{name!r} is {self.metrics[name]} here, and {found} was logged through MLflow",
                     hint="log it once",
                 )
+
+    def add_resources(self, taken: Resources) -> None:
+        """Take what the run took into the metrics document, unless that says so itself: contracts find it there."""
+        self.document.setdefault(RESOURCE, taken.numbers())
 
     def add_params(self, values: Mapping[str, Any]) -> None:
         """Take parameters; they are kept as text of at most 6,000 characters."""
@@ -244,7 +251,16 @@ class Gathering:
         if kpi not in names:
             raise UnknownName("KPI", kpi, names, where=f"kpis of {self.contract.id}")
 
-    def evidence(self, *, iteration: int, kind: EvidenceKind, run_id: str | None, code_version: str) -> ProjectEvidence:
+    def evidence(
+        self,
+        *,
+        iteration: int,
+        kind: EvidenceKind,
+        run_id: str | None,
+        code_version: str,
+        variant: str = "",
+        resources: Resources = NO_RESOURCES,
+    ) -> ProjectEvidence:
         """The evidence as the contract asks for it; its digest is made of what the server keeps, when that is written.
 
         Raises:
@@ -271,6 +287,8 @@ class Gathering:
             code_version=code_version,
             tasks=tuple(sorted(self.tasks)),
             task_documents=sha256_text(self.tasks_file()) if self.task_documents else "",
+            variant=variant,
+            resources=resources,
         )
 
     def tasks_file(self) -> str:

@@ -132,6 +132,11 @@ class Workspace:
     folder: Path
 
     @property
+    def variant(self) -> str:
+        """The variant that is asked for, of those the contract declares; empty where it declares none."""
+        return self.run.variant
+
+    @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks for this project; asking for them is what the run's evidence counts as reading."""
         self.run.log_tasks(self.offered)
@@ -266,6 +271,7 @@ def run_pipeline(
     faults: Mapping[str, str],
     *,
     iteration: int,
+    variant: str = "",
     fault: str = "",
     tasks: Path | None = None,
     tracking_uri: str | None = None,
@@ -273,7 +279,7 @@ def run_pipeline(
     """Run a project's pipeline once and log its run.
 
     Raises:
-        UnknownName: the pipeline has no such fault.
+        UnknownName: the pipeline has no such fault, or the contract no such variant.
         FlywheelError: whatever reading, building or logging says.
     """
     from flywheel_mlflow.operations.projects.project_run import project_run
@@ -281,10 +287,13 @@ def run_pipeline(
     if fault and fault not in faults:
         raise UnknownName("fault", fault, faults, where=str(file))
     home = file.resolve().parent
-    run = project_run(home, iteration, tracking_uri=tracking_uri)
+    run = project_run(home, iteration, variant=variant, tracking_uri=tracking_uri)
     found = read_tasks(tasks, run.contract.id, iteration)
     with tempfile.TemporaryDirectory(prefix="flywheel-") as folder, run:
-        run.log_params({"injected_fault": fault or "none", "tasks_offered": len(found)})
+        run.log_params(
+            {"injected_fault": fault or "none", "tasks_offered": len(found)}
+            | ({"variant": run.variant} if run.variant else {})
+        )
         build(Workspace(run, iteration, fault, found, home / DATA_FOLDER, Path(folder)))
     if run.logged is None:
         raise InputError("the run ended without a result", where=str(file))

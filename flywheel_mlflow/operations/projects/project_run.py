@@ -11,12 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from flywheel_mlflow.base.canonical import document_json, short_digest
+from flywheel_mlflow.base.canonical import short_digest
 from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.base.settings import Engine, read_settings
 from flywheel_mlflow.evidence.flywheel import Flywheel, find_root, load_flywheel
 from flywheel_mlflow.evidence.registry import RegistryEntry, register
 from flywheel_mlflow.evidence.runs import (
+    NO_RESOURCES,
     Check,
     CheckSeverity,
     Collected,
@@ -25,6 +26,7 @@ from flywheel_mlflow.evidence.runs import (
     InterfaceVersion,
     Outcome,
     ProjectEvidence,
+    Resources,
 )
 from flywheel_mlflow.feedback.tasks import Task
 from flywheel_mlflow.operations.printable import Printable
@@ -33,6 +35,8 @@ from flywheel_mlflow.operations.projects.evaluating import take_evaluation
 from flywheel_mlflow.operations.projects.gathering import Gathering, as_check
 from flywheel_mlflow.operations.projects.interface_data import given_data
 from flywheel_mlflow.operations.projects.mlflow_names import DATA_FOLDER, OWN_FOLDER, MlflowNames
+from flywheel_mlflow.operations.projects.own_files import write_own_files
+from flywheel_mlflow.operations.projects.resources import ResourceMeter
 from flywheel_mlflow.operations.projects.run_inputs import find_input
 from flywheel_mlflow.operations.projects.suites import suite_checks
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -45,9 +49,6 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking import ActiveRun, StartedRun, Tracking
 
 _LOG = logging.getLogger(__name__)
-
-#: The tasks a run read, in the folder of our own.
-TASKS_FILE = "tasks.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,14 @@ class ProjectRun(MlflowNames):
         progress: Progress | None = None,
         warns: bool = True,
         activates: bool = False,
+        variant: str = "",
     ) -> None:
         self.flywheel = flywheel
         self.contract: Contract = flywheel.contract(project_id)
         refuse_assembly(self.contract)
         self.iteration = check_iteration_number(iteration)
         self.kind = kind
+        self.variant = self.contract.variant(variant)
         self.logged: LoggedRun | None = None
         self._tracking = tracking
         self._resume = resume
@@ -125,6 +128,7 @@ class ProjectRun(MlflowNames):
         self._activates = activates
         self._active: ActiveRun | None = None
         self._scratch = contextlib.ExitStack()
+        self._meter: ResourceMeter | None = None
 
     @property
     def run_id(self) -> str:
@@ -133,9 +137,15 @@ class ProjectRun(MlflowNames):
 
     def __enter__(self) -> Self:
         self._started = self._tracking.runs.start(
-            self.contract, self.iteration, self.kind, code_version=self._code, resume=self._resume
+            self.contract,
+            self.iteration,
+            self.kind,
+            variant=self.variant,
+            code_version=self._code,
+            resume=self._resume,
         )
         if self._activates:
+            self._meter = ResourceMeter()
             self._active = self._tracking.runs.active(self._started)
             try:
                 self._active.begin()
@@ -335,14 +345,20 @@ class ProjectRun(MlflowNames):
         gathering.add_logged(there.metrics)
         if self._activates:
             take_evaluation(self.flywheel, self._tracking, gathering, self.iteration, started.run_id, self._places)
+        taken = self._taken()
         evidence = gathering.evidence(
-            iteration=self.iteration, kind=self.kind, run_id=started.run_id, code_version=self._code
+            iteration=self.iteration,
+            kind=self.kind,
+            run_id=started.run_id,
+            code_version=self._code,
+            variant=self.variant,
+            resources=taken,
         )
         self._refuse_changed_data()
         pages = self._tracking.server.about is not None
         links = project_links(Place(started.run_id, started.experiment_id, pages), self.contract.id, self.iteration)
         with scratch_folder() as folder:
-            self._write_own_files(folder, evidence)
+            write_own_files(folder, gathering, self._measured, self._manifests, evidence)
             files = {OWN_FOLDER: folder} | {f"{DATA_FOLDER}/{name}": path for name, path in self._data.items()}
             content = RunContent(
                 evidence=evidence,
@@ -363,6 +379,17 @@ class ProjectRun(MlflowNames):
         for line in self.logged.missing if self._warns else ():
             _LOG.warning("%s: %s", self.contract.id, line)
 
+    def _taken(self) -> Resources:
+        """What the block took, if the work was done in it."""
+        if self._meter is None:
+            return NO_RESOURCES
+        counts = [item.version.rows for item in self._measured.values() if item.version.rows is not None]
+        started = self._open()
+        tokens = self._tracking.traces.tokens_of_run(started.experiment_id, started.run_id)
+        taken = replace(self._meter.read(sum(counts) if counts else None), tokens=tokens)
+        self._gathering.add_resources(taken)
+        return taken
+
     def _refuse_changed_data(self) -> None:
         """Refuse data rewritten after they were measured: what is uploaded would have another digest."""
         from flywheel_mlflow import records
@@ -382,44 +409,6 @@ class ProjectRun(MlflowNames):
                     where=str(self._data[name]),
                     hint="log an interface once its files are final",
                 )
-
-    def _write_own_files(self, folder: Path, evidence: ProjectEvidence) -> None:
-        from flywheel_mlflow import records
-
-        documents: dict[str, Any] = {
-            "metrics.json": self._gathering.document,
-            "checks.json": self._gathering.checks,
-            "evidence.json": replace(evidence, run_id=None),
-            **self._gathering.own_documents,
-        }
-        if self._gathering.task_documents:
-            (folder / TASKS_FILE).write_text(self._gathering.tasks_file(), encoding="utf-8")
-        documents |= {f"samples/{name}.json": found for name, found in self._gathering.samples.items()}
-        documents |= {f"failures/{name}.json": found for name, found in self._gathering.failures.items() if found.total}
-        for name, measured in self._measured.items():
-            documents[f"files/{name}.json"] = measured.files
-            if measured.profile is not None:
-                documents[f"profiles/{name}.json"] = measured.profile
-            if measured.card is not None:
-                documents[f"cards/{name}.json"] = measured.card
-            elif measured.licences:
-                documents[f"cards/{name}.licences.json"] = measured.licences
-        documents |= {item.place.removeprefix(f"{OWN_FOLDER}/"): item for item in self._manifests.values()}
-        for place, document in documents.items():
-            target = folder / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(document_json(document), encoding="utf-8")
-        for name, measured in self._measured.items():
-            if measured.content is not None:
-                target = folder / f"content/{name}.parquet"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(records.content_to_parquet(measured.content))
-        words = {name: measured.words for name, measured in self._measured.items() if measured.words}
-        ids = {name: measured.ids for name, measured in self._measured.items() if measured.ids}
-        if ids:
-            (folder / "ids.parquet").write_bytes(records.id_sketches_to_parquet(ids))
-        if words:
-            (folder / "words.parquet").write_bytes(records.word_sketches_to_parquet(words))
 
     def _fail(self, error: BaseException) -> None:
         if self._started is None:
@@ -467,6 +456,7 @@ def project_run(
     project: str | Path,
     iteration: int,
     *,
+    variant: str = "",
     root: str | Path | None = None,
     tracking_uri: str | None = None,
     progress: Progress | None = None,
@@ -476,6 +466,7 @@ def project_run(
     Args:
         project: the project's folder or id.
         iteration: number of the iteration the run belongs to, from 1.
+        variant: which of the contract's variants the run is of; the control if left out.
         root: the flywheel's folder; else found upward from the project's, else ``FLYWHEEL_ROOT``, else found upward
             from the working folder.
         tracking_uri: an MLflow server or store; else ``MLFLOW_TRACKING_URI``; else a database
@@ -483,7 +474,7 @@ def project_run(
         progress: called with the number of rows measured so far, and the share of the data they are, 0 to 1.
 
     Raises:
-        UnknownName: no such project.
+        UnknownName: no such project or variant.
         DocumentError: a contract or the blueprint has faults; all are listed.
         ServerError, StorageError: server or disk, when the run starts or ends.
     """
@@ -495,4 +486,6 @@ def project_run(
     tracking = connect(settings, flywheel.name, server_keys=flywheel.blueprint.releases.server_keys)
     project_id = flywheel.project_of(project)
     resume = tracking.runs.prepared(settings.run_id, settings.experiment_id, project_id)
-    return ProjectRun(flywheel, project_id, iteration, tracking, resume=resume, progress=progress, activates=True)
+    return ProjectRun(
+        flywheel, project_id, iteration, tracking, resume=resume, progress=progress, activates=True, variant=variant
+    )

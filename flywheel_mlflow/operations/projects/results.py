@@ -57,6 +57,7 @@ def log_results(
     *,
     results: Path | None = None,
     published: bool = False,
+    variant: str = "",
     resume: str | None = None,
     progress: Progress | None = None,
     engine: Engine = "local",
@@ -85,6 +86,7 @@ def log_results(
         iteration,
         tracking,
         kind=EvidenceKind.PUBLISHED if is_published else EvidenceKind.MEASURED,
+        variant=variant,
         resume=resume,
         progress=progress,
         warns=False,  # the caller has them in the answer

@@ -12,14 +12,19 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flywheel_mlflow.base.errors import FlywheelError, InputError
+from flywheel_mlflow.base.errors import FlywheelError, InputError, UnknownName
 from flywheel_mlflow.base.settings import is_server, redacted
+from flywheel_mlflow.decisions.variants import counting_variant
 from flywheel_mlflow.evidence.flywheel import Flywheel
 from flywheel_mlflow.evidence.lineage import producers, run_order
 from flywheel_mlflow.evidence.runs import Collected
 from flywheel_mlflow.operations.projects.pipeline import PIPELINE_FILE, load_pipeline, run_pipeline
 from flywheel_mlflow.operations.projects.project_run import check_iteration_number
+
+if TYPE_CHECKING:
+    from flywheel_mlflow.tracking import Tracking
 
 #: What every pipeline imports anyway, at the latest when it logs; loaded once in the server process that the others are
 #: forked from, because it costs 2 s of processor time each (measured).
@@ -60,6 +65,7 @@ class _Job:
     project_id: str
     iteration: int
     fault: str
+    variant: str
     tasks: Path | None
     tracking_uri: str
 
@@ -104,6 +110,30 @@ def with_producers(flywheel: Flywheel, collected: Collected, only: Iterable[str]
     return tuple(sorted(chosen))
 
 
+def variants_to_run(
+    flywheel: Flywheel, tracking: Tracking, iteration: int, named: Iterable[str] = (), variant: str = ""
+) -> dict[str, str]:
+    """Which variant of each project runs: of a given ``variant`` those that declare it, else the one that counts.
+
+    Raises:
+        UnknownName: a project of ``named``, or every project, declares no such variant. InputError: it has none.
+    """
+    if variant:
+        declaring = {name: variant for name, item in flywheel.contracts.items() if variant in item.variants}
+        for name in named:
+            flywheel.contract(name).variant(variant)
+        if not declaring:
+            everything = sorted({name for item in flywheel.contracts.values() for name in item.variants})
+            raise UnknownName("variant", variant, everything)
+        return dict.fromkeys(named or declaring, variant)
+    choices = tracking.collector.choices(flywheel.contracts)
+    return {
+        name: counting_variant(name, item.variants, choices, iteration)
+        for name, item in flywheel.contracts.items()
+        if item.variants
+    }
+
+
 def run_projects(
     flywheel: Flywheel,
     iteration: int,
@@ -112,6 +142,7 @@ def run_projects(
     only: Iterable[str] = (),
     jobs: int = 2,
     faults: Mapping[str, str] | None = None,
+    variants: Mapping[str, str] | None = None,
     tasks: Path | None = None,
     progress: Callable[[str, Ran | None], None] | None = None,
 ) -> tuple[Ran, ...]:
@@ -124,6 +155,7 @@ def run_projects(
         only: project ids or folders; all with a pipeline when empty.
         jobs: how many run at the same time.
         faults: the fault to inject, by project id.
+        variants: the variant to run, by project id; the control of the others.
         tasks: a folder of task files.
         progress: called with a project when it starts (None) and when it has ended.
     """
@@ -145,7 +177,13 @@ def run_projects(
     }
     todo = {
         name: _Job(
-            flywheel.folders[name] / PIPELINE_FILE, name, iteration, (faults or {}).get(name, ""), tasks, tracking_uri
+            flywheel.folders[name] / PIPELINE_FILE,
+            name,
+            iteration,
+            (faults or {}).get(name, ""),
+            flywheel.contract(name).variant((variants or {}).get(name, "")),
+            tasks,
+            tracking_uri,
         )
         for name in run_order(flywheel.contracts.values())
         if name in chosen
@@ -214,6 +252,7 @@ def _work(job: _Job, sender: Connection) -> None:
             module.faults,
             iteration=job.iteration,
             fault=job.fault,
+            variant=job.variant,
             tasks=job.tasks,
             tracking_uri=job.tracking_uri,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flywheel_mlflow.assembly.documents import Entry
 from flywheel_mlflow.base.errors import FlywheelError, UnknownName
 from flywheel_mlflow.operations.deciding import is_trouble
+from flywheel_mlflow.operations.experiments.variants import compare_variants
 from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.turns import facts_at, find_turn, record_facts_at
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -13,6 +14,7 @@ from flywheel_mlflow.reports.dashboard_record import RecordedCheck, read_checks
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.project import ProjectFacts, project_page, promised_project_page
 from flywheel_mlflow.reports.pages.projects import projects_page, promised_projects_page
+from flywheel_mlflow.reports.pages.variants import ComparedVariant
 
 
 def projects(reader: Reader, asked: PageQuery) -> Page:
@@ -39,7 +41,33 @@ def project(reader: Reader, asked: PageQuery) -> Page:
         raise UnknownName("project", name, {*flywheel.contracts, *(item.project_id for item in facts.record.projects)})
     checks, unknown = _checks(reader, facts, found)
     drift = flywheel.blueprint.drift
-    return project_page(ProjectFacts(name, contract, facts, checks, unknown, teams, drift), reader.addresses)
+    compared = _compared(reader, found, asked.word("variant"))
+    return project_page(ProjectFacts(name, contract, facts, checks, unknown, teams, drift, compared), reader.addresses)
+
+
+def _compared(reader: Reader, found: Entry | None, variant: str | None) -> ComparedVariant | None:
+    """The variant that was asked for against the one that counts; None unasked."""
+    if variant is None:
+        return None
+    runs = {item.variant: item.run_id for item in found.variants} if found else {}
+    counting = next((item for item in found.variants if item.counts), None) if found else None
+    if variant not in runs:
+        raise UnknownName("variant with a run in this iteration", variant, runs)
+    if counting is None:
+        return ComparedVariant(variant, unknown="no run counts in this iteration")
+    flywheel, tracking = reader.session.flywheel, reader.session.tracking
+    try:
+        one, other = (
+            tracking.collector.evidence_of(run or "", flywheel.contracts) for run in (runs[variant], counting.run_id)
+        )
+        if one is None or other is None:
+            return ComparedVariant(variant, unknown="a run no longer counts as evidence")
+        kpis, unread = compare_variants(flywheel, tracking, one, other)
+    except FlywheelError as error:
+        if is_trouble(error):
+            raise
+        return ComparedVariant(variant, unknown=error.what)
+    return ComparedVariant(variant, kpis, unknown="; ".join(unread))
 
 
 def _checks(reader: Reader, facts: DashboardFacts, found: Entry | None) -> tuple[tuple[RecordedCheck, ...], str]:

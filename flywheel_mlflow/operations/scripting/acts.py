@@ -175,6 +175,14 @@ class Acts:
             dry_run=dry_run,
         )
 
+    def choose_variant(
+        self, project: str, variant: str, *, iteration: int, reason: str, dry_run: bool = False
+    ) -> Decision:
+        """Let a variant of a project count from an iteration on."""
+        return self._decide(
+            "variant-choose", project=project, variant=variant, iteration=iteration, reason=reason, dry_run=dry_run
+        )
+
     def notify(
         self,
         *,

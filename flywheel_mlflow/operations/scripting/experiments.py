@@ -33,6 +33,19 @@ class ExperimentMethods:
         )
         return Table(f"{len(rows)} experiments", rows)
 
+    def variants(self, project: str, iteration: int) -> Table:
+        """A row for each KPI of each variant that does not count, against the one that does.
+
+        Raises:
+            UnknownName: no such project. Refused: its contract declares no variants.
+        """
+        from flywheel_mlflow.operations.experiments.variants import show_variants
+
+        found = show_variants(self.session.flywheel, self.session.tracking, project, iteration)
+        rows = tuple({"variant": name, **plain(item)} for name, kpis in found.compared.items() for item in kpis)
+        notes = [f"no run of {name}" for name in found.contract.variants if name not in found.runs]
+        return Table(f"variants of {found.contract.id}, against {found.counting}", rows, (*notes, *found.unread))
+
     def assign(self, experiment: str, unit: str) -> str:
         """The variant of a unit, the same one each time.
 

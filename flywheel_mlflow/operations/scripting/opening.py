@@ -43,16 +43,17 @@ class OpenFlywheel(
 ):
     """A flywheel on its server: what the command line does, as methods whose results print and have ``to_frame()``."""
 
-    def project_run(self, project: str | Path, iteration: int) -> ProjectRun:
+    def project_run(self, project: str | Path, iteration: int, *, variant: str = "") -> ProjectRun:
         """A project's run, to be used as a context manager; inside it is MLflow's active run.
 
         Raises:
-            UnknownName: no such project.
+            UnknownName: no such project, or variant of it.
         """
         from flywheel_mlflow.operations.projects.project_run import ProjectRun
 
         flywheel = self.session.flywheel
-        return ProjectRun(flywheel, flywheel.project_of(project), iteration, self.session.tracking, activates=True)
+        project_id, tracking = flywheel.project_of(project), self.session.tracking
+        return ProjectRun(flywheel, project_id, iteration, tracking, activates=True, variant=variant)
 
     def log(
         self,
@@ -61,6 +62,7 @@ class OpenFlywheel(
         *,
         results: str | Path | None = None,
         published: bool = False,
+        variant: str = "",
         engine: Engine = "local",
     ) -> LoggedRun:
         """Log a project's run from its result files; ``engine`` says what measures its data, ``local`` or ``ray``.
@@ -78,6 +80,7 @@ class OpenFlywheel(
             self.session.tracking,
             results=Path(results) if results else None,
             published=published,
+            variant=variant,
             engine=engine,
         )
 
@@ -119,12 +122,14 @@ class OpenFlywheel(
         *,
         jobs: int = 2,
         faults: Mapping[str, str] | None = None,
+        variant: str = "",
         tasks: str | Path | None = None,
     ) -> Table:
         """Run the projects' pipelines, producers first, each in a process of its own; one that fails stops no other.
 
         ``only`` names projects; producers that have no run in this iteration run too. ``tasks`` is a folder of task
-        files beside those the ledger hands to the iteration; ``faults`` are injected, by project. In a script, call it
+        files beside those the ledger hands to the iteration; ``faults`` are injected, by project; of a ``variant`` the
+        projects run that have it, else the one that counts. In a script, call it
         below ``if __name__ == "__main__"``: the processes import the script.
 
         Raises:
@@ -132,12 +137,15 @@ class OpenFlywheel(
         """
         from flywheel_mlflow.operations.assembly.collecting import collect_iteration
         from flywheel_mlflow.operations.feedback.handing import write_tasks
-        from flywheel_mlflow.operations.projects.running import run_projects, with_producers
+        from flywheel_mlflow.operations.projects.running import run_projects, variants_to_run, with_producers
         from flywheel_mlflow.operations.scratch import scratch_folder
 
         flywheel, tracking = self.session.flywheel, self.session.tracking
         tracking.assemblies.experiment()  # the store must exist before several processes open it
         named = [flywheel.project_of(name) for name in only]
+        variants = variants_to_run(flywheel, tracking, iteration, named, variant)
+        if variant:
+            named = sorted(variants)
         chosen = named and with_producers(flywheel, collect_iteration(flywheel, tracking, iteration), named)
         with scratch_folder() as folder:
             handed = write_tasks(self.session, iteration, folder, given=Path(tasks) if tasks else None)

@@ -41,6 +41,20 @@ class QuestionMethods(ReadFlywheel):
         title = f"{name}: {plain_cell(found.before)} in {before}, {plain_cell(found.value)} in {after} {found.verdict}"
         return Table(title.rstrip(), tuple(plain_row(item, *names) for item in found.suspects), found.notes)
 
+    def run_budgets(self, iteration: int) -> Table:
+        """A row for each number of the budgets of runs: limit, spent, share, forecast.
+
+        Raises:
+            InputError: the iteration was not assembled.
+        """
+        from flywheel_mlflow.operations.assembly.budgeting import budget_state
+
+        found = budget_state(self.session.flywheel, self.session.tracking, iteration)
+        rows = tuple({"number": name, **line.model_dump(mode="json")} for name, line in found.numbers.items())
+        return Table(
+            f"budgets in iteration {iteration}", rows, tuple(f"{name}: declared since" for name in found.declared_since)
+        )
+
     def impact(self, changed: str, iteration: int | None = None) -> Table:
         """Everything downstream of an interface or a project.
 

@@ -13,7 +13,7 @@ from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import health, named, open_overrides, regression
 from flywheel_mlflow.reports.dashboard_releases import pointed
 from flywheel_mlflow.reports.dashboard_sections import bottleneck_section, lineage_drawing, stage_section
-from flywheel_mlflow.reports.dashboard_trends import how_to_read, own_numbers
+from flywheel_mlflow.reports.dashboard_trends import budget_tables, how_to_read, own_numbers
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.inbox import Inbox
 from flywheel_mlflow.tables.addresses import Addresses
@@ -59,7 +59,7 @@ def _numbers(facts: DashboardFacts, addresses: Addresses) -> Section:
         (Cell(how_to_read(facts)),),
         links=links,
         charts=iteration_charts(facts),
-        tables=(own_numbers(facts, folded=True),),
+        tables=(*budget_tables(facts), own_numbers(facts, folded=True)),
     )
 
 

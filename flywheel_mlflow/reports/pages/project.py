@@ -9,7 +9,7 @@ from flywheel_mlflow.assembly.documents import EdgeLine, Entry, Kpi
 from flywheel_mlflow.base.rules import parse_rule
 from flywheel_mlflow.drift import allowance_of
 from flywheel_mlflow.drift.wording import Tone
-from flywheel_mlflow.evidence.runs import CheckSeverity, Outcome
+from flywheel_mlflow.evidence.runs import RESOURCE, CheckSeverity, Outcome
 from flywheel_mlflow.promises.contract import Contract
 from flywheel_mlflow.promises.fields import field_types
 from flywheel_mlflow.promises.interfaces import InterfaceIn
@@ -25,11 +25,12 @@ from flywheel_mlflow.reports.dashboard_sections import (
     task_table,
     theme_table,
 )
-from flywheel_mlflow.reports.dashboard_trends import COLUMNS, drift_says, kpi_over_iterations, kpi_target
+from flywheel_mlflow.reports.dashboard_trends import COLUMNS, drift_says, kpi_over_iterations, kpi_target, number_row
 from flywheel_mlflow.reports.pages.emptiness import nothing_assembled
 from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.reports.pages.projects import attained, consumable, score_history
+from flywheel_mlflow.reports.pages.variants import ComparedVariant, variants_section
 from flywheel_mlflow.tables.addresses import Addresses
 from flywheel_mlflow.tables.cells import Cell, Table, code, number, spark
 from flywheel_mlflow.tables.links import Links
@@ -55,7 +56,7 @@ class ProjectFacts:
 
     ``contract`` is today's, None when no file promises it any more; ``checks`` are those its run logged, empty with
     ``checks_unknown`` where they cannot be told. ``teams`` maps owners to their titles; ``drift`` are the rules of
-    comparisons.
+    comparisons; ``variant`` is the one that was asked for.
     """
 
     project_id: str
@@ -65,6 +66,7 @@ class ProjectFacts:
     checks_unknown: str
     teams: Mapping[str, str]
     drift: DriftSettings
+    variant: ComparedVariant | None = None
 
     @property
     def recorded(self) -> Entry | None:
@@ -78,6 +80,8 @@ def project_page(facts: ProjectFacts, addresses: Addresses) -> Page:
     title = contract.title if contract else found.title if found else ""
     sections = [_promise(facts)]
     if found is not None:
+        variants = variants_section(contract, found, facts.variant, facts.page.links)
+        sections += [variants] if variants else []
         sections += [_kpis(facts, found), _checks(facts, found), _interfaces(facts, found), _evidence(facts, found)]
     sections += [_stages(facts), _bottlenecks(facts)]
     if found is not None:
@@ -314,7 +318,11 @@ def _evidence(facts: ProjectFacts, found: Entry) -> Section:
     ]
     if evidence.carried_from is not None:
         pairs.append(Pair("Carried from", Cell(f"iteration {evidence.carried_from}", Tone.ATTENTION)))
-    return Section("evidence", "Evidence", pairs=tuple(pairs), links=more)
+    prefix = f"{facts.project_id}.{RESOURCE}."
+    taken = tuple(number_row(name, facts.page) for name in facts.page.record.metrics if name.startswith(prefix))
+    columns = (*COLUMNS, "how it was measured")
+    tables = (Table("What its run took", columns, taken, ""),) if taken else ()
+    return Section("evidence", "Evidence", pairs=tuple(pairs), tables=tables, links=more)
 
 
 def _stages(facts: ProjectFacts) -> Section:
