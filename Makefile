@@ -7,12 +7,13 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint unit integration stress versions lock clean
+.PHONY: help install run test lint docs unit integration stress versions lock clean
 
 help:
 	@echo "make run          three turns of the flywheel on the sample projects, and how to look at the result"
 	@echo "make test         everything CI runs: lint, types, import contracts, docstrings, tests; T=path for some tests alone"
 	@echo "make lint         the same without the tests"
+	@echo "make docs         the site of docs/ in build/site, strictly"
 	@echo "make unit         the tests that need no server"
 	@echo "make integration  the tests against real servers"
 	@echo "make stress       the tests that prove by repetition, repeated more often"
@@ -57,9 +58,9 @@ ifdef T
 test: $(STAMP)
 	$(BIN)/python -m pytest $(T)
 else
-# Type checking uses one processor, so it runs beside the unit tests.
+# Type checking and the site use one processor each, so they run beside the unit tests.
 test: $(STAMP)
-	$(MAKE) --jobs=2 lint unit
+	$(MAKE) --jobs=2 lint unit docs
 	$(MAKE) integration
 endif
 # Where it is set, each worker and each process that a test starts would compile anew what changed since the installation.
@@ -71,6 +72,12 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/interrogate flywheel_mlflow
+
+# Fails for links and pages that lead nowhere; not with --quiet, which hides them. Material says at each start that it stays with
+# MkDocs 1, as we do.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(STAMP)
+	$(BIN)/python -m mkdocs build --strict
 
 # The folders of the other tests are not even collected, which takes seconds; projects have both kinds.
 unit: $(STAMP)
@@ -94,7 +101,7 @@ versions: $(STAMP)
 # The comment that opens the file would otherwise quote the command line with this machine's paths.
 lock: export CUSTOM_COMPILE_COMMAND := make lock
 lock: $(BIN)/pip-compile
-	$(BIN)/pip-compile --quiet --extra auth --extra dev --extra postgresql --extra projects --extra s3 \
+	$(BIN)/pip-compile --quiet --extra auth --extra dev --extra docs --extra postgresql --extra projects --extra s3 \
 		--generate-hashes --allow-unsafe --strip-extras \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options $(UPGRADE) \
 		--output-file requirements.lock pyproject.toml

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
@@ -10,27 +11,65 @@ from flywheel_mlflow.base.names import Identifier
 from flywheel_mlflow.promises.review import ReviewDemand
 from flywheel_mlflow.promises.strict import Finite, Flag, Strict, Text
 
+CriterionKind = Literal[
+    "coverage",
+    "checks",
+    "floor",
+    "ceiling",
+    "max_drop",
+    "drift",
+    "consistency",
+    "reproducible",
+    "personal_data",
+    "human_review",
+    "approval",
+    "risks",
+    "boundary",
+    "experiment",
+]
+
+#: What each kind reads, and when it passes.
+PASSES: Mapping[CriterionKind, tuple[str, str]] = {
+    "floor": ("a number of the bundle", "it is at least the limit"),
+    "coverage": ("a number of the bundle", "it is at least the limit"),
+    "ceiling": ("a number of the bundle", "it is at most the limit"),
+    "checks": ("the upstream checks of the bundle", "their pass rate reaches the limit"),
+    "max_drop": (
+        "the number in the bundle and in what it is compared with",
+        (
+            "it got worse by at most the limit; with `confidence`, when its samples (Newcombe interval of a share) "
+            "or its standard errors show that"
+        ),
+    ),
+    "drift": (
+        "the comparison logged on the assembly's run",
+        (
+            "nothing got worse or changed, or every finding is explained; what tasks intended is confirmed; with "
+            "`limit` so many changes are allowed; with `metric` only one KPI or suite counts"
+        ),
+    ),
+    "consistency": ("the assembly's own checks, run again now", "all pass"),
+    "personal_data": (
+        "the personal data check of every interface the release holds",
+        "each was looked at and holds none, or is exempt with a reason",
+    ),
+    "human_review": (
+        "what people answered about each project that needs it",
+        "enough people looked, agree, and found little wrong",
+    ),
+    "experiment": ("the decision about an experiment", "it was decided, not stopped, and its outcomes are the same"),
+    "reproducible": ("the evidence, assembled again now", "the bytes are the same"),
+    "approval": ("approvals in the role", "one counts; a rejection blocks"),
+    "risks": ("the risk ledger", "no high risk is overdue"),
+    "boundary": ("the criteria that enforce each boundary, of whatever gate", "all of them pass"),
+}
+
 
 class Criterion(Strict):
     """One demand of a gate."""
 
     id: Identifier
-    kind: Literal[
-        "coverage",
-        "checks",
-        "floor",
-        "ceiling",
-        "max_drop",
-        "drift",
-        "consistency",
-        "reproducible",
-        "personal_data",
-        "human_review",
-        "approval",
-        "risks",
-        "boundary",
-        "experiment",
-    ]
+    kind: CriterionKind
     demand: Text = Field(description="The demand as a sentence.")
     metric: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")] | None = None
     limit: Finite | None = Field(

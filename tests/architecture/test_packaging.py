@@ -18,7 +18,7 @@ from packaging.version import Version
 from flywheel_mlflow.tracking.versions import NEWEST, OLDEST, SCHEMAS, is_tried, numbers_of
 
 MINORS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
-LOCKED_EXTRAS = ("auth", "dev", "postgresql", "projects", "s3")
+LOCKED_EXTRAS = ("auth", "dev", "docs", "postgresql", "projects", "s3")
 PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[a-z0-9,_-]+\])?==(?P<version>[^\s;]+)(?: ; [^\\]+)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
 
@@ -182,3 +182,19 @@ def test_dataset_source_exists(project: dict[str, Any]) -> None:
     for place in project["entry-points"]["mlflow.dataset_source"].values():
         module, _, name = place.partition(":")
         assert hasattr(import_module(module), name)
+
+
+def test_the_citation_names_this_version(repository: Path) -> None:
+    """CITATION.cff cites the version in the package."""
+    citation = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
+    version = re.search(r'__version__ = "(.*)"', (repository / "flywheel_mlflow/__init__.py").read_text())
+    assert version is not None
+    assert citation["version"] == version[1]
+
+
+def test_readme_works_where_it_is_shown(repository: Path, project: dict[str, Any]) -> None:
+    """Its links lead to files that are there; once the project has an address, they are absolute."""
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    assert text.count("\n") <= 150
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert link.startswith("https://") if "urls" in project else (repository / link).exists(), link

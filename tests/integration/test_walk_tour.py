@@ -1,4 +1,4 @@
-"""README.md, followed from top to bottom."""
+"""docs/tour.md, followed from top to bottom."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ from docs_walk import follow
 def test_every_line_works(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files written and commands run in the order of the page, each command ends as the page says."""
     monkeypatch.chdir(tmp_path)
-    assert follow("README.md", repository, tmp_path)
+    assert follow("docs/tour.md", repository, tmp_path)
