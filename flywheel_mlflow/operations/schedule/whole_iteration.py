@@ -30,7 +30,7 @@ from flywheel_mlflow.operations.deciding import Session, read_snapshot
 from flywheel_mlflow.operations.feedback.feedback import Ingested, ingest_files, pull_traces
 from flywheel_mlflow.operations.feedback.handing import write_tasks
 from flywheel_mlflow.operations.feedback.theming import find_themes
-from flywheel_mlflow.operations.projects.running import Ran, pipelines_of, run_projects
+from flywheel_mlflow.operations.projects.running import Ran, pipelines_of, run_projects, variants_to_run
 from flywheel_mlflow.operations.releases.rollback_conditions import judge_rollbacks
 from flywheel_mlflow.operations.schedule.steps import IterationRun, Step, StepName, StepState, failed
 from flywheel_mlflow.operations.scratch import scratch_folder
@@ -224,6 +224,7 @@ class _Work:
                 only=missing,
                 jobs=self._jobs,
                 tasks=folder if handed.written else None,
+                variants=variants_to_run(self._flywheel, self._tracking, self._iteration),
                 progress=describe,
             )
         lost = [item for item in ran if item.run_id is None]
