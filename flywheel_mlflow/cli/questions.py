@@ -67,7 +67,7 @@ def impact(
 
 
 def budget(context: Context, iteration: MaybeIteration = None, as_json: AsJson = False) -> None:
-    """Show what runs spent of their budgets. Tells where the quarter is likely to end."""
+    """Show what runs spent of their budgets, with a forecast."""
     from flywheel_mlflow.cli import show_budgets
     from flywheel_mlflow.operations.assembly.budgeting import budget_state
 

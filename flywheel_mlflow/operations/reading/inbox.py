@@ -14,7 +14,8 @@ from flywheel_mlflow.operations.reading.reporting import read_ledger
 from flywheel_mlflow.operations.releases.gating import read_decision_basis
 from flywheel_mlflow.operations.releases.overriding import waiting_overrides
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.pages.inbox import Inbox, Waiting
+from flywheel_mlflow.reports.pages.inbox import Inbox, Owned, Waiting
+from flywheel_mlflow.reports.pages.projects import readiness
 
 #: Releases on their way that are looked at, the newest first: each costs a few requests.
 MOST_RELEASES = 3
@@ -38,7 +39,16 @@ def read_inbox(reader: Reader, facts: DashboardFacts) -> Inbox:
     if reader.acts_off:
         return Inbox("", everything, 0)
     mine = tuple(item for item in everything if not item.who or actor in item.who)
-    return Inbox(actor, mine, len(everything) - len(mine))
+    return Inbox(actor, mine, len(everything) - len(mine), tuple(_owned(reader, facts)))
+
+
+def _owned(reader: Reader, facts: DashboardFacts) -> Iterator[Owned]:
+    blueprint, actor = reader.session.flywheel.blueprint, reader.session.actor.name
+    for item in facts.record.projects:
+        if actor in blueprint.people_of(item.owner):
+            tasks = len(facts.ledger.tasks.open_for(item.project_id))
+            name = f"{item.project_id} {item.title}"
+            yield Owned(name, readiness(item), tasks, facts.links.project(item.project_id))
 
 
 def _decisions(reader: Reader, snapshot: LedgerSnapshot) -> Iterator[Waiting]:

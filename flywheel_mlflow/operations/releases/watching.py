@@ -73,9 +73,9 @@ def watch_risks(session: Session, iteration: int, *, dry_run: bool = False) -> W
     bodies = [
         *(_drift(session, recorded) if recorded else ()),
         *(_themes(session, themes, task_state(snapshot)) if themes else ()),
+        *(_budgets(session, recorded) if recorded else ()),
         *_late(session, iteration, snapshot),
         *_rollbacks(session, iteration, snapshot),
-        *(_budgets(session, recorded) if recorded else ()),
     ]
     fresh = [body for body in bodies if not _is_known(snapshot, body)]
     if dry_run:
@@ -167,6 +167,22 @@ def _late(session: Session, iteration: int, snapshot: LedgerSnapshot | None) -> 
         yield _body(session, cause, topic, title, iteration, owner=item.owner, due=due.isoformat())
 
 
+def _budgets(session: Session, recorded: RecordedAssembly) -> Iterator[dict[str, object]]:
+    """One finding for each budget of which the iteration's runs spent more than there is."""
+    contracts = session.flywheel.contracts
+    assembly = session.flywheel.assembly_project
+    for budget in session.flywheel.blueprint.budgets.runs:
+        share = recorded.metrics.get(f"budget.{budget.id}.share")
+        answers = contracts.get(budget.project) if budget.project else assembly
+        if share is None or share <= 1 or answers is None:
+            continue
+        title = f"The budget {budget.id} is spent to {share:.0%} ({budget.of.replace('_', ' ')} each {budget.per})"
+        projects = [budget.project] if budget.project else []
+        yield _body(
+            session, "budget", f"budget/{budget.id}", title, recorded.iteration, owner=answers.owner, projects=projects
+        )
+
+
 def _rollbacks(session: Session, iteration: int, snapshot: LedgerSnapshot | None) -> Iterator[dict[str, object]]:
     """A finding for each declared condition under which production is to be taken back."""
     for item in judge_rollbacks(session, snapshot):
@@ -183,19 +199,3 @@ def _rollbacks(session: Session, iteration: int, snapshot: LedgerSnapshot | None
                 impact=GRAVE,
                 due=(session.now() + timedelta(days=PROPOSED_DUE_DAYS)).replace(microsecond=0).isoformat(),
             )
-
-
-def _budgets(session: Session, recorded: RecordedAssembly) -> Iterator[dict[str, object]]:
-    """One finding for each budget of which the iteration's runs spent more than there is."""
-    contracts = session.flywheel.contracts
-    assembly = session.flywheel.assembly_project
-    for budget in session.flywheel.blueprint.budgets.runs:
-        share = recorded.metrics.get(f"budget.{budget.id}.share")
-        answers = contracts.get(budget.project) if budget.project else assembly
-        if share is None or share <= 1 or answers is None:
-            continue
-        title = f"The budget {budget.id} is spent to {share:.0%} ({budget.of.replace('_', ' ')} each {budget.per})"
-        projects = [budget.project] if budget.project else []
-        yield _body(
-            session, "budget", f"budget/{budget.id}", title, recorded.iteration, owner=answers.owner, projects=projects
-        )

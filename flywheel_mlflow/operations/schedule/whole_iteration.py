@@ -223,8 +223,8 @@ class _Work:
                 tracking_uri=self._tracking.settings.tracking_uri,
                 only=missing,
                 jobs=self._jobs,
-                tasks=folder if handed.written else None,
                 variants=variants_to_run(self._flywheel, self._tracking, self._iteration),
+                tasks=folder if handed.written else None,
                 progress=describe,
             )
         lost = [item for item in ran if item.run_id is None]
