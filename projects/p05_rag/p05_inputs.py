@@ -23,9 +23,7 @@ class Extension:
     pages: tuple[Mapping[str, str], ...]
 
 
-def extension_of(
-    tasks: Iterable[Task], documents: Sequence[Mapping[str, str]], read: Iterable[str] = ()
-) -> Extension:
+def extension_of(tasks: Iterable[Task], documents: Sequence[Mapping[str, str]], read: Iterable[str] = ()) -> Extension:
     """What all tasks ask for together; of ``documents`` they may ask for whole kinds, and those of ``read`` are taken.
 
     Glossaries add words, all other kinds pages.
