@@ -229,8 +229,11 @@ def _write_files(contract: Contract, data: Measured, folder: Path) -> dict[str, 
     return {"flywheel": own, "interfaces": folder / "interfaces"}
 
 
-def grow(store: Store, history: History, runs: int) -> History:
-    """Copy the first iteration until the store holds at least ``runs`` runs; what is there already stays."""
+def grow(store: Store, history: History, runs: int, *, read: int = 2) -> History:
+    """Copy the first iteration until the store holds at least ``runs`` runs; what is there already stays.
+
+    The runs of the ``read`` newest iterations can be read as evidence.
+    """
     iterations = max(history.iterations + 2, math.ceil(runs / history.runs_per_iteration))
     engine = sa.create_engine(store.database)
     if engine.dialect.name == "sqlite":
@@ -245,12 +248,12 @@ def grow(store: Store, history: History, runs: int) -> History:
         # What autovacuum does within a minute; SQLite stays without statistics, as MLflow leaves it.
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("VACUUM ANALYZE"))
-    _cover(store, engine, (iterations - 1, iterations))
+    _cover(store, engine, range(iterations - read + 1, iterations + 1))
     engine.dispose()
     return History(history.runs + copied, iterations, history.runs_per_iteration)
 
 
-def _cover(store: Store, engine: sa.Engine, iterations: tuple[int, ...]) -> None:
+def _cover(store: Store, engine: sa.Engine, iterations: range) -> None:
     """Give the runs of the iterations that are measured the digests their own values have; the rest is never read."""
     from mlflow import MlflowClient
 

@@ -1,6 +1,6 @@
 """What the author of a ``pipeline.py`` needs.
 
-A pipeline names its faults and builds::
+A pipeline builds, and may name faults that can be injected::
 
     from flywheel_mlflow.pipelines import Workspace, main, sample_record
 
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from flywheel_mlflow.feedback.tasks import Task
 from flywheel_mlflow.operations.projects.pipeline import Build, Workspace, read_jsonl, run_pipeline, sample_record
@@ -64,7 +65,7 @@ def check_held_out(work: Workspace, cases: Sequence[HeldOutCase]) -> None:
     )
 
 
-def main(file: str, build: Build, faults: Mapping[str, str]) -> None:
+def main(file: str, build: Build, faults: Mapping[str, str] = MappingProxyType({})) -> None:
     """The command line of a ``pipeline.py``: ``--iteration N [--variant NAME] [--fault NAME] [--tasks DIR]``."""
     import argparse
     import sys

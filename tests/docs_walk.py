@@ -5,13 +5,16 @@ Each document has a test file of its own, since the tests' workers share out who
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -106,3 +109,75 @@ def follow(document: str, repository: Path, folder: Path, *, done: Sequence[str]
                 assert code == int(promised or 0), f"{line}\n{said}"
                 followed += 1
     return followed
+
+
+def follow_exactly(document: str, repository: Path) -> int:
+    """Follow a page in the working folder, and hold what it shows against what is said; the commands run.
+
+    As :func:`follow`, with ``cd``. Lines of a console block that are no command stand in the command's output, in this
+    order: ``…`` is anything, and a line ``...`` leaves lines out. Frames of tables and widths do not count.
+    Scripts run in this process: imports cost more than what they do.
+    """
+    followed = 0
+    for language, title, body in _BLOCK.findall((repository / document).read_text(encoding="utf-8")):
+        home = Path.cwd()
+        if title:
+            _write(home / title, body)
+        elif language == "console":
+            for line, shown in _commands(body):
+                command, _, promised = line.partition("  # exits with ")
+                code, said = _follow_here(shlex.split(command))
+                assert code == int(promised or 0), f"{document}: {line}\n{said}"
+                missing = next(_not_said(shown, said), None)
+                assert missing is None, f"{document}: {line}\nshows: {missing}\nbut says:\n{said}"
+                followed += 1
+    return followed
+
+
+def _write(target: Path, body: str) -> None:
+    """The file as the page has it; after a line ``# ... as before`` what follows is appended to the file there is."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    head, added, rest = body.partition("# ... as before\n")
+    target.write_text(target.read_text(encoding="utf-8") + rest if added and not head else body, encoding="utf-8")
+
+
+def _commands(body: str) -> Iterator[tuple[str, list[str]]]:
+    """The commands of a console block, each with the lines that are shown of its output."""
+    for part in ("\n" + body).split("\n$ ")[1:]:
+        line, *shown = part.splitlines()
+        yield line, [text for text in shown if text.strip() not in ("", "...")]
+
+
+def _not_said(shown: Iterable[str], said: str) -> Iterator[str]:
+    """The lines that are not said, or not in this order."""
+    left = iter([_plain(line) for line in said.splitlines()])
+    for line in shown:
+        pattern = re.compile(".*".join(map(re.escape, re.split(" ?… ?", _plain(line)))))
+        if not any(pattern.fullmatch(candidate) for candidate in left):
+            yield line
+
+
+def _plain(line: str) -> str:
+    return " ".join(re.sub("[│┃]", " ", line).split())
+
+
+def _follow_here(words: list[str]) -> tuple[int, str]:
+    """One command in the working folder, whose runs are kept below it."""
+    home = Path.cwd()
+    if words[0] == "cd":
+        os.chdir(home / words[1])  # the test's own working folder is set back by its fixture
+        return 0, ""
+    with pytest.MonkeyPatch.context() as patch:
+        while "=" in words[0]:
+            name, _, value = words.pop(0).partition("=")
+            patch.setenv(name, value)
+        if words[0] == "flywheel":
+            ended = flywheel_command(*words[1:], root=home, uri=store_of(home))
+            return ended.code, ended.out + ended.err
+        assert words[0] == "python", words
+        patch.setenv("MLFLOW_TRACKING_URI", store_of(home))
+        patch.setattr(sys, "argv", words[1:])
+        said = io.StringIO()
+        with redirect_stdout(said):
+            runpy.run_path(words[1], run_name="__main__")
+        return 0, said.getvalue()

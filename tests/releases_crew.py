@@ -19,6 +19,10 @@ from workbench import python_process
 
 #: What a child reports when a signal ended it.
 KILLED = "killed"
+#: Instead of an act: a whole iteration. Each step is told to the server first, so that whoever sits before it knows.
+RUN = "run"
+#: The address below the server's at which a step is told.
+STEP = "/step/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,12 @@ def _open(stream: IO[str] | None) -> IO[str]:
 
 
 @contextmanager
-def running_crew(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Crew]:
-    """A crew that is ready, until the block ends."""
-    with python_process("import releases_crew; releases_crew.main()", cwd=folder, env=environment) as process:
+def running_crew(
+    folder: Path, environment: Mapping[str, str] | None = None, *, preloaded: Sequence[str] = ()
+) -> Iterator[Crew]:
+    """A crew that is ready, until the block ends; ``preloaded`` are modules its jobs would each import."""
+    code = f"import {', '.join(['releases_crew', *preloaded])}; releases_crew.main()"
+    with python_process(code, cwd=folder, env=environment) as process:
         try:
             assert _open(process.stdout).readline() == "ready\n", _open(process.stderr).read()[-4000:]
             yield Crew(process)
@@ -167,12 +174,29 @@ def _act(job: Mapping[str, Any]) -> dict[str, Any]:
             assert hasattr(sys.modules[module], name), place
             setattr(sys.modules[module], name, value)
         found = ReleasesBench(bench_on(load_flywheel(Path(job["root"])), job["uri"]))
+        if job["act"] == RUN:
+            return told | {"answer": _run_iteration(found, job["uri"], job["arguments"]["iteration"])}
         return told | {"answer": found.act(job["who"], job["act"], **job["arguments"])}
     except FlywheelError as error:
         rule = error.rule if isinstance(error, Refused) else ""
         return told | {"error": type(error).__name__, "told": error.diagnostics(), "rule": rule}
     except Exception as error:  # noqa: BLE001 - a defect is told to the test, which fails on it
         return told | {"error": type(error).__name__, "told": repr(error)}
+
+
+def _run_iteration(found: Any, uri: str, iteration: int) -> dict[str, Any]:
+    import requests
+
+    from flywheel_mlflow.decisions.ledger import Identity
+    from flywheel_mlflow.operations.deciding import Session
+    from flywheel_mlflow.operations.schedule.whole_iteration import run_iteration
+
+    def tell(text: str) -> None:
+        requests.get(f"{uri}{STEP}{text}", timeout=60)
+
+    session = Session(found.bench.flywheel, found.bench.tracking, Identity("ana"))
+    done = run_iteration(session, iteration, progress=tell)
+    return {"steps": {step.name: step.state for step in done.steps}, "finished": str(done.finished)}
 
 
 def _ended(pid: int, reader: int) -> dict[str, Any]:

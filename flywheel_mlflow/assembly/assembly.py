@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flywheel_mlflow.assembly.budgets import add_budgets, runs_of_iteration
+from flywheel_mlflow.assembly.memory import add_benefit, add_memory
 from flywheel_mlflow.assembly.metrics import (
     Bottleneck,
     ReusedInterface,
@@ -109,12 +110,16 @@ def assemble(
     fired, undecided = find_bottlenecks(blueprint, metrics, found)
     add_costs(registry, flywheel.blueprint.currency, metrics)
     add_resources(registry, metrics)
+    reused = reused_interfaces(registry, found)
+    readers = [(item.name, item.producer, len(item.readers)) for item in reused]
+    add_benefit(registry, readers, blueprint.currency, metrics)
     made = runs_of_iteration(collected.evidence.values(), collected.variants)
     add_budgets(
         blueprint.budgets.runs, blueprint.budgets.prices, made, earlier_runs, metrics, declared=blueprint.digest
     )
     add_drift(drift, found, metrics)
     add_track_record(record, metrics)
+    add_memory(registry, blueprint, record, metrics)
     done = absorption(collected.iteration, evidence, earlier, reflux, contracts, drift)
     add_reflux(reflux, done.absorbed, metrics)
     return Assembly(
@@ -127,7 +132,7 @@ def assemble(
         metrics=metrics,
         bottlenecks=fired,
         undecided=undecided,
-        reused=reused_interfaces(registry, found),
+        reused=reused,
         previous=previous,
         drift=drift,
         absorption=done,

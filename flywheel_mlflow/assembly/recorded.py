@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishedIteration:
+    """When the work of `flywheel run` on an iteration began and was done, UTC."""
+
+    begun: datetime
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedAssembly:
     """What an earlier assembly said, as its run on the server holds it.
 
@@ -29,6 +37,7 @@ class RecordedAssembly:
     experiment_id: str = ""
     ended: datetime | None = None
     causes: Mapping[str, str] = field(default_factory=dict)
+    finished: FinishedIteration | None = None
 
     def as_history(self) -> Earlier:
         """What a later comparison learns from it about noise and trends."""

@@ -64,7 +64,9 @@ IN_WORDS = {
 }
 #: The cost of people's review, without its currency.
 REVIEW_COST = "review_cost"
-_IN_CURRENCY = re.compile(rf"({REVIEW_COST})_[a-z]{{3}}$")
+#: What reuse saved of it.
+REUSE_COST = "reuse_cost_saved"
+_IN_CURRENCY = re.compile(rf"({REVIEW_COST}|{REUSE_COST})_[a-z]{{3}}$")
 Label = Annotated[str, AfterValidator(_label)]
 
 

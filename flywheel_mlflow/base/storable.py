@@ -38,6 +38,17 @@ def number(name: str, value: object, *, place: str | None = None) -> float:
     return int(value) if isinstance(value, Integral) else found
 
 
+def outcome(name: str, value: object) -> float:
+    """What came of one sample as a finite float: 1 and 0 for true and false, numpy's included.
+
+    Raises:
+        InputError: it is NaN, infinite, or neither a number nor true or false.
+    """
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
+        return float(bool(value))
+    return float(number(name, value))
+
+
 def is_finite(value: float) -> bool:
     """Whether it is a number to MLflow as well, which stores an infinity as 1.797e308."""
     return math.isfinite(value) and abs(value) < 1.7e308

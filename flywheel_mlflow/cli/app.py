@@ -22,6 +22,8 @@ from flywheel_mlflow.cli.releases import add_to
 from flywheel_mlflow.cli.reporting import report as report_command
 from flywheel_mlflow.cli.review import review as review_command
 from flywheel_mlflow.cli.risks import risks
+from flywheel_mlflow.cli.schedule import run as run_command
+from flywheel_mlflow.cli.schedule import schedule as schedule_command
 from flywheel_mlflow.cli.session import EngineOption, OpenLineage
 from flywheel_mlflow.cli.session import open_session as _session
 from flywheel_mlflow.cli.tasks import tasks as tasks_commands
@@ -294,7 +296,15 @@ def assemble(
 ) -> None:
     """Assemble an iteration. Writes the registry, stage runs, metrics, report and checks."""
     from flywheel_mlflow.base.errors import ExitCode
-    from flywheel_mlflow.cli import progress, show, show_drift, show_feedback, show_notifications, show_tasks
+    from flywheel_mlflow.cli import (
+        progress,
+        show,
+        show_drift,
+        show_feedback,
+        show_notifications,
+        show_schedule,
+        show_tasks,
+    )
     from flywheel_mlflow.cli.session import log_first
     from flywheel_mlflow.operations.acts.emitting import emit_assembly
     from flywheel_mlflow.operations.acts.following import follow_up
@@ -327,6 +337,7 @@ def assemble(
     show_feedback.noticed_after_assembly(followed.noticed)
     show_tasks.after_assembly(assembled.assembly, followed.unrecorded)
     show_notifications.unsent(followed.unsent)
+    show_schedule.overdue(followed.rhythms)
     if sent is not None:
         show.sent(sent)
     if followed.disk_failure:
@@ -402,8 +413,9 @@ def check(
 ) -> None:
     """Check an assembly against its files and the server."""
     from flywheel_mlflow.base.errors import ExitCode
-    from flywheel_mlflow.cli import progress, show
+    from flywheel_mlflow.cli import progress, show, show_schedule
     from flywheel_mlflow.operations.assembly.checking import check_iteration, prove_checks
+    from flywheel_mlflow.operations.assembly.rhythms import read_rhythms
 
     session = _session(context)
     turn = session.iteration(iteration)
@@ -414,7 +426,9 @@ def check(
     else:
         with progress.working(f"assembling iteration {turn} again"):
             checked = check_iteration(session.flywheel, session.tracking, turn)
+            rhythms = read_rhythms(session.acting)
         held = show.checked(checked, junit=junit, as_json=as_json)
+        show_schedule.overdue(rhythms)
     if not held:
         raise typer.Exit(ExitCode.BLOCK)
 
@@ -473,7 +487,7 @@ def impact(
 
 @app.command()
 def budget(context: Context, iteration: MaybeIteration = None, as_json: AsJson = False) -> None:
-    """Show what the runs spent of their budgets, and where the quarter is likely to end."""
+    """Show what runs spent of their budgets, with a forecast."""
     from flywheel_mlflow.cli import show_budgets
     from flywheel_mlflow.operations.assembly.budgeting import budget_state
 
@@ -482,6 +496,8 @@ def budget(context: Context, iteration: MaybeIteration = None, as_json: AsJson =
     show_budgets.budgets(state, as_json=as_json)
 
 
+app.command("run")(run_command)
+app.command("schedule")(schedule_command)
 app.command("drift")(drift_command)
 app.command("review")(review_command)
 app.command("report")(report_command)

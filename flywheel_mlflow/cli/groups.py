@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 GROUPS = {
     "Start": ("init", "init-project", "validate", "schema", "ui"),
     "Runs of projects": ("log", "adopt", "run-projects"),
-    "Iterations": ("collect", "assemble", "check", "report", "review"),
+    "Iterations": ("run", "schedule", "collect", "assemble", "check", "report", "review"),
     "Questions": ("explain", "impact", "drift", "budget"),
     "Releases": (
         "release",

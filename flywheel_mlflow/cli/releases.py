@@ -35,7 +35,8 @@ def create_command(
 
     session = open_session(context)
     answer = session.act("create", iteration=iteration, dry_run=dry_run)
-    show_releases.created(answer, as_json=as_json)
+    gates = session.flywheel.blueprint.gates
+    show_releases.created(answer, gates[0].to if gates else "staging", as_json=as_json)
     if (target := session.openlineage(openlineage)) and not dry_run:
         from flywheel_mlflow.operations.acts.emitting import emit_release
 

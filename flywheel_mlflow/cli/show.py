@@ -116,7 +116,7 @@ def flywheel(found: Flywheel, *, as_json: bool) -> None:
         for contract in found.contracts.values()
     ]
     columns = ("id", "title", "owner", "phase", "stages", "makes", "reads", "KPIs")
-    open_console().print(table(f"{found.name}: {len(rows)} contracts, no faults", columns, rows))
+    open_console().print(table(f"{found.name}: {counted(len(rows), 'contract')}, no faults", columns, rows))
 
 
 def warn(lines: Iterable[object]) -> None:
@@ -215,7 +215,9 @@ def suggested(found: SuggestedContract, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print(f"wrote {found.path} from run {found.run_id}")
+    here = Path.cwd()
+    place = found.path.relative_to(here) if found.path.is_relative_to(here) else found.path
+    print(f"wrote {place} from run {found.run_id}")
     for name, metric in found.kpis.items():
         say(open_console(), f"  {name} <- {metric}")
     print("next: look at each direction and unit, then run `flywheel validate`, and `flywheel adopt` with --dry-run")
@@ -341,8 +343,10 @@ def _not_counted(found: Assembled) -> str:
 
 def _closing_lines(found: Assembled, settings: Settings) -> Iterator[str]:
     value = found.assembly.metrics.value
+    projects = value("flywheel.project_count")
     yield (
-        f"{value('flywheel.project_count')} projects registered, {value('flywheel.evidenced_count')} with evidence, "
+        f"{projects} {'project' if projects == 1 else 'projects'} registered, "
+        f"{value('flywheel.evidenced_count')} with evidence, "
         f"{value('flywheel.consumable_count')} consumable; upstream checks {value('flywheel.upstream_checks_passed')} "
         f"of {value('flywheel.upstream_check_count')} passed{_not_counted(found)}"
     )

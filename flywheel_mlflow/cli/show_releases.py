@@ -44,8 +44,8 @@ def _licence(told: str | None) -> str:
     return told or "unknown"
 
 
-def created(answer: Mapping[str, Any], *, as_json: bool) -> None:
-    """A release that was made, or would be."""
+def created(answer: Mapping[str, Any], first_stage: str, *, as_json: bool) -> None:
+    """A release that was made, or would be; ``first_stage`` is what the first gate guards."""
     if as_json:
         print_json(answer)
         return
@@ -72,7 +72,7 @@ def created(answer: Mapping[str, Any], *, as_json: bool) -> None:
         say(console, "would make a new release of these")
     else:
         say(console, f"made release {version} (event {answer['event']})")
-        say(console, f"next: flywheel gate {version} --to staging")
+        say(console, f"next: flywheel gate {version} --to {first_stage}")
 
 
 def listed(found: Sequence[ReleaseSummary], *, as_json: bool) -> None:
@@ -218,8 +218,8 @@ def moved(answer: Mapping[str, Any], *, as_json: bool) -> None:
         for number, step in enumerate(answer["steps"], start=1):
             say(console, f"{number}. would {step}")
     else:
-        before = "nothing" if answer["came_from"] is None else f"release {answer['came_from']}"
-        say(console, f"{answer['to']} is release {answer['version']} now, it was {before} (event {answer['event']})")
+        before = "no release" if answer["came_from"] is None else f"release {answer['came_from']}"
+        say(console, f"{answer['to']} is now release {answer['version']}, before {before} (event {answer['event']})")
         if answer["rollback"]:
             say(console, "the rollback opened a risk: flywheel risk list")
     for note in answer["notes"]:

@@ -190,7 +190,8 @@ def decided_themes(found: Sequence[DecidedTheme], *, dry_run: bool, as_json: boo
     console.print(table("decisions", ("line", "project", "theme", "events", "decision", "ledger"), rows))
     for item in missing:
         say(console, f"line {item.line}: {item.project}, {', '.join(item.words)}: {item.why}")
-    say(console, f"{len(found) - len(missing)} of {counted(len(found), 'decision')} stand")
+    stand = "decision stands" if len(found) == 1 else "decisions stand"
+    say(console, f"{len(found) - len(missing)} of {len(found)} {stand}")
     return not missing
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from flywheel_mlflow.assembly.deliverables import DRIFT
 from flywheel_mlflow.assembly.documents import Entry, Kpi, Number
+from flywheel_mlflow.base.names import REUSE_COST, cost_name
 from flywheel_mlflow.consistency.view import AssemblyView
 from flywheel_mlflow.drift import drift_report_from_json
 
@@ -22,6 +23,9 @@ NOT_IN_THE_DOCUMENTS = frozenset(
         "flywheel.feedback_reflux_rate",
         "flywheel.release_pass_rate",
         "flywheel.risk_closure_rate",
+        "flywheel.self_recognised_failures",
+        "flywheel.rhythms_kept",
+        "flywheel.localisation_hours",
     }
 )
 
@@ -41,6 +45,8 @@ def recompute(view: AssemblyView) -> dict[str, Number]:
         **_kept(list(entries.values())),
         **_staged(view),
         **_spent(list(entries.values()), view),
+        **_saved(entries, view),
+        **_remembered(list(entries.values()), view),
         "bottleneck_count": len(view.bottlenecks.bottlenecks),
         **_compared(view),
     }
@@ -192,6 +198,36 @@ def _spent(entries: list[Entry], view: AssemblyView) -> dict[str, Number]:
     hours = [entry.estimated_manual_review_hours for entry in entries]
     money = [entry.estimated_manual_review_cost for entry in entries]
     return {"review_hours": sum_of_known(hours), view.now.flywheel.blueprint.cost_name: sum_of_known(money)}
+
+
+def _saved(entries: dict[str, Entry], view: AssemblyView) -> dict[str, Number]:
+    """What readers of an interface but the first did not have to do again."""
+    cost = cost_name(view.now.flywheel.blueprint.currency, REUSE_COST)
+    found: dict[str, list[float]] = {"reuse_hours_saved": [], cost: []}
+    for item in view.costs.reused_interfaces:
+        entry, others = entries.get(item.producer), len(item.read_this_version) - 1
+        if entry is None:
+            continue
+        made = sum(out.version is not None for out in entry.interfaces_out)
+        spent = (entry.estimated_manual_review_hours, entry.estimated_manual_review_cost)
+        for sums, value in zip(found.values(), spent, strict=True):
+            if others > 0 and made and value is not None:
+                sums.append(others * value / made)
+    return {name: sum_of_known(sums) for name, sums in found.items()}
+
+
+def _remembered(entries: list[Entry], view: AssemblyView) -> dict[str, Number]:
+    lines = (*view.boundaries.ownership_boundaries, *view.boundaries.risk_boundaries)
+    enforced = {item.criterion for line in lines for item in line.enforced_by}
+    made = [entry for entry in entries if entry.upstream and entry.evidence and entry.evidence.carried_from is None]
+    warned = {name: item.evidence.checks.warned for name, item in view.now.registry.items() if item.evidence}
+    problems = [_due(entry, view) - (entry.passed_checks or 0) + warned.get(entry.project_id, 0) for entry in made]
+    return {
+        "control_points_in_boundaries": sum(
+            bool(enforced & set(point.criteria)) for point in view.architecture.control_points
+        ),
+        "problems_exposed": sum(problems) if problems else None,
+    }
 
 
 def _compared(view: AssemblyView) -> dict[str, Number]:

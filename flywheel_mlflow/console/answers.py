@@ -57,13 +57,19 @@ HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?", re.ASCII)
 def page_answer(
     page: Page, framing: Framing, status: int = 200, *, host: str = "", headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A page; ``host`` is the one it was asked of, for those that embed a report."""
+    """A page; ``host`` is the one it was asked of. Unless it tells of trouble it looks for changes of what it shows."""
     from starlette.responses import HTMLResponse
 
     embeds = any(section.embedded for section in page.sections)
-    policy = framed_policy(_reports(framing, host) if embeds else "'none'")
+    # Where a policy cannot name the one script, none runs: 'self' would let every file of this server be one.
+    addresses, live = framing.addresses, status == 200 and HOST.fullmatch(host) is not None
+    policy = framed_policy(
+        frames=_reports(framing, host) if embeds else "'none'",
+        scripts=f"{host}{addresses.live_script()}" if live else "'none'",
+        asked=f"{host}{addresses.state()}" if live else "'none'",
+    )
     told = HEADERS | {"Content-Security-Policy": policy, "Cross-Origin-Opener-Policy": "same-origin", **(headers or {})}
-    return HTMLResponse(render_framed(page, framing), status, told)
+    return HTMLResponse(render_framed(page, framing, live=live), status, told)
 
 
 def trouble_answer(

@@ -118,7 +118,7 @@ NATIVE: Mapping[str, Effect] = _table(
 #: what an application sends is no decision, and nothing governed can be reached through it.
 OWN_ROUTES: Mapping[str, Effect] = _table(
     {
-        Effect.READS: "about entrance script serve",
+        Effect.READS: "about entrance live_script script serve",
         Effect.FILES: "upload",
         Effect.ASIDE: "take_feedback",
         Effect.OWN: "act take",

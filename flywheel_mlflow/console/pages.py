@@ -17,6 +17,7 @@ from flywheel_mlflow.console.embedding import report_answer
 from flywheel_mlflow.console.front import Front, asked
 from flywheel_mlflow.decisions.ledger import Identity
 from flywheel_mlflow.operations.reading.arriving import arrive
+from flywheel_mlflow.operations.reading.freshness import state_mark
 from flywheel_mlflow.operations.reading.gauges import gauges
 from flywheel_mlflow.operations.reading.interfaces import croissant, dataset_card_text
 from flywheel_mlflow.operations.reading.kinds import PAGES, PageKind
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from flywheel_mlflow.evidence.flywheel import Flywheel
 
+#: Shows pages anew when something changed.
+LIVE_SCRIPT = "live.js"
 #: Pages of one worker that are made at a time; MLflow's own requests need threads too.
 PAGES_AT_ONCE = 8
 _OTHER_METHODS = ("POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -61,6 +64,8 @@ class PageRoutes:
         return [
             Route(place, self.entrance, methods=["GET"]),
             Route(f"{place}/{SCRIPT}", self.script, methods=["GET"]),
+            Route(f"{place}/{LIVE_SCRIPT}", self.live_script, methods=["GET"]),
+            Route(f"{place}/state", self._serving("", self._state), methods=["GET"]),
             Route(f"{place}/at", self._serving("", self._arrive), methods=["GET"]),
             Route(f"{place}/drift/report", self._serving("", self._report), methods=["GET"]),
             Route(f"{place}/croissant/{{interface}}", self._serving("", self._croissant), methods=["GET"]),
@@ -83,6 +88,12 @@ class PageRoutes:
         from starlette.responses import FileResponse
 
         return FileResponse(Path(__file__).with_name(SCRIPT), headers={"Cache-Control": "no-cache"})
+
+    async def live_script(self, request: Request) -> Response:  # noqa: ARG002 - Starlette hands it over
+        """The script of our own pages, which says nothing of any flywheel either."""
+        from starlette.responses import FileResponse
+
+        return FileResponse(Path(__file__).with_name(LIVE_SCRIPT), headers=HEADERS | {"Cache-Control": "no-cache"})
 
     def _serving(self, path: str, answer: Answering) -> Callable[[Request], object]:
         """An endpoint whose blocking work waits in a thread of its own."""
@@ -138,6 +149,11 @@ class PageRoutes:
         from starlette.responses import Response
 
         return Response(gauges(self._front.reader(self._front.session(who))), headers=HEADERS, media_type=MEDIA_TYPE)
+
+    def _state(self, request: Request, who: Identity) -> Response:  # noqa: ARG002 - as all of these
+        from starlette.responses import PlainTextResponse
+
+        return PlainTextResponse(state_mark(self._front.reader(self._front.session(who))), headers=HEADERS)
 
     def _nothing(self, request: Request, who: Identity) -> Response:  # noqa: ARG002 - as all of these
         told = InputError("the console has no page at this address", hint="start from the overview")

@@ -28,7 +28,7 @@ from flywheel_mlflow.drift.findings import (
     Verdict,
 )
 from flywheel_mlflow.drift.history import Earlier, History, causes_of, quiet_differences
-from flywheel_mlflow.drift.intentions import TaskChanges, TaskEffect, covers
+from flywheel_mlflow.drift.intentions import TaskChanges, TaskEffect, covers, whole_of
 from flywheel_mlflow.drift.intervals import Rate, newcombe_difference, samples_needed, wilson_interval
 from flywheel_mlflow.drift.kpis import compare_kpis
 from flywheel_mlflow.drift.losses import KpiCase
@@ -102,5 +102,6 @@ __all__ = [
     "sparkline",
     "suites_of",
     "trend_of",
+    "whole_of",
     "wilson_interval",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
@@ -18,6 +19,9 @@ from flywheel_mlflow.drift.findings import (
 )
 from flywheel_mlflow.drift.schemas import SchemaFound
 from flywheel_mlflow.drift.sides import Side
+
+#: What ends the name of a project or interface in the name of a finding.
+_WHOLE_ENDS = re.compile(r"[./]|: | \(")
 
 Compared = TypeVar("Compared", KpiFound, SignalFound, FilterFound, SchemaFound)
 
@@ -81,6 +85,11 @@ def task_changes(current: Side, reference: Side, effects: Mapping[str, TaskEffec
 def covers(subject: str, name: str) -> bool:
     """Whether ``subject`` speaks of a finding's name: itself, or all below a project or interface."""
     return name == subject or name.startswith((f"{subject}.", f"{subject}/", f"{subject}: ", f"{subject} ("))
+
+
+def whole_of(name: str) -> str:
+    """The project or interface that a finding's name begins with: it covers the finding."""
+    return _WHOLE_ENDS.split(name, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True)

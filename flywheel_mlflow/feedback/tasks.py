@@ -200,6 +200,12 @@ class TaskState:
         stands = self.latest(theme, iteration)
         return stands.task if stands else None
 
+    def open_for(self, project: str) -> tuple[AcceptedTask, ...]:
+        """The tasks of a project that no iteration absorbed yet and nobody withdrew, the first due first."""
+        found = (item for item in self.tasks.values() if item.project == project)
+        waiting = (item for item in found if item.absorbed is None and item.withdrawn is None)
+        return tuple(sorted(waiting, key=lambda item: (item.iteration, item.id)))
+
     def due(self, iteration: int) -> tuple[AcceptedTask, ...]:
         """The tasks an iteration is handed, by id: accepted for it or absorbed up to it, and not withdrawn.
 

@@ -13,6 +13,7 @@ from flywheel_mlflow.base.text import fit, visible
 from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.releases import STAGES, GateRecord, Release, ReleaseState
 from flywheel_mlflow.decisions.risks import Risk
+from flywheel_mlflow.decisions.rollback_conditions import proposals
 from flywheel_mlflow.drift import DriftReport
 from flywheel_mlflow.drift.findings import ChangeOutcome, Finding
 from flywheel_mlflow.evidence.lineage import producers
@@ -102,6 +103,7 @@ def notices_of(facts: NoticeFacts) -> tuple[Notice, ...]:
         *_overrides(facts),
         *_regressions(facts),
         *_risks(facts),
+        *_rollbacks(facts),
         *_audit(facts),
         *_feedback(facts),
         *_rerouted(facts),
@@ -300,6 +302,24 @@ def _risks(facts: NoticeFacts) -> Iterator[Notice]:
                 following=f"flywheel risk show {risk.id}",
                 page=_PAGES.risk(risk.id),
             )
+
+
+def _rollbacks(facts: NoticeFacts) -> Iterator[Notice]:
+    """Proposals to take back the release in production."""
+    version = facts.state.current["production"]
+    for risk in proposals(facts.risks, version):
+        yield _notice(
+            facts,
+            "rollback_proposed",
+            (risk.id,),
+            f"Release {version}: a rollback is proposed",
+            risk.opened_at,
+            lines=[risk.title],
+            details={"release": version, "risk": risk.id, "title": visible(risk.title), "owner": risk.owner},
+            people=_people(facts, (*facts.blueprint.releases.may_move, risk.owner)),
+            following="flywheel rollback --reason '...'",
+            page=_PAGES.release(version) if version else "",
+        )
 
 
 def _audit(facts: NoticeFacts) -> Iterator[Notice]:

@@ -21,7 +21,9 @@ from flywheel_mlflow.promises.contract import Contract, Decision, RelativePath, 
 from flywheel_mlflow.promises.criteria import Criterion
 from flywheel_mlflow.promises.experiments import Experiment
 from flywheel_mlflow.promises.notify import Notify
+from flywheel_mlflow.promises.rollbacks import RollbackCondition
 from flywheel_mlflow.promises.routes import Route
+from flywheel_mlflow.promises.schedule import Schedule
 from flywheel_mlflow.promises.scoring import BottleneckRule, Scoring
 from flywheel_mlflow.promises.strict import Flag, Strict, Text
 from flywheel_mlflow.promises.theme_rules import ThemeRules
@@ -96,13 +98,27 @@ class Team(Strict):
     )
 
 
+#: Traces that a mechanism leaves when it was held, by what they are called in flywheel.yaml.
+Trace = Literal["assembly", "gate", "feedback_decision", "risk_decision", "review"]
+
+
 class Mechanism(Strict):
     """A fixed rhythm of governance."""
 
     id: Identifier
     title: Label
     owner: Identifier
-    cadence: Label
+    cadence: Label = Field(
+        description="daily, weekly, monthly, quarterly, yearly, every iteration or every release candidate are "
+        "checked; other words are for people."
+    )
+    # How a rhythm is watched is no evidence: it stands in no document and changes no digest.
+    shown_by: Trace | None = Field(
+        default=None,
+        exclude=True,
+        description="What shows that it was held. Left out, a quarterly one is shown by its review, and of the others "
+        "nobody can tell.",
+    )
 
 
 class Gate(Strict):
@@ -222,6 +238,12 @@ class Blueprint(Strict):
     notify: Notify = Field(default=Notify(), exclude=True)
     # A plan of work is no evidence either: another budget voids no approval.
     budgets: Budgets = Field(default=Budgets(), exclude=True, description="What work may cost, by class and quarter.")
+    # When the flywheel turns says nothing about what it makes.
+    schedule: Schedule = Field(default=Schedule(), exclude=True, description="When and on what the flywheel turns.")
+    # What speaks against a release later is no evidence for it now.
+    rollback_when: tuple[RollbackCondition, ...] = Field(
+        default=(), exclude=True, description="What speaks for taking production back."
+    )
     # How feedback is grouped is no evidence: it stands in no document and changes no digest.
     themes: ThemeRules = Field(default=ThemeRules(), exclude=True)
 
@@ -243,6 +265,7 @@ class Blueprint(Strict):
             ("bottlenecks", [item.id for item in self.bottlenecks]),
             ("routing", [item.id for item in self.routing]),
             ("experiments", [item.id for item in self.experiments]),
+            ("rollback_when", [item.id for item in self.rollback_when]),
         ):
             twice = sorted(name for name, count in Counter(ids).items() if count > 1)
             if twice:
@@ -264,6 +287,11 @@ class Blueprint(Strict):
             f"notify.channels.{item.id}.contact: nobody under `people` has a contact called {item.contact!r}"
             for item in self.notify.channels
             if item.contact and not any(item.contact in person.contacts for person in self.people)
+        ]
+        problems += [
+            f"rollback_when.{item.id}.action: a rollback nobody decides needs releases.may_move"
+            for item in self.rollback_when
+            if item.action == "rollback" and not self.releases.may_move
         ]
         problems += self.budgets.faults(self.currency)
         if problems:
@@ -331,6 +359,9 @@ def _dangling(blueprint: Blueprint) -> list[str]:
         references += [(f"boundaries.{boundary.id}.enforced_by", name, criteria) for name in boundary.enforced_by]
     references += [(f"mechanisms.{item.id}.owner", item.owner, teams) for item in blueprint.mechanisms]
     references += [(f"risks.{item.id}.owner", item.owner, teams) for item in blueprint.risks]
+    references += [(f"rollback_when.{item.id}.owner", item.owner, teams) for item in blueprint.rollback_when]
+    if blueprint.schedule.owner:
+        references.append(("schedule.owner", blueprint.schedule.owner, teams))
     roles, people = {item.id for item in blueprint.roles}, {item.id for item in blueprint.people}
     references += [(f"criteria.{item.id}.role", item.role, roles) for item in blueprint.criteria if item.role]
     experiments = {item.id for item in blueprint.experiments}
@@ -338,6 +369,11 @@ def _dangling(blueprint: Blueprint) -> list[str]:
         (f"criteria.{item.id}.experiment", item.experiment, experiments)
         for item in blueprint.criteria
         if item.experiment
+    ]
+    references += [
+        (f"rollback_when.{item.id}.guardrail", item.guardrail, experiments)
+        for item in blueprint.rollback_when
+        if item.guardrail
     ]
     references += [(f"roles.{item.id}.people", name, people) for item in blueprint.roles for name in item.people]
     references += [(f"teams.{item.id}.people", name, people) for item in blueprint.teams for name in item.people]

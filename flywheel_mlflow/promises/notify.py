@@ -13,7 +13,13 @@ from flywheel_mlflow.base.names import Identifier
 from flywheel_mlflow.promises.strict import Finite, Strict
 
 EventName = Literal[
-    "gate_verdict", "regression", "approval_waiting", "risk_overdue", "audit_finding", "feedback_routed"
+    "gate_verdict",
+    "regression",
+    "approval_waiting",
+    "risk_overdue",
+    "rollback_proposed",
+    "audit_finding",
+    "feedback_routed",
 ]
 EVENTS: tuple[EventName, ...] = get_args(EventName)
 #: The longest that acts may be told to wait for all channels together, in seconds.

@@ -28,12 +28,16 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing under its name and value; ``change`` is what moved, in words, empty where nothing is to be said."""
+    """A drawing under its name and value; ``change`` is what moved, in words, empty where nothing is to be said.
+
+    ``narrow`` is the same for a phone, where it would be too small to be read.
+    """
 
     title: Cell
     value: Cell
     change: Cell
     drawing: Drawing
+    narrow: Drawing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +119,16 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One thing to look at: what it is, a word about it, the rest as lines, its picture, a box, a command."""
+    """One thing to look at: what it is, a word about it, the rest as lines, its picture, a box, a command.
+
+    The picture is an ``image`` with colours of its own, or a ``drawing`` in those of the page.
+    """
 
     title: Cell
     badge: Cell
     notes: tuple[Cell, ...]
     image: Image | None = None
+    drawing: Drawing | None = None
     tick: Tick | None = None
     command: str = ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from flywheel_mlflow.decisions.releases import ReleaseState
 from flywheel_mlflow.drawings.lines import SMALL, Frame, Mark, Point, line_svg
@@ -53,12 +54,13 @@ def number_chart(
     now = points[-1]
     cap = 1.0 if unit in SHARES else math.inf
     marks = production_marks(facts)
-    svg = line_svg(name, points, marks=marks, target=target, around=around, cap=cap, frame=frame)
+    draw = partial(line_svg, name, points, marks=marks, target=target, around=tuple(around), cap=cap)
     return Chart(
         title,
         number(now.text, Tone.UNKNOWN if now.value is None else Tone.NONE),
         change or Cell(_moved(values, unit, direction)),
-        Drawing(svg, name),
+        Drawing(draw(frame=frame), name),
+        None if frame is SMALL else Drawing(draw(frame=SMALL), name),
     )
 
 

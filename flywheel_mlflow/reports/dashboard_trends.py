@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flywheel_mlflow.assembly.deliverables import ACCEPTANCE_METRICS
 from flywheel_mlflow.assembly.documents import Kpi, MetricLine
+from flywheel_mlflow.assembly.memory import MEMORY_METRICS
 from flywheel_mlflow.drift.wording import Tone, number_word, tone_of, word_of
 from flywheel_mlflow.evidence.provenance import Direction
 from flywheel_mlflow.reports.dashboard_blocks import Charts, Section
@@ -14,7 +15,7 @@ from flywheel_mlflow.tables.budgets import budgets_table
 from flywheel_mlflow.tables.cells import Cell, Table, number, spark
 from flywheel_mlflow.tables.texts import UNKNOWN, format_change, format_value, with_unit
 
-#: The flywheel's own numbers over the iterations, before those it is accepted by.
+#: The flywheel's own numbers over the iterations, before those it is accepted by, and what it remembers.
 HEADLINE_METRICS = (
     "mean_stage_score",
     "consumable_share",
@@ -65,7 +66,7 @@ def kpi_section(facts: DashboardFacts, charts: tuple[Charts, ...] = ()) -> Secti
 
 def own_numbers(facts: DashboardFacts, *, folded: bool = False) -> Table:
     """The flywheel's own numbers: those people look at first, then those it is accepted by."""
-    own = [f"flywheel.{name}" for name in dict.fromkeys((*HEADLINE_METRICS, *ACCEPTANCE_METRICS))]
+    own = [f"flywheel.{name}" for name in dict.fromkeys((*HEADLINE_METRICS, *ACCEPTANCE_METRICS, *MEMORY_METRICS))]
     return Table(
         "The flywheel's own numbers",
         (*COLUMNS, "how it is computed"),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.releases import STAGES
+from flywheel_mlflow.decisions.rhythms import Rhythm, RhythmState
+from flywheel_mlflow.decisions.rollback_conditions import proposals
 from flywheel_mlflow.drift.wording import Tone
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_health import health, open_overrides
@@ -25,8 +28,13 @@ class Gauge:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def gauges_of(facts: DashboardFacts, waiting: int) -> Iterator[Gauge]:
-    """The numbers of the newest iteration; ``waiting`` counts the decisions that wait for somebody."""
+def gauges_of(
+    facts: DashboardFacts, waiting: int, rhythms: Iterable[Rhythm] = (), finished: datetime | None = None
+) -> Iterator[Gauge]:
+    """The numbers of the newest iteration.
+
+    ``waiting`` counts the decisions that wait for somebody; ``finished`` is when `flywheel run` was done last, UTC.
+    """
     found = health(facts)
     yield Gauge(
         "flywheel_healthy",
@@ -57,6 +65,18 @@ def gauges_of(facts: DashboardFacts, waiting: int) -> Iterator[Gauge]:
             )
     yield from _decisions(facts)
     yield Gauge("flywheel_decisions_waiting", "Decisions that wait for somebody.", float(waiting))
+    yield Gauge(
+        "flywheel_iteration_finished_timestamp_seconds",
+        "When `flywheel run` was done with an iteration last; absent before the first time.",
+        finished.timestamp() if finished else None,
+    )
+    for item in rhythms:
+        yield Gauge(
+            "flywheel_rhythm_late",
+            "1 when a mechanism or a new iteration should have been held by now; absent while it cannot be told.",
+            None if item.state is RhythmState.UNKNOWN else float(item.is_late),
+            {"rhythm": item.id},
+        )
 
 
 def _decisions(facts: DashboardFacts) -> Iterator[Gauge]:
@@ -74,6 +94,8 @@ def _decisions(facts: DashboardFacts) -> Iterator[Gauge]:
     overdue = sum(risk.is_overdue(facts.now) for risk in pending)
     yield Gauge("flywheel_risks_open", "Open risks.", float(len(pending)) if known else None)
     yield Gauge("flywheel_risks_overdue", "Open risks past their due date.", float(overdue) if known else None)
+    proposed = len(proposals(ledger.risks, state.current["production"] if state else None))
+    yield Gauge("flywheel_rollbacks_proposed", "Rollbacks that wait for somebody.", float(proposed) if known else None)
     running = len(open_overrides(ledger, facts.now))
     yield Gauge("flywheel_overrides_open", "Gates that people overrode.", float(running) if known else None)
     yield Gauge("flywheel_ledger_faults", "Faults of the ledger.", float(len(ledger.faults)) if known else None)
@@ -90,8 +112,13 @@ def gauges_text(gauges: Iterable[Gauge], flywheel: str) -> str:
         if item.value is not None:
             labels = {"flywheel": flywheel, **item.labels}
             told = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
-            lines.append(f"{item.name}{{{told}}} {item.value:g}")
+            lines.append(f"{item.name}{{{told}}} {_number(item.value)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _number(value: float) -> str:
+    """Every digit of it: a moment in seconds has ten."""
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _escaped(value: str) -> str:

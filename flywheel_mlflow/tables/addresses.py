@@ -53,6 +53,10 @@ class Addresses:
         """One number: a KPI, a score, one of the flywheel's own."""
         return self._page("numbers", name, iteration=iteration)
 
+    def suspects(self, name: str, first: int, second: int) -> str:
+        """Who changed a number between two iterations."""
+        return self._page("numbers", name, first=first, second=second) + "#suspects"
+
     def interfaces(self, iteration: int | None = None) -> str:
         """Every interface."""
         return self._page("interfaces", iteration=iteration)
@@ -112,6 +116,14 @@ class Addresses:
     def banner_script(self) -> str:
         """The script of the link on MLflow's pages."""
         return self._page("banner.js")
+
+    def live_script(self) -> str:
+        """The script that shows a page anew when something changed."""
+        return self._page("live.js")
+
+    def state(self) -> str:
+        """What that script asks whether something changed."""
+        return self._page("state")
 
     def ui(self) -> str:
         """MLflow's own UI."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from flywheel_mlflow.tracking.gate_runs import GateRuns
     from flywheel_mlflow.tracking.inputs import InterfaceData
     from flywheel_mlflow.tracking.ledger import LedgerPlace, LedgerStore
+    from flywheel_mlflow.tracking.newest_runs import NewestRuns
     from flywheel_mlflow.tracking.notifications import NotificationStore
     from flywheel_mlflow.tracking.outcomes import OutcomeStore
     from flywheel_mlflow.tracking.profiles import LoggedProfiles
@@ -302,6 +303,13 @@ class Tracking:
         from flywheel_mlflow.tracking.server_facts import ServerFacts
 
         return ServerFacts(self._client, self._transport, self.settings, flywheel=self._flywheel, about=self._about)
+
+    @cached_property
+    def newest_runs(self) -> NewestRuns:
+        """Says whether runs were written since."""
+        from flywheel_mlflow.tracking.newest_runs import NewestRuns
+
+        return NewestRuns(self._client, uri=self._uri, flywheel=self._flywheel)
 
     @cached_property
     def run_places(self) -> RunPlaces:

@@ -6,13 +6,13 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel_mlflow.assembly.recorded import RecordedAssembly
+from flywheel_mlflow.assembly.recorded import FinishedIteration, RecordedAssembly
 from flywheel_mlflow.base.errors import FlywheelError, ServerRefused, StorageError
 from flywheel_mlflow.base.settings import redacted
 from flywheel_mlflow.base.writing import write_files
@@ -255,14 +255,13 @@ class AssemblyStore:
             experiment = self._client.get_experiment_by_name(self._flywheel)
             if experiment is None:
                 return ()
-            begins, ends = (int(moment.timestamp() * 1000) for moment in (start, end))
             runs = list(
                 pages(
                     lambda token: self._client.search_runs(
                         [experiment.experiment_id],
                         filter_string=(
-                            f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' and attributes.start_time >= {begins} "
-                            f"and attributes.start_time < {ends}"
+                            f"tags.`{tags.KIND}` = '{tags.KIND_ASSEMBLY}' and attributes.start_time >= "
+                            f"{_milliseconds(start)} and attributes.start_time < {_milliseconds(end)}"
                         ),
                         order_by=["attributes.end_time DESC"],
                         max_results=MAX_ATTEMPTS,
@@ -405,6 +404,11 @@ class AssemblyStore:
             }
             log_batch(self._client, run_id, {}, {}, labels)
 
+    def mark_finished(self, run_id: str, begun: datetime, ended: datetime) -> None:
+        """Say on an assembly's run that `flywheel run` is done with its iteration."""
+        with translated(self._uri):
+            self._client.set_tag(run_id, tags.FINISHED, tags.write_span(begun, ended))
+
     def link(self, run_id: str, assembly: str) -> None:
         """Say on a run of another experiment, which ``mlflow run`` made, which run holds its assembly."""
         with translated(self._uri):
@@ -448,8 +452,6 @@ class AssemblyStore:
 
     def _located(self, versions: Iterable[InterfaceVersion], run_id: str) -> list[InterfaceVersion]:
         """The assembly's own interfaces, whose URI is a path inside the run, with the run in front."""
-        from dataclasses import replace
-
         return [replace(version, uri=f"runs:/{run_id}/{version.uri}") for version in versions]
 
     def _upload(self, artifact_uri: str, files: Mapping[str, str]) -> None:
@@ -494,4 +496,5 @@ def _recorded(run: Run, iteration: int) -> RecordedAssembly:
         experiment_id=str(run.info.experiment_id),
         ended=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.end_time else None,
         causes=tags.read_pairs(labels.get(tags.CAUSES, "")),
+        finished=FinishedIteration(*span) if (span := tags.read_span(labels.get(tags.FINISHED, ""))) else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 SCHEMA_VERSION = "1"
 
@@ -38,6 +39,8 @@ STATUS = "flywheel.status"
 ASSEMBLY_DIGEST = "flywheel.assembly_digest"
 #: Whether an assembly is the one that counts of its iteration, for MLflow's tables; readers judge for themselves.
 CURRENT = "flywheel.current"
+#: When `flywheel run` began with an iteration and was done with it, as ``BEGUN/ENDED``: the last thing it writes.
+FINISHED = "flywheel.finished"
 #: What each project's numbers rest on, by project id (:func:`write_pairs`).
 CAUSES = "flywheel.causes"
 SAME_AS = "flywheel.same_as"
@@ -127,3 +130,17 @@ def read_pairs(text: str) -> dict[str, str]:
     """The values in a tag that :func:`write_pairs` wrote; what is no pair is skipped."""
     pairs = (part.partition("=") for part in text.split(","))
     return {name: value for name, found, value in pairs if found}
+
+
+def write_span(begun: datetime, ended: datetime) -> str:
+    """Two moments as one tag."""
+    return "/".join(moment.astimezone(UTC).isoformat(timespec="seconds") for moment in (begun, ended))
+
+
+def read_span(text: str) -> tuple[datetime, datetime] | None:
+    """The moments in a tag that :func:`write_span` wrote; None for anything else."""
+    try:
+        begun, ended = (datetime.fromisoformat(part) for part in text.split("/"))
+    except ValueError:
+        return None
+    return (begun, ended) if begun.tzinfo and ended.tzinfo else None

@@ -45,7 +45,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def console(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleServer]:
-    """A server with accounts, three releases, and a drift comparison of iteration 3 with the one in production."""
+    """A server with accounts, three releases, a task, and a comparison of iteration 3 with the one in production."""
     with running_console(tmp_path_factory.mktemp("browser"), compared=True) as server:
         yield server
 

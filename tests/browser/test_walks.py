@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 from playwright.sync_api import Dialog, Locator, Page, expect
-from releases_bench import MANAGER, REVIEWER
+from releases_bench import MANAGER, OTHER, REVIEWER
 from servers.browser import NARROW, SignedIn
-from servers.console import SHUT_OUT, VIEWER, ConsoleServer
+from servers.console import SHUT_OUT, TASK, VIEWER, ConsoleServer
 from servers.plugin import ADMIN, password
 from servers.plugin import signed_in as acting_as
 
@@ -40,20 +40,39 @@ def aliases(console: ConsoleServer) -> dict[str, int]:
 
 
 def test_the_verdict_and_what_waits_stand_first(signed_in: SignedIn) -> None:
-    """At a desk and on a phone the first 400 pixels hold the verdict and what waits for the reader, by their role."""
+    """At a desk and on a phone the first 400 pixels hold the verdict and what is next: for a reviewer what waits for
+    them, for a manager whose word nobody waits for what waits for others.
+    """
+    others = f"Nothing waits for you, {VIEWER}. 1 decision waits for others."
     for width in (1440, 390):
-        page = signed_in(REVIEWER, width=width)
-        page.goto("/flywheel/")
-        first = page.locator(".inbox").get_by_role("link", name="Release 3 needs an approval to go to staging")
-        for seen in (page.locator(".verdict"), first):
-            box = seen.bounding_box()
-            assert box is not None
-            assert box["y"] + box["height"] < 400
-        page.locator(".inbox").get_by_role("link").first.click()
-        expect(page).to_have_url(re.compile("/flywheel/releases/3"))
+        for who, next_act in ((REVIEWER, "Release 3 needs an approval to go to staging"), (VIEWER, others)):
+            page = signed_in(who, width=width)
+            page.goto("/flywheel/")
+            for seen in (page.locator(".verdict"), page.locator(".inbox").get_by_text(next_act)):
+                box = seen.bounding_box()
+                assert box is not None
+                assert box["y"] + box["height"] < 400
+    reviewer = signed_in(REVIEWER)
+    reviewer.goto("/flywheel/")
+    reviewer.locator(".inbox").get_by_role("link").first.click()
+    expect(reviewer).to_have_url(re.compile("/flywheel/releases/3"))
+
+
+def test_an_owner_finds_project_and_tasks(signed_in: SignedIn) -> None:
+    """Who belongs to a team sees on the overview how its projects are, one click from each and from its tasks."""
+    page = signed_in(OTHER)
+    page.goto("/flywheel/")
+    own = page.get_by_role("list").filter(has=page.get_by_role("link", name="1 open task"))
+    expect(own).to_contain_text("p01 Project p01: ✓ consumable")
+    own.get_by_role("link", name="p01").click()
+    expect(page.locator(".lead").first).to_contain_text("Ready for consumers")
+    page.get_by_role("link", name="1 open task, the first for iteration 5: answer sooner").click()
+    expect(page.locator("#feedback")).to_be_in_viewport()
+    expect(page.locator("#feedback")).to_contain_text(TASK.id)
+    # Nobody else's overview lists them.
     viewer = signed_in(VIEWER)
     viewer.goto("/flywheel/")
-    expect(viewer.locator(".inbox")).to_contain_text(f"Nothing waits for you, {VIEWER}. 1 decision waits for others")
+    expect(viewer.get_by_role("heading", name="Your projects")).to_have_count(0)
 
 
 def test_a_manager_reads_the_overview(signed_in: SignedIn) -> None:
@@ -84,7 +103,7 @@ def test_a_reviewer_decides(signed_in: SignedIn, console: ConsoleServer) -> None
     reviewer.on("dialog", refuse)
     reviewer.goto("/flywheel/drift?iteration=3&against=2")
     expect(reviewer.locator("main")).to_contain_text("iteration 2")
-    reviewer.get_by_text("Evidently's report of iteration 3 against iteration 2").click()
+    reviewer.get_by_role("link", name="Evidently's own report").click()
     report = reviewer.frame_locator("iframe.embedded").locator("body")
     expect(report).to_contain_text("iteration 3")
     reviewer.goto("/flywheel/releases/3")

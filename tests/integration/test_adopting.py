@@ -230,18 +230,21 @@ def test_contract_is_suggested_from_a_run(
     bench = bench_on(load_flywheel(root), uri)
     names = ["val acc", "toxicity/v1/mean", "a.b", "train loss", "score", "9 lives"]
     metrics = dict.fromkeys(names, 0.5) | {"acc_stderr": 0.01, "acc": 0.7, "system/cpu": 3.0, "bad": float("nan")}
+    metrics |= {"latency_seconds": 2.0}
     experiment, (run_id,) = _history(bench, metrics)
     folder = root / "projects" / "p16_legacy"
     line = ["adopt", "--experiment", experiment, "--filter", "", "--project"]
     written = flywheel_command(*line, folder, "--suggest", root=root, uri=uri)
     assert written.code == 0, written.err
-    assert f"from run {run_id}" in written.out
+    place = (folder / "project.yaml").relative_to(tmp_path)  # the working folder
+    assert written.out.startswith(f"wrote {place} from run {run_id}\n")
     contract = load_flywheel(root).contracts["p16"]
     assert (contract.interfaces_out, contract.checks.required) == ((), ())  # metrics are all there is
     assert {kpi.name: (kpi.path, kpi.direction, kpi.unit) for kpi in contract.kpis} == {
         "a_b": ('["a.b"]', "higher", "value"),
         "acc": ("acc", "higher", "value"),
         "kpi_9_lives": ("9 lives", "higher", "value"),
+        "latency_seconds": ("latency_seconds", "lower", "seconds"),
         "score_value": ("score", "higher", "value"),
         "toxicity_v1_mean": ("toxicity/v1/mean", "lower", "value"),
         "train_loss": ("train loss", "lower", "value"),

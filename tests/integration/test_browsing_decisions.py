@@ -27,6 +27,7 @@ from flywheel_mlflow.operations.feedback.theming import find_themes
 from flywheel_mlflow.operations.reading.comparing import compare
 from flywheel_mlflow.operations.reading.drift import drift
 from flywheel_mlflow.operations.reading.feedback import feedback
+from flywheel_mlflow.operations.reading.freshness import state_mark
 from flywheel_mlflow.operations.reading.overview import overview
 from flywheel_mlflow.operations.reading.priorities import priorities
 from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
@@ -383,6 +384,27 @@ def test_a_risk_is_told_from_the_ledger(standing: Console) -> None:
     assert forms(standing.page(risk, OTHER, risk=name))["Close the risk"].refused.startswith(f"{OTHER} does not own")
     assert [row[0].text for row in section(page, "history").tables[0].rows][-1] == name.removeprefix("R")
     assert name in text(standing.page(risks))
+
+
+def test_every_change_is_news(standing: Console) -> None:
+    """The mark that open pages ask for stays while nothing happens; a run, its end and a decision each give another."""
+
+    def mark() -> str:
+        return state_mark(Reader(standing.found.session(REVIEWER), Addresses(), "", standing.memory))
+
+    marks = [mark()]
+    assert mark() == marks[0]
+    client = standing.found.bench.client
+    place = standing.found.bench.tracking.collector.experiments()["p01"]
+    run = client.create_run(place)
+    marks.append(mark())
+    client.set_terminated(run.info.run_id, "FAILED")
+    marks.append(mark())
+    fields = {"title": "seen", "owner": MANAGER, "due": datetime.now(UTC) + timedelta(days=9)}
+    standing.found.act(MANAGER, "risk-open", **fields, likelihood=1, impact=1)
+    marks.append(mark())
+    assert len(set(marks)) == 4
+    client.delete_run(run.info.run_id)
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def test_walk(fresh: ReleasesBench, tmp_path: Path) -> None:
     pulled = _passed(do("pull", INTERFACE, "--out", tmp_path / "pulled", "--json")).json
     assert Path(pulled["path"]).is_file()
     back = _passed(do("rollback", "--reason", "answers got worse"))
-    assert "production is release 1 now, it was release 2" in back.out
+    assert "production is now release 1, before release 2" in back.out
     again = do("promote", "2", "--to", "production")
     assert (again.code, "rolled back since the verdict" in again.err) == (1, True), again.err
     stuck = do("reject", "2", "--role", "reviewer", "--reason", "wrong answers", who=REVIEWER)

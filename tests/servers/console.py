@@ -13,12 +13,15 @@ import requests
 from releases_bench import MANAGER, OTHER, REVIEWER, ReleasesBench, releases_blueprint
 from workbench import bench_on
 
+from flywheel_mlflow.base.canonical import sha256_text
 from flywheel_mlflow.base.signing import SigningKey, read_key
 from flywheel_mlflow.console.tokens import FormTokens
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
+from flywheel_mlflow.feedback.tasks import Task, task_file
 from flywheel_mlflow.operations.acts.acting import perform
 from flywheel_mlflow.operations.assembly.drifting import drift_iteration
 from flywheel_mlflow.operations.deciding import Session
+from flywheel_mlflow.tracking.feedback import KIND_TASK, TASK_FILE, FeedbackDocument
 from servers.plugin import ADMIN, PluginServer, account_settings, keyed_flywheel, password, signed_in
 from servers.tracking import running_tracking_server
 
@@ -28,6 +31,16 @@ VIEWER = "dora"
 SHUT_OUT = "eve"
 #: An account that MLflow denies the first project's experiment, and nothing else.
 HALF_IN = "finn"
+#: What feedback asks the first project for.
+TASK = Task(
+    id="T-1",
+    project="p01",
+    iteration=5,
+    theme="slow",
+    request="answer sooner",
+    category="efficiency",
+    feedback_iteration=3,
+)
 EVERYBODY = (MANAGER, REVIEWER, OTHER, VIEWER, SHUT_OUT, HALF_IN)
 #: Where people reach a server that stands behind a proxy which ends TLS.
 PUBLIC_NAME = "flow.example"
@@ -86,12 +99,15 @@ def running_console(
         folder: an empty one.
         workers: server processes.
         prefix: the path below which it answers.
-        compared: with a drift comparison of iteration 3 with the one in production, which takes ten seconds.
+        compared: with a drift comparison of iteration 3 with the one in production, which takes ten seconds, and with
+            a task.
         environ: further settings of the server's environment.
         blueprint: replaces parts of the flywheel's own.
     """
-    people = [*releases_blueprint()["people"], {"id": VIEWER}]
-    flywheel, key = keyed_flywheel(folder, **({"people": people} | blueprint))
+    plan = releases_blueprint()
+    people = [*plan["people"], {"id": VIEWER}]
+    teams = [plan["teams"][0] | {"people": [OTHER]}]
+    flywheel, key = keyed_flywheel(folder, **({"people": people, "teams": teams} | blueprint))
     backend = f"sqlite:///{folder / 'mlflow.db'}"
     _fill(ReleasesBench(bench_on(flywheel, backend)), read_key(key), folder, compared=compared)
     own = {"FLYWHEEL_ROOT": str(flywheel.root), "FLYWHEEL_SERVER_KEY": str(key)}
@@ -122,7 +138,11 @@ def _fill(bench: ReleasesBench, key: SigningKey, folder: Path, *, compared: bool
             act(MANAGER, "gate", version=iteration, to=to)
             act(MANAGER, "promote", version=iteration, to=to)
     if compared:
-        drift_iteration(bench.bench.flywheel, bench.bench.tracking, 3, against=2)
+        flywheel, tracking = bench.bench.flywheel, bench.bench.tracking
+        drift_iteration(flywheel, tracking, 3, against=2)
+        text = task_file(TASK)
+        kept = FeedbackDocument(KIND_TASK, TASK.iteration, TASK.id, TASK_FILE, text, "A task.")
+        act(MANAGER, "task-accept", run_id=tracking.feedback.keep(kept), digest=sha256_text(text))
 
 
 def _let_in(server: ConsoleServer) -> None:

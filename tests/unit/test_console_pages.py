@@ -93,14 +93,14 @@ def test_every_error_has_its_status(error: FlywheelError, status: int) -> None:
 
 
 def test_every_answer_is_closed_in() -> None:
-    """No script, no frame around it, nothing kept, nothing told to other servers."""
+    """No script but one, no frame around it, nothing kept, nothing told to other servers."""
     answer = page_answer(Page("Overview", "overview"), FRAMING)
     for name, value in HEADERS.items():
         assert answer.headers[name.lower()] == value
     told = policy(answer)
     assert told["default-src"] == told["base-uri"] == told["frame-ancestors"] == told["frame-src"] == "'none'"
     assert told["form-action"] == "'self'"
-    assert "script-src" not in told
+    assert told["script-src"] == told["connect-src"] == "'none'"
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert answer.headers["cross-origin-opener-policy"] == "same-origin"
 
@@ -120,6 +120,19 @@ def test_every_answer_is_closed_in() -> None:
 def test_a_page_embeds_nothing_but_reports(host: str, frames: str) -> None:
     """Where its frame may go is the one address of reports, or this server where a policy cannot say so."""
     assert policy(page_answer(embedding(), FRAMING, host=host))["frame-src"] == frames
+
+
+@pytest.mark.parametrize("host", ["flow.example:5000", "[::1]:5000", "", "evil; script-src *"])
+def test_one_script_runs_where_it_can_be_named(host: str) -> None:
+    """A page runs the script that shows it anew, and lets it ask one address; trouble, or an odd host, runs none."""
+    answer = page_answer(Page("Overview", "overview"), FRAMING, host=host)
+    named = host == "flow.example:5000"
+    assert policy(answer)["script-src"] == (f"{host}/ml/flywheel/live.js" if named else "'none'")
+    assert policy(answer)["connect-src"] == (f"{host}/ml/flywheel/state" if named else "'none'")
+    assert (b"<script" in bytes(answer.body)) is named
+    trouble = page_answer(Page("Oh", "overview"), FRAMING, 409, host=host)
+    assert policy(trouble)["script-src"] == "'none'"
+    assert b"<script" not in bytes(trouble.body)
 
 
 def test_trouble_is_told_as_text() -> None:
@@ -294,12 +307,15 @@ def test_pages_are_for_those_who_may_read_what_they_show() -> None:
 
 
 def test_why_nothing_can_be_decided_is_said_in_words() -> None:
-    """A page whose acts are off says why, and has no form."""
+    """A page whose acts are off says why, once, and has no form, nor a heading above none."""
     off = Framing("fw", Addresses(), "", NO_ACCOUNTS, "")
     form = Form("/x", "Approve", "Approve", "why", (Field("reason", "Reason"),))
-    page = Page("Release 1", "releases", sections=(Section("acts", "Decide", forms=(form,)),))
+    told = Section("more", "More", notes=(Cell("a note"),), forms=(form,))
+    page = Page("Release 1", "releases", sections=(Section("acts", "Decide", forms=(form,)), told))
     text = bytes(page_answer(page, off).body).decode()
-    assert NO_ACCOUNTS in text
+    assert text.count(NO_ACCOUNTS) == 1
+    assert "a note" in text
+    assert "Decide" not in text
     assert "<form" not in text
     assert NOT_DONE not in text
 

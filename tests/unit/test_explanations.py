@@ -12,7 +12,7 @@ from flywheel_mlflow.decisions.explanations import answer, counting, explainable
 from flywheel_mlflow.decisions.gate_facts import Verdict
 from flywheel_mlflow.decisions.ledger import AUTHENTICATED, Identity
 from flywheel_mlflow.decisions.releases import Explained, Kind
-from flywheel_mlflow.drift import DriftReport, TaskEffect, covers, error_finding
+from flywheel_mlflow.drift import DriftReport, TaskEffect, covers, error_finding, whole_of
 
 DRIFT = "d" * 64
 
@@ -58,6 +58,23 @@ def explained(*subjects: str, drift: str = DRIFT, who: Identity = ANA) -> tuple[
 def test_a_subject_covers_itself_and_what_lies_below(subject: str, found: str, expected: bool) -> None:
     """A project stands for its KPIs and an interface for its signals; a beginning of a name stands for nothing."""
     assert covers(subject, found) is expected
+
+
+@pytest.mark.parametrize(
+    ("found", "whole"),
+    [
+        ("p01.hit_rate", "p01"),
+        ("corpus/payload.digit", "corpus"),
+        ("corpus/pixels: direction", "corpus"),
+        ("corpus: language filter", "corpus"),
+        ("corpus (schema)", "corpus"),
+        ("corpus", "corpus"),
+    ],
+)
+def test_the_whole_of_a_finding_covers_it(found: str, whole: str) -> None:
+    """What is offered to explain several findings at once does explain each."""
+    assert whole_of(found) == whole
+    assert covers(whole, found)
 
 
 def test_everything_explained_is_a_pass_and_less_is_none() -> None:

@@ -87,6 +87,17 @@ def test_what_is_no_finite_number_is_no_metric(value: Any, words: str) -> None:
     assert (gathering.metrics, gathering.document) == ({}, {})
 
 
+def test_a_sample_is_right_wrong_or_a_number() -> None:
+    """True and false count as 1 and 0, those of numpy too; texts and NaN are refused by the sample's name."""
+    gathering = Gathering(PROMISE)
+    samples: dict[str, Any] = {"a": True, "b": np.bool_(False), "c": 0.5, "d": np.float32(1)}
+    gathering.add_samples("rate", samples)
+    assert gathering.samples["rate"].samples == {"a": 1.0, "b": 0.0, "c": 0.5, "d": 1.0}
+    for value in ("yes", float("nan")):
+        with pytest.raises(InputError, match="sample 'e' is"):
+            Gathering(PROMISE).add_samples("rate", {"e": value})  # type: ignore[dict-item]
+
+
 @pytest.mark.parametrize(
     ("given_value", "kept"),
     [(3, 3), (0, 0), (2.5, 2.5), (np.int64(3), 3), (np.float32(0.5), 0.5), (np.float64(2), 2.0)],

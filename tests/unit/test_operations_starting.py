@@ -102,6 +102,17 @@ def test_a_new_flywheel_holds_at_once(
         assert "half_lost" in load_pipeline(folder / "pipeline.py").faults
 
 
+def test_a_pipeline_need_not_name_faults(tmp_path: Path) -> None:
+    """``build`` is enough; without it, or with faults that are no names, the file is refused."""
+    file = tmp_path / "pipeline.py"
+    file.write_text("def build(work):\n    pass\n", encoding="utf-8")
+    assert load_pipeline(file).faults == {}
+    for text in ("FAULTS = {}\n", "FAULTS = ['late']\ndef build(work):\n    pass\n"):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=r"a pipeline defines build\(work\)"):
+            load_pipeline(file)
+
+
 def test_the_roles_of_a_chain_keep_training_and_evaluation_apart(tmp_path: Path) -> None:
     """The last project of the template llm makes what is measured on, all before it what is trained on."""
     contracts = load_flywheel(made(tmp_path, template="llm")).contracts

@@ -433,6 +433,16 @@ def test_findings_are_cards_with_their_pictures() -> None:
     assert {item["form"] for item in boxes} == {form["id"] for form in reader.all("form") if "id" in form}
 
 
+def test_the_card_of_a_kpi_leads_to_its_suspects() -> None:
+    """A KPI that got worse is drawn over the iterations, and one click from who changed it between the two."""
+    page = drift_page(drift_facts())
+    (card,) = [item for block in sections_of(page)["findings"].cards for item in block.items]
+    assert card.drawing is not None
+    assert "p01.hit_rate by iteration: 1: " in card.drawing.svg
+    (where,) = [note.href for note in card.notes if note.href]
+    assert where.endswith("/numbers/p01.hit_rate?first=1&second=2#suspects")
+
+
 def test_what_did_not_change_is_folded() -> None:
     """Unchanged signals stand behind their count, after those that changed."""
     told, quiet = sections_of(drifted_page())["distributions"].tables

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from reports_flywheel import contracts, small_assembly
 
 from flywheel_mlflow.drift.wording import Tone
+from flywheel_mlflow.feedback.tasks import AcceptedTask, TaskState, Withdrawn
 from flywheel_mlflow.promises.thresholds import DriftSettings
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
 from flywheel_mlflow.reports.dashboard_record import RecordedCheck
 from flywheel_mlflow.reports.pages.explained import explanation_table
 from flywheel_mlflow.reports.pages.project import ProjectFacts, project_page, promised_project_page
 from flywheel_mlflow.reports.pages.projects import projects_page, promised_projects_page
+from flywheel_mlflow.tables.cells import Cell
 
 TEAMS = {"data_team": "Data team"}
 
@@ -37,6 +39,27 @@ def about(project_id: str, **changed: Any) -> ProjectFacts:
 def check(name: str, outcome: str, severity: str = "blocking", message: str = "") -> RecordedCheck:
     """One check as a run logged it."""
     return RecordedCheck(name, outcome, severity, message)
+
+
+def test_open_tasks_stand_first() -> None:
+    """What is asked of a project and not done yet is told before its numbers, the first due first, late ones marked."""
+
+    def asked(number: int, iteration: int, **changed: Any) -> AcceptedTask:
+        plain = AcceptedTask(
+            f"T-{number}", "slow", 1, "p01", iteration, "growth", "answer sooner", (), None, 1, 0, False, "r", "d", 1,
+            NOW, "ana",
+        )  # fmt: skip
+        return replace(plain, **changed)
+
+    gone = asked(4, 1, withdrawn=Withdrawn(NOW, "ana", "no use"))
+    for open_ones, told, tone in (
+        ((asked(1, 5), asked(2, 3)), "2 open tasks, the first for iteration 3: answer sooner", Tone.NONE),
+        ((asked(1, 2),), "1 open task, the first for iteration 2: answer sooner", Tone.ATTENTION),
+    ):
+        tasks = TaskState({task.id: task for task in (*open_ones, gone, asked(5, 1, project="p02"))})
+        page = project_page(about("p01", page=linked(ledger=in_production(tasks=tasks))), AT)
+        assert page.lead[-1] == Cell(told, tone, href="#feedback")
+    assert not TaskState({gone.id: gone}).open_for("p01")
 
 
 def test_every_project_is_listed() -> None:

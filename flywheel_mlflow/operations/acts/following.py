@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flywheel_mlflow.base.errors import FlywheelError, StorageError
+from flywheel_mlflow.decisions.rhythms import Rhythm
 from flywheel_mlflow.operations.acts.acting import act_somewhere, tell_people
 from flywheel_mlflow.operations.assembly.assembling import Assembled
 from flywheel_mlflow.operations.assembly.drifting import Followed, drift_after_assembly
 from flywheel_mlflow.operations.assembly.noticing import NoticedAfter, notice_after_assembly
+from flywheel_mlflow.operations.assembly.rhythms import read_rhythms
 from flywheel_mlflow.operations.deciding import Session, read_snapshot
 from flywheel_mlflow.operations.feedback.tasking import unrecorded
 
@@ -19,13 +21,14 @@ class FollowUp:
     """What became of each step; None was not asked for, or not done for an assembly that contradicts itself.
 
     ``unrecorded`` are the absorbed tasks that could not be written, by id, each with why; ``unsent`` is what people
-    could not be told.
+    could not be told. ``rhythms`` are all there are, kept or late.
     """
 
     compared: Followed | None = None
     unrecorded: Mapping[str, FlywheelError] = field(default_factory=dict)
     noticed: NoticedAfter | None = None
     unsent: tuple[str, ...] = ()
+    rhythms: tuple[Rhythm, ...] = ()
 
     @property
     def disk_failure(self) -> StorageError | None:
@@ -50,15 +53,16 @@ def follow_up(
         step("comparing with the iteration before")
         compared = drift_after_assembly(flywheel, tracking, iteration, assembled.run_id)
     step("writing down absorbed tasks and risks")
-    failed = _record_absorbed(session, assembled)
+    failed = record_absorbed(session, assembled)
     watch_risks(session, iteration)
     if findings:
         step("taking findings in as feedback")
         noticed = notice_after_assembly(flywheel, tracking, iteration)
-    return FollowUp(compared, failed, noticed, tell_people(session, step))
+    return FollowUp(compared, failed, noticed, tell_people(session, step), read_rhythms(session))
 
 
-def _record_absorbed(session: Session, assembled: Assembled) -> Mapping[str, FlywheelError]:
+def record_absorbed(session: Session, assembled: Assembled) -> Mapping[str, FlywheelError]:
+    """Write down the tasks that an assembly's runs absorbed; those that could not be written, by id, each with why."""
     iteration, failed = assembled.assembly.iteration, {}
     for item in unrecorded(session, assembled.assembly.absorption):
         try:

@@ -94,6 +94,8 @@ _LESS_IS_BETTER = frozenset(
     {"cer", "cost", "duration", "err", "error", "errors", "failures", "hallucination", "latency", "loss", "mae", "mse"}
     | {"ms", "perplexity", "rmse", "runtime", "seconds", "time", "toxicity", "wer"}
 )
+#: Units that names of metrics end in or begin with.
+_UNITS = frozenset({"hours", "minutes", "ms", "seconds", "tokens"})
 
 
 def _is_ours(name: str, metrics: Mapping[str, float]) -> bool:
@@ -122,7 +124,8 @@ def _kpis_block(names: Mapping[str, str], metrics: Mapping[str, float], run_id: 
     lines = ["kpis:", f"  # From run {run_id}. Directions and units are guessed from the names: look at each."]
     for name, metric in names.items():
         words = re.split(r"[^a-z]+", metric.lower())
-        unit = next((word for word in words if share_scale(word) == 1 and 0 <= metrics[metric] <= 1), "value")
+        shares = (word for word in words if share_scale(word) == 1 and 0 <= metrics[metric] <= 1)
+        unit = next((word for word in words if word in _UNITS), None) or next(shares, "value")
         lines += [
             f"  - name: {name}",
             f"    path: {json.dumps(quote_path([metric]), ensure_ascii=False)}",

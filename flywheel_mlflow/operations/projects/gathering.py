@@ -20,6 +20,7 @@ from flywheel_mlflow.base.storable import (
     check_text,
     is_finite,
     number,
+    outcome,
 )
 from flywheel_mlflow.evidence.runs import (
     NO_RESOURCES,
@@ -223,7 +224,7 @@ class Gathering:
             raise InputError(f"the samples of {kpi} were logged twice", hint="log them once, all together")
         if not 0 < len(values) <= MAX_SAMPLES:
             raise InputError(f"{len(values):,} samples of {kpi}", hint=f"log between 1 and {MAX_SAMPLES:,}")
-        found = {check_label("sample", name): float(number(f"sample {name!r}", item)) for name, item in values.items()}
+        found = {check_label("sample", name): outcome(f"sample {name!r}", item) for name, item in values.items()}
         self.samples[kpi] = KpiSamples(kpi, found)
 
     def add_failures(self, kpi: str, failures: Mapping[str, str], interface: str | None) -> None:

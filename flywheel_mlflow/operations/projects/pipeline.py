@@ -314,7 +314,7 @@ def load_pipeline(file: Path) -> Pipeline:
     Modules beside it can be imported by it, and packages that projects share, which lie beside the project's folder.
 
     Raises:
-        InputError: it defines no ``build`` function or no ``FAULTS``.
+        InputError: it defines no ``build`` function, or ``FAULTS`` that name none.
     """
     home = file.resolve().parent
     if str(home) not in sys.path:
@@ -327,7 +327,9 @@ def load_pipeline(file: Path) -> Pipeline:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    build, faults = getattr(module, "build", None), getattr(module, "FAULTS", None)
+    build, faults = getattr(module, "build", None), getattr(module, "FAULTS", {})
     if not callable(build) or not isinstance(faults, Mapping):
-        raise InputError("a pipeline defines build(work) and FAULTS", where=str(file))
+        raise InputError(
+            "a pipeline defines build(work); FAULTS, where it has some, say what each fault does", where=str(file)
+        )
     return Pipeline(build, faults)

@@ -201,7 +201,7 @@ class ProjectRun(MlflowNames):
         self._gathering.add_checks(checks)
 
     def log_samples(self, kpi: str, values: Mapping[str, float]) -> None:
-        """Log the outcome of each sample behind a KPI by sample id, 1 and 0 where it is right or wrong.
+        """Log the outcome of each sample behind a KPI by sample id: True and False, or numbers.
 
         Two iterations that judged the same samples are then compared sample by sample, which tells far smaller
         losses from chance than two rates do. Ids are shown in no report; use no personal data for them.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -241,6 +243,7 @@ def _start(context: BaseContext, job: _Job) -> tuple[Connection, BaseProcess]:
 
 def _work(job: _Job, sender: Connection) -> None:
     """What the process of one pipeline does: run it, say how it ended."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         module = load_pipeline(job.file)
         logged = run_pipeline(
@@ -260,6 +263,14 @@ def _work(job: _Job, sender: Connection) -> None:
         sender.send((None, False, redacted(f"{type(error).__name__}: {error}"), ()))
     finally:
         sender.close()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that waits for it is killed: nobody would hear of a run that it still logs."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _result(connection: Connection, process: BaseProcess, name: str, duration_s: float) -> Ran:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from flywheel_mlflow.base.errors import FlywheelError
 from flywheel_mlflow.decisions.release_path import ReleasePath, StepName, next_stage
+from flywheel_mlflow.decisions.rollback_conditions import PROPOSED, proposals
 from flywheel_mlflow.operations.deciding import LedgerSnapshot, is_trouble
 from flywheel_mlflow.operations.reading.reader import Reader
 from flywheel_mlflow.operations.reading.release_path import drift_facts, read_path
@@ -13,7 +14,8 @@ from flywheel_mlflow.operations.reading.reporting import read_ledger
 from flywheel_mlflow.operations.releases.gating import read_decision_basis
 from flywheel_mlflow.operations.releases.overriding import waiting_overrides
 from flywheel_mlflow.reports.dashboard_facts import DashboardFacts
-from flywheel_mlflow.reports.pages.inbox import Inbox, Waiting
+from flywheel_mlflow.reports.pages.inbox import Inbox, Owned, Waiting
+from flywheel_mlflow.reports.pages.projects import readiness
 
 #: Releases on their way that are looked at, the newest first: each costs a few requests.
 MOST_RELEASES = 3
@@ -37,7 +39,16 @@ def read_inbox(reader: Reader, facts: DashboardFacts) -> Inbox:
     if reader.acts_off:
         return Inbox("", everything, 0)
     mine = tuple(item for item in everything if not item.who or actor in item.who)
-    return Inbox(actor, mine, len(everything) - len(mine))
+    return Inbox(actor, mine, len(everything) - len(mine), tuple(_owned(reader, facts)))
+
+
+def _owned(reader: Reader, facts: DashboardFacts) -> Iterator[Owned]:
+    blueprint, actor = reader.session.flywheel.blueprint, reader.session.actor.name
+    for item in facts.record.projects:
+        if actor in blueprint.people_of(item.owner):
+            tasks = len(facts.ledger.tasks.open_for(item.project_id))
+            name = f"{item.project_id} {item.title}"
+            yield Owned(name, readiness(item), tasks, facts.links.project(item.project_id))
 
 
 def _decisions(reader: Reader, snapshot: LedgerSnapshot) -> Iterator[Waiting]:
@@ -46,10 +57,15 @@ def _decisions(reader: Reader, snapshot: LedgerSnapshot) -> Iterator[Waiting]:
         if item in waiting_overrides(session, snapshot, item.version):
             told = f"Release {item.version}: confirm the override to {item.to}"
             yield Waiting(told, item.reason, addresses.release(item.version), (item.second,))
+    for risk in proposals(snapshot.risks.values(), snapshot.state.current["production"]):
+        version = snapshot.state.current["production"] or 0
+        roles = session.flywheel.blueprint.releases.may_move
+        movers = tuple(dict.fromkeys(who for role in roles for who in session.flywheel.blueprint.people_of(role)))
+        yield Waiting(f"Release {version}: a rollback is proposed", risk.title, addresses.release(version), movers)
     known = {person.id for person in session.flywheel.blueprint.people}
     now = session.now()
     for risk in sorted(snapshot.risks.values(), key=lambda risk: risk.due):
-        if risk.is_overdue(now):
+        if risk.is_overdue(now) and risk.cause != PROPOSED:
             owner = (risk.owner,) if risk.owner in known else ()
             yield Waiting(f"Risk {risk.id} is overdue", risk.title, addresses.risk(risk.id), owner)
     yield from _releases(reader, snapshot)

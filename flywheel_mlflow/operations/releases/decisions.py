@@ -15,7 +15,7 @@ from flywheel_mlflow.decisions.explanations import explainable
 from flywheel_mlflow.decisions.gates import compare_command
 from flywheel_mlflow.decisions.moves import refuse_final, refuse_stranger
 from flywheel_mlflow.decisions.releases import Kind, Release, ReleaseStage
-from flywheel_mlflow.drift import DriftReport, covers
+from flywheel_mlflow.drift import DriftReport, covers, whole_of
 from flywheel_mlflow.operations.deciding import (
     LedgerSnapshot,
     NewEvent,
@@ -247,7 +247,8 @@ def explain_drift(
         raise InputError("nothing to explain", hint=f"name findings with --finding: {', '.join(known[:10])}")
     for subject in findings:
         if not any(covers(subject, item) for item in known):
-            raise UnknownName("finding", subject, known, where=f"the comparison with {weighed.reference.name}")
+            named, where = {*known, *map(whole_of, known)}, f"the comparison with {weighed.reference.name}"
+            raise UnknownName("finding", subject, named, where=where)
     return _explained(session, weighed, findings, told, dry_run=dry_run)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,7 +25,7 @@ from flywheel_mlflow.decisions.gate_facts import Answer, DriftAnswer, GateFacts,
 from flywheel_mlflow.decisions.gates import GateResult, evaluate
 from flywheel_mlflow.decisions.moves import check_stage, refuse_unfit
 from flywheel_mlflow.decisions.releases import Basis, Explained, Kind, Release
-from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict
+from flywheel_mlflow.drift import DriftReport, KpiFound, KpiVerdict, whole_of
 from flywheel_mlflow.evidence.runs import Outcome
 from flywheel_mlflow.operations.assembly.assembling import assembly_digest, gather, settle
 from flywheel_mlflow.operations.assembly.checking import read_sources
@@ -272,7 +273,7 @@ def _reference_metrics(session: Session, reference: Reference) -> Mapping[str, M
 def _checks(bundle: Bundle) -> Answer:
     """The assembly's own checks as the bundle has them."""
     document = parse_json(bundle.files[CHECKS], name=CHECKS)
-    passed, total = value_at(document, "passed"), value_at(document, "total")
+    passed, total = value_at(document, "passed_checks"), value_at(document, "total_checks")
     if not isinstance(passed, int) or not isinstance(total, int) or not total:
         return Answer(None, "the bundle holds no result of the checks")
     verdict = Verdict.PASS if passed == total else Verdict.BLOCK
@@ -357,7 +358,10 @@ def _drift_as_a_whole(report: DriftReport, weighed: DecisionBasis, changes: int)
         command = f"flywheel explain-drift {version} --intended"
     elif verdict is not Verdict.PASS and found.left:
         text += "; if a change is intended, explain it"
-        command = f"flywheel explain-drift {version} --finding {found.left[0].subject!r} --reason '...'"
+        wholes = dict.fromkeys(whole_of(item.subject) for item in found.left)
+        named = list(wholes) if len(found.left) > 1 else [found.left[0].subject]
+        findings = " ".join(f"--finding {shlex.quote(name)}" for name in named)
+        command = f"flywheel explain-drift {version} {findings} --reason '...'"
     return Answer(verdict, text, weighed.release.run_id, n=len(report.findings), next=command)
 
 

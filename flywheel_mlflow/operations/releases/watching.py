@@ -1,4 +1,4 @@
-"""Opens risks for what an iteration shows by itself: drift that blocks, themes that come back, a review nobody held."""
+"""Opens risks for what an iteration shows by itself: drift, themes that come back, late rhythms, rollbacks to make."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from functools import partial
 from flywheel_mlflow.assembly.deliverables import DRIFT
 from flywheel_mlflow.assembly.recorded import RecordedAssembly
 from flywheel_mlflow.base.errors import InputError
-from flywheel_mlflow.base.quarters import REVIEWED, Quarter, quarter_before
+from flywheel_mlflow.decisions.rhythms import REVIEW, late
 from flywheel_mlflow.decisions.risks import RiskKind
+from flywheel_mlflow.decisions.rollback_conditions import PROPOSED
 from flywheel_mlflow.drift import Verdict, drift_report_from_json
 from flywheel_mlflow.evidence.lineage import producers
 from flywheel_mlflow.feedback.findings import project_of
 from flywheel_mlflow.feedback.recurring import Theme, Themes
 from flywheel_mlflow.feedback.tasks import TaskState
+from flywheel_mlflow.operations.assembly.rhythms import judge_rhythms
 from flywheel_mlflow.operations.deciding import (
     LedgerSnapshot,
     NewEvent,
@@ -27,18 +29,22 @@ from flywheel_mlflow.operations.deciding import (
     read_snapshot,
 )
 from flywheel_mlflow.operations.feedback.theming import known_themes, task_state
+from flywheel_mlflow.operations.releases.rollback_conditions import judge_rollbacks
 from flywheel_mlflow.operations.scratch import scratch_folder
 from flywheel_mlflow.promises.routes import SEVERITIES
 
 #: Days until somebody must have answered for what was found.
 FOUND_DUE_DAYS = 30
-#: Days after a quarter's end until its review is overdue, and until somebody must have answered for that.
-REVIEW_DAYS, REVIEW_DUE_DAYS = 14, 14
+#: Days until somebody must have answered for a rhythm that was not kept.
+LATE_DUE_DAYS = 14
+#: Likelihood and impact of what speaks for a rollback, and days until somebody must have answered for it.
+GRAVE, PROPOSED_DUE_DAYS = 4, 1
+#: What the risks of rhythms other than reviews are caused by.
+RHYTHM = "rhythm"
 #: Impact by the worst severity of a theme's events; likelihood is 4, because it did come back.
 THEME_IMPACT = {"low": 2, "medium": 3, "high": 4}
 CAME_BACK = 4
 MAX_TITLE = 250
-_QUARTERLY = "quarterly"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,9 @@ def watch_risks(session: Session, iteration: int, *, dry_run: bool = False) -> W
     bodies = [
         *(_drift(session, recorded) if recorded else ()),
         *(_themes(session, themes, task_state(snapshot)) if themes else ()),
-        *_review(session, iteration, snapshot),
         *(_budgets(session, recorded) if recorded else ()),
+        *_late(session, iteration, snapshot),
+        *_rollbacks(session, iteration, snapshot),
     ]
     fresh = [body for body in bodies if not _is_known(snapshot, body)]
     if dry_run:
@@ -148,27 +155,16 @@ def _theme_impact(theme: Theme) -> int:
     return THEME_IMPACT[worst]
 
 
-def _review(session: Session, iteration: int, snapshot: LedgerSnapshot | None) -> Iterator[dict[str, object]]:
-    """A finding when the last quarter had decisions, ended two weeks ago and nobody reviewed it."""
-    mechanism = next((item for item in session.flywheel.blueprint.mechanisms if item.cadence == _QUARTERLY), None)
-    if mechanism is None or snapshot is None:
-        return
-    quarter = quarter_before(session.now())
-    held = any(
-        event.kind == REVIEWED and event.body.get("quarter") == str(quarter) for event in snapshot.ledger.counted
-    )
-    if held or not _was_active(snapshot, quarter) or session.now() < quarter.end + timedelta(days=REVIEW_DAYS):
-        return
-    due = (session.now() + timedelta(days=REVIEW_DUE_DAYS)).astimezone(UTC).replace(microsecond=0)
-    yield _body(
-        session,
-        "review",
-        f"review/{quarter}",
-        f"The review of {quarter} is overdue ({mechanism.title})",
-        iteration,
-        owner=mechanism.owner,
-        due=due.isoformat(),
-    )
+def _late(session: Session, iteration: int, snapshot: LedgerSnapshot | None) -> Iterator[dict[str, object]]:
+    """A finding for each rhythm that should have been held by now."""
+    for item in late(judge_rhythms(session, snapshot)):
+        due = (session.now() + timedelta(days=LATE_DUE_DAYS)).astimezone(UTC).replace(microsecond=0)
+        cause, topic = RHYTHM, f"{RHYTHM}/{item.id}/{item.missed}"
+        title = f"{item.title} is late for {item.missed}"
+        if item.shown_by == REVIEW:
+            cause, topic = REVIEW, f"{REVIEW}/{item.missed}"
+            title = f"The review of {item.missed} is overdue ({item.title})"
+        yield _body(session, cause, topic, title, iteration, owner=item.owner, due=due.isoformat())
 
 
 def _budgets(session: Session, recorded: RecordedAssembly) -> Iterator[dict[str, object]]:
@@ -187,5 +183,19 @@ def _budgets(session: Session, recorded: RecordedAssembly) -> Iterator[dict[str,
         )
 
 
-def _was_active(snapshot: LedgerSnapshot, quarter: Quarter) -> bool:
-    return any(quarter.holds(event.at) for event in snapshot.ledger.counted)
+def _rollbacks(session: Session, iteration: int, snapshot: LedgerSnapshot | None) -> Iterator[dict[str, object]]:
+    """A finding for each declared condition under which production is to be taken back."""
+    for item in judge_rollbacks(session, snapshot):
+        if item.holds:
+            title = f"Take back release {item.version}: {item.condition.title}. {item.text}"
+            yield _body(
+                session,
+                PROPOSED,
+                item.topic,
+                title,
+                iteration,
+                owner=item.condition.owner,
+                likelihood=GRAVE,
+                impact=GRAVE,
+                due=(session.now() + timedelta(days=PROPOSED_DUE_DAYS)).replace(microsecond=0).isoformat(),
+            )

@@ -24,6 +24,7 @@ from flywheel_mlflow.operations.scripting.results import (
     Table,
     time_text,
 )
+from flywheel_mlflow.operations.scripting.schedule import ScheduleMethods
 
 if TYPE_CHECKING:
     from flywheel_mlflow.operations.assembly.assembling import Assembled
@@ -31,7 +32,15 @@ if TYPE_CHECKING:
     from flywheel_mlflow.operations.releases.verifying import Verification
 
 
-class OpenFlywheel(QuestionMethods, Acts, ConsumerMethods, FeedbackMethods, ExperimentMethods, HumanReviewMethods):
+class OpenFlywheel(
+    QuestionMethods,
+    Acts,
+    ConsumerMethods,
+    FeedbackMethods,
+    ExperimentMethods,
+    HumanReviewMethods,
+    ScheduleMethods,
+):
     """A flywheel on its server: what the command line does, as methods whose results print and have ``to_frame()``."""
 
     def project_run(self, project: str | Path, iteration: int, *, variant: str = "") -> ProjectRun:

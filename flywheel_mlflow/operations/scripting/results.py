@@ -93,8 +93,8 @@ class Move(Printable):
         if self.dry_run:
             yield from (f"{number}. would {step}" for number, step in enumerate(self.steps, start=1))
         else:
-            before = "nothing" if self.came_from is None else f"release {self.came_from}"
-            yield f"{self.to} is release {self.version} now, it was {before} (event {self.event})"
+            before = "no release" if self.came_from is None else f"release {self.came_from}"
+            yield f"{self.to} is now release {self.version}, before {before} (event {self.event})"
         yield from (f"note: {note}" for note in self.notes)
 
     def as_rows(self) -> list[dict[str, Any]]:

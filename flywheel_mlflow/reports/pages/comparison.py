@@ -103,7 +103,6 @@ def comparison_page(facts: ComparisonFacts, links: Links, addresses: Addresses) 
     return Page(
         title=sentence(f"{before.title} and {after.title}"),
         part="iterations",
-        wide=True,
         subtitle=f"What differs from {before.title} to {after.title}, and nothing else",
         trail=(Cell("Iterations", href=addresses.iterations()), Cell("Two compared")),
         lead=tuple(_lead(facts, found)),

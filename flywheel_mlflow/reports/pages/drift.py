@@ -86,7 +86,6 @@ def drift_page(facts: DriftReviewFacts) -> Page:
     report = facts.found.report
     return Page(
         title=_title(facts),
-        wide=True,
         part="drift",
         subtitle=f"As of {moment_text(facts.now)}",
         said=facts.said,

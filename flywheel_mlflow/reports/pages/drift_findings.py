@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from flywheel_mlflow.drawings import change_svg, told
-from flywheel_mlflow.drift import DriftReport, Finding, Kind
+from flywheel_mlflow.drawings.lines import Point, line_svg
+from flywheel_mlflow.drift import DriftReport, Finding, Kind, KpiFound
 from flywheel_mlflow.drift.wording import Tone, tone_of, word_of
 from flywheel_mlflow.reports.dashboard_blocks import Card, Cards, Image, Tick
 from flywheel_mlflow.reports.pages.drift_tables import finding_cell
 from flywheel_mlflow.reports.pages.explaining import TICKED, counted_findings
 from flywheel_mlflow.tables.addresses import Addresses
-from flywheel_mlflow.tables.cells import Cell, Table, code
+from flywheel_mlflow.tables.cells import Cell, Drawing, Table, code
+from flywheel_mlflow.tables.texts import with_unit
 
 #: Findings drawn as cards, the worst first, and rows of the table of those after them; drift.json has all.
 MOST_CARDS = 60
@@ -53,6 +55,11 @@ def _card(
     if examples:
         where = addresses.interface(item.subject.partition("/")[0], report.iteration)
         notes.append(Cell(f"Rows to look at: {'; '.join(examples)}", href=where))
+    kpi = next((one for one in report.kpis if one.subject == item.subject), None) if item.kind is Kind.KPI else None
+    if kpi is not None:
+        # Looked for when asked: that reads the runs of every project, and needs the right to.
+        where = addresses.suspects(item.subject, report.reference.iteration, report.iteration)
+        notes.append(Cell("Who changed it: suspects, and what it rests on", href=where))
     if item.subject in by:
         notes.append(Cell(f"Explained by {by[item.subject]}", Tone.ATTENTION))
     return Card(
@@ -62,9 +69,21 @@ def _card(
         image=Image(change_svg(drawn.picture, drawn.subject), told(drawn.picture))
         if drawn is not None and drawn.picture is not None
         else None,
+        drawing=_line(kpi, report) if kpi is not None else None,
         tick=Tick(TICKED, "findings", item.subject, "explain this one") if item.subject in tickable else None,
         command=item.next,
     )
+
+
+def _line(kpi: KpiFound, report: DriftReport) -> Drawing | None:
+    """A KPI over the iterations, at least before and now; None where no value is known."""
+    trend = next((one for one in report.trend if one.subject == kpi.subject), None)
+    values = dict(zip(trend.iterations, trend.values, strict=False)) if trend else {}
+    values = {report.reference.iteration: kpi.reference} | values | {report.iteration: kpi.value}
+    points = [Point(turn, value, with_unit(value, kpi.unit)) for turn, value in sorted(values.items())]
+    if all(point.value is None for point in points):
+        return None
+    return Drawing(line_svg(kpi.subject, points), kpi.subject)
 
 
 def further_findings(report: DriftReport, by: Mapping[str, str], addresses: Addresses) -> tuple[Table, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flywheel_mlflow.reports.dashboard import Executive
 from flywheel_mlflow.reports.dashboard_blocks import Section
@@ -19,7 +19,6 @@ class Page:
     """One page: ``part`` is the entry of the navigation it belongs to.
 
     ``trail`` are the pages above it, ``lead`` what a reader learns first, ``said`` what their last act did.
-    ``wide`` ones hold tables that need the whole window.
     """
 
     title: str
@@ -30,7 +29,6 @@ class Page:
     said: tuple[Cell, ...] = ()
     executive: Executive | None = None
     sections: tuple[Section, ...] = ()
-    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +45,36 @@ class Framing:
     token: str
 
 
-def render_framed(page: Page, framing: Framing) -> str:
-    """The page as HTML; forms are left out where ``acts_off`` says why."""
+#: Seconds after which a page asks whether something changed.
+LOOK_AGAIN_S = 20
+
+
+def render_framed(page: Page, framing: Framing, *, live: bool = False) -> str:
+    """The page as HTML; forms are left out where ``acts_off`` says why. ``live`` ones look for changes."""
     entries = tuple((part.capitalize(), getattr(framing.addresses, part)(), part == page.part) for part in PARTS)
-    return render_page("console.html.j2", page=page, framing=framing, entries=entries)
+    # Once, and not beside every form that is left out.
+    told_off = bool(framing.acts_off) and any(
+        section.forms or any(step.forms for step in section.steps) for section in page.sections
+    )
+    if framing.acts_off:
+        page = replace(page, sections=tuple(section for section in page.sections if not _is_form_alone(section)))
+    seconds = LOOK_AGAIN_S if live else 0
+    return render_page(
+        "console.html.j2", page=page, framing=framing, entries=entries, told_off=told_off, seconds=seconds
+    )
 
 
-def framed_policy(frames: str = "'none'") -> str:
-    """The Content-Security-Policy of these pages as a header; ``frames`` is where what they embed may come from.
+def _is_form_alone(section: Section) -> bool:
+    """Whether nothing stays of a section where nothing can be decided."""
+    return bool(section.forms) and replace(section, forms=()) == Section(section.id, section.title, section.readers)
+
+
+def framed_policy(*, frames: str, scripts: str, asked: str) -> str:
+    """The Content-Security-Policy of these pages as a header.
+
+    ``frames`` is where what they embed may come from, ``scripts`` the one that runs, ``asked`` what it may ask.
 
     No page may embed them, so that nobody is led to press a button they do not see.
     """
-    return page_policy(forms="'self'", frames=frames) + "; frame-ancestors 'none'"
+    own = page_policy(forms="'self'", frames=frames)
+    return f"{own}; script-src {scripts}; connect-src {asked}; frame-ancestors 'none'"

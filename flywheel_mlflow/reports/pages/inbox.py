@@ -1,8 +1,10 @@
-"""What waits for somebody: one line each, with the page where it is done."""
+"""What waits for somebody: one line each, with the page where it is done; and the projects that are theirs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from flywheel_mlflow.tables.cells import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +18,23 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Owned:
+    """A project of the reader's: can others build on it, and how many of its ``tasks`` are open."""
+
+    name: str
+    state: Cell
+    tasks: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inbox:
-    """What waits for ``reader``, or for anybody when that is empty; ``others`` counts what waits for others alone."""
+    """What waits for ``reader``, or for anybody when that is empty; ``others`` counts what waits for others alone.
+
+    ``owned`` are the projects of the teams that the reader belongs to.
+    """
 
     reader: str = ""
     items: tuple[Waiting, ...] = ()
     others: int = 0
+    owned: tuple[Owned, ...] = ()

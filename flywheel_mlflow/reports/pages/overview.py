@@ -132,9 +132,14 @@ def _feedback(facts: DashboardFacts, addresses: Addresses) -> Section:
         first = Cell("No feedback of this iteration was taken in.", Tone.UNKNOWN)
     else:
         first = Cell(f"{found.ingestions} {'ingestion' if found.ingestions == 1 else 'ingestions'} of feedback.")
-    pairs = (Pair(name.replace("_", " "), number(format_value(n, "count"))) for name, n in (found.counts or {}).items())
+    pairs = (Pair(_counted(name), number(format_value(n, "count"))) for name, n in (found.counts or {}).items() if n)
     links = (Cell("The feedback board", href=addresses.feedback()),)
     return Section("feedback", "Feedback", ("business", "engineering"), (first,), tuple(pairs), links=links)
+
+
+def _counted(name: str) -> str:
+    """``to.p06`` are the events that a project got."""
+    return f"for {name.removeprefix('to.')}" if name.startswith("to.") else name.replace("_", " ")
 
 
 def _risks(facts: DashboardFacts, addresses: Addresses) -> Section:

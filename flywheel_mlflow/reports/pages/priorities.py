@@ -60,7 +60,6 @@ def priorities_page(facts: PrioritiesFacts) -> Page:
         said=facts.said,
         lead=(*ledger_notes(facts.ledger), *_lead(facts)),
         sections=(_candidates(facts), _budget(facts)),
-        wide=True,
     )
 
 

@@ -127,6 +127,12 @@ def _lead(facts: ProjectFacts) -> Iterator[Cell]:
         yield Cell(f"Not consumable for {consumer}: {why}.", Tone.ATTENTION)
     for note in found.notes:
         yield Cell(f"To know: {note}.")
+    waiting = facts.page.ledger.tasks.open_for(facts.project_id)
+    if waiting:
+        first = waiting[0]
+        count = "1 open task" if len(waiting) == 1 else f"{len(waiting)} open tasks"
+        tone = Tone.ATTENTION if first.iteration <= facts.page.iteration else Tone.NONE
+        yield Cell(f"{count}, the first for iteration {first.iteration}: {first.text}", tone, href="#feedback")
 
 
 def _promise(facts: ProjectFacts) -> Section:

@@ -113,6 +113,15 @@ def consumable(item: Entry) -> Cell:
     return Cell("not for everybody", Tone.ATTENTION) if item.not_consumable_for else Cell("yes", Tone.GOOD)
 
 
+def readiness(item: Entry) -> Cell:
+    """The same where no column says what it is about."""
+    if not item.consumable:
+        return Cell("not consumable", Tone.ATTENTION)
+    if item.not_consumable_for:
+        return Cell("not consumable for everybody", Tone.ATTENTION)
+    return Cell("consumable", Tone.GOOD)
+
+
 def _absent(contract: Contract, links: Links) -> tuple[Cell, ...]:
     said = Cell("not part of this iteration", Tone.UNKNOWN)
     name = Cell(f"{contract.id} {contract.title}", href=links.project(contract.id))

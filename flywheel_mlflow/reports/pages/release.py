@@ -105,7 +105,6 @@ def release_page(facts: ReleaseFacts) -> Page:
     return Page(
         title=f"Release {release.version}",
         part="releases",
-        wide=True,
         subtitle=f"Of iteration {release.iteration}, as of {moment_text(facts.now)}",
         trail=(Cell("Releases", href=addresses.releases()),),
         said=said(story, facts.event),
