@@ -28,6 +28,8 @@ ANSWERS = {
     "/ajax-api/2.0/flywheel/forms/{act}": "takes a form of the console",
     "/flywheel": "leads to the overview",
     "/flywheel/banner.js": "the script of the link on MLflow's own pages",
+    "/flywheel/live.js": "the script by which an open page notices that something changed",
+    "/flywheel/state": "a mark of the state, another one when something changed",
     "/flywheel/at": "leads from a run of MLflow to its page of the console",
     "/flywheel/drift/report": "the whole Evidently report of a comparison",
     "/flywheel/croissant/{interface}": "the data's Croissant document",
