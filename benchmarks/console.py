@@ -29,6 +29,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from benchmarks.flywheels import SHIPPED, write_flywheel
+from benchmarks.kept import keep_result
 from benchmarks.load_store import DAY_MS, History, Store, grow, log_first_iteration, write_interface_data
 
 # The tests know how to start real servers, and how to write a ledger.
@@ -315,8 +316,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--page", nargs="+", default=[], help="only these, as the table shows them")
+    parser.add_argument("--results", action="store_true", help="keep them as benchmarks/results/console.json")
     parser.add_argument("--keep", action="store_true", help="wait before the store is removed, to look at it")
     given = parser.parse_args()
+    stores: dict[str, list[dict[str, object]]] = {}
+    measured: dict[str, object] = {"stores": stores}
     for kind in given.store:
         with tempfile.TemporaryDirectory(prefix="flywheel-console-") as name, backend(kind, Path(name)) as database:
             folder = Path(name)
@@ -325,10 +329,24 @@ def main() -> None:
             print(f"prepared in {time.monotonic() - began:.0f} s", file=sys.stderr)
             environ = {"FLYWHEEL_ROOT": str(folder / "flywheel")} | (POOLED if kind == "postgresql" else {})
             with running_tracking_server(folder, backend=database, app_name="flywheel", environ=environ) as server:
-                show(kind, ready, measure(server, ready, given.rounds, given.page))
+                pages = measure(server, ready, given.rounds, given.page)
+                show(kind, ready, pages)
+                stores[kind] = [
+                    {
+                        "page": page.address.removeprefix("/flywheel"),
+                        "cpu_ms": page.cpu,
+                        "p50_ms": page.p50,
+                        "p95_ms": page.p95,
+                    }
+                    for page in pages
+                    if page.address not in YARDSTICKS
+                ]
+                measured |= {"runs": ready.runs, "iterations": ready.newest, "rounds": given.rounds}
                 if given.keep:
                     _tell(f"{server.uri}/flywheel/ of {folder}; end it to remove it")
                     signal.pause()
+    if given.results:
+        print(f"kept as {keep_result('console', measured)}; now `python tests/docs_benchmarks.py`")
 
 
 if __name__ == "__main__":

@@ -174,6 +174,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shape", choices=sorted(SHAPES), default="plain")
     parser.add_argument("--others", action="append", default=[], metavar="PYTHON")
+    parser.add_argument("--results", action="store_true", help="keep them as benchmarks/results/records.json")
     parser.add_argument("--job", nargs=2, metavar=("NAME", "PATH"), help=argparse.SUPPRESS)
     parser.add_argument("--write", metavar="FOLDER", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -201,6 +202,7 @@ def main() -> None:
                 name: [python, script, name, str(folder / "data.jsonl")] for name in OTHERS if _has(python, name)
             }
         parsing = 0.0
+        kept = []
         for name, command in commands.items():
             done = _best(command, given.rounds)
             if done is None:
@@ -209,6 +211,13 @@ def main() -> None:
             parsing = parsing or cost
             row = f"{name:20}{cost:15.1f}{cost / parsing:14.2f}{done['rows'] / done['seconds']:12,.0f}"
             print(f"{row}{done['rise'] / 1e6:16.0f}", flush=True)
+            speed, rise = done["rows"] / done["seconds"], done["rise"] / 1e6
+            kept.append({"name": name, "cpu_us": cost, "records_per_s": speed, "rise_mb": rise})
+    if given.results:
+        from benchmarks.kept import keep_result  # jobs run this file by its path, and find no package
+
+        measured = {"rows": given.rows, "record_bytes": size / given.rows, "rounds": given.rounds, "jobs": kept}
+        print(f"kept as {keep_result('records', measured)}; now `python tests/docs_benchmarks.py`")
 
 
 if __name__ == "__main__":
