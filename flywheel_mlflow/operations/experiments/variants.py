@@ -66,7 +66,7 @@ def show_variants(flywheel: Flywheel, tracking: Tracking, project: str, iteratio
     contract = flywheel.contract(flywheel.project_of(project))
     _refuse_without_variants(contract)
     collected = tracking.collector.collect({contract.id: contract}, check_iteration_number(iteration))
-    choices = tuple(item for item in tracking.collector.choices({contract.id: contract}))
+    choices = tracking.collector.choices({contract.id: contract})
     runs = collected.variants.get(contract.id, {})
     counting = counting_variant(contract.id, contract.variants, choices, iteration)
     compared: dict[str, tuple[KpiFound, ...]] = {}
