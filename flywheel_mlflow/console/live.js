@@ -73,5 +73,7 @@
     choice.checked = choice.id === (kept("flywheel-reader") ?? "reader-all");
     choice.addEventListener("change", () => kept("flywheel-reader", choice.id));
   }
-  document.querySelector(".console [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  // Scrolled into view by its own method, the keyboard would go on from there, past what leads to the content.
+  const entry = document.querySelector(".console [aria-current]");
+  if (entry) entry.closest(".console").scrollLeft = entry.offsetLeft - entry.closest(".console").clientWidth / 2;
 })();
