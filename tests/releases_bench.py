@@ -236,6 +236,7 @@ def verdict_body(blueprint: Blueprint, snapshot: LedgerSnapshot, version: int, t
         "verdict": "PASS",
         "basis": plain(Basis(release.bundle, blueprint.gates_digest, reference, "")),
         "until": (datetime.now(UTC) + timedelta(days=7)).isoformat(),
+        "people": sorted({item.actor.name for item in release.approvals}),
         "run_id": "0" * 32,
         "report": "0" * 64,
         "criteria": {},

@@ -42,6 +42,7 @@ OPS = {"id": "ops", "kind": "webhook", "url": "${OPS_URL}", "key": "${OPS_KEY}",
 def scheduled_flywheel(root: Path, **more: Any) -> Path:
     """Its files below ``root``; ``more`` replaces parts of the blueprint."""
     contracts = releases_contracts()
+    contracts["p01"]["variants"] = ["plain", "other"]
     contracts["p02"] = contract_document("p02", interfaces_in=[{"name": "p01_data", "fields": ["id", "content"]}])
     contracts["p10"]["interfaces_in"].append({"name": "p02_data"})
     answers = {"id": "answers", "match": "answers", "when": [{"any_words": ["answer"]}], "to": "p01", "why": "It."}

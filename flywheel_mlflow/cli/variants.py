@@ -9,9 +9,7 @@ import typer
 from flywheel_mlflow.cli.releases import AsJson, DryRun
 from flywheel_mlflow.cli.session import Context, open_session
 
-variants = typer.Typer(
-    name="variant", help="Variants of a project: side by side, and which one counts.", no_args_is_help=True
-)
+variants = typer.Typer(name="variant", help="Variants of a project, and which one counts.", no_args_is_help=True)
 
 Project = Annotated[str, typer.Argument(help="The project's folder or id.")]
 

@@ -265,3 +265,8 @@ class Finding:
     outcome: ChangeOutcome | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    @property
+    def brief(self) -> str:
+        """What became of it: its text without how that was told."""
+        return self.text.partition(";")[0]

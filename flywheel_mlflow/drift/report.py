@@ -358,6 +358,8 @@ def _word(item: KpiFound | SignalFound | FilterFound) -> str:
         return f"as intended by {item.task}"
     if item.verdict in (KpiVerdict.VANISHED, DataVerdict.VANISHED):
         return "vanished"
+    if item.verdict is KpiVerdict.INCONCLUSIVE:
+        return "cannot be told"
     return item.outcome.value if item.outcome else item.verdict.value
 
 

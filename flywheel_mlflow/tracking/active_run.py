@@ -35,6 +35,8 @@ class ActiveRun:
         self._run = run
         self._uri = uri
         self._before: _Before | None = None
+        #: Whether anything was traced in this process until the end.
+        self.traced = False
 
     def begin(self) -> None:
         """Make it the active run; inside another one that run waits.
@@ -85,6 +87,7 @@ class ActiveRun:
                 mlflow.flush_async_logging()
                 traced = _get_trace_exporter() is not None  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
                 # MLflow 3.10 calls it an error that nothing was traced.
+                self.traced = traced
                 if traced or numbers_of(mlflow.__version__) >= (3, 11):
                     mlflow.flush_trace_async_logging()
         finally:

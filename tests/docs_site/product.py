@@ -22,8 +22,9 @@ PACKAGE = Path(errors.__file__).parents[1]
 CODES = {
     ExitCode.PASS: "done, or passed",
     ExitCode.BLOCK: "something says no: a red check of the assembly (`assemble`, `check`), a check that cannot be "
-    "proved (`check --prove`), a pipeline that failed (`run-projects`, `assemble --log pipelines`), a gate, "
-    "comparison, audit, verification or diagnosis that says BLOCK, or a rule that refuses an act",
+    "proved (`check --prove`), a pipeline that failed (`run`, `run-projects`, `assemble --log pipelines`), what is "
+    "late (`schedule`), a gate, comparison, audit, verification or diagnosis that says BLOCK, or a rule that refuses "
+    "an act",
     ExitCode.USAGE: "wrong usage or bad input: a fault in a file, an unknown name, data that cannot be read",
     ExitCode.INCONCLUSIVE: "a gate, comparison, audit, verification or diagnosis lacks evidence",
     ExitCode.FAILURE: "the tool, the server or the disk failed",

@@ -28,6 +28,7 @@ from flywheel_mlflow.operations.reading.numbers import one_number
 from flywheel_mlflow.operations.reading.overview import overview
 from flywheel_mlflow.operations.reading.projects import project, projects
 from flywheel_mlflow.operations.reading.reader import Memory, PageQuery, Reader
+from flywheel_mlflow.reports.dashboard_blocks import Section
 from flywheel_mlflow.reports.pages.frame import Page
 from flywheel_mlflow.tables.addresses import Addresses
 
@@ -253,9 +254,20 @@ def test_changed_data_are_not_shown(home: ReleasesBench, tmp_path: Path) -> None
 
 
 def test_a_new_assembly_is_seen_at_once(home: ReleasesBench, tmp_path: Path) -> None:
-    """Pages whose reader remembers the past show an iteration the moment it is assembled, and its re-assembly."""
+    """Pages whose reader remembers the past show an iteration the moment it is assembled, and its re-assembly; who is
+    suspected follows the evidence.
+    """
     two_iterations(home, tmp_path)
     reader = reader_of(home)
+
+    def suspected() -> Section:
+        return section(ask(reader, one_number, name="p01.quality", first="1", second="2"), "suspects")
+
+    first = suspected()
+    assert suspected() == first
+    home.log(tmp_path, 2, quality=0.3)
+    assert "0.9 → 0.3" in str(suspected())
+    assert "0.9 → 0.3" not in str(first)
     assert "Iteration 2" in ask(reader, overview).subtitle
     home.log(tmp_path, 3)
     home.assemble(3)

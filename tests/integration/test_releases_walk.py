@@ -90,9 +90,9 @@ def test_walk(fresh: ReleasesBench, tmp_path: Path) -> None:
     assert (refused.code, "flywheel gate 1 --to staging" in refused.err) == (1, True)
     _passed(do("approve", "1", "--role", "reviewer", "--reason", "read it", who=REVIEWER))
     assert "PASS" in _passed(do("gate", "1", "--to", "staging")).out
-    assert "staging is release 1 now" in _passed(do("promote", "1", "--to", "staging")).out
+    assert "staging is now release 1" in _passed(do("promote", "1", "--to", "staging")).out
     _passed(do("gate", "1", "--to", "production"))
-    assert "production is release 1 now" in _passed(do("promote", "1", "--to", "production")).out
+    assert "production is now release 1" in _passed(do("promote", "1", "--to", "production")).out
 
     _passed(do("approve", "2", "--role", "reviewer", "--reason", "better", who=OTHER))
     for to in ("staging", "production"):

@@ -84,7 +84,7 @@ def test_a_release_to_production_and_back(crew: ReleasesBench, tmp_path: Path) -
         crew.override(version, "production")
         moved = wheel.promote(version, "production")
         assert (moved.version, moved.to) == (version, "production")
-        assert f"production is release {version} now" in str(moved)
+        assert f"production is now release {version}" in str(moved)
     assert wheel.rollback("look", dry_run=True).dry_run
     assert wheel.rollback("it lies").version == 1
     assert wheel.reconcile(dry_run=True).mended == ()

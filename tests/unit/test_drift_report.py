@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from flywheel_mlflow.drift import (
     sparkline,
     trend_of,
 )
+from flywheel_mlflow.evidence.runs import KpiValue
 from flywheel_mlflow.operations.assembly.sides import sides_of_registry
 
 
@@ -56,6 +58,26 @@ def test_counts_are_those_of_the_verdicts(report: DriftReport) -> None:
     """The headline counts what was found."""
     assert (report.regressed_kpis, report.drifted_signals, report.errors) == (1, 1, 1)
     assert report.headline.startswith("1 KPI worse, 1 signal changed, 1 error; 2 KPIs")
+
+
+def test_a_finding_in_brief_is_told_without_its_method(report: DriftReport) -> None:
+    """A gate names what changed and by how much; how that was told is in the report."""
+    changed = report.findings[1]
+    assert "; " in changed.text
+    assert changed.text.startswith(changed.brief)
+    assert "adjusted p" not in changed.brief
+    assert changed.brief.startswith("changed: ")
+
+
+def test_few_samples_cannot_tell() -> None:
+    """The word of a finding is that of the tables and pages, not the verdict's."""
+    asked = []
+    for iteration, rate in ((2, 0.6), (1, 0.8)):
+        one = side(iteration)
+        values = {"hit_rate": KpiValue(rate, 10)}
+        asked.append(replace(one, projects={"p01": replace(one.projects["p01"], kpis=values)}))
+    found = compared(*asked)
+    assert [item.text.partition(":")[0] for item in found.findings] == ["cannot be told"]
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,16 @@ def localise(flywheel: Flywheel, tracking: Tracking, name: str, reference: int, 
         UnknownName: no number has that name.
         InputError: both iterations are the same, one was never assembled, or the number rests on no project's numbers.
     """
+    collected = collect_sides(flywheel, tracking, reference, iteration)
+    return localise_collected(flywheel, tracking, collected, name, reference, iteration)
+
+
+def collect_sides(flywheel: Flywheel, tracking: Tracking, reference: int, iteration: int) -> dict[int, Collected]:
+    """The evidence of both iterations, and of the one before each.
+
+    Raises:
+        InputError: both iterations are the same, or one was never assembled.
+    """
     if reference == iteration:
         raise InputError(
             f"iteration {iteration} cannot be compared with itself",
@@ -87,8 +97,7 @@ def localise(flywheel: Flywheel, tracking: Tracking, name: str, reference: int, 
                 f"iteration {turn} has no valid assembly", hint=f"run `flywheel assemble --iteration {max(turn, 1)}`"
             )
     turns = sorted({turn - lag for turn in (reference, iteration) for lag in range(TURNS_BACK + 1) if turn > lag})
-    collected = {turn: collect_iteration(flywheel, tracking, turn) for turn in turns}
-    return localise_collected(flywheel, tracking, collected, name, reference, iteration)
+    return {turn: collect_iteration(flywheel, tracking, turn) for turn in turns}
 
 
 def localise_collected(

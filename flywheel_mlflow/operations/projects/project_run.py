@@ -385,7 +385,8 @@ class ProjectRun(MlflowNames):
             return NO_RESOURCES
         counts = [item.version.rows for item in self._measured.values() if item.version.rows is not None]
         started = self._open()
-        tokens = self._tracking.traces.tokens_of_run(started.experiment_id, started.run_id)
+        traced = self._active is not None and self._active.traced
+        tokens = self._tracking.traces.tokens_of_run(started.experiment_id, started.run_id) if traced else None
         taken = replace(self._meter.read(sum(counts) if counts else None), tokens=tokens)
         self._gathering.add_resources(taken)
         return taken

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
+from flywheel_mlflow.base.canonical import canonical_json, sha256_text
 from flywheel_mlflow.base.errors import FlywheelError, UnknownName
-from flywheel_mlflow.operations.assembly.localising import localise
+from flywheel_mlflow.evidence.flywheel import Flywheel
+from flywheel_mlflow.evidence.runs import Collected
+from flywheel_mlflow.operations.assembly.localising import collect_sides, localise_collected
 from flywheel_mlflow.operations.deciding import is_trouble
 from flywheel_mlflow.operations.reading.reader import PageQuery, Reader
 from flywheel_mlflow.operations.reading.turns import facts_at, find_turn
@@ -44,11 +49,34 @@ def _full(name: str, record: AssemblyRecord) -> str:
 
 def _between(reader: Reader, name: str, first: int, second: int) -> Localisation:
     """What `flywheel explain --between` finds, or why it finds nothing."""
-    session = reader.session
+    flywheel, tracking = reader.session.flywheel, reader.session.tracking
     try:
-        found = localise(session.flywheel, session.tracking, name, first, second)
+        collected = collect_sides(flywheel, tracking, first, second)
+        stood = tracking.assemblies.recorded(first)
+        stands = _stands(flywheel, collected, stood.run_id if stood else "")
+        found = reader.memory.recall(
+            ("suspects", name, first, second, stands),
+            partial(localise_collected, flywheel, tracking, collected, name, first, second),
+            # Where a run has no digest of what it holds, or something could not be read, it is looked at again.
+            keep=lambda made: bool(stands) and not made.notes,
+        )
     except FlywheelError as error:
         if is_trouble(error):
             raise
         return Localisation(first, second, unknown=error.what)
     return Localisation(first, second, found.suspects, found.notes)
+
+
+def _stands(flywheel: Flywheel, collected: Mapping[int, Collected], reference: str) -> str:
+    """A digest of all that suspicion rests on: evidence by its own digests, promises, rules, and the run of the
+    reference, which stands for the history before it; empty where a digest lacks.
+    """
+    runs = [
+        (turn, project, item.run_id, item.evidence_digest)
+        for turn, found in sorted(collected.items())
+        for project, item in sorted(found.evidence.items())
+    ]
+    if not all(digest for *_, digest in runs):
+        return ""
+    promises = [contract.digest for _, contract in sorted(flywheel.contracts.items())]
+    return sha256_text(canonical_json([runs, reference, promises, flywheel.blueprint.drift.model_dump(mode="json")]))

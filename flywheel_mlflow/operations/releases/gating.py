@@ -346,7 +346,7 @@ def _drift_as_a_whole(report: DriftReport, weighed: DecisionBasis, changes: int)
     """The answer where so many changes that nobody can judge are allowed; the next command is what it waits for."""
     found = answer(report, weighed.explanations)
     verdict, version = found.for_release(changes), weighed.release.version
-    first = "; ".join(f"{item.subject} {item.text}" for item in found.left[:3])
+    first = "; ".join(f"{item.subject} {item.brief}" for item in found.left[:3])
     more = f" and {len(found.left) - 3} more" if len(found.left) > 3 else ""
     text = f"against {weighed.reference.name}: {report.headline}" + (f": {first}{more}" if first else "")
     if found.explained:
