@@ -30,7 +30,7 @@ MAX_SHOWN_NAMES = 16
 
 
 class ExitCode(IntEnum):
-    """What a command's exit status means; documented in docs/commands.md."""
+    """What a command's exit status means; the site's reference explains each."""
 
     PASS = 0
     BLOCK = 1

@@ -34,9 +34,12 @@ CODES = {
 VARIABLES = {
     "FLYWHEEL_ROOT": "The folder with `flywheel.yaml`; else found upward from here. Of a server: the flywheel whose "
     "decisions it takes; without it the server only guards.",
-    "FLYWHEEL_SERVER_KEY": "Of a server: the file of its private key, readable by the server alone.",
-    "FLYWHEEL_DIRECT_ARTIFACTS": "Of a server: `false` keeps clients off the artifact store.",
-    "FLYWHEEL_BANNER": "Of a server: `false` keeps the link to the console off MLflow's own pages.",
+    "FLYWHEEL_SERVER_KEY": "Of a server: the file of its private key, from `flywheel keys new`. Refused unless it is "
+    "readable by the server alone (`chmod 600`).",
+    "FLYWHEEL_DIRECT_ARTIFACTS": "Of a server: `false` keeps clients off the artifact store: no signed addresses, "
+    "every file passes the server. Needed where clients do not reach the store ([why](../deploy.md#large-files)).",
+    "FLYWHEEL_BANNER": 'Of a server: `false` keeps the link "Flywheel console" off [MLflow\'s own pages]'
+    "(../console.md#mlflows-own-pages).",
     "FLYWHEEL_WORKERS": "How many processes measure large data; else as many as this process may use processors.",
     "FLYWHEEL_ALLOW_LOOPBACK": "`1` lets data by reference lie at an address of this machine itself.",
     "FLYWHEEL_OPENLINEAGE": "Where OpenLineage events go: a file, `on` (as its client is configured) or `off`.",
