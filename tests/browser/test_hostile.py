@@ -157,7 +157,8 @@ def test_a_hostile_report_reaches_nothing(
     assert "parent: SecurityError" in told
     assert evil.seen == []
     places = [request.url.removeprefix(console.plugin.uri) for request in sent if evil.uri not in request.url]
-    assert all(place.startswith(("/flywheel/drift", "data:")) for place in places), places
+    ours = ("/flywheel/drift", "/flywheel/live.js", "/flywheel/state", "data:")
+    assert all(place.startswith(ours) for place in places), places
     assert "/flywheel/drift?" in page.url
     assert "taken" not in page.locator("body").inner_text()
     assert page.locator("iframe").get_attribute("sandbox") == "allow-scripts"
