@@ -49,7 +49,7 @@ def test_every_page_is_shown_to_whoever_may_read(console: ConsoleServer, path: s
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
-    own = f"{console.plugin.uri}/flywheel"
+    own = f"{console.plugin.uri.removeprefix('http://')}/flywheel"
     assert f"script-src {own}/live.js; connect-src {own}/state;" in policy
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
