@@ -489,9 +489,7 @@ def _metric(metric: Metric) -> MetricLine:
         direction=metric.direction,
         rule=metric.rule,
         inputs=metric.inputs,
-        source=None
-        if source is None
-        else SourceLine(kind=source.kind, ref=source.ref, place=source.place, digest=source.digest),
+        source=None if source is None else SourceLine(**plain(source)),
         note=metric.note,
     )
 

@@ -18,6 +18,7 @@ from flywheel_mlflow.cli.groups import GroupedCommands
 from flywheel_mlflow.cli.human_review import human_review
 from flywheel_mlflow.cli.logs import show_logs
 from flywheel_mlflow.cli.notify import notifications
+from flywheel_mlflow.cli.options import AsJson, Iteration, MaybeIteration
 from flywheel_mlflow.cli.questions import budget, explain, impact
 from flywheel_mlflow.cli.releases import add_to
 from flywheel_mlflow.cli.reporting import report as report_command
@@ -41,12 +42,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 pass, 1 block, 2 wrong usage or bad input, 3 inconclusive, 4 the tool or a server failed.",
 )
 
-Iteration = Annotated[int, typer.Option("--iteration", "-i", min=1, help="Number of the iteration, from 1.")]
-MaybeIteration = Annotated[
-    int | None,
-    typer.Option("--iteration", "-i", min=1, help="Number of the iteration; the newest assembled one if left out."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Context = typer.Context
 # Options of type str take "" for "left out": MLflow Projects can hand over no less than that.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flywheel_mlflow.cli.options import AsJson
 from flywheel_mlflow.cli.session import EngineOption
 
 
@@ -23,7 +24,7 @@ def drift(
     ] = False,
     engine: EngineOption = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare, and write nothing on the server.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare an iteration with another one. Exits with 0, 1 or 3 as the verdict says."""
     from flywheel_mlflow.cli import progress, show_drift, show_notifications

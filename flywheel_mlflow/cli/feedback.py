@@ -7,16 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from flywheel_mlflow.cli.options import AsJson, DryRun, Iteration
 from flywheel_mlflow.cli.session import CommandSession, Context, EngineOption, open_session
 
 feedback = typer.Typer(name="feedback", help="Feedback events and which project they go to.", no_args_is_help=True)
 
-Iteration = Annotated[int, typer.Option("--iteration", "-i", min=1, help="Number of the iteration, from 1.")]
 MaybeIteration = Annotated[
     int | None, typer.Option("--iteration", "-i", min=1, help="Number of the iteration; all if left out.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but write.")]
 EventId = Annotated[str, typer.Argument(help="The event's id.")]
 
 

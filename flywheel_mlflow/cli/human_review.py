@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flywheel_mlflow.cli.releases import AsJson, DryRun
+from flywheel_mlflow.cli.options import AsJson, DryRun
 from flywheel_mlflow.cli.session import Context, open_session
 
 human_review = typer.Typer(

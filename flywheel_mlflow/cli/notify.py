@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flywheel_mlflow.cli.releases import AsJson, DryRun
+from flywheel_mlflow.cli.options import AsJson, DryRun
 from flywheel_mlflow.cli.session import Context, open_session
 
 notifications = typer.Typer(name="notify", help="Notifications by webhook, chat and e-mail.", no_args_is_help=True)

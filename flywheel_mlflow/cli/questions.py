@@ -7,13 +7,8 @@ from typing import Annotated
 import typer
 
 from flywheel_mlflow.base.errors import InputError
+from flywheel_mlflow.cli.options import AsJson, MaybeIteration
 from flywheel_mlflow.cli.session import Context, open_session
-
-MaybeIteration = Annotated[
-    int | None,
-    typer.Option("--iteration", "-i", min=1, help="Number of the iteration; the newest assembled one if left out."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 def explain(

@@ -9,13 +9,12 @@ from typing import Annotated
 
 import typer
 
+from flywheel_mlflow.cli.options import AsJson, DryRun
 from flywheel_mlflow.cli.session import Context, OpenLineage, open_session
 
 releases = typer.Typer(name="release", help="Make releases and read about them.", no_args_is_help=True)
 keys = typer.Typer(name="keys", help="Keys with which people and servers sign.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 Version = Annotated[int, typer.Argument(min=1, max=999_999_999, help="The release's number.")]
 Reason = Annotated[str, typer.Option(help="Why; kept for good.")]
 RoleName = Annotated[str, typer.Option(help="A role of flywheel.yaml that you hold.")]

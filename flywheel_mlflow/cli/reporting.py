@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flywheel_mlflow.cli.options import AsJson
+
 if TYPE_CHECKING:
     from flywheel_mlflow.operations.reading.reporting import Reported
 
@@ -20,7 +22,7 @@ def report(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the page into this folder too.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep nothing on the server.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write an iteration's page as one HTML file."""
     from flywheel_mlflow.cli import progress

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flywheel_mlflow.cli.options import AsJson
 from flywheel_mlflow.cli.session import Context, open_session
 
 
@@ -15,7 +16,7 @@ def review(
     quarter: Annotated[str, typer.Option(help="Which quarter, such as 2026Q4.")],
     out: Annotated[Path | None, typer.Option(help="Write the review into this folder too.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Log nothing and decide nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the quarterly review."""
     from flywheel_mlflow.cli.console import open_console, print_json, say

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flywheel_mlflow.cli.releases import AsJson, DryRun, moment
+from flywheel_mlflow.cli.options import AsJson, DryRun
+from flywheel_mlflow.cli.releases import moment
 from flywheel_mlflow.cli.session import Context, open_session
 
 risks = typer.Typer(name="risk", help="Cross-project risks with owner and due date.", no_args_is_help=True)

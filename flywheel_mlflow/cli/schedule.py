@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
+from flywheel_mlflow.cli.options import AsJson, DryRun
 from flywheel_mlflow.cli.session import Context, open_session
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 def run(
@@ -17,7 +16,7 @@ def run(
         int | None, typer.Option("--iteration", "-i", min=1, help="Number of the iteration; the due one if left out.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many pipelines run at the same time.")] = 2,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Do a whole iteration, or what is left of it. Safe to repeat; for cron."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flywheel_mlflow.cli.options import AsJson, DryRun
 from flywheel_mlflow.cli.session import Context, open_session
 
 tasks = typer.Typer(
@@ -15,8 +16,6 @@ tasks = typer.Typer(
     no_args_is_help=True,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be decided.")]
 ThemeId = Annotated[str, typer.Argument(help="The theme's id, as `flywheel feedback themes` shows it.")]
 TaskId = Annotated[str, typer.Argument(help="The task's id.")]
 FoundIn = Annotated[

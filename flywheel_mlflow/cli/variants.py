@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flywheel_mlflow.cli.releases import AsJson, DryRun
+from flywheel_mlflow.cli.options import AsJson, DryRun, MaybeIteration
 from flywheel_mlflow.cli.session import Context, open_session
 
 variants = typer.Typer(name="variant", help="Variants of a project, and which one counts.", no_args_is_help=True)
@@ -18,9 +18,7 @@ Project = Annotated[str, typer.Argument(help="The project's folder or id.")]
 def show_command(
     context: Context,
     project: Project,
-    iteration: Annotated[
-        int | None, typer.Option("--iteration", "-i", min=1, help="The newest assembled one if left out.")
-    ] = None,
+    iteration: MaybeIteration = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the variants of a project side by side, sample by sample."""

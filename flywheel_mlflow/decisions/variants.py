@@ -40,20 +40,22 @@ def fold_variants(events: Iterable[Event]) -> tuple[VariantChoice, ...]:
     return tuple(sorted((*_shipped(everything), *_chosen(everything)), key=lambda item: item.number))
 
 
-def newest_choice(choices: Iterable[VariantChoice], project: str, iteration: int) -> VariantChoice | None:
-    """The last decision about a project that holds in an iteration; None where nobody decided."""
-    return next(
-        (item for item in reversed(tuple(choices)) if item.project == project and item.iteration <= iteration), None
-    )
+def counting_choice(
+    project: str, variants: tuple[str, ...], choices: Iterable[VariantChoice], iteration: int
+) -> VariantChoice | None:
+    """The last decision about a project that holds in an iteration; None where the control counts undecided.
+
+    A choice of a variant that is not among those its contract declares any more is over.
+    """
+    holding = [
+        item for item in choices if item.project == project and item.iteration <= iteration and item.variant in variants
+    ]
+    return holding[-1] if holding else None
 
 
 def counting_variant(project: str, variants: tuple[str, ...], choices: Iterable[VariantChoice], iteration: int) -> str:
-    """The variant that counts in an iteration, of those a contract declares: the chosen one, else the first.
-
-    A choice of one that the contract no longer declares is over.
-    """
-    declared = (item for item in choices if item.variant in variants)
-    choice = newest_choice(declared, project, iteration)
+    """The variant that counts in an iteration, of those a contract declares: the chosen one, else the first."""
+    choice = counting_choice(project, variants, choices, iteration)
     return choice.variant if choice is not None else variants[0]
 
 

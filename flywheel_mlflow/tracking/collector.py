@@ -64,19 +64,25 @@ class Collector:
         self._choices = choices
 
     def collect(
-        self, contracts: Mapping[str, Contract], iteration: int, *, only: frozenset[str] | None = None
+        self,
+        contracts: Mapping[str, Contract],
+        iteration: int,
+        *,
+        only: frozenset[str] | None = None,
+        choices: tuple[VariantChoice, ...] | None = None,
     ) -> Collected:
         """The evidence of an iteration; a project without a run is carried forward where its contract allows.
 
-        ``only`` asks for these projects alone, and searches no other project's experiment.
+        ``only`` asks for these projects alone, and searches no other project's experiment; ``choices`` are what
+        :meth:`choices` says, where that was asked already.
 
         One search finds the iteration. Only projects that are missing in it cost more: one
         search for each earlier iteration they may be carried from, over their experiments alone.
         Experiments that bear the flywheel's tag and hold no evidence cost one search, to tell of their runs.
         """
         places = self.places()  # a run logged since the last call may have brought a new one
-        asked = contracts if only is None else {name: contracts[name] for name in only}
-        choices = self.choices(asked)
+        if choices is None:
+            choices = self.choices(contracts if only is None else {name: contracts[name] for name in only})
         found = self._search(places, contracts, iteration, only, choices)
         evidence = dict(found.evidence)
         skipped = [*found.skipped, *(self._strangers(places, contracts, iteration) if only is None else ())]

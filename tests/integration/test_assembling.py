@@ -111,7 +111,7 @@ def test_second_assembly_costs_no_write(counted_bench: Bench, request_counter: C
     asked = ["/".join(exchange.path.rsplit("/", 2)[-2:]) for exchange in request_counter.exchanges]
     assert set(asked) <= {"experiments/search", "experiments/get-by-name", "registered-models/get", "runs/search"}
     assert asked.count("runs/search") == 2
-    assert len(asked) <= 8  # two of them ask whether there is a ledger, one whether there is feedback
+    assert len(asked) <= 7  # one of them asks whether there is a ledger, one whether there is feedback
 
 
 def test_new_evidence_writes_a_new_assembly(bench: Bench) -> None:

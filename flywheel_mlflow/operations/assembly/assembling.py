@@ -21,6 +21,7 @@ from flywheel_mlflow.base.names import REVIEW_COST
 from flywheel_mlflow.base.settings import Engine
 from flywheel_mlflow.base.writing import write_files
 from flywheel_mlflow.decisions.ledger import Event
+from flywheel_mlflow.decisions.variants import fold_variants
 from flywheel_mlflow.drift import DriftReport, causes_of
 from flywheel_mlflow.evidence.flywheel import PROJECTS_FOLDER, Flywheel
 from flywheel_mlflow.evidence.runs import Check, Collected, CommonIds, Outcome, Overlap, ProjectEvidence
@@ -98,11 +99,14 @@ def gather(
     ``compared`` False leaves the comparison with the iteration before out, for answers that do not need it. The
     ``engine`` looks for evaluation data in training data.
     """
-    before = collect_iteration(flywheel, tracking, iteration - 1) if iteration > 1 else None
-    collected = collect_iteration(flywheel, tracking, iteration)
+    snapshot = read_snapshot(tracking)
+    choices = fold_variants(snapshot.ledger.counted) if snapshot else ()
+    before = collect_iteration(flywheel, tracking, iteration - 1, choices=choices) if iteration > 1 else None
+    collected = collect_iteration(flywheel, tracking, iteration, choices=choices)
     previous = tracking.assemblies.recorded(iteration - 1) if iteration > 1 else None
     ended = max((item.ended for item in collected.evidence.values() if item.ended), default=None)
-    decided = _decisions(tracking, ended)
+    # The ledger as it was when this iteration's evidence ended; later decisions belong to later iterations.
+    decided = decided_until(snapshot.ledger.events, ended) if snapshot else ()
     reflux = _reflux(tracking, decided, ended, collected)
     drift = None
     if compared and before is not None and before.evidence and collected.evidence:
@@ -116,14 +120,8 @@ def gather(
         drift,
         track_record(decided),
         reflux,
-        earlier_runs(flywheel, tracking, collected),
+        earlier_runs(flywheel, tracking, collected, before, choices),
     )
-
-
-def _decisions(tracking: Tracking, ended: datetime | None) -> tuple[Event, ...]:
-    """The ledger as it was when this iteration's evidence ended; later decisions belong to later iterations."""
-    snapshot = read_snapshot(tracking)
-    return decided_until(snapshot.ledger.events, ended) if snapshot else ()
 
 
 def _reflux(tracking: Tracking, decided: tuple[Event, ...], ended: datetime | None, collected: Collected) -> Reflux:

@@ -17,6 +17,7 @@ from flywheel_mlflow.operations.assembly.collecting import collect_iteration
 from flywheel_mlflow.operations.scratch import scratch_folder
 
 if TYPE_CHECKING:
+    from flywheel_mlflow.decisions.variants import VariantChoice
     from flywheel_mlflow.tracking import Tracking
 
 
@@ -48,10 +49,17 @@ def budget_state(flywheel: Flywheel, tracking: Tracking, iteration: int) -> Budg
     return BudgetState(iteration, numbers, since)
 
 
-def earlier_runs(flywheel: Flywheel, tracking: Tracking, collected: Collected) -> tuple[ProjectEvidence, ...]:
+def earlier_runs(
+    flywheel: Flywheel,
+    tracking: Tracking,
+    collected: Collected,
+    before: Collected | None,
+    choices: tuple[VariantChoice, ...],
+) -> tuple[ProjectEvidence, ...]:
     """The runs of earlier iterations that ended in the quarter of this one; none where no budget asks for a quarter.
 
-    One search for each iteration, from this one back to the first that ended before the quarter began.
+    ``before`` is the iteration before this one. One search for each iteration before that, back to the first that
+    ended before the quarter began; ``choices`` are as the collector takes them.
     """
     ended = max((item.ended for item in collected.evidence.values() if item.ended), default=None)
     if ended is None or not any(item.per == "quarter" for item in flywheel.blueprint.budgets.runs):
@@ -59,7 +67,8 @@ def earlier_runs(flywheel: Flywheel, tracking: Tracking, collected: Collected) -
     quarter = quarter_of(ended)
     found: list[ProjectEvidence] = []
     for iteration in range(collected.iteration - 1, 0, -1):
-        then = collect_iteration(flywheel, tracking, iteration)
+        then = before if before is not None and before.iteration == iteration else None
+        then = then or collect_iteration(flywheel, tracking, iteration, choices=choices)
         runs = runs_of_iteration(then.evidence.values(), then.variants)
         found += (item for item in runs if item.ended and quarter.holds(item.ended))
         if runs and all(item.ended and item.ended < quarter.start for item in runs):

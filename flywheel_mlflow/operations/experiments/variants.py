@@ -10,9 +10,9 @@ from flywheel_mlflow.base.errors import Refused, UnknownName
 from flywheel_mlflow.decisions.variants import (
     VariantChoice,
     VariantKind,
+    counting_choice,
     counting_variant,
     fold_variants,
-    newest_choice,
 )
 from flywheel_mlflow.drift.comparing import judge_kpis
 from flywheel_mlflow.drift.findings import KpiFound
@@ -65,10 +65,12 @@ def show_variants(flywheel: Flywheel, tracking: Tracking, project: str, iteratio
     """
     contract = flywheel.contract(flywheel.project_of(project))
     _refuse_without_variants(contract)
-    collected = tracking.collector.collect({contract.id: contract}, check_iteration_number(iteration))
-    choices = tracking.collector.choices({contract.id: contract})
+    contracts = {contract.id: contract}
+    choices = tracking.collector.choices(contracts)
+    collected = tracking.collector.collect(contracts, check_iteration_number(iteration), choices=choices)
     runs = collected.variants.get(contract.id, {})
-    counting = counting_variant(contract.id, contract.variants, choices, iteration)
+    choice = counting_choice(contract.id, contract.variants, choices, iteration)
+    counting = choice.variant if choice else contract.variants[0]
     compared: dict[str, tuple[KpiFound, ...]] = {}
     unread: list[str] = []
     if counting in runs:
@@ -76,8 +78,7 @@ def show_variants(flywheel: Flywheel, tracking: Tracking, project: str, iteratio
             if name != counting and name in runs:
                 compared[name], errors = compare_variants(flywheel, tracking, runs[name], runs[counting])
                 unread += errors
-    chosen = newest_choice((item for item in choices if item.variant == counting), contract.id, iteration)
-    return VariantsOfProject(contract, iteration, counting, chosen, runs, compared, tuple(dict.fromkeys(unread)))
+    return VariantsOfProject(contract, iteration, counting, choice, runs, compared, tuple(dict.fromkeys(unread)))
 
 
 def compare_variants(
