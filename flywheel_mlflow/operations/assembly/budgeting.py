@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel_mlflow.assembly.budgets import runs_of_iteration
-from flywheel_mlflow.assembly.deliverables import METRICS, read_document
+from flywheel_mlflow.assembly.deliverables import METRICS, read_document, stored_name
 from flywheel_mlflow.assembly.documents import MetricLine
 from flywheel_mlflow.base.errors import InputError
 from flywheel_mlflow.base.quarters import quarter_of
@@ -39,11 +39,13 @@ def budget_state(flywheel: Flywheel, tracking: Tracking, iteration: int) -> Budg
     recorded = tracking.assemblies.recorded(iteration)
     if recorded is None:
         raise InputError(f"iteration {iteration} was not assembled", hint=f"flywheel assemble --iteration {iteration}")
+    file = stored_name(METRICS, flywheel.blueprint.deliverables.prefix)
     with scratch_folder() as folder:
-        text = tracking.artifacts.text(recorded.run_id, METRICS, folder)
+        text = tracking.artifacts.text(recorded.run_id, file, folder)
+    where = f"{file} of run {recorded.run_id}"
     if text is None:
-        raise InputError(f"{METRICS} of run {recorded.run_id} is gone", hint="assemble the iteration with --force")
-    found = read_document(METRICS, text, where=f"{METRICS} of run {recorded.run_id}").metrics
+        raise InputError(f"{where} is gone", hint="assemble the iteration with --force")
+    found = read_document(METRICS, text, where=where).metrics
     numbers = {name: line for name, line in found.items() if name.startswith("budget.")}
     since = tuple(item.id for item in flywheel.blueprint.budgets.runs if f"budget.{item.id}.limit" not in numbers)
     return BudgetState(iteration, numbers, since)
