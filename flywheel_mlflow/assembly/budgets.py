@@ -28,7 +28,7 @@ class SpentRun:
     amount: float | None
 
     def __str__(self) -> str:
-        said = "unknown" if self.amount is None else f"{self.amount:.4g}"
+        said = "unknown" if self.amount is None else _amount(self.amount)
         return f"{self.project} in iteration {self.iteration}: {said} (run {self.run_id[:8]})"
 
 
@@ -81,7 +81,7 @@ def _add(
 ) -> None:
     name = f"budget.{budget.id}"
     known = [item for item in runs if item.amount is not None]
-    spent = round(math.fsum(item.amount or 0.0 for item in known), 6) if known else None
+    spent = math.fsum(item.amount or 0.0 for item in known) if known else None
     period = f"in {quarter}" if quarter else "in this iteration"
     source = Source("blueprint", "flywheel.yaml", f"budgets.runs.{budget.id}", declared)
     of = f"{budget.of.replace('_', ' ')} of {budget.project or 'all projects'}, each {budget.per}"
@@ -99,7 +99,7 @@ def _add(
     metrics.add(
         computed(
             f"{name}.share",
-            None if spent is None else round(spent / budget.most, 6),
+            None if spent is None else spent / budget.most,
             "ratio",
             "spent / limit; above 1 is over budget",
             inputs=(total.name, limit.name),
@@ -129,7 +129,9 @@ def forecast(runs: Sequence[SpentRun], quarter: Quarter, ended: datetime) -> tup
     error = stdev(costs) * math.sqrt(left + left * left / count)
     value = spent + left * spent / count
     low, high = max(spent, value - 2 * error), value + 2 * error
-    return round(value, 6), f"between {low:.4g} and {high:.4g}, {passed:.0%} of {quarter} passed, {count} iterations"
+    return round(
+        value, 9
+    ), f"between {_amount(low)} and {_amount(high)}, {passed:.0%} of {quarter} passed, {count} iterations"
 
 
 def _dearest(known: Iterable[SpentRun]) -> list[SpentRun]:
@@ -146,3 +148,7 @@ def _told(runs: Sequence[SpentRun], known: Sequence[SpentRun]) -> Iterator[str]:
         yield f"unknown of {', '.join(silent)}"
     if not runs:
         yield "no run yet"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

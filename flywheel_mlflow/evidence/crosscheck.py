@@ -171,7 +171,22 @@ def _named_by_blueprint(plan: Blueprint, ids: set[str], made: set[str]) -> Itera
     for index, reading in enumerate(plan.traces.assessments):
         for field, name, known in (("project", reading.project, ids), ("interface", reading.interface, made)):
             yield from [(("traces", "assessments", index, field), name, known, field)] if name else ()
+    yield from _named_by_plans(plan, ids)
     yield from _named_by_routes(plan, ids, made)
+
+
+def _named_by_plans(plan: Blueprint, ids: set[str]) -> Iterator[Reference]:
+    """The projects that experiments, budgets and conditions of rollbacks are about."""
+    for index, experiment in enumerate(plan.experiments):
+        yield ("experiments", index, "project"), experiment.project, ids, "project"
+    for index, budget in enumerate(plan.budgets.runs):
+        if budget.project is not None:
+            yield ("budgets", "runs", index, "project"), budget.project, ids, "project"
+    for index, condition in enumerate(plan.rollback_when):
+        for metric in parse_rule(condition.when).metrics if condition.when else ():
+            yield ("rollback_when", index, "when"), _owner(metric), ids, "project"
+        for position, name in enumerate(condition.drift or ()):
+            yield ("rollback_when", index, "drift", position), name, ids, "project"
 
 
 def _named_by_routes(plan: Blueprint, ids: set[str], made: set[str]) -> Iterator[Reference]:
@@ -214,6 +229,11 @@ def _unknown_numbers(plan: Blueprint, document: Document, contracts: Sequence[Re
         (("bottlenecks", index, "when"), metric, kpis)
         for index, rule in enumerate(plan.bottlenecks)
         for metric in parse_rule(rule.when).metrics
+    ]
+    asked += [
+        (("rollback_when", index, "when"), metric, kpis)
+        for index, condition in enumerate(plan.rollback_when)
+        for metric in (parse_rule(condition.when).metrics if condition.when else ())
     ]
     asked += [(("drift", "kpis", index, "kpi"), rule.kpi, judged) for index, rule in enumerate(plan.drift.kpis)]
     for place, metric, known in asked:

@@ -172,7 +172,7 @@ def test_over_budget_is_told_everywhere(bench: ReleasesBench, tmp_path: Path) ->
     assert numbers["budget.models.spent"]["value"] == 1_500
     assert numbers["budget.models.share"]["value"] == 1.5
     assert numbers["budget.people.spent"]["value"] is None
-    assert "p01 in iteration 5: 1500" in bench.command("explain", "budget.models.spent", "--iteration", "5").out
+    assert "p01 in iteration 5: 1,500" in bench.command("explain", "budget.models.spent", "--iteration", "5").out
     watched = bench.act(MANAGER, "risk-watch", iteration=5, dry_run=True)
     titles = [item["title"] for item in watched["found"]]
     assert "The budget models is spent to 150% (tokens each quarter)" in titles

@@ -36,6 +36,11 @@ def test_the_shipped_and_the_small_flywheel_have_no_fault(repository: Path, tmp_
     assert len(load_flywheel(write_flywheel(tmp_path)).contracts) == 4
 
 
+def rollback_condition(plan: dict[str, Any], **reason: Any) -> dict[str, Any]:
+    """A condition under which production is taken back, which the first team answers for."""
+    return {"id": "r", "title": "It broke", "owner": plan["teams"][0]["id"], **reason}
+
+
 @pytest.mark.parametrize(
     ("change", "file", "path", "message"),
     [
@@ -78,6 +83,12 @@ def test_the_shipped_and_the_small_flywheel_have_no_fault(repository: Path, tmp_
         (lambda _, it: it["p03"].update(registry_role="assembly_layer"), "", "", "more than one assembly layer"),
         (lambda plan, _: plan["bottlenecks"][0].update(when="p01.x < 1"), "", "bottlenecks[0].when", "KPI p01.x"),
         (lambda _, it: it["p01"].update(kpis=[kpi_document("new")]), "", "bottlenecks[0].when", "KPI p01.retention"),
+        (
+            lambda plan, _: plan.update(rollback_when=[rollback_condition(plan, when="p01.x < 1")]),
+            "",
+            "rollback_when[0].when",
+            "KPI p01.x",
+        ),
     ],
 )
 def test_each_kind_of_fault_is_found_once_at_its_place(
@@ -114,6 +125,39 @@ def test_each_kind_of_fault_is_found_once_at_its_place(
             lambda plan, _: plan.update(drift={"signals": [{"signal": "x/y", "judged": False, "why": "so"}]}),
             "drift.signals[0].signal",
             "makes the interface 'x' yet",
+        ),
+        (
+            lambda plan, _: plan.update(rollback_when=[rollback_condition(plan, when="x.y < 1")]),
+            "rollback_when[0].when",
+            "called 'x' yet",
+        ),
+        (
+            lambda plan, _: plan.update(rollback_when=[rollback_condition(plan, drift=["p01", "x"])]),
+            "rollback_when[0].drift[1]",
+            "called 'x' yet",
+        ),
+        (
+            lambda plan, _: plan.update(
+                budgets={"runs": [{"id": "b", "project": "x", "of": "tokens", "per": "quarter", "most": 1}]}
+            ),
+            "budgets.runs[0].project",
+            "called 'x' yet",
+        ),
+        (
+            lambda plan, _: plan.update(
+                experiments=[
+                    {
+                        "id": "e",
+                        "project": "x",
+                        "hypothesis": "It helps.",
+                        "control": "a",
+                        "treatments": ["b"],
+                        "primary": {"name": "taken", "smallest_effect": 1},
+                    }
+                ]
+            ),
+            "experiments[0].project",
+            "called 'x' yet",
         ),
         (
             lambda plan, _: plan["layers"].append({"id": "sky", "title": "Sky", "responsibilities": ["x"]}),
