@@ -129,9 +129,7 @@ def forecast(runs: Sequence[SpentRun], quarter: Quarter, ended: datetime) -> tup
     error = stdev(costs) * math.sqrt(left + left * left / count)
     value = spent + left * spent / count
     low, high = max(spent, value - 2 * error), value + 2 * error
-    return round(
-        value, 9
-    ), f"between {_amount(low)} and {_amount(high)}, {passed:.0%} of {quarter} passed, {count} iterations"
+    return value, f"between {_amount(low)} and {_amount(high)}, {passed:.0%} of {quarter} passed, {count} iterations"
 
 
 def _dearest(known: Iterable[SpentRun]) -> list[SpentRun]:
